@@ -1,4 +1,4 @@
-"""The drivers: the only place that loops, waits, reads a clock or closes anything."""
+"""The drivers of streams: only they loop, wait, read a clock or close anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The driver for `async for` loops, on asyncio and trio."""
+"""The driver for `async for` loops, on asyncio and trio.
+
+The *machine* turns chunks into events; its `shortcut` is a fast path for most chunks. The
+*pump* reads the source, in a separate task if possible.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +50,14 @@ class AsyncDriver(Driver):
         try:
             super().__init__(options)
         except BaseException:
-            # Nobody else can await the request: discard it, or Python warns of a lost coroutine.
+            # Nobody else can await the request. Discard it, or Python warns that it was never awaited.
             if isinstance(source, Deferred):
                 source.discard()
             raise
         self._swapped: Deferred | None = None
-        """The source to read once the previous one is closed; None if there is none."""
+        """The source to read once the previous one is closed; None if no other source is planned."""
         self.judges: Judges | None = None
-        """Guards that have to be awaited; None if there are none."""
+        """The guards that have to be awaited; None if the stream has none."""
         self.pump = AsyncPump(source, self.clock)
         if isinstance(source, AsyncSource):
             self.open(source)
@@ -73,7 +77,7 @@ class AsyncDriver(Driver):
             if glance is None:
                 event = machine.pull()
             elif machine.now < self.due and (item := next(pump.batch, None)) is not None:
-                # Most chunks take this path: the same as `_advance`, without the cost of its calls.
+                # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
                 now, chunk = item
                 event = glance(chunk, now) if chunk.__class__ is machine.unit else self.take(chunk, now)
                 event = event or machine.pull()
@@ -99,7 +103,7 @@ class AsyncDriver(Driver):
         return await self.__anext__()
 
     async def step_until(self, until: float) -> Event | None:
-        """Return the next event for a view that acts on time, or None once the time has come.
+        """Return the next event for a view with a time limit, or None if the time has passed.
 
         Args:
             until: Time at which to stop waiting.
@@ -109,11 +113,11 @@ class AsyncDriver(Driver):
         return await self._step(partial(self._advance, until), until)
 
     async def step_now(self) -> Event | None:
-        """Return the next event if it has already arrived, else None."""
+        """Return the next event if it has already arrived, otherwise None."""
         return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
 
     def next_beside(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event for a loop that also reads other streams; None if it has not arrived.
+        """Return the next event for a loop that also reads other streams; None if no event has arrived.
 
         Args:
             bell: Rung when something may have arrived.
@@ -126,7 +130,7 @@ class AsyncDriver(Driver):
 
     @property
     def waits_in_time(self) -> bool:
-        """True if a read can be given a timeout and loses nothing when it strikes."""
+        """True if a read may have a timeout, and loses nothing when the time has passed."""
         return self.phase is _ENDED or self.pump.waits_in_time
 
     async def open_now(self) -> None:
@@ -137,7 +141,7 @@ class AsyncDriver(Driver):
             await self._read()
 
     async def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, or raise its error; the loop still gives every event.
+        """Read until the answer has begun, or raise its error; a later loop still delivers every event.
 
         Args:
             first: "head" to read the head of the response, "event" to read up to the first event.
@@ -154,14 +158,17 @@ class AsyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     async def _advance_now(self) -> Event | None:
-        """Read a chunk that has already arrived."""
+        """Read a chunk that has already arrived; return its event, or None."""
         if self._swapped is not None or not self.wants_more():
             return None
         item = await self._look()
         return None if item is None else self.take(item[1], item[0])
 
     def glance_beside(self) -> Event | None:
-        """Return the next event if the machine's shortcut gives it; else None: ask `next_beside`."""
+        """Return the next event if the machine's fast path produces it.
+
+        If the result is None, the caller has to try `next_beside`.
+        """
         machine, pump = self.machine, self.pump
         glance = machine.shortcut
         if glance is None or machine.now >= self.due or pump.busy or self.judges is not None:
@@ -174,12 +181,15 @@ class AsyncDriver(Driver):
 
     @property
     def is_waiting_beside(self) -> bool:
-        """True if all that has arrived was given, and the reading task rings when there is more."""
+        """True if every arrived item was delivered, and the reading task will ring for the next one."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
     async def _advance_beside(self, bell: ArrivalBell) -> Event | None:
-        """Read chunks that have arrived, up to an event; closing and opening happen in the reading task."""
+        """Read chunks that have arrived until one produces an event; return that event, or None.
+
+        The reading task opens and closes the source, so this method does not wait for either.
+        """
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._awaits_judges:
@@ -211,7 +221,7 @@ class AsyncDriver(Driver):
             self.pump.listen(bell, at_hand=self.judges is not None)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before; None for never.
+        """Return the time at which to call `expire` if nothing arrives before then; None for never.
 
         Args:
             since: Time since which nothing has arrived.
@@ -223,28 +233,29 @@ class AsyncDriver(Driver):
         return self.find_read_limit(self.pump.since or since)
 
     def expire(self) -> None:
-        """Apply the deadlines, after nothing has arrived until the time that `idle_until` gave."""
+        """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
         if self._awaits_judges:
             self._tick(self.clock())
         else:
             self.take(WAITED, self.clock())
 
     def finish_beside(self) -> bool:
-        """End the reading task; return True if chunks that it brought may still be read."""
+        """End the reading task; return True if chunks that it has already read can still be taken."""
         self.pump.release()
         return self.pump.has_task and self._swapped is None
 
     @property
     def _awaits_judges(self) -> bool:
+        """True if every held-back event waits for the answer of a guard."""
         return self.judges is not None and self.machine.waits
 
     async def _step(
         self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
     ) -> Event | None:
-        """Return the next event, or None if it has not arrived.
+        """Return the next event, or None if no event has arrived.
 
         Args:
-            advance: Reads a chunk.
+            advance: Reads a chunk, and returns its event if the machine's fast path produced one.
             until: Time at which to stop reading; None to read once.
         """
         if self.pump.busy:
@@ -281,12 +292,12 @@ class AsyncDriver(Driver):
         return self.pump.closed or (self.phase is _ENDED and self.pump.over)
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; the message keeps what was read."""
+        """End the stream here; the message keeps the content read so far."""
         self.verdict.ask(reason or "stop")
         self.pump.call_soon(self.end)
 
     def ask_beside(self, question: Question, *, awaited: bool) -> None:
-        """Have a guard's answer awaited in a task beside the stream, if it is awaitable.
+        """Await a guard's answer in a separate task, if that answer is awaitable.
 
         Args:
             question: Asks the guard.
@@ -299,7 +310,7 @@ class AsyncDriver(Driver):
         self.judges.add(question, awaited=awaited)
 
     def end(self) -> None:
-        """Stop the stream; called in the thread of the event loop."""
+        """Stop the stream; must be called in the thread of the event loop."""
         if self.judges is not None:
             self.judges.cancel()
         if self.phase is not _ENDED:
@@ -307,10 +318,10 @@ class AsyncDriver(Driver):
             self.pump.stop()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source; the message keeps what was read.
+        """Close the source; the message keeps the content read so far.
 
         Args:
-            failed: True if another error is being raised, which must be neither hidden nor delayed.
+            failed: True if another error is being raised: closing must neither replace nor delay it.
         """
         self.ask_to_close()
         self.cut("stopped", "closed")
@@ -319,11 +330,11 @@ class AsyncDriver(Driver):
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
-        """Close the source once; a second caller waits until it is closed.
+        """Close the source, if no other caller has; a second caller waits until the source is closed.
 
         Args:
-            failed: True if another error is being raised, which must be neither hidden nor delayed.
-            quiet: Only log an error of the closing, because the caller did not ask to close.
+            failed: True if another error is being raised: closing must neither replace nor delay it.
+            quiet: If closing fails, log the error instead of raising it: the caller did not ask to close.
         """
         error = await self.pump.close(failed=failed)
         if error is not None:
@@ -333,7 +344,7 @@ class AsyncDriver(Driver):
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if is_finalizing():
-            # The interpreter is exiting: modules are gone, and the connection closes with the process.
+            # The interpreter is exiting: modules are already gone, and the process closes the connection.
             return
         pump = getattr(self, "pump", None)
         if pump is None or (isinstance(pump.source, AsyncSource) and pump.source.lent):
@@ -350,9 +361,9 @@ class AsyncDriver(Driver):
     # -- within ------------------------------------------------------------
 
     async def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event if the machine's shortcut gave one.
+        """Read a chunk, and return its event if the machine's fast path produced one.
 
-        At the end of the stream, raise its error or StopAsyncIteration.
+        At the end of the stream, this raises the stream's error or StopAsyncIteration.
         """
         if self.judges is not None and self.machine.waits:
             await self._await_judges(self.judges, until)
@@ -372,7 +383,7 @@ class AsyncDriver(Driver):
         return None
 
     async def _await_judges(self, judges: Judges, until: float | None) -> None:
-        """Wait for a guard's answer, until a deadline at most, when every held event depends on it."""
+        """Wait for the answer of a guard on which every held-back event depends, at most until a deadline."""
         due = self.chain.deadline
         until = due if until is None or (due is not None and due < until) else until
         self.pump.busy = True
@@ -397,16 +408,16 @@ class AsyncDriver(Driver):
         self._swapped = source
 
     async def _read(self, until: float | None = None) -> Event | None:
-        """Wait for the next item, and return its event if the machine's shortcut gave one."""
+        """Wait for the next item, and return its event if the machine's fast path produced one."""
         now, item = await self.next_item(until)
         return self.take(item, now)
 
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
-        """Return the next item of the pump with the time of its arrival; `END` once stopped.
+        """Return the next item of the pump, with the time of its arrival; `END` if the stream was stopped.
 
         Args:
             until: Time at which the caller stops waiting.
-            timed: Apply the deadlines.
+            timed: True to apply the deadlines.
         """
         pump = self.pump
         if pump.busy:
@@ -428,14 +439,14 @@ class AsyncDriver(Driver):
         return item
 
     def _begin(self) -> None:
-        """Check that the guards have a task group before the source is opened, and start the request."""
+        """Check that the guards have a task group, then start timing the request."""
         if self.judges is not None:
             self.judges.check()
         if isinstance(self.pump.source, Deferred):
             self.begin_request(self.pump.source)
 
     async def _look(self) -> tuple[float, Any] | None:
-        """Return an item that the pump has already brought, or None."""
+        """Return an item that the pump has already read, or None."""
         if self.judges is not None:
             self.judges.check()
         self.pump.busy = True
@@ -449,10 +460,11 @@ class AsyncDriver(Driver):
         super().open(source)
 
     async def _close_misused(self) -> None:
+        """Close the source if a mistake of the calling code has ended the stream."""
         if self.phase is _ENDED:
             await self.close_source(failed=True)
 
     async def _close_broken(self) -> Exception:
-        """Close the source after decoding was broken off, and return the exception for the loop."""
+        """Close the source after decoding was interrupted; return the exception that the loop must raise."""
         await self.close_source(failed=True)
         return self.break_off()

@@ -33,7 +33,7 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def message(self) -> Message:
-        """The answer so far: a snapshot, built on each access, that never changes."""
+        """The answer so far: an immutable snapshot, which is built on each access."""
         return self._driver.message
 
     @property
@@ -49,9 +49,9 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def stop_reason(self) -> str | None:
-        """The reason given by the guard or by `stop` that stopped the answer; None if it was not stopped.
+        """The reason that a guard or a call of `stop` gave for stopping; None if the answer was not stopped.
 
-        `stop()` without a reason gives "stop".
+        For `stop()` without a reason, this is "stop".
         """
         messages = self.messages
         whole = bool(messages) and all(message.complete for message in messages)
@@ -59,17 +59,17 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def departures(self) -> Mapping[str, Departure]:
-        """Departures of the server from its documentation, by name, each with the rule that was applied."""
+        """The server's departures from its documentation, by name, each with the rule that was applied."""
         return self._driver.machine.departures
 
     @property
     def format(self) -> str | None:
-        """The format's name; None until it is known."""
+        """The format's name; None until the format is known."""
         return self._driver.machine.format
 
     @property
     def response(self) -> ResponseHead | None:
-        """The head of the HTTP response; None if it has not arrived or the source has none."""
+        """The head of the HTTP response; None before its arrival, or if the source has no head."""
         return self._driver.head
 
     @property
@@ -79,7 +79,7 @@ class StreamBase(Generic[DriverT]):
         return () if recovery is None else recovery.attempts
 
     def checkpoint(self) -> Checkpoint:
-        """Return the answer so far with the position from which a server can resume it."""
+        """Return the answer so far, with the position at which a server can resume that answer."""
         return self._driver.machine.checkpoint()
 
 

@@ -26,7 +26,7 @@ _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
 _PARTED: dict[str, str] = {"bedrock-converse": "content", "gemini": "parts"}
-"""Formats whose turns hold a list of pieces, each with the name of the field that holds it."""
+"""Formats whose turns hold a list of pieces; maps each format's name to the field with that list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Prefix:
     """The request fields that make a server extend an assistant turn."""
 
     marks: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Fields added to the assistant turn."""
+    """Fields to add to the assistant's turn."""
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Fields added to the payload."""
+    """Fields to add to the request's payload."""
     echoes: bool | None = False
     """True if the server repeats the prefix in its answer; None if unknown."""
 
@@ -48,13 +48,16 @@ class Continuation:
     message: Message
     """The answer so far."""
     prefix: Prefix | None = None
-    """The fields for a request that ends with the answer itself; None if a user turn asks to continue."""
+    """Fields for a request whose last turn is the answer itself; None if a user's turn asks to continue."""
     ask: str | Callable[[str], str] | None = None
-    """The text of the user turn, or a function from the answer's last words to it; None for the default."""
+    """The text of the user's turn, or a function that makes it from the answer's last words.
+
+    None stands for the default text.
+    """
 
     @property
     def words(self) -> str:
-        """The text of the user turn."""
+        """The text of the user's turn that asks the model to continue."""
         tail = anchor_of(self.message.text)
         if self.ask is None:
             ends_in_space = self.message.text[-1:].isspace()
@@ -65,7 +68,14 @@ class Continuation:
         return words
 
     def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
-        """Return the turns as `Attempt.continuation` does."""
+        """Return the turns of a request for the rest of the answer; see `Attempt.continuation`.
+
+        Args:
+            format: The name of the request's format; by default, that of the answer's format.
+
+        Raises:
+            MisuseError: Requests in that format cannot contain an unfinished answer.
+        """
         name = format if format is not None else self.message.format
         method = METHODS.get(name or "")
         if method is None:
@@ -83,7 +93,10 @@ class Continuation:
         return [*turns, {"role": "user", field or "content": words}]
 
     def _select_accepted(self) -> Message:
-        """Return the message without unfinished and unsigned parts; a prefix loses trailing white space."""
+        """Return the message without the parts that providers refuse, which are unfinished or unsigned.
+
+        If the answer ends the request, as a prefix, its trailing white space is removed, too.
+        """
         parts = [*self.message.parts] if self.prefix is None else _strip_end([*self.message.parts])
         kept = {index: part for index, part in enumerate(parts) if _is_accepted(part)}
         kept = {
@@ -91,6 +104,7 @@ class Continuation:
             for index, part in kept.items()
             if _find_cited(part) is None or _find_cited(part) in kept
         }
+        # Citations refer to parts by index, and the remaining parts get new indexes.
         places = {index: place for place, index in enumerate(kept)}
         sent = [
             part.model_copy(update={"cites": places[part.cites]})
@@ -102,12 +116,12 @@ class Continuation:
 
 
 def _find_cited(part: Part) -> int | None:
-    """Return the index of the text that a citation refers to; None for other parts."""
+    """Return the index of the text that a citation refers to; None for a part that is not a citation."""
     return part.cites if isinstance(part, Citation) else None
 
 
 def _is_accepted(part: Part) -> bool:
-    """Return True if a provider accepts the part in a turn that was cut."""
+    """Return True if providers accept the part in an unfinished turn."""
     if isinstance(part, ReasoningPart):
         return part.complete and bool(part.signature or part.redacted)
     if isinstance(part, ServerToolCall | ServerToolResult):
@@ -119,7 +133,7 @@ def _is_accepted(part: Part) -> bool:
 
 
 def _strip_end(parts: list[Part]) -> list[Part]:
-    """Return the parts without the white space at the end of their text."""
+    """Remove the white space at the end of the last text, and return the parts."""
     texts = [index for index, part in enumerate(parts) if isinstance(part, TextPart)]
     for index in reversed(texts):
         text = getattr(parts[index], "text", "").rstrip()

@@ -1,4 +1,4 @@
-"""The part of a stream's driver that does not wait: takes the pump's items, decides the ending."""
+"""The part of a stream's driver that does not wait: it processes items and decides the ending."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["REST_SECONDS", "Driver", "Options"]
 _DEADLINES = Deadlines()
 _ENDED = Phase.ENDED
 _MOST_AFTER_END = 64 * 1024
-"""Most bytes read after the terminal event, so that the connection can be reused."""
+"""Maximum number of bytes to read after the terminal event, so that the connection can be reused."""
 REST_SECONDS = 0.5
 """Longest wait for the end of the body after the terminal event."""
 
@@ -48,19 +48,18 @@ class _Rest(NamedTuple):
 
 
 class Driver(SingleConsumer):
-    """Drive one stream: take the pump's items, end the stream and decide its verdict.
+    """Drives one stream through the phases of `Phase`: processes items, and decides how the stream ends.
 
-    It goes through the phases of `Phase`. `SyncDriver` and `AsyncDriver` add the
-    loop that waits.
+    The pump reads those items. `SyncDriver` and `AsyncDriver` add the loop that waits.
 
     Args:
         options: The options of the stream.
     """
 
     block: ClassVar[str]
-    """The statement in which such a stream is read, for error messages."""
+    """The statement in which a stream is read, such as "async with"; for error messages."""
     exhausted: ClassVar[type[Exception]]
-    """The exception that ends a loop."""
+    """The exception that ends a loop over the events."""
     name: ClassVar[str]
     """The name of the public class."""
 
@@ -90,15 +89,15 @@ class Driver(SingleConsumer):
         self.error: StreamError | StreamClosed | None = None
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
-        """Results of `result()`, by the request for them."""
+        """Results of `result()`, each under a key that identifies the request for it."""
         self.diverted = False
-        """True once `stream.responses` reads the answers one by one; this stream then has none of its own."""
+        """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None
-        """Continues an answer that broke off; None for a stream that does not retry."""
+        """Continues an answer that broke off; None if the stream does not retry."""
         self._rest: _Rest | None = None
         self._waits: Deadlines | None = None
         self.due = -math.inf
-        """Time before which no deadline can pass."""
+        """A time before which no deadline can pass."""
         kind = RenewableMachine if options.renewable else GuardedMachine
         format, limits, pings = options.format, options.limits, options.pings
         self.machine = kind(format, content_type=None, limits=limits, pings=pings, through=options.through)
@@ -120,7 +119,7 @@ class Driver(SingleConsumer):
 
     @property
     def options(self) -> Options:
-        """Options for another stream to be read like this one."""
+        """Options for reading another stream like this one."""
         machine = self.machine
         return Options(
             format=machine.wanted,
@@ -142,17 +141,17 @@ class Driver(SingleConsumer):
         return self.judge(self.machine.accumulator.message)
 
     def judge(self, message: Message) -> Message:
-        """Return a message with its final ending, even if a stopped reader has not returned yet."""
+        """Return a message with its final ending, even if the read that `stop` ends has not returned yet."""
         if self.verdict.asked is None or message.ending != "streaming":
             return message
         answered = self.machine.answered and self.machine.format is not None
         cut = {"ending": "stopped", "usage": self.accumulator.counted}
         return message.model_copy(update={"ending": "complete"} if answered or message.finish_reason else cut)
 
-    # -- the way of a stream -----------------------------------------------
+    # -- the phases of a stream --------------------------------------------
 
     def enter_loop(self) -> None:
-        """Refuse a new loop over the events if none are left."""
+        """Refuse a new loop over the events if no events are left."""
         if self.phase is not _ENDED or self.machine.last is not None:
             return
         if isinstance(self.error, StreamClosed):
@@ -164,13 +163,13 @@ class Driver(SingleConsumer):
         raise StreamConsumed(msg)
 
     def begin_request(self, deferred: Deferred) -> None:
-        """Start timing a request that is sent now; importing its HTTP client beforehand does not count."""
+        """Start timing a request that is sent now, without the time for importing its HTTP client."""
         prepare(deferred, self.machine.wanted)
         if deferred.begins:
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
-        """Take the head of an opened source, before its body is read."""
+        """Process the response head of a source that was just opened."""
         head = source.head
         self._waits = source.waits
         self._take_step(PhaseStep.OPENED)
@@ -184,7 +183,7 @@ class Driver(SingleConsumer):
             self.machine.take_messages()
 
     def wants_more(self) -> bool:
-        """Return True if the stream needs another item; False once it is over."""
+        """Return True if the stream needs another item; False once the stream is over."""
         machine = self.machine
         if machine.plain and machine.now < self.due:
             return True
@@ -201,22 +200,22 @@ class Driver(SingleConsumer):
         if machine.answered:
             if machine.holding and self._try_recover(None, machine.now):
                 return True
-            # A server may keep a finished stream open and send heartbeats for
-            # minutes: only what belongs to the connection's end is read.
+            # A server may keep a finished stream open and send heartbeats for minutes, so reading
+            # stops at a limit of bytes or of time, or at the first heartbeat.
             self._drain()
             size, comments, until = self._rest or self._begin_rest()
             return machine.meter.bytes < size and machine.comments == comments and self.clock() < until
         if machine.now >= self.due:
             self.silence.since = None
             self._tick(machine.now)
-            # With reordering, any chunk may open a gap, whose deadline may be the first.
+            # With reordering, any chunk may open a gap, whose deadline may be the earliest.
             due = self.silence.due if machine.reorder is None else -math.inf
             self.due = min(due, machine.guarded_until)
             return not self.machine.over and machine.error is None
         return True
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
-        """Return the time at which a read has to stop waiting; None for never.
+        """Return the time at which a read has to stop waiting; None if it has no limit.
 
         Args:
             since: Time at which the read in progress began; None for now.
@@ -230,10 +229,10 @@ class Driver(SingleConsumer):
         return own if until is None or (own is not None and own < until) else until
 
     def take(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
-        """Take an item of the pump, and return its event if the machine's shortcut gives one.
+        """Process an item of the pump, and return its event if the machine produces one at once.
 
         Args:
-            item: A chunk, or an item of `_items`.
+            item: A chunk, or one of the other items that `_reading.items` defines.
             now: Time of its arrival.
 
         Raises:
@@ -258,6 +257,7 @@ class Driver(SingleConsumer):
         return None
 
     def _take_rarity(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
+        """Process an item that is rare: an end, an opened or failed source, or an unusual chunk."""
         machine = self.machine
         if item is END:
             self._finish(None, now)
@@ -273,14 +273,14 @@ class Driver(SingleConsumer):
             machine.push(item, now)
 
     def _take_wait(self, now: float) -> None:
-        """Take a wait in which nothing arrived: finish an answered stream, else check deadlines."""
+        """Process a wait in which nothing arrived: finish an answered stream, or else check the deadlines."""
         if self.machine.answered:
             self.machine.finish(None, now)
         else:
             self._tick(now)
 
     def _tick(self, now: float) -> None:
-        """End the stream if it was silent for too long; else give events whose time has come."""
+        """End the stream if it was silent for too long; otherwise release events that are due."""
         self.chain.tick(now)
         error = self.silence.error
         if error is not None:
@@ -297,21 +297,21 @@ class Driver(SingleConsumer):
         return timed if machine.guards is None else Chain(timed, GuardTime(machine))
 
     def _finish(self, cause: StreamError | None, now: float) -> None:
-        """Take the end of the input: end the stream, unless recovery replaces the source."""
+        """Process the end of the input: end the stream, unless recovery replaces the source."""
         if self.machine.waits and cause is not None:
             self.machine.fail_guarded(cause)
         elif not self.machine.over and not self._try_recover(cause, now):
             self.machine.finish(cause, now)
 
     def _try_recover(self, cause: StreamError | None, now: float) -> bool:
-        """Replace the source that has ended with the next attempt's; return False if there is none."""
+        """Replace the source with that of the next attempt; return False if no further attempt is made."""
         recovery = self.recovery
         if recovery is None or self.diverted or self.verdict.asked is not None:
             return False
         try:
             source = recovery.replace(cause, now)
         except BaseException:
-            # Raised by a function of the application, such as an `on_retry`: the stream cannot go on.
+            # A function of the application, such as `on_retry`, raised the error: the stream cannot go on.
             self.cut("stopped", "a function of the application's raised")
             self.release_source()
             raise
@@ -325,11 +325,11 @@ class Driver(SingleConsumer):
         return True
 
     def release_source(self) -> None:
-        """Close the source without waiting, or ask its reader to close it."""
+        """Close the source without waiting, or ask the reading task to close it."""
         raise NotImplementedError
 
     def swap(self, source: Deferred) -> None:
-        """Read from another source; the previous one is closed first."""
+        """Close the current source, and read from another one."""
         raise NotImplementedError
 
     def _begin_rest(self) -> _Rest:
@@ -343,7 +343,7 @@ class Driver(SingleConsumer):
     # -- ending ------------------------------------------------------------
 
     def fail(self, error: Exception) -> None:
-        """End the input with an exception of the source.
+        """End the input because the source raised an exception.
 
         Raises:
             MisuseError: The calling code made a mistake.
@@ -355,7 +355,7 @@ class Driver(SingleConsumer):
         self._finish(found, self.clock())
 
     def settle(self, ending: Ending | None = None) -> bool:
-        """Finish once; return True if events that were held back are still to be given."""
+        """Finish the stream; return True if events that were held back must be delivered first."""
         machine = self.machine
         if not machine.over:
             machine.finish(None, self.clock())
@@ -366,7 +366,7 @@ class Driver(SingleConsumer):
             machine.conclude(ending)
             if ending is None:
                 self.error = machine.error
-            # Last, so that after a Ctrl-C in the lines above the next read repeats them.
+            # The last step: after a Ctrl-C in the lines above, the next read repeats them.
             self._take_step(PhaseStep.ENDED)
             self._settle_recovery()
             log("stream ended, %s", machine.accumulator.ending)
@@ -394,11 +394,11 @@ class Driver(SingleConsumer):
 
     @property
     def is_unopened(self) -> bool:
-        """True if the source is still to be opened."""
+        """True if the source has not been opened yet."""
         raise NotImplementedError
 
     def settle_unopened(self) -> StreamError | StreamClosed | None:
-        """End a stream that could not be opened; return the error if no read has raised it yet."""
+        """End a stream that could not be opened; return its error, unless a read has already raised it."""
         machine = self.machine
         ended = self.phase is _ENDED or self.verdict.asked is not None
         if ended or not machine.over or machine.meter.chunks:
@@ -421,7 +421,7 @@ class Driver(SingleConsumer):
             self.recovery.settle(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with the previous attempt's answer, because the new one differs from it.
+        """End the stream with the answer of the previous attempt, because the new answer differs from it.
 
         Args:
             error: The error that a view has raised; ignored if the stream has already ended.
@@ -433,13 +433,13 @@ class Driver(SingleConsumer):
         self.stop("the answer began again, and is another one")
 
     def break_off(self) -> Exception:
-        """End a stream whose decoding was broken off, as by Ctrl-C; return the exception for the loop."""
+        """End a stream whose decoding was interrupted, as by Ctrl-C; return the exception for the loop."""
         self.machine.break_off(self.clock())
         self.settle()
         return self.exhausted() if self.error is None else self.error
 
     def ask_to_close(self) -> None:
-        """Note that the stream is being closed before its end; if nothing was read, set `StreamClosed`."""
+        """Record that the stream is closed before its end; if nothing was read, set `StreamClosed`."""
         if self.phase is _ENDED:
             return
         self.verdict.closed = True
@@ -456,15 +456,15 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here, from any thread or task; the message keeps what was read."""
+        """End the stream here, from any thread or task; the message keeps the content read so far."""
         raise NotImplementedError
 
     def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
-        """Log an error of closing the source, when the caller did not ask to close.
+        """Log an error that closing the source raised, if the caller did not ask to close.
 
         Args:
-            error: The error; a `MisuseError` is not hidden, but raised or noted on the other error.
-            failed: True if another error is being raised, which must not be hidden.
+            error: The error. A `MisuseError` is raised, or added as a note to the stream's error.
+            failed: True if another error is being raised, which this one must not replace.
         """
         if isinstance(error, MisuseError):
             beside = self.error or error.__context__
@@ -475,13 +475,13 @@ class Driver(SingleConsumer):
         log("closing the source failed: %s", type(error).__name__)
 
     def raise_pull_error(self, error: ValueError) -> NoReturn:
-        """Turn the `ValueError` of a pull into `ConcurrentRead` if a second reader caused it."""
+        """Raise `ConcurrentRead` if a second reader caused the `ValueError`, or else that error itself."""
         if "already executing" in str(error):
             raise concurrent_read_error() from None
         raise error
 
     def _decide(self, ending: Ending | None) -> Ending | None:
-        """Return the ending: the natural end or a stop, whichever came first."""
+        """Return the ending: the natural end or a stop, whichever was first."""
         if self.verdict.decide():
             ending = "stopped"
         # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.

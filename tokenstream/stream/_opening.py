@@ -1,4 +1,4 @@
-"""The start of an answer: waiting for it, and resuming where an earlier source broke off."""
+"""The start of an answer: waiting for it, and resuming after an earlier source broke off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ First: TypeAlias = Literal["head", "event"]
 
 
 class Recovers(Protocol):
-    """Resumes an answer that broke off, over another source."""
+    """Resumes, with another source, an answer that broke off."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -31,7 +31,7 @@ class Recovers(Protocol):
         ...
 
     def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source to continue with, or None if the stream ends here.
+        """Return the source with which to continue, or None if the stream ends here.
 
         Args:
             cause: The error that ended the input; None if it ended cleanly or the machine reported the error.
@@ -51,7 +51,7 @@ def is_failure(head: ResponseHead) -> bool:
 
 
 def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> None:
-    """Import what a request and its answer need, so that loading does not count in the answer's times.
+    """Import the modules that a request and its answer need, so that loading is not part of the timing.
 
     Args:
         deferred: Sends the request.
@@ -59,7 +59,7 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
     """
     deferred.prepare()
     if deferred.asked is not None:
-        # The first value that a process makes loads pydantic's validators.
+        # The first object that a process makes loads pydantic's validators.
         Usage()
         if format is None:
             registry.load_for(deferred.asked[0])
@@ -69,7 +69,7 @@ def check_first(first: First) -> First:
     """Check the `first` argument of `wait_open` and return it.
 
     Raises:
-        MisuseError: It is neither "head" nor "event".
+        MisuseError: `first` is neither "head" nor "event".
     """
     if first not in ("head", "event"):
         raise MisuseError(f'wait_open waits for first="head" or first="event", and not {first!r}')
@@ -80,7 +80,7 @@ def claim_reorder(reorder: Reorder) -> Reorder:
     """Claim a `Reorder` stage for one stream and return it.
 
     Raises:
-        MisuseError: It is not a `Reorder`, or another stream has it.
+        MisuseError: `reorder` is not a `Reorder`, or another stream uses it.
     """
     from tokenstream.stages import Reorder
 

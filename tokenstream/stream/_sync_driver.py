@@ -1,4 +1,8 @@
-"""The driver for `for` loops."""
+"""The driver for `for` loops.
+
+The *machine* turns chunks into events; its `shortcut` is a fast path for most chunks. The
+*pump* reads the source.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class SyncDriver(Driver):
 
     Args:
         source: The source, opened or not.
-        options: How to read.
+        options: The options of the stream.
     """
 
     __slots__ = ("_ready_at", "pump")
@@ -45,7 +49,7 @@ class SyncDriver(Driver):
         super().__init__(options)
         self.pump = Pump(source, self.clock)
         self._ready_at = 0.0
-        """The clock at which the source was opened."""
+        """Time at which the source was opened."""
         if isinstance(source, SyncSource):
             self.open(source)
 
@@ -68,7 +72,7 @@ class SyncDriver(Driver):
                 if not machine.plain or machine.now >= self.due or chunks is None or pump.pending:
                     event = self._advance() or machine.pull()
                     continue
-                # The path of most chunks: the same as `_read`, without the cost of its calls.
+                # Most chunks take this path. It does the same as `_read`, without the cost of its calls.
                 clock = self.clock
                 now = clock()
                 if now - machine.now > NOTABLE_SECONDS:
@@ -83,7 +87,7 @@ class SyncDriver(Driver):
                     event = machine.give(chunk, clock()) if glance is None else glance(chunk, clock())
                 else:
                     event = self._place(pump.convert(chunk))
-                # Not in a `finally`: Ctrl-C may have come before the chunk was stored.
+                # Not in a `finally`: after a Ctrl-C, the chunk may not have been stored.
                 pump.pending = False
                 event = event or machine.pull()
         except ValueError as error:
@@ -92,7 +96,7 @@ class SyncDriver(Driver):
             self._check_broken()
             raise
         finally:
-            # The same as `leave`, without the cost of a call for each event.
+            # This does the same as `leave`, without the cost of a call for each event.
             pump.busy = False
             pump.lock.release()
             if self.verdict.asked is not None:
@@ -100,7 +104,7 @@ class SyncDriver(Driver):
         return event
 
     def read_all(self) -> None:
-        """Read to the end."""
+        """Read the stream to its end."""
         try:
             if self.phase is _ENDED:
                 self.step()
@@ -114,7 +118,7 @@ class SyncDriver(Driver):
         if self.phase is _ENDED:
             self.machine.last = None
             if self.pump.source is not None:
-                # Ctrl-C came between the end and closing the source.
+                # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
             if self.error is not None:
                 raise self.error.with_traceback(None)
@@ -122,21 +126,21 @@ class SyncDriver(Driver):
         return self.__next__()
 
     def step_until(self, until: float) -> Event | None:
-        """Return the next event for a view that acts on time, or None once the time has come.
+        """Return the next event for a view with a time limit, or None if the time has passed.
 
         Args:
-            until: The clock at which to stop waiting, if the source's reads can be limited.
+            until: Time at which to stop waiting, if the source's reads can be limited.
         """
         if self.phase is _ENDED:
             return self.step()
         return self._step(partial(self._advance, until), until)
 
     def step_now(self) -> Event | None:
-        """Return the next event if it has already arrived, else None."""
+        """Return the next event if it has already arrived, otherwise None."""
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
     def next_beside(self, bell: ArrivalBell) -> Event | None:
-        """Return the next event for a loop that also reads other streams; None if it has not arrived.
+        """Return the next event for a loop that also reads other streams; None if no event has arrived.
 
         Args:
             bell: Rung when something may have arrived.
@@ -145,11 +149,11 @@ class SyncDriver(Driver):
 
     @property
     def waits_in_time(self) -> bool:
-        """True if a read can be given a timeout and loses nothing when it strikes."""
+        """True if a read may have a timeout, and loses nothing when the time has passed."""
         return self.pump.bound is not None or self.pump.is_waiting
 
     def read_ahead(self) -> None:
-        """Hand the source to a thread, so that `step_until` can stop waiting on time."""
+        """Let a thread read the source, so that `step_until` can stop waiting on time."""
         if self.phase is not _ENDED:
             if not self.pump.enter():
                 raise self._busy_error()
@@ -159,7 +163,7 @@ class SyncDriver(Driver):
                 self.leave()
 
     def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
-        """Return the pump's next item, within the deadlines if the source's reads can be limited.
+        """Return the pump's next item; deadlines apply only if the source's reads can be limited.
 
         Args:
             until: Time at which the caller stops waiting.
@@ -177,7 +181,7 @@ class SyncDriver(Driver):
         return pump.read(self.find_read_limit(None))
 
     def open_now(self) -> None:
-        """Open the source before the first read; like a read, it needs the pump."""
+        """Open the source before the first read; like a read, this needs the pump."""
         if not self.pump.enter():
             raise concurrent_read_error()
         try:
@@ -187,7 +191,7 @@ class SyncDriver(Driver):
             self.leave()
 
     def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, or raise its error; the loop still gives every event.
+        """Read until the answer has begun, or raise its error; a later loop still delivers every event.
 
         Args:
             first: "head" to read the head of the response, "event" to read up to the first event.
@@ -204,7 +208,7 @@ class SyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     def _advance_now(self) -> Event | None:
-        """Read a chunk that has already arrived."""
+        """Read a chunk that has already arrived; return its event, or None."""
         return None if self.pump.bound is None else self._advance(self.clock())
 
     @property
@@ -214,7 +218,7 @@ class SyncDriver(Driver):
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
     def _advance_beside(self, bell: ArrivalBell) -> Event | None:
-        """Take chunks that the thread has read, up to an event."""
+        """Take chunks that the thread has read until one produces an event; return that event, or None."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
@@ -230,7 +234,7 @@ class SyncDriver(Driver):
         return event
 
     def begin_beside(self, bell: ArrivalBell) -> None:
-        """Hand the source to a thread, for a loop that also reads other streams.
+        """Let a thread read the source, for a loop that also reads other streams.
 
         Args:
             bell: Rung when something has arrived.
@@ -241,7 +245,7 @@ class SyncDriver(Driver):
         pump.listen(bell)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before; None for never.
+        """Return the time at which to call `expire` if nothing arrives before then; None for never.
 
         Args:
             since: Time since which nothing has arrived.
@@ -249,7 +253,7 @@ class SyncDriver(Driver):
         return None if self.machine.over or self.phase is _ENDED else self.find_read_limit(since)
 
     def expire(self) -> None:
-        """Apply the deadlines, after nothing has arrived until the time that `idle_until` gave."""
+        """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
         if self.pump.enter():
             try:
                 self.take(WAITED, self.clock())
@@ -257,14 +261,14 @@ class SyncDriver(Driver):
                 self.leave()
 
     def finish_beside(self) -> bool:
-        """End the reading thread; True if there is one, whose arrived items may still be read."""
+        """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
     def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
-        """Return the next event, or None if it has not arrived.
+        """Return the next event, or None if no event has arrived.
 
         Args:
-            advance: Reads a chunk.
+            advance: Reads a chunk, and returns its event if the machine's fast path produced one.
             until: Time at which to stop reading; None to read once.
         """
         if not self.pump.enter():
@@ -295,24 +299,28 @@ class SyncDriver(Driver):
         return self.pump.busy
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; the message keeps what was read."""
+        """End the stream here; the message keeps the content read so far."""
         self.verdict.ask(reason or "stop")
         self.end(quiet=True)
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the source; the message keeps what was read.
+        """Close the source; the message keeps the content read so far.
 
         Args:
-            quiet: Whether errors are only logged.
+            quiet: True to log errors instead of raising them.
         """
         self.ask_to_close()
         self.end(quiet=quiet)
 
     def end(self, *, quiet: bool = False) -> None:
-        """End the stream here, or make a read in progress end it."""
+        """End the stream here; if a read is in progress, that read ends the stream.
+
+        Args:
+            quiet: True to log errors of closing the source instead of raising them.
+        """
         pump = self.pump
         if pump.busy or not pump.lock.acquire(blocking=False):
-            # The reader checks for this when its read returns; do not wait for it here.
+            # The reading thread ends the stream when its read returns; do not wait for that here.
             pump.stop()
             return
         try:
@@ -321,11 +329,11 @@ class SyncDriver(Driver):
             pump.lock.release()
 
     def close_source(self, *, quiet: bool = False) -> None:
-        """Close the source once.
+        """Close the source, unless it is closed already.
 
         Args:
-            quiet: Whether errors are only logged: another error is propagating, or the
-                caller did not ask to close.
+            quiet: True to log errors instead of raising them, because another error is being
+                raised, or because the caller did not ask to close.
         """
         try:
             self.pump.close()
@@ -355,9 +363,9 @@ class SyncDriver(Driver):
     # -- within ------------------------------------------------------------
 
     def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event if the machine's shortcut gave one.
+        """Read a chunk, and return its event if the machine's fast path produced one.
 
-        At the end of the stream raise its error, or StopIteration.
+        At the end of the stream, this raises the stream's error or StopIteration.
         """
         if self.wants_more():
             return self._read(until)
@@ -370,6 +378,7 @@ class SyncDriver(Driver):
         return None
 
     def _read(self, until: float | None = None) -> Event | None:
+        """Read the next item, and return its event if the machine's fast path produced one."""
         machine, pump = self.machine, self.pump
         now = self.clock()
         if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
@@ -379,12 +388,14 @@ class SyncDriver(Driver):
         return event
 
     def _was_away(self, now: float) -> None:
+        """Exclude from the silence the time in which the loop was busy elsewhere."""
         machine = self.machine
         self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
 
     def _place(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
-        """Pass an item to the machine, and return its event if the machine's shortcut gave one."""
+        """Process an item of the pump; return its event if the machine's fast path produced one."""
         if self.verdict.asked is not None and item.__class__ is not SourceOpened:
+            # Somebody called `stop` while the item was being read.
             self._end_inside(quiet=True)
             return None
         try:
@@ -416,14 +427,14 @@ class SyncDriver(Driver):
         return concurrent_read_error()
 
     def _check_broken(self) -> None:
-        """Close the source and raise the error if decoding was interrupted."""
+        """If decoding was interrupted, close the source and raise the stream's error."""
         if self.phase is not _ENDED:
             self.close_source(quiet=True)
             raise self.break_off() from None
 
     def leave(self) -> None:
-        """End the read, and the stream if it was asked to stop meanwhile."""
+        """End the read; also end the stream, if `stop` was called during the read."""
         self.pump.leave()
         if self.verdict.asked is not None:
-            # Quiet: an event or another error may be propagating.
+            # Quiet, because an event or another error may be on its way to the caller.
             self.end(quiet=True)

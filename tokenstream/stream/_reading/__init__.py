@@ -1,1 +1,1 @@
-"""Pumps: they open, read and close a source for a driver."""
+"""Pumps, which open, read and close a source for a driver."""

@@ -1,4 +1,7 @@
-"""The pump of an `async for` loop: opens, reads and closes a source; can be stopped from any thread."""
+"""The pump of an `async for` loop, which opens, reads and closes a source.
+
+A `Reader` reads the source in a separate task; a `Direct` reads it in the loop's own task.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class AsyncPump:
-    """Read a source for one reader at a time, in a separate task if that is useful and possible.
+    """Reads a source for one reader at a time, in a separate task if that is useful and possible.
 
-    A task is useful unless the source never waits or survives a cancelled read. It
-    is possible on asyncio, and on trio inside `async with`. `stop` may be called from
+    A task is useful unless the source never waits, or loses nothing when a read is cancelled.
+    A task is possible on asyncio, and on trio inside `async with`. `stop` may be called from
     any thread or task. Between two reads the source may be replaced.
 
     Args:
@@ -57,7 +60,7 @@ class AsyncPump:
         self.replace(source)
 
     def replace(self, source: AsyncSource | Deferred) -> None:
-        """Read from another source from now on; the previous one must be closed already."""
+        """Read from another source from now on; the previous source must already be closed."""
         self.source: AsyncSource | Deferred | None = source
         self._closed = False
         self._reader: Reader | Direct | None = None
@@ -65,7 +68,7 @@ class AsyncPump:
         """Items that have arrived, each with the time of its arrival."""
 
     def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
-        """Give these items again, before the ones still to be read."""
+        """Put items that were taken back in front of the items still to be read."""
         self.batch = chain(items, self.batch)
 
     # -- reading -----------------------------------------------------------
@@ -98,7 +101,7 @@ class AsyncPump:
         return next(self.batch, None)
 
     def take_new(self) -> tuple[float, Any] | None:
-        """Return the next item that the reading task has brought, or None; `batch` must be empty."""
+        """Return the next item that the reading task has read, or None; `batch` must be empty."""
         reader = self._reader
         if not isinstance(reader, Reader) or not reader.has_come:
             return None
@@ -106,14 +109,14 @@ class AsyncPump:
 
     @property
     def will_ring(self) -> bool:
-        """True if a reading task will ring a bell for its next item and all earlier items were taken."""
+        """True if all items read so far were taken, and the reading task rings a bell for the next one."""
         reader = self._reader
         if not isinstance(reader, Reader) or not reader.rings or reader.has_come or reader.over:
             return False
         return length_hint(self.batch, 1) == 0
 
     async def look(self) -> tuple[float, Any] | None:
-        """Return the next item that has already arrived, or None; lets the reading task run once first."""
+        """Return the next item that has already arrived, or None; first, the reading task may run once."""
         item = self.take()
         if item is None and not isinstance(self._reader, Direct):
             from anyio.lowlevel import checkpoint
@@ -125,10 +128,10 @@ class AsyncPump:
         return item
 
     async def read(self, until: float | None) -> tuple[float, Any]:
-        """Wait for the next item, and return it with the time of its arrival.
+        """Wait for the next item, and return that item with the time of its arrival.
 
-        A cancelled read loses nothing if a task reads the source. Without a task, and
-        with a source that does not survive the cancellation, the next item is `LOST`.
+        Cancelling this call loses nothing if a separate task reads the source. Without a task, a
+        source may not survive the cancellation; then the next item is `LOST`.
 
         Args:
             until: Time at which to stop waiting; None for no limit.
@@ -145,14 +148,14 @@ class AsyncPump:
         return item
 
     def listen(self, bell: ArrivalBell, *, at_hand: bool = False) -> bool:
-        """Have a bell rung when an item arrives; return False if it will not ring.
+        """Ring a bell whenever an item arrives, from now on; return False if the bell will not ring.
 
         A task reads from now on, even if the loop itself could. The bell does not ring
         for a source that never waits, unless `at_hand` is set.
 
         Args:
             bell: The bell.
-            at_hand: Use a task for a source that never waits, too.
+            at_hand: True to use a task even for a source that never waits.
 
         Raises:
             MisuseError: A task is needed and cannot be started.
@@ -177,18 +180,18 @@ class AsyncPump:
         """Refuse to wait for a source that is read in another event loop.
 
         Raises:
-            MisuseError: It is, and that loop is still running.
+            MisuseError: The source is read in another event loop, which is still running.
         """
         if self._host is not None:
             self._host.check_running()
 
     @property
     def has_task(self) -> bool:
-        """True if a task reads the source, or has read it."""
+        """True if a task reads the source, or read the source before."""
         return isinstance(self._reader, Reader)
 
     def release(self) -> bool:
-        """Have the reading task close the source; return True if it has ended, or none was started."""
+        """Let the reading task close the source; return True if no reading task is left."""
         reader = self._reader
         if not isinstance(reader, Reader) or reader.over:
             return True
@@ -197,6 +200,11 @@ class AsyncPump:
         return reader.is_loop_over
 
     def _new_reader(self, *, alone: bool | None = None) -> Reader | Direct:
+        """Start to read the source, with a task or without.
+
+        Args:
+            alone: True to read without a task; by default, only if the source needs no task.
+        """
         source = self.source
         if source is None:
             raise RuntimeError("the source is closed")
@@ -212,23 +220,25 @@ class AsyncPump:
 
     @property
     def waits_in_time(self) -> bool:
-        """True if a read can be given a timeout and loses nothing when it strikes."""
+        """True if a read may have a timeout, and loses nothing when the time has passed."""
         host = self._host or find_host()
         return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
 
     @property
     def _needs_no_task(self) -> bool:
+        """True if the source never waits, or loses nothing when a read is cancelled."""
         source = self.source
         return isinstance(source, AsyncSource) and (source.instant or source.survives)
 
     @property
     def _is_instant(self) -> bool:
+        """True if the source never waits."""
         return isinstance(self.source, AsyncSource) and self.source.instant
 
-    # -- a block -----------------------------------------------------------
+    # -- within `async with` -----------------------------------------------
 
     async def open_tasks(self) -> None:
-        """Make it possible to start tasks, such as a guard's; on trio that takes a task group."""
+        """Make it possible to start tasks, for example for guards; on trio, open a task group for them."""
         self._entered = True
         self._host = self._host or find_host()
         trio = self._host is not None and self._host.name == "trio"
@@ -242,12 +252,12 @@ class AsyncPump:
         self._go_on_in_task()
 
     def _go_on_in_task(self) -> None:
-        """Read in a task from now on, if the source was read without one outside the block."""
+        """Read in a task from now on, if the source was read without a task outside of the block."""
         if isinstance(self._reader, Direct) and self._reader.intact:
             self._reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
-        """Use the task group of a merge; return False inside the stream's own block.
+        """Use the task group of a merge; return False inside the `async with` block of the stream itself.
 
         Args:
             tasks: The task group; None on asyncio.
@@ -259,11 +269,11 @@ class AsyncPump:
         return True
 
     def leave_tasks(self) -> None:
-        """Leave the block of a merge, which ends the tasks itself."""
+        """Stop using the task group of a merge; the merge itself ends the tasks."""
         self._entered, self._tasks = False, None
 
     async def close_tasks(self) -> None:
-        """Close the task group; an exception of the block's body is not passed to its tasks."""
+        """Close the task group, without passing an exception of the `async with` block to its tasks."""
         tasks, self._tasks = self._tasks, None
         self._entered = False
         if tasks is not None:
@@ -271,13 +281,13 @@ class AsyncPump:
 
     @property
     def has_room(self) -> bool:
-        """True if a task can be started beside the reading one."""
+        """True if another task can be started beside the reading task."""
         return self._tasks is not None or (
             self._entered and self._host is not None and self._host.name == "asyncio"
         )
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        """Start a task beside the reading one; it ends within the block."""
+        """Start a task beside the reading task; the new task ends within the `async with` block."""
         if self._tasks is not None:
             self._tasks.start_soon(function, *args)
         elif self._host is not None:
@@ -294,7 +304,7 @@ class AsyncPump:
 
     @property
     def closed(self) -> bool:
-        """True if the source is closed, or its event loop has ended."""
+        """True if the source is closed, or the event loop of its reader has ended."""
         return self._closed or (self._reader is not None and self._reader.is_loop_over)
 
     @property
@@ -303,13 +313,13 @@ class AsyncPump:
         return self._reader is not None and self._reader.over
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the event loop's thread; at once in that thread, or without a loop."""
+        """Call a function in the thread of the event loop; at once in that thread itself, or without a loop."""
         host = self._host
         if host is None or host.is_running() or not host.call(function):
             function()
 
     def stop(self) -> None:
-        """End a read in progress; the reading task closes the source."""
+        """End a read in progress, and let the reading task close the source."""
         source = self.source
         if self._reader is None and isinstance(source, Deferred):
             self.source, self._closed = None, True
@@ -321,10 +331,10 @@ class AsyncPump:
             self._reader.stop()
 
     async def close(self, *, failed: bool = False) -> Exception | None:
-        """Close the source once, and return the error of closing it; a second caller waits as well.
+        """Close the source, and return the error that closing raised; a second caller only waits.
 
         Args:
-            failed: True if another error is being raised, which must not be delayed.
+            failed: True if another error is being raised, which closing must not delay.
         """
         source, self.source, self._closed = self.source, None, True
         reader = self._reader
@@ -340,12 +350,12 @@ class AsyncPump:
 
     @property
     def unclosed(self) -> bool:
-        """True if the source is open and nothing was asked to close it."""
+        """True if the source is open, and neither closed nor being closed."""
         begun = self._reader is not None or isinstance(self.source, AsyncSource)
         return begun and self.source is not None and not (self._reader is not None and self._reader.stopped)
 
     def abandon(self) -> None:
-        """Let go of the source without waiting: end its task, or leave it to the garbage collector."""
+        """Give up the source without waiting: end its task, or leave the source to the garbage collector."""
         source, reader = self.source, self._reader
         if isinstance(source, Deferred) and reader is None:
             source.discard()

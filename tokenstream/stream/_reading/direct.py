@@ -1,8 +1,8 @@
-"""Reading a source in the loop's own task, for when no other task is available or needed.
+"""Reading a source in the loop's own task, if no other task is available or needed.
 
 A `Direct` has the interface of a `Reader`, and reads one chunk at a time. A cancelled
-read ends most sources for good, and silently: the next read then looks like a clean
-end. So `Direct` remembers the cancellation and reports `LOST` instead of `END`.
+read ends most sources for good, without an error: the next read then looks like a clean
+end. So a `Direct` remembers the cancellation, and reports `LOST` instead of `END`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Direct:
-    """Read a source whenever `wait` is called.
+    """Reads a source, one chunk for each call of `wait`.
 
     Args:
         source: The source, opened or not.
         clock: Returns the time in seconds.
-        host: The event loop; None if none is running.
+        host: The event loop; None if no event loop is running.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Direct:
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host | None) -> None:
         self.source = source
         self.since: float | None = None
-        """Time at which the current or last read was asked for."""
+        """Time at which the current or the last read was requested."""
         self.over = False
         """True once the source is closed or being closed."""
         self.closing_error: Exception | None = None
@@ -69,7 +69,10 @@ class Direct:
         self._scope: CancelScope | None = None
 
     def take(self) -> list[tuple[float, Any]]:
-        """Return the items that have arrived, each with the time of its arrival."""
+        """Return the items that have arrived, each with the time of its arrival.
+
+        If none have arrived, a read begins now, and the time since the last read may be reported as `Away`.
+        """
         items, self._items = self._items, []
         if not items:
             now = self.since = self._clock()
@@ -80,7 +83,7 @@ class Direct:
 
     @property
     def intact(self) -> bool:
-        """True if another reader may continue from here without losing anything."""
+        """True if another reader can continue with the source without losing anything."""
         opened = isinstance(self.source, AsyncSource)
         return opened and not (self._lost or self._reading or self._items or self.over)
 
@@ -100,12 +103,12 @@ class Direct:
         return self._host is not None and not self._instant and self._host.is_over()
 
     def check_host(self) -> None:
-        """Refuse to be read in a different event loop; if the first one has ended, report a failure."""
+        """Refuse to read in a different event loop; if the first loop has ended, report a failure."""
         if self._host is not None and not self._instant and not self._host.check_running():
             self._put(SourceFailed(loop_over_error()))
 
     async def wait(self, seconds: float | None) -> bool:
-        """Read once; return True if an item or the end of the source came in time.
+        """Read once; return True if an item or the end of the source arrived in time.
 
         Args:
             seconds: Longest wait; None for no limit.
@@ -130,7 +133,7 @@ class Direct:
         return bool(self._items) or self.over
 
     def stop(self) -> None:
-        """End a read in progress; that read then closes the source."""
+        """End a read in progress, which then closes the source."""
         self.stopped = self._reading
         if self._scope is not None:
             self._scope.cancel()
@@ -141,10 +144,10 @@ class Direct:
             self._scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source, or have the read in progress close it.
+        """Close the source; if a read is in progress, that read closes the source.
 
         Args:
-            failed: True if an error or a cancellation is being raised, which must not wait for ever.
+            failed: True if an error or a cancellation is being raised, which must not wait for long.
         """
         self.stop()
         if self._reading or self.over:
@@ -159,7 +162,7 @@ class Direct:
         from anyio import current_effective_deadline, move_on_after
 
         if isinstance(self.source, AsyncSource) and self.source.entered:
-            # A context manager may hold a cancel scope, so it is left outside any scope of ours.
+            # The source's context manager may hold a cancel scope, so it must exit outside of our scopes.
             await self._close()
             return
         if not failed and current_effective_deadline() > -math.inf:
@@ -169,27 +172,29 @@ class Direct:
             await self._close()
 
     def abandon(self) -> None:
-        """Leave the source to the garbage collector: it cannot be closed without waiting."""
+        """Shut down the source's socket; the garbage collector does the rest, since closing would wait."""
         if isinstance(self.source, AsyncSource):
             shut_down(self.source.socket)
 
     # -- within ------------------------------------------------------------
 
     async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
+        """Read a chunk of a source that never waits; only its own time limit applies."""
         if source.bound is None:
             self._put(await source.next_chunk())
             return
         source.bound(seconds)
-        # Raised when the time has passed by the source's own clock.
+        # The source raises this error when the time has passed by its own clock.
         with suppress(TimeoutError):
             self._put(await source.next_chunk())
         self._last = self._clock()
 
     async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
+        """Open the source or read a chunk, and cancel that after a time."""
         from anyio import CancelScope, current_time
 
         if isinstance(source, Deferred) and source.enters and not self._opening:
-            # A context manager may open a cancel scope, which must not outlive one of ours.
+            # The source's context manager may open a cancel scope, which must not outlive one of ours.
             await self._open(source)
             return
         deadline = math.inf if seconds is None else current_time() + seconds
@@ -214,6 +219,7 @@ class Direct:
         self._put(SourceOpened(opened))
 
     async def _close(self) -> None:
+        """Close the source, or discard a request that was not sent; store the error of closing."""
         source = self.source
         if isinstance(source, Deferred):
             if not self._opening:

@@ -1,4 +1,4 @@
-"""The event loop in which a stream is read: asyncio's or trio's."""
+"""The event loop in which a stream is read, of asyncio or of trio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """An event loop that can be recognised, and called from any thread.
+    """An event loop that can be recognised, and that any thread can ask to call a function.
 
     Args:
         find: Returns the loop running in this thread.
@@ -76,7 +76,7 @@ class Host:
 
 
 def find_host() -> Host | None:
-    """Return the event loop running in this thread; None if there is none.
+    """Return the event loop that is running in this thread, or None.
 
     Streams in one loop share the same `Host`, to save memory.
     """
@@ -84,7 +84,7 @@ def find_host() -> Host | None:
     if last is not None and last.is_running():
         return last
     for name, find, call in _KINDS:
-        # A running loop means that its library is imported.
+        # A library that is not imported has no running loop.
         library = sys.modules.get(name)
         if library is not None:
             try:
@@ -102,4 +102,4 @@ _KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any
     ("trio", attrgetter("lowlevel.current_trio_token"), attrgetter("run_sync_soon")),
     ("asyncio", attrgetter("get_running_loop"), attrgetter("call_soon_threadsafe")),
 )
-"""Rows of a library's name, a getter for its `find`, and a getter for its `call`; see `Host`."""
+"""For each library: its name, and functions that return the `find` and the `call` of `Host`."""

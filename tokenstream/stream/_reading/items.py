@@ -1,4 +1,4 @@
-"""Items that a pump brings besides chunks: the things that can happen to a source."""
+"""Items other than chunks that a pump returns; they tell what happened to the source."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 END = object()
 """The source has ended."""
 LOST = object()
-"""A read was cancelled or broken off, and the source did not survive it."""
+"""A read was cancelled or interrupted, and the source cannot be read any further."""
 WAITED = object()
-"""The read timed out without a chunk."""
+"""The read reached its time limit before a chunk arrived."""
 NOTABLE_SECONDS = 0.01
-"""Shortest absence of the loop that is reported as `Away`."""
+"""Shortest time between two reads of the loop that is reported as `Away`."""
 
 
 class SourceOpened:
@@ -22,7 +22,7 @@ class SourceOpened:
 
     Args:
         source: The open source.
-        late: True if the head came after its deadline, and the socket has been shut down.
+        late: True if the head arrived after its deadline, and the socket was shut down.
     """
 
     __slots__ = ("late", "source")
@@ -42,7 +42,7 @@ class SourceFailed:
 
 
 class Away:
-    """Nothing was read for a while, because the loop was busy elsewhere; the source was not silent."""
+    """Nothing was read for a while because the loop was busy elsewhere, not because the source was silent."""
 
     __slots__ = ("seconds",)
 
@@ -51,8 +51,8 @@ class Away:
 
 
 class ArrivalBell(Protocol):
-    """Wakes a waiting loop when something has arrived: an event of threading or anyio, or a queue entry."""
+    """Wakes a waiting loop when something has arrived: a threading or anyio event, or a queue entry."""
 
     def set(self) -> object:
-        """Ring the bell; ringing twice is fine."""
+        """Ring the bell; ringing it twice does no harm."""
         ...

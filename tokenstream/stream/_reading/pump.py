@@ -1,4 +1,4 @@
-"""The pump of a `for` loop: opens, reads and closes a source; any thread may stop it."""
+"""The pump of a `for` loop, which opens, reads and closes a source; any thread may stop it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
 _LONG_SECONDS = 590.0
-"""Waits for the head this long or longer are left to the transport's timeout: a timer costs a thread."""
+"""Time limits for the head from which on the transport's own timeout must do: a timer needs a thread."""
 
 
 class Pump:
@@ -57,24 +57,24 @@ class Pump:
         self.lock = threading.RLock()
         """Held by the reading thread."""
         self.busy = False
-        """A read is in progress, in this thread or in another one."""
+        """True while a read is in progress, in this thread or in another one."""
         self.pending = False
-        """True from a read's start until its item is stored. Still True after Ctrl-C: a chunk may be lost."""
+        """True from a read's start until its item is stored; if still True after a Ctrl-C, it may be lost."""
         self.replace(source)
 
     def replace(self, source: SyncSource | Deferred) -> None:
-        """Continue with another source; the one before must be closed."""
+        """Read from another source from now on; the previous source must already be closed."""
         self.source: SyncSource | Deferred | None = source
         self.closed = False
-        """The source was closed."""
+        """True once the source was closed."""
         self._ahead: ReadAhead | None = None
         """The reading thread; None if the loop itself reads."""
         self.chunks: Iterator[Any] | None = None
         """The chunks of the open source; None until it is opened."""
         self.bound: Callable[[float | None], object] | None = None
-        """Sets a limit in seconds on the source's next read; None if the source has no such limit."""
+        """Limits the source's next read to a number of seconds; None if its reads cannot be limited."""
         self.direct: Iterator[Any] | None = None
-        """The chunks, if a read needs only `next`; drivers then call it themselves."""
+        """The chunks, if a read is only a call of `next`, which drivers then make themselves; else None."""
         self._socket = source.socket
         if isinstance(source, SyncSource):
             self.chunks = source.chunks
@@ -82,12 +82,12 @@ class Pump:
             self.direct = None if source.bound is not None else source.chunks
 
     def put_back(self, items: Iterable[Any]) -> None:
-        """Return these items to the front, before the unread ones."""
+        """Put items that were taken back in front of the items still to be read."""
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
 
     def listen(self, bell: ArrivalBell) -> None:
-        """Hand opening and reading to a thread, which rings the bell when something has arrived."""
+        """Let a thread open and read the source; the thread rings the bell when something has arrived."""
         ahead, source = self._ahead, self.source
         if ahead is None:
             if isinstance(source, Deferred):
@@ -105,12 +105,12 @@ class Pump:
 
     @property
     def has_come(self) -> bool:
-        """True if a read returns at once, because the thread has something for it."""
+        """True if the next read returns at once, because the thread has an item for it."""
         return self._ahead is not None and self._ahead.has_come
 
     @property
     def will_ring(self) -> bool:
-        """True if a thread will ring the bell: it has one, and nothing is waiting to be taken."""
+        """True if the thread has a bell to ring for its next item, and all earlier items were taken."""
         ahead = self._ahead
         return ahead is not None and ahead.bell is not None and not ahead.has_come
 
@@ -120,14 +120,14 @@ class Pump:
         return self.chunks is not None
 
     def finish(self) -> bool:
-        """End the reading thread; False if there is none. Items it has read stay."""
+        """End the reading thread; return False without one. Items that it has read can still be taken."""
         if self._ahead is None:
             return False
         self._ahead.finish()
         return True
 
     def read_ahead(self) -> None:
-        """Hand the open source to a thread, so that a read can have a time limit."""
+        """Let a thread read the open source, so that a read can have a time limit."""
         if self.chunks is None or self.bound is not None:
             return
         if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
@@ -140,19 +140,19 @@ class Pump:
     # -- reading -----------------------------------------------------------
 
     def enter(self) -> bool:
-        """Begin to read; False if a read is already in progress."""
+        """Begin to read; return False if a read is already in progress."""
         if self.busy or not self.lock.acquire(blocking=False):
             return False
         self.busy = True
         return True
 
     def leave(self) -> None:
-        """Let others read."""
+        """End the read, so that other threads can read."""
         self.busy = False
         self.lock.release()
 
     def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
-        """Return the next chunk, or an item of `_items` that says why there is none.
+        """Return the next chunk, or an item of `_reading.items` that says why no chunk has arrived.
 
         Ctrl-C may strike between any two statements, so the order matters:
 
@@ -164,10 +164,11 @@ class Pump:
         A read that finds `pending` True returns `LOST`, since an item may be lost.
 
         Args:
-            until: The clock at which to stop waiting, if the source can be bounded; None to wait forever.
+            until: Time at which to stop waiting, if the source's reads can be limited; None for no limit.
         """
         if self.pending:
-            # An interrupted generator is over and would end silently; another source's chunk may be lost.
+            # An interrupted generator has ended, which would look like the end of the source. With
+            # another kind of source, a chunk may be lost.
             return LOST
         watch = None
         try:
@@ -186,7 +187,7 @@ class Pump:
             return self._next(chunks)
         except Exception as error:  # noqa: BLE001 - raised later, after the events before it
             if watch is None:
-                # In a thread, a TimeoutError may be the source's own; `Late` is the thread's.
+                # If a thread reads, it raises `Late`; a TimeoutError is then an error of the source.
                 late = TimeoutError if self._ahead is None else Late
                 waited = self.bound is not None and isinstance(error, late)
             else:
@@ -195,20 +196,20 @@ class Pump:
 
     @property
     def is_waiting(self) -> bool:
-        """True while opening the source is delayed."""
+        """True while the source may not be opened yet, because of a delay before a retry."""
         return isinstance(self.source, Deferred) and self.source.wait > 0
 
     def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         """Wait until the source may be opened; the next read opens it.
 
         Args:
-            until: The clock at which to stop waiting; None for as long as it takes.
+            until: Time at which to stop waiting; None for no limit.
         """
         self._wait(None if until is None else max(until - self._clock(), 0.0))
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Return the payload of an item of `direct`, or the next chunk if the item holds none."""
+        """Return the payload of an item of `direct`, or the next chunk if the item has no payload."""
         source = self.source
         own = item is END or item.__class__ is SourceFailed
         if own or not isinstance(source, SyncSource) or source.convert is None:
@@ -231,10 +232,10 @@ class Pump:
         return item
 
     def _wait(self, seconds: float | None) -> bool:
-        """Wait until the source may be opened; return False if it still may not be. `stop` ends the wait.
+        """Wait until the source may be opened or `stop` is called; return False if it may not be opened yet.
 
         Args:
-            seconds: The longest to wait; None for as long as it takes.
+            seconds: Longest time to wait; None for no limit.
         """
         source = self.source
         if not isinstance(source, Deferred) or source.wait <= 0:
@@ -248,6 +249,7 @@ class Pump:
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        """Open the source, within a number of seconds if its socket is known."""
         if self._stopped:
             return END
         deferred, self.source = self.source, None
@@ -271,8 +273,9 @@ class Pump:
     # -- ending ------------------------------------------------------------
 
     def stop(self) -> None:
-        """Make a read in another thread return: at once, if its socket is known."""
-        # Set before `pending` is read; the reader sets `pending` before it reads this. One sees the other.
+        """Make a read in another thread return, at once if its socket is known."""
+        # Set before `pending` is read, while the reading thread sets `pending` before it reads
+        # this attribute. So at least one of the two threads sees what the other has set.
         self._stopped = True
         woken = self._woken
         if woken is not None:
@@ -284,10 +287,10 @@ class Pump:
             ahead.stop()
 
     def close(self) -> None:
-        """Close the source once; its errors are raised."""
+        """Close the source, unless it is closed already, and raise its errors."""
         source = self.source
         try:
-            # Cleared first, because closing a source may call this again.
+            # Cleared first, because closing a source may call this method again.
             self.source, self.closed = None, True
             if isinstance(source, SyncSource):
                 if self._ahead is None:
@@ -302,6 +305,6 @@ class Pump:
         except Exception:
             raise
         except BaseException:
-            # Ctrl-C: the next call closes it.
+            # After a Ctrl-C, the next call closes the source.
             self.source = source
             raise

@@ -1,4 +1,4 @@
-"""The thread that reads a source ahead of a `for` loop, so that the loop can wait with a limit."""
+"""The thread that reads a source ahead of a `for` loop, so that the loop can wait with a time limit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
 _MOST_AHEAD = 64
-"""Chunks that are read ahead of the loop."""
+"""Maximum number of chunks that are read ahead of the loop."""
 _LOOK_SECONDS = 0.1
 """Interval at which a thread that cannot be woken checks whether to go on."""
 _CLOSING_SECONDS = 5.0
-"""Time that a source's read may take to return once its socket is shut down."""
+"""Time within which a source's read should return once its socket is shut down."""
 
 
 class Late(TimeoutError):
@@ -31,13 +31,15 @@ class Late(TimeoutError):
 
 
 class ReadAhead:
-    """Iterator over chunks that a thread reads; a read that runs out of time loses nothing.
+    """Iterator over chunks that a thread reads; a read that reaches its time limit loses nothing.
 
     Args:
         chunks: The chunks, which only the thread reads from now on.
-        socket: Finds the socket to shut down to wake the thread; None if there is none.
-        opening: The source that the thread opens first; its chunks follow a `SourceOpened`.
-        bound: Limits the source's next read without loss, so that the thread can end without being woken.
+        socket: Returns the socket whose shutdown wakes the thread; None if no socket is known.
+        opening: The source that the thread opens first, instead of `chunks`; the thread then
+            delivers a `SourceOpened` before the source's chunks.
+        bound: Limits the source's next read to a number of seconds without losing chunks, so that
+            the thread notices that it should end.
     """
 
     __slots__ = (
@@ -80,16 +82,16 @@ class ReadAhead:
         self._reading = True
         """True while the thread waits for the source."""
         self._over = False
-        """True once the thread reads no more."""
+        """True once the thread has stopped reading."""
         self._error: BaseException | None = None
-        """The source's error, raised in the loop after the items read before it."""
+        """The source's error, which the loop raises after the items that were read before the error."""
         self._stopped = False
         self._last = False
-        """True once the thread was asked to end; items already read can still be taken."""
+        """True once the thread was asked to end; items that it has read can still be taken."""
         self._woken = False
-        """The socket is shut down, so the thread's read returns soon."""
+        """True once the socket is shut down, so that the thread's read returns soon."""
         self._close: Callable[[], object] | None = None
-        """Closes the source, if that is left to the thread."""
+        """Closes the source, if the thread has to do so; otherwise None."""
         self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
         self._thread.start()
 
@@ -129,7 +131,7 @@ class ReadAhead:
         self._ring()
 
     def finish(self) -> None:
-        """End the thread as soon as it can be woken; items already read can still be taken."""
+        """End the thread as soon as possible; items that it has read can still be taken."""
         with self._changed:
             self._last = True
             self._changed.notify_all()
@@ -137,7 +139,7 @@ class ReadAhead:
         self._woken = self._woken or (waits and shut_down(self._socket))
 
     def drop(self) -> None:
-        """Close the source that the thread opened, or discard the one that it has not."""
+        """Close the source if the thread has opened it, or else discard the request."""
         if self._opening is not None:
             self._opening.discard()
         elif self._opened is not None:
@@ -146,8 +148,8 @@ class ReadAhead:
     def close(self, close: Callable[[], object]) -> None:
         """End the thread and close the source.
 
-        If the thread waits in a read that cannot be woken, it ends with its next item
-        and closes the source then.
+        If the thread waits in a read that cannot be woken, the thread closes the source itself
+        when that read returns.
 
         Args:
             close: Closes the source.
@@ -166,6 +168,7 @@ class ReadAhead:
         close()
 
     def _run(self) -> None:
+        """Read the source to its end, in the thread."""
         try:
             if self._opening is None or self._open(self._opening):
                 for item in self._chunks if self._bound is None else self._read_patiently(self._bound):
@@ -183,7 +186,7 @@ class ReadAhead:
                 _close_late(close)
 
     def _open(self, opening: Deferred) -> bool:
-        """Open the source after its delay; False if the thread was asked to end first."""
+        """Open the source after its delay; return False if the thread should end."""
         with self._changed:
             self._reading = False
             if self._changed.wait_for(lambda: self._is_leaving, opening.wait):
@@ -194,7 +197,7 @@ class ReadAhead:
         return self._put(SourceOpened(source))
 
     def _read_patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
-        """Yield the chunks, checking at intervals whether to go on."""
+        """Yield the chunks, and check at intervals whether the thread should end."""
         chunks = iter(self._chunks)
         while not self._is_leaving:
             bound(_LOOK_SECONDS)
@@ -205,7 +208,7 @@ class ReadAhead:
                 yield item
 
     def _put(self, item: object) -> bool:
-        """Hand an item to the loop; False if the thread should end."""
+        """Pass an item to the loop, and wait if it has too many; return False if the thread should end."""
         with self._changed:
             if self._is_leaving:
                 return False
@@ -227,7 +230,7 @@ class ReadAhead:
 
 
 def _close_late(close: Callable[[], object]) -> None:
-    """Close a source after the loop has left it; an error is logged, as no caller could catch it."""
+    """Close a source that the loop has left; log an error, which no caller could catch."""
     try:
         close()
     except Exception as error:  # noqa: BLE001 - as above

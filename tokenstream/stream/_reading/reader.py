@@ -1,8 +1,8 @@
 """The task that reads an asynchronous source ahead of the loop.
 
 A loop that is cancelled, for example by a timeout around `anext`, must lose nothing,
-but most sources do not survive a cancelled read. So a separate task opens, reads and
-closes the source, and the loop takes the chunks from that task.
+but most sources cannot be read any further after a cancelled read. So a separate task opens,
+reads and closes the source, and the loop takes the chunks from that task.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
 _MOST_AHEAD = 64
-"""Chunks to hold at most for the loop; it takes no more than that at once."""
+"""Maximum number of chunks to read ahead of the loop."""
 _MOST_BYTES_AHEAD = 256 * 1024
-"""Bytes to hold at most; the last chunk may exceed it."""
+"""Maximum number of bytes to read ahead; the last chunk may exceed it."""
 _LARGE = _MOST_BYTES_AHEAD // _MOST_AHEAD
-"""Up to this size, `_MOST_AHEAD` chunks stay within `_MOST_BYTES_AHEAD`."""
+"""Size up to which `_MOST_AHEAD` chunks are within `_MOST_BYTES_AHEAD`, so that no sum is needed."""
 CLOSING_SECONDS = 5.0
 """Time that a source may take to close after the waiting task was cancelled or failed."""
 _MOST_LEFT = 1_000
-"""Chunks to read at most from a closed body."""
+"""Maximum number of chunks to read from a closed body."""
 LEAST_WAIT = 0.02
 """Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
 RUNNING: set[asyncio.Task[None]] = set()
-"""Running tasks, held here because an event loop holds them only weakly."""
+"""Running tasks; the event loop itself has only weak references to them."""
 
 
 class Reader:
     """Reads a source in a separate task.
 
-    It holds no reference to the stream, so that an abandoned stream can be garbage
+    A reader has no reference to the stream, so that an abandoned stream can be garbage
     collected, which ends its reader.
 
     Args:
@@ -75,7 +75,7 @@ class Reader:
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
         self.source = source
         self.since: float | None = None
-        """The clock at the start of the read in progress; None between reads."""
+        """Time at which the read in progress began; None between two reads."""
         self.over = False
         """True once the task has ended."""
         self.stopped = False
@@ -94,7 +94,7 @@ class Reader:
         self._closed = False
 
     def start(self, tasks: TaskGroup | None) -> None:
-        """Start the task: in a group of tasks, or on asyncio by itself."""
+        """Start the task, in a task group or, on asyncio, by itself."""
         if tasks is not None:
             tasks.start_soon(self._run, name="tokenstream reader")
             return
@@ -104,12 +104,12 @@ class Reader:
         self._note_task(task)
 
     def _note_task(self, task: asyncio.Task[None]) -> None:
-        """Take note of the task."""
+        """Store the task, if a subclass needs it."""
 
     # -- for the loop ------------------------------------------------------
 
     def take(self) -> list[tuple[float, Any]]:
-        """Return the items that have arrived, each with the clock at its arrival."""
+        """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
         if self._room is not None:
             self._room.set()
@@ -117,12 +117,12 @@ class Reader:
 
     @property
     def has_come(self) -> bool:
-        """True if an item waits to be taken."""
+        """True if an item can be taken."""
         return bool(self._items)
 
     @property
     def rings(self) -> bool:
-        """True if a bell is set that rings when something arrives."""
+        """True if a bell rings when something arrives."""
         return self._filled is not None
 
     def listen(self, bell: ArrivalBell) -> None:
@@ -135,16 +135,16 @@ class Reader:
         return self._host.is_over()
 
     def check_host(self) -> None:
-        """Check that the event loop is the same as before; if that one is over, end with an error."""
+        """Check that the event loop is the same as before; if the earlier loop is over, end with an error."""
         if not self._host.check_running():
             self.abandon()
             self.over = True
-            # An open source can be closed only in its own loop.
+            # An open source can only be closed in its own loop, so it counts as closed.
             self._closed = isinstance(self.source, AsyncSource)
             self._items.append((self._clock(), SourceFailed(loop_over_error())))
 
     async def wait(self, seconds: float | None) -> bool:
-        """Wait until something has arrived or the task has ended; return False if the time ran out.
+        """Wait until something has arrived or the task has ended; return False after the time limit.
 
         Args:
             seconds: Longest time to wait; None to wait forever.
@@ -154,7 +154,8 @@ class Reader:
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
-        # A task that waited for room reads on as soon as it runs; a timer would cost several times as much.
+        # The task may only wait for room, and then reads on as soon as it runs. Letting it run
+        # once costs a fraction of a timer.
         await checkpoint()
         if self._items or self.over:
             return True
@@ -169,7 +170,7 @@ class Reader:
         finally:
             self._filled = others
             if others is not None:
-                # Arrivals during the wait rang only the event of this call.
+                # Arrivals during the wait set only the event of this call.
                 others.set()
         return filled.is_set()
 
@@ -177,13 +178,13 @@ class Reader:
         """End the task, which closes the source."""
         self.stopped = True
         if not self._host.is_running():
-            # The event loop is over, and the task with it.
+            # The event loop is over, and so is the task.
             return
         self._cancel()
         self._wake()
 
     def wake(self) -> None:
-        """Make a wait in progress return with `WAITED`."""
+        """End a wait in progress, with the item `WAITED`."""
         if self._filled is not None:
             self._put(self._clock(), WAITED)
 
@@ -198,10 +199,10 @@ class Reader:
         """End the task and wait until the source is closed, even if this call is cancelled.
 
         Args:
-            failed: Whether an error or a cancellation is propagating, which must not wait forever.
+            failed: True if an error or a cancellation is being raised, which must not wait for long.
 
         Raises:
-            MisuseError: The task belongs to another event loop; it is ended anyway.
+            MisuseError: The task belongs to another event loop; the task is ended anyway.
         """
         from anyio import move_on_after
 
@@ -241,10 +242,10 @@ class Reader:
     async def _run(self) -> None:
         from anyio import CancelScope, current_time
 
-        # Only the stream's reader ends this task: a cancellation from outside would come
-        # out of the task group in place of the error that the block itself raised. One
-        # scope surrounds everything, because a context manager entered to open the source
-        # may hold a scope of its own until it exits, and scopes must exit in order.
+        # The scope is shielded, because only the stream may end this task: a cancellation from
+        # outside would leave the task group instead of the error that the `async with` block
+        # raised. The scope surrounds everything, because a context manager that opens the source
+        # may hold its own scope until it exits, and scopes must exit in order.
         patience = CLOSING_SECONDS
         try:
             with CancelScope(shield=True) as whole:
@@ -262,6 +263,7 @@ class Reader:
             self._end()
 
     async def _open_and_read(self) -> None:
+        """Open the source if necessary, and read it to its end, an error or a cancellation."""
         from anyio import CancelScope
 
         clock, source = self._clock, self.source
@@ -279,6 +281,7 @@ class Reader:
             self._put(clock(), SourceFailed(error))
 
     async def _read(self, source: AsyncSource) -> None:
+        """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""
         clock, step, convert = self._clock, source.chunks.__anext__, source.convert
         self.since = clock()
         while not self.stopped:
@@ -300,6 +303,11 @@ class Reader:
                 await self._wait_for_room(now)
 
     async def _wait_for_room(self, began: float) -> None:
+        """Wait until the loop has taken chunks; report a long wait as `Away`.
+
+        Args:
+            began: Time at which the wait began.
+        """
         from anyio import Event
 
         self.since = None
@@ -312,11 +320,12 @@ class Reader:
             self._put(now, Away(now - began))
 
     def _room_for(self, chunk: bytes) -> int:
-        """Return how many chunks may be held with this one: 0 if they are too many bytes."""
+        """Return the limit of held chunks if this chunk is added, which is 0 if they have too many bytes."""
         size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
         return _MOST_AHEAD if size < _MOST_BYTES_AHEAD else 0
 
     async def _close(self) -> None:
+        """Close the source, or discard a request that was not sent; store the error of closing."""
         self._closed = True
         source = self.source
         if isinstance(source, Deferred):
@@ -324,7 +333,7 @@ class Reader:
             return
         try:
             if self._whole is not None and self._whole.cancel_called and not source.entered:
-                # The opening succeeded although it had been cancelled.
+                # The source was opened although the opening had been cancelled.
                 await _close_shielded(source)
             else:
                 await close_source(source)
@@ -348,7 +357,7 @@ class Reader:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         RUNNING.discard(task)
         if not task.cancelled():
-            # KeyboardInterrupt has left the loop already; asyncio warns unless it is retrieved.
+            # A KeyboardInterrupt has already left the loop; asyncio warns if nobody retrieves it here.
             task.exception()
         self._end()
 
@@ -361,17 +370,17 @@ async def _close_shielded(source: AsyncSource) -> None:
 
 
 async def close_source(source: AsyncSource) -> None:
-    """Close a source, and finish the generator of its chunks if it is one.
+    """Close a source; if its chunks are a generator, finish that generator.
 
-    A body of httpx is a generator within others, and trio warns about each that is
-    garbage collected unfinished; a cancelled read finishes them all.
+    An httpx body is a generator that reads from other generators. Trio warns about every generator
+    that is garbage collected unfinished; a cancelled read finishes all of them.
     """
     await source.close()
     if getattr(source.chunks, "ag_frame", None) is None:
         return
     from anyio import CancelScope
 
-    # Any error only means that the generator is over, as intended.
+    # An error only means that the generator is over, as intended.
     with CancelScope() as scope, suppress(Exception):
         scope.cancel()
         for _ in range(_MOST_LEFT):
@@ -383,7 +392,7 @@ async def leave_group(tasks: TaskGroup) -> None:
     try:
         await tasks.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
-        # Ctrl-C that hit the reading task.
+        # A Ctrl-C struck the reading task.
         raise only_error(errors) from None
 
 

@@ -1,8 +1,8 @@
-"""The task that reads a source on asyncio, without an anyio scope during the reading.
+"""The task that reads a source on asyncio, without anyio's cancel scopes around the reads.
 
-Two scopes, with anyio's records of their task, take as much memory as the rest of a
-stream that has just begun. A source that is a context manager may hold a scope of its
-own; `Reader` reads those.
+The two scopes of a `Reader`, with anyio's records of their task, take as much memory as the rest
+of a stream that has just begun. A source that is a context manager may have its own scope, so
+only a `Reader` can read it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
 
 _AGAIN_SECONDS = 2.0
-"""A read still running after this time is cancelled again: it may have swallowed the first one."""
+"""Time after which a read is cancelled again: it may have swallowed the first cancellation."""
 
 
 class NativeReader(Reader):
     """Reads a source in an asyncio task.
 
-    asyncio cancels a task once. Like anyio, this cancels it again and again until it ends.
+    `asyncio.Task.cancel` cancels a task once. This class cancels the task, like anyio, again and again
+    until it ends.
 
     Args:
         source: The source, opened or not; it must not need a context manager.
@@ -41,7 +42,7 @@ class NativeReader(Reader):
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
         super().__init__(source, clock, host)
         self._cancellable = False
-        """True while the source is being opened or read; its closing must not be cancelled."""
+        """True while the source is being opened or read; closing the source must not be cancelled."""
         self._task: asyncio.Task[None] | None = None
         self._again: asyncio.TimerHandle | None = None
 
@@ -49,7 +50,8 @@ class NativeReader(Reader):
         self._task = task
 
     def _cancel(self) -> None:
-        # Not twice at once: the cancelled read may be closing its connection in a shielded anyio scope.
+        # A second cancellation has to wait: the first may have made the read close its connection
+        # in a shielded anyio scope.
         if self._again is None:
             self._cancel_again()
 
@@ -95,11 +97,12 @@ class NativeReader(Reader):
             self._task = None
 
     async def _close_within(self, seconds: float) -> None:
+        """Close the source within a number of seconds, protected from cancellations."""
         from anyio import CancelScope, current_time
 
         task = self._task
         while self.stopped and task is not None and task.cancelling():
-            # These cancellations were our own.
+            # This class itself made these cancellations.
             task.uncancel()
         with CancelScope(shield=True, deadline=current_time() + seconds) as self._whole:
             await self._close()

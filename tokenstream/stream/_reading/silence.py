@@ -1,4 +1,4 @@
-"""Stages that only keep deadlines: for silence, gaps between frames, and guards."""
+"""Stages that only track deadlines: for silence, for gaps between frames, and for guards."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _WAITED_FOR = {
 
 
 class Silence:
-    """A stage that passes items on unchanged, and reports a deadline that has passed as its error.
+    """A stage that passes items on unchanged, and has an error once a deadline has passed.
 
     Time during which the loop itself was busy does not count as silence.
 
     Args:
-        deadlines: Longest silences allowed.
-        machine: Knows when something arrived.
+        deadlines: The longest silences that are allowed.
+        machine: The stream's machine, which records the times of arrivals.
     """
 
     stop: str | None = None
@@ -39,21 +39,21 @@ class Silence:
         self.deadlines = deadlines
         self._machine = machine
         self._away = (0.0, 0.0)
-        """The clock at the last content, and the seconds since then in which the loop did not read."""
+        """Time of the last content, and the seconds since then in which the loop did not read."""
         self.since: float | None = None
-        """The clock at the start of the read in progress; None between reads."""
+        """Time at which the read in progress began; None between two reads."""
         self.error: StreamStalled | None = None
         self._chunks = -1
-        """Chunk count when a new connection began; until its first chunk, only `first_event` applies."""
+        """Number of chunks before a new connection; until its first chunk, only `first_event` applies."""
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the next deadline passes; None if there is none."""
+        """Time at which the next deadline passes; None if no deadline applies."""
         return min((begun + seconds for _, seconds, begun in self._active_deadlines()), default=None)
 
     @property
     def due(self) -> float:
-        """A clock before which no deadline can pass, whatever arrives until then."""
+        """A time before which no deadline can pass, whatever arrives until then."""
         meter = self._machine.meter
         if meter.first_event_at is None or meter.chunks == self._chunks or self._machine.resting:
             # The next item may start a deadline.
@@ -77,22 +77,26 @@ class Silence:
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return nothing: nothing is held."""
+        """Return no items: none are held back."""
         return []
 
     def check(self) -> None:
-        """Raise the error."""
+        """Raise the error, if a deadline has passed."""
         if self.error is not None:
             raise self.error
 
     def begin_again(self, now: float) -> None:
-        """Wait for the first event of another connection, from now on."""
+        """Start to wait for the first event of another connection.
+
+        Args:
+            now: Time at which the wait begins.
+        """
         self.error = None
         self._chunks = self._machine.meter.chunks
         self._machine.begun_at = now
 
     def was_away(self, seconds: float) -> None:
-        """Exclude time during which the loop was busy and did not read."""
+        """Exclude a number of seconds in which the loop was busy and did not read."""
         self._machine.meter.away += seconds
         if self._machine.resting:
             return
@@ -101,7 +105,7 @@ class Silence:
         self._away = (last, seconds + (away if content_at == last else 0.0))
 
     def _active_deadlines(self) -> list[tuple[str, float, float]]:
-        """Return the deadlines that apply now: name, seconds, and the clock that they count from."""
+        """Return the deadlines that apply now, each with its name, its seconds and the time of its start."""
         meter, deadlines, since = self._machine.meter, self.deadlines, self.since
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting or self._machine.waits:
@@ -117,6 +121,7 @@ class Silence:
         return [(limit, seconds, begun) for limit, seconds, begun in waits if seconds is not None]
 
     def _waited_from(self, last: float) -> float:
+        """Return the time from which to count a silence, moved by the time in which the loop was busy."""
         content_at, away = self._away
         last = max(last, self._machine.begun_at)
         return last + (away if content_at == self._machine.meter.content_at else 0.0)
@@ -139,7 +144,7 @@ class Gap:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the gap has been open too long; None if there is no gap."""
+        """Time at which the gap will have been open for too long; None without a gap."""
         return self._reorder.deadline
 
     def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
@@ -147,19 +152,19 @@ class Gap:
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Return nothing: the machine acts on the gap's deadline."""
+        """Return no items: once the deadline has passed, the machine itself acts."""
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return nothing: nothing is held."""
+        """Return no items: none are held back."""
         return []
 
     def check(self) -> None:
-        """Raise nothing: the machine has the error."""
+        """Do nothing: the machine itself reports the error."""
 
 
 class GuardTime:
-    """A stage that passes items on unchanged, with the deadline that guards set for an answer.
+    """A stage that passes items on unchanged, with the deadline that the guards set for the answer.
 
     Args:
         machine: The machine with the guards.
@@ -175,7 +180,7 @@ class GuardTime:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which a guard stops the answer; None if no guard counts time."""
+        """Time at which a guard stops the answer; None if no guard has a time limit."""
         until = self._machine.guarded_until
         return None if until == math.inf else until
 
@@ -184,13 +189,13 @@ class GuardTime:
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Let the guards stop the answer."""
+        """Let the guards stop the answer, if their time has passed."""
         self._machine.tick(now)
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return nothing: nothing is held."""
+        """Return no items: none are held back."""
         return []
 
     def check(self) -> None:
-        """Raise nothing: the machine has the error."""
+        """Do nothing: the machine itself reports the error."""

@@ -1,4 +1,4 @@
-"""Waking a read that blocks in another thread: shutting down its socket does, closing it does not."""
+"""Waking a read that blocks in another thread, by shutting down its socket; closing would not do it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def shut_down(find: Callable[[], Any] | None) -> bool:
-    """Shut down the socket of a source, so that a read blocking there returns; False if it cannot be.
+    """Shut down the socket of a source, so that a blocking read returns; return False if that fails.
 
-    Never blocks, and may be called from any thread.
+    This never blocks, and may be called from any thread.
 
     Args:
-        find: Returns the socket, or None if no socket carries this body alone.
+        find: Returns the socket, or None if no socket is used for this body alone.
     """
     found = find() if find is not None else None
     if found is None:
@@ -27,18 +27,18 @@ def shut_down(find: Callable[[], Any] | None) -> bool:
 
     try:
         if isinstance(found, socket.socket):
-            # SSLSocket.shutdown would drop its encryption while the other thread reads.
+            # SSLSocket.shutdown would switch off the encryption while the other thread reads.
             socket.socket.shutdown(found, socket.SHUT_RDWR)
         else:
             found.shutdown(socket.SHUT_RDWR)
     except (OSError, TypeError):
-        # Closed already, or a uvloop socket, which cannot be shut down.
+        # The socket is already closed, or is a uvloop socket, which cannot be shut down.
         return False
     return True
 
 
 class ReadTimer:
-    """Context manager that bounds a blocking read by shutting its socket down after a time.
+    """Context manager that limits a blocking read by shutting down its socket after a time.
 
     Args:
         find: Returns the socket.
@@ -47,7 +47,7 @@ class ReadTimer:
 
     def __init__(self, find: Callable[[], Any], seconds: float) -> None:
         self.fired = False
-        """True if the time ran out before the read returned."""
+        """True if the time passed before the read returned."""
         self._find = find
         self._timer = threading.Timer(seconds, self._fire)
         self._timer.daemon = True
@@ -57,7 +57,7 @@ class ReadTimer:
         shut_down(self._find)
 
     def __enter__(self) -> Self:
-        # At interpreter exit no thread can be started; the read stays unbounded then.
+        # While the interpreter exits, no thread can be started, and the read has no time limit.
         with suppress(RuntimeError):
             self._timer.start()
         return self
