@@ -1,4 +1,4 @@
-"""Attempts at one answer: the input of the next attempt, and a report on each one made."""
+"""Attempts at one answer: the input of the next attempt, and a report on each attempt made."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedg
 | mode | the request asks for |
 |---|---|
 | start | the answer, for the first time |
-| restart | the answer, from the beginning again |
+| restart | the answer, once more from its beginning |
 | resume | a replay from the point where the answer broke off |
 | continue | a continuation of the text received so far |
-| hedge | the same answer, beside a first request that has shown nothing yet |
+| hedge | the same answer, because the first request has brought nothing so far |
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt that is about to be made: everything `open` needs to write its request.
+    """An attempt that is about to be made, with all that `open` needs to write its request.
 
     Example:
         >>> def ask(attempt: Attempt) -> str:
@@ -42,44 +42,43 @@ class Attempt:
     mode: AttemptMode
     """Kind of request to send."""
     message: Message = field(repr=False)
-    """The answer so far; its `id` names the response that a server replays."""
+    """The answer so far; its `id` is the id of the response that a server can replay."""
     last_event_id: str | None = None
-    """The id of the last SSE event, to send as the header of that name; None if the server sent none."""
+    """The id of the last SSE event, for the header `Last-Event-ID`; None if the server sent no id."""
     sequence: int | None = None
     """The number of the last event that was read; None if the format does not number its events."""
     error: StreamError | None = None
-    """The error that ended the previous attempt; None for the first one."""
+    """The error that ended the previous attempt; None for the first attempt."""
     wait: float = 0.0
     """Seconds to wait before the request is sent."""
     limit_left: int | None = None
     """Tokens left of the first request's output limit; None if that request had no limit, or the limit
     is unknown. Set it with `Retry(max_output_tokens=…)`."""
     why: str | None = None
-    """Reason why the answer is restarted rather than continued; None unless continuing was asked for."""
+    """Reason for restarting the answer although a continuation was wanted; otherwise None."""
     asked: Continuation | None = field(default=None, repr=False, compare=False)
-    """The source of the turns that `continuation` returns."""
+    """The answer that broke off, from which `continuation` makes its turns; None in other modes."""
 
     @property
     def prefill(self) -> bool:
-        """True if the request ends with the answer so far, as an assistant turn for the model to extend.
+        """True if the request ends with the answer so far, as an assistant's turn for the model to extend.
 
-        Otherwise it ends with a user turn that asks the model to go on.
+        Otherwise the request ends with a user's turn that asks the model to go on.
         """
         return self.asked is not None and self.asked.prefix is not None
 
     def continuation(self, format: str | None = None) -> list[dict[str, Any]]:
-        """Return the turns to append to those of the first request; none unless `mode` is "continue".
+        """Return the turns to append to the turns of the first request; none unless `mode` is "continue".
 
-        The first is the assistant's turn with the answer so far. With `prefill` it
-        stands alone, without trailing white space; otherwise a user turn that asks
-        the model to go on follows it. Unfinished tool calls and unsigned reasoning
-        are left out.
+        The first is the assistant's turn with the answer so far. With `prefill`, it is the only
+        turn, and has no trailing white space; otherwise, a user's turn follows that asks
+        the model to go on. Unfinished tool calls and unsigned reasoning are left out.
 
         Args:
-            format: The format to write the turns in, or "mistral"; None for the answer's format.
+            format: The format in which to write the turns, or "mistral"; None for the answer's format.
 
         Raises:
-            MisuseError: Requests in that format cannot carry half an answer.
+            MisuseError: Requests in that format cannot contain an unfinished answer.
 
         Example:
             >>> from tokenstream import Message
@@ -103,16 +102,16 @@ class AttemptReport:
     mode: AttemptMode
     """Kind of request that was sent."""
     error: StreamError | None = None
-    """The error that ended it; None if it delivered the end of the answer, or is still running."""
+    """The error that ended the attempt; None if it delivered the answer's end, or is still running."""
     wait: float = 0.0
-    """Seconds waited before the request was sent."""
+    """Seconds of waiting before the request was sent."""
     seconds: float | None = None
-    """Duration in seconds from its request on; None while it is running."""
+    """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage | None = None
-    """The token counts that it reported; None if it reported none."""
+    """The token counts that the server reported for this attempt; None if it reported none."""
     id: str | None = None
-    """The provider's id of a continuation; the message keeps the first attempt's id."""
+    """The provider's id for a continuation, while the message keeps the first attempt's id; else None."""
     model: str | None = None
-    """The model that continued the answer."""
+    """The model that wrote a continuation; None for other attempts."""
     confidence: float | None = None
-    """Confidence that a continuation was joined at the right place; None for other attempts."""
+    """Confidence that a continuation was appended at the right place; None for other attempts."""

@@ -26,7 +26,7 @@ class Options(NamedTuple):
     pings: bool = False
     reorder: Reorder | None = None
     renewable: bool = False
-    """Another source may continue the answer."""
+    """True if another source may continue the answer."""
     checkpoint: Checkpoint | None = None
     through: Throughs | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""

@@ -1,4 +1,4 @@
-"""A stream's phases, and the verdict on how it ends."""
+"""The phases of a stream, and the decision on how the stream ends."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """Phase of a stream between its first read and its verdict.
+    """Phase of a stream between its first read and the decision on its ending.
 
     | phase    | step     | next     | because                                                     |
     |----------|----------|----------|-------------------------------------------------------------|
     | opening  | opened   | reading  | the source is open, and its head is known                   |
     | opening  | answered | draining | the source could not be opened                              |
     | opening  | ended    | ended    | `stop`, `close`, or a mistake in the calling code           |
-    | reading  | opened   | reading  | another source goes on where the one before broke off       |
-    | reading  | answered | draining | the terminal event, the end of the input, or an error came  |
+    | reading  | opened   | reading  | another source goes on where the previous source broke off  |
+    | reading  | answered | draining | the terminal event, the end of the input, or an error       |
     | reading  | ended    | ended    | `stop`, `close`, or a mistake in the calling code           |
-    | draining | ended    | ended    | the connection's end was read, held events are delivered    |
+    | draining | ended    | ended    | the rest was read, and events held back were delivered      |
 
-    A step without a row cannot happen in that phase.
+    A step that is missing in the table cannot happen in that phase.
     """
 
     OPENING = "opening"
@@ -27,9 +27,9 @@ class Phase(Enum):
     READING = "reading"
     """The answer is being read."""
     DRAINING = "draining"
-    """The answer is over; the end of its connection and events held back are still to come."""
+    """The answer is over; the end of its connection must be read, and events held back be delivered."""
     ENDED = "ended"
-    """The verdict is final."""
+    """The ending is decided."""
 
 
 class PhaseStep(Enum):
@@ -49,31 +49,31 @@ NEXT: dict[tuple[Phase, PhaseStep], Phase] = {
     (Phase.READING, PhaseStep.ENDED): Phase.ENDED,
     (Phase.DRAINING, PhaseStep.ENDED): Phase.ENDED,
 }
-"""The next phase by phase and step: the table of `Phase`."""
+"""The table of `Phase`: maps a phase and a step to the next phase."""
 
 
 class EndVerdict:
-    """Decides once how a stream ends: by itself or by a stop, whichever comes first."""
+    """Decides once how a stream ends: by itself or by a stop, whichever is first."""
 
     __slots__ = ("_decided", "_lock", "asked", "closed", "reason")
 
     def __init__(self) -> None:
-        # Held for two statements only. Reentrant: a signal handler between them may stop the stream.
+        # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
         self._lock = threading.RLock()
         self._decided = False
         self.asked: str | None = None
-        """Reason given by the first `stop` or `close` before the end; None if there was none."""
+        """Reason of the first `stop` or `close` before the end; None if neither was called."""
         self.reason: str | None = None
-        """Reason given by `stop`; None if the stream was only closed."""
+        """Reason of `stop`; None if the stream was only closed."""
         self.closed = False
-        """The stream was closed before its end."""
+        """True if the stream was closed before its end."""
 
     def ask(self, reason: str, *, closing: bool = False) -> None:
-        """Ask to end the stream; without effect once the ending is decided.
+        """Request the end of the stream; this has no effect once the ending is decided.
 
         Args:
             reason: The reason to report.
-            closing: Whether the stream is only closed, which is not reported as a stop.
+            closing: True if the stream is only closed, which is not reported as a stop.
         """
         with self._lock:
             if not self._decided and self.asked is None:
@@ -81,7 +81,7 @@ class EndVerdict:
                 self.reason = None if closing else reason
 
     def decide(self) -> bool:
-        """Decide the ending, and return True if the stream was stopped; a later `ask` changes nothing."""
+        """Decide the ending, and return True if the stream was stopped; a later `ask` has no effect."""
         with self._lock:
             self._decided = True
         return self.asked is not None

@@ -1,4 +1,7 @@
-"""`stream.run`: reading a stream with a router's handlers."""
+"""The method `stream.run`, which reads a stream and calls the handlers of a router.
+
+A *work* is one call of a handler: the handler (its `entry`) with its argument.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
-    """Read a stream to its end with a router, one handler after the other.
+    """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
-        driver: Drives the stream.
-        cursors: The aspects of its first choice.
+        driver: The driver of the stream.
+        cursors: The cursors of the first choice, which follow aspects such as its text.
         router: The handlers.
     """
     run = _begin(driver, cursors, router)
@@ -48,11 +51,11 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
 
 
 async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
-    """Read a stream to its end with a router, whose tools run concurrently with the reading.
+    """Read a stream to its end and call a router's handlers, of which the tools run concurrently.
 
     Args:
-        driver: Drives the stream.
-        cursors: The aspects of its first choice.
+        driver: The driver of the stream.
+        cursors: The cursors of the first choice, which follow aspects such as its text.
         router: The handlers.
     """
     from anyio import create_task_group
@@ -62,21 +65,21 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
         async with create_task_group() as tasks.group:
             await tasks.read()
     except BaseExceptionGroup as errors:
-        # Ctrl-C that on trio hit the wait for the tools.
+        # On trio, a Ctrl-C struck during the wait for the tools.
         raise only_error(errors) from None
     return await tasks.finish()
 
 
 class _Tasks:
-    """A run whose tools are tasks that end with it.
+    """A run whose tools are tasks, which end before the run ends.
 
-    Errors are stored and raised later: an error that left the task group by itself
-    would be wrapped in an ExceptionGroup.
+    Errors are stored and raised later: a task group would wrap an error that leaves one of
+    its tasks in an ExceptionGroup.
 
     Args:
-        driver: Drives the stream.
-        run: The run.
-        limit: Most tools to run at once.
+        driver: The driver of the stream.
+        run: The run of the handlers.
+        limit: Maximum number of tools that run at once.
     """
 
     group: TaskGroup
@@ -87,13 +90,13 @@ class _Tasks:
         self._driver = driver
         self._run = run
         self._free = limit
-        # Not the event loop's limiter: that is shared, and may be smaller than the router's concurrency.
+        # The event loop's own limiter is shared, and its limit may be smaller than the router's concurrency.
         self._threads = CapacityLimiter(limit)
         self._waiting: deque[Work] = deque()
         self._cancelled = get_cancelled_exc_class()
         self._failure: BaseException | None = None
         self._broken = False
-        """True if a handler or a cancellation caused the failure; the whole run ends then."""
+        """True if a handler or a cancellation caused the failure, which ends the whole run."""
 
     async def read(self) -> None:
         """Read the stream to its end."""
@@ -110,7 +113,7 @@ class _Tasks:
             self.group.cancel_scope.cancel()
 
     async def finish(self) -> ToolResults:
-        """Return the tools' results once all tasks are over, or raise the failure."""
+        """Return the results of the tools, or raise the failure; called once all tasks are over."""
         failure, self._failure = self._failure, None
         if failure is None:
             return self._run.finish(self._driver.message)
@@ -120,7 +123,7 @@ class _Tasks:
         try:
             raise failure
         finally:
-            # Avoid a cycle: the error holds this frame, and the frame the error.
+            # This avoids a reference cycle between the error and this frame.
             del failure
 
     async def _next(self) -> events.Event | None:
@@ -132,12 +135,13 @@ class _Tasks:
         except StopAsyncIteration:
             return None
         except StreamError as error:
-            # Calls that were complete stay valid: their tools go on.
+            # Tool calls that were complete stay valid, so their tools go on.
             self._failure = error
             return None
         return event
 
     async def _do(self, work: list[Work]) -> None:
+        """Start the tools and call the other handlers, until a failure."""
         for todo in work:
             if self._failure is not None:
                 return
@@ -147,6 +151,7 @@ class _Tasks:
                 await self._done(todo)
 
     async def _start(self, todo: Work) -> None:
+        """Start a tool in a task, or let it wait for a free slot."""
         from anyio import Event
 
         if self._free:
@@ -160,7 +165,7 @@ class _Tasks:
             self._waiting.append(todo)
 
     async def _work(self, todo: Work, begun: Event) -> None:
-        """Run a tool, then those waiting for a free slot."""
+        """Run a tool, then the tools that are waiting for a free slot."""
         begun.set()
         await self._done(todo)
         while self._waiting and not self._broken:
@@ -168,9 +173,11 @@ class _Tasks:
         self._free += 1
 
     async def _done(self, todo: Work) -> None:
+        """Call a handler to its end, and store its result or its error."""
         try:
             around = self._run.around_tool
-            # Most work is event handlers, which another coroutine around them would slow down.
+            # Most calls are of event handlers, so the common case is written out here: a further
+            # coroutine around each call would cost time.
             if around is None or not todo.is_tool:
                 value = await self._call(todo)
                 if value is not None and isawaitable(value):
@@ -182,7 +189,7 @@ class _Tasks:
                         value = await value
                     _keep_result(step, value)
         except self._cancelled as error:
-            # The run is being cancelled, or a handler awaited a task that was.
+            # The run is being cancelled, or a handler awaited a task that was cancelled.
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
@@ -194,12 +201,12 @@ class _Tasks:
             self._run.keep(todo, value)
 
     async def _call(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-        """Call a handler: a sync tool in a thread, since it may block, anything else here."""
+        """Call a handler; a sync tool is called in a thread, since it may block."""
         if not todo.is_tool or todo.entry.is_async():
             return todo.do()
         from anyio.to_thread import run_sync
 
-        # In a tuple, since trio refuses an awaitable as a thread's result.
+        # The result is in a tuple, because trio refuses an awaitable as a thread's result.
         (value,) = await run_sync(lambda: (todo.do(),), limiter=self._threads)
         return value
 
@@ -210,7 +217,7 @@ class _Tasks:
         self.group.cancel_scope.cancel()
 
     def _keep(self, error: BaseException) -> None:
-        """Store the error to raise once the tasks are over: the first one, with notes about others."""
+        """Store the error to raise once the tasks are over: the first error, with notes about later ones."""
         if self._failure is None:
             self._failure = error
         elif not isinstance(error, self._cancelled):
@@ -219,6 +226,7 @@ class _Tasks:
 
 
 def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> HandlerRun:
+    """Begin a run of the router's handlers."""
     from tokenstream.router import Router
 
     given: Any = router
@@ -232,6 +240,7 @@ def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -
 
 
 def _do_all(driver: SyncDriver, run: HandlerRun, work: list[Work]) -> None:
+    """Call the handlers; an error that is not stored as a tool's failure closes the stream."""
     for todo in work:
         try:
             run.keep(todo, _call_handler(todo) if run.around_tool is None else _call_in_context(run, todo))
@@ -259,9 +268,9 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
 
 
 def _call_handler(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-    """Call a handler where nothing can be awaited."""
+    """Call a handler, and refuse an awaitable result, which a sync stream cannot await."""
     value = todo.do()
-    # Most handlers return None; `isawaitable` is slow.
+    # Most handlers return None, and `isawaitable` is slow.
     if value is None or not isawaitable(value):
         return value
     if iscoroutine(value):

@@ -1,4 +1,4 @@
-"""Log messages, and errors that both drivers raise."""
+"""Functions that log messages, and make the errors that both drivers raise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from tokenstream.errors import ConcurrentRead, StreamInterrupted
 
 def log(message: str, *details: object) -> None:
     """Log a debugging message; it must never contain the answer or the request."""
-    # Importing logging takes as long as a dozen of our modules; a program that shows this has imported it.
+    # Importing `logging` takes as long as importing a dozen of our own modules. A program that
+    # shows debugging messages has already imported it.
     logging = sys.modules.get("logging")
     if logging is not None:
         logging.getLogger("tokenstream").debug(message, *details)
@@ -23,14 +24,14 @@ def inform(message: str, *details: object) -> None:
 
 
 def warn(message: str, *details: object) -> None:
-    """Log a warning that no error reports; it must never contain the answer or the request."""
+    """Log a warning about a problem that raises no error; never with text of the answer or request."""
     import logging
 
     logging.getLogger("tokenstream").warning(message, *details)
 
 
 def broken_off_error() -> StreamInterrupted:
-    """Return the error for an interrupted read that the source did not survive."""
+    """Return the error for an interrupted read, after which the source cannot be read any further."""
     return StreamInterrupted(
         "a read was cancelled or broken off, and the source does not survive that; "
         "what had arrived is in .partial"
@@ -38,7 +39,7 @@ def broken_off_error() -> StreamInterrupted:
 
 
 def loop_over_error() -> StreamInterrupted:
-    """Return the error for reading a stream whose event loop, and so its source, is over."""
+    """Return the error for reading a stream whose event loop has ended, and its source with it."""
     return StreamInterrupted(
         "the event loop that the stream was read in is over, and its connection with it; "
         "read it to its end there: what had arrived is in .partial",

@@ -1,4 +1,4 @@
-"""Read a stream in a `for` loop."""
+"""The stream for `for` loops."""
 
 from __future__ import annotations
 
@@ -38,30 +38,32 @@ if TYPE_CHECKING:
 
 
 class Stream(StreamBase[SyncDriver], Choice):
-    r"""Read the streamed answer of a model in a `for` loop.
+    r"""The streamed answer of a model, read in a `for` loop.
 
-    Iteration yields every event; `text`, `reasoning` and `tool_calls` are views
-    of one aspect each. The source is closed at the end of the input, on an
-    error, by `stop` or `close`, and at the end of `with`. After `break` alone it
-    stays open, and reading may go on.
+    Iteration yields every event; `text`, `reasoning` and `tool_calls` are views, each of
+    one aspect of the answer. The source is closed at the end of the input, on an error, by
+    `stop` or `close`, and at the end of `with`. After a mere `break` the source stays open,
+    and reading may go on.
 
     Args:
         source: A response (httpx, httpx2, requests, urllib3), an SDK's stream, an iterable of bytes,
-            text or payloads, a context manager of one, or a whole body: bytes, text,
-            a path, a file.
-        format: The format's name, or a format object or class; None to detect it.
+            text or payloads, a context manager that returns one of these, or a whole body: bytes,
+            text, a path, a file.
+        format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
-        started_at: Reading of `clock` when the request was sent.
+        started_at: Time at which the request was sent, as returned by `clock`.
         clock: Returns the time in seconds.
-        pings: Turn signs of life into `Ping` events.
-        reorder: Sorts frames that arrive out of order, drops repeated ones; None to take them as they come.
+        pings: True to turn a server's signs of life into `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text; that text is given as reasoning. True for think, thinking, thought and reasoning.
+            its text; the stream then reports that text as reasoning. True for think, thinking,
+            thought and reasoning.
 
     Raises:
-        StreamError: In the loop, after all events that came before it; `.partial` holds the
-            answer so far.
+        StreamError: The answer failed. The loop raises the error after all events that arrived
+            before it; `.partial` has the answer so far.
 
     Example:
         >>> body = [b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"]
@@ -116,18 +118,18 @@ class Stream(StreamBase[SyncDriver], Choice):
     ) -> Self:
         """Continue an answer that another stream began, perhaps in another process.
 
-        The message starts as the checkpoint's, and the events with the first one
-        after it. Views first give the content of the checkpoint; tool calls that were
-        already given are not given again. Events that the server repeats are dropped.
+        The message starts with the content of the checkpoint, and the loop with the first event
+        after the checkpoint. Views first deliver the content of the checkpoint, except for tool
+        calls that were already delivered. Events that the server repeats are dropped.
 
         Args:
-            checkpoint: The answer so far: from `checkpoint()`, or the `checkpoint` of an error.
-            source: The server's answer from `checkpoint.position` on, or all of it once more.
-            limits: Bounds on untrusted input; the content of the checkpoint counts too.
+            checkpoint: The answer so far, from `checkpoint()` or from the `checkpoint` of an error.
+            source: The server's answer from `checkpoint.position` on, or the whole answer once more.
+            limits: Bounds on untrusted input, which also apply to the content of the checkpoint.
             deadlines: Bounds on silence.
-            started_at: Reading of `clock` when the request was sent.
+            started_at: Time at which the request was sent, as returned by `clock`.
             clock: Returns the time in seconds.
-            pings: Turn signs of life into `Ping` events.
+            pings: True to turn a server's signs of life into `Ping` events.
 
         Raises:
             MisuseError: The format cannot resume, or another version wrote the checkpoint.
@@ -156,14 +158,14 @@ class Stream(StreamBase[SyncDriver], Choice):
     def wait_open(self, first: First = "head") -> None:
         r"""Wait until the answer has begun, so that an earlier failure is raised here and not in the loop.
 
-        A web handler calls it before it sends its own response. The loop still gives
-        every event; `message` may already include those read here.
+        A web handler calls this method before it sends its own response. The loop still yields
+        every event; `message` may already include the events that were read here.
 
         Args:
-            first: Event to wait for: "head", the head of the response, or "event", the first event.
+            first: "head" to wait for the head of the response, "event" to wait for the first event.
 
         Raises:
-            ConnectError: No response came.
+            ConnectError: No response arrived.
             StatusError: The status was 400 or more.
             NotAStream: The response is something else, such as a web page.
             StreamError: With "event", the answer failed before its first event.
@@ -182,7 +184,7 @@ class Stream(StreamBase[SyncDriver], Choice):
 
     @property
     def responses(self) -> Responses[Stream]:
-        """The answers on one WebSocket connection, one after the other: an iterator of `Stream`."""
+        """An iterator over the answers on one WebSocket connection, each a `Stream`."""
         if self._shared is not None:
             raise MisuseError(
                 "this stream is shared as one answer: share each stream of an unshared `.responses`"
@@ -196,21 +198,21 @@ class Stream(StreamBase[SyncDriver], Choice):
     def run(self, router: Router) -> ToolResults:
         """Read to the end and call the router's handlers.
 
-        Handlers of tools, fields and items also get those that arrived before this
-        call; handlers of events get only later events.
+        Handlers of tools, fields and items also get the tool calls, fields and items that arrived
+        before this call; handlers of events get only later events.
 
         Args:
             router: The handlers.
 
         Returns:
-            The results of the tools, by call id and as the turns of the next request.
+            The results of the tools, by call id, and as the turns for the next request.
 
         Raises:
             StreamError: The answer failed; `tool_results` has the results so far.
             OutputInvalid: The output does not match the type that a field or item handler asked for.
-            OutputIncomplete: That output was cut.
-            Exception: Raised by a handler, with a note that names it; the stream is closed,
-                and `tool_results` has the results so far.
+            OutputIncomplete: That output is unfinished, because the answer was cut off.
+            Exception: A handler raised it. A note names the handler, the stream is closed, and
+                `tool_results` has the results so far.
         """
         from tokenstream.stream._running import run
 
@@ -238,31 +240,32 @@ class Stream(StreamBase[SyncDriver], Choice):
     ) -> Self:
         r"""Add a rule that watches the answer while it arrives and may stop it.
 
-        Call it before the first read, once for each rule. When a rule stops the answer,
+        Call this method before the first read, once for each rule. When a rule stops the answer,
         the source is closed at once, the loop over the events ends with `Stopped`, views
         end, `stop_reason` has the reason, and `message.ending` is "stopped". An
-        unfinished tool call is then never given. If a retry restarts the answer, the
-        rules judge the new one from its beginning.
+        unfinished tool call is then never delivered. If a retry restarts the answer, the
+        rules judge the new answer from its beginning.
 
         Args:
             rule: A regular expression to search for in the text; a `Budget` or a `Repetition`;
-                or a function that takes the message and returns the reason to stop it, or
+                or a function that takes the message and returns the reason to stop the answer, or
                 None to let it go on.
-            first_tokens: Number of content pieces after which a function is first called; it is
-                called at the end if fewer come.
-            every: Number of further pieces between later calls, the last one at the end; None to call
-                it once.
-            hold: Give nothing until the rule has answered, or `first_tokens` pieces have come
-                without an answer; content stopped by then is never shown.
-            field: The path to a field of structured output: the function is called with the finished
-                value of that field in place of the message.
+            first_tokens: Number of content pieces after which a function is first called; if fewer
+                arrive, the function is called at the end.
+            every: Number of further pieces between later calls, the last of which is at the end; None
+                for a single call.
+            hold: True to hold back all events until the rule has decided, or `first_tokens` pieces
+                have arrived without a decision. Content that is stopped by then is never delivered.
+            field: The path to a field of structured output; the function then gets the finished
+                value of that field instead of the message.
 
         Returns:
             The stream itself.
 
         Raises:
             MisuseError: The argument is not a rule, or reading has begun.
-            GuardFailed: In the loop: the function raised; its exception is the error's cause.
+            GuardFailed: The function raised an exception, which is the error's cause. The loop
+                raises this error.
 
         Example:
             >>> body = [b"data: The cat\n\n", b"data: sat\n\n", b"data: [DONE]\n\n"]
@@ -285,18 +288,18 @@ class Stream(StreamBase[SyncDriver], Choice):
         r"""Share this stream among several consumers, which may come and go.
 
         Each consumer asks for a reader, which has the views and the events of a stream.
-        The reader that needs more input reads it for all. A slow view gets a larger
-        piece; for slow loops over events, up to `size` events are held.
-        The stream itself becomes one more reader: views made before are refused, so
-        ask it for new ones.
+        A reader that needs more input reads it for all readers. A slow view gets larger
+        pieces; for slow loops over events, up to `size` events are held.
+        The stream itself becomes one more reader: its earlier views raise an error, so
+        ask it for new views.
 
         Args:
             policy: Handling of a loop over events that falls `size` events behind: "wait" for it
-                before reading more, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
             size: Number of events to hold; None for 1,024.
 
         Returns:
-            The broadcast that gives readers; the same object each time.
+            The broadcast, whose `reader` method makes readers; each call returns the same object.
 
         Raises:
             MisuseError: The stream is already shared with other options.
@@ -324,7 +327,7 @@ class Stream(StreamBase[SyncDriver], Choice):
     def tee(
         self, n: int, *, policy: Policy | None = None, size: int | None = None
     ) -> tuple[BroadcastReader, ...]:
-        """Return `n` readers of this stream, shared as by `broadcast`.
+        """Share this stream as `broadcast` does, and return `n` readers of it.
 
         Args:
             n: Number of readers.
@@ -354,11 +357,11 @@ class Stream(StreamBase[SyncDriver], Choice):
         return self._driver.pump.closed
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; the message keeps what was read, and the rest is not read.
+        """End the stream here; the message keeps the content read so far, and the rest is not read.
 
-        Never blocks, and may be called from any thread. A read in progress in another
+        This never blocks, and may be called from any thread. A read in progress in another
         thread ends at once if its socket is known (HTTP/1.1 over httpx, httpx2 or
-        urllib3), otherwise with the source's next chunk; the loop there ends as at
+        urllib3), otherwise with the source's next chunk; the loop in that thread ends as at
         the end of the answer.
 
         Args:
@@ -367,7 +370,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         self._driver.stop(reason)
 
     def close(self) -> None:
-        """Close the source; the message keeps what was read. Closing twice is fine."""
+        """Close the source; the message keeps the content read so far. Closing twice does no harm."""
         self._driver.close()
 
     def __enter__(self) -> Self:
@@ -380,7 +383,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             except ConcurrentRead:
                 raise
             except BaseException:
-                # On Ctrl-C here, `__exit__` is never called.
+                # After a Ctrl-C here, `__exit__` is never called.
                 driver.close(quiet=True)
                 raise
         return self

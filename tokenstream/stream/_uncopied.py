@@ -1,4 +1,4 @@
-"""Base class of objects that hold a reading position and cannot be copied."""
+"""Base class of objects that have a reading position, and so cannot be copied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tokenstream._basics.elsewhere import UnsupportedUse
 
 
 class Uncopied:
-    """An object that refuses to be copied, because both copies would read from one source."""
+    """An object that cannot be copied, because both copies would read from one source."""
 
     __slots__ = ()
 

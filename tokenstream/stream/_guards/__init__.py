@@ -1,1 +1,1 @@
-"""Guards of a stream, including those that have to be awaited."""
+"""Guards of a stream, also guards that have to be awaited."""

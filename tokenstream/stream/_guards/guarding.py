@@ -1,4 +1,4 @@
-"""Adding guards to a stream."""
+"""Adding guards, which watch an answer and may stop it, to a stream."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     Rule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
     """A rule other than a function."""
     Said: TypeAlias = str | Awaitable[str | None] | None
-    """The answer of a guard function: a reason to stop or None, or an awaitable of either."""
+    """The result of a guard function: a reason to stop or None, or an awaitable that returns one of these."""
 
 
 class _StreamStopper:
-    """Stops a driver's stream, holding the driver by a weak reference.
+    """Stops a driver's stream; has only a weak reference to the driver.
 
     Args:
         driver: The driver of the stream.
@@ -50,7 +50,7 @@ class _StreamStopper:
 
 
 def is_awaited(rule: object) -> bool:
-    """Return True if a function is known to return an awaitable."""
+    """Return True if a rule is a function that is known to return an awaitable."""
     call: Any = getattr(rule, "__call__", None)  # noqa: B004 - inspected, not called
     return inspect.iscoroutinefunction(rule) or inspect.iscoroutinefunction(call)
 
@@ -64,15 +64,16 @@ def guard(
     hold: bool,
     field: At | None,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
-    """Add a guard to a stream, and return its rule in the internal form.
+    """Add a guard to a stream, and return the guard's rule in the internal form.
 
     Args:
         driver: The driver of the stream.
         rule: The rule.
-        first_tokens: Content pieces after which a function is first called, or held events are given.
-        every: Content pieces between further calls of a function.
-        hold: Hold back events until the rule has answered.
-        field: Path to the output field that a function is called with.
+        first_tokens: Number of content pieces after which a function is first called, or events
+            that were held back are delivered.
+        every: Number of content pieces between further calls of a function.
+        hold: True to hold back events until the rule has decided.
+        field: Path to the output field whose value a function gets.
 
     Raises:
         MisuseError: The argument is not a rule, or reading has begun.

@@ -1,4 +1,4 @@
-"""Guards that have to be awaited, each call in a task beside the stream."""
+"""Guards that have to be awaited, each call in a separate task."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Judges:
-    """Call guards that have to be awaited, and pass their answers to the machine.
+    """Calls guards that have to be awaited, and passes their answers to the machine.
 
-    It holds no reference to the driver, so that an unused stream can be garbage-collected.
+    This object has no reference to the driver, so that an unused stream can be garbage-collected.
 
     Args:
-        machine: Holds the guards.
-        pump: Starts the tasks.
+        machine: The stream's machine, which has the guards.
+        pump: The stream's pump, which starts the tasks.
     """
 
     __slots__ = ("_answered", "_machine", "_needs_room", "_pump", "_running")
@@ -39,10 +39,10 @@ class Judges:
         self._answered: Event | None = None
 
     def add(self, question: Question, *, awaited: bool) -> None:
-        """Have the answers to a question awaited in separate tasks, if they are awaitable.
+        """Await the answers of a guard function in separate tasks, if they are awaitable.
 
         Args:
-            question: The question.
+            question: Calls the guard function.
             awaited: True if the answers are known to be awaitable.
         """
         self._needs_room = self._needs_room or awaited
@@ -52,7 +52,7 @@ class Judges:
         """Refuse to begin if a task is needed and none can be started.
 
         Raises:
-            MisuseError: The stream is read outside `async with`.
+            MisuseError: The stream is read outside of `async with`.
         """
         if self._needs_room:
             self._check_room()
@@ -94,6 +94,7 @@ class Judges:
             )
 
     def _ask_guard(self, question: Question, about: Any) -> None:  # noqa: ANN401 - the function's argument
+        """Call a guard function, and await its answer in a separate task if the answer is awaitable."""
         from anyio import CancelScope
 
         said = question.ask(about)
@@ -111,6 +112,7 @@ class Judges:
         self._pump.spawn(self._run_guard, question, said, scope)
 
     async def _run_guard(self, question: Question, said: Awaitable[object], scope: CancelScope) -> None:
+        """Await a guard's answer and pass it to the machine, unless the question is outdated by then."""
         turn = question.turn
         answer: Callable[[], object] | None = None
         try:
@@ -129,7 +131,7 @@ class Judges:
 
 
 async def _await_answer(question: Question, said: Awaitable[object]) -> Callable[[], object]:
-    """Await a guard; return a function that records its answer, or raises its exception."""
+    """Await a guard; return a function that records the guard's answer or raises its exception."""
     from anyio import get_cancelled_exc_class
 
     try:
@@ -139,7 +141,7 @@ async def _await_answer(question: Question, said: Awaitable[object]) -> Callable
     except get_cancelled_exc_class() as error:
         if _is_cancelled():
             raise
-        # A guard without an answer must not count as one that lets the answer pass.
+        # A guard that gave no answer must not look like a guard that lets the stream go on.
         failed = RuntimeError("the guard gave no answer: something that it awaited was cancelled")
         failed.__cause__ = error
         return _make_raiser(failed)
@@ -150,7 +152,7 @@ def _is_cancelled() -> bool:
     """Return True if this task was cancelled, False if something that it awaited was."""
     host = find_host()
     if host is None or host.name != "asyncio":
-        # On trio, only the cancellation of this task raises it.
+        # On trio, only the cancellation of this task raises the exception.
         return True
     from asyncio import current_task
 
@@ -159,6 +161,8 @@ def _is_cancelled() -> bool:
 
 
 def _make_raiser(error: Exception) -> Callable[[], object]:
+    """Return a function that raises an error."""
+
     def answer() -> None:
         raise error
 

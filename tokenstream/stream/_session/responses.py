@@ -1,4 +1,8 @@
-"""Answers on one connection, one after the other, each as a separate stream."""
+"""Answers on one connection, one after the other, each as a separate stream.
+
+The *parent stream* reads the connection. A `Session` sorts its messages into *lanes*, one for
+each answer, from which the streams of the answers read.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _AnyStream(Protocol):
-    """The part of `Stream` that is needed here; `_sync` imports this module."""
+    """The part of `Stream` that is needed here, since this module cannot import `_sync`."""
 
     @property
     def closed(self) -> bool: ...
@@ -44,14 +48,14 @@ AsyncStreamT = TypeVar("AsyncStreamT", bound=_AnyAsyncStream)
 
 
 class Responses(Uncopied, Generic[StreamT]):
-    """The answers on one connection, in a `for` loop; each is a `Stream` with its own ending.
+    """Iterator over the answers on one connection, each a `Stream` with its own ending.
 
-    An answer left unread is read to its end before the next one is returned. The
-    loop ends with the connection; only the parent stream closes that.
+    An unread answer is read to its end before the next answer is returned. The loop ends when
+    the connection ends; only the parent stream closes the connection.
 
     Args:
         stream: The parent stream.
-        driver: The parent stream's driver.
+        driver: The driver of the parent stream.
         kind: Makes a stream from a driver.
     """
 
@@ -97,7 +101,7 @@ class Responses(Uncopied, Generic[StreamT]):
         return response
 
     def _read_rest(self) -> None:
-        """Read the previous answer to its end; its errors are not raised here."""
+        """Read the previous answer to its end, and raise only errors that end the connection."""
         current, self._current = self._current, None
         if current is None or current.closed:
             return
@@ -106,15 +110,15 @@ class Responses(Uncopied, Generic[StreamT]):
             current.final()
         except StreamError:
             if current is self._stream or self._session.over is not over:
-                # Raise it here, since it is why no more answers come.
+                # Raise the error here, since it is the reason why no more answers follow.
                 raise
 
     def message(self, lane: AnswerLane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next message of an answer; None at its end.
+        """Return the next message of an answer; None at the end of the answer.
 
         Args:
-            lane: The answer's messages.
-            seconds: Longest time to wait, if reads of the connection can be limited; None to wait forever.
+            lane: The queue of the answer's messages.
+            seconds: Longest time to wait, if reads of the connection can be limited; None for no limit.
 
         Raises:
             TimeoutError: No message arrived in time.
@@ -128,7 +132,7 @@ class Responses(Uncopied, Generic[StreamT]):
         return message
 
     def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
-        """Hand the connection to a thread, so that a wait for a message can have a limit."""
+        """Let a thread read the connection, so that the wait for a message can have a time limit."""
         self._driver.read_ahead()
         return messages.bound
 
@@ -152,6 +156,11 @@ class Responses(Uncopied, Generic[StreamT]):
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
+        """Read an item of the pump and process it.
+
+        Raises:
+            TimeoutError: No item arrived in time.
+        """
         driver, session = self._driver, self._session
         try:
             # Deadlines apply to the answers, not to the connection.
@@ -168,11 +177,14 @@ class Responses(Uncopied, Generic[StreamT]):
             raise
         except BaseException:
             if driver.pump.bound is None:
-                # An interrupted generator is over and would end silently; another source's chunk may be lost.
+                # An interrupted generator has ended, which would look like the end of the connection.
+                # With another kind of source, a chunk may be lost.
                 session.end(broken_off_error())
             raise
 
     def _take(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        """Pass an item of the pump to the parent stream, if it is about the connection, or to the session."""
+        # The sync pump takes an item back unchanged, so the item is its own "kept" form.
         driver, session = self._driver, self._session
         if item is WAITED or item.__class__ is SourceOpened:
             driver.take(item, driver.clock())
@@ -193,7 +205,7 @@ class _LaneMessages:
         self._seconds: float | None = None
 
     def bound(self, seconds: float | None) -> None:
-        """Limit the wait for the next message."""
+        """Limit the wait for the next message to a number of seconds; None for no limit."""
         self._seconds = seconds
 
     def __iter__(self) -> Iterator[Any]:
@@ -207,14 +219,14 @@ class _LaneMessages:
 
 
 class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
-    """The answers on one connection, in an `async for` loop; each is an `AsyncStream` with its own ending.
+    """Asynchronous iterator over the answers on one connection, each an `AsyncStream` with its own ending.
 
-    An answer left unread is read to its end before the next one is returned. The
-    loop ends with the connection; only the parent stream closes that.
+    An unread answer is read to its end before the next answer is returned. The loop ends when
+    the connection ends; only the parent stream closes the connection.
 
     Args:
         stream: The parent stream.
-        driver: The parent stream's driver.
+        driver: The driver of the parent stream.
         kind: Makes a stream from a driver.
     """
 
@@ -254,7 +266,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         return response
 
     async def _read_rest(self) -> None:
-        """Read the previous answer to its end; its errors are not raised here."""
+        """Read the previous answer to its end, and raise only errors that end the connection."""
         current = self._current
         if current is not None and not current.closed:
             over = self._session.over
@@ -262,13 +274,13 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
                 await current.final()
             except StreamError:
                 if current is self._stream or self._session.over is not over:
-                    # Raise it here, since it is why no more answers come.
+                    # Raise the error here, since it is the reason why no more answers follow.
                     self._current = None
                     raise
         self._current = None
 
     async def message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next message of an answer; None at its end."""
+        """Return the next message of an answer; None at the end of the answer."""
         while (message := lane.take()) is None:
             if lane.ended:
                 self._session.check(lane)
@@ -277,7 +289,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         return message
 
     async def _read(self) -> None:
-        """Read one item of the connection, as the parent stream would; a cancelled read loses nothing."""
+        """Read one item of the connection, as the parent stream would; cancelling this loses nothing."""
         driver, session = self._driver, self._session
         # Deadlines apply to the answers, not to the connection.
         now, item = await driver.next_item(timed=not session.several)
@@ -289,6 +301,12 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
     def _take(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        """Pass an item of the pump to the parent stream, if it is about the connection, or to the session.
+
+        Args:
+            now: Time of the item's arrival; the asynchronous pump takes back an item only with its time.
+            item: The item.
+        """
         driver, session = self._driver, self._session
         if driver.phase is Phase.ENDED:
             item = END
@@ -323,6 +341,8 @@ class _AsyncLaneMessages:
 
 
 def _make_drop(lane: AnswerLane) -> Callable[[], Any]:
+    """Return an asynchronous function that drops a lane."""
+
     async def drop() -> None:
         lane.drop()
 

@@ -1,4 +1,7 @@
-"""Connections with several answers, read one by one: everything but the waiting."""
+"""Connections with several answers that are read one by one; other modules do the waiting.
+
+The *parent stream* reads the connection; each answer has a *lane*, the queue of its messages.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ _LOWEST_OTHER_STATUS = 300
 
 
 class Session:
-    """State of a connection whose answers are read one by one; the callers do the waiting.
+    """State of a connection whose answers are read one by one.
 
     Args:
-        driver: Driver of the parent stream, which opened the connection and closes it.
+        driver: The driver of the parent stream, which opens and closes the connection.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -32,46 +35,46 @@ class Session:
         self.sorter: Sorter | None = None
         """Sorts messages by answer; None until the source is open."""
         self.kept: list[Any] = []
-        """Items read before it is known whether there are several answers."""
+        """Items read before it is known whether the connection has several answers."""
         self.begun: deque[AnswerLane] = deque()
-        """Answers that have begun and are not yet handed out."""
+        """Lanes of answers that have begun, but were not returned to the loop yet."""
         self.live: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
         self.failure: Exception | None = None
         """The error that broke the connection."""
         self.reported = False
-        """True once an answer, or the loop over the answers, has raised `failure`."""
+        """True once the stream of an answer, or the loop over the answers, has raised `failure`."""
         self.over = False
-        """True once nothing more arrives."""
+        """True once nothing more can arrive."""
         self.handed_out = False
-        """True once the parent stream was handed out as the only answer."""
+        """True once the loop over the answers has returned the parent stream as the only answer."""
 
     @property
     def several(self) -> bool | None:
-        """True if the connection carries several answers; None while that is not known."""
+        """True if the connection has several answers; None while the number is unknown."""
         if self.sorter is None or (self.over and self.sorter.several is None):
             return False if self.over else None
         return self.sorter.several
 
     def open(self, source: SyncSource | AsyncSource) -> None:
-        """Prepare the sorting for the source, which has just been opened."""
+        """Prepare to sort the messages of the source, which was just opened."""
         driver = self._driver
         machine, head = driver.machine, driver.head
         self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
         if head is not None and (head.status >= _LOWEST_OTHER_STATUS or source.coding):
-            # The parent stream itself reads an error's body, or one with a content coding.
+            # The parent stream itself reads a body that reports an error or has a content coding.
             self.sorter.several = False
         self._take_over()
 
     def take(self, chunk: Any, kept: Any) -> None:  # noqa: ANN401 - what the source gives
-        """Sort a chunk.
+        """Sort a chunk into the lanes of its answers.
 
         Args:
             chunk: A piece of a body, or a payload.
-            kept: The same chunk in the form that the pump's `put_back` takes.
+            kept: The same chunk in the form that the pump's `put_back` needs.
 
         Raises:
-            MisuseError: It is neither.
+            MisuseError: The chunk is neither of the two, or a guard watches a connection with several answers.
         """
         machine = self._driver.machine
         sorter: Any = self.sorter
@@ -83,7 +86,8 @@ class Session:
         trouble = sorter.trouble
         self.begun.extend(sorter.feed(chunk))
         if sorter.trouble is not trouble:
-            # Log it now: it would show only with the next answer, which may never come because of it.
+            # Log the error now: otherwise it would only be reported with the next answer, which may
+            # never begin because of the error.
             code = sorter.trouble.code or sorter.trouble.type or "without a code"
             warn("the server reported an error between two answers: %s", code)
         self._take_over()
@@ -91,6 +95,7 @@ class Session:
             self.end(sorter.error)
 
     def _take_over(self) -> None:
+        """Take the answers over from the parent stream, once it is known that there are several."""
         driver, sorter = self._driver, self.sorter
         if sorter is not None and sorter.several and not driver.diverted:
             if driver.machine.guards is not None:
@@ -105,11 +110,11 @@ class Session:
                 driver.machine.connect(None)
 
     def ends_with(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
-        """End the session if this item is the last one; return True if it is.
+        """Return True if an item is the last one; in that case, end the session.
 
         Args:
-            item: An item from the pump.
-            kept: The same item in the form that the pump's `put_back` takes, for the parent stream.
+            item: An item of the pump.
+            kept: The same item in the form that the pump's `put_back` needs.
         """
         if item.__class__ is SourceFailed:
             failure: Exception | None = item.error
@@ -124,10 +129,11 @@ class Session:
         return True
 
     def end(self, failure: Exception | None = None) -> None:
-        """End the open answers and the parent stream, because nothing more arrives.
+        """End the open answers and the parent stream, because nothing more can arrive.
 
         Args:
-            failure: The error that broke the connection; None if it ended or the stream was stopped.
+            failure: The error that broke the connection; None if the connection ended or the stream
+                was stopped.
         """
         sorter, stopped = self.sorter, self._driver.verdict.asked
         self.over = True
@@ -145,6 +151,7 @@ class Session:
             self._conclude("truncated" if unfinished else "complete")
 
     def _conclude(self, ending: Ending) -> None:
+        """End the parent stream with the failure or, without one, with the given ending."""
         driver = self._driver
         if self.failure is None:
             driver.cut(ending, "the connection ended")
@@ -156,10 +163,10 @@ class Session:
         driver.settle()
 
     def next_lane(self) -> AnswerLane | None:
-        """Return the next answer that has begun; None if more must be read first.
+        """Return the lane of the next answer that has begun; None if more must be read first.
 
         Raises:
-            StreamError: The connection broke, and no answer has raised that.
+            StreamError: The connection broke, and no answer has raised that error.
         """
         if self.begun:
             return self.begun.popleft()
@@ -169,23 +176,23 @@ class Session:
         return None
 
     def check(self, lane: AnswerLane) -> None:
-        """Raise the connection's error, if it cut this answer."""
+        """Raise the connection's error, if that error cut this answer off."""
         if self.failure is not None and not lane.whole:
             self.reported = True
             raise self.failure
 
     def options(self, lane: AnswerLane) -> Options:
-        """Return the options for an answer's stream: the parent's, with the answer's format."""
+        """Return the options for the stream of an answer: those of the parent stream, with another format."""
         return self._driver.options._replace(format=lane.format)
 
     def claim_whole(self) -> bool:
-        """Return True, once, if the parent stream is the only answer and should be handed out now."""
+        """Return True, once, if the parent stream is the only answer and the loop should return it now."""
         if self.handed_out or self.several or self._driver.verdict.asked is not None:
             return False
         self.handed_out = True
         return True
 
     def enter(self) -> None:
-        """Refuse a new loop if nothing is left to read."""
+        """Refuse a new loop over the answers if nothing is left to read."""
         if not self.begun:
             self._driver.enter_loop()

@@ -1,4 +1,7 @@
-"""Sorting of a connection's messages by answer."""
+"""Sorting of a connection's messages by the answers to which they belong.
+
+A *lane* is the queue of one answer's messages.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ if TYPE_CHECKING:
 _PAYLOAD_SIZE = 1_024
 """Assumed size in bytes of a payload that was decoded elsewhere."""
 _MOST_UNDECIDED = 64
-"""Frames without a known format after which the stream is taken for a single answer."""
+"""Number of frames without a known format after which the connection counts as a single answer."""
 _MOST_OVER = 256
-"""Finished answers to remember, so that their late messages do not begin new answers."""
+"""Number of finished answers to remember, so that their late messages do not begin new answers."""
 
 
 class Held:
-    """Counter of bytes waiting to be read."""
+    """Counter of the bytes that wait in all lanes."""
 
     __slots__ = ("size",)
 
@@ -39,10 +42,10 @@ class Held:
 
 
 class AnswerLane:
-    """Queue of one answer's messages, in order of arrival.
+    """Queue of one answer's messages, in the order of their arrival.
 
     Args:
-        format: Reads the answer.
+        format: The format object that reads the answer.
         held: Counts the bytes waiting in all lanes.
     """
 
@@ -53,11 +56,11 @@ class AnswerLane:
         self._held = held
         self._messages: deque[Any] = deque()
         self.ended = False
-        """True once no more messages will arrive."""
+        """True once no more messages can arrive."""
         self.whole = False
-        """True if the answer itself has ended, not only the connection."""
+        """True once the answer itself has ended; False if only the connection has."""
         self.dropped = False
-        """True once nothing reads this lane any more."""
+        """True once no stream reads this lane any more."""
 
     def put(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
         """Add a message, unless the lane was dropped."""
@@ -66,7 +69,7 @@ class AnswerLane:
             self._held.size += _size_of(message)
 
     def take(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next message; None if it has not arrived."""
+        """Return the next message; None if no message has arrived."""
         if not self._messages:
             return None
         message = self._messages.popleft()
@@ -74,7 +77,7 @@ class AnswerLane:
         return message
 
     def drop(self) -> None:
-        """Discard the messages that have arrived and those still to come."""
+        """Discard the messages that have arrived, and all later messages."""
         while self.take() is not None:
             pass
         self.dropped = True
@@ -83,12 +86,12 @@ class AnswerLane:
 class Sorter:
     """A stage that sorts the messages of one connection into lanes, one for each answer.
 
-    A message that belongs to no answer goes to the oldest open one, or to the next one.
+    A message that belongs to no answer goes to the oldest open answer, or else to the next answer.
 
     Args:
-        wanted: A format's name or a format object; None to detect it.
-        limits: Bounds; messages waiting in all lanes may hold no more than `Limits.body`.
-        messages: Whether each chunk is one whole message.
+        wanted: A format's name, or a format object or class; None to detect the format.
+        limits: Bounds on untrusted input; `Limits.body` applies to the messages that wait in all lanes.
+        messages: True if each chunk is one whole message.
     """
 
     stop: str | None = None
@@ -111,7 +114,7 @@ class Sorter:
     def __init__(self, wanted: str | type[Format] | Format | None, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
         self._messages = messages
-        # Only cuts chunks into frames; decodes none.
+        # This connection only cuts chunks into frames, and decodes none of them.
         self._connection = Connection(
             wanted,
             content_type=None,
@@ -124,11 +127,11 @@ class Sorter:
             self._connection.take_messages()
         self.error: StreamError | None = None
         self.several: bool | None = None
-        """True if the connection carries several answers; None while that is not known."""
+        """True if the connection has several answers; None while the number is unknown."""
         self.trouble: StreamError | None = None
-        """The last error that the server sent between two answers; most of them end nothing."""
+        """The last error that the server sent between two answers; most of these errors end no answer."""
         self._session: Format | None = None
-        """Reads messages that belong to no answer, for later answers; None until the format is known."""
+        """The format object for messages that belong to no answer; None until the format is known."""
         self._frames: list[Frame] = []
         """Frames that arrived before the format was known."""
         self._held = Held()
@@ -140,7 +143,7 @@ class Sorter:
             self._settle(wanted)
 
     def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
-        """Sort a chunk; return the lanes that it begins."""
+        """Sort a chunk; return the lanes of the answers that begin in it."""
         if is_dict(chunk):
             self._connection.take_payloads()
         begun: list[AnswerLane] = []
@@ -152,7 +155,7 @@ class Sorter:
         return begun
 
     def end(self, *, now: float = 0.0) -> list[AnswerLane]:
-        """End the connection, and with it every open answer."""
+        """End every open answer, because the connection has ended."""
         for lane in self._open.values():
             lane.ended = True
         self._open.clear()
@@ -172,31 +175,34 @@ class Sorter:
 
     @property
     def name(self) -> str | None:
-        """The format's name; None until it is known."""
+        """The format's name; None until the format is known."""
         return None if self._session is None else self._session.name
 
     def _settle(self, format: str | type[Format] | Format) -> None:
+        """Set the format, which also decides whether the connection has several answers."""
         self._session = registry.create(format, limits=self._limits, pings=False)
         self.several = self._session.several or (self._messages and self._session.several_on_socket)
 
     def _sort(self, frame: Frame) -> list[AnswerLane]:
+        """Sort a frame; return the lane of the answer that it begins, if any."""
         payload = self._decode(frame)
         if self._session is None:
             return self._detect(frame, payload)
         return self._place(self._session, frame, payload) if self.several else []
 
     def _decode(self, frame: Frame) -> dict[str, Any]:
+        """Return a frame's payload as a dict, which is empty if the payload is malformed or no object."""
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             try:
                 payload = decode(payload, self._limits)
             except ProtocolError:
-                # The answer that it goes to reports the error in its place.
+                # The error is reported later, by the stream of the answer that gets this frame.
                 return {}
         return payload if is_dict(payload) else {}
 
     def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
-        """Detect the format, and from it whether the connection carries several answers."""
+        """Detect the format, which decides whether the connection has several answers."""
         self._frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name = registry.detect(payload, event)[0]
@@ -211,14 +217,21 @@ class Sorter:
         return [lane for each in frames for lane in self._sort(each)] if self.several else []
 
     def _may_begin(self, name: str, payload: dict[str, Any], session: Format) -> bool:
-        """Return True if a message may begin an answer and is not a late one of a finished answer.
+        """Return True if a message may begin an answer, and is not a late message of a finished answer.
 
-        Quirk (openai-agents 0.24, 2026-11): all answers that it makes from chat completions share one id;
-        recording: none.
+        Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
+        share one id; recording: none.
         """
         return not name or name not in self._over or session.begun_by(payload, "") == name
 
     def _place(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
+        """Put a message into the lane of its answer; return that lane if the message begins the answer.
+
+        Args:
+            session: The format object for messages that belong to no answer.
+            frame: The message.
+            payload: The message's payload, decoded.
+        """
         name, ends = session.place_of(payload)
         if name is None:
             session.feed(payload)
@@ -248,7 +261,7 @@ class Sorter:
         return begun
 
     def _pass_on(self, lane: AnswerLane) -> None:
-        """Move the messages that arrived before a new answer into its lane."""
+        """Move the messages that arrived before a new answer into the lane of that answer."""
         between, self._between = self._between, []
         for message in between:
             self._held.size -= _size_of(message)
@@ -260,4 +273,4 @@ def _size_of(message: object) -> int:
 
 
 def _ignore(name: str) -> None:
-    """Do nothing with a format's name."""
+    """Do nothing when the format was found."""

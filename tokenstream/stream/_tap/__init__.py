@@ -1,1 +1,1 @@
-"""`tap`: watch somebody else's stream and keep its message."""
+"""The function `tap`, which watches the stream of another library and builds its message."""

@@ -1,4 +1,4 @@
-"""Wrappers of foreign streams that pass loops, `with` and `await` on and report them to a watcher."""
+"""Wrappers of other libraries' streams, which report to a watcher all that is read from the stream."""
 
 from __future__ import annotations
 
@@ -29,24 +29,29 @@ _WHOLE = (bytes, bytearray, memoryview, str, Mapping)
 
 
 class Watched(Generic[ItemT]):
-    """A foreign stream, with a watcher of what passes."""
+    """The stream of another library, with a watcher of all that is read from it.
+
+    Args:
+        source: The stream, or a context manager or an awaitable that returns it.
+        onlooker: The watcher.
+    """
 
     __slots__ = ("__weakref__", "_entered", "_onlooker", "_open", "_shown", "_source", "_target")
 
     _made_by: ClassVar[str] = "tap(…)"
-    """The call that made it, for error messages."""
+    """The call that made this object, for error messages."""
 
     def __init__(self, source: Any, onlooker: Watcher) -> None:  # noqa: ANN401 - distinguished by its methods
         self._source = source
         self._target = source
         """The object that is read: the source, or the result of entering or awaiting it."""
         self._entered: Any = None
-        """The context manager that was entered; None before."""
+        """The context manager that was entered; None if none was entered."""
         self._onlooker = onlooker
         self._open = False
         """True once `_target` can be read."""
         self._shown: Any = None
-        """The response whose body the onlooker sees; if set, the onlooker is not shown items."""
+        """The response whose body the watcher sees; if it is set, the watcher does not see items."""
         if any(can_loop(source)) or response_of(source) is not None:
             self._attach(source)
 
@@ -59,20 +64,27 @@ class Watched(Generic[ItemT]):
     # -- within ------------------------------------------------------------
 
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - distinguished by its methods
+        """Read from an object from now on; show the body of its response, if it has one, to the watcher."""
         self._target, self._open = target, True
         response = response_of(target)
-        # A context manager may return an object over the response that the onlooker sees already.
+        # A context manager may return an object that reads the response that the watcher already sees.
         if response is not None and response is not self._shown and can_be_shown(response):
             self._shown = response
             show(response, self._onlooker)
 
     def _enter(self, entered: Any, given: Any) -> None:  # noqa: ANN401 - a context manager, and what it gave
+        """Record that a context manager was entered.
+
+        Args:
+            entered: The context manager.
+            given: The object that it returned.
+        """
         self._entered = entered
         if given is not self._target or not self._open:
             self._attach(given)
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a stream's own closing method, so that the onlooker learns of the call."""
+        """Wrap a stream's own closing method, so that each call is reported to the watcher."""
 
         def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
             self._onlooker.stop()
@@ -81,7 +93,11 @@ class Watched(Generic[ItemT]):
         return closed
 
     def _require_open(self, way: str) -> Any:  # noqa: ANN401 - distinguished by its methods
-        """Return `_target`, or raise if it is not open yet."""
+        """Return the object to read from, or raise an error if it is not open yet.
+
+        Args:
+            way: The statement that opens it, such as "with"; for the error message.
+        """
         if not self._open:
             written = f"{way} {self._made_by} as stream"
             raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{written}`")
@@ -89,7 +105,7 @@ class Watched(Generic[ItemT]):
 
 
 class SyncManaged(Watched[ItemT]):
-    """A wrapper entered with `with`."""
+    """A wrapper that can be entered with `with`."""
 
     __slots__ = ()
 
@@ -127,7 +143,7 @@ class SyncManaged(Watched[ItemT]):
 
 
 class SyncWatched(SyncManaged[ItemT]):
-    """A stream read in a `for` loop."""
+    """A wrapper of a stream that is read in a `for` loop."""
 
     __slots__ = ()
 
@@ -142,7 +158,7 @@ class SyncWatched(SyncManaged[ItemT]):
 
 
 class AsyncManaged(Watched[ItemT]):
-    """A wrapper entered with `async with`, which awaits the source first if needed."""
+    """A wrapper that can be entered with `async with`, which first awaits the source if necessary."""
 
     __slots__ = ()
 
@@ -182,7 +198,7 @@ class AsyncManaged(Watched[ItemT]):
 
 
 class AsyncWatched(AsyncManaged[ItemT]):
-    """A stream read in an `async for` loop."""
+    """A wrapper of a stream that is read in an `async for` loop."""
 
     __slots__ = ()
 
@@ -197,7 +213,7 @@ class AsyncWatched(AsyncManaged[ItemT]):
 
 
 def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods
-    """Return two booleans: can be read in a `for` loop, can be read in an `async for` loop."""
+    """Return whether a source can be read in a `for` loop, and whether in an `async for` loop."""
     if isinstance(source, _WHOLE) or is_whole(source):
         return False, False
     colours = can_loop(source)
@@ -210,16 +226,17 @@ def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished 
 
 
 def can_loop(source: object) -> tuple[bool, bool]:
-    """Return two booleans: is iterable, is asynchronously iterable, without being entered or awaited."""
-    # An awaitable, such as a future or an aiohttp request, may be iterable too, but only for the event loop.
+    """Return whether a source, before it is entered or awaited, is iterable and asynchronously iterable."""
+    # An awaitable, such as a future or an aiohttp request, may be iterable too, but only so that
+    # the event loop can run it.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)
 
 
 def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the response that an object is or wraps; None if there is none."""
+    """Return the httpx or httpx2 response that an object is or wraps; None if it has no response."""
     return source if is_response(source) else response_beneath(source)
 
 
 def _find_method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind
-    """Return a method as `with` finds it, on the class; None if there is none."""
+    """Return a method of the object's class, where `with` looks for it; None if the class lacks it."""
     return getattr(type(source), name, None)

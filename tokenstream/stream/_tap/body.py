@@ -1,4 +1,4 @@
-"""Response bodies of httpx and httpx2 that show an onlooker each chunk as it passes."""
+"""Bodies of httpx and httpx2 responses that show a watcher each chunk that is read from them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
 
 
 class BodyWatcher(Protocol):
-    """Receives a body's head, its bytes and its end."""
+    """Watcher of a response body: receives the response's head, the bytes and the end."""
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take the response's head and content coding."""
+        """Receive the response's head and content coding."""
         ...
 
     def see(self, chunk: bytes) -> None:
-        """Take a chunk."""
+        """Receive a chunk."""
         ...
 
     def end(self) -> None:
@@ -32,16 +32,21 @@ class BodyWatcher(Protocol):
         ...
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Record that reading raised; `final` if a cancelled or interrupted read cannot be continued."""
+        """Record that a read raised an exception.
+
+        Args:
+            error: The exception.
+            final: True if the source cannot be read any further after a cancelled or interrupted read.
+        """
         ...
 
     def stop(self) -> None:
-        """Record that the reader has closed the source."""
+        """Record that the code that reads the source has closed it."""
         ...
 
 
 def can_be_shown(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
-    """Return True if a response's body is unread and is a byte stream that can be replaced."""
+    """Return True if a response's body is still unread, and can be replaced by a wrapper."""
     if response.is_stream_consumed is not False or response.is_closed is not False:
         return False
     return bool(_find_bases(response.stream))
@@ -53,7 +58,7 @@ def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2'
 
 
 def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
-    """Show an onlooker every chunk read from a response's body, whichever code reads it."""
+    """Show a watcher every chunk that any code reads from a response's body."""
     find = from_async_response if is_asynchronous(response) else from_response
     found = find(response)
     onlooker.opened(found.head, found.coding)
@@ -62,14 +67,14 @@ def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx'
 
 
 class _Shown:
-    """A response's body in a wrapper that passes attribute access on to it."""
+    """A wrapper of a response's body, with all attributes of that body."""
 
     def __init__(self, body: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
         self._body = body
         self._onlooker = onlooker
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
-        # A copy skips `__init__` and has no body to ask.
+        # A copy is made without `__init__`, and so has no body.
         if name == "_body":
             raise AttributeError(name)
         return getattr(self._body, name)
@@ -83,7 +88,7 @@ class _SyncShown(_Shown):
                 see(chunk)
                 yield chunk
         except GeneratorExit:
-            # The reader left the loop; `close` is reported separately.
+            # The reading code left the loop; its call of `close` is reported separately.
             raise
         except BaseException as error:
             onlooker.broke(error, final=True)
@@ -111,7 +116,7 @@ class _AsyncShown(_Shown):
             onlooker.broke(error, final=True)
             raise
         finally:
-            # Otherwise the event loop would close it later, in a task other than the reader's.
+            # Otherwise the event loop would close the generator later, in another task.
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
         onlooker.end()
@@ -124,12 +129,13 @@ class _AsyncShown(_Shown):
 
 
 def _find_bases(body: object) -> tuple[type, ...]:
-    """Return the byte-stream base classes of httpx or httpx2 that a body has, without importing either."""
+    """Return the byte-stream classes of httpx or httpx2 that a body inherits from, without an import."""
     return tuple(base for base in type(body).__mro__ if base.__name__ in (_SYNC, _ASYNC))
 
 
 @functools.cache
 def _make_shown_class(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a class that httpx or httpx2 knows
+    """Return a class of wrappers that also inherits from the byte-stream classes of httpx or httpx2."""
     names = {base.__name__ for base in bases}
     ours = [kind for name, kind in ((_SYNC, _SyncShown), (_ASYNC, _AsyncShown)) if name in names]
     return type("ShownBody", (*ours, *bases), {})

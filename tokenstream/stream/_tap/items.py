@@ -1,4 +1,4 @@
-"""Iterators that show an onlooker each object that passes through them."""
+"""Iterators that show a watcher each object that passes through them."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ ItemT = TypeVar("ItemT")
 
 
 class Watcher(BodyWatcher, Protocol):
-    """Receives a body, as well as the request's opening and each object that passes."""
+    """Watcher that also receives the sending of the request, and each object of the loop."""
 
     items: int
-    """Items passed so far."""
+    """Number of items that have passed so far."""
 
     def sent(self) -> None:
-        """Record that the request is sent now, unless `started_at` was given."""
+        """Record that the request is sent now, unless the caller has set `started_at`."""
         ...
 
     def not_opened(self, error: BaseException) -> None:
-        """Record that opening the stream raised."""
+        """Record that opening the stream raised an exception."""
         ...
 
     def see_item(self, item: object) -> None:
-        """Take an item, such as an SDK's object."""
+        """Receive an item, such as an object of an SDK."""
         ...
 
     def is_first(self, item: object) -> bool:
-        """Return True if an item equals the first one, so that a loop has started over."""
+        """Return True if an item equals the first item, which shows that a loop has started over."""
         ...
 
 
 class _Seen:
-    """Shows an onlooker the items of a loop, without those that an earlier loop showed it.
+    """Shows a watcher the items of a loop, except for the items that an earlier loop has shown.
 
     Args:
-        onlooker: The onlooker.
-        again: The object that the loop iterates. A sequence starts over with each loop,
-            so items already shown are skipped. An iterator continues. For anything else
-            the first item decides.
+        onlooker: The watcher.
+        again: The object over which the loop iterates. A sequence starts over with each loop,
+            so the items that were shown are skipped. An iterator continues. With any other
+            object, the first item decides.
     """
 
     __slots__ = ("_left", "_onlooker", "_open")
@@ -58,7 +58,7 @@ class _Seen:
         self._open = not goes_on and not anew and onlooker.items > 0
 
     def see(self, item: object) -> None:
-        """Show an item to the onlooker, unless an earlier loop showed it."""
+        """Show an item to the watcher, unless an earlier loop has shown it."""
         if self._open:
             self._open = False
             if self._onlooker.is_first(item):
@@ -70,12 +70,12 @@ class _Seen:
 
 
 class Passing(Generic[ItemT]):
-    """Iterator that yields another one's items unchanged and shows each to an onlooker.
+    """Iterator that yields the items of another iterator unchanged, and shows each to a watcher.
 
     Args:
-        items: The iterator.
-        onlooker: The onlooker.
-        again: The object that the loop iterates, if a new loop begins.
+        items: The other iterator.
+        onlooker: The watcher.
+        again: The object over which the loop iterates, if a new loop begins; see `_Seen`.
     """
 
     __slots__ = ("_items", "_onlooker", "_seen")
@@ -128,5 +128,10 @@ class AsyncPassing(Generic[ItemT]):
 
 
 def _is_spent(items: object, frame: str) -> bool:
-    """Return True if an iterator is a finished generator, as it is after any exception."""
+    """Return True if an iterator is a finished generator; any exception finishes a generator.
+
+    Args:
+        items: The iterator.
+        frame: The attribute with the frame of an unfinished generator, such as "gi_frame".
+    """
     return getattr(items, frame, items) is None

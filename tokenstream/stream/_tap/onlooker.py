@@ -1,4 +1,4 @@
-"""The onlooker of `tap`: builds the message of an answer that other code reads."""
+"""The onlooker of a tap, which builds the message of an answer that other code reads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Onlooker:
-    """Builds the message of what passes; its own failures never reach the code that reads.
+    """Builds the message from all that other code reads; its own failures never reach that code.
 
     Args:
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input.
-        started_at: Reading of `clock` when the request was sent.
+        started_at: Time at which the request was sent, as returned by `clock`.
         clock: Returns the time in seconds.
     """
 
@@ -47,31 +47,31 @@ class Onlooker:
         self._lost = False
         """True if the last read was cancelled or interrupted, and nothing has arrived since."""
         self._first: object = None
-        """The payload of the first item; None if it had none."""
+        """The payload of the first item; None if that item had no payload."""
         self.items = 0
-        """Items passed so far."""
+        """Number of items that have passed so far."""
         self.over = False
-        """True once the verdict is final; nothing more is taken."""
+        """True once the ending is decided; everything later is ignored."""
         self.error: StreamError | None = None
-        """The error behind the verdict; None if the answer ended well."""
+        """The error that ended the answer; None if it ended without an error."""
 
     # -- beginning ---------------------------------------------------------
 
     def sent(self) -> None:
-        """Record that the request is sent now, unless `started_at` was given."""
+        """Record that the request is sent now, unless the caller has set `started_at`."""
         if not self._begun:
             self._begun = True
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def not_opened(self, error: BaseException) -> None:
-        """Record that opening the stream raised."""
+        """Record that opening the stream raised an exception."""
         if isinstance(error, Exception):
             self._finish(opening_failed(error, "the server"))
         else:
             self.stop()
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take the response's head and content coding."""
+        """Process the response's head and content coding."""
         try:
             if head is not None:
                 self.machine.answer(head, coding)
@@ -81,7 +81,7 @@ class Onlooker:
     # -- chunks and items --------------------------------------------------
 
     def see(self, chunk: Any) -> None:  # noqa: ANN401 - a chunk or a payload
-        """Take a chunk of bytes or text, or a payload as a dict."""
+        """Process a chunk of bytes or text, or a payload as a dict."""
         if self.over:
             return
         self._lost = False
@@ -100,7 +100,7 @@ class Onlooker:
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
         except BaseException:
-            # Ctrl-C hit this code, but is meant for the program.
+            # A Ctrl-C struck this code, but is meant for the program.
             machine.break_off(self.clock())
             self._conclude()
             raise
@@ -108,13 +108,14 @@ class Onlooker:
             self._finish(None)
 
     def see_item(self, item: object) -> None:
-        """Take an item, such as an SDK's object."""
+        """Process an item, such as an object of an SDK."""
         self.items += 1
         if self.over:
             return
         try:
             payload = payload_of(item)
-            # Copied, because its owner may change the dict later; a model's payload is a copy already.
+            # A dict is copied, because its owner may change it later. The payload of a pydantic model is
+            # already a copy.
             if payload.__class__ is dict and not hasattr(item, "model_dump"):
                 payload = copy.deepcopy(payload)
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
@@ -126,7 +127,7 @@ class Onlooker:
             self.see(payload)
 
     def is_first(self, item: object) -> bool:
-        """Return True if an item has the first one's payload, so that a loop has started over."""
+        """Return True if an item has the payload of the first item, which shows that a loop started over."""
         try:
             return self._first is not None and bool(payload_of(item) == self._first)
         except Exception:  # noqa: BLE001 - as above
@@ -143,11 +144,11 @@ class Onlooker:
         self._finish(lost if self._lost else None)
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Record that reading the source raised.
+        """Record that a read of the source raised an exception.
 
         Args:
-            error: The exception; the reader gets it too.
-            final: Whether a cancelled or interrupted read cannot be continued.
+            error: The exception, which also reaches the code that reads.
+            final: True if the source cannot be read any further after a cancelled or interrupted read.
         """
         if isinstance(error, Exception):
             machine = self.machine
@@ -159,12 +160,12 @@ class Onlooker:
             self._lost = True
 
     def stop(self) -> None:
-        """Record that the reader has closed the source."""
+        """Record that the code that reads the source has closed it."""
         if not self.over and self.machine.assumed:
-            # A reader that stops at the sentinel has seen the whole answer: its tool calls are valid.
+            # Code that stops at the sentinel has read the whole answer, so its tool calls are valid.
             self._finish(None)
         elif not self.over:
-            # Some readers close right after the terminal event, before the end of the body.
+            # Some programs close the source right after the terminal event, before the end of the body.
             self.machine.cut(self.clock())
             self.over = True
             self.machine.conclude("complete" if self.machine.answered else "stopped")
@@ -172,10 +173,11 @@ class Onlooker:
     # -- within ------------------------------------------------------------
 
     def _finish(self, cause: StreamError | MisuseError | None) -> None:
+        """End the message, with an error or without."""
         if self.over:
             return
         if isinstance(cause, MisuseError):
-            # The reader misused the source, which raises that error itself.
+            # The reading code misused the source, which itself raises that error.
             self.stop()
             return
         machine = self.machine
@@ -189,7 +191,7 @@ class Onlooker:
         self._conclude()
 
     def _give_up(self, error: Exception) -> None:
-        """End the message because the tap failed, not the answer."""
+        """End the message because the tap failed, although the answer did not."""
         machine = self.machine
         machine.error = machine.error or _make_own_failure(error)
         machine.cut(self.clock())
@@ -202,6 +204,7 @@ class Onlooker:
 
 
 def _make_own_failure(cause: Exception) -> StreamInterrupted:
+    """Return the error for a failure of the tap itself."""
     error = StreamInterrupted(
         f"the tap could not read on ({type(cause).__name__}); the application's own stream goes on",
         retryable=False,

@@ -1,4 +1,4 @@
-"""`tap`: the message of a stream that other code reads."""
+"""The function `tap`, which builds the message of a stream that other code reads."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ ItemT = TypeVar("ItemT")
 
 
 class _HttpxResponse(Protocol):
-    """A response of httpx or httpx2, whose class does not say whether it is sync or async."""
+    """An httpx or httpx2 response, whose class does not tell whether it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Read it in a `for` loop."""
+        """Return the body's bytes, to be read in a `for` loop."""
         ...
 
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """Read it in an `async for` loop."""
+        """Return the body's bytes, to be read in an `async for` loop."""
         ...
 
 
 class _Tapped(Watched[ItemT]):
-    """A foreign stream with the message of what has passed through it."""
+    """The stream of another library, with the message of the answer read so far."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class _Tapped(Watched[ItemT]):
 
     @property
     def message(self) -> Message:
-        """The answer so far: an immutable value, built at each access."""
+        """The answer so far: an immutable snapshot, which is built on each access."""
         return self._onlooker.machine.accumulator.message
 
     @property
@@ -70,12 +70,12 @@ class _Tapped(Watched[ItemT]):
 
     @property
     def departures(self) -> Mapping[str, Departure]:
-        """Departures of the server from its documentation, and the rule applied to each."""
+        """The server's departures from its documentation, by name, each with the rule that was applied."""
         return self._onlooker.machine.departures
 
     @property
     def error(self) -> StreamError | None:
-        """The error that ended the answer; kept here and never raised. None if there was none."""
+        """The error that ended the answer, or None; a tap never raises it."""
         return self._onlooker.error
 
     def __repr__(self) -> str:
@@ -84,27 +84,28 @@ class _Tapped(Watched[ItemT]):
 
 
 class Tap(_Tapped[ItemT], SyncWatched[ItemT]):
-    """A stream read in a `for` loop, with the message of what has passed; made by `tap`.
+    """A stream that is read in a `for` loop, with the message of the answer read so far; made by `tap`.
 
-    Iteration yields the stream's own objects. All its attributes and methods are
-    available, and `with` enters and leaves it.
+    Iteration yields the stream's own objects. All attributes and methods of the stream are
+    available, and `with` enters and leaves the stream.
     """
 
     __slots__ = ()
 
 
 class AsyncTap(_Tapped[ItemT], AsyncWatched[ItemT]):
-    """A stream read in an `async for` loop, with the message of what has passed; made by `tap`.
+    """A stream that is read in an `async for` loop, with the message of the answer read so far.
 
-    Iteration yields the stream's own objects. All its attributes and methods are
-    available, and `async with` enters and leaves it, after awaiting it if needed.
+    Made by `tap`. Iteration yields the stream's own objects. All attributes and methods of the
+    stream are available, and `async with` enters and leaves the stream, after awaiting it if
+    necessary.
     """
 
     __slots__ = ()
 
 
 class _EitherTap(Tap[ItemT], AsyncTap[ItemT]):
-    """A stream that has both a sync and an async interface."""
+    """A tap of a stream that has both a sync and an async interface."""
 
     __slots__ = ()
 
@@ -165,24 +166,24 @@ def tap(
     """Build the message of a stream that other code reads.
 
     The loop still gets the stream's own objects, and `with`, attributes and
-    helper methods reach the stream; the tap adds `message`, `metrics`,
-    `departures` and `error`. If the stream reads a response of httpx or httpx2,
-    as in the SDKs of openai and anthropic, the tap sees every byte read from it,
-    by whichever method; otherwise it sees the objects that pass through the
-    loop. The tap reads and closes nothing itself, and its own errors never
+    helper methods still reach the stream; the tap adds `message`, `metrics`,
+    `departures` and `error`. If the stream reads an httpx or httpx2 response,
+    as in the SDKs openai and anthropic, the tap sees every byte that is read from the
+    response, by any method; otherwise the tap sees the objects that pass through the
+    loop. The tap itself reads and closes nothing, and its own errors never
     reach the loop.
 
     Args:
-        source: A stream of an SDK, a context manager or an awaitable of one, or
-            any (async) iterable of an SDK's objects, of dicts or of bytes; or a
-            response of httpx or httpx2 whose body the application reads.
-        format: The format's name, or a format object or class; None to detect it.
+        source: An SDK's stream, a context manager or an awaitable that returns one, or
+            any (async) iterable of an SDK's objects, of dicts or of bytes; or an
+            httpx or httpx2 response whose body the application reads.
+        format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input.
-        started_at: Reading of `clock` when the request was sent.
+        started_at: Time at which the request was sent, as returned by `clock`.
         clock: Returns the time in seconds.
 
     Raises:
-        MisuseError: The source cannot be looped over.
+        MisuseError: The source cannot be read in a loop.
 
     Example:
         >>> theirs = [{"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
@@ -197,6 +198,7 @@ def tap(
 
 
 def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
+    """Return the class of taps for a source."""
     sync, asynchronous = can_read(source)
     if sync and asynchronous:
         return _EitherTap
