@@ -1,1 +1,1 @@
-"""One stream for several consumers, and several streams in one loop."""
+"""Broadcasts, which share one stream among several consumers, and merges of several streams."""

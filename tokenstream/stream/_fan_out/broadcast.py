@@ -1,4 +1,7 @@
-"""One stream for several consumers in `for` loops, in one thread or several."""
+"""Sharing a stream among several consumers in `for` loops, in one thread or several.
+
+A *hub* reads the stream for all *readers*, each of which has a *place* in the stream.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,11 @@ FoundT = TypeVar("FoundT")
 
 
 class _SharedPump(Pump):
-    """A pump that releases the hub's lock while it waits, so that other threads may look meanwhile.
+    """A pump that releases the hub's lock while it waits, so that other threads can read the message.
 
     Args:
         pump: The pump that has read the source so far.
-        lock: Held by the thread that reads or looks.
+        lock: The hub's lock, held by the thread that reads the stream or looks at the message.
     """
 
     __slots__ = ("_lock",)
@@ -51,7 +54,7 @@ class _SharedPump(Pump):
 
     def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
         super().replace(source)
-        # The short cut would read without releasing the lock.
+        # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
     def put_back(self, items: Iterable[Any]) -> None:
@@ -74,7 +77,7 @@ class _SharedPump(Pump):
 
 
 class SyncHub(Hub[SyncDriver]):
-    """Read a stream for readers in any threads."""
+    """Reads a stream for readers in any threads."""
 
     __slots__ = ("_changed", "_room", "lock")
 
@@ -82,7 +85,8 @@ class SyncHub(Hub[SyncDriver]):
         pump = driver.pump
         if not pump.enter():
             raise concurrent_read_error()
-        # Reentrant: a guard or a listener called under the lock may stop the stream or read a view.
+        # Reentrant, because a guard or a listener, which is called under the lock, may stop the stream
+        # or read a view.
         self.lock = threading.RLock()
         """Held while the message grows, and by every thread that looks at it."""
         self._changed = threading.Condition(self.lock)
@@ -94,11 +98,11 @@ class SyncHub(Hub[SyncDriver]):
     def wait_for(
         self, place: ReaderPlace, look: Callable[[], FoundT | None], until: float | None
     ) -> FoundT | None:
-        """Read, or wait for another reader, until `look` finds something; None once the time has come.
+        """Read, or wait for another reader, until `look` returns an item; return None if the time passes.
 
         Args:
-            place: The place of the reader that looks.
-            look: Returns what the reader waits for, or None.
+            place: The place of the reader that waits.
+            look: Returns the item for which the reader waits, or None.
             until: Time at which to stop waiting; None for no limit.
         """
         with self.lock:
@@ -117,7 +121,7 @@ class SyncHub(Hub[SyncDriver]):
         return found
 
     def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
-        """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
+        """Return the result of `look`; if it is None, first read the data that has already arrived."""
         with self.lock:
             me = self.identify_caller()
             if (found := look()) is None and self._may_read(me):
@@ -128,7 +132,7 @@ class SyncHub(Hub[SyncDriver]):
         return found
 
     def next_beside(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop that reads several streams; None if it has not come."""
+        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
         with self.lock:
             me = self.identify_caller()
             if (event := self.take(place)) is None and self._may_read(me):
@@ -139,7 +143,7 @@ class SyncHub(Hub[SyncDriver]):
         return event
 
     def act_alone(self, act: Callable[[], object]) -> None:
-        """Call `act` as the only reader of the driver."""
+        """Call a function while no reader uses the driver; wait for that if necessary."""
         with self.lock:
             me = self.identify_caller()
             while self.leader is not None:
@@ -150,7 +154,7 @@ class SyncHub(Hub[SyncDriver]):
                 act()
 
     def end(self, act: Callable[[], object]) -> None:
-        """Call `act`, which ends the stream, and wake all readers."""
+        """Call a function that ends the stream, and wake all readers."""
         with self.lock:
             self.set_free()
             try:
@@ -187,10 +191,11 @@ class SyncHub(Hub[SyncDriver]):
     # -- within ------------------------------------------------------------
 
     def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
+        """Read one event for all readers; wait instead while another reader reads or the queue is full."""
         me = self.identify_caller()
         if self.leader is not None:
             if self.leader is me:
-                # Code called by the read, such as a guard, reads the stream again.
+                # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             self._wait(self._changed, until)
         elif self.must_wait(me, again=self.watcher is place):
@@ -211,6 +216,12 @@ class SyncHub(Hub[SyncDriver]):
         condition.wait(most if until is None else min(max(until - self.driver.clock(), 0.0), most))
 
     def _read(self, me: object, read: Callable[[], Event | None]) -> None:
+        """Read one event for all readers.
+
+        Args:
+            me: The current thread.
+            read: Reads the event.
+        """
         with self.lead(me):
             self.publish(read())
         self.lock.release()
@@ -221,7 +232,7 @@ class SyncHub(Hub[SyncDriver]):
 
 
 class _LockedSharedCursor(SharedCursor[ItemT]):
-    """A cursor in an answer that another thread may be extending."""
+    """A cursor in an answer to which another thread may be adding."""
 
     __slots__ = ()
 
@@ -241,7 +252,7 @@ class _LockedSharedCursor(SharedCursor[ItemT]):
 
 
 class _SyncReaderDriver(ReaderDriver):
-    """The driver of one reader of a broadcast, in any thread."""
+    """The driver of one reader of a broadcast, which any thread may use."""
 
     __slots__ = ()
 
@@ -257,7 +268,7 @@ class _SyncReaderDriver(ReaderDriver):
         return event
 
     def read_all(self) -> None:
-        """Read to the end."""
+        """Read the stream to its end."""
         try:
             while True:
                 self.step()
@@ -265,22 +276,22 @@ class _SyncReaderDriver(ReaderDriver):
             pass
 
     def read_ahead(self) -> None:
-        """Have a thread read the source, so that a read can be given a timeout."""
+        """Let a thread read the source, so that a read can have a time limit."""
         self.hub.act_alone(self.hub.driver.read_ahead)
 
     def expire(self) -> None:
-        """Apply the deadlines, after nothing has arrived for as long as they allow."""
+        """Apply the deadlines; called if nothing has arrived for too long."""
         with self.hub.lock:
-            # While a full queue keeps the stream from being read, it is not silent.
+            # While a full queue prevents all reads, the stream does not count as silent.
             if not self.is_reading and not self.hub.crowded:
                 self.hub.act_alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with the previous attempt's answer, because the new one differs from it."""
+        """End the stream with the answer of the previous attempt, because the new answer differs from it."""
         self.hub.end(partial(self.hub.driver.fall_back, error))
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here for all readers."""
+        """End the stream here, for all readers."""
         self.hub.end(partial(self.hub.driver.stop, reason))
 
 
@@ -308,20 +319,20 @@ class Broadcast:
         """Return a new reader, which begins at the start of the answer.
 
         Args:
-            name: Its name in error messages; None for a number.
+            name: The reader's name in error messages; None for a number.
         """
         return BroadcastReader(_SyncReaderDriver(self._hub, self._hub.join(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever something has arrived, and at the end.
+        """Call a function whenever something has arrived, and at the end of the stream.
 
-        The reader that reads calls it during the read, so it must neither block nor raise.
+        The function is called during a read, so it must neither block nor raise an exception.
 
         Args:
-            function: Takes no arguments.
+            function: The function, which gets no arguments.
 
         Returns:
-            A function that removes it again.
+            A function that ends these calls.
         """
         return self._hub.listen(function)
 
@@ -329,8 +340,8 @@ class Broadcast:
 class BroadcastReader(StreamBase[SyncDriver], Choice):
     """One of several consumers of a stream, with the views and events of a stream.
 
-    One thread at a time may read it. Closing it, or dropping it unclosed, affects
-    neither the stream nor its other readers.
+    One thread at a time may use a reader. Closing it, or dropping it unclosed, affects
+    neither the stream nor the other readers.
     """
 
     __slots__ = ("__weakref__",)
@@ -374,18 +385,18 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
             router: The handlers.
 
         Returns:
-            The results of the tools, by call id and as the turns of the next request.
+            The results of the tools, by call id, and as the turns for the next request.
 
         Raises:
             StreamError: The answer failed; `tool_results` has the results so far.
-            Exception: Raised by a handler, with a note that names it; this reader is closed.
+            Exception: A handler raised it. A note names the handler, and this reader is closed.
         """
         from tokenstream.stream._running import run
 
         return run(self._driver.event_driver, self._cursors, router)
 
     def close(self) -> None:
-        """Close this reader; the stream and its other readers go on. Closing twice is fine."""
+        """Close this reader; the stream and the other readers go on. Closing twice does no harm."""
         self._reader_driver.close()
 
     def __enter__(self) -> Self:
@@ -407,7 +418,7 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
 
 
 def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, Any]:
-    """Return the broadcast of a stream, and the driver that the stream itself reads by from now on.
+    """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:
         driver: The driver of the stream.

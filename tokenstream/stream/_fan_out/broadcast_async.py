@@ -1,4 +1,7 @@
-"""One stream for several consumers in `async for` loops, in any tasks of one event loop."""
+"""Sharing a stream among several consumers in `async for` loops, in any tasks of one event loop.
+
+A *hub* reads the stream for all *readers*, each of which has a *place* in the stream.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ FoundT = TypeVar("FoundT")
 
 
 class AsyncHub(Hub[AsyncDriver]):
-    """Read a stream for readers in any tasks of one event loop."""
+    """Reads a stream for readers in any tasks of one event loop."""
 
     __slots__ = ("_current", "_room_event", "_wake_event")
 
@@ -43,11 +46,11 @@ class AsyncHub(Hub[AsyncDriver]):
             raise concurrent_read_error()
         super().__init__(driver)
         self._current: Callable[[], object] | None = None
-        """Returns the running task; None before the first read."""
+        """A function that returns the running task; None before the first read."""
         self._wake_event: anyio.Event | None = None
-        """Set when waiting readers are to look again; None if none waits."""
+        """Set to make waiting readers look again; None if no reader waits."""
         self._room_event: anyio.Event | None = None
-        """Set when the queue has room again; None if no reader waits for that."""
+        """Set once the queue has room again; None if no reader waits for room."""
 
     def identify_caller(self) -> object:
         current: Any = self._current
@@ -55,7 +58,7 @@ class AsyncHub(Hub[AsyncDriver]):
             try:
                 return current() or threading.current_thread()
             except RuntimeError:
-                # A source that needs no event loop may be read in a different one, or in none.
+                # A source that needs no event loop may also be read in another loop, or in none.
                 self._current = None
         host = find_host()
         if host is None:
@@ -67,11 +70,11 @@ class AsyncHub(Hub[AsyncDriver]):
     async def wait_for(
         self, place: ReaderPlace, look: Callable[[], FoundT | None], until: float | None
     ) -> FoundT | None:
-        """Read, or wait for another reader, until `look` finds something; None once the time has come.
+        """Read, or wait for another reader, until `look` returns an item; return None if the time passes.
 
         Args:
-            place: The place of the reader that looks.
-            look: Returns what the reader waits for, or None.
+            place: The place of the reader that waits.
+            look: Returns the item for which the reader waits, or None.
             until: Time at which to stop waiting; None for no limit.
         """
         if place.busy:
@@ -89,7 +92,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return found
 
     async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
-        """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
+        """Return the result of `look`; if it is None, first read the data that has already arrived."""
         me = self.identify_caller()
         if (found := look()) is None and self._may_read(me):
             await self._read(me, self.driver.step_now)
@@ -99,7 +102,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return found
 
     async def next_beside(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop that reads several streams; None if it has not come."""
+        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
         me = self.identify_caller()
         if (event := self.take(place)) is None and self._may_read(me):
             await self._read(me, partial(self.driver.next_beside, bell))
@@ -109,7 +112,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return event
 
     async def act_alone(self, act: Callable[[], Awaitable[object]]) -> None:
-        """Call `act` as the only reader of the driver."""
+        """Call a function while no reader uses the driver; wait for that if necessary."""
         me = self.identify_caller()
         while self.leader is not None:
             if self.leader is me:
@@ -143,7 +146,7 @@ class AsyncHub(Hub[AsyncDriver]):
             self.announce_end()
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here for all readers; may be called from any thread or task.
+        """End the stream here, for all readers; any thread or task may call this.
 
         Args:
             reason: The reason, for `stop_reason`.
@@ -166,10 +169,11 @@ class AsyncHub(Hub[AsyncDriver]):
     # -- within ------------------------------------------------------------
 
     async def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
+        """Read one event for all readers; wait instead while another reader reads or the queue is full."""
         me = self.identify_caller()
         if self.leader is not None:
             if self.leader is me:
-                # Code called by the read, such as a guard, reads the stream again.
+                # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             await self._wait(until)
         elif self.must_wait(me, again=self.watcher is place):
@@ -185,7 +189,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._read(me, partial(self.driver.step_until, until))
 
     async def _wait(self, until: float | None) -> None:
-        """Wait for `wake`."""
+        """Wait until `wake` is called, or until a time."""
         import anyio
 
         self.driver.pump.check_host()
@@ -198,7 +202,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._wake_event.wait()
 
     async def _wait_for_room(self, until: float | None) -> None:
-        """Wait for room in a full queue."""
+        """Wait until a full queue may have room, for `PATIENCE` at most."""
         import anyio
 
         self.driver.pump.check_host()
@@ -208,13 +212,19 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._room_event.wait()
 
     async def _read(self, me: object, read: Callable[[], Awaitable[Event | None]]) -> None:
+        """Read one event for all readers.
+
+        Args:
+            me: The current task.
+            read: Reads the event.
+        """
         with self.lead(me):
             self.publish(await read())
         self.notify_listeners()
 
 
 class _AsyncReaderDriver(ReaderDriver):
-    """The driver of one reader of a broadcast, in any task."""
+    """The driver of one reader of a broadcast, which any task may use."""
 
     __slots__ = ()
 
@@ -223,18 +233,18 @@ class _AsyncReaderDriver(ReaderDriver):
         return self
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here for all readers."""
+        """End the stream here, for all readers."""
         self.hub.stop(reason)
 
     def expire(self) -> None:
-        """Apply the deadlines, after nothing has arrived for as long as they allow."""
-        # While a full queue keeps the stream from being read, it is not silent.
+        """Apply the deadlines; called if nothing has arrived for too long."""
+        # While a full queue prevents all reads, the stream does not count as silent.
         if not self.is_reading and not self.hub.crowded:
             self.hub.driver.expire()
             self.hub.wake()
 
     def glance_beside(self) -> None:
-        """Return None, so that `next_beside` reads: it also wakes the other readers."""
+        """Return None, so that the caller uses `next_beside`, which also wakes the other readers."""
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         event: Coroutine[Any, Any, Event] = self.next_event()
@@ -267,20 +277,20 @@ class AsyncBroadcast:
         """Return a new reader, which begins at the start of the answer.
 
         Args:
-            name: Its name in error messages; None for a number.
+            name: The reader's name in error messages; None for a number.
         """
         return AsyncBroadcastReader(_AsyncReaderDriver(self._hub, self._hub.join(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever something has arrived, and at the end.
+        """Call a function whenever something has arrived, and at the end of the stream.
 
-        The reader that reads calls it during the read, so it must neither block nor raise.
+        The function is called during a read, so it must neither block nor raise an exception.
 
         Args:
-            function: Takes no arguments.
+            function: The function, which gets no arguments.
 
         Returns:
-            A function that removes it again.
+            A function that ends these calls.
         """
         return self._hub.listen(function)
 
@@ -288,8 +298,8 @@ class AsyncBroadcast:
 class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
     """One of several consumers of a stream, with the views and events of a stream.
 
-    One task at a time may read it. Closing it, or dropping it unclosed, affects
-    neither the stream nor its other readers.
+    One task at a time may use a reader. Closing it, or dropping it unclosed, affects
+    neither the stream nor the other readers.
     """
 
     __slots__ = ("__weakref__",)
@@ -337,18 +347,18 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
             router: The handlers.
 
         Returns:
-            The results of the tools, by call id and as the turns of the next request.
+            The results of the tools, by call id, and as the turns for the next request.
 
         Raises:
             StreamError: The answer failed; `tool_results` has the results so far.
-            Exception: Raised by a handler, with a note that names it; this reader is closed.
+            Exception: A handler raised it. A note names the handler, and this reader is closed.
         """
         from tokenstream.stream._running import run_async
 
         return await run_async(self._driver.event_driver, self._cursors, router)
 
     async def aclose(self) -> None:
-        """Close this reader; the stream and its other readers go on. Closing twice is fine."""
+        """Close this reader; the stream and the other readers go on. Closing twice does no harm."""
         await self._reader_driver.close()
 
     async def __aenter__(self) -> Self:
@@ -370,7 +380,7 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
 
 
 def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> tuple[AsyncBroadcast, Any]:
-    """Return the broadcast of a stream, and the driver that the stream itself reads by from now on.
+    """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:
         driver: The driver of the stream.

@@ -1,4 +1,4 @@
-"""Cursors for one reader of a broadcast, in an answer that other readers may have read further."""
+"""Cursors for one reader of a broadcast, in an answer of which other readers may have read more."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ItemT = TypeVar("ItemT")
 
 
 class SharedCursor(Generic[ItemT]):
-    """A cursor in an answer that other readers may have read further.
+    """A cursor in an answer of which other readers may have read more.
 
     Args:
         cursor: The cursor to wrap.
-        hub: Reads the stream for all readers.
-        place: The reader's place in it.
+        hub: The hub, which reads the stream for all readers.
+        place: The reader's place in the stream.
     """
 
     __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
@@ -33,47 +33,47 @@ class SharedCursor(Generic[ItemT]):
         self._hub = hub
         self._place = place
         self._is_text = isinstance(cursor, TextCursor)
-        """True for a text cursor, whose `ready` always gives everything that has arrived."""
+        """True for a text cursor, whose `ready` always returns all text that has arrived."""
         self._looked = -2
-        """Number of events that had arrived at the last look; -2 before the first."""
+        """Number of events that had arrived when the cursor last looked; -2 before the first time."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
         return getattr(self._cursor, name)
 
     def ready(self) -> ItemT | None:
-        """Return the next item that the reader has missed; None if there is none."""
+        """Return the next item that the reader does not have yet; None if it has all items."""
         number, last = self._hub.news
         behind = number - self._looked
         self._place.seen = self._looked = number
-        # With a single new event, its piece need not be searched for in the text.
+        # If only one event is new, its piece need not be looked up in the text.
         return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return the next item since the last look; `event` may be `NEWS`."""
+        """Return the next item that the reader does not have yet; `event` may be `NEWS`."""
         place = self._place
         number, last = self._hub.news
         place.seen = self._looked = number
-        # With a single new event, the cursor can read that event itself.
+        # If only one event is new, the cursor can read that event itself.
         if event is NEWS and number == place.before + 1:
             return self._cursor.after(last)
         return self._cursor.ready()
 
     def end(self) -> ItemT | None:
-        """Return the next item that the end of the stream added."""
+        """Return the next item that the end of the stream adds."""
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:
-        """Return a cursor that gives the calls only once the answer is complete."""
+        """Return a cursor that delivers the calls only once the answer is complete."""
         cursor: Any = self._cursor
         return type(self)(cursor.make_waiting(), self._hub, self._place)
 
 
 class SharedCursors:
-    """Create cursors like `Cursors`, wrapped for one reader of a broadcast.
+    """Makes the same cursors as `Cursors`, wrapped for one reader of a broadcast.
 
     Args:
-        cursors: Creates the cursors.
-        share: Wraps one of them.
+        cursors: Makes the cursors.
+        share: Wraps a cursor.
     """
 
     __slots__ = ("_cursors", "_share")

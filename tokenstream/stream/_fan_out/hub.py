@@ -1,7 +1,8 @@
-"""One stream for several consumers, apart from the waiting: their positions, and which of them reads.
+"""The state of a stream for several readers: their places, and the one that reads now.
 
-A reader that needs more than has arrived becomes the leader: it reads one event
-for all, and wakes the others, which wait meanwhile. No extra task or thread is needed.
+A reader that needs more than has arrived becomes the *leader*: it reads one event for all
+readers, and then wakes the others, which wait meanwhile. No extra task or thread is needed.
+Subclasses for threads and for tasks do the waiting.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
     from tokenstream.stream._sync_driver import SyncDriver
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
-"""Handling of a loop over events that falls behind by the whole queue."""
+"""Handling of a loop over events that falls behind by as many events as the queue holds."""
 
 _SIZE = 1024
 """Default number of events held for readers that are behind."""
 _FEW = 64
-"""Number of readers up to which those that have left are not removed."""
+"""Number of readers up to which closed readers are not removed from the list."""
 PATIENCE = 0.1
-"""Seconds between checks whether the readers that a full queue waits for still exist."""
+"""Seconds between two checks whether the slow readers of a full queue still exist."""
 NEWS: Any = object()
-"""Given in place of an event to a view, which then looks at the message itself."""
+"""Passed to a view instead of an event; the view then looks at the message itself."""
 _POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
@@ -49,7 +50,7 @@ class ReaderPlace:
 
     Args:
         name: The name of the reader, for error messages.
-        position: The number of its next event.
+        position: The number of the reader's next event.
     """
 
     __slots__ = (
@@ -70,27 +71,27 @@ class ReaderPlace:
         self.name = name
         self.position = position
         self.reads_events = False
-        """True once it has read an event, and not only views."""
+        """True once the reader has read an event, and not only views."""
         self.condensed: list[Event] = []
-        """A short replacement for the events before it joined, in reverse order."""
+        """Events that summarise the answer so far, in reverse order, if the first events are not held."""
         self.dropped = 0
-        """Number of events that it has missed."""
+        """Number of events that the reader has missed."""
         self.lost = 0
-        """Number of events by which it was behind when the next one was no longer held; 0 while it is."""
+        """Number of events by which the reader was behind when it lost its next event; 0 before that."""
         self.seen = -1
-        """Number of events that had arrived when it last looked."""
+        """Number of events that had arrived when the reader last looked."""
         self.before = -1
-        """The value of `seen` before the last look."""
+        """The previous value of `seen`."""
         self.busy = False
-        """True while it is being read."""
+        """True while the reader is in use."""
         self.gone = False
-        """True once it was closed or dropped."""
+        """True once the reader was closed or dropped."""
         self.owner: object = None
-        """The thread or task that last read an event of it."""
+        """The thread or task that last read an event from the reader."""
 
 
 class Hub(Generic[DriverT]):
-    """Read a stream for several readers, whose views are cursors in one shared message.
+    """Reads a stream for several readers, whose views are cursors in one shared message.
 
     Args:
         driver: The driver of the stream; only the hub reads it from now on.
@@ -123,32 +124,33 @@ class Hub(Generic[DriverT]):
         self.policy: Policy = "wait"
         """Handling of a loop over events that falls `size` events behind."""
         self.size = _SIZE
-        """Number of events held for loops over events."""
+        """Number of events to hold for loops over events."""
         machine = driver.machine
         begun = machine.meter.first_event_at is not None and not machine.gives_again
-        # Readers begin at 0; if events were read before, the ring begins at 1, and they get a summary.
+        # Readers begin at event 0. If events were read before, the ring begins at 1, so that
+        # readers get a summary instead.
         self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
         self._chosen = False
-        """True once the options were given, or a loop over events has begun."""
+        """True once the options were set, or a loop over events has begun."""
         self.news: tuple[int, Any] = (0, None)
-        """Number of events that have arrived, and the last one."""
+        """Number of events that have arrived, and the last event."""
         self.over = False
         """True once the stream has ended and all its events were read."""
         self.leader: object = None
-        """The thread or task that reads for all; None if none does."""
+        """The thread or task that reads the stream for all readers; None between two reads."""
         self._numbers = count(1)
         self._readers: list[ReaderPlace] = []
-        """Loops over events that the policy "wait" waits for."""
+        """Places of the loops over events, for which the policy "wait" waits."""
         self._sweep_at = _FEW
-        """Number of readers at which those that have left are removed."""
+        """Number of readers at which closed readers are removed from the list."""
         self._slowest = 0
-        """A lower bound for the positions of `_readers`."""
+        """A position that is not greater than any position of `_readers`."""
         self._behind = 0
-        """Number of readers that a full queue waits for, as of the last check."""
+        """Number of readers for which a full queue waited at the last check."""
         self._owners: set[int] = set()
-        """Ids of the threads or tasks that read those."""
+        """Ids of the threads or tasks that use the readers counted by `_behind`."""
         self.watcher: ReaderPlace | None = None
-        """The one reader woken when a full queue has room; it reads, and so wakes the others."""
+        """The only reader that is woken once a full queue has room; its read wakes the other readers."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns the context in which a router runs a tool; None for no context."""
         self._listeners: dict[object, Callable[[], object]] = {}
@@ -162,26 +164,26 @@ class Hub(Generic[DriverT]):
             driver.pump.busy = False
 
     def join(self, name: str | None = None, *, here: bool = False) -> ReaderPlace:
-        """Return the place of a new reader.
+        """Add a new reader, and return its place.
 
         Args:
-            name: Its name; None for a number.
-            here: Give it only events that arrive from now on.
+            name: The reader's name; None for a number.
+            here: True if the reader gets only events that arrive from now on.
         """
         return ReaderPlace(
             f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0
         )
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever something has arrived, and at the end.
+        """Call a function whenever something has arrived, and at the end of the stream.
 
-        The reader that reads calls it, so it must not block.
+        The function is called during a read, so it must not block.
 
         Args:
-            function: Takes no arguments.
+            function: The function, which gets no arguments.
 
         Returns:
-            A function that removes it again.
+            A function that ends these calls.
         """
         listener = object()
         self._listeners[listener] = function
@@ -192,14 +194,14 @@ class Hub(Generic[DriverT]):
         return end
 
     def set_options(self, policy: Policy | None, size: int | None) -> None:
-        """Set the options for all readers; they are fixed once given, or once a loop over events has begun.
+        """Set the options for all readers; they are fixed once set, or once a loop over events has begun.
 
         Args:
-            policy: The policy; None to accept any.
-            size: Number of events to hold; None to accept any.
+            policy: The policy; None to accept any policy.
+            size: Number of events to hold; None to accept any number.
 
         Raises:
-            MisuseError: Other options are fixed already.
+            MisuseError: Other options are already fixed.
         """
         kept = (self.policy, self.size)
         asked = check_options(policy, size, *kept)
@@ -214,6 +216,7 @@ class Hub(Generic[DriverT]):
         self._chosen = self._chosen or policy is not None or size is not None
 
     def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
+        """Return a ring of the current size, with the given events."""
         # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
         held = self.size + 1 if self.policy == "wait" else self.size
         ring: Ring[Event] = Ring(held, begin=events.begin)
@@ -221,10 +224,15 @@ class Hub(Generic[DriverT]):
             ring.append(events[number])
         return ring
 
-    # -- what has come -------------------------------------------------------
+    # -- events that have arrived --------------------------------------------
 
     def look_for_news(self, place: ReaderPlace, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Return `NEWS` if something has arrived that a reader has not seen, else None."""
+        """Return `NEWS` if something has arrived since a reader last looked, otherwise None.
+
+        Args:
+            place: The reader's place.
+            seen: Number of events that had arrived when the reader last looked.
+        """
         if place.gone:
             raise self.driver.exhausted
         number = self.news[0]
@@ -234,7 +242,7 @@ class Hub(Generic[DriverT]):
         return NEWS
 
     def take(self, place: ReaderPlace) -> Event | None:
-        """Return the next event of a reader; None if it has not arrived.
+        """Return the next event of a reader; None if no event has arrived for it.
 
         Raises:
             MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
@@ -260,7 +268,10 @@ class Hub(Generic[DriverT]):
         return ring[position]
 
     def _begin(self, place: ReaderPlace) -> None:
-        """Start giving a reader events: all from the start, or a summary of those no longer held."""
+        """Start to deliver events to a reader.
+
+        If the first of them are no longer held, the reader gets a summary of the answer so far.
+        """
         place.reads_events = self._chosen = True
         if place.position < self.ring.begin:
             from tokenstream.stream._views.event_cursor import EventCursor
@@ -275,7 +286,7 @@ class Hub(Generic[DriverT]):
             self._slowest = min(self._slowest, place.position)
 
     def _catch_up(self, place: ReaderPlace) -> int:
-        """Apply the policy to a reader whose next event is no longer held."""
+        """Apply the policy to a reader whose next event is no longer held; return its new position."""
         missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":
             place.dropped += missed
@@ -288,18 +299,18 @@ class Hub(Generic[DriverT]):
         )
 
     def publish(self, event: Event | None) -> None:
-        """Add an event that was read to the queue of all readers."""
+        """Add an event that was read to the queue for all readers."""
         if event is not None:
             self.ring.append(event)
             self.news = (self.news[0] + 1, event)
 
     def notify_listeners(self) -> None:
         """Call the listeners, because something has arrived."""
-        # Copied, because any thread may add or remove a listener meanwhile.
+        # The dict is copied, because any thread may add or remove a listener meanwhile.
         for function in self._listeners.copy().values():
             function()
 
-    # -- who reads -------------------------------------------------------------
+    # -- the leader ------------------------------------------------------------
 
     def identify_caller(self) -> object:
         """Return the current thread or task."""
@@ -310,17 +321,18 @@ class Hub(Generic[DriverT]):
 
         Args:
             me: The current thread or task.
-            again: Check all readers again, because some may have left.
+            again: True to check all readers again, because some may be closed by now.
 
         Raises:
-            MisuseError: The current thread or task reads a slow reader itself, and would wait forever.
+            MisuseError: The current thread or task itself uses a slow reader, and would wait forever.
         """
         full = self.ring.end - self.size
         if self.policy != "wait" or self._slowest > full or self.driver.phase is Phase.ENDED:
             return False
         if self._behind and not again and id(me) not in self._owners:
             return True
-        # An error's traceback may keep alive a reader whose thread or task has failed: do not wait for it.
+        # Do not wait for a reader whose thread or task has ended; the traceback of an error may keep
+        # that reader alive.
         readers = self._readers = [
             place
             for place in self._readers
@@ -344,15 +356,15 @@ class Hub(Generic[DriverT]):
         return bool(self._behind) and not self.over
 
     def _may_read(self, me: object) -> bool:
-        """Return True if `me` may read now: no leader, no full queue, and the stream is not over."""
+        """Return True if a thread or task may read now: without a leader or full queue, before the end."""
         return self.leader is None and not self.over and not self.must_wait(me)
 
     def lead(self, me: object) -> _Leadership:
-        """Return a context in which `me` reads the stream for all."""
+        """Return a context in which a thread or task reads the stream for all readers."""
         return _Leadership(self, me)
 
     def wake(self) -> None:
-        """Wake all waiting readers to look again."""
+        """Wake all waiting readers, so that they look again."""
         for bell in self._bells:
             bell.set()
 
@@ -362,7 +374,7 @@ class Hub(Generic[DriverT]):
             bell.set()
 
     def end_reading(self, place: ReaderPlace) -> None:
-        """Note that a reader is no longer being read."""
+        """Record that a reader is no longer in use."""
         place.busy = False
         if self.watcher is place:
             self.watcher = None
@@ -385,7 +397,7 @@ class Hub(Generic[DriverT]):
 
 
 class _Leadership:
-    """A context in which one reader reads for all."""
+    """A context in which one thread or task reads the stream for all readers."""
 
     __slots__ = ("_hub", "_me")
 
@@ -407,7 +419,7 @@ class _Leadership:
         if kind is None or hub.driver.phase is not Phase.ENDED:
             return False
         if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
-            # Not raised here: the driver raises it again for each reader.
+            # The error is not raised here, because the driver raises it for each reader.
             hub.over = True
             return True
         return False
@@ -431,7 +443,7 @@ def check_options(
     usual: Policy = "wait",
     held: int = _SIZE,
 ) -> tuple[Policy, int]:
-    """Return the options of a hub, with defaults in place of None.
+    """Return the options of a hub, with defaults instead of None.
 
     Args:
         policy: The policy; None for `usual`.

@@ -1,8 +1,9 @@
-"""Several streams side by side, apart from the waiting: their turns, deadlines and outcomes.
+"""The state of a merge of several streams: turns, deadlines and outcomes.
 
-A *lane* is one of the streams. A lane that may have an event is entered in the *queue*
-of lanes by its *entry*, which the stream's pump rings like a bell. The loop takes
-events from the first lane of the queue, and after a few of them turns to the next.
+A *lane* is one of the streams. Each lane has an *entry*. When something arrives, the thread or
+task that reads the stream calls `set` on the entry, which puts it into the *queue*, unless it is
+there already. The loop takes a few events from the first lane in the queue, then goes to the next.
+Subclasses for threads and for tasks do the waiting.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ StreamT = TypeVar("StreamT", bound=Any)
 DriverT = TypeVar("DriverT", bound=Any)
 
 _MOST_AT_ONCE = 8
-"""Most events that one stream gives in its turn."""
+"""Maximum number of events that one stream delivers in its turn."""
 _LEAST_RUN = 64
-"""Least number of events, if so many have arrived, between two pauses for the reading tasks."""
+"""Minimum number of events to deliver between two pauses that let the reading tasks run."""
 
 
 class Labelled(NamedTuple, Generic[K]):
@@ -48,7 +49,7 @@ class Labelled(NamedTuple, Generic[K]):
     """
 
     label: K
-    """The label of its stream."""
+    """The label of the event's stream."""
     event: Event
     """The event."""
 
@@ -61,7 +62,7 @@ class _LaneQueue:
     def __init__(self) -> None:
         self.entries: deque[_QueueEntry] = deque()
         self.waiter: ArrivalBell | None = None
-        """Rung when the queue is no longer empty; None if nobody waits for that."""
+        """Rung when an entry is added to the queue; None if nobody waits for that."""
 
     def put(self, entry: _QueueEntry) -> None:
         self.entries.append(entry)
@@ -71,9 +72,10 @@ class _LaneQueue:
 
 
 class _QueueEntry:
-    """The entry of a lane in the queue, rung by the stream's reader.
+    """The entry of a lane in the queue; the bell that rings when the lane may have an event.
 
-    It holds only the number of the lane, so that the reader does not keep the stream alive.
+    An entry has only the number of the lane, so that the reading thread or task does not keep the
+    stream alive.
 
     Args:
         queue: The queue.
@@ -86,13 +88,14 @@ class _QueueEntry:
         self._queue = queue
         self.number = number
         self.is_queued = False
-        """True while it is in the queue."""
+        """True while the entry is in the queue."""
         self.was_rung = False
-        """True if it was rung since its turn began."""
+        """True if the entry was rung since the turn of its lane began."""
 
     def set(self) -> None:
-        """Enter the queue, unless it is in it already."""
-        # In this order: in another thread, `Merge._dequeue` clears `is_queued`, then reads `was_rung`.
+        """Put the entry into the queue, unless it is there already."""
+        # The order matters: in another thread, `Merge._dequeue` clears `is_queued`, then reads
+        # `was_rung`.
         self.was_rung = True
         if not self.is_queued:
             self.is_queued = True
@@ -105,7 +108,7 @@ class MergeLane(Generic[K, DriverT]):
     Args:
         label: The label of the stream.
         driver: The driver of the stream.
-        entry: Its entry in the queue.
+        entry: The stream's entry in the queue.
     """
 
     __slots__ = ("alarm", "driver", "entry", "label", "late", "over", "since", "steady")
@@ -115,23 +118,23 @@ class MergeLane(Generic[K, DriverT]):
         self.driver = driver
         self.entry = entry
         self.over = False
-        """True once it has nothing more to give."""
+        """True once the stream has no more events to deliver."""
         self.since = 0.0
-        """Time by the driver's clock since which nothing has arrived."""
+        """Time since which nothing has arrived, by the driver's clock."""
         self.alarm = math.inf
-        """Time by the monotonic clock at which to check its deadlines."""
+        """Time at which to check the stream's deadlines, by the monotonic clock."""
         self.steady = False
-        """True if nothing that may arrive before the alarm can require an earlier one."""
+        """True if nothing that arrives before the alarm can require an earlier alarm."""
         self.late = False
-        """True if a deadline seems to have passed, but chunks may have arrived that were not read yet."""
+        """True if a deadline seems to have passed, but chunks that have arrived may still be unread."""
 
 
 class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
-    """Several streams without their loop: turns, deadlines, and the outcome of each.
+    """Several streams without a loop over them: their turns, deadlines and outcomes.
 
     Args:
         streams: The streams by label.
-        fail_fast: End all streams when the first one fails.
+        fail_fast: True to end all streams when the first stream fails.
     """
 
     __slots__ = (
@@ -155,21 +158,21 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._fail_fast = fail_fast
         self._errors: dict[K, StreamError] = {}
         self.failed: K | None = None
-        """The label of the stream that failed first; None if none has."""
+        """The label of the stream that failed first; None if no stream has failed."""
         self._queue = _LaneQueue()
         self._lanes: list[MergeLane[K, DriverT]] = []
         self._live_count = -1
         """Number of streams that are not over; -1 before the first read."""
         self._given_count = 0
-        """Number of events that the current stream has given in its turn."""
+        """Number of events that the current stream has delivered in its turn."""
         self._run_left = _LEAST_RUN
-        """Number of events to give before the next pause for the reading tasks."""
+        """Number of events to deliver before the next pause that lets the reading tasks run."""
         self._is_last_call = False
-        """True after a failure that ends all: only events that have already arrived are given."""
+        """True after a failure that ends all streams; only events that have arrived are still delivered."""
         self._alarms: list[tuple[float, int]] = []
-        """A heap of alarms, each with the number of its lane."""
+        """A heap of alarms, each with the number of its lane; the earliest alarm is the first."""
         self._is_raised = False
-        """True once the error was raised."""
+        """True once the loop has raised the error."""
 
     def __repr__(self) -> str:
         running = sum(stream.message.ending == "streaming" for stream in self._streams.values())
@@ -182,7 +185,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     @property
     def messages(self) -> dict[K, Message]:
-        """The answers so far by label: snapshots that never change."""
+        """The answers so far, by label, as immutable snapshots."""
         return {label: stream.message for label, stream in self._streams.items()}
 
     @property
@@ -196,9 +199,9 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         return [cast("DriverT", find_driver(stream)) for stream in self._streams.values()]
 
     def stop(self, reason: str | None = None) -> None:
-        """End all streams here; the messages keep what was read, and the rest is not read.
+        """End all streams here; the messages keep the content read so far, and the rest is not read.
 
-        Never blocks, and may be called from any thread.
+        This never blocks, and may be called from any thread.
 
         Args:
             reason: The reason, for each stream's `stop_reason`.
@@ -209,7 +212,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     # -- turns -------------------------------------------------------------
 
     def _check_left(self) -> None:
-        """Refuse a new loop if nothing is left to read."""
+        """Refuse a new loop if no events are left to read."""
         if self._live_count == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
             raise StreamConsumed(msg)
@@ -219,7 +222,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
             lane = MergeLane(label, driver, _QueueEntry(self._queue, number))
             if driver.verdict.reason is None:
-                # A stream that was stopped meanwhile is not an error: it just gives nothing.
+                # A stream that was stopped before is not an error; it just has no events.
                 with label_errors(label):
                     driver.enter_loop()
             self._lanes.append(lane)
@@ -230,7 +233,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
                 lane.driver.begin_beside(lane.entry)
 
     def _next_lane(self) -> MergeLane[K, DriverT] | None:
-        """Return the lane whose turn it is; None if the queue is empty."""
+        """Return the lane that has its turn now; None if the queue is empty."""
         entries = self._queue.entries
         while entries:
             lane = self._lanes[entries[0].number]
@@ -240,7 +243,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         return None
 
     def _give_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
-        """Count and label an event that a stream has given; after a few, turn to the next stream."""
+        """Count and label an event of a stream; after a few events, go to the next stream."""
         self._given_count += 1
         self._run_left -= 1
         if lane.driver.is_waiting_beside:
@@ -251,11 +254,11 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         return Labelled(lane.label, event)
 
     def _begin_run(self) -> None:
-        """Set the number of events before the next pause; two for each queued stream keep pace with them."""
+        """Set the number of events before the next pause: two for each queued stream, or `_LEAST_RUN`."""
         self._run_left = max(_LEAST_RUN, 2 * len(self._queue.entries))
 
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
-        """Take a stream that has nothing to give just now out of the queue, and set its alarm."""
+        """Take a stream that has no event just now out of the queue, and set its alarm."""
         if self._is_last_call:
             self._take_out(lane)
             return
@@ -263,7 +266,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._queue.entries.popleft()
         lane.late = lane.entry.is_queued = False
         driver = lane.driver
-        # In this state no chunk can make a deadline earlier.
+        # In this state, no chunk can make a deadline earlier.
         steady = driver.due > -math.inf and driver.machine.plain
         if steady and lane.steady:
             return
@@ -274,7 +277,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             self._set_alarm(lane, time.monotonic() + until - since)
 
     def _take_out(self, lane: MergeLane[K, DriverT]) -> None:
-        """Mark the first stream of the queue as over, and take it out."""
+        """Take the first stream out of the queue for good."""
         self._given_count = 0
         self._queue.entries.popleft()
         lane.over = True
@@ -285,7 +288,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
         Args:
             lane: The stream.
-            error: The exception; raised again unless it is the stream's end or a `StreamError`.
+            error: The exception; it is raised again, unless it is a `StreamError` or ends the stream.
         """
         if isinstance(error, StreamError):
             self._fail(lane, error)
@@ -296,7 +299,10 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             raise error
 
     def _fail(self, lane: MergeLane[K, DriverT], error: StreamError) -> None:
-        """Take out a stream that has failed; with `fail_fast`, let the others give only what has arrived."""
+        """Take out a stream that has failed.
+
+        With `fail_fast`, the other streams only deliver the events that have already arrived.
+        """
         self._take_out(lane)
         if not self._errors:
             self.failed = lane.label
@@ -311,7 +317,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
                     self._live_count -= other.over
 
     def _end(self) -> StreamError | None:
-        """End the merge when nothing is left to give; return the error to raise, the first time only."""
+        """End the merge once no events are left; return the error to raise, only once, or None."""
         if not self._errors or self._is_raised:
             return None
         self._is_raised = True
@@ -325,19 +331,19 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     # -- deadlines ---------------------------------------------------------
 
     def _set_alarm(self, lane: MergeLane[K, DriverT], at: float) -> None:
-        """Set a stream's alarm, unless it has an earlier one."""
+        """Set a stream's alarm, unless the stream has an earlier alarm."""
         if at < lane.alarm:
             lane.alarm = at
             heappush(self._alarms, (at, lane.entry.number))
 
     @property
     def _is_due(self) -> bool:
-        """True if an alarm is due."""
+        """True if the time of an alarm has passed."""
         alarms = self._alarms
         return bool(alarms) and alarms[0][0] <= time.monotonic()
 
     def _look_at_clock(self) -> float | None:
-        """Handle the alarms that are due; return the seconds until the next one, None without one."""
+        """Handle the alarms that are due; return the seconds until the next alarm, or None without one."""
         alarms = self._alarms
         while alarms:
             now = time.monotonic()
@@ -352,6 +358,10 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         return None
 
     def _look_at_deadlines(self, lane: MergeLane[K, DriverT], now: float) -> None:
+        """Check a stream's deadlines: set a later alarm, or apply the deadlines.
+
+        Before they are applied, the reading thread or task gets a short time to read what has arrived.
+        """
         driver = lane.driver
         until = driver.idle_until(lane.since)
         if until is None:

@@ -1,4 +1,4 @@
-"""Several streams side by side, in one `for` loop; and `merge`, for both kinds of loop."""
+"""The function `merge`, and the merge of several streams in one `for` loop."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Merge(MergeBase[K, Stream, SyncDriver]):
-    """Several streams side by side, in a `for` loop: an iterator of labels and events.
+    """Iterator over the labelled events of several streams, which are read at the same time.
 
-    From the first event on, a thread for each stream reads ahead.
+    From the first read on, a thread for each stream reads ahead.
 
     Args:
         streams: The streams by label.
-        fail_fast: End all streams when the first one fails.
+        fail_fast: True to end all streams when the first stream fails.
     """
 
     __slots__ = ("_arrival", "_lock")
@@ -54,7 +54,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             self._lock.release()
 
     def close(self) -> None:
-        """Close all streams; the messages keep what was read. Closing twice is fine."""
+        """Close all streams; the messages keep the content read so far. Closing twice does no harm."""
         self._close(quiet=False)
 
     def __enter__(self) -> Self:
@@ -98,21 +98,22 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
     def _dequeue(self, lane: MergeLane[K, SyncDriver]) -> None:
         super()._dequeue(lane)
         if lane.entry.was_rung and not lane.over:
-            # A thread rang after `next_beside` had looked, while the lane was still in the queue.
+            # A thread rang the entry after `next_beside` had found nothing, but before the lane left
+            # the queue.
             lane.entry.set()
 
     def _wait(self) -> None:
-        """Wait until a stream is queued."""
+        """Wait until a stream is in the queue, or an alarm is due."""
         self._arrival.clear()
         seconds = self._look_at_clock()
         if not self._queue.entries:
             self._arrival.wait(seconds)
 
     def _close(self, *, quiet: bool) -> None:
-        """Close all streams, waking every thread before waiting for the first.
+        """Close all streams, after waking all of their threads.
 
         Args:
-            quiet: Only log an error of the closing, because another error is being raised.
+            quiet: If closing fails, log the error instead of raising it: another error is being raised.
         """
         for driver in self._drivers:
             driver.ask_to_close()
@@ -131,7 +132,7 @@ refuse_block(Merge, is_async=False)
 
 
 class _NoStreams(Merge[K]):
-    """A merge of no streams: a sync or async loop over it ends at once."""
+    """A merge without streams; a sync or async loop over it ends at once."""
 
     __slots__ = ()
 
@@ -156,21 +157,22 @@ def merge(streams: Mapping[K, Stream], *, fail_fast: bool = True) -> Merge[K]: .
 @overload
 def merge(streams: Mapping[K, AsyncStream], *, fail_fast: bool = True) -> AsyncMerge[K]: ...
 def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | AsyncMerge[K]:
-    r"""Read several streams side by side, in one loop that gives each event with the label of its stream.
+    r"""Read several streams at the same time, in one loop over their events with the streams' labels.
 
-    The events of each stream keep their order, and a fast stream does not hold up a slow one.
+    The events of each stream keep their order, and a fast stream does not delay a slow stream.
     All requests are sent together. The end of `with` closes all streams. `streams` has the
-    streams, whose views may also be read; `messages` has their answers, and `errors` the errors.
+    streams, whose views may also be read; `messages` has their answers, and `errors` their errors.
 
     Args:
         streams: The streams by label: all `Stream`, for a `for` loop, or all `AsyncStream`, for
             an `async for` loop.
-        fail_fast: End all streams when the first one fails: events that have arrived are given, the
-            others are stopped, and its error is raised. Otherwise it is raised once the others are over.
+        fail_fast: True to end all streams when the first stream fails: events that have arrived are
+            delivered, the other streams are stopped, and the error is raised. False to raise the
+            error once the other streams are over.
 
     Raises:
         MisuseError: The argument is not a mapping of streams, or mixes both kinds.
-        StreamError: In the loop: a stream has failed; a note names it, and so does `failed`.
+        StreamError: A stream has failed; a note and `failed` have its label. Raised in the loop.
 
     Example:
         >>> from tokenstream import Stream, merge

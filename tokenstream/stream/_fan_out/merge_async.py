@@ -1,4 +1,4 @@
-"""Several streams side by side, in an `async for` loop."""
+"""The merge of several streams in one `async for` loop."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
-    """Several streams side by side, in an `async for` loop: an iterator of labels and events.
+    """Asynchronous iterator over the labelled events of several streams, which are read at the same time.
 
-    Each stream is read by its own reading task, as without a merge. On trio, that
-    needs `async with`.
+    Each stream has its own reading task, as without a merge. On trio, these tasks
+    need `async with`.
 
     Args:
         streams: The streams by label.
-        fail_fast: End all streams when the first one fails.
+        fail_fast: True to end all streams when the first stream fails.
     """
 
     __slots__ = ("_busy", "_shared", "_tasks")
@@ -56,7 +56,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             self._busy = False
 
     async def aclose(self) -> None:
-        """Close all streams; the messages keep what was read. Closing twice is fine."""
+        """Close all streams; the messages keep the content read so far. Closing twice does no harm."""
         await self._close(failed=False)
 
     async def __aenter__(self) -> Self:
@@ -115,7 +115,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         raise failure.with_traceback(None)
 
     async def _pause(self) -> float | None:
-        """Let the reading tasks run, and return the seconds until the next deadline; None without one."""
+        """Let the reading tasks run, and return the seconds until the next alarm, or None without one."""
         from anyio.lowlevel import checkpoint
 
         await checkpoint()
@@ -123,7 +123,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         return self._look_at_clock()
 
     async def _wait(self) -> None:
-        """Wait until a stream is queued."""
+        """Wait until a stream is in the queue, or an alarm is due."""
         from anyio import Event, move_on_after
 
         queue, seconds = self._queue, await self._pause()
@@ -137,10 +137,10 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             queue.waiter = None
 
     async def _close(self, *, failed: bool) -> None:
-        """Close all streams at the same time, and wait for the last one.
+        """Close all streams at the same time, and wait until all of them are closed.
 
         Args:
-            failed: True if an error is being raised, which must be neither hidden nor delayed.
+            failed: True if another error is being raised: closing must neither replace nor delay it.
         """
         for driver in self._drivers:
             driver.ask_to_close()

@@ -1,4 +1,4 @@
-"""The stand-in for a stream's driver in each reader of a broadcast, sync or async."""
+"""The driver of a broadcast's reader, sync or async, which replaces the driver of the stream."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 class ReaderDriver(SingleConsumer):
-    """A stand-in for the driver, for one reader of a broadcast; other attributes are the driver's own.
+    """Replaces the stream's driver in one reader of a broadcast.
 
-    Methods that wait return the hub's result: a value from a `SyncHub`, an awaitable
-    from an `AsyncHub`.
+    Attributes that are not defined here are the attributes of the stream's driver. Methods that
+    wait return the hub's result: a value from a `SyncHub`, an awaitable from an `AsyncHub`.
 
     Args:
-        hub: Reads the stream for all readers.
-        place: The reader's place in it.
-        whole: True if the reader is the stream itself, whose closing closes the stream for all.
+        hub: The hub, which reads the stream for all readers.
+        place: The reader's place in the stream.
+        whole: True if the reader is the stream itself, so that closing it closes the stream.
     """
 
     __slots__ = ("__weakref__", "hub", "place", "whole")
 
     cursor_type: type[SharedCursor[Any]] = SharedCursor
-    """Wraps a cursor for the reader."""
+    """The class that wraps a cursor for the reader."""
 
     def __init__(self, hub: Any, place: ReaderPlace, *, whole: bool = False) -> None:  # noqa: ANN401 - either hub
         self.hub = hub
@@ -49,7 +49,8 @@ class ReaderDriver(SingleConsumer):
         return repr(self.hub.driver) if self.whole else f"<{self.place.name!r} of {self.hub.driver!r}>"
 
     def __del__(self) -> None:
-        # No lock may be taken here: `__del__` runs in any thread at any time. Waiting readers check `gone`.
+        # `__del__` runs in any thread at any time, so it must not take a lock. Waiting readers check
+        # `gone` from time to time.
         self.place.gone = True
 
     # -- reading -----------------------------------------------------------
@@ -72,26 +73,27 @@ class ReaderDriver(SingleConsumer):
         return _EventDriver(self)
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
-        """Return the reader's next event; after the last one, raise the stream's error or end the loop."""
+        """Return the reader's next event; after the last event, raise the stream's error or end the loop."""
         return self.hub.wait_for(self.place, partial(self.hub.take, self.place), None)
 
     def step(self) -> Any:  # noqa: ANN401 - `NEWS`
-        """Wait until something has arrived that no view of the reader has looked at."""
+        """Wait until something has arrived that no view of the reader has read yet."""
         return self.step_until(None)
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Wait like `step`, but only until the time given; None if nothing has arrived by then."""
+        """Wait like `step`, but at most until a time; return None if nothing has arrived by then."""
         return self.hub.wait_for(self.place, self._look_for_news(), until)
 
     def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Look like `step`, without waiting; None if nothing has arrived."""
+        """Do the same as `step` without waiting; return None if nothing has arrived."""
         return self.hub.look_now(self._look_for_news())
 
     def _look_for_news(self) -> Callable[[], Any]:
+        """Return a function that returns `NEWS` once something arrives after this call."""
         return partial(self.hub.look_for_news, self.place, self.place.seen)
 
     def enter_loop(self) -> None:
-        """Refuse a new loop over the events if none are left for this reader."""
+        """Refuse a new loop over the events if no events are left for this reader."""
         hub, place = self.hub, self.place
         if place.gone:
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
@@ -108,23 +110,23 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def is_waiting_beside(self) -> bool:
-        """True if all that has arrived was given, and the bell will ring when there is more."""
+        """True if every arrived event was delivered, and the bell will ring for the next one."""
         waiting: bool = self.hub.driver.is_waiting_beside
         return waiting and not self.has_events
 
     @property
     def due(self) -> float:
-        """Time at which to check the deadlines; at once while the queue is full."""
+        """A time before which no deadline has to be checked; while the queue is full, minus infinity."""
         due: float = self.hub.driver.due
         return -math.inf if self.hub.crowded else due
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before; None for never.
+        """Return the time at which to call `expire` if nothing arrives before then; None for never.
 
         Args:
             since: Time since which nothing has arrived.
         """
-        # A thread or task that a full queue waits for may end without notice, so look again soon.
+        # A full queue may wait for a thread or task that ends without notice, so check again soon.
         until: float | None = since + PATIENCE if self.hub.crowded else self.hub.driver.idle_until(since)
         return until
 
@@ -133,7 +135,7 @@ class ReaderDriver(SingleConsumer):
         self.hub.begin_beside(bell)
 
     def next_beside(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None
-        """Return the next event for such a loop; None if it has not arrived."""
+        """Return the next event for a loop that also reads other streams; None if no event has arrived."""
         return self.hub.next_beside(self.place, bell)
 
     # -- opening and ending --------------------------------------------------
@@ -148,21 +150,21 @@ class ReaderDriver(SingleConsumer):
         return self.hub.act_alone(self.hub.driver.open_now)
 
     def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
-        """Read until the answer has begun."""
+        """Read until the answer has begun; see `Stream.wait_open`."""
         return self.hub.act_alone(partial(self.hub.driver.wait_open, first))
 
     def ask_to_close(self) -> None:
-        """Note that the stream is being closed before its end."""
+        """Record that the stream is closed before its end."""
         self.hub.set_free()
         self.hub.driver.ask_to_close()
 
     def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
-        """Close this reader; the stream's own reader closes the stream for all."""
+        """Close this reader; if it is the stream itself, close the stream for all readers."""
         return self.hub.close(**how) if self.whole else self.hub.leave(self.place)
 
 
 class _EventDriver:
-    """A driver whose `step` returns events rather than `NEWS`, for a router's event handlers."""
+    """A driver whose `step` returns events instead of `NEWS`, for the event handlers of a router."""
 
     __slots__ = ("_reader_driver",)
 

@@ -1,1 +1,1 @@
-"""Views of structured output and of tool calls."""
+"""Views of structured output, and of tool calls with checked arguments."""

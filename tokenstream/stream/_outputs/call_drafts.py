@@ -1,4 +1,4 @@
-"""A cursor in the tool calls of a choice while the model writes them."""
+"""A reader's position in the tool calls of a choice while the model writes them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from tokenstream.stream._outputs.documents import BegunCall, OutputChoice
 
 _NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
-"""Events that are unrelated to tool calls."""
+"""Events that have nothing to do with tool calls."""
 _NOTHING = "null"
-"""Sent by some servers in place of empty arguments."""
+"""The arguments text that some servers send instead of an empty object."""
 
 
 class CallDraftCursor:
     """A reader's position in the tool calls of a choice while the model writes them.
 
-    It follows two things at once: the text of each open call, from which the drafts
-    are made, and the calls that have ended, each given once with its last draft.
+    A cursor follows two things at once: the text of each open call, from which the drafts
+    are made, and the calls that have ended, each of which is delivered once, with its last draft.
 
     Args:
         answer: The choice.
-        tools: The tools to check the calls against.
+        tools: Checks the calls against the tools.
     """
 
     __slots__ = (
@@ -55,22 +55,22 @@ class CallDraftCursor:
         self._begun = BegunCalls(answer)
         self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
         self._open: dict[int, _OpenCall] = {}
-        """Calls that have begun and not ended, by part index."""
+        """Calls that have begun but not ended, by part index."""
         self._given: set[int] = set()
-        """Numbers of calls that were given whole; if the answer begins again, they get no drafts."""
+        """Numbers of the calls that were delivered whole; if the answer restarts, they get no drafts."""
         self._found: deque[CallDraft[Any, Any]] = deque()
-        """Drafts to give next."""
+        """Drafts to deliver next."""
         self._held = -1
-        """Length of the answer in characters when all open calls were last looked at."""
+        """Length of the answer in characters when all open calls were last read."""
         self._failure: Exception | None = None
-        """An exception of the application's validator, or the error to raise at the end."""
+        """An exception of the application's own validator, or the error to raise at the end."""
         self._restarts = answer.accumulator.restarts
 
     def ready(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft that the reader has missed; None if there is none.
+        """Return the next draft that the reader does not have yet; None if it has all of them.
 
         Raises:
-            StreamError: The answer began again, with a different call in place of one that was given.
+            StreamError: The answer was restarted, and has a different call in place of a delivered one.
         """
         if self._restarts != self._answer.accumulator.restarts:
             self._begin_again()
@@ -103,12 +103,12 @@ class CallDraftCursor:
         """Return the next draft that the end of the stream adds, or raise the error of the answer.
 
         Raises:
-            OutputIncomplete: A call was cut.
-            StreamError: The answer began again and lacks a call that was given.
+            OutputIncomplete: A call was cut off.
+            StreamError: The answer was restarted, and lacks a call that was delivered.
         """
         found = self.ready()
         if found is None and self._failure is None:
-            # Nothing is left to give; this raises if a call that was given is missing.
+            # Nothing is left to deliver; this raises an error if a delivered call is missing.
             self._ended.end()
             cut = next((open_call for open_call in self._open.values() if open_call.has_drafts), None)
             self._failure = None if cut is None else self._make_cut_error(cut)
@@ -117,6 +117,7 @@ class CallDraftCursor:
     # -- within ------------------------------------------------------------------
 
     def _begin_again(self) -> None:
+        """Forget everything but the numbers of delivered calls, because the answer was restarted."""
         self._restarts = self._answer.accumulator.restarts
         self._begun = BegunCalls(self._answer)
         self._open.clear()
@@ -124,18 +125,24 @@ class CallDraftCursor:
         self._held, self._failure = -1, None
 
     def _next(self, *, over: bool = False) -> CallDraft[Any, Any] | None:
+        """Return the next queued draft; None if no draft is queued, or raise the failure if it is time.
+
+        Args:
+            over: True at the end of the stream.
+        """
         if self._found:
             return self._found.popleft()
         failure = self._failure
-        # An exception of the application is raised where it occurs, an error of the answer at its end.
+        # An exception of the application is raised at once, an error of the answer at its end.
         if failure is not None and (over or not isinstance(failure, TokenStreamError)):
             raise failure.with_traceback(None) from failure.__cause__
         return None
 
     def _catch_up(self) -> None:
+        """Read what has arrived since the last call, and queue the drafts for it."""
         for call in self._begun.begun():
             self._open[call.at] = _OpenCall(call, self._tools, again=call.number in self._given)
-        # One at a time, so that a call is given before the error of the next one.
+        # One ended call at a time, so that it is delivered before the error of the next call.
         ended = self._ended.ready()
         if ended is not None:
             self._finish(ended)
@@ -147,7 +154,7 @@ class CallDraftCursor:
         self._held = held
 
     def _take(self, open_call: _OpenCall, piece: str | None) -> None:
-        """Read a piece of a call's arguments."""
+        """Read a piece of a call's arguments, and queue a draft if the piece changes the call."""
         before = open_call.document.last
         if piece is not None and open_call.has_drafts:
             open_call.document.feed(piece)
@@ -157,7 +164,7 @@ class CallDraftCursor:
         open_call.is_new = False
 
     def _finish(self, ended: ToolCall) -> None:
-        """Queue a call that has ended, with its last draft."""
+        """Queue the last draft of a call that has ended."""
         at = next(at for at, open_call in self._open.items() if open_call.text.begun.id == ended.id)
         open_call = self._open.pop(at)
         open_call.finish()
@@ -166,11 +173,13 @@ class CallDraftCursor:
         self._found.append(open_call.make_draft(ended))
 
     def _note_failure(self, open_call: _OpenCall) -> None:
+        """Store an exception of the application's own validator."""
         error = open_call.document.stage.error
         if error is not None and not isinstance(error, TokenStreamError):
             self._failure = error
 
     def _make_cut_error(self, open_call: _OpenCall) -> Exception:
+        """Return the error for a call that was cut off."""
         message, best = self._answer.message, open_call.stage.partial()
         error = incomplete_error(
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
@@ -183,8 +192,8 @@ class _OpenCall:
 
     Args:
         call: The call.
-        tools: The tools.
-        again: True if the call was given whole before the answer began again.
+        tools: Checks the calls against the tools.
+        again: True if the call was delivered whole before the answer was restarted.
     """
 
     __slots__ = ("_tools", "call", "document", "has_drafts", "is_new", "stage", "text")
@@ -193,9 +202,9 @@ class _OpenCall:
         self.call = call
         self._tools = tools
         self.has_drafts = call.start.name in tools.names and not again
-        """True if drafts of it are given; a call of an unknown tool is given only at its end."""
+        """True if drafts of the call are delivered; a call of an unknown tool has only a last draft."""
         self.is_new = True
-        """True until its first draft is given."""
+        """True until the first draft of the call is made."""
         self.stage: CallPartials = tools.drafting(call.start)
         self.text = ArgumentsText(call.part, free=call.start.type == "custom")
         self.document: OutputDocument[Partial[Any]] = OutputDocument(self.text, self.stage, "drafts")
@@ -204,13 +213,13 @@ class _OpenCall:
         """Return a draft of the call so far.
 
         Args:
-            ended: The finished call; None while it is open.
+            ended: The finished call; None while the call is open.
         """
         call = ended or self.text.begun
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 
     def finish(self) -> None:
-        """Read the rest of the arguments."""
+        """Read the rest of the arguments; if they differ from their pieces, read all of them again."""
         document, text = self.document, self.text
         for read in (text.ready, text.end):
             piece = read()

@@ -1,4 +1,4 @@
-"""A reader's cursor in the structured output of a choice."""
+"""A reader's position in the structured output of a choice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ItemT = TypeVar("ItemT")
 
 _SPACE = " \t\r\n"
 _CLOSING = frozenset('}]"')
-"""Complete JSON that ends with one of these cannot continue; a bare number could."""
+"""Characters that show, at the end of complete JSON, that it cannot continue; a number could."""
 
 
 class OutputCursor(Generic[ItemT]):
@@ -31,7 +31,7 @@ class OutputCursor(Generic[ItemT]):
     Args:
         answer: The choice.
         stage: Makes a stage that reads one document.
-        kind: The kind of items the stage returns.
+        kind: The kind of items that the stage returns.
     """
 
     __slots__ = (
@@ -60,21 +60,21 @@ class OutputCursor(Generic[ItemT]):
         self._is_plain = kind == "drafts"
         self._documents = OutputDocuments(answer, stage, kind)
         self._only = self._documents.only
-        """The document if there can be only one, so that no event has to be looked up."""
+        """The only document, if there cannot be several; events then need not be assigned to one."""
         self._given: Given | None = None
-        """Items delivered so far, kept if the answer may restart; drafts simply start over."""
+        """Record of the delivered items, if the answer may be restarted; drafts just start over."""
         self._restarts = answer.accumulator.restarts
         self._found: deque[ItemT] = deque()
-        """Items to deliver next; an error among them is raised in its place."""
+        """Items to deliver next; an error among them is raised when its turn comes."""
         self._failure: Exception | None = None
         """The error to raise once the stream is over."""
         self._at_once = False
-        """True if `_failure` is the program's own error, which is raised at once."""
+        """True if `_failure` is an error of the program's own code, which is raised at once."""
         self._over = False
         """True once the end of the stream was processed."""
 
     def ready(self) -> ItemT | None:
-        """Return the next item out of what arrived since the last look; None if there is none."""
+        """Return the next item that has arrived; None if no further item has arrived."""
         if self._restarts != self._accumulator.restarts:
             self._begin_again()
         if not self._found and not self._over:
@@ -88,14 +88,15 @@ class OutputCursor(Generic[ItemT]):
         return self._next() if self._found or self._at_once else None
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return the item that an event adds; None if it adds none."""
+        """Return the item that an event adds; None if the event adds no item."""
         if self._restarts != self._accumulator.restarts:
             return self.ready()
         document = self._only or self._documents.find(event)
         if document is not None:
             piece = document.text.after(event)
             if piece is not None and self._is_plain and self._failure is None and not self._found:
-                # The path of most events: the same as `_take` and `_next`, without the cost of the calls.
+                # Most events take this path, which does the same as `_take` and `_next` without the
+                # cost of the calls.
                 stage = document.stage
                 found = stage.feed(piece)
                 if found:
@@ -109,12 +110,12 @@ class OutputCursor(Generic[ItemT]):
         return self._next() if self._found or self._at_once else None
 
     def end(self) -> ItemT | None:
-        """Return the item that the end of the stream adds, or raise what is wrong with the output.
+        """Return the item that the end of the stream adds, or raise the error of the output.
 
         Raises:
-            OutputInvalid: The output is not what was asked for.
-            OutputIncomplete: The output was cut.
-            LimitExceeded: The output is nested too deeply, or has too long a number.
+            OutputInvalid: The output does not match the requested type.
+            OutputIncomplete: The output was cut off.
+            LimitExceeded: The output is nested too deeply, or contains a number that is too long.
         """
         if self._restarts != self._answer.accumulator.restarts:
             self._begin_again()
@@ -130,7 +131,7 @@ class OutputCursor(Generic[ItemT]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the selected documents."""
+        """The repairs that were made in the selected documents."""
         return tuple([repair for document in self._documents.selected for repair in document.stage.repairs])
 
     @property
@@ -140,10 +141,10 @@ class OutputCursor(Generic[ItemT]):
         return documents[0].text.text if documents else ""
 
     def whole_text(self, *, lenient: Lenient) -> str | None:
-        """Return the text of the selected document once the stream is over; None if it may be cut.
+        """Return the text of the selected document once the stream is over; None if it may be cut off.
 
         Args:
-            lenient: Whether a missing end may be repaired, which would hide a cut.
+            lenient: True if a missing end may be repaired, which would hide that the text is cut off.
         """
         documents = self._documents.growing()
         if not documents:
@@ -156,7 +157,7 @@ class OutputCursor(Generic[ItemT]):
     # -- within ------------------------------------------------------------------
 
     def _begin_again(self) -> None:
-        """Read a restarted answer: drafts from its start, anything else past what was delivered."""
+        """Read a restarted answer from its start; items other than drafts are not delivered twice."""
         self._restarts = self._answer.accumulator.restarts
         self._documents = OutputDocuments(self._answer, self._stage, self._kind)
         self._only = self._documents.only
@@ -166,11 +167,13 @@ class OutputCursor(Generic[ItemT]):
             self._given.begin_again()
 
     def _next(self) -> ItemT | None:
+        """Return the next item that was not delivered before a restart; None if the queue has none."""
         if not self._found:
             return self._take_next()
         given = self._given
         if given is None:
-            # Known only once something has arrived: a relay announces that it may restart.
+            # This is known only once something has arrived: a relay announces that the answer may
+            # be restarted.
             if not self._accumulator.may_restart or self._is_plain:
                 return self._take_next()
             given = self._given = Given(self._kind)
@@ -178,6 +181,11 @@ class OutputCursor(Generic[ItemT]):
         return found
 
     def _take_next(self) -> ItemT | None:
+        """Return the first item of the queue; None if it is empty, NULL for an item that is None.
+
+        Raises:
+            Exception: The item is an error, or the queue is empty and the program's own code failed.
+        """
         if not self._found:
             if self._at_once and self._failure is not None:
                 raise self._failure
@@ -188,11 +196,12 @@ class OutputCursor(Generic[ItemT]):
         return cast("ItemT", NULL) if found is None else found
 
     def _catch_up(self) -> None:
+        """Read what has arrived since the last call."""
         for document in self._documents.growing():
             self._take(document, document.text.ready())
 
     def _take(self, document: OutputDocument[ItemT], piece: str | None) -> None:
-        """Read a piece of a document."""
+        """Read a piece of a document, or the whole document if it differs from its pieces."""
         if self._failure is not None:
             return
         if piece is not None:
@@ -203,7 +212,7 @@ class OutputCursor(Generic[ItemT]):
         self._judge(document)
 
     def _judge(self, document: OutputDocument[ItemT]) -> None:
-        """Record a document's error, if it has one, and stop the stream if the stage asks for that."""
+        """Record a document's error, if it has one; stop the stream if the stage requires that."""
         stage = document.stage
         error = stage.error
         if error is None:
@@ -215,18 +224,19 @@ class OutputCursor(Generic[ItemT]):
             self._fail(document, error)
 
     def _fail(self, document: OutputDocument[ItemT], error: Exception) -> None:
+        """Record the error to raise."""
         self._failure = add_context(error, self._answer.message, document.text.text, document.best)
         self._at_once = not isinstance(error, TokenStreamError)
 
     def _conclude(self) -> None:
-        """Process the end of the answer."""
+        """Read the rest of the answer at its end, and judge each document."""
         self._catch_up()
         documents = self._documents.judged
         for document in documents:
             self._take(document, document.text.end())
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
-            # The message has ended since the error was recorded.
+            # The message has ended after the error was recorded, so the error gets the new message.
             self._failure = add_context(self._failure, message, "", None)
         elif not documents or (tool is None and documents[0].text.empty):
             self._failure = add_context(missing_json_error(message, tool), message, "", None)

@@ -1,4 +1,7 @@
-"""JSON documents in an answer, each paired with the stage that reads it."""
+"""JSON documents in an answer, each with the stage that reads it.
+
+A document is the text of the answer, or the arguments of a tool call.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial, Repair
 
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
-"""The items to read: snapshots of the whole, elements of an array, or pieces of one string."""
+"""Kinds of items: snapshots of the whole object, elements of an array, or pieces of a string."""
 
 ItemT = TypeVar("ItemT")
 
@@ -28,7 +31,7 @@ ItemT = TypeVar("ItemT")
 class OutputStage(Protocol[ItemT]):
     """A stage that reads the JSON of an answer.
 
-    `complete` is True once the document is finished, even if more text follows.
+    `complete` is True once the document is finished, even if more text follows it.
     """
 
     @property
@@ -54,7 +57,7 @@ class OutputChoice:
     Args:
         accumulator: The stream's accumulator.
         choice: The choice.
-        tool: The tool whose arguments are the JSON; None for the answer's own text.
+        tool: The tool whose arguments are the JSON; None if the answer's own text is.
         stop: Stops the stream.
     """
 
@@ -70,12 +73,12 @@ class OutputChoice:
 
     @property
     def index(self) -> int:
-        """The choice's index; choice 0 stands for the first one that exists."""
+        """The choice's index; 0 is replaced by the index of the first choice that exists."""
         return self.choice or self.accumulator.main
 
     @property
     def message(self) -> Message:
-        """The choice as it is now."""
+        """The message of the choice so far."""
         return self.accumulator.message_of(self.index)
 
 
@@ -83,9 +86,9 @@ class OutputDocument(Generic[ItemT]):
     """A document of an answer, and the stage that reads it.
 
     Args:
-        text: The cursor in its text.
+        text: The cursor in the document's text.
         stage: The stage.
-        kind: The kind of items the stage returns.
+        kind: The kind of items that the stage returns.
     """
 
     __slots__ = ("_given", "_kind", "last", "stage", "text")
@@ -95,13 +98,13 @@ class OutputDocument(Generic[ItemT]):
         self.stage = stage
         self._kind = kind
         self._given = 0
-        """Items returned so far; for pieces of a string, its characters and the errors between them."""
+        """Number of items returned so far; for pieces of a string, of characters and errors."""
         self.last: ItemT | None = None
-        """The last item returned."""
+        """The last item that was returned."""
 
     @property
     def best(self) -> Partial[Any] | None:
-        """The last snapshot."""
+        """The last snapshot; None for other kinds of items."""
         return cast("Partial[Any] | None", self.last) if self._kind == "drafts" else None
 
     def feed(self, piece: str) -> list[ItemT]:
@@ -110,9 +113,13 @@ class OutputDocument(Generic[ItemT]):
         return self._count(found) if found else found
 
     def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
-        """Read the whole text because it differs from the pieces read; return the items it adds."""
+        """Read the whole text, because it differs from the pieces read so far; return the new items.
+
+        Args:
+            stage: A new stage, which reads the text from its start.
+        """
         if self.stage.error is None and self.stage.complete:
-            # Usually the same JSON with other spacing or escapes.
+            # Usually, this is the same JSON with other spacing or escapes.
             return []
         given, self._given, self.stage = self._given, 0, stage
         found = self.feed(self.text.text)
@@ -121,11 +128,16 @@ class OutputDocument(Generic[ItemT]):
         return found if self._kind == "drafts" else found[given:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """Return the items that the end of the answer adds, and the error if there is one."""
+        """Return the items that the end of the answer adds, and the document's error or None.
+
+        Args:
+            message: The answer.
+        """
         error = self.stage.error
         return ([], error) if error is not None else self._end(message)
 
     def _end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
+        """End the stage; if the text was cut off, return an error that says so."""
         stage, text = self.stage, self.text
         complete = stage.complete
         cut = text.is_cut(message, complete=complete)
@@ -140,7 +152,7 @@ class OutputDocument(Generic[ItemT]):
         return [], incomplete_error(message, text.text, whole=complete, errors=error.errors, best=error.best)
 
     def _count(self, found: list[ItemT]) -> list[ItemT]:
-        """Count the items to return; pieces of a string are joined into one."""
+        """Count the items to return, and return them; adjacent pieces of a string are joined."""
         if not found:
             return found
         if self._kind == "pieces":
@@ -155,20 +167,20 @@ class BegunCall(NamedTuple):
     """A tool call that has begun."""
 
     part: GrowingPart
-    """The call as it grows."""
+    """The growing part with the call."""
     at: int
-    """Index of its part in the choice."""
+    """Index of the part in the choice."""
     number: int
     """Number of the call within the choice, from 0."""
 
     @property
     def start(self) -> ToolCall:
-        """The call as it began."""
+        """The call as it was at its start, without arguments."""
         return cast("ToolCall", self.part.start)
 
 
 class BegunCalls:
-    """The tool calls of a choice, as they begin.
+    """Finds the tool calls of a choice as they begin.
 
     Args:
         answer: The choice.
@@ -179,9 +191,9 @@ class BegunCalls:
     def __init__(self, answer: OutputChoice) -> None:
         self._answer = answer
         self._looked = 0
-        """Parts of the choice looked at so far."""
+        """Number of parts of the choice that were examined so far."""
         self._number = 0
-        """Calls among them."""
+        """Number of calls among these parts."""
 
     def begun(self) -> list[BegunCall]:
         """Return the calls that have begun since the last call of this method."""
@@ -202,7 +214,7 @@ class OutputDocuments(Generic[ItemT]):
     Args:
         answer: The choice.
         stage: Makes a stage that reads one document.
-        kind: The kind of items. Elements of arrays are read from all calls, anything else
+        kind: The kind of items. Elements of arrays are read from all calls, other items
             from the first call that has arguments.
     """
 
@@ -213,26 +225,26 @@ class OutputDocuments(Generic[ItemT]):
     ) -> None:
         self._answer = answer
         self._stage = stage
-        # Made now, because making it checks the caller's arguments.
+        # The first stage is made now, because making it checks the caller's arguments.
         self._spare: OutputStage[ItemT] | None = stage()
         self._kind: OutputKind = kind
         self._begun: list[OutputDocument[ItemT]] = []
         self._growing: dict[int, OutputDocument[ItemT]] = {}
-        """Calls not yet known to be complete, by part index."""
+        """Documents of calls that may be incomplete, by part index."""
         self._calls = BegunCalls(answer)
         self._at = 0
-        """Index in `_begun` of the call that is read, if only one is."""
+        """Index in `_begun` of the call to read, if only one call is read."""
         if answer.tool is None:
             self._begin(AnswerText(answer.accumulator, answer.choice))
 
     @property
     def only(self) -> OutputDocument[ItemT] | None:
-        """The only document, if it is the answer's own text."""
+        """The answer's own text as the only document; None if the arguments of calls are read."""
         return self._begun[0] if self._answer.tool is None else None
 
     @property
     def selected(self) -> list[OutputDocument[ItemT]]:
-        """The selected documents."""
+        """The documents to read: all of them for elements of arrays, otherwise at most one."""
         begun = self._begun
         if self._kind == "items" or len(begun) <= 1:
             return begun
@@ -242,7 +254,7 @@ class OutputDocuments(Generic[ItemT]):
 
     @property
     def judged(self) -> list[OutputDocument[ItemT]]:
-        """Documents judged at the end: those with content, or the first selected one if all are empty."""
+        """The documents to judge at the end: all with content, or the first one if all are empty."""
         return [document for document in self.selected if not document.text.empty] or self.selected[:1]
 
     def growing(self) -> list[OutputDocument[ItemT]]:
@@ -257,7 +269,7 @@ class OutputDocuments(Generic[ItemT]):
         return list(growing.values())
 
     def find(self, event: Any) -> OutputDocument[ItemT] | None:  # noqa: ANN401 - any event
-        """Return the document that an event may add to; None if it belongs to no selected call."""
+        """Return the document to which an event may add; None if the event belongs to no selected call."""
         answer = self._answer
         if event.choice != answer.choice:
             return None
@@ -267,16 +279,17 @@ class OutputDocuments(Generic[ItemT]):
         return found if self._kind == "items" or found in self.selected else None
 
     def read_again(self, document: OutputDocument[ItemT]) -> list[ItemT]:
-        """Read a document again, with a new stage, because its whole text differs from its pieces."""
+        """Read a document again with a new stage, because its whole text differs from its pieces."""
         return document.read_again(self._stage())
 
     def _look(self) -> None:
-        """Add a document for each call of the tool that has begun since the last look."""
+        """Add a document for each call of the tool that has begun since the last call of this method."""
         for call in self._calls.begun():
             if call.start.name == self._answer.tool:
                 self._growing[call.at] = self._begin(ArgumentsText(call.part))
 
     def _begin(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
+        """Add a document."""
         stage, self._spare = self._spare or self._stage(), None
         document = OutputDocument(text, stage, self._kind)
         self._begun.append(document)
@@ -284,7 +297,7 @@ class OutputDocuments(Generic[ItemT]):
 
 
 def _split_pieces(found: list[Any]) -> list[Any]:
-    """Split pieces into single characters; errors between them stay in place."""
+    """Split the pieces of a string into single characters; errors between pieces stay in place."""
     apart: list[Any] = []
     for piece in found:
         apart += piece if isinstance(piece, str) else [piece]
@@ -292,7 +305,7 @@ def _split_pieces(found: list[Any]) -> list[Any]:
 
 
 def _join_pieces(found: list[Any]) -> list[Any]:
-    """Join adjacent pieces; errors between them stay in place."""
+    """Join adjacent pieces of a string; errors between pieces stay in place."""
     joined: list[Any] = []
     for is_text, run in groupby(found, key=lambda piece: isinstance(piece, str)):
         pieces = list(run)

@@ -1,4 +1,4 @@
-"""Errors for answers that end without the JSON that was asked for."""
+"""Errors for answers that end without the requested JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
 
 OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
-"""Errors for an answer that is not what was asked for."""
+"""Errors for an answer that does not match the request."""
 ErrorT = TypeVar("ErrorT", bound=Exception)
 
 _CUTS: dict[str | None, tuple[str, str]] = {
@@ -21,18 +21,23 @@ _CUTS: dict[str | None, tuple[str, str]] = {
     "error": ("was cut by an error of the provider", ""),
     "pause": ("paused", "; ask the provider to go on"),
 }
-"""Finish reasons of unfinished answers: what happened, and what to do."""
+"""Maps a finish reason of unfinished answers to a description, and to advice for the developer."""
 _ENDINGS = {"stopped": ("was stopped", ""), "truncated": ("broke off", "")}
 _ENDED = ("ended", "")
 
 
 def is_cut(message: Message) -> bool:
-    """Return True if an answer did not end by itself."""
+    """Return True if an answer was cut off, by the server or on the way."""
     return message.finish_reason in _CUTS or message.ending != "complete"
 
 
 def missing_json_error(message: Message, tool: str | None) -> OutputError:
-    """Return the error for an answer without the text or tool call that was to hold the JSON."""
+    """Return the error for an answer that lacks the text, or the tool call, to read JSON from.
+
+    Args:
+        message: The answer.
+        tool: The name of the tool; None if the JSON should be the text.
+    """
     sought = "text" if tool is None else f"call of the tool {tool!r}"
     if _has_declined(message):
         msg = "the model declined to answer; its words are in .partial.refusal"
@@ -57,13 +62,13 @@ def incomplete_error(
     errors: tuple[Any, ...] = (),
     best: Partial[Any] | None = None,
 ) -> OutputError:
-    """Return the error for an answer that was cut.
+    """Return the error for an answer that was cut off.
 
     Args:
         message: The answer.
         text: The JSON received.
-        whole: Whether the JSON is complete and only its tool call is not.
-        errors: Validation errors in its values.
+        whole: True if the JSON is complete, but not the tool call that contains it.
+        errors: Validation errors of the values in the JSON.
         best: The last snapshot.
     """
     if _has_declined(message):
@@ -83,7 +88,13 @@ def incomplete_error(
 def broken_off_error(
     text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
 ) -> OutputIncomplete:
-    """Return the error for the result of a stream that failed."""
+    """Return the error for the result of a stream that failed.
+
+    Args:
+        text: The JSON received.
+        errors: Validation errors of the values in the JSON.
+        best: The last snapshot.
+    """
     return OutputIncomplete(
         "the stream broke off before the end of the answer, as the error says that caused this one; "
         f"{len(text):,} characters of JSON came",
@@ -95,9 +106,12 @@ def broken_off_error(
 
 
 def add_context(error: ErrorT, message: Message, text: str, best: Partial[Any] | None) -> ErrorT:
-    """Fill in what a stage does not know of the answer (message, text, snapshot) and return the error.
+    """Add the message, the text and the last snapshot, which a stage does not know, to its error.
 
-    Exceptions raised by the program's own validators stay unchanged.
+    Exceptions of the program's own validators stay unchanged.
+
+    Returns:
+        The same error.
     """
     if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
         error.partial = message
@@ -112,4 +126,5 @@ def _has_declined(message: Message) -> bool:
 
 
 def _describe_cut(message: Message) -> tuple[str, str]:
+    """Return how an answer was cut off, and advice for the developer."""
     return _CUTS.get(message.finish_reason) or _ENDINGS.get(message.ending) or _ENDED

@@ -1,4 +1,4 @@
-"""Record of delivered structured output, for answers that may restart."""
+"""Record of the structured output that was delivered, for answers that may be restarted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from tokenstream.stream._outputs.documents import OutputKind
 
 _INVALID = object()
-"""Stands for an invalid element, for which an error was raised."""
+"""Placeholder for an invalid element, for which an error was raised."""
 
 
 class Given:
-    """Compares a restarted answer with the items its reader already has.
+    """Compares a restarted answer with the items that its reader already has.
 
-    Items are compared by value and position, the pieces of a string as one text.
-    Equal ones are skipped; the rest of a longer piece is delivered.
+    Items are compared by value and position, and the pieces of a string as one text.
+    Equal items are skipped; the rest of a longer piece is delivered.
 
     Args:
         kind: The kind of items: elements, or pieces of a string.
@@ -33,24 +33,24 @@ class Given:
         self._pieces = kind == "pieces"
         self._items: list[Any] = []
         self._at = 0
-        """Items seen again since the restart; equal to their number if none is missing."""
+        """Number of items found again since the restart; the length of `_items` once none is missing."""
         self._inside = 0
-        """Characters of the next piece seen again."""
+        """Number of characters of the next piece that were found again."""
 
     def begin_again(self) -> None:
-        """Compare from the first item again."""
+        """Compare from the first item on, because the answer was restarted."""
         self._at = self._inside = 0
 
     @property
     def owes(self) -> bool:
-        """True while a delivered item has not been seen again."""
+        """True while the restarted answer still lacks an item that was delivered."""
         return self._at < len(self._items)
 
     def check(self, accumulator: Accumulator) -> None:
-        """Refuse an end before every delivered item was seen again, unless the stream was stopped.
+        """Refuse the end of an answer that lacks a delivered item, unless the stream was stopped.
 
         Raises:
-            StreamError: The restarted answer is a different one.
+            StreamError: The restarted answer differs from the delivered items.
         """
         if accumulator.ending != "stopped":
             raise difference(accumulator)
@@ -59,12 +59,12 @@ class Given:
         """Return the first item that was not delivered before; None if none has arrived.
 
         Args:
-            take: Returns the next item, None if there is none, or raises an invalid element's error.
-            accumulator: Knows why the answer restarted.
+            take: Returns the next item, or None; raises the error of an invalid element.
+            accumulator: The stream's accumulator, which knows why the answer was restarted.
 
         Raises:
-            StreamError: The restarted answer is a different one.
-            OutputInvalid: An element is invalid and was not raised before.
+            StreamError: The restarted answer differs from the delivered items.
+            OutputInvalid: An element is invalid, and its error was not raised before.
         """
         while True:
             try:
@@ -87,11 +87,12 @@ class Given:
                 return rest
 
     def _note(self, item: object) -> None:
+        """Record an item that is delivered now."""
         self._items.append(item)
         self._at = len(self._items)
 
     def _skip_item(self, item: object) -> str | None:
-        """Skip an item that equals the delivered one and return ""; None if it differs."""
+        """Skip an item that equals the delivered item, and return ""; return None if it differs."""
         before = self._items[self._at]
         same = (before is item) if _INVALID in (before, item) else bool(before == item)
         if not same or self._inside:
@@ -100,7 +101,7 @@ class Given:
         return ""
 
     def _skip_piece(self, piece: str) -> str | None:
-        """Skip the delivered part of a string's piece and return the rest; None if it differs."""
+        """Skip the delivered part of a string's piece, and return the rest; return None if it differs."""
         while piece and self.owes:
             before = self._items[self._at]
             if not isinstance(before, str):

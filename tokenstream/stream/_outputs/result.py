@@ -1,4 +1,4 @@
-"""The typed value of a finished answer."""
+"""The result of a finished answer, as a typed value."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ T = TypeVar("T")
 
 
 class ResultCursor(Generic[T]):
-    """Reads a stream to its end and returns the answer as one typed value.
+    """A cursor whose only item is the whole answer, as a typed value.
 
     Args:
         answer: The choice.
         type: The value's type.
-        lenient: Whether to repair almost-JSON.
+        lenient: Whether to repair almost-JSON, and how; see `Lenient`.
         document: Which of several documents to read, with *lenient*.
-        known: Results found before, by the arguments that they were asked for with.
+        known: Results of earlier requests, each under a key made of the request's arguments.
     """
 
     __slots__ = ("_answer", "_document", "_key", "_known", "_lenient", "_type")
@@ -49,7 +49,7 @@ class ResultCursor(Generic[T]):
         lenient: Lenient,
         document: DocumentChoice | None = None,
     ) -> None:
-        # Checked before anything is read: refuses a type that cannot be used.
+        # A type that cannot be used is refused before anything is read.
         Schema[T].of(type)
         check_choice(document, lenient=lenient, typed=True)
         self._answer = answer
@@ -71,9 +71,9 @@ class ResultCursor(Generic[T]):
         """Return the value.
 
         Raises:
-            OutputInvalid: The output is not what was asked for.
-            OutputIncomplete: The output was cut.
-            LimitExceeded: The output is nested too deeply, or has too long a number.
+            OutputInvalid: The output does not match the requested type.
+            OutputIncomplete: The output was cut off.
+            LimitExceeded: The output is nested too deeply, or contains a number that is too long.
         """
         found: _Found[T] | None = self._known.get(self._key)
         if found is None:
@@ -81,13 +81,13 @@ class ResultCursor(Generic[T]):
         return found.take()
 
     def broke_off(self, cause: StreamError) -> T:
-        """Return the value even though the stream broke off, if this choice was already complete.
+        """Return the value although the stream broke off, if this choice was already complete.
 
         Args:
             cause: The error that the stream raised.
 
         Raises:
-            OutputIncomplete: The choice was not complete; raised from `cause`.
+            OutputIncomplete: The choice was not complete; `cause` is the cause of this error.
         """
         answer = self._answer
         if answer.accumulator.ending_of(answer.index) == "complete":
@@ -100,24 +100,27 @@ class ResultCursor(Generic[T]):
     # -- within ------------------------------------------------------------------
 
     def _find(self) -> _Found[T]:
+        """Return the value, or the error of the output, as a result to store."""
         try:
             return _Found(self._type, self._value())
         except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
             return _Found(self._type, error=error)
 
     def _value(self) -> T:
+        """Return the value of the finished answer."""
         drafts = self._drafts()
         text = drafts.whole_text(lenient=self._lenient)
         if text is not None:
             try:
                 return validate_output(self._type, text, lenient=self._lenient, document=self._document)
             except (OutputInvalid, OutputIncomplete, LimitExceeded):
-                # Reading the drafts raises the error with the last snapshot attached.
+                # Reading the drafts, below, raises the error again with the last snapshot.
                 pass
         *_, best = iter(drafts.end, None)
         return best.final()
 
     def _unfinished(self, cause: StreamError) -> OutputIncomplete:
+        """Return the error for a choice that was not complete when the stream broke off."""
         text = self._drafts().text
         found = self._stage().feed(text)
         best = found[-1] if found else None
@@ -134,10 +137,10 @@ class ResultCursor(Generic[T]):
 
 
 class _Found(Generic[T]):
-    """A result: a value or an error.
+    """A stored result: a value or an error.
 
     Args:
-        type: The type asked for; held because its id may be the key.
+        type: The requested type; stored because its id may be part of the key.
         value: The value.
         error: The error.
     """
@@ -158,7 +161,7 @@ class _Found(Generic[T]):
 
 
 def _key_of(type: object) -> Hashable:  # noqa: A002
-    """Return a key that distinguishes types, also equal unions whose members stand in another order."""
+    """Return a key that distinguishes types, even equal unions with another order of their members."""
     try:
         hash(type)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Cursors in the text that holds an answer's JSON: its own, or a tool call's arguments."""
+"""Cursors in the text with an answer's JSON: the answer's own text, or the arguments of a tool call."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 _SPACE = " \t\r\n"
 _SAYS_NOTHING = re.compile(r"[ \t\r\n{}]*\Z").match
-"""Matches arguments without content: only spaces and braces."""
+"""Matches arguments without content, which have only spaces and braces."""
+# Matches an empty object with something behind it.
 _PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
 _MOST_HELD = 64
-"""Most characters to hold back; they are examined again with each piece."""
+"""Maximum number of characters to hold back, since each new piece examines all of them again."""
 
 
 class AnswerText(TextCursor):
@@ -49,15 +50,15 @@ class AnswerText(TextCursor):
 
     @property
     def empty(self) -> bool:
-        """True if the text is blank."""
+        """True if the text has nothing but white space."""
         return not self.text.strip()
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Return True if the JSON may have been cut, in an answer that is over.
+        """Return True if the JSON may have been cut off, in an answer that is over.
 
         Args:
             message: The answer.
-            complete: Whether the JSON itself is complete.
+            complete: True if the JSON itself is complete.
         """
         return is_cut(message) and not complete
 
@@ -66,13 +67,13 @@ class ArgumentsText:
     """A reader's cursor in the arguments of a tool call.
 
     An empty object is held back until the answer is over, because some servers
-    send one before the real arguments. The openai-chat format drops it if it
-    comes in a fragment of its own; if the two are joined, that format and
-    others split them into two calls at their end.
+    send one before the real arguments. The openai-chat format drops an empty object
+    that is a separate fragment. If the empty object and the arguments are in one fragment,
+    formats split them into two calls when the call ends.
 
     Args:
-        part: The call as it grows.
-        free: Whether they are free text, which is never held back.
+        part: The growing part with the call.
+        free: True if the arguments are free text, which is never held back.
     """
 
     __slots__ = (
@@ -89,14 +90,14 @@ class ArgumentsText:
         self._part = part
         self._free = free
         self._log: TextLog | None = None
-        """The fragments, until the call is complete."""
+        """The fragments of the arguments, until the call is complete."""
         self._position = 0
         self._behind = False
-        """True if the arguments follow an empty object."""
+        """True if the arguments follow an empty object, so that they are read only at the end."""
         self._begun = free
-        """True once some of the arguments was delivered."""
+        """True once a piece of the arguments was delivered."""
         self.rewritten = False
-        """True if the complete call's arguments differ from those delivered."""
+        """True if the arguments of the complete call differ from the delivered pieces."""
 
     @property
     def text(self) -> str:
@@ -112,7 +113,7 @@ class ArgumentsText:
 
     @property
     def begun(self) -> ToolCall:
-        """The call at its end, or at its start without its fragments while it is growing."""
+        """The finished call or, while it is growing, the call as it was at its start."""
         return self._ended or cast("ToolCall", self._part.start)
 
     @property
@@ -127,9 +128,14 @@ class ArgumentsText:
         return call is not None and not self._begun and _SAYS_NOTHING(call.arguments_text) is not None
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Return True if the call was cut, in an answer that is over; a cut call must not be run."""
-        # A call that ended with invalid JSON was not cut: a lenient reader may still read it. One
-        # without an end was cut, unless the model went on with another part after it.
+        """Return True if the call was cut off, in an answer that is over; such calls must not be run.
+
+        Args:
+            message: The answer.
+            complete: True if the JSON of the arguments is complete.
+        """
+        # A call that ended with invalid JSON was not cut off, and a lenient reader may still read
+        # it. A call whose JSON lacks its end was cut off, unless another part follows the call.
         ended = self._ended
         if ended is None or ended.complete or complete:
             return ended is None
@@ -138,7 +144,7 @@ class ArgumentsText:
         return not (behind or ended_itself(message.finish_reason, message.ending))
 
     def ready(self) -> str | None:
-        """Return the arguments received since the last look, as one piece; None if there are none."""
+        """Return the arguments that were received since the last call, as one piece; None without any."""
         if self._call is not None:
             self._settle()
         elif self._behind:
@@ -148,7 +154,7 @@ class ArgumentsText:
         return text or None
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
-        """Return what an event of the call adds to the arguments; None if nothing."""
+        """Return the piece that an event of the call adds to the arguments; None if it adds nothing."""
         log = self._log
         if log is not None and self._begun and event.__class__ is ToolCallDelta:
             text: str = event.fragment
@@ -158,7 +164,7 @@ class ArgumentsText:
         return self.ready()
 
     def end(self) -> str | None:
-        """Return what was held back, now that no other arguments will come."""
+        """Return the arguments that were held back, now that no others can follow."""
         if self._begun:
             return None
         self._begun = True
@@ -170,18 +176,18 @@ class ArgumentsText:
 
     @property
     def _call(self) -> ToolCall | None:
-        """The call, once it is complete."""
+        """The call; None until it is complete."""
         ended = self._ended
         return ended if ended is not None and ended.complete else None
 
     @property
     def _ended(self) -> ToolCall | None:
-        """The call, once it has ended, with valid JSON or not."""
+        """The call; None until it has ended, with valid JSON or not."""
         final = self._part.final
         return final if isinstance(final, ToolCall) else None
 
     def _beginning(self) -> str:
-        """Return the first piece, once the arguments have content; until then ""."""
+        """Return the first piece once the arguments have content; "" until then."""
         text = self._since(0)
         if len(text) <= _MOST_HELD and _SAYS_NOTHING(text):
             return ""
@@ -192,6 +198,7 @@ class ArgumentsText:
         return text
 
     def _since(self, position: int) -> str:
+        """Return the arguments from a position on."""
         ended = self._ended
         if ended is not None:
             return ended.arguments_text[position:]
@@ -201,7 +208,7 @@ class ArgumentsText:
         return "" if log is None or log.length == position else log.since(position)
 
     def _settle(self) -> None:
-        """Compare the complete call with what was delivered of it."""
+        """Set `rewritten` if the arguments of the complete call differ from the delivered pieces."""
         log, self._log = self._log, None
         if log is None or not self._begun:
             return

@@ -1,6 +1,6 @@
 """View of tool calls while they are written, on a stream or one of its choices."""
 
-# As in `_tools`: the overload for types comes first and takes precedence.
+# As in `tools.py`, the overload for types is the first, and takes precedence.
 # pyright: reportOverlappingOverload=false
 
 from __future__ import annotations
@@ -168,23 +168,23 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> View[CallDraft]: ...
     def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> View[Any]:
-        """Return a view of tool calls while they are written: a draft for each piece that changes one.
+        """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 
-        Interleaved calls are distinguished by `id` and `name`. A call's first draft
-        comes when it begins, the last when it has ended; that one has the call itself,
-        checked or with its error, as `validated_calls` gives it. A call of a tool that
+        Interleaved calls are distinguished by `id` and `name`. The first draft of a call is
+        delivered when the call begins, and the last when the call has ended. The last draft has
+        the call itself, checked or with its error, as in `validated_calls`. A call of a tool that
         is not listed has only the last draft.
 
         Args:
             tools: Types or functions, as for `validated_calls`.
-            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
-                refuses cut ones. A tool named "lenient" must be passed in `tools`.
-            named: Types or functions by the name that the model calls them by.
+            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it.
 
         Raises:
-            MisuseError: An argument is not a tool, has no name, or has another tool's name.
-            OutputIncomplete: In the loop, at its end: the answer was cut within a call.
-            StreamError: In the loop: the answer failed.
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            OutputIncomplete: The answer was cut off within a call; raised at the end of the loop.
+            StreamError: The answer failed; raised in the loop.
 
         Example:
             >>> from tokenstream import Stream
@@ -336,23 +336,23 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> AsyncView[CallDraft]: ...
     def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
-        """Return a view of tool calls while they are written: a draft for each piece that changes one.
+        """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 
-        Interleaved calls are distinguished by `id` and `name`. A call's first draft
-        comes when it begins, the last when it has ended; that one has the call itself,
-        checked or with its error, as `validated_calls` gives it. A call of a tool that
+        Interleaved calls are distinguished by `id` and `name`. The first draft of a call is
+        delivered when the call begins, and the last when the call has ended. The last draft has
+        the call itself, checked or with its error, as in `validated_calls`. A call of a tool that
         is not listed has only the last draft.
 
         Args:
             tools: Types or functions, as for `validated_calls`.
-            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
-                refuses cut ones. A tool named "lenient" must be passed in `tools`.
-            named: Types or functions by the name that the model calls them by.
+            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it.
 
         Raises:
-            MisuseError: An argument is not a tool, has no name, or has another tool's name.
-            OutputIncomplete: In the loop, at its end: the answer was cut within a call.
-            StreamError: In the loop: the answer failed.
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            OutputIncomplete: The answer was cut off within a call; raised at the end of the loop.
+            StreamError: The answer failed; raised in the loop.
 
         Example:
             >>> from tokenstream import AsyncStream

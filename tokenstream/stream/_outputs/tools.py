@@ -1,7 +1,7 @@
-"""View of tool calls with validated arguments, on a stream or one of its choices."""
+"""The view of tool calls with validated arguments, for streams and their choices."""
 
-# A class is callable, so type checkers match it as a function too; the overload for types comes
-# first and takes precedence.
+# A class is callable, so for type checkers it also matches a function; the overload for types is
+# the first, and takes precedence.
 # pyright: reportOverlappingOverload=false
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     ResultT_co = TypeVar("ResultT_co", covariant=True)
 
     class _Function(Protocol[ResultT_co]):
-        """A function, but not a class, for type checkers."""
+        """A function that is not a class, for type checkers."""
 
         @property
         def __closure__(self) -> Any: ...  # noqa: ANN401 - what functions alone have
@@ -191,25 +191,25 @@ class CallViews(ChoiceBase[SyncDriver]):
     def validated_calls(
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> ToolCallView[Any]:
-        """Return a view of tool calls whose arguments are validated, so that they can be run.
+        """Return a view of tool calls with validated arguments, so that the calls can be run.
 
-        Each call comes when `tool_calls` gives it. A call that cannot be run comes too,
-        with its `error` and with `error_for_model`, a message for the model to correct
-        it. Errors are: arguments that do not match the tool, arguments that are not
-        JSON, and a tool that is not listed. A call that was cut never comes.
+        Each call is delivered at the same time as in `tool_calls`. A call that cannot be run is
+        delivered, too, with its `error` and with `error_for_model`, a message that lets the model
+        correct the call. Errors are: arguments that do not match the tool, arguments that are not
+        JSON, and a tool that is not listed. A call that was cut off is never delivered.
 
         Args:
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
                 become the type of `call.arguments`, or functions, which `call.run()` calls.
-                Each is the tool of its own name. Or a `tokenstream.Tools`.
-            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
-                refuses cut ones. A tool named "lenient" must be passed in `tools`.
-            named: Types or functions by the name that the model calls them by; a
-                `TypeAdapter` or a callable object needs one.
+                The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
+            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it; a
+                `TypeAdapter` or a callable object needs a name.
 
         Raises:
-            MisuseError: An argument is not a tool, has no name, or has another tool's name.
-            StreamError: In the loop: the answer failed.
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            StreamError: The answer failed; raised in the loop.
 
         Example:
             >>> from tokenstream import Stream
@@ -364,25 +364,25 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
     def validated_calls(
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> AsyncToolCallView[Any]:
-        """Return a view of tool calls whose arguments are validated, so that they can be run.
+        """Return a view of tool calls with validated arguments, so that the calls can be run.
 
-        Each call comes when `tool_calls` gives it. A call that cannot be run comes too,
-        with its `error` and with `error_for_model`, a message for the model to correct
-        it. Errors are: arguments that do not match the tool, arguments that are not
-        JSON, and a tool that is not listed. A call that was cut never comes.
+        Each call is delivered at the same time as in `tool_calls`. A call that cannot be run is
+        delivered, too, with its `error` and with `error_for_model`, a message that lets the model
+        correct the call. Errors are: arguments that do not match the tool, arguments that are not
+        JSON, and a tool that is not listed. A call that was cut off is never delivered.
 
         Args:
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
                 become the type of `call.arguments`, or functions, which `call.run()` calls.
-                Each is the tool of its own name. Or a `tokenstream.Tools`.
-            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
-                refuses cut ones. A tool named "lenient" must be passed in `tools`.
-            named: Types or functions by the name that the model calls them by; a
-                `TypeAdapter` or a callable object needs one.
+                The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
+            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
+                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions, each under the name by which the model calls it; a
+                `TypeAdapter` or a callable object needs a name.
 
         Raises:
-            MisuseError: An argument is not a tool, has no name, or has another tool's name.
-            StreamError: In the loop: the answer failed.
+            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
+            StreamError: The answer failed; raised in the loop.
 
         Example:
             >>> from tokenstream import AsyncStream

@@ -1,4 +1,4 @@
-"""Cursor in the tool calls whose arguments are validated."""
+"""A reader's position in the tool calls of a choice, with validated arguments."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.calls import ValidatedCalls
 
 _TELLING = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
-"""Events that end a call, or that show that an ended call was not cut."""
+"""Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
 class CheckedCursor(CallCursor):
-    """A reader's cursor in a choice's ended calls, as checked by a stage.
+    """A reader's cursor in the ended calls of a choice, which a stage checks.
 
     Args:
         accumulator: The stream's accumulator.
         choice: The choice.
-        tools: Checks the calls.
-        wait: Whether to hold all calls until the answer is complete.
+        tools: The stage that checks the calls.
+        wait: True to hold back all calls until the answer is complete.
     """
 
     __slots__ = ("_tools", "_unsettled")
@@ -34,17 +34,22 @@ class CheckedCursor(CallCursor):
         super().__init__(accumulator, choice, wait=wait)
         self._tools = tools
         self._unsettled: ToolCall | None = None
-        """A call that ended with unfinished arguments; the next part shows whether it was cut."""
+        """A call that ended with unfinished arguments; if another part follows, it was not cut off."""
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
         """Return the call that an event ends, even if its arguments are not JSON."""
         return self.ready() if event.__class__ in _TELLING else None
 
     def make_waiting(self) -> CheckedCursor:
-        """Return a cursor that gives the calls once the answer is complete."""
+        """Return a cursor that delivers the calls only once the answer is complete."""
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
 
     def _find(self, number: int) -> ToolCall | None:
+        """Return an ended call, checked; None if it has not ended, or may have been cut off.
+
+        Args:
+            number: The number of the call in the choice.
+        """
         choice = self.choice or self.accumulator.main
         call = self.accumulator.ended_call(choice, number)
         if call is None:
@@ -58,7 +63,7 @@ class CheckedCursor(CallCursor):
         else:
             (checked,) = self._tools.feed(call)
         if checked.repairs and checked.error is None:
-            # The format withheld this call; it is delivered here, repaired.
+            # The format does not deliver a call with this error; here it is delivered, repaired.
             self.accumulator.note_delivered(checked.id)
         if checked.error is not None:
             checked.error.partial = self.accumulator.message_of(choice)

@@ -1,4 +1,4 @@
-"""Views of structured output, on a stream or on one of its choices."""
+"""The views of structured output, for streams and their choices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
 class OutputViews(ChoiceBase[SyncDriver]):
-    """The structured-output methods of a stream or a choice."""
+    """The methods for structured output of a stream or a choice."""
 
     __slots__ = ()
 
@@ -44,30 +44,31 @@ class OutputViews(ChoiceBase[SyncDriver]):
         show: How = "characters",
         document: DocumentChoice | None = None,
     ) -> PartialsView[T]:
-        """Return a view of an object as it fills in: a snapshot for each piece that changes it.
+        """Return a view of an object as it arrives: a snapshot for each piece that changes the object.
 
-        Each value is validated when it is finished. Errors appear in the `errors`
-        of the next snapshot and are raised at the end.
+        Each value is validated when it is finished. Errors are in the `errors`
+        of the next snapshot, and are raised at the end.
 
         Args:
             type: The answer's type, or a pydantic `TypeAdapter`.
-            tool: Read the arguments of this tool instead of the text: those of its first
-                call that has any.
-            fail_fast: Whether invalid JSON, or the first value that breaks the schema, is
-                raised at once and stops the stream.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
-            defaults: Whether missing fields show their type's defaults from the start; a default
-                computed from other fields shows only once the object is complete.
-            show: How much of an unfinished string shows: "characters", all that arrived; "words", up
-                to the last whole word; "values", nothing until it is finished. A field's own
-                `tokenstream.partial_json.Show` takes precedence.
+            tool: The tool whose arguments to read instead of the text, from its first call that
+                has arguments.
+            fail_fast: True to stop the stream and raise the error at once for invalid JSON, or for
+                the first value that breaks the schema.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
+            defaults: True to include the default values of missing fields from the start; a default
+                that is computed from other fields is included only once the object is complete.
+            show: How much of an unfinished string to include: "characters" for all that has arrived,
+                "words" for the text up to the last whole word, "values" for nothing until the string
+                is finished. A field's own `tokenstream.partial_json.Show` takes precedence.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
-                "last" shows nothing before the end, "matching" shows the one that validates, at the
-                end too. None refuses documents that differ.
+                "last" delivers nothing before the end, "matching" delivers, also at the end, the
+                document that validates. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` if the
-                text is not JSON from `.offset` on.
+            OutputInvalid: The output does not match the type; `.best` is the last snapshot. This is an
+                `InvalidJSON` if the text is not JSON from `.offset` on. Raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
 
@@ -102,22 +103,23 @@ class OutputViews(ChoiceBase[SyncDriver]):
     ) -> ItemsView[T]:
         """Return a view of an array's elements, each validated and delivered as soon as it is complete.
 
-        An element that breaks the schema raises `OutputInvalid` in its place; read
-        the same view again to continue after it.
+        For an element that breaks the schema, the view raises `OutputInvalid`; read
+        the same view again to continue after that element.
 
         Args:
             type: The elements' type, or a pydantic `TypeAdapter`.
             at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
                 "" is the whole answer.
-            tool: Read the arguments of this tool instead of the text: those of all its calls.
-            fail_fast: Whether invalid JSON, or the first element that breaks the schema,
-                stops the stream.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            tool: The tool whose arguments to read instead of the text, from all its calls.
+            fail_fast: True to stop the stream at invalid JSON, or at the first element that breaks
+                the schema.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
-                "last" shows nothing before the end. None refuses documents that differ.
+                "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
+            OutputInvalid: An element or, at the end, the answer does not match; raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
 
@@ -142,21 +144,22 @@ class OutputViews(ChoiceBase[SyncDriver]):
     ) -> TextView:
         """Return a view of one string of an object as it grows: `str` pieces, which can be shaped.
 
-        A path with wildcards reads several strings, one after the other. A value
-        that is not a string raises `OutputInvalid` in its place; read the same view
-        again to continue after it.
+        A path with wildcards reads several strings, one after the other. For a value
+        that is not a string, the view raises `OutputInvalid`; read the same view
+        again to continue after that value.
 
         Args:
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
-            tool: Read the arguments of this tool instead of the text: those of its first
-                call that has any.
-            fail_fast: Whether invalid JSON, or the first value that is not a string, stops the stream.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            tool: The tool whose arguments to read instead of the text, from its first call that
+                has arguments.
+            fail_fast: True to stop the stream at invalid JSON, or at the first value that is not a string.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
-                "last" shows nothing before the end. None refuses documents that differ.
+                "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop: the answer has no such string, or no JSON.
+            OutputInvalid: The answer has no string at that path, or no JSON; raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
 
@@ -180,21 +183,22 @@ class OutputViews(ChoiceBase[SyncDriver]):
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
-        Call it before, during or after any view, and as often as you like. Complete
-        JSON is a result even if the answer was cut after it (finish reason length);
-        a tool call that was cut is not.
+        Call this method before, during or after any view, and as often as you like. Complete
+        JSON is a result even if the answer was cut off after it (finish reason "length");
+        a tool call that was cut off is not.
 
         Args:
             type: The answer's type, or a pydantic `TypeAdapter`.
-            tool: Read the arguments of this tool instead of the text: those of its first
-                call that has any.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            tool: The tool whose arguments to read instead of the text, from its first call that
+                has arguments.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
             document: Which of several documents to read, with *lenient*: "first", "last", or
-                "matching", the one that validates. None refuses documents that differ.
+                "matching" for the document that validates. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: The answer is missing or does not match; `.errors` are pydantic's.
-            OutputIncomplete: The answer was cut, or the stream broke off; its error is the cause.
+            OutputInvalid: The answer is missing or does not match; `.errors` are the errors of pydantic.
+            OutputIncomplete: The answer was cut off, or the stream broke off, whose error is the cause.
             StreamError: The answer failed for another reason.
 
         Example:
@@ -210,7 +214,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
 
 
 class AsyncOutputViews(ChoiceBase[AsyncDriver]):
-    """The structured-output methods of a stream or a choice."""
+    """The methods for structured output of a stream or a choice."""
 
     __slots__ = ()
 
@@ -225,30 +229,31 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         show: How = "characters",
         document: DocumentChoice | None = None,
     ) -> AsyncPartialsView[T]:
-        """Return a view of an object as it fills in: a snapshot for each piece that changes it.
+        """Return a view of an object as it arrives: a snapshot for each piece that changes the object.
 
-        Each value is validated when it is finished. Errors appear in the `errors`
-        of the next snapshot and are raised at the end.
+        Each value is validated when it is finished. Errors are in the `errors`
+        of the next snapshot, and are raised at the end.
 
         Args:
             type: The answer's type, or a pydantic `TypeAdapter`.
-            tool: Read the arguments of this tool instead of the text: those of its first
-                call that has any.
-            fail_fast: Whether invalid JSON, or the first value that breaks the schema, is
-                raised at once and stops the stream.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
-            defaults: Whether missing fields show their type's defaults from the start; a default
-                computed from other fields shows only once the object is complete.
-            show: How much of an unfinished string shows: "characters", all that arrived; "words", up
-                to the last whole word; "values", nothing until it is finished. A field's own
-                `tokenstream.partial_json.Show` takes precedence.
+            tool: The tool whose arguments to read instead of the text, from its first call that
+                has arguments.
+            fail_fast: True to stop the stream and raise the error at once for invalid JSON, or for
+                the first value that breaks the schema.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
+            defaults: True to include the default values of missing fields from the start; a default
+                that is computed from other fields is included only once the object is complete.
+            show: How much of an unfinished string to include: "characters" for all that has arrived,
+                "words" for the text up to the last whole word, "values" for nothing until the string
+                is finished. A field's own `tokenstream.partial_json.Show` takes precedence.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
-                "last" shows nothing before the end, "matching" shows the one that validates, at the
-                end too. None refuses documents that differ.
+                "last" delivers nothing before the end, "matching" delivers, also at the end, the
+                document that validates. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` if the
-                text is not JSON from `.offset` on.
+            OutputInvalid: The output does not match the type; `.best` is the last snapshot. This is an
+                `InvalidJSON` if the text is not JSON from `.offset` on. Raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
@@ -276,22 +281,23 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
     ) -> AsyncItemsView[T]:
         """Return a view of an array's elements, each validated and delivered as soon as it is complete.
 
-        An element that breaks the schema raises `OutputInvalid` in its place; read
-        the same view again to continue after it.
+        For an element that breaks the schema, the view raises `OutputInvalid`; read
+        the same view again to continue after that element.
 
         Args:
             type: The elements' type, or a pydantic `TypeAdapter`.
             at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
                 "" is the whole answer.
-            tool: Read the arguments of this tool instead of the text: those of all its calls.
-            fail_fast: Whether invalid JSON, or the first element that breaks the schema,
-                stops the stream.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            tool: The tool whose arguments to read instead of the text, from all its calls.
+            fail_fast: True to stop the stream at invalid JSON, or at the first element that breaks
+                the schema.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
-                "last" shows nothing before the end. None refuses documents that differ.
+                "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
+            OutputInvalid: An element or, at the end, the answer does not match; raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
@@ -311,21 +317,22 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
     ) -> AsyncTextView:
         """Return a view of one string of an object as it grows: `str` pieces, which can be shaped.
 
-        A path with wildcards reads several strings, one after the other. A value
-        that is not a string raises `OutputInvalid` in its place; read the same view
-        again to continue after it.
+        A path with wildcards reads several strings, one after the other. For a value
+        that is not a string, the view raises `OutputInvalid`; read the same view
+        again to continue after that value.
 
         Args:
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
-            tool: Read the arguments of this tool instead of the text: those of its first
-                call that has any.
-            fail_fast: Whether invalid JSON, or the first value that is not a string, stops the stream.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            tool: The tool whose arguments to read instead of the text, from its first call that
+                has arguments.
+            fail_fast: True to stop the stream at invalid JSON, or at the first value that is not a string.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
-                "last" shows nothing before the end. None refuses documents that differ.
+                "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop: the answer has no such string, or no JSON.
+            OutputInvalid: The answer has no string at that path, or no JSON; raised in the loop.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
@@ -344,21 +351,22 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
-        Call it before, during or after any view, and as often as you like. Complete
-        JSON is a result even if the answer was cut after it (finish reason length);
-        a tool call that was cut is not.
+        Call this method before, during or after any view, and as often as you like. Complete
+        JSON is a result even if the answer was cut off after it (finish reason "length");
+        a tool call that was cut off is not.
 
         Args:
             type: The answer's type, or a pydantic `TypeAdapter`.
-            tool: Read the arguments of this tool instead of the text: those of its first
-                call that has any.
-            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            tool: The tool whose arguments to read instead of the text, from its first call that
+                has arguments.
+            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+                that was cut off.
             document: Which of several documents to read, with *lenient*: "first", "last", or
-                "matching", the one that validates. None refuses documents that differ.
+                "matching" for the document that validates. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: The answer is missing or does not match; `.errors` are pydantic's.
-            OutputIncomplete: The answer was cut, or the stream broke off; its error is the cause.
+            OutputInvalid: The answer is missing or does not match; `.errors` are the errors of pydantic.
+            OutputIncomplete: The answer was cut off, or the stream broke off, whose error is the cause.
             StreamError: The answer failed for another reason.
         """
         cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)

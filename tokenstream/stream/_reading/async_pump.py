@@ -313,7 +313,7 @@ class AsyncPump:
         return self._reader is not None and self._reader.over
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the thread of the event loop; if this is that thread or no loop runs, at once."""
+        """Call a function in the thread of the event loop; at once in that thread, or without any loop."""
         host = self._host
         if host is None or host.is_running() or not host.call(function):
             function()

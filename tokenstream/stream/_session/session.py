@@ -74,7 +74,7 @@ class Session:
             kept: The same chunk in the form that the pump's `put_back` needs.
 
         Raises:
-            MisuseError: The chunk is neither of the two, or a guard watches a connection with several answers.
+            MisuseError: The chunk is neither of these, or a guard watches a connection with several answers.
         """
         machine = self._driver.machine
         sorter: Any = self.sorter
