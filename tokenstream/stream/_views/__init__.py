@@ -1,1 +1,1 @@
-"""Views of a stream: text, reasoning, events, parts; each a cursor and a loop."""
+"""Views of a stream, such as its text; each consists of a cursor and a loop over it."""

@@ -1,4 +1,7 @@
-"""Cursors for the aspects of a choice: its text, reasoning, tool calls, structured output."""
+"""Cursors for the aspects of a choice: its text, reasoning, tool calls and structured output.
+
+A *cursor* is a reader's position in one aspect of an answer.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class Cursors:
-    """Create cursors at the start of each aspect of a choice; each view reads one cursor.
+    """Makes cursors at the start of an aspect of a choice; each view reads one cursor.
 
     Args:
-        driver: Drives the stream.
+        driver: The driver of the stream.
         choice: The index of the choice.
     """
 
@@ -40,19 +43,19 @@ class Cursors:
         self._choice = choice
 
     def text(self) -> TextCursor:
-        """Read the text."""
+        """Return a cursor in the text."""
         return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
 
     def reasoning(self) -> TextCursor:
-        """Read the reasoning."""
+        """Return a cursor in the reasoning."""
         return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
 
     def tool_calls(self) -> CallCursor:
-        """Read the tool calls."""
+        """Return a cursor in the tool calls."""
         return CallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> DeltaCursor:
-        """Read text, reasoning and refusals together."""
+        """Return a cursor in the text, reasoning and refusals together."""
         from tokenstream.stream._views.deltas import DeltaCursor
 
         return DeltaCursor(self._driver.accumulator, self._choice)
@@ -62,7 +65,7 @@ class Cursors:
     def validated_calls(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CheckedCursor:
-        """Read the tool calls with their arguments checked."""
+        """Return a cursor in the tool calls, with checked arguments."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.tools_cursor import CheckedCursor
 
@@ -73,7 +76,7 @@ class Cursors:
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CallDraftCursor:
-        """Read the tool calls while the model writes them."""
+        """Return a cursor in the tool calls while the model writes them."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 
@@ -90,7 +93,7 @@ class Cursors:
         show: How = "characters",
         document: DocumentChoice | None = None,
     ) -> OutputCursor[Any]:
-        """Read an object as it fills in."""
+        """Return a cursor in the snapshots of an object as it arrives."""
         from tokenstream.stages._objects import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
 
@@ -116,7 +119,7 @@ class Cursors:
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
-        """Read the elements of an array."""
+        """Return a cursor in the elements of an array."""
         from tokenstream.stages._objects import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
 
@@ -134,7 +137,7 @@ class Cursors:
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
-        """Read one string field as the model writes it."""
+        """Return a cursor in the pieces of a string field as the model writes it."""
         from tokenstream.stages._objects import Field
         from tokenstream.stream._outputs.cursor import OutputCursor
 
@@ -151,7 +154,7 @@ class Cursors:
         lenient: Lenient = False,
         document: DocumentChoice | None = None,
     ) -> ResultCursor[Any]:
-        """Read the whole answer as one value."""
+        """Return a cursor whose only item is the whole answer, as one value."""
         from tokenstream.stream._outputs.result import ResultCursor
 
         return ResultCursor(
@@ -159,6 +162,7 @@ class Cursors:
         )
 
     def _make_answer(self, tool: str | None) -> OutputChoice:
+        """Return the choice to read JSON from: its text, or the arguments of a tool."""
         from tokenstream.stream._outputs.documents import OutputChoice
 
         if tool is not None and not isinstance(cast("object", tool), str):
@@ -167,7 +171,7 @@ class Cursors:
 
 
 class SingleConsumer(Uncopied):
-    """The interface that views and `run` need of a driver, for a stream with a single consumer."""
+    """The part of a driver's interface that views and `run` need, for a stream with a single consumer."""
 
     __slots__ = ()
 
@@ -177,13 +181,13 @@ class SingleConsumer(Uncopied):
 
     @property
     def source_driver(self) -> Self:
-        """The driver that reads the source; the readers of a broadcast share theirs."""
+        """The driver that reads the source; the readers of a broadcast share one driver."""
         return self
 
     def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - checked by the hub
-        """Set the options of a broadcast; ignored by a driver with a single consumer."""
+        """Ignore the options of a broadcast, which this driver does not need."""
 
     @property
     def event_driver(self) -> Self:
-        """The driver whose `step` returns each event."""
+        """The driver whose `step` returns events; readers of a broadcast have a separate one."""
         return self

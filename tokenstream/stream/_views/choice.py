@@ -1,4 +1,4 @@
-"""A choice of a stream without its views."""
+"""A choice of a stream, without its views."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ChoiceBase(Uncopied, Generic[DriverT]):
 
     @property
     def message(self) -> Message:
-        """The choice so far: a snapshot that never changes."""
+        """The choice so far, as an immutable snapshot."""
         accumulator = self._driver.accumulator
         return accumulator.message_of(self._index or accumulator.main)
 
@@ -34,10 +34,11 @@ class ChoiceBase(Uncopied, Generic[DriverT]):
         return cursors
 
     def _in_message(self, field: str) -> str:
-        """Return the expression that gives a field of the message whole, for error messages."""
+        """Return the expression for a field of the message, which has the whole content; for error messages."""
         stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
         return f"{stream}.message.{field}"
 
     @property
     def _in_result(self) -> str:
+        """The expression for the result of the choice; for error messages."""
         return "stream.result(…)" if self._index == 0 else f"stream.choice({self._index}).result(…)"

@@ -1,4 +1,4 @@
-"""Choices: alternative answers of a stream, each with its own views."""
+"""Choices, which are the alternative answers of a stream, with their views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Choice(OutputViews, CallViews, CallDraftViews):
-    """One alternative answer of a stream, with its own views."""
+    """One of the alternative answers of a stream, with its own views."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
     @property
     def index(self) -> int:
-        """Index among the alternative answers, from 0."""
+        """The index of this choice among the alternative answers, from 0."""
         return self._index
 
     @property
@@ -46,10 +46,10 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
     @property
     def deltas(self) -> View[Delta]:
-        """The text, reasoning and refusals of the answer in order of arrival: a view of deltas.
+        """The text, reasoning and refusals of the answer in the order of their arrival: a view of deltas.
 
-        Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
-        the index of its `.part`. A view that starts late gets what it missed part by part.
+        Each delta is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with its `.text` and
+        the index of its `.part`. A view that starts late first gets each part so far in one piece.
         """
         return View(self._driver, self._cursors.deltas(), self._in_message("parts"))
 
@@ -59,17 +59,18 @@ class Choice(OutputViews, CallViews, CallDraftViews):
         return ToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
 
     def print(self, file: TextIO | None = None) -> Message:
-        """Print text and reasoning as they arrive, and return the message.
+        """Print the text and reasoning as they arrive, and return the message.
 
-        Parts are separated by an empty line, and reasoning is dimmed if the terminal can. Characters
-        that a terminal would obey (control and direction characters) are printed as escapes.
+        Parts are separated by an empty line, and reasoning is dimmed if the terminal supports that.
+        Characters that would control the terminal or change the direction of its text are printed
+        as escapes.
 
         Args:
-            file: The file to print to; None for standard output.
+            file: The file to which to print; None for standard output.
 
         Raises:
-            StreamError: The answer broke off; the part that arrived is printed.
-            OSError: The file cannot be written to.
+            StreamError: The answer broke off; the content that arrived is printed.
+            OSError: Writing to the file failed.
 
         Example:
             >>> from tokenstream import Stream
@@ -89,7 +90,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
 
 class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
-    """One alternative answer of a stream, with its own views."""
+    """One of the alternative answers of a stream, with its own views."""
 
     __slots__ = ()
 
@@ -99,7 +100,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
     @property
     def index(self) -> int:
-        """Index among the alternative answers, from 0."""
+        """The index of this choice among the alternative answers, from 0."""
         return self._index
 
     @property
@@ -114,10 +115,10 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
     @property
     def deltas(self) -> AsyncView[Delta]:
-        """The text, reasoning and refusals of the answer in order of arrival: a view of deltas.
+        """The text, reasoning and refusals of the answer in the order of their arrival: a view of deltas.
 
-        Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
-        the index of its `.part`. A view that starts late gets what it missed part by part.
+        Each delta is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with its `.text` and
+        the index of its `.part`. A view that starts late first gets each part so far in one piece.
         """
         return AsyncView(self._driver, self._cursors.deltas(), self._in_message("parts"))
 
@@ -127,17 +128,18 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
         return AsyncToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
 
     async def print(self, file: TextIO | None = None) -> Message:
-        """Print text and reasoning as they arrive, and return the message.
+        """Print the text and reasoning as they arrive, and return the message.
 
-        Parts are separated by an empty line, and reasoning is dimmed if the terminal can. Characters
-        that a terminal would obey (control and direction characters) are printed as escapes.
+        Parts are separated by an empty line, and reasoning is dimmed if the terminal supports that.
+        Characters that would control the terminal or change the direction of its text are printed
+        as escapes.
 
         Args:
-            file: The file to print to; None for standard output.
+            file: The file to which to print; None for standard output.
 
         Raises:
-            StreamError: The answer broke off; the part that arrived is printed.
-            OSError: The file cannot be written to.
+            StreamError: The answer broke off; the content that arrived is printed.
+            OSError: Writing to the file failed.
 
         Example:
             >>> from tokenstream import AsyncStream

@@ -1,9 +1,8 @@
 """Cursors in the text, the reasoning and the tool calls of a choice.
 
-A view cannot take back what it has given. When the answer begins again (a retry
-restarted it), the cursor compares the new answer with what it gave before. Equal
-content is not given twice; the first difference raises the error that broke off
-the previous attempt.
+A view cannot take back the content that it has delivered. When a retry restarts the answer,
+the cursor compares the new answer with the delivered content. Equal content is not delivered
+twice; at the first difference, the cursor raises the error that broke off the previous attempt.
 """
 
 from __future__ import annotations
@@ -21,7 +20,14 @@ if TYPE_CHECKING:
 
 
 class TextCursor:
-    """A reader's position in the text, the reasoning or the refusal of a choice."""
+    """A reader's position in the text, the reasoning or the refusal of a choice.
+
+    Args:
+        accumulator: The stream's accumulator.
+        choice: The index of the choice.
+        kind: The kind of parts to read: "text", "reasoning" or "refusal".
+        type: The class of the events that add to these parts.
+    """
 
     __slots__ = ("_accumulator", "_choice", "_compared", "_expected", "_log", "_position", "_type", "kind")
 
@@ -35,25 +41,25 @@ class TextCursor:
         self._accumulator = accumulator
         self._choice = choice
         self.kind = kind
-        """The kind of part that it reads."""
+        """The kind of parts that the cursor reads."""
         self._type = type
         self._log: TextLog | None = None
         self._position = 0
         self._expected: str | None = None
-        """The text given before the answer began again; None once it has been compared."""
+        """The text delivered before the answer was restarted; None once the comparison is over."""
         self._compared: TextLog | None = None
-        """The new text that `_expected` is compared with; `_position` counts the characters compared."""
+        """The new text, to compare with `_expected`; `_position` counts the characters compared so far."""
 
     @property
     def position(self) -> int:
-        """Characters of that kind given to the reader since the answer began."""
+        """Number of characters delivered since the answer began."""
         return self._position
 
     def ready(self) -> str | None:
-        """Return the text that has arrived since the last call, in one piece; None if there is none.
+        """Return the text that has arrived since the last call, in one piece; None if none has arrived.
 
         Raises:
-            StreamError: The answer began again and differs from what was given.
+            StreamError: The answer was restarted, and differs from the text that the reader has.
         """
         log = self._log
         if log is None:
@@ -71,7 +77,7 @@ class TextCursor:
         return text
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
-        """Return the text that an event adds."""
+        """Return the text that an event adds; None if it adds no text."""
         if event.__class__ is not self._type or event.choice != self._choice:
             return None
         text: str = event.text
@@ -85,7 +91,7 @@ class TextCursor:
         """Return the text that the end of the stream added.
 
         Raises:
-            StreamError: The answer began again and lacks text that was given.
+            StreamError: The answer was restarted, and the new one lacks text that the reader already has.
         """
         text = self.ready()
         if self._expected is not None and self._accumulator.ending != "stopped":
@@ -95,17 +101,22 @@ class TextCursor:
     # -- within ------------------------------------------------------------
 
     def _find(self) -> TextLog | None:
+        """Return the log with the text; None until the text has begun."""
         return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
     def _begin_again(self, given: TextLog) -> str | None:
-        """Start to compare the new answer with the text that was given."""
-        # Joined in full, since `since` counts from the start.
+        """Start to compare a restarted answer with the delivered text.
+
+        Args:
+            given: The log with the text of the previous attempt.
+        """
+        # The whole text is joined, since `since` can only cut off the start.
         self._expected = given.join()[: self._position] or None
         self._log, self._position = None, 0
         return self.ready()
 
     def _compare(self, expected: str) -> str | None:
-        """Skip the text that was given; return what follows it."""
+        """Skip the text that was delivered before the restart, and return the text after it, or None."""
         log = self._compared
         if log is None or log.void:
             log, self._position = self._find(), 0
@@ -128,9 +139,9 @@ class CallCursor:
     """A reader's position in the tool calls of a choice.
 
     Args:
-        accumulator: Holds the answer.
+        accumulator: The stream's accumulator.
         choice: The index of the choice.
-        wait: Give no call before the answer is complete.
+        wait: True to hold back all calls until the answer is complete.
     """
 
     __slots__ = ("_given", "_next", "_restarts", "_wait", "accumulator", "choice", "renamed")
@@ -140,17 +151,17 @@ class CallCursor:
         self.choice = choice
         self._given: list[ToolCall] = []
         self._next = 0
-        """Number of the next call, counted since the answer began."""
+        """Number of the next call, counted from the start of the answer."""
         self._restarts = 0
         self._wait = wait
         self.renamed: dict[str, str] = {}
-        """New ids of calls by the ids under which they were given before the answer began again."""
+        """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 
     def ready(self) -> ToolCall | None:
-        """Return the next tool call that the accumulator has released; None if there is none.
+        """Return the next tool call that the accumulator has released; None if it has released no other.
 
         Raises:
-            StreamError: The answer began again, with a different call in place of one that was given.
+            StreamError: The answer was restarted, and has a different call in place of a delivered one.
         """
         accumulator = self.accumulator
         if self._wait and accumulator.ending_of(self.choice) != "complete":
@@ -170,14 +181,14 @@ class CallCursor:
         return None
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
-        """Return the call that an event completes."""
+        """Return the call that an event completes; None if it completes no call."""
         return self.ready() if event.__class__ is ToolCallDone else None
 
     def end(self) -> ToolCall | None:
         """Return the next call that the end of the stream released.
 
         Raises:
-            StreamError: The answer began again and lacks a call that was given.
+            StreamError: The answer was restarted, and lacks a call that was delivered.
         """
         call = self.ready()
         if call is None and self._next < len(self._given) and self.accumulator.ending != "stopped":
@@ -185,8 +196,9 @@ class CallCursor:
         return call
 
     def make_waiting(self) -> CallCursor:
-        """Return a cursor that gives the calls only once the answer is complete."""
+        """Return a cursor that delivers the calls only once the answer is complete."""
         return CallCursor(self.accumulator, self.choice, wait=True)
 
     def _find(self, number: int) -> ToolCall | None:
+        """Return the call with a number; None if the accumulator has not released it."""
         return self.accumulator.delivered(self.choice or self.accumulator.main, number)

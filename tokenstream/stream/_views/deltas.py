@@ -1,4 +1,4 @@
-"""A cursor in the text, reasoning and refusals of an answer, in the order of arrival."""
+"""A cursor in the text, reasoning and refusals of an answer, in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _KINDS: dict[str, type[Delta]] = {"text": TextDelta, "reasoning": ReasoningDelta
 class DeltaCursor:
     """A reader's position in the text, reasoning and refusals of a choice.
 
-    A reader that begins late is given each part that it missed in one piece.
+    A reader that begins late first gets each part so far in one piece.
 
     Args:
-        accumulator: Holds the answer.
+        accumulator: The stream's accumulator.
         choice: The index of the choice.
     """
 
@@ -39,17 +39,17 @@ class DeltaCursor:
         self._waiting: deque[Delta] = deque()
 
     def ready(self) -> Delta | None:
-        """Return the next delta that the reader has missed; None if there is none.
+        """Return the next delta that the reader does not have yet; None if it has all of them.
 
         Raises:
-            StreamError: The answer began again and differs from what was given.
+            StreamError: The answer was restarted, and differs from the text that the reader has.
         """
         if not self._waiting:
             self._gather({cursor: cursor.ready() for cursor in self._cursors.values()})
         return self._waiting.popleft() if self._waiting else None
 
     def after(self, event: Any) -> Delta | None:  # noqa: ANN401 - any event
-        """Return a delta event, or only the part of it that the reader has not seen; else None."""
+        """Return an event if it is a delta, or the part of it that the reader lacks; otherwise None."""
         cursor = self._cursors.get(event.__class__)
         if cursor is None:
             return None
@@ -64,26 +64,35 @@ class DeltaCursor:
         """Return the next delta that the end of the stream added.
 
         Raises:
-            StreamError: The answer began again and lacks text that was given.
+            StreamError: The answer was restarted, and the new one lacks text that the reader already has.
         """
         if not self._waiting:
             self._gather({cursor: cursor.end() for cursor in self._cursors.values()})
         return self._waiting.popleft() if self._waiting else None
 
     def _gather(self, texts: dict[TextCursor, str | None]) -> None:
-        """Queue the texts that cursors have missed, in the order of their parts."""
+        """Queue new texts as deltas, in the order of their parts.
+
+        Args:
+            texts: The cursors of the different kinds of text, each with its new text or None.
+        """
         found = [
             piece for cursor, text in texts.items() if text for piece in self._split_by_part(cursor, text)
         ]
         self._waiting.extend(delta for _, delta in sorted(found, key=lambda piece: piece[0]))
 
     def _split_by_part(self, cursor: TextCursor, text: str) -> Iterator[tuple[tuple[int, int], Delta]]:
-        """Yield the newest text of a cursor cut into parts, each with its part index and start position."""
+        """Split the new text of a cursor at the bounds of parts.
+
+        Yields:
+            The index of the part and the start of the text, as a key for sorting, with a delta.
+        """
         begin, choice = cursor.position - len(text), self._choice or self._accumulator.main
         for index, part in enumerate(self._accumulator.parts_from(choice, 0)):
             if part.log is None or part.log.kind != cursor.kind:
                 continue
             bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
+            # A part's spans are its starts and ends in the log; the last end is missing while the part is open.
             for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
                 words = text[max(0, start - begin) : max(0, stop - begin)]
                 if words:

@@ -1,4 +1,4 @@
-"""A cursor in a whole answer: gives everything that is new since the last look as plain events."""
+"""A cursor in a whole answer, which returns all changes since the last call as plain events."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _BLANK = (None, None, "assistant")
 class EventCursor:
     """A reader's position in a whole answer.
 
-    The events that it gives build the same message in another `Accumulator`, with
-    several pieces of a part joined into one. The cost of a look depends on what has
-    changed and on the open parts, not on the length of the answer.
+    The events that a cursor returns build the same message in another `Accumulator`; several
+    pieces of a part are joined into one. The cost of a call depends on the changes and on the
+    open parts, not on the length of the answer.
 
     Args:
-        accumulator: Holds the answer.
+        accumulator: The stream's accumulator.
 
     Example:
         >>> from tokenstream.accumulator import Accumulator
@@ -71,27 +71,29 @@ class EventCursor:
         self._choices = accumulator.standing()[0]
         self._restarts = accumulator.restarts
         self._spent: Usage | None = None
-        """Usage of abandoned attempts, as of the last look."""
+        """Usage of abandoned attempts, as of the last call."""
         self._given_spent: Usage | None = None
-        """Usage of abandoned attempts, as the events given so far report it."""
+        """Usage of abandoned attempts, as reported by the events returned so far."""
         self._usage: tuple[Any, ...] = ()
         self._given = GrowingUsage()
-        """Usage of this attempt, as the events given so far report it."""
+        """Usage of this attempt, as reported by the events returned so far."""
         self._forget()
 
     def _forget(self) -> None:
+        """Start at the beginning of the answer."""
         self._begun = False
         self._head: tuple[Any, ...] = ()
         self._readers: dict[int, _ChoiceCursor] = {}
         self._fields: dict[str, tuple[Any, int]] = {}
 
     def ready(self) -> list[Event]:
-        """Return events for everything new since the last look; empty if there is nothing."""
+        """Return events for all changes since the last call."""
         choices, head, usage, spent = self._accumulator.standing()
         events: list[Event] = []
         if choices is not self._choices or spent is not self._spent:
             self._begin_again(choices, spent, events)
-        # Finish reasons first: another thread may be writing, and all parts before a reason are there then.
+        # Finish reasons are read first: another thread may be writing, and once a choice has a finish
+        # reason, all its parts are there.
         states = sorted(choices.copy().items())
         finishes = {index: _make_finish(state) for index, state in states}
         self._begun = self._begun or bool(states or head[3] or usage.counts or usage.report)
@@ -113,11 +115,11 @@ class EventCursor:
     # -- within ------------------------------------------------------------
 
     def _begin_again(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
-        """Add an event for a restart of the answer, or for a new attempt whose usage is counted apart."""
+        """Add an event for a restart of the answer, or for a new attempt with separately counted usage."""
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
-        # Reported counts are final and can be added to this attempt's. Partial ones must stay apart:
-        # in one sum they would look final.
+        # Reported counts are final, and can be added to the counts of this attempt. Partial counts
+        # must stay separate, because their sum would look final.
         if not restarted and (spent is None or spent.source == "reported"):
             return
         finished = any(reader.finish is not None for reader in self._readers.values())
@@ -139,6 +141,7 @@ class EventCursor:
     def _add_head(
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
     ) -> None:
+        """Add an event if id, model or role have changed, or if a finish reason was taken back."""
         known = id, model, role = head[:3]
         taken_back = any(
             reader.finish is not None and finishes[index] is None for index, reader in self._readers.items()
@@ -151,7 +154,8 @@ class EventCursor:
                 reader.finish = None
 
     def _add_usage(self, usage: GrowingUsage, events: list[Event]) -> None:
-        # Copied, because the counts grow in place.
+        """Add an event if the usage has changed."""
+        # The counts are copied, because they grow in place.
         now = (dict(usage.counts), dict(usage.report), self._spent)
         if now == self._usage:
             return
@@ -161,6 +165,7 @@ class EventCursor:
         )
 
     def _add_counts(self, usage: Usage | None, events: list[Event]) -> None:
+        """Add an event for the usage, unless it changes nothing."""
         if usage is None:
             return
         counts, report = dict(self._given.counts), dict(self._given.report)
@@ -170,7 +175,7 @@ class EventCursor:
 
 
 class _ChoiceCursor:
-    """A reader's position in one choice."""
+    """A reader's position in one choice of the answer."""
 
     __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_state", "finish")
 
@@ -181,7 +186,7 @@ class _ChoiceCursor:
         self._reopened = 0
         self._fields: dict[str, tuple[Any, int]] = {}
         self.finish: Finish | None = None
-        """The finish event that was given; None before."""
+        """The finish event that was returned; None before that."""
 
     def ready(self) -> Iterator[Event]:
         state, parts = self._state, self._parts
@@ -199,6 +204,7 @@ class _ChoiceCursor:
 
 
 def _make_finish(state: ChoiceState) -> Finish | None:
+    """Return the finish event of a choice; None if the choice has no finish reason."""
     reason = state.finish_reason
     if reason is None:
         return None
@@ -208,7 +214,14 @@ def _make_finish(state: ChoiceState) -> Finish | None:
 def _list_changes(
     fields: dict[str, Any], seen: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[Event]:
-    """Yield the fields of an answer that are new or changed; for a list that grew, only its new items."""
+    """Yield events for fields of an answer that are new or changed; for a longer list, with its new items.
+
+    Args:
+        fields: The fields of the answer.
+        seen: For each field that was returned before, its value and, for a list, its length.
+        choice: The index of the choice.
+        shared: True if the fields belong to all choices.
+    """
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
         before, known = seen.get(name, (seen, 0))
@@ -223,7 +236,7 @@ def _list_changes(
 
 
 def _find_missing(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
-    """Return the usage to report so that, added to `known`, it makes `counted`; None if `counted` is.
+    """Return the difference of `counted` and `known`, which is the usage to report; None without counts.
 
     Args:
         counted: The total usage.

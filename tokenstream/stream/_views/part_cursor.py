@@ -1,4 +1,4 @@
-"""Cursor in one part of an answer; gives its start, additions and end as events."""
+"""A cursor in one part of an answer, which yields its start, its additions and its end as events."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class PartCursor:
     """A reader's position in a part.
 
     Args:
-        part: The part as it grows.
-        choice: Its choice.
-        index: Its index in the message.
+        part: The growing part.
+        choice: The index of the part's choice.
+        index: The index of the part in the message.
     """
 
     __slots__ = ("_choice", "_data", "_final", "_index", "_part", "_position", "_span", "_start")
@@ -55,21 +55,21 @@ class PartCursor:
         self._final: Part | None = None
         """The final part that was delivered."""
         self._position = 0
-        """Characters of text delivered: in the shared log if the part has one, otherwise in its own."""
+        """Position up to which the text was delivered, in the shared log if the part has one."""
         self._span = 0
-        """The part's turn in the log that `_position` is in."""
+        """Index in the part's spans, which are its sections of the log, of the section at `_position`."""
         self._data = 0
-        """Length of the signature or the media delivered."""
+        """Length of the signature or the media data that was delivered."""
 
     @property
     def over(self) -> bool:
-        """True if the part had ended at the last look."""
+        """True if the part had ended at the last call of `ready`."""
         return self._final is not None
 
     def ready(self) -> Iterator[Event]:
-        """Yield the part's events since the last look."""
+        """Yield events for the changes of the part since the last call."""
         part = self._part
-        # Read these first: another thread may be writing, and everything before them is in place then.
+        # These are read first: another thread may be writing, and what it wrote before them is complete.
         final, start = part.final, part.start
         if part.is_gap or (final is not None and final is self._final):
             return
@@ -96,7 +96,7 @@ class PartCursor:
     # -- within ------------------------------------------------------------
 
     def _begin(self, start: Part) -> Iterator[Event]:
-        """Yield the part's start, unless it was delivered already and has not changed."""
+        """Yield the part's start, unless it was already delivered and has not changed."""
         before = self._start
         if before is start:
             return
@@ -112,14 +112,14 @@ class PartCursor:
             )
             return
         yield PartStart(start, choice=self._choice, part=self._index)
-        # Some parts come whole.
+        # The start of some parts already has the whole content.
         if before is None and isinstance(start, MediaPart):
             self._position, self._data = len(start.transcript), len(start.data)
         elif before is None and isinstance(start, ServerToolCall):
             self._position = len(start.arguments_text)
 
     def _start_of(self, final: Part) -> Part:
-        """Return the start of an ended part: the delivered one, which no longer changes."""
+        """Return the start of an ended part: the delivered start, if there is one."""
         if self._start is not None:
             return self._start
         if isinstance(final, TextPart | ReasoningPart | RefusalPart):
@@ -127,6 +127,7 @@ class PartCursor:
         return final.model_copy(update={"complete": False})
 
     def _end(self, final: Part) -> Event:
+        """Return the event for the end of the part."""
         choice, index = self._choice, self._index
         if isinstance(final, Citation):
             return CitationAdded(final, choice=choice, part=index)
@@ -139,6 +140,7 @@ class PartCursor:
         return done
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
+        """Yield the start and the new text of a text, a reasoning with its signature, or a refusal."""
         yield from self._begin(start)
         text, choice, index = self._missing_words(), self._choice, self._index
         if isinstance(content, TextPart):
@@ -157,6 +159,7 @@ class PartCursor:
     def _read_arguments(
         self, start: Part, content: ToolCall | ServerToolCall, final: Part | None
     ) -> Iterator[Event]:
+        """Yield the start and the new arguments of a call."""
         yield from self._begin(start)
         text = self._missing_text(content.arguments_text, is_all=final is not None)
         if text and isinstance(content, ToolCall):
@@ -165,6 +168,7 @@ class PartCursor:
             yield PartDelta(text, choice=self._choice, part=self._index)
 
     def _read_media(self, start: Part, content: MediaPart, final: Part | None) -> Iterator[Event]:
+        """Yield the start, the new data and the new transcript of a media part."""
         yield from self._begin(start)
         transcript = self._missing_text(content.transcript, is_all=final is not None)
         if final is None:
@@ -175,15 +179,16 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _missing_words(self) -> str:
-        """Return the text added to the shared log during the part's turns."""
+        """Return the part's new text from the log that several parts share."""
         log = self._part.log
         if log is None:
             return ""
-        # The length first: text that another thread adds later may belong to the next turn.
+        # The length is read first: text that another thread adds later may belong to another part.
         length = log.length
         bounds = self._part.spans[self._span :]
         if not bounds:
             return ""
+        # An odd number of bounds means that the last section is still open.
         self._span += len(bounds) - len(bounds) % 2
         if len(bounds) % 2:
             bounds.append(max(length, bounds[-1]))
@@ -198,11 +203,11 @@ class PartCursor:
         return "".join([text[start - begin : stop - begin] for start, stop in turns])
 
     def _missing_text(self, start: str, *, is_all: bool) -> str:
-        """Return the new characters of a text that the part does not share.
+        """Return the new characters of a text that belongs to this part alone.
 
         Args:
-            start: The text that it began with.
-            is_all: Whether `start` is the whole text.
+            start: The text at the start of the part.
+            is_all: True if `start` is the whole text.
         """
         pieces, position, base = self._part.pieces, self._position, len(start)
         if is_all or pieces is None:
@@ -217,11 +222,12 @@ class PartCursor:
         return text
 
     def _missing_extra(self, base: int = 0) -> list[Any]:
-        """Return the new pieces of a signature or of media.
+        """Return the new pieces of a signature or of media data.
 
         Args:
-            base: The length that it began with.
+            base: The length of the data at the start of the part.
         """
+        # The number of missing characters is known, so the pieces are taken from the end.
         pieces = [*(self._part.extra or ())]
         missing = base + sum(map(len, pieces)) - self._data
         self._data += max(missing, 0)

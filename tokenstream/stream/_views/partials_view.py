@@ -1,4 +1,4 @@
-"""Views of an object that fills in, and their throttled and patch forms for user interfaces."""
+"""Views of an object as it arrives; for user interfaces, also throttled, or as patches."""
 
 from __future__ import annotations
 
@@ -16,38 +16,40 @@ T = TypeVar("T")
 
 
 def _newest(hz: float) -> Any:  # noqa: ANN401 - a stage
+    """Return a stage that delivers only the newest draft, at a limited rate."""
     from tokenstream.stages import Newest
 
     return Newest[Any](hz)
 
 
 def _patches(*, append: bool, by_alias: bool | None) -> Any:  # noqa: ANN401 - a stage
+    """Return a stage that turns drafts into patches."""
     from tokenstream.stages import Patches
 
     return Patches(append=append, by_alias=by_alias)
 
 
 class _Drafts:
-    """Methods that shape drafts; each returns a new view that starts at the answer's beginning."""
+    """Methods that shape drafts; each returns a new view from the start of the answer."""
 
     __slots__ = ()
 
     _plan: Plan
 
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
-        """Return a view of the newest drafts, at most `hz` a second; the last draft always comes.
+        """Return a view of the newest drafts, at most `hz` per second; the last draft is always delivered.
 
-        The first draft comes at once. In an `async for` loop a held draft is delivered
-        on time, even if nothing more arrives. A `for` loop delivers it with the next
-        piece or at the end, unless it has a timer.
+        The first draft is delivered at once. In an `async for` loop, a draft that was held back is
+        delivered on time, even if nothing more arrives. A `for` loop delivers such a draft with the
+        next piece or at the end, unless `timer` is set.
 
         Args:
-            hz: Most drafts a second.
-            timer: For a `for` loop: whether a thread reads the source, so that a held draft is
-                delivered on time, as with `stream.text.throttle`.
+            hz: Maximum number of drafts per second.
+            timer: In a `for` loop, True to let a thread read the source, so that a draft that was held
+                back is delivered on time, as with `stream.text.throttle`.
 
         Raises:
-            MisuseError: `hz` is not a number above 0. In the loop: on trio, outside of `async with`.
+            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
             >>> from tokenstream import Stream
@@ -66,7 +68,7 @@ class _Drafts:
 
 
 class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
-    """An object that fills in, read in a `for` loop, throttled, or turned into patches."""
+    """A view of an object as it arrives, read in a `for` loop, or throttled or turned into patches."""
 
     __slots__ = ()
 
@@ -74,16 +76,16 @@ class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
         """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
         A patch is a list of dicts with `op` ("add", "replace", "remove"), `path` and `value`.
-        Applied in order, patches produce `to_python()` of the last draft. The first patch
-        replaces the root, whose path is "", and so does the first one after a restart.
+        Applied in order, the patches produce `to_python()` of the last draft. The first patch
+        replaces the root, whose path is "", and so does the first patch after a restart.
 
         Args:
-            append: Whether a string that grew sends only the added text, with an operation
-                outside RFC 6902: `{"op": "append", "path": "/tip", "value": "…"}`.
-            by_alias: Whether fields go by their aliases; None leaves it to the types.
+            append: True to send only the added text of a string that grew, with an operation
+                that RFC 6902 lacks: `{"op": "append", "path": "/tip", "value": "…"}`.
+            by_alias: Whether to name fields by their aliases; None to let the types decide.
 
         Raises:
-            OutputInvalid: In the loop, like all errors of the drafts.
+            OutputInvalid: The output is invalid; the loop raises this like all errors of the drafts.
 
         Example:
             >>> from tokenstream import Stream
@@ -101,13 +103,13 @@ class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
 
 
 class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
-    """An object that fills in, throttled, read in a `for` loop, or as patches."""
+    """A throttled view of an object as it arrives, read in a `for` loop or turned into patches."""
 
     __slots__ = ()
 
 
 class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
-    """An object that fills in, read in an `async for` loop, throttled, or turned into patches."""
+    """A view of an object as it arrives, read in an `async for` loop, or throttled or turned into patches."""
 
     __slots__ = ()
 
@@ -117,16 +119,16 @@ class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
         """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
         A patch is a list of dicts with `op` ("add", "replace", "remove"), `path` and `value`.
-        Applied in order, patches produce `to_python()` of the last draft. The first patch
-        replaces the root, whose path is "", and so does the first one after a restart.
+        Applied in order, the patches produce `to_python()` of the last draft. The first patch
+        replaces the root, whose path is "", and so does the first patch after a restart.
 
         Args:
-            append: Whether a string that grew sends only the added text, with an operation
-                outside RFC 6902: `{"op": "append", "path": "/tip", "value": "…"}`.
-            by_alias: Whether fields go by their aliases; None leaves it to the types.
+            append: True to send only the added text of a string that grew, with an operation
+                that RFC 6902 lacks: `{"op": "append", "path": "/tip", "value": "…"}`.
+            by_alias: Whether to name fields by their aliases; None to let the types decide.
 
         Raises:
-            OutputInvalid: In the loop, like all errors of the drafts.
+            OutputInvalid: The output is invalid; the loop raises this like all errors of the drafts.
         """
         return AsyncShapedView(
             self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead
@@ -138,6 +140,6 @@ class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
 
 
 class AsyncShapedPartialsView(AsyncShapedView["Partial[T]"], AsyncPartialsView[T]):
-    """An object that fills in, throttled, read in an `async for` loop, or as patches."""
+    """A throttled view of an object as it arrives, read in an `async for` loop or turned into patches."""
 
     __slots__ = ()

@@ -16,10 +16,10 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[22m"
 
 
 class Printer:
-    """Prints deltas, with an empty line between parts, and reasoning dimmed if the terminal can.
+    """Prints deltas, with an empty line between parts, and with dimmed reasoning in a terminal.
 
     Args:
-        file: The file to write to; None for standard output.
+        file: The file to which to print; None for standard output.
     """
 
     def __init__(self, file: TextIO | None) -> None:
@@ -46,7 +46,7 @@ class Printer:
         self._write(begun + text)
 
     def end(self) -> None:
-        """End the line and turn dimming off."""
+        """End the line, and switch off dimming."""
         rest = _PLAIN if self._dimmed else ""
         if self._part is not None and not self._at_line_start:
             rest += "\n"
@@ -55,12 +55,13 @@ class Printer:
             self._write(rest)
 
     def _write(self, text: str) -> None:
-        # A character that the terminal cannot show must not end the answer.
+        # A character that the encoding lacks is printed as an escape, so that it does not raise an error.
         self._file.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
         self._file.flush()
 
 
 def _can_dim(file: TextIO) -> bool:
+    """Return True if the file is a terminal in which text may be dimmed."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(getattr(file, "isatty", bool)())

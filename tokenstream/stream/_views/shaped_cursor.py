@@ -1,4 +1,4 @@
-"""Cursor in a text, or in the drafts of an object, that passes through stages."""
+"""A cursor in a text, or in the drafts of an object, that is shaped by stages."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 _MOST_GATHERED = 4_096
-"""Most pieces to join for a busy reader, so that it gets something however fast pieces arrive."""
+"""Maximum number of pieces to join for a busy reader, so that fast input does not starve it."""
 
 
 class ShapedCursor(Generic[ItemT]):
-    """A reader's cursor in a text, or a series of drafts, that passes through stages.
+    """A reader's position in a text, or in a series of drafts, that is shaped by stages.
 
     Args:
         text: The cursor in the unshaped text.
-        stages: Make the stages, in order; made again for the text after an error.
+        stages: Functions that create the stages, in order; called again for the text after an error.
         clock: Returns the time in seconds.
     """
 
@@ -59,7 +59,7 @@ class ShapedCursor(Generic[ItemT]):
         self._gathered: list[Any] = []
         """Pieces that arrived while the reader was busy."""
         self._given_at = math.inf
-        """The clock at the last delivery."""
+        """Time of the last delivery."""
         self._failure: Exception | None = None
         """The error to raise once `_found` is empty."""
         self._over = False
@@ -68,37 +68,37 @@ class ShapedCursor(Generic[ItemT]):
         """True once a stage has ended the text, even if the answer goes on."""
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - any stage
-        """Return the stage that has an attribute of this name."""
+        """Return the stage that has an attribute of a given name."""
         return next(stage for stage in self._chain.stages if hasattr(stage, name))
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the JSON that the text is part of."""
+        """The repairs that were made in the JSON to which the text belongs."""
         return repairs_of(self._text)
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which a stage wants a `tick`; None if none does."""
+        """Time at which a stage needs a `tick`; None if no stage needs one."""
         return self._chain.deadline if self.is_timed else None
 
     # -- delivery ------------------------------------------------------------
 
     def ready(self) -> ItemT | None:
-        """Return the next item out of what arrived since the last look; None if there is none.
+        """Return the next item that has arrived; None if no further item has arrived.
 
         Raises:
-            TokenStreamError: The text's next item is an error.
+            TokenStreamError: An error takes the place of the next item.
         """
         if self._found or self._failure is not None:
             return self._next()
         return None if self._over else self._take(self._text.ready)
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return the item that an event adds, or one that is due."""
+        """Return the item that an event adds, or an item that is due, or None."""
         return self._take(self._text.after, event)
 
     def tick(self) -> ItemT | None:
-        """Return the item that is due; None if none is."""
+        """Return an item that is due; None if no item is due."""
         now = self._clock()
         due = self._chain.deadline
         if due is not None and due <= now:
@@ -106,10 +106,10 @@ class ShapedCursor(Generic[ItemT]):
         return self._next()
 
     def end(self) -> ItemT | None:
-        """Return the next item left at the end of the stream.
+        """Return the next item that is left at the end of the stream, or None.
 
         Raises:
-            TokenStreamError: The text is wrong, or broke off.
+            TokenStreamError: The text is invalid, or broke off.
         """
         if not self._over:
             item = self._take(self._text.end)
@@ -119,7 +119,7 @@ class ShapedCursor(Generic[ItemT]):
         return self._next()
 
     def break_off(self) -> ItemT | None:
-        """Return an item held when the stream failed; None if there is none."""
+        """Return an item that was still held back when the stream failed; None if none was."""
         self._finish()
         return self._next()
 
@@ -127,12 +127,12 @@ class ShapedCursor(Generic[ItemT]):
 
     @property
     def is_behind(self) -> bool:
-        """True if the reader was busy since the last delivery; pieces since then are to be joined."""
+        """True if the reader was busy since the last delivery, so that the pieces since then are joined."""
         busy = self.is_timed and not self._found and self._clock() - self._given_at > NOTABLE_SECONDS
         return busy and not self._over
 
     def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
-        """Hold what an event adds, and return True if more may be gathered."""
+        """Gather the piece that an event adds; return True if more pieces may be gathered."""
         piece = self._read(self._text.after, event)
         if piece is not None:
             self._gathered.append(piece)
@@ -157,6 +157,7 @@ class ShapedCursor(Generic[ItemT]):
         return self._next()
 
     def _read(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
+        """Return the text's next piece or None; store an error, to raise it after the items before it."""
         try:
             return text(*event)
         except Exception as error:  # noqa: BLE001 - raised after the items before it
@@ -168,10 +169,10 @@ class ShapedCursor(Generic[ItemT]):
             return None
 
     def _feed_gathered(self) -> None:
-        """Feed the gathered pieces to the stages as one."""
+        """Feed the gathered pieces to the stages as one piece."""
         if self._gathered:
             gathered, self._gathered = self._gathered, []
-            # The last draft contains those before it.
+            # The last draft contains the drafts before it.
             self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
 
     def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft
@@ -182,12 +183,14 @@ class ShapedCursor(Generic[ItemT]):
             self._finish()
 
     def _finish(self) -> None:
+        """End the stages, unless they have ended."""
         if not self._over:
             self._feed_gathered()
             self._over = True
             self._found.extend(self._chain.end(now=self._clock()))
 
     def _next(self) -> ItemT | None:
+        """Return the next item to deliver or None; after the last item, raise the stored error."""
         if self._found:
             if self.is_timed:
                 self._given_at = self._clock()

@@ -1,4 +1,4 @@
-"""Views of text that passes through stages, which may act on time as well as on input."""
+"""Views of text that is shaped by stages, some of which act at a certain time, even without input."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ItemT = TypeVar("ItemT")
 
 
 class PlannedView(Repaired, View[ItemT]):
-    """A view that keeps the plan it was made from, so that other views can extend it.
+    """A view that keeps its plan, so that other views can extend the plan.
 
     Args:
-        driver: Drives the stream.
+        driver: The driver of the stream.
         plan: The text and its stages.
-        instead: Where the whole text is.
+        instead: The expression for the whole text, for error messages.
     """
 
     __slots__ = ("_plan",)
@@ -45,7 +45,7 @@ class PlannedView(Repaired, View[ItemT]):
 
 
 class ShapedView(PlannedView[ItemT]):
-    """Text that passed through stages, read in a `for` loop."""
+    """A view of text that is shaped by stages, read in a `for` loop."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class ShapedView(PlannedView[ItemT]):
                 else:
                     item = cursor.tick() if event is None else cursor.after(event)
             if item is None:
-                # Outside the `except` blocks, so that errors do not have the end as their context.
+                # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = cursor.end()
         except StreamError as error:
             driver.fall_back(error)
@@ -81,13 +81,16 @@ class ShapedView(PlannedView[ItemT]):
 
     def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
         """Gather the pieces that arrived while the loop was busy."""
-        # The loop meets the end or the error again, after it has delivered the gathered pieces.
+        # The end or the error is raised again, after the loop has delivered the gathered pieces.
         with suppress(StopIteration, StreamError):
             while (event := self._driver.step_now()) is not None and cursor.gather(event):
                 pass
 
     def _step_until(self, due: float) -> Event | None:
-        """Step until something is due; with a timer, a thread reads the source if its reads have no limit."""
+        """Return the next event, or None at a given time, if the source's reads can be limited.
+
+        If they cannot, and the plan has a timer, a thread reads the source from now on.
+        """
         driver = self._driver
         if self._plan.timer and not driver.waits_in_time:
             driver.read_ahead()
@@ -95,12 +98,12 @@ class ShapedView(PlannedView[ItemT]):
 
 
 class AsyncPlannedView(Repaired, AsyncView[ItemT]):
-    """A view that keeps the plan it was made from, so that other views can extend it.
+    """A view that keeps its plan, so that other views can extend the plan.
 
     Args:
-        driver: Drives the stream.
+        driver: The driver of the stream.
         plan: The text and its stages.
-        instead: Where the whole text is.
+        instead: The expression for the whole text, for error messages.
     """
 
     __slots__ = ("_plan",)
@@ -117,7 +120,7 @@ class AsyncPlannedView(Repaired, AsyncView[ItemT]):
 
 
 class AsyncShapedView(AsyncPlannedView[ItemT]):
-    """Text that passed through stages, read in an `async for` loop."""
+    """A view of text that is shaped by stages, read in an `async for` loop."""
 
     __slots__ = ()
 
@@ -142,7 +145,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 else:
                     item = cursor.tick() if event is None else cursor.after(event)
             if item is None:
-                # Outside the `except` blocks, so that errors do not have the end as their context.
+                # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = cursor.end()
         except StreamError as error:
             driver.fall_back(error)
@@ -153,7 +156,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
     async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
         """Gather the pieces that arrived while the loop was busy."""
-        # The loop meets the end or the error again, after it has delivered the gathered pieces.
+        # The end or the error is raised again, after the loop has delivered the gathered pieces.
         with suppress(StopAsyncIteration, StreamError):
             while (event := await self._driver.step_now()) is not None and cursor.gather(event):
                 pass

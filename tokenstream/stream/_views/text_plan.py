@@ -1,4 +1,4 @@
-"""Plan of a view: a text and the stages that it passes through, in an order that makes sense."""
+"""The plan of a view: a text and the stages that shape it, in an order that makes sense."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ _ORDER: dict[str, tuple[int, str]] = {
     "markdown_blocks": (_LAST, "gives blocks"),
     "patches": (_LAST, "gives patches"),
 }
-"""Rank and promise of each method. After a method of higher rank, one would break its promise."""
+"""For each method its rank, and its promise, which a later method of a lower rank would break."""
 
 
 class PlanStep(NamedTuple):
-    """A stage of a view: the method that adds it and its factory."""
+    """A stage of a view: the method that adds the stage, and a function that makes it."""
 
     method: str
     make: Callable[[], Any]
 
 
 class Plan(NamedTuple):
-    """Plan of a view: its text and the stages that it passes through."""
+    """The plan of a view: its text, and the stages that shape the text.
+
+    `text` makes a cursor in the text, and `timer` allows a thread to read the source.
+    """
 
     text: Callable[[], Cursor[Any]]
     steps: tuple[PlanStep, ...] = ()
@@ -47,8 +50,13 @@ class Plan(NamedTuple):
     def then(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Plan:
         """Return the plan with one more stage.
 
+        Args:
+            method: The method that adds the stage.
+            make: Makes the stage.
+            timer: True to allow a thread to read the source.
+
         Raises:
-            MisuseError: It would break the promise of an earlier stage, or the view was closed.
+            MisuseError: The stage would break the promise of an earlier stage, or the view was closed.
         """
         place = _ORDER[method][0]
         for step in reversed(self.steps):
@@ -62,13 +70,13 @@ class Plan(NamedTuple):
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
         if self.text is refuse_closed:
             refuse_closed()
-        # Made once here, so that a wrong argument is reported at the call that passed it.
+        # The stage is made here once, so that a wrong argument is reported by the call that passed it.
         make()
         return Plan(self.text, (*self.steps, PlanStep(method, make)), self.timer or timer)
 
     @property
     def paces(self) -> bool:
-        """True if a stage determines when pieces come."""
+        """True if a stage determines when pieces are delivered."""
         return any(_ORDER[step.method][0] == _PACE for step in self.steps)
 
     @property

@@ -1,4 +1,4 @@
-"""Views of a text, and the methods that shape it for an interface."""
+"""Views of a text, and methods that shape the text for an interface."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from tokenstream.stream._views.view import AsyncView, View
 
 _USUAL_HZ = 30.0
-"""Default updates a second of `accumulate`."""
+"""Default number of updates per second of `accumulate`."""
 
 
 class _Shaping:
-    """Methods that shape a text; each returns a new view that starts at the text's beginning.
+    """Methods that shape a text; each returns a new view from the start of the text.
 
-    Chain them in this order:
+    Chain the methods in this order:
 
-    1. changing the text: `redact`, `until`, `split_tags`
-    2. where pieces end: `words`, `graphemes`, `lines`, `sentences`
-    3. when pieces come: `throttle`, `smooth`
+    1. methods that change the text: `redact`, `until`, `split_tags`
+    2. methods that determine where pieces end: `words`, `graphemes`, `lines`, `sentences`
+    3. methods that determine when pieces are delivered: `throttle`, `smooth`
     4. `accumulate` or `markdown_blocks`
     """
 
@@ -79,13 +79,13 @@ class _Shaping:
     def sentences(
         self, *, first: int | None = None, longest: int | None = None, spoken: bool = False
     ) -> Self:
-        """Return a view of sentences, each as soon as its end is certain, for example for speech.
+        """Return a view of sentences, each delivered as soon as its end is certain, for example for speech.
 
         Args:
-            first: Characters after which the first piece may end at a clause, so that speech
-                starts early.
-            longest: Characters at which a sentence is cut, at a clause or a word if possible.
-            spoken: Whether to leave out markdown's marks and code, which are not read aloud.
+            first: Number of characters after which the first piece may end at a clause, so that
+                speech starts early.
+            longest: Number of characters at which a sentence is cut, at a clause or a word if possible.
+            spoken: True to leave out the marks and the code of markdown, which are not read aloud.
 
         Raises:
             MisuseError: A number is not above 0.
@@ -99,20 +99,20 @@ class _Shaping:
         return self._with("sentences", _stage("Sentences", first=first, longest=longest, spoken=spoken))
 
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
-        """Return a view of at most `hz` pieces a second; text between two of them is joined.
+        """Return a view of at most `hz` pieces per second; text between two deliveries is joined.
 
-        The first piece comes at once, and the last one with the end. In an `async for` loop
-        held text is delivered on time, even if nothing more arrives. A `for` loop delivers it
-        with the next piece or at the end, unless it has a timer.
+        The first piece is delivered at once, and the last piece at the end of the text. In an
+        `async for` loop, text that was held back is delivered on time, even if nothing more arrives.
+        A `for` loop delivers held-back text with the next piece or at the end, unless `timer` is set.
 
         Args:
-            hz: Most pieces a second.
-            timer: For a `for` loop: whether a thread reads the source, so that held text is delivered
-                on time. The thread ends when the stream is closed; if the source cannot be woken
-                (an iterable that blocks), it ends with its next item.
+            hz: Maximum number of pieces per second.
+            timer: In a `for` loop, True to let a thread read the source, so that held-back text is
+                delivered on time. The thread ends when the stream is closed; if the source cannot be
+                woken (an iterable that blocks), the thread ends with the source's next item.
 
         Raises:
-            MisuseError: `hz` is not a number above 0. In the loop: on trio, outside of `async with`.
+            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
 
         Example:
             >>> from tokenstream import Stream
@@ -122,17 +122,18 @@ class _Shaping:
         return self._with("throttle", _stage("Throttle", hz), timer=timer)
 
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
-        """Return a view at an even pace, which follows the pace of the arriving text.
+        """Return a view that delivers text at an even pace, which follows the pace of the arriving text.
 
-        Words, lines and other pieces of an earlier method stay whole. As with `throttle`,
-        text comes on time in an `async for` loop, and in a `for` loop with a timer.
+        Words, lines and other pieces of an earlier method stay whole. As with `throttle`, text is
+        delivered on time in an `async for` loop, and in a `for` loop with `timer`.
 
         Args:
-            max_delay: Longest time to hold text, in seconds.
-            timer: For a `for` loop: whether a thread reads the source, as with `throttle`.
+            max_delay: Longest time to hold back text, in seconds.
+            timer: In a `for` loop, True to let a thread read the source, as with `throttle`.
 
         Raises:
-            MisuseError: `max_delay` is not a number above 0. In the loop: on trio, outside of `async with`.
+            MisuseError: `max_delay` is not a number above 0; or, in the loop, `async with` is missing
+                on trio.
 
         Example:
             >>> from tokenstream import Stream
@@ -152,11 +153,12 @@ class _Shaping:
 
         Args:
             pattern: A regular expression, as text or compiled by `re` or `regex`.
-            with_: The replacement, or a function of the match that returns it.
-            max_length: Longest match, in characters; required if the pattern itself has no bound.
+            with_: The replacement, or a function that gets the match and returns the replacement.
+            max_length: Maximum length of a match in characters; required if the pattern itself sets
+                no limit.
 
         Raises:
-            MisuseError: The pattern has no bound, or is invalid.
+            MisuseError: The length of a match has no limit, or the pattern is invalid.
 
         Example:
             >>> from tokenstream import Stream
@@ -177,11 +179,12 @@ class _Shaping:
 
         Args:
             marker: The marker's text, or a compiled pattern.
-            include: Whether the view includes the marker.
-            max_length: Longest match of a pattern, in characters; required if it has no bound.
+            include: True if the view includes the marker.
+            max_length: Maximum length of a pattern's match in characters; required if the pattern
+                itself sets no limit.
 
         Raises:
-            MisuseError: The pattern has no bound, or the marker is empty.
+            MisuseError: The length of a match has no limit, or the marker is empty.
 
         Example:
             >>> from tokenstream import Stream
@@ -192,13 +195,15 @@ class _Shaping:
         return self._with("until", _stage("Until", marker, include=include, max_length=max_length))
 
     def split_tags(self, *names: str, starts_inside: bool = False) -> Self:
-        """Return a view of the text outside of tags such as `<think>`; its `inside` has the text within.
+        """Return a view of the text outside of tags such as `<think>`; its `inside` has the other text.
 
-        The message is unchanged; `Stream(…, reasoning_tags=True)` turns such text into reasoning there.
+        The message stays unchanged, unlike with `Stream(…, reasoning_tags=True)`, which turns text
+        inside of tags into reasoning.
 
         Args:
-            names: The tags' names, in any case; "think" by default.
-            starts_inside: Whether the text begins inside a tag, as with templates that send only `</think>`.
+            names: The names of the tags, in upper or lower case; "think" by default.
+            starts_inside: True if the text begins inside a tag, as with templates that send only
+                `</think>`.
 
         Raises:
             MisuseError: A name is invalid.
@@ -213,7 +218,7 @@ class _Shaping:
 
     @property
     def inside(self) -> str:
-        """The text within tags, up to where this view was read; see `split_tags`.
+        """The text inside of tags, as far as this view was read; see `split_tags`.
 
         Raises:
             MisuseError: The view does not come from `split_tags`, or was closed.
@@ -242,7 +247,7 @@ class _Shaping:
 
 
 def _stage(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
-    """Return a stage's factory; the stages' module is imported with the first call of one."""
+    """Return a function that makes a stage; its first call imports the module of all stages."""
     return partial(_make, name, args, named)
 
 
@@ -251,15 +256,16 @@ def _make(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # no
 
 
 class TextView(_Shaping, PlannedView[str]):
-    """A text as it arrives, read in a `for` loop or shaped first."""
+    """A view of a text as it arrives, read in a `for` loop or shaped first."""
 
     __slots__ = ()
 
     def accumulate(self, hz: float | None = None) -> View[str]:
-        """Return a view of the whole text so far, for an interface that repaints it.
+        """Return a view of the whole text so far, for an interface that repaints the text.
 
         Args:
-            hz: Most updates a second; None for the pace of an earlier `throttle` or `smooth`, or else 30.
+            hz: Maximum number of updates per second; None for the pace of an earlier `throttle` or
+                `smooth`, or else 30.
 
         Raises:
             MisuseError: `hz` is not a number above 0.
@@ -278,12 +284,12 @@ class TextView(_Shaping, PlannedView[str]):
         tables: bool = True,
         merge_html: bool = False,
     ) -> View[MarkdownBlock]:
-        r"""Return a view of a markdown text's blocks; an interface replaces only the last one.
+        r"""Return a view of the blocks of a markdown text; an interface replaces only the last block.
 
         Args:
-            math: Delimiters of formulas; None for no formulas.
-            tables: Whether to recognise tables.
-            merge_html: Whether the content between HTML tags is one block.
+            math: The kind of delimiters of formulas; None to recognise no formulas.
+            tables: True to recognise tables.
+            merge_html: True to make one block of all content between HTML tags.
 
         Example:
             >>> from tokenstream import Stream
@@ -304,21 +310,22 @@ class TextView(_Shaping, PlannedView[str]):
 
 
 class ShapedTextView(ShapedView[str], TextView):
-    """A shaped text, read in a `for` loop or shaped further."""
+    """A view of a shaped text, read in a `for` loop or shaped further."""
 
     __slots__ = ()
 
 
 class AsyncTextView(_Shaping, AsyncPlannedView[str]):
-    """A text as it arrives, read in an `async for` loop or shaped first."""
+    """A view of a text as it arrives, read in an `async for` loop or shaped first."""
 
     __slots__ = ()
 
     def accumulate(self, hz: float | None = None) -> AsyncView[str]:
-        """Return a view of the whole text so far, for an interface that repaints it.
+        """Return a view of the whole text so far, for an interface that repaints the text.
 
         Args:
-            hz: Most updates a second; None for the pace of an earlier `throttle` or `smooth`, or else 30.
+            hz: Maximum number of updates per second; None for the pace of an earlier `throttle` or
+                `smooth`, or else 30.
 
         Raises:
             MisuseError: `hz` is not a number above 0.
@@ -332,12 +339,12 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
         tables: bool = True,
         merge_html: bool = False,
     ) -> AsyncView[MarkdownBlock]:
-        r"""Return a view of a markdown text's blocks; an interface replaces only the last one.
+        r"""Return a view of the blocks of a markdown text; an interface replaces only the last block.
 
         Args:
-            math: Delimiters of formulas; None for no formulas.
-            tables: Whether to recognise tables.
-            merge_html: Whether the content between HTML tags is one block.
+            math: The kind of delimiters of formulas; None to recognise no formulas.
+            tables: True to recognise tables.
+            merge_html: True to make one block of all content between HTML tags.
         """
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedView(self._driver, plan, self._instead)
@@ -348,6 +355,6 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
 
 
 class AsyncShapedTextView(AsyncShapedView[str], AsyncTextView):
-    """A shaped text, read in an `async for` loop or shaped further."""
+    """A view of a shaped text, read in an `async for` loop or shaped further."""
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Views: one aspect of a stream each, read in a loop from the start."""
+"""Views, each of which reads one aspect of a stream in a loop, from the start."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 
 
 class _ViewBase(Uncopied):
+    """Base class of views, which refuses uses other than reading a view in a loop."""
+
     __slots__ = ("_instead",)
 
     _instead: str
@@ -75,11 +77,11 @@ class _Closed:
         self._end = end
 
     def ready(self) -> NoReturn:
-        """End the loop."""
+        """Raise the exception that ends the loop."""
         raise self._end
 
     def make_waiting(self) -> _Closed:
-        """Return the cursor for a view of complete calls, which is closed too."""
+        """Return the cursor for a view of complete calls, which is closed, too."""
         return self
 
 
@@ -92,15 +94,15 @@ class Repaired:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far in the view's JSON, with `lenient`; empty for other texts."""
+        """The repairs made so far in the view's JSON, with `lenient`; empty for other views."""
         return repairs_of(self._cursor)
 
 
 class View(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
-    A view that starts late first catches up, then goes on live. Several views may
-    be read in turns, and each can also be read after the end.
+    A view that starts late first delivers the content so far, and then new content as it
+    arrives. Several views may be read in turns, and a view can also be read after the end.
     """
 
     __slots__ = ("_cursor", "_driver")
@@ -111,11 +113,11 @@ class View(_ViewBase, Generic[ItemT]):
         self._instead = instead
 
     def close(self) -> None:
-        r"""Let go of the stream: this view gives nothing more, others go on.
+        r"""End this view and release the stream; other views go on.
 
-        A server that is handed a view calls this when its client has gone. A
-        stream that only the view held is collected then, and closes with a
-        ResourceWarning. Closing twice is fine.
+        A web server that iterates over a view calls this when its client has gone. A
+        stream to which only the view had a reference is then garbage collected, and closes
+        with a ResourceWarning. Closing twice does no harm.
 
         Example:
             >>> from tokenstream import Stream
@@ -144,7 +146,7 @@ class View(_ViewBase, Generic[ItemT]):
                 item = cursor.after(event)
             else:
                 return item
-            # Outside the `except` block, so that errors do not have the end as their context.
+            # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
         except StreamError as error:
             self._driver.fall_back(error)
@@ -164,7 +166,7 @@ class ItemView(View[ItemT]):
 
 
 class ItemsView(Repaired, ItemView[ItemT]):
-    """The elements of an array, each delivered as soon as it is complete."""
+    """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
@@ -172,8 +174,8 @@ class ItemsView(Repaired, ItemView[ItemT]):
 class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop.
 
-    A view that starts late first catches up, then goes on live. Several views may
-    be read in turns, and each can also be read after the end.
+    A view that starts late first delivers the content so far, and then new content as it
+    arrives. Several views may be read in turns, and a view can also be read after the end.
     """
 
     __slots__ = ("_cursor", "_driver")
@@ -184,11 +186,11 @@ class AsyncView(_ViewBase, Generic[ItemT]):
         self._instead = instead
 
     async def aclose(self) -> None:
-        """Release the stream: this view ends, others go on.
+        """End this view and release the stream; other views go on.
 
-        A web framework that iterates over a view calls this when its client has gone.
-        A stream that only the view held is then garbage collected, and closes with a
-        ResourceWarning. Closing twice is fine.
+        A web framework that iterates over a view calls this when its client has gone. A
+        stream to which only the view had a reference is then garbage collected, and closes
+        with a ResourceWarning. Closing twice does no harm.
 
         Example:
             >>> from tokenstream import AsyncStream
@@ -216,7 +218,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
                 item = cursor.after(event)
             else:
                 return item
-            # Outside the `except` block, so that errors do not have the end as their context.
+            # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
         except StreamError as error:
             self._driver.fall_back(error)
@@ -236,40 +238,41 @@ class AsyncItemView(AsyncView[ItemT]):
 
 
 class AsyncItemsView(Repaired, AsyncItemView[ItemT]):
-    """The elements of an array, each delivered as soon as it is complete."""
+    """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
 
 class ToolCallView(View[CallT]):
-    """The tool calls of a stream, each delivered once, as soon as it is complete."""
+    """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 
     __slots__ = ()
 
     def when_complete(self) -> View[CallT]:
-        """Return a view that holds all calls until the whole answer is complete."""
+        """Return a view that holds back all calls until the whole answer is complete."""
         cursor: Any = self._cursor
         return View(self._driver, cursor.make_waiting(), self._instead)
 
 
 class AsyncToolCallView(AsyncView[CallT]):
-    """The tool calls of a stream, each delivered once, as soon as it is complete."""
+    """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 
     __slots__ = ()
 
     def when_complete(self) -> AsyncView[CallT]:
-        """Return a view that holds all calls until the whole answer is complete."""
+        """Return a view that holds back all calls until the whole answer is complete."""
         cursor: Any = self._cursor
         return AsyncView(self._driver, cursor.make_waiting(), self._instead)
 
 
 def repairs_of(cursor: object) -> tuple[Repair, ...]:
-    """Return a cursor's repairs, or () if it has none."""
+    """Return the repairs of a cursor; () if the cursor makes no repairs."""
     # The cursor of a closed view has no such attribute.
     repairs: tuple[Repair, ...] = getattr(cursor, "repairs", ())
     return repairs
 
 
 def _unwrap_null(given: ItemT) -> ItemT:
+    """Return None for NULL, the placeholder for an item that is None; otherwise the item."""
     null: Any = None
     return null if given is NULL else given
