@@ -1,4 +1,4 @@
-"""Recovery of broken answers: asked for again, resumed, continued, or taken from another provider."""
+"""Recovery of broken answers: they are restarted, resumed, continued, or requested from another provider."""
 
 from __future__ import annotations
 

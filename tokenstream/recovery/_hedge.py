@@ -1,4 +1,4 @@
-"""Hedging: if an attempt shows nothing for a while, a second one begins, and one of them wins."""
+"""Hedging: if an attempt brings no content for a while, a second attempt begins, and one of them wins."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Contender:
-    """An attempt that reads until it shows content; the stream then reads the same chunks again.
+    """An attempt that reads its source up to the first content; the stream then reads the chunks again.
 
     Args:
-        opens: Opens its source.
-        format: The answer's format; None to detect it.
+        opens: Opens the attempt's source.
+        format: The answer's format; None to detect the format.
         limits: Bounds on untrusted input.
     """
 
@@ -40,17 +40,17 @@ class Contender:
         self._chunks: deque[Any] = deque()
         self._end: Exception | None = None
         self.begun = False
-        """True once the attempt was begun."""
+        """True once the second attempt has begun; never set for the first attempt, which always begins."""
         self.shown = False
-        """True once the attempt has shown content."""
+        """True once the attempt has brought content."""
         self.over = False
-        """True once the attempt has shown content, or never will."""
+        """True once the attempt has brought content or failed."""
 
     async def run(self, tell: Callable[[], object]) -> None:
-        """Read until content shows or the attempt fails.
+        """Read until content arrives or the attempt fails.
 
         Args:
-            tell: Called at that point.
+            tell: Called when that has happened.
         """
         try:
             source = self._source = await self._opens()
@@ -74,7 +74,7 @@ class Contender:
             self.shown = shows(event)
 
     def source(self) -> AsyncSource:
-        """Return the source, which yields the chunks already read first.
+        """Return the source, which first yields the chunks that were already read.
 
         Raises:
             Exception: The source could not be opened.
@@ -86,7 +86,7 @@ class Contender:
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts that the server reported; None if it reported none."""
+        """The token counts that the server reported; None if the server reported none."""
         return self._machine.accumulator.own_usage
 
     async def close(self) -> None:
@@ -100,12 +100,12 @@ class Contender:
 
 
 class _Replay:
-    """Iterator over the chunks already read, then those that follow, or the error that came.
+    """Iterator over the chunks that were already read, and then over the rest of the source.
 
     Args:
-        chunks: The chunks already read.
-        source: Their source.
-        end: The error that ended it; None if it goes on.
+        chunks: The chunks that were already read.
+        source: The source of these chunks.
+        end: The error that has ended the source; None if the source goes on.
     """
 
     def __init__(self, chunks: deque[Any], source: AsyncSource, end: Exception | None) -> None:
@@ -125,12 +125,14 @@ class _Replay:
 
 
 async def race(first: Contender, second: Contender, after: float) -> Contender:
-    """Return the attempt that shows content first, or the first one if neither does; close the other.
+    """Return the attempt that brings content earlier, and close the other attempt.
+
+    If neither brings content, the winner is the first attempt.
 
     Args:
         first: The attempt that begins at once.
-        second: The attempt that begins if the first one shows nothing for a while.
-        after: That time, in seconds.
+        second: The attempt that begins if the first attempt brings no content for a while.
+        after: The seconds after which the second attempt begins.
     """
     kept: list[Contender] = []
     try:
@@ -143,6 +145,7 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
 
 
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
+    """Run both attempts until one brings content or neither can, and return the winner."""
     from anyio import Event, create_task_group, move_on_after
 
     try:

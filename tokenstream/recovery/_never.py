@@ -1,4 +1,7 @@
-"""Answers that are never continued, and servers that refuse to continue a prefix."""
+"""Answers that must not be continued, and servers that refuse to continue a prefix.
+
+A *prefix* is an assistant's turn at the end of a request, which the model extends.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
-"""Reasons for answers that a model would continue in prose."""
+"""Reasons not to continue JSON with a user's turn, because a model would answer that with prose."""
 _REFUSALS = (
     "does not support assistant message prefill",
     "does not support conversation prefill",
@@ -27,7 +30,7 @@ _REFUSALS = (
     "substring not found",
     "expected last role user",
 )
-"""Phrases of servers that refuse a prefix."""
+"""Phrases in the error messages of servers that refuse a prefix."""
 _FILTERED = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
 _FENCE = "```json"
 _OTHERS = {
@@ -39,18 +42,18 @@ _OTHERS = {
     "reasoning": "it broke off in its reasoning",
     "opaque": "it broke off in a part that is not known",
 }
-"""Reasons by the kind of the answer's last part; those in `_ANYWHERE` by the kind of any part."""
+"""Maps the kind of the answer's last part, or for kinds in `_ANYWHERE` of any part, to a reason."""
 _ANYWHERE = frozenset({"tool_call", "refusal", "media"})
 _BAD_REQUEST = (400, 422)
 
 
 def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: bool) -> str | None:
-    """Return the reason not to continue an answer; None if that may be tried.
+    """Return the reason not to continue an answer; None if the answer may be continued.
 
     Args:
         messages: The alternative answers so far.
-        error: The error that broke it off.
-        prefill: Whether the answer would be sent as a prefix.
+        error: The error that broke off the answer.
+        prefill: True if the answer would be sent as a prefix.
 
     Example:
         >>> from tokenstream.errors import StreamTruncated
@@ -79,7 +82,7 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
 
 
 def _is_blank(part: Part) -> bool:
-    """Return True if a part is blank text."""
+    """Return True if a part is a text of nothing but white space."""
     return isinstance(part, TextPart) and not part.text.strip()
 
 
@@ -97,6 +100,7 @@ def refuses_prefill(error: StreamError) -> bool:
 
 
 def _is_filtered(error: StreamError) -> bool:
+    """Return True if the provider's content filter caused the error."""
     if not isinstance(error, ProviderError):
         return False
     said = f"{error.code} {error.type}".lower()
@@ -104,7 +108,7 @@ def _is_filtered(error: StreamError) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    """Return True if text breaks off inside JSON: an object or array, or an open ```json block."""
+    """Return True if text breaks off inside of JSON: an object, an array or a ```json block."""
     if text.count("```") % 2 and text[text.rindex("```") :][: len(_FENCE)].lower() == _FENCE:
         return True
     if text[0] not in "{[":

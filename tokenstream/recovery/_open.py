@@ -1,4 +1,4 @@
-"""Openers: open an attempt's source with the caller's function, or with a request of our own."""
+"""Openers, which open the source of an attempt with the caller's function or a request of the library."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ if TYPE_CHECKING:
 
 _WHERE = "the server"
 _REREADABLE = frozenset({bytes, str, list, tuple, dict})
-"""Types that can be read any number of times."""
+"""Types of sources that can be read any number of times."""
 
 
 class SourceOpener(ABC):
     """Opens the source of an attempt.
 
     Args:
-        opens: The caller's function; it gets the attempt if it takes an argument.
-        format: The format of its answers; None to detect it.
+        opens: The caller's function, which gets the attempt if it takes an argument.
+        format: The format of the answers; None to detect the format.
     """
 
     replays = False
-    """True if the request is a GET, which any server of events with ids may replay."""
+    """True if the request is a GET, so that a server that numbers its events may replay the answer."""
     prefills: Prefill | None = None
-    """The caller's statement whether the server continues a prefix of the answer; None for none."""
+    """The caller's `prefill` option: whether the server continues a prefix; None if it is not set."""
     builds = False
-    """True if the library makes the request, so that every mode is sure to be honoured."""
+    """True if the library makes the request, and so follows the mode of each attempt."""
     enters = True
-    """True if the opened source may be a context manager, which must be entered."""
+    """True if the source may be a context manager, which must be entered."""
     prepare: Callable[[], object] = staticmethod(do_nothing)
-    """Imports what opening needs, before the clock starts."""
+    """Imports the modules that opening needs, before the timing starts."""
     asked: tuple[str, object] | None = None
-    """The URL and JSON of the request, if the library makes it."""
+    """The URL and the JSON of the request; None if the library does not make the request."""
 
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
         self.resumes = takes_attempt(opens)
-        """True if the function takes the attempt, and so a position to resume from."""
+        """True if the function takes the attempt, which has the position from which to resume."""
         self._refused = False
         """True once the server has refused a prefix."""
         self._last: object = self
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return the reason why no request can continue an answer; None if one can.
+        """Return the reason why no request can continue an answer; None if a request can.
 
         Args:
             message: The answer so far.
-            limit_left: Tokens left of the output limit; None if not known.
+            limit_left: Number of tokens left of the output limit; None if no limit is known.
         """
         return None if self.resumes else "open takes no attempt, and so does not get the answer so far"
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return how to send the beginning of an answer as a prefix; None to ask in a user's turn.
+        """Return the request fields for sending an answer as a prefix; None to ask in a user's turn.
 
         Args:
             message: The answer so far.
@@ -78,28 +78,28 @@ class SourceOpener(ABC):
         """Stop sending prefixes, because the server has refused one.
 
         Args:
-            known: Whether its words were a known, permanent refusal.
+            known: True if the server's message is a known, permanent refusal.
         """
         self._refused = True
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the first request, in tokens; None if not known."""
+        """Return the output limit of the first request, in tokens; None if no limit is known."""
         return None
 
     @abstractmethod
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt; the first read opens it.
+        """Return the source of an attempt, which the first read opens.
 
         Args:
             attempt: The attempt.
-            begins: Whether the answer's clock starts with it.
+            begins: True if the timing of the answer starts with this attempt.
         """
 
     def _give(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
-        """Call the caller's function.
+        """Call the caller's function, and return its source.
 
         Raises:
-            MisuseError: It returned the same source as before, which has been read.
+            MisuseError: The function returned the same source as before, which was already read.
         """
         given: Any = self._opens(attempt) if self.resumes else self._opens()
         if given is self._last and type(given) not in _REREADABLE:
@@ -152,7 +152,7 @@ class AsyncOpener(SourceOpener):
         """Open the source of an attempt.
 
         Raises:
-            StreamError: It cannot be opened.
+            StreamError: The source cannot be opened.
             MisuseError: `open` did not return a source.
         """
         try:
@@ -166,7 +166,7 @@ class AsyncOpener(SourceOpener):
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
-    """Return how to send a prefix to an unknown server that continues one according to the caller."""
+    """Return the request fields for a prefix to an unknown server, for which the caller set `prefill`."""
     return Prefix(echoes=True if prefill == "echo" else None)
 
 
@@ -174,7 +174,7 @@ def takes_attempt(opens: Opens) -> bool:
     """Return True if a function takes the attempt as its argument.
 
     Raises:
-        MisuseError: It is not a function, or needs more than one argument.
+        MisuseError: `opens` is not a function, or needs more than one argument.
     """
     given: Any = opens
     if not callable(given):

@@ -1,4 +1,4 @@
-"""Outcomes of answers that are complete but useless, such as an empty one."""
+"""Outcomes of answers that are complete but useless, such as an empty answer."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 
 
 def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return a predicate: the event shows content that none of the outcomes could reject.
+    """Return a function that tells whether an event has content that none of the outcomes can reject.
 
     Args:
-        outcomes: The outcomes to retry.
+        outcomes: The outcomes that are retried.
     """
     refusals, calls = "refusal" in outcomes, "malformed_call" in outcomes
     if not (refusals or calls):
@@ -40,7 +40,7 @@ def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     def shows_for_good(event: Event) -> bool:
         if refusals and isinstance(event, RefusalDelta):
             return False
-        # A call counts only once it is complete.
+        # A call counts as content only once it is complete.
         if calls and isinstance(event, ToolCallStart | ToolCallDelta):
             return False
         if calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
@@ -51,10 +51,10 @@ def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
 
 
 def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
-    """Return the error for an answer that ended without showing anything; None if it is acceptable.
+    """Return the error for a finished answer of which nothing was delivered; None if it is acceptable.
 
     Args:
-        events: All its events.
+        events: All events of the answer.
         outcomes: The outcomes to reject.
     """
     accumulator = Accumulator()
@@ -72,6 +72,7 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
 
 
 def _outcomes_in(message: Message) -> Iterable[Outcome]:
+    """Yield the outcomes that apply to an answer."""
     if message.finish_reason == "refusal" or message.refusal:
         yield "refusal"
     if message.finish_reason == "content_filter":

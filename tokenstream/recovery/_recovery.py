@@ -1,4 +1,4 @@
-"""Recovery of an answer that broke off: decides how to go on; the drivers do the waiting."""
+"""Recovery of an answer that broke off: this module decides how to go on, and drivers do the waiting."""
 
 from __future__ import annotations
 
@@ -40,32 +40,32 @@ if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
 
 _LONGEST_WAIT = 60.0
-"""Longest backoff, in seconds."""
+"""Longest back-off, in seconds."""
 _LONGEST_ASKED = 300.0
-"""Longest wait that a server may ask for, in seconds; if it asks for more, recovery gives up."""
+"""Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
 
 _NOT_HELD = frozenset({400, 404, 409, 410, 412, 416, 422})
-"""Statuses that mean, for a request to resume, that the server no longer has the answer."""
+"""Statuses with which a server tells a request to resume that it no longer has the answer."""
 _NO_CONTENT = 204
 """Status that tells an event source to stop reconnecting."""
 
 
 class _Plan(NamedTuple):
-    """The next attempt."""
+    """A plan for the next attempt."""
 
     mode: AttemptMode
     opener: SourceOpener
     wait: float
     why: str | None = None
     stepped: bool = False
-    """The previous attempt was refused because of its prefix and does not count."""
+    """True if the previous attempt was refused because of its prefix, and so does not count."""
 
 
 class Recovery:
-    """Decides how a broken answer goes on, and prepares the machine for it.
+    """Decides how to go on with a broken answer, and prepares the machine for that.
 
-    It holds the machine but not the driver, so that an abandoned stream can be garbage collected.
+    It has a reference to the machine but not to the driver, so that an abandoned stream can be collected.
 
     Args:
         retry: The caller's options.
@@ -84,22 +84,22 @@ class Recovery:
         self._total: float | None = None
         self._started: float | None = None
         self._number = self._made = 1
-        """The current attempt's number, and the attempts made that count against the budget."""
+        """The number of the current attempt, and the number of attempts that count against the budget."""
         self._free = 0
-        """Attempts that do not count against the budget."""
+        """Number of attempts that do not count against the budget."""
         self._mode: AttemptMode = "start"
         self._wait = 0.0
         self._begun_at = 0.0
         self._hold: Hold
         self._shown = False
-        """True once some of the answer was delivered, so that a restart must be announced."""
+        """True once content of the answer was delivered, so that a restart must be announced."""
         self._over = False
         self._lost_usage: tuple[Usage | None, ...] = ()
-        """Token counts of an attempt that delivered nothing although the answer was shown; else empty."""
+        """Token counts of an attempt without content, after others had delivered content; else empty."""
         self._broken_by: StreamError | None = None
-        """The error that broke off the shown answer; None if none did, or it goes on."""
+        """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._asked: Continuation | None = None
-        """The continuation that the current attempt asks for; None if it asks for none."""
+        """The continuation that the current attempt requests; None for other modes."""
         self._aligns = retry.align
         self._until: Callable[[Event], bool] = make_shows(retry.outcomes)
         self._reports: list[AttemptReport] = []
@@ -111,7 +111,7 @@ class Recovery:
         return tuple(sorted(reports, key=lambda report: report.number))
 
     def begin(self, driver: Driver) -> Deferred:
-        """Attach to a driver that has read nothing, and return its first source.
+        """Attach this object to a driver that has not read anything, and return the driver's first source.
 
         Args:
             driver: The stream's driver.
@@ -135,10 +135,10 @@ class Recovery:
         return replace(deferred, open=partial(self._race, deferred.open, attempt, driver.clock), enters=True)
 
     async def _race(self, opens: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
-        """Open a source, and a second one if it shows nothing for a while; return the winner.
+        """Open a source, and if that brings no content for a while, a second source; return the winner.
 
         Args:
-            opens: Opens the first one.
+            opens: Opens the first source.
             attempt: The first attempt.
             clock: Returns the time in seconds.
         """
@@ -158,7 +158,7 @@ class Recovery:
         return winner.source()
 
     def _note_loser(self, loser: Contender, *, hedged: bool, began: float, now: float) -> None:
-        """Report the losing attempt and its cost, a lower bound: the provider may have gone on with it."""
+        """Report the losing attempt with its usage, which is a minimum: the provider may have gone on."""
         after = self._retry.hedge_after or 0.0
         modes: tuple[AttemptMode, AttemptMode] = ("start", "hedge")
         lost, won = (1, 0) if hedged else (0, 1)
@@ -173,18 +173,18 @@ class Recovery:
     # -- deciding ----------------------------------------------------------
 
     def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source to continue with, or None if the stream ends here.
+        """Return the source with which to continue, or None if the stream ends here.
 
         Args:
             cause: The error that ended the input; None if it ended cleanly or the machine reported the error.
-            now: A clock reading, in seconds.
+            now: The time, in seconds.
         """
         error = None if self._machine.differs else self._find_error(cause, now)
         if error is None:
             return None
         plan = self._plan(error, now)
         if plan is None:
-            # End what was kept open for a continuation.
+            # End the parts that were kept open for a continuation.
             self._machine.finish(cause, now)
             if self._asked is not None and not self._hold.released:
                 add_note_once(error, _continuation_note(self._reports))
@@ -197,8 +197,8 @@ class Recovery:
         """Record how the last attempt ended.
 
         Args:
-            error: The error that the stream ends with; None if there is none.
-            now: A clock reading, in seconds.
+            error: The error with which the stream ends, or None.
+            now: The time, in seconds.
         """
         if not self._over:
             failed = error if isinstance(error, StreamError) and not self._machine.doubtful else None
@@ -206,10 +206,10 @@ class Recovery:
             self._over = True
 
     def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
-        """Return the answer's error at the end or failure of its input; None if there is none."""
+        """Return the error of an answer whose input has ended or failed, or None."""
         machine = self._machine
         if machine.answered and not machine.refused and machine.error is None and cause is None:
-            # Its terminal event came; the connection may still be open.
+            # The terminal event has arrived; the connection may still be open.
             return self._find_outcome()
         if machine.error is None and self._position is not None:
             error = machine.cut_short(cause)
@@ -219,7 +219,7 @@ class Recovery:
         return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
 
     def _as_position_lost(self, error: StreamError) -> StreamError:
-        """Return `PositionLost` if a server did not resume from a position, otherwise the error unchanged."""
+        """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
         if self._mode != "resume" or self._hold.released:
             return error
         status = self._machine.status
@@ -232,12 +232,14 @@ class Recovery:
         return lost
 
     def _find_outcome(self) -> StreamError | None:
+        """Return the error for a finished but useless answer, if nothing of it was delivered, or None."""
         if not self._retry.outcomes or self._hold.released or self._shown:
             return None
         events = (*self._hold.held, *self._machine.left)
         return find_outcome(events, self._retry.outcomes)
 
     def _plan(self, error: StreamError, now: float) -> _Plan | None:
+        """Return the plan for the next attempt; None if no further attempt is to be made."""
         retry = self._retry
         if isinstance(error, StreamStalled) and error.limit == "total":
             return None
@@ -268,11 +270,11 @@ class Recovery:
         return _Plan(mode, opener, wait, why, stepped=stepped)
 
     def _was_refused(self, error: StreamError) -> bool:
-        """Return True if an error refuses the request to continue the answer."""
+        """Return True if the server has refused the request to continue the answer."""
         return self._asked is not None and not self._hold.released and is_bad_request(error)
 
     def _step_down(self, error: StreamError) -> bool:
-        """Stop sending prefixes if one was refused; return True if the next request goes without one."""
+        """Stop sending prefixes if a prefix was refused; return True if a request without one is possible."""
         opener = self._openers[self._at]
         if self._asked is None or self._asked.prefix is None or self._hold.released:
             return False
@@ -286,19 +288,19 @@ class Recovery:
         """Return True if the next attempt uses the next fallback."""
         if self._at + 1 == len(self._openers) or mode == "resume":
             return False
-        # A fallback can continue only if the caller asked for that mode and it takes the attempt.
+        # A fallback can continue an answer only if the mode is "continue" and its function takes the attempt.
         return mode == "restart" or (self._retry.mode == "continue" and self._openers[self._at + 1].resumes)
 
     def _choose_mode(self, error: StreamError, *, stepped: bool) -> tuple[AttemptMode | None, str | None]:
-        """Return the mode of the next attempt, None if there is no way, and the reason not to continue.
+        """Return the mode of the next attempt or None, and the reason not to continue the answer or None.
 
         Args:
             error: The error that ended the attempt.
-            stepped: Whether a prefix was refused, and another request can be made.
+            stepped: True if a prefix was refused, and a request without a prefix is possible.
         """
         mode = self._retry.mode
         if not self._shown:
-            # Nothing was shown: a restart leaves no trace.
+            # Nothing was delivered, so a restart leaves no trace.
             return "resume" if mode == "resume" and self._may_resume(error) else "restart", None
         if mode == "restart":
             return "restart", None
@@ -306,7 +308,7 @@ class Recovery:
             return "resume", None
         opener = self._openers[self._at]
         if mode == "resume" or not (mode == "continue" or opener.builds):
-            # The caller's `open` may not be able to do more than to ask from zero.
+            # The caller's `open` may only be able to request the whole answer.
             return None, None
         why = self._rules.why_not(error, opener)
         if self._was_refused(error) and not stepped:
@@ -316,17 +318,17 @@ class Recovery:
         return "restart" if mode == "continue" else None, why
 
     def _may_resume(self, error: StreamError) -> bool:
-        # An answer that the provider ended is over, and a lost position stays lost.
+        # A provider's error ends the answer for good, and a lost position stays lost.
         return self._position is not None and not isinstance(error, ProviderError | PositionLost)
 
     @property
     def _position(self) -> int | str | None:
-        """The position from which the server can replay; None if it cannot."""
+        """The position from which the server can replay the answer; None if the server cannot do that."""
         opener, machine = self._openers[self._at], self._machine
         if self._retry.mode in ("restart", "continue") or not opener.resumes:
             return None
         if machine.continued or self._asked is not None:
-            # A continuation has its own positions, which are not the answer's.
+            # The positions of a continuation do not belong to the original answer.
             return None
         asked = self._retry.mode == "resume"
         reader = machine.reader
@@ -338,7 +340,7 @@ class Recovery:
         return machine.last_event_id if asked else None
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
-        """Return the seconds to wait; None if the server asks for too long a wait."""
+        """Return the seconds to wait before an attempt; None if the server requests too long a wait."""
         server_wait = self._machine.reconnect_after if mode == "resume" else None
         if server_wait is not None and error.retry_after is None:
             return clamp_reconnect(server_wait)
@@ -355,6 +357,7 @@ class Recovery:
     # -- going on ----------------------------------------------------------
 
     def _go_on(self, plan: _Plan, error: StreamError, now: float) -> Deferred | None:
+        """Prepare the planned attempt, and return its source; None if the stream ends here."""
         machine, retry = self._machine, self._retry
         ending: Any = "failed" if isinstance(error, ProviderError) else "truncated"
         machine.describe(error, ending)
@@ -421,19 +424,19 @@ class Recovery:
         self._machine.end_at_limit(now)
 
     def _settle_usage(self, mode: AttemptMode) -> None:
-        """Count the tokens of an abandoned attempt that are not in the message."""
+        """Add the tokens of an abandoned attempt to the usage, unless the message already includes them."""
         hold = self._hold
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - one question
-        """Return the events to put before an attempt's first ones; None if the attempt leaves no trace.
+        """Return the events to deliver before the first events of an attempt; None to discard the attempt.
 
         Args:
-            failed: Whether the attempt failed before it showed anything.
+            failed: True if the attempt failed before it brought content.
         """
         if failed and self._shown:
-            # The answer stays what was shown before.
+            # The answer is still the content that was delivered before.
             self._lost_usage = (self._hold.usage,)
             if self._hold.usage is not None:
                 self._machine.accumulator.spend(self._hold.usage)
@@ -472,7 +475,7 @@ class Recovery:
 
     @property
     def _usage(self) -> Usage | None:
-        """The current attempt's token counts."""
+        """The token counts of the current attempt."""
         if not self._hold.released:
             return self._hold.usage
         if self._lost_usage:
@@ -481,13 +484,13 @@ class Recovery:
 
 
 def _continuation_note(reports: list[AttemptReport]) -> str:
-    """Return the note for the error of a failed continuation."""
+    """Return a note for the error of a failed continuation."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"
 
 
 def _release_at_once(_: Event) -> bool:
-    """Release held events at the first one."""
+    """Return True, so that events are released from the first event on."""
     return True
 
 

@@ -1,4 +1,4 @@
-"""`resilient` and `aresilient`: one stream over several attempts."""
+"""The functions `resilient` and `aresilient`, which return one stream over several attempts."""
 
 from __future__ import annotations
 
@@ -40,27 +40,29 @@ def resilient(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
 ) -> Stream:
-    r"""Read one answer, retrying as often as needed.
+    r"""Read one answer, with as many attempts as necessary.
 
-    The loop does not change: it sees one stream, with all its views. Pieces of two
+    The loop does not change: it reads one stream, with all its views. Pieces of two
     different answers are never joined; `Retry` describes each mode.
 
     Args:
-        open: Opens a source that `Stream` takes: a function of the `Attempt`, or without arguments, which
-            can then only ask from zero. Turn off an SDK's own retries (`max_retries=0`).
+        open: Returns a source for `Stream`. The function gets the `Attempt`; without a parameter, it
+            can only request the whole answer. Switch off an SDK's own retries (`max_retries=0`).
         retry: Which errors to retry, how often, and how.
-        format: The format's name, or a format object or class; None to detect it.
+        format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input, over all attempts.
         deadlines: Bounds on silence; `total` is over all attempts.
         clock: Returns the time in seconds.
-        pings: Turn signs of life into `Ping` events.
-        reorder: Sorts frames that arrive out of order, drops repeated ones; None to take them as they come.
+        pings: True to turn a server's signs of life into `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text; that text is given as reasoning. True for think, thinking, thought and reasoning.
+            its text; the stream then reports that text as reasoning. True for think, thinking,
+            thought and reasoning.
 
     Raises:
         MisuseError: The options cannot work, such as resuming with an `open` without arguments.
-        StreamError: In the loop: the last attempt's error; `.partial` holds the answer so far.
+        StreamError: The last attempt failed; `.partial` has the answer so far. Raised in the loop.
 
     Example:
         >>> bodies = [b"data: Hel\n\n", b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n"]
@@ -88,26 +90,29 @@ def aresilient(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
 ) -> AsyncStream:
-    """Read one answer in an `async for` loop, retrying as often as needed.
+    """Read one answer in an `async for` loop, with as many attempts as necessary.
 
-    The counterpart of `resilient` for an `AsyncStream`: `open` may be an `async def`,
-    and may return any source that an `AsyncStream` takes.
+    This is `resilient` for an `AsyncStream`: `open` may be an `async def`,
+    and may return any source for an `AsyncStream`.
 
     Args:
-        open: Opens a source: a function of the `Attempt`, or without arguments.
+        open: Returns a source. The function gets the `Attempt`; without a parameter, it
+            can only request the whole answer.
         retry: Which errors to retry, how often, and how.
-        format: The format's name, or a format object or class; None to detect it.
+        format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input, over all attempts.
         deadlines: Bounds on silence; `total` is over all attempts.
         clock: Returns the time in seconds.
-        pings: Turn signs of life into `Ping` events.
-        reorder: Sorts frames that arrive out of order, drops repeated ones; None to take them as they come.
+        pings: True to turn a server's signs of life into `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
-            its text; that text is given as reasoning. True for think, thinking, thought and reasoning.
+            its text; the stream then reports that text as reasoning. True for think, thinking,
+            thought and reasoning.
 
     Raises:
         MisuseError: The options cannot work.
-        StreamError: In the loop: the last attempt's error; `.partial` holds the answer so far.
+        StreamError: The last attempt failed; `.partial` has the answer so far. Raised in the loop.
 
     Example:
         >>> async def answer(client, question: str) -> str:
@@ -133,7 +138,7 @@ def make_stream(
         kind: `Stream` or `AsyncStream`.
         openers: The first opener, then the fallbacks.
         retry: Which errors to retry, how often, and how.
-        options: Options of the stream.
+        options: The options of the stream.
 
     Raises:
         MisuseError: The mode is "resume" or "continue", but `open` does not take the attempt.
@@ -156,14 +161,14 @@ def _open_placeholder() -> None:
 
 
 def check_retry(retry: object, *, is_async: bool) -> Retry:
-    """Check the `retry` argument and return it, or the default.
+    """Check the `retry` argument, and return it or the default.
 
     Args:
-        retry: A `Retry`; None for the default one.
-        is_async: Whether it is for an `AsyncStream`.
+        retry: A `Retry`; None for the default.
+        is_async: True if the stream is an `AsyncStream`.
 
     Raises:
-        MisuseError: It is not a `Retry`, or hedges in a sync stream.
+        MisuseError: `retry` is not a `Retry`, or has `hedge_after` for a sync stream.
     """
     if retry is None:
         return Retry()

@@ -1,4 +1,4 @@
-"""`Retry`: options for recovering a broken answer."""
+"""The class `Retry`, with the options for recovering a broken answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tokenstream.limits import check_wait
 from tokenstream.stream._attempts import Attempt
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
-"""Recovery of an answer that broke off after its first content."""
+"""The way to recover an answer that broke off after its first content."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
-"""Function that opens a source; it gets the attempt if it takes an argument."""
+"""Function that opens a source, and gets the attempt if it takes an argument."""
 Fallback: TypeAlias = "Opens | tuple[Opens, str | Format]"
 """Function that opens a source of another model or provider; alone, or with the format's name."""
 Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
-"""Condition to retry on: a class of errors, a kind of errors, or an outcome."""
+"""Condition for a retry: a class of errors, a kind of errors, or an outcome."""
 
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
@@ -31,15 +31,16 @@ _ATTEMPTS = 3
 class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.
 
-    Before the first content was shown, a new attempt leaves no trace. After that:
+    Before the first content is delivered, a new attempt leaves no trace. After that:
 
     | mode | recovery |
     |---|---|
-    | `"auto"` | resumes if the server can replay; else, with `connect`, continues; else raises |
-    | `"resume"` | resumes: `open` gets the position; raises if there is none |
+    | `"auto"` | resumes if the server can replay; else, with `connect`, continues; else raises the error |
+    | `"resume"` | resumes: `open` gets the position; without a position, raises the error |
     | `"continue"` | a new request makes the model continue its text; an answer that cannot be continued \
 is restarted |
-    | `"restart"` | asks from zero; content already delivered is skipped, or `Restarted` announces it |
+    | `"restart"` | requests the whole answer; delivered content is skipped, or `Restarted` announces the \
+    restart |
 
     Example:
         >>> Retry(attempts=5, mode="restart", timeout=60).attempts
@@ -47,48 +48,49 @@ is restarted |
     """
 
     attempts: int | None = None
-    """Attempts in all; by default three, or one more than the fallbacks if those are more."""
+    """Total number of attempts; by default three, or with more than two fallbacks, one more than these."""
     mode: Mode = "auto"
-    """Recovery after the answer's first content was shown; see the table."""
+    """The way to recover an answer after its first content was delivered; see the table."""
     wait: float | Callable[[Attempt], float] = 0.5
-    """Seconds before the second attempt, doubled for each later one, up to a minute, and shortened at
-    random so that clients do not all return at once; or a function that returns the seconds.
-    A longer wait that the server asks for is respected; if it asks for more than five minutes, the error
+    """Seconds before the second attempt, which double for each later attempt, up to a minute, and are
+    shortened at random so that clients do not all return at once; or a function that returns the seconds.
+    If the server requests a longer wait, that applies; if it requests more than five minutes, the error
     is raised."""
     timeout: float | None = None
-    """Seconds after the first request in which new attempts may begin; None for no bound."""
+    """Seconds after the first request in which new attempts may begin; None for no limit."""
     on: Callable[[StreamError], bool | None] | Iterable[Condition] | None = None
-    """Conditions to retry on; by default every error whose `retryable` is True. Outcomes ("empty",
+    """Conditions for a retry; by default every error whose `retryable` is True. Outcomes ("empty",
     "refusal", "content_filter", "malformed_call") add to the default; classes and kinds of errors replace
-    it. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or None for
-    the default."""
+    the default. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or
+    None for the default."""
     fallback: Sequence[Fallback] = ()
-    """Functions to try next, in order: each opens another model or provider, whose format is detected,
-    or given in a pair: `(open_other, "anthropic")`."""
+    """Functions to try next, in order: each opens a source of another model or provider. The format is
+    detected, unless the function is in a pair with the format, such as `(open_other, "anthropic")`."""
     hedge_after: float | None = None
-    """Seconds after which a second attempt starts beside a first one that has shown nothing; the first
-    to show content is read, the other is closed. On `aresilient` and `aconnect` only."""
+    """Seconds after which a second attempt starts if the first attempt has brought no content. The attempt
+    that brings content earlier is read, and the other is closed. Only for `aresilient` and `aconnect`."""
     hold: bool = False
-    """Holds back a continuation entirely until its seam is decided, at most some 280 characters
-    later. Otherwise only text that may be a repetition is held back."""
+    """True to hold back a continuation until it is known where it joins the answer (at the *seam*), which
+    takes about 280 characters at most. Otherwise, only text that may be a repetition is held back."""
     least: float = 0.0
-    """Least confidence at the seam, from 0 to 1. Below it the continuation is discarded, and the error that
-    broke off the answer is raised. A certain seam has 1, one that may have lost or doubled words has less
-    than 0.9."""
+    """Minimum confidence at the seam, from 0 to 1. With less confidence, the continuation is discarded, and
+    the error that broke off the answer is raised. A certain seam has 1; a seam at which words may be
+    missing or doubled has less than 0.9."""
     ask: str | Callable[[str], str] | None = None
     """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
-    and returns that text; None for the default text, in English."""
+    and returns this text; None for the default text, in English."""
     prefill: Prefill | None = None
-    """True if the model continues an assistant's turn that is sent last; "echo" if the server repeats that
-    turn first. None to use what is known of the provider, and to ask in a user's turn if nothing is. With
-    `connect`, an unknown server of OpenAI's chat format is asked as vLLM is."""
+    """True if the model continues an assistant's turn at the end of the request; "echo" if the server also
+    repeats that turn in its answer. None to follow what is known about the provider; for an unknown provider,
+    a user's turn asks the model to go on. With True and `connect`, an unknown server with OpenAI's chat
+    format gets the same request as vLLM."""
     max_output_tokens: int | None = None
-    """Output limit of the request; a continuation gets what is left of it. `connect` reads it from the
-    payload."""
+    """Output limit of the request, in tokens; a continuation gets the rest of the limit. `connect` reads
+    the limit from the payload."""
     align: bool = False
-    """Makes the loop over events, too, skip content equal to what it already got."""
+    """True to skip delivered content also in the loop over events, if the restarted answer repeats it."""
     on_retry: Callable[[Attempt], object] | None = None
-    """Called with each further attempt before its wait."""
+    """Function that is called with each further attempt, before the wait for that attempt."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
@@ -118,23 +120,23 @@ is restarted |
 
     @property
     def budget(self) -> int:
-        """Attempts in all."""
+        """Total number of attempts."""
         return self.attempts if self.attempts is not None else max(_ATTEMPTS, 1 + len(self.fallback))
 
     @property
     def outcomes(self) -> frozenset[str]:
-        """The outcomes to retry; all of them if a function decides."""
+        """The outcomes that are retried; all outcomes if a function decides."""
         on: Any = self.on
         if callable(on):
             return _OUTCOMES
         return frozenset(each for each in on or () if each in _OUTCOMES)
 
     def wants(self, error: StreamError, *, otherwise: bool) -> bool:
-        """Return True if an error is to be retried.
+        """Return True if an error should be retried.
 
         Args:
             error: The error that ended the attempt.
-            otherwise: Whether it is retried by default.
+            otherwise: True if the error is retried by default.
         """
         on: Any = self.on
         if callable(on):
@@ -150,6 +152,7 @@ is restarted |
 
 
 def _check_continuation(retry: Retry) -> None:
+    """Refuse invalid options for continuing an answer."""
     least: Any = retry.least
     ask: Any = retry.ask
     prefill: Any = retry.prefill
@@ -165,6 +168,7 @@ def _check_continuation(retry: Retry) -> None:
 
 
 def _check_conditions(on: object) -> tuple[Any, ...]:
+    """Return the conditions as a tuple, and refuse invalid ones."""
     if isinstance(on, str) or not isinstance(on, Iterable):
         on = (on,)
     given: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -180,6 +184,7 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
 
 
 def _check_fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever was given
+    """Return the fallbacks as a tuple, and refuse invalid ones."""
     several: Any = given
     if callable(given) or isinstance(given, str) or not isinstance(given, Iterable) or _is_pair(given):
         several = (given,)

@@ -1,4 +1,7 @@
-"""Rules of continuing an answer: whether to, with which turns, how long, and where to join it."""
+"""Rules for continuing an answer: if it may be continued, with which turns, and up to which limit.
+
+The *rest* is the text that the model adds. It joins the answer at the *seam*.
+"""
 
 from __future__ import annotations
 
@@ -20,29 +23,30 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Retry
 
 _LEAST_PART, _LEAST_TOKENS = 10, 16
-"""Least remaining limit if it is estimated: a tenth of the limit, and this many tokens."""
+"""Minimum of an estimated remaining limit: the limit divided by the first number, but no less than
+the second number of tokens."""
 
 
 class ContinuationRules:
-    """Decides whether an answer may be continued, with which turns, and where the rest joins it.
+    """Decides if and how an answer is continued, and where the rest joins the answer.
 
     Args:
         retry: The caller's options.
-        machine: Holds the answer.
+        machine: The stream's machine, which has the answer.
     """
 
     def __init__(self, retry: Retry, machine: RenewableMachine) -> None:
         self._retry = retry
         self._machine = machine
         self._counted = 0
-        """Tokens of the answer that servers counted on earlier connections."""
+        """Number of the answer's tokens, as counted by servers on earlier connections."""
 
     def why_not(self, error: StreamError, opener: SourceOpener) -> str | None:
-        """Return the reason not to continue the answer; None if it may be continued.
+        """Return the reason not to continue the answer; None if the answer may be continued.
 
         Args:
-            error: The error that broke it off.
-            opener: The opener that would ask for the rest.
+            error: The error that broke off the answer.
+            opener: The opener that would request the rest.
         """
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
@@ -50,7 +54,7 @@ class ContinuationRules:
         return never or opener.why_not(messages[0], self.limit_left(opener))
 
     def make_turns(self, opener: SourceOpener) -> Continuation:
-        """Return the turns that ask for the rest."""
+        """Return the continuation that makes the turns of the request for the rest."""
         message = self._machine.accumulator.message
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
@@ -63,12 +67,15 @@ class ContinuationRules:
         return Seam(self._machine.accumulator, joint)
 
     def limit(self, opener: SourceOpener) -> int | None:
-        """Return the output limit of the first request, in tokens; None if not known."""
+        """Return the output limit of the first request, in tokens; None if no limit is known."""
         found = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
         return min((limit for limit in found if limit is not None), default=None)
 
     def limit_left(self, opener: SourceOpener) -> int | None:
-        """Return the tokens left of the output limit; an estimate alone never uses it up."""
+        """Return the number of tokens left of the output limit; None if no limit is known.
+
+        It is 0 only if the server counted that many tokens; an estimate always leaves some.
+        """
         limit = self.limit(opener)
         if limit is None:
             return None
@@ -82,20 +89,21 @@ class ContinuationRules:
 
     @property
     def _tokens_counted(self) -> int:
-        """Tokens that the server counted on the connection that broke."""
+        """Number of tokens that the server counted on the connection that broke."""
         own = self._machine.accumulator.own_usage
         return (own.output_tokens if own is not None else None) or 0
 
     def begin_again(self) -> None:
-        """Reset the tokens used, because the answer is restarted."""
+        """Reset the number of tokens, because the answer is restarted."""
         self._counted = 0
 
     def announce(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
-        """Return the events that announce the rest; none if the seam's confidence is too low.
+        """Return the events that announce the rest; no events if the seam's confidence is too low.
 
         Args:
             seam: The seam between the answer and the rest.
-            broken_by: The error that broke off the answer, and ends it if the seam is refused.
+            broken_by: The error that broke off the answer; if the confidence is too low, the answer
+                ends with this error.
         """
         resumed, least = seam.resumed(), self._retry.least
         if broken_by is None or resumed.confidence >= least:
@@ -111,6 +119,6 @@ class ContinuationRules:
 
 
 def add_note_once(error: StreamError, words: str) -> None:
-    """Add a note to an error once, even if the same end of input is examined twice."""
+    """Add a note to an error, unless the error already has it from an earlier check of the same end."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)

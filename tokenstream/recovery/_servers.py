@@ -1,4 +1,7 @@
-"""Providers that continue a prefix of an answer, and the marks that each needs in the request."""
+"""Providers that continue a prefix of an answer, and the request fields that each of them needs.
+
+A *prefix* is an assistant's turn at the end of a request, which the model extends.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 from tokenstream.stream._continuation import Prefix
 
 _REMEMBERED = 1_000
-"""Most pairs of host and model to remember."""
+"""Maximum number of pairs of host and model to remember."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +21,18 @@ class _Row:
 
     host: str
     path: str
-    """Start of the path."""
+    """The start of the request's path."""
     prefix: Prefix
     sure: bool = True
-    """True if all its models do, so that the caller need not confirm it."""
+    """True if all models of the provider continue a prefix, so that the caller need not confirm it."""
     json: bool = True
-    """True if it does so even when JSON is asked for."""
+    """True if the provider continues a prefix even if the request asks for JSON."""
 
 
 VLLM: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 """Request fields that make vLLM and SGLang continue a prefix."""
 _CLAUDE = re.compile(r"claude-(?:[0-3]|(?:haiku|sonnet|opus)-4-5\b|(?:sonnet|opus)-4-(?:[01]\b|20\d{6}))")
-"""Claude's models up to 4.5; later ones refuse a prefix."""
+"""Matches the names of Claude models up to 4.5; later models refuse a prefix."""
 _ROWS = (
     _Row("api.mistral.ai", "", Prefix(marks={"prefix": True}, echoes=True)),
     _Row("api.deepseek.com", "/beta", Prefix(marks={"prefix": True})),
@@ -39,19 +42,19 @@ _ROWS = (
     _Row("dashscope-intl.aliyuncs.com", "", Prefix(marks={"partial": True}), sure=False),
 )
 
-# Hosts and models that have refused a prefix, for all streams of the process.
+# Pairs of host and model that have refused a prefix, for all streams of the process.
 _refused: dict[tuple[str, str], None] = {}
 
 
 def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool) -> Prefix | None:
-    """Return how to make a provider continue a prefix; None if it is not known to do so.
+    """Return the request fields that make a provider continue a prefix; None if no fields are known.
 
     Args:
         host: The host of the request.
         path: The path of the request.
-        model: The model.
-        confirmed: Whether the caller says that the provider continues a prefix.
-        json: Whether JSON is asked for.
+        model: The name of the model.
+        confirmed: True if the caller has confirmed that the provider continues a prefix.
+        json: True if the request asks for JSON.
 
     Example:
         >>> find_prefix("api.mistral.ai", "/v1/chat/completions", "m", confirmed=False, json=False).echoes
@@ -83,5 +86,5 @@ def has_refused(host: str, model: str) -> bool:
 
 
 def forget_refusals() -> None:
-    """Forget which hosts and models have refused a prefix."""
+    """Forget all refusals of a prefix."""
     _refused.clear()

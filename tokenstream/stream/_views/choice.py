@@ -34,7 +34,7 @@ class ChoiceBase(Uncopied, Generic[DriverT]):
         return cursors
 
     def _in_message(self, field: str) -> str:
-        """Return the expression for a field of the message, which has the whole content; for error messages."""
+        """Return the expression for a field of the message, such as "stream.message.text"; for errors."""
         stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
         return f"{stream}.message.{field}"
 

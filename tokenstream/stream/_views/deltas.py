@@ -92,7 +92,7 @@ class DeltaCursor:
             if part.log is None or part.log.kind != cursor.kind:
                 continue
             bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
-            # A part's spans are its starts and ends in the log; the last end is missing while the part is open.
+            # A part's spans are starts and ends in the log; while the part is open, its last end is missing.
             for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
                 words = text[max(0, start - begin) : max(0, stop - begin)]
                 if words:
