@@ -38,7 +38,7 @@ class SourceOpener(ABC):
     replays = False
     """True if the request is a GET, so that a server that numbers its events may replay the answer."""
     prefills: Prefill | None = None
-    """The caller's `prefill` option: whether the server continues a prefix; None if it is not set."""
+    """The caller's `prefill` option, which says that the server continues a prefix; None if not set."""
     builds = False
     """True if the library makes the request, and so follows the mode of each attempt."""
     enters = True
@@ -112,9 +112,10 @@ class SourceOpener(ABC):
 
 
 class SyncOpener(SourceOpener):
-    """Opens a source for a `Stream`."""
+    """Opens the sources of a `Stream`."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
+        # The caller's function may itself return sources that are still to be opened.
         beneath: list[Deferred] = []
 
         def opened() -> SyncSource:
@@ -136,7 +137,7 @@ class SyncOpener(SourceOpener):
 
 
 class AsyncOpener(SourceOpener):
-    """Opens a source for an `AsyncStream`."""
+    """Opens the sources of an `AsyncStream`; the wait before an attempt is part of the opening."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
         async def opened() -> AsyncSource:

@@ -38,6 +38,7 @@ def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         return shows
 
     def shows_for_good(event: Event) -> bool:
+        """Return True if an event has content that cannot be rejected later."""
         if refusals and isinstance(event, RefusalDelta):
             return False
         # A call counts as content only once it is complete.
@@ -51,7 +52,7 @@ def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
 
 
 def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
-    """Return the error for a finished answer of which nothing was delivered; None if it is acceptable.
+    """Return the error for a finished but useless answer; None if the answer is acceptable.
 
     Args:
         events: All events of the answer.

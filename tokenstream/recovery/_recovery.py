@@ -44,7 +44,6 @@ _LONGEST_WAIT = 60.0
 _LONGEST_ASKED = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
-
 _NOT_HELD = frozenset({400, 404, 409, 410, 412, 416, 422})
 """Statuses with which a server tells a request to resume that it no longer has the answer."""
 _NO_CONTENT = 204
@@ -176,7 +175,7 @@ class Recovery:
         """Return the source with which to continue, or None if the stream ends here.
 
         Args:
-            cause: The error that ended the input; None if it ended cleanly or the machine reported the error.
+            cause: The error that ended the input; None after a clean end, or if the machine has the error.
             now: The time, in seconds.
         """
         error = None if self._machine.differs else self._find_error(cause, now)
@@ -459,6 +458,7 @@ class Recovery:
         return []
 
     def _report(self, error: StreamError | None, now: float | None) -> AttemptReport:
+        """Return a report on the current attempt; `now` is None while the attempt is running."""
         seam = self._machine.seam
         begun = self._begun_at or self._machine.meter.started_at
         return AttemptReport(

@@ -82,8 +82,8 @@ is restarted |
     prefill: Prefill | None = None
     """True if the model continues an assistant's turn at the end of the request; "echo" if the server also
     repeats that turn in its answer. None to follow what is known about the provider; for an unknown provider,
-    a user's turn asks the model to go on. With True and `connect`, an unknown server with OpenAI's chat
-    format gets the same request as vLLM."""
+    a user's turn asks the model to go on. With True or "echo" and `connect`, an unknown server with OpenAI's
+    chat format gets the same request as vLLM."""
     max_output_tokens: int | None = None
     """Output limit of the request, in tokens; a continuation gets the rest of the limit. `connect` reads
     the limit from the payload."""

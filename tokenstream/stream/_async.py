@@ -222,7 +222,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
 
         Raises:
             StreamError: The answer failed; `tool_results` has the results so far.
-            OutputInvalid: The output does not match the type that a field or item handler asked for.
+            OutputInvalid: The output does not match the type of a field or item handler.
             OutputIncomplete: That output is unfinished, because the answer was cut off.
             Exception: A handler raised it. A note names the handler, the stream is closed, running
                 tools are cancelled, and `tool_results` has the results of the other tools.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedge"]
 """The kind of an attempt.
 
-| mode | the request asks for |
+| mode | the request is for |
 |---|---|
 | start | the answer, for the first time |
 | restart | the answer, once more from its beginning |
@@ -102,13 +102,13 @@ class AttemptReport:
     mode: AttemptMode
     """Kind of request that was sent."""
     error: StreamError | None = None
-    """The error that ended the attempt; None if it delivered the answer's end, or is still running."""
+    """The error that ended the attempt; None if the attempt was successful, or is still running."""
     wait: float = 0.0
     """Seconds of waiting before the request was sent."""
     seconds: float | None = None
     """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage | None = None
-    """The token counts that the server reported for this attempt; None if it reported none."""
+    """The token counts that the server reported for this attempt; None without a report."""
     id: str | None = None
     """The provider's id for a continuation, while the message keeps the first attempt's id; else None."""
     model: str | None = None

@@ -52,7 +52,7 @@ class Continuation:
     ask: str | Callable[[str], str] | None = None
     """The text of the user's turn, or a function that makes it from the answer's last words.
 
-    None stands for the default text.
+    None for the default text.
     """
 
     @property

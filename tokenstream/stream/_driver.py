@@ -50,7 +50,7 @@ class _Rest(NamedTuple):
 class Driver(SingleConsumer):
     """Drives one stream through the phases of `Phase`: processes items, and decides how the stream ends.
 
-    The pump reads those items. `SyncDriver` and `AsyncDriver` add the loop that waits.
+    The items come from a pump. `SyncDriver` and `AsyncDriver` add the loop that waits.
 
     Args:
         options: The options of the stream.
@@ -215,7 +215,7 @@ class Driver(SingleConsumer):
         return True
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
-        """Return the time at which a read has to stop waiting; None if it has no limit.
+        """Return the time at which a read has to stop waiting; None for no limit.
 
         Args:
             since: Time at which the read in progress began; None for now.

@@ -34,7 +34,7 @@ class Recovers(Protocol):
         """Return the source with which to continue, or None if the stream ends here.
 
         Args:
-            cause: The error that ended the input; None if it ended cleanly or the machine reported the error.
+            cause: The error that ended the input; None after a clean end, or if the machine has the error.
             now: A clock reading, in seconds.
         """
         ...

@@ -53,6 +53,7 @@ class AsyncHub(Hub[AsyncDriver]):
         """Set once the queue has room again; None if no reader waits for room."""
 
     def identify_caller(self) -> object:
+        """Return the current task, or the current thread outside of any task."""
         current: Any = self._current
         if current is not None:
             try:

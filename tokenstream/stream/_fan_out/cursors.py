@@ -41,7 +41,7 @@ class SharedCursor(Generic[ItemT]):
         return getattr(self._cursor, name)
 
     def ready(self) -> ItemT | None:
-        """Return the next item that the reader does not have yet; None if it has all items."""
+        """Return the next item that the reader does not have yet; None if the reader has all items."""
         number, last = self._hub.news
         behind = number - self._looked
         self._place.seen = self._looked = number

@@ -360,7 +360,8 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     def _look_at_deadlines(self, lane: MergeLane[K, DriverT], now: float) -> None:
         """Check a stream's deadlines: set a later alarm, or apply the deadlines.
 
-        Before they are applied, the reading thread or task gets a short time to read what has arrived.
+        Before the deadlines are applied, the reading thread or task gets a short time to read the
+        data that has arrived.
         """
         driver = lane.driver
         until = driver.idle_until(lane.since)

@@ -71,6 +71,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
     # -- within ------------------------------------------------------------
 
     def _next(self) -> Labelled[K]:
+        """Return the next event of any stream; wait for one if none has arrived."""
         if self._live_count < 0:
             self._begin()
         if self._is_due:

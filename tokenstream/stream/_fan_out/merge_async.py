@@ -90,6 +90,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     # -- within ------------------------------------------------------------
 
     async def _next(self) -> Labelled[K]:
+        """Return the next event of any stream; wait for one if none has arrived."""
         if self._live_count < 0:
             self._begin()
         if self._run_left <= 0 or self._is_due:

@@ -67,7 +67,7 @@ class CallDraftCursor:
         self._restarts = answer.accumulator.restarts
 
     def ready(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft that the reader does not have yet; None if it has all of them.
+        """Return the next draft that the reader does not have yet; None if the reader has all drafts.
 
         Raises:
             StreamError: The answer was restarted, and has a different call in place of a delivered one.

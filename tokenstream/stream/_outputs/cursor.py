@@ -22,7 +22,7 @@ ItemT = TypeVar("ItemT")
 
 _SPACE = " \t\r\n"
 _CLOSING = frozenset('}]"')
-"""Characters that show, at the end of complete JSON, that it cannot continue; a number could."""
+"""Last characters of complete JSON that cannot continue; a number at the end could."""
 
 
 class OutputCursor(Generic[ItemT]):
@@ -65,7 +65,7 @@ class OutputCursor(Generic[ItemT]):
         """Record of the delivered items, if the answer may be restarted; drafts just start over."""
         self._restarts = answer.accumulator.restarts
         self._found: deque[ItemT] = deque()
-        """Items to deliver next; an error among them is raised when its turn comes."""
+        """Items to deliver next; an error in the queue is raised when it is the first item."""
         self._failure: Exception | None = None
         """The error to raise once the stream is over."""
         self._at_once = False
@@ -141,7 +141,7 @@ class OutputCursor(Generic[ItemT]):
         return documents[0].text.text if documents else ""
 
     def whole_text(self, *, lenient: Lenient) -> str | None:
-        """Return the text of the selected document once the stream is over; None if it may be cut off.
+        """Return the text of the selected document once the stream is over; None for a text that may be cut.
 
         Args:
             lenient: True if a missing end may be repaired, which would hide that the text is cut off.
@@ -181,7 +181,7 @@ class OutputCursor(Generic[ItemT]):
         return found
 
     def _take_next(self) -> ItemT | None:
-        """Return the first item of the queue; None if it is empty, NULL for an item that is None.
+        """Return the first item of the queue; None for an empty queue, NULL for an item that is None.
 
         Raises:
             Exception: The item is an error, or the queue is empty and the program's own code failed.

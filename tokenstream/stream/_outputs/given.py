@@ -56,7 +56,7 @@ class Given:
             raise difference(accumulator)
 
     def pass_over(self, take: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - an item
-        """Return the first item that was not delivered before; None if none has arrived.
+        """Return the first item that was not delivered before; None if no further item has arrived.
 
         Args:
             take: Returns the next item, or None; raises the error of an invalid element.
@@ -92,7 +92,7 @@ class Given:
         self._at = len(self._items)
 
     def _skip_item(self, item: object) -> str | None:
-        """Skip an item that equals the delivered item, and return ""; return None if it differs."""
+        """Skip an item that equals the delivered item, and return ""; return None for a different item."""
         before = self._items[self._at]
         same = (before is item) if _INVALID in (before, item) else bool(before == item)
         if not same or self._inside:
@@ -101,7 +101,7 @@ class Given:
         return ""
 
     def _skip_piece(self, piece: str) -> str | None:
-        """Skip the delivered part of a string's piece, and return the rest; return None if it differs."""
+        """Skip the delivered part of a string's piece, and return the rest; None for different text."""
         while piece and self.owes:
             before = self._items[self._at]
             if not isinstance(before, str):

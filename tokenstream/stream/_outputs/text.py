@@ -128,7 +128,7 @@ class ArgumentsText:
         return call is not None and not self._begun and _SAYS_NOTHING(call.arguments_text) is not None
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Return True if the call was cut off, in an answer that is over; such calls must not be run.
+        """Return True if the call was cut off, in an answer that is over, so that it must not be run.
 
         Args:
             message: The answer.
@@ -154,7 +154,7 @@ class ArgumentsText:
         return text or None
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
-        """Return the piece that an event of the call adds to the arguments; None if it adds nothing."""
+        """Return the piece that an event of the call adds to the arguments, or None."""
         log = self._log
         if log is not None and self._begun and event.__class__ is ToolCallDelta:
             text: str = event.fragment

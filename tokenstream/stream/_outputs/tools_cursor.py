@@ -45,7 +45,7 @@ class CheckedCursor(CallCursor):
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
 
     def _find(self, number: int) -> ToolCall | None:
-        """Return an ended call, checked; None if it has not ended, or may have been cut off.
+        """Return a call that has ended, checked; None for a call that is open or may have been cut off.
 
         Args:
             number: The number of the call in the choice.

@@ -221,6 +221,7 @@ class Pump:
             return SourceFailed(error)
 
     def _next(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
+        """Return the next chunk, or `END`, or the `SourceOpened` of a source that the thread has opened."""
         source = self.source
         if isinstance(source, SyncSource):
             return source.next_chunk(chunks, END)

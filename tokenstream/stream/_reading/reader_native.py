@@ -61,6 +61,7 @@ class NativeReader(Reader):
             self._task.cancel()
 
     async def _run(self) -> None:
+        """Open, read and close the source; cancellations end only the opening and the reading."""
         from asyncio import CancelledError
 
         clock, patience = self._clock, CLOSING_SECONDS

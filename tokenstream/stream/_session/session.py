@@ -182,7 +182,7 @@ class Session:
             raise self.failure
 
     def options(self, lane: AnswerLane) -> Options:
-        """Return the options for the stream of an answer: those of the parent stream, with another format."""
+        """Return the parent stream's options, with the format of an answer, for the stream of that answer."""
         return self._driver.options._replace(format=lane.format)
 
     def claim_whole(self) -> bool:

@@ -46,7 +46,7 @@ class Watched(Generic[ItemT]):
         self._target = source
         """The object that is read: the source, or the result of entering or awaiting it."""
         self._entered: Any = None
-        """The context manager that was entered; None if none was entered."""
+        """The context manager that was entered; None if no context manager was entered."""
         self._onlooker = onlooker
         self._open = False
         """True once `_target` can be read."""
@@ -233,7 +233,7 @@ def can_loop(source: object) -> tuple[bool, bool]:
 
 
 def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the httpx or httpx2 response that an object is or wraps; None if it has no response."""
+    """Return the httpx or httpx2 response that an object is or wraps; None for other objects."""
     return source if is_response(source) else response_beneath(source)
 
 

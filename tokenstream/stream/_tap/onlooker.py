@@ -53,7 +53,7 @@ class Onlooker:
         self.over = False
         """True once the ending is decided; everything later is ignored."""
         self.error: StreamError | None = None
-        """The error that ended the answer; None if it ended without an error."""
+        """The error that ended the answer; None for an answer that ended without an error."""
 
     # -- beginning ---------------------------------------------------------
 

@@ -56,7 +56,7 @@ class TextCursor:
         return self._position
 
     def ready(self) -> str | None:
-        """Return the text that has arrived since the last call, in one piece; None if none has arrived.
+        """Return the text that has arrived since the last call, in one piece; None without new text.
 
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
@@ -77,7 +77,7 @@ class TextCursor:
         return text
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
-        """Return the text that an event adds; None if it adds no text."""
+        """Return the text that an event adds, or None."""
         if event.__class__ is not self._type or event.choice != self._choice:
             return None
         text: str = event.text
@@ -158,7 +158,7 @@ class CallCursor:
         """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 
     def ready(self) -> ToolCall | None:
-        """Return the next tool call that the accumulator has released; None if it has released no other.
+        """Return the next tool call that the accumulator has released; None if no further call is released.
 
         Raises:
             StreamError: The answer was restarted, and has a different call in place of a delivered one.
@@ -181,7 +181,7 @@ class CallCursor:
         return None
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
-        """Return the call that an event completes; None if it completes no call."""
+        """Return the call that an event completes, or None."""
         return self.ready() if event.__class__ is ToolCallDone else None
 
     def end(self) -> ToolCall | None:

@@ -39,7 +39,7 @@ class DeltaCursor:
         self._waiting: deque[Delta] = deque()
 
     def ready(self) -> Delta | None:
-        """Return the next delta that the reader does not have yet; None if it has all of them.
+        """Return the next delta that the reader does not have yet; None if the reader has all deltas.
 
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.

@@ -189,6 +189,7 @@ class _ChoiceCursor:
         """The finish event that was returned; None before that."""
 
     def ready(self) -> Iterator[Event]:
+        """Yield events for the changes of the choice since the last call."""
         state, parts = self._state, self._parts
         reopened = state.reopened
         if reopened != self._reopened:

@@ -69,7 +69,7 @@ class PartCursor:
     def ready(self) -> Iterator[Event]:
         """Yield events for the changes of the part since the last call."""
         part = self._part
-        # These are read first: another thread may be writing, and what it wrote before them is complete.
+        # These are read first: another thread may be writing, and once they are set, the rest is there.
         final, start = part.final, part.start
         if part.is_gap or (final is not None and final is self._final):
             return

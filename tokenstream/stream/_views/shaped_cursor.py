@@ -119,7 +119,7 @@ class ShapedCursor(Generic[ItemT]):
         return self._next()
 
     def break_off(self) -> ItemT | None:
-        """Return an item that was still held back when the stream failed; None if none was."""
+        """Return an item that was still held back when the stream failed, or None."""
         self._finish()
         return self._next()
 
