@@ -39,8 +39,7 @@ class Retry:
     | `"resume"` | resumes: `open` gets the position; without a position, raises the error |
     | `"continue"` | a new request makes the model continue its text; an answer that cannot be continued \
 is restarted |
-    | `"restart"` | requests the whole answer; delivered content is skipped, or `Restarted` announces the \
-    restart |
+    | `"restart"` | requests the whole answer; delivered content is skipped, or `Restarted` is sent |
 
     Example:
         >>> Retry(attempts=5, mode="restart", timeout=60).attempts
