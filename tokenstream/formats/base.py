@@ -94,7 +94,8 @@ class Format(Resuming, ABC):
     """Maps an error's code or type to True if a retry may help; contains only the words that other
     providers lack or use in another sense."""
     event_names: ClassVar[frozenset[str]] = frozenset()
-    """Names of SSE events whose data must be this format's payloads."""
+    """Names of SSE events whose data must be this format's payloads. Under another name, data that do
+    not begin with a brace are reported as `Unknown`."""
     fast: ClassVar[Fast | None] = None
     """Common features of the format's deltas, so that most need not be decoded; None if unknown."""
     reads_bare_text: ClassVar[bool] = False

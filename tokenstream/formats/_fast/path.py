@@ -60,21 +60,21 @@ _TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
 class Fast:
     """Features that a format's deltas share, so that most of them need not be decoded.
 
-    A payload teaches the fast path if it yields exactly one delta, and has text in one of `texts`
-    only. A payload with the same bytes around its text is then read without decoding; a payload
-    that arrives decoded is read by comparing its other values. A format that stores more of a
-    delta than `Parts` does must also define `Format.follow`.
+    Once a payload has given exactly one delta, with its text in one of these places and none in the
+    others, payloads with the same bytes around their text are not decoded; payloads that arrive as
+    dicts are compared value by value. A misspelt place is not an error: then every payload is decoded.
+    A format that stores more of a delta than `Parts` does must also define `Format.follow`.
 
     Args:
-        texts: Places of the text, such as ("delta", "text"): keys and list indexes.
-        changing: Places of numbers, ids and times that change with each delta and have no meaning.
-        counts: The changing places that must hold whole numbers.
-        asides: Fields that contain nothing of the answer, or repeat the text.
-        padding: Fields that hide the length of the text and may change freely.
-        head: The bytes that servers write before a payload.
-        units: The kinds of chunks that may hold one payload.
+        texts: Places (keys and list indexes) of text of any kind, also reasoning and tool arguments.
+        changing: Places of numbers, ids and times without meaning: their changes are not seen.
+        counts: The changing places that must hold whole numbers from 1 on.
+        asides: Names of top-level fields with nothing of the answer, except that they may repeat the text.
+        padding: Names of top-level fields that hide the length of the text and may change freely.
+        head: The bytes before a payload on its line; an SSE event's name is on another line.
+        units: The kinds of chunks that may hold one payload; `Unit` describes them.
         crlf: True if servers may end lines with CR LF.
-        turns: True if a delta's meaning does not depend on the choice of the delta before it.
+        turns: True if a delta does not depend on the one before, so that up to four choices may alternate.
 
     Example:
         >>> Fast(texts=[("token", "text")], changing=[("index",)]).head

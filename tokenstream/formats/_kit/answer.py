@@ -142,7 +142,7 @@ class Answer:
             self._out.append(MessageStart(*known, raw=self.raw))
 
     def usage(self, usage: Usage) -> None:
-        """Record a report of token counts."""
+        """Record a report of token counts; `provider_data` should hold the report that the provider sent."""
         self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
@@ -163,14 +163,25 @@ class Answer:
             )
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Report items of a list that grows, such as log probabilities."""
+        """Report items of a list that grows, such as log probabilities.
+
+        Args:
+            name: The list's name.
+            values: The items that follow those reported before.
+            choice: The index of the choice that the list belongs to.
+        """
         self.choice(choice)
         if self.halves:
             name, values = mend(name), mend(values)
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
-        """Report a payload for which no special event exists, as an `Unknown` event."""
+        """Report a payload that has no event of its own, as an `Unknown` event.
+
+        Args:
+            name: The payload's type, or the name of its SSE event.
+            data: The payload.
+        """
         self._out.append(Unknown(name, data, raw=self.raw))
 
     # -- choices -----------------------------------------------------------

@@ -62,6 +62,9 @@ _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "
 class Parts(Answer):
     """Turns the content that formats read into events with choice and part indexes.
 
+    A format whose wire marks the beginning and the end of parts calls `open`, `add` and
+    `close`; any other calls `write`. Several tool calls may be open at the same time.
+
     Args:
         limits: Bounds on choices, parts and tool calls.
         note: Counts a departure.
@@ -95,7 +98,8 @@ class Parts(Answer):
         """Record a choice's finish reason and close its open parts.
 
         The reason "stop" becomes "tool_calls" if the message calls tools: some providers
-        send "stop" in both cases.
+        send "stop" in both cases. Open calls with whole arguments are handed out, but not
+        the last one if the reason is that of a cut, such as "length".
         """
         state = self.choice(choice)
         if self.halves:
@@ -148,7 +152,12 @@ class Parts(Answer):
     # -- parts -------------------------------------------------------------
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part and report its start."""
+        """Open a part and report its start.
+
+        Args:
+            choice: The choice's index.
+            content: The part as it is before any text is added.
+        """
         state = self.choice(choice)
         if self.halves:
             content = mend(content)
@@ -244,7 +253,13 @@ class Parts(Answer):
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
-        """Add data or a transcript to a media part."""
+        """Add data or a transcript to a media part.
+
+        Args:
+            part: The part, opened with a `MediaPart`.
+            data: Bytes of the media, without base64.
+            transcript: Words spoken in the media.
+        """
         if data or transcript:
             self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
 
