@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Finish, PartDone, TextDelta, ToolCallDone
-from tokenstream.formats import Format
+from tokenstream.formats import Fast, Format
 from tokenstream.message import ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -67,6 +67,42 @@ class Nameless(Parrot):
 
 class Sleepless(Parrot):
     retryable: ClassVar[Any] = {"asleep": "no"}
+
+
+class Swift(Parrot):
+    """A format whose deltas are read by comparison, and that keeps all rules."""
+
+    fast: ClassVar[Any] = Fast(texts=[("words",)], changing=[("number",)])
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        kind: Any = "reasoning" if payload.get("kind") == "thought" else "text"
+        self.parts.write(0, kind, _text(payload.get("words")))
+        known = ("words", "kind", "number")
+        super().read({name: value for name, value in payload.items() if name not in known}, event)
+
+
+class Blind(Swift):
+    fast: ClassVar[Any] = Fast(texts=[("words",)], changing=[("number",), ("kind",)])
+
+
+class Misspelt(Swift):
+    fast: ClassVar[Any] = Fast(texts=[("wrods",)], changing=[("number",)])
+
+
+class Counting(Swift):
+    fast: ClassVar[Any] = Fast(texts=[("words",)])
+
+
+class Dotted(Swift):
+    fast: ClassVar[Any] = Fast(texts=["words"])  # type: ignore[list-item]
+
+
+class Pathless(Swift):
+    fast: ClassVar[Any] = Fast(texts=7)  # type: ignore[arg-type]
+
+
+class Mapped(Swift):
+    fast: ClassVar[Any] = {"texts": [("words",)]}
 
 
 class Snappish(Parrot):
@@ -301,6 +337,9 @@ BREAKING: list[tuple[type[Format], str, str]] = [
     (Framed, "described", "framing: one of aws-eventstream, json"),
     (Sleepless, "described", "retryable: a mapping to True or False"),
     (Nameless, "described", "name: letters, digits, dots and dashes"),
+    (Dotted, "described", 'fast: None, or a `Fast` with places such as ("delta", "text")'),
+    (Pathless, "described", "fast: None, or a `Fast`"),
+    (Mapped, "described", "fast: None, or a `Fast`"),
     (Snappish, "recognises", "KeyError is raised (broken_formats.py, line "),
     (Undecided, "recognises", "it must return True, False or None, not 'perhaps"),
     (Greedy, "recognises", "claims an empty payload"),
@@ -313,6 +352,9 @@ BREAKING: list[tuple[type[Format], str, str]] = [
     (Mute, "events", "it gives no event, but StreamTruncated"),
     (Hasty, "chunking", "chunking='events': the reading differs"),
     (Blocking, "async", "an AsyncStream gives a different reading"),
+    (Blind, "fast", "the reading differs from that with `fast = None`"),
+    (Misspelt, "fast", "all of 20 deltas in a row are decoded: look for a wrong place in `texts` of `fast`"),
+    (Counting, "fast", "all of 20 deltas in a row are decoded"),
     (Apologetic, "prefix", "its text is not the beginning of the whole answer's"),
     (Renaming, "prefix", "its tool call 't0' is not the one in the whole answer"),
     (Rewriting, "prefix", "the arguments of its tool call 't1' are not the beginning"),

@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     Rule("expected", "the message is the expected one", rules.expected),
     Rule("chunking", "chunk boundaries make no difference", rules.same_at_every_chunking),
     Rule("async", "an AsyncStream gives what a Stream gives", rules.same_in_sync_and_async),
+    Rule("fast", "`fast` changes nothing but the speed, and has an effect", rules.is_only_faster),
     Rule("prefix", "a cut answer shows a beginning of the whole one", rules.shows_a_prefix),
     Rule("calls", "a tool call is handed out once, and only when complete", rules.whole_calls_once),
     Rule("cut", "a cut answer is never complete", rules.complete_only_at_the_end),

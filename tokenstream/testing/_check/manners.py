@@ -11,6 +11,7 @@ from pathlib import PurePath
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from tokenstream.formats import Fast
 from tokenstream.limits import Limits
 from tokenstream.message import FinishReason
 from tokenstream.testing._check.case import Violation
@@ -129,6 +130,7 @@ def is_well_described(case: Case) -> Iterator[Violation]:
         )
         <= reasons,
         "retryable: a mapping to True or False": not set(_get_values(format.retryable)) <= {True, False},
+        'fast: None, or a `Fast` with places such as ("delta", "text")': not _is_fast(format.fast),
     }
     for what in (what for what, is_wrong in wrong.items() if is_wrong):
         yield case.violation(f"a class attribute is wrong, expected {what}")
@@ -194,6 +196,20 @@ def _is_a(value: object, *kinds: type) -> bool:
 def _are_names(value: object) -> bool:
     names = cast("set[object]", value) if isinstance(value, frozenset | set) else {None}
     return all(isinstance(name, str) for name in names)
+
+
+def _is_fast(value: object) -> bool:
+    if not isinstance(value, Fast):
+        return value is None
+    lists: tuple[Any, ...] = (value.texts, value.changing, value.counts)
+    if not all(isinstance(places, list | tuple) for places in lists):
+        return False
+    return all(_is_place(place) for places in lists for place in places)
+
+
+def _is_place(value: object) -> bool:
+    steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
+    return all(isinstance(step, str | int) for step in steps)
 
 
 def _get_values(value: Any) -> list[object]:  # noqa: ANN401 - what a class attribute happens to be

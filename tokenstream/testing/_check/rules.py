@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from tokenstream.events import (
@@ -22,9 +23,10 @@ from tokenstream.events import (
     ToolCallDone,
     ToolCallStart,
 )
+from tokenstream.framing import EventStreamMessage
 from tokenstream.message import Message
 from tokenstream.testing._check.assert_stream import usual_chunkings
-from tokenstream.testing._check.readings import aread, read
+from tokenstream.testing._check.readings import aread, feed_frames, read
 from tokenstream.testing._pytest.diff import differences
 
 if TYPE_CHECKING:
@@ -37,11 +39,14 @@ if TYPE_CHECKING:
 
 _STARTS = (PartStart, ToolCallStart)
 _DONES = (PartDone, ToolCallDone)
-_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta, MediaDelta)
+_TEXTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta)
+_DELTAS = (*_TEXTS, MediaDelta)
 CONTENT = _STARTS + _DONES + _DELTAS
 """Events about a part of the message."""
 _NAMES = ("expected", "came")
 _SHOWN = ("text", "reasoning", "refusal")
+_ENOUGH_TO_COMPARE = 16
+"""Deltas of one part in a row of which a format with `fast` must read at least one without decoding."""
 _PLACEHOLDER = "{}"
 """Arguments that some servers send before the real arguments; a cut answer may end between the two."""
 
@@ -130,7 +135,43 @@ def starts_and_ends_parts(case: Case) -> Iterator[Violation]:
                 yield case.violation(f"part {index} is open in a complete answer")
 
 
+def is_only_faster(case: Case) -> Iterator[Violation]:
+    """Find an answer that a format reads differently with `fast`, or in which `fast` has no effect."""
+    plain = case.make()
+    if plain.fast is None:
+        return
+    plain.shortcuts = False
+    reading = feed_frames(case.make(), case.frames)
+    decoded = feed_frames(plain, case.frames)
+    if reading.crash is not None:
+        return
+    lines = _compare_readings(decoded, reading)
+    if lines:
+        yield case.violation(_join_lines("the reading differs from that with `fast = None`", lines))
+    runs = groupby(decoded.events, key=lambda event: (type(event), event.choice, event.part))
+    longest = max((len(list(run)) for (kind, *_), run in runs if issubclass(kind, _TEXTS)), default=0)
+    # A payload with a departure is always decoded.
+    enough = longest - sum(decoded.departures.values()) >= _ENOUGH_TO_COMPARE
+    if enough and not _skips_decoding(case):
+        yield case.violation(
+            f"all of {longest} deltas in a row are decoded: look for a wrong place in `texts` of `fast`, "
+            "and for a value beside the text that changes"
+        )
+
+
 # -- within ------------------------------------------------------------------------
+
+
+def _skips_decoding(case: Case) -> bool:
+    """Return whether a format reads a frame without decoding it."""
+    format = case.make()
+    for frame in case.frames:
+        shortcut = format.frame_shortcut()
+        # Frames of AWS's event streams have a shortcut of their own, which is not looked at here.
+        if isinstance(frame, EventStreamMessage) or (shortcut is not None and shortcut(frame) is not None):
+            return True
+        format.feed(frame)
+    return False
 
 
 def _compare_readings(one: FormatReading, other: FormatReading) -> list[str]:
