@@ -1,4 +1,4 @@
-"""Runs of agents: a growing tree of steps, and all their events for a user interface."""
+"""Runs of agents: a run is a growing tree of steps; all its events can be read by a user interface."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunEvents:
-    """The events of a run, from its start; see `Steps.events`.
+    """An iterator over all events of a run, from its start; see `Steps.events`.
 
     Each object serves one reader; call `Steps.events` again for another reader.
     """
@@ -33,7 +33,7 @@ class RunEvents:
         self._lock = threading.Lock()
 
     def ready(self) -> list[Event]:
-        """Return the events since the last call without waiting; an empty list if there are none.
+        """Return the events that have arrived since the last call; this method never waits.
 
         Example:
             >>> from tokenstream import Steps
@@ -49,7 +49,7 @@ class RunEvents:
 
     @property
     def over(self) -> bool:
-        """True once the run has ended and all its events were given."""
+        """True once the run has ended and this iterator has returned all its events."""
         return self._over and not self._waiting
 
     def __iter__(self) -> Self:
@@ -92,20 +92,21 @@ class RunEvents:
             self._log.cancel_wake(wake)
 
     def _next(self) -> Event | None:
+        """Return the next event that has arrived, or None if there is none."""
         with self._lock:
             if not self._waiting:
                 self._look()
             return self._waiting.popleft() if self._waiting else None
 
     def _look(self) -> None:
-        """Collect the events since the last look."""
+        """Collect the events that the run has had since the last look."""
         log = self._log
-        # First: anything that happens from here on is seen by the next look.
+        # Read the version before anything else: whatever happens from here on, the next look finds.
         self._version = log.version
         with log.lock:
             over, entries = log.over, log.entries[self._position :]
             self._position += len(entries)
-            # Each answer is read once per look: everything that precedes an entry has already arrived.
+            # Each answer is read once per look: all its events before the first new entry have arrived.
             unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
             for entry in entries:
                 if isinstance(entry, tuple):
@@ -114,7 +115,8 @@ class RunEvents:
                     readers.append(_AnswerReader(answer, another=bool(readers)))
                     unread.append((step, readers[-1]))
                     continue
-                # First the answers' events: a step's cause precedes its start, and its events its end.
+                # The events of the answers come first: a step starts after the tool call that caused it,
+                # and ends after its own events.
                 self._read(unread)
                 if isinstance(entry, StepStart):
                     self._readers[entry.id] = []
@@ -125,7 +127,7 @@ class RunEvents:
             self._over = over
 
     def _read(self, readers: list[tuple[str, _AnswerReader]]) -> None:
-        """Collect the new events of some answers, and clear the list."""
+        """Collect the new events of some answers, and clear the list `readers`."""
         names = self._log.names
         for step, reader in readers:
             self._waiting.extend(names.place_event(event, reader.number, step) for event in reader.ready())
@@ -133,11 +135,11 @@ class RunEvents:
 
 
 class _AnswerReader:
-    """The position of a reader of the run in one of its answers.
+    """The position in one answer of the run up to which a `RunEvents` has read that answer.
 
     Args:
         answer: The answer.
-        another: True if it follows another answer of the same step.
+        another: True if the same step has had an earlier answer.
     """
 
     __slots__ = ("_another", "_answer", "_cursor", "_version", "number")
@@ -155,13 +157,13 @@ class _AnswerReader:
         version = self._answer.version
         if version == self._version:
             return []
-        # Before the look: anything that arrives from here on is seen by the next one.
+        # Note the version before reading: whatever arrives from here on, the next call finds.
         self._version = version
         events = self._cursor.ready()
         if self._another:
             for event in events:
                 if isinstance(event, MessageStart):
-                    # Marks a new answer, so that the previous one's finish reason does not apply to it.
+                    # Mark the start of a new answer: the finish reason of the answer before does not apply.
                     event.another, self._another = True, False
                     break
         return events

@@ -1,4 +1,4 @@
-"""Passes a framework's events on unchanged while building a run from them."""
+"""Iterables that pass a framework's events on unchanged, and build a run from these events."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class _Follower:
         """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
-        """Take an event.
+        """Build the run further from an event of the framework.
 
         Raises:
-            MisuseError: It is a piece of a model's answer and not an event of a run.
+            MisuseError: The item is a piece of a model's answer and not an event of a run.
         """
         self.items += 1
         if self._over:
@@ -75,6 +75,7 @@ class _Follower:
             )
 
     def _take(self, found: RunOfAFramework, item: object) -> None:
+        """Pass an event to the reader of the framework's events; if that fails, warn, and follow no more."""
         try:
             found.take(item)
         except MisuseError:
@@ -87,11 +88,11 @@ class _Follower:
             self.stop()
 
     def is_first(self, item: object) -> bool:
-        """Return False: a run does not begin anew."""
+        """Return False: the events of a run never start over."""
         return False
 
     def end(self) -> None:
-        """Take the end of the events."""
+        """End the steps that are still open, since the events have ended."""
         self._end(None)
         if self._found is None and self.items:
             warn(
@@ -100,22 +101,27 @@ class _Follower:
             )
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Take an exception raised while reading the events; the reader gets it, too."""
+        """End the open steps with an exception that was raised while the events were read.
+
+        Args:
+            error: The exception; the code that reads the events gets it, too.
+            final: True if reading cannot be continued after a cancellation or an interrupt.
+        """
         if isinstance(error, Exception) or final:
             self._end(error)
 
     def not_opened(self, error: BaseException) -> None:
-        """Take an exception raised instead of giving events."""
+        """End the open steps with an exception that was raised while the events were being opened."""
         self._end(error)
 
     def stop(self) -> None:
-        """Take the reader's closing of the events."""
+        """Stop the open steps, since the events were closed before their end."""
         if not self._over and self._found is not None:
             self._found.stop()
         self._over = True
 
     def sent(self) -> None:
-        """Ignore the time of the request: the steps have their own."""
+        """Ignore the time of the request: the steps have times of their own."""
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
         """Ignore a response: only the events matter."""
@@ -124,6 +130,7 @@ class _Follower:
         """Ignore bytes: only the events matter."""
 
     def _end(self, error: BaseException | None) -> None:
+        """End the open steps, once."""
         if not self._over and self._found is not None:
             self._found.end(error)
         self._over = True
@@ -143,7 +150,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
 
 
 def _run_in(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
-    """Return the reader for the framework that an event belongs to; None if that is not clear yet."""
+    """Return the reader for the framework that an event belongs to, or None if the event does not tell."""
     if is_dict(event):
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):
@@ -157,5 +164,6 @@ def _run_in(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 -
 
 
 def _is_of_an_answer(item: object) -> bool:
+    """Return True if an item is a piece of a model's answer, as bytes, text or a payload."""
     payload: object = payload_of(item)
     return isinstance(payload, bytes | str | dict)

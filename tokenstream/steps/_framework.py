@@ -1,4 +1,4 @@
-"""Base of the readers of frameworks' events, which make steps of models, tools and agents."""
+"""Base classes of the readers that turn a framework's events into steps, of models, tools and agents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RunOfAFramework(ABC):
-    """Makes the steps of a run from a framework's events.
+    """Turns the events of a framework into the steps of a run.
 
     Args:
         run: The run that receives the steps.
@@ -28,23 +28,27 @@ class RunOfAFramework(ABC):
     def __init__(self, run: Steps) -> None:
         self._run = run
         self._calls: list[ToolCall] = []
-        """Tool calls by models for which no step has begun yet."""
+        """Tool calls in the models' answers whose tools have not begun yet."""
         self._open: dict[str, Step] = {}
-        """Steps that have not ended, by the framework's key for them."""
+        """Steps that have not ended, by the key that the framework uses for the step."""
 
     @abstractmethod
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
-        """Take an event."""
+        """Begin, continue or end steps, as an event says."""
 
     @abstractmethod
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers in progress; return the error or None of each, by its step's key."""
+        """End the answers that are in progress.
+
+        Returns:
+            For the key of each answer's step: the answer's error, or None if the answer is complete.
+        """
 
     def end(self, error: BaseException | None) -> None:
         """End all open steps after the last event.
 
         Args:
-            error: The exception that ended the events; None for their regular end.
+            error: The exception that ended the events; None if they ended regularly.
         """
         wrong: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
         for key, step in reversed(self._open.items()):
@@ -63,11 +67,12 @@ class RunOfAFramework(ABC):
         """Begin the step of a tool.
 
         Args:
-            key: The framework's key for the step.
+            key: The key that the framework uses for the step.
             name: The tool's name.
-            parent: The step or run that it belongs to.
-            id: The id of the call that started it; None to look for the first matching call.
-            arguments: The tool's arguments, to find the matching call by.
+            parent: The step or run that the new step belongs to.
+            id: The id of the call that started the tool; None to take the first call with the same
+                name and arguments.
+            arguments: The tool's arguments; used only to find the call.
         """
         found = [
             call
@@ -82,6 +87,7 @@ class RunOfAFramework(ABC):
         self._open[key] = parent.step(name, cause=cause)
 
     def _end_step(self, key: str, result: object = None, error: Exception | None = None) -> None:
+        """End the step with a key, unless it has ended already."""
         step = self._open.pop(key, None)
         if step is not None:
             step.result = result
@@ -89,10 +95,10 @@ class RunOfAFramework(ABC):
 
 
 class RunOfAgents(RunOfAFramework):
-    """Makes the steps of a run whose events name the current agent."""
+    """Base of the readers for frameworks whose events name the current agent."""
 
     _AGENT: ClassVar[str] = ""
-    """Key of the current agent's step; no call has such an id."""
+    """The key of the current agent's step; no tool call has an empty id."""
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -105,11 +111,11 @@ class RunOfAgents(RunOfAFramework):
 
     @property
     def _agent(self) -> Step | Steps:
-        """The step of the current agent; the run before there is one."""
+        """The step of the current agent; the run itself before the first agent."""
         return self._open.get(self._AGENT, self._run)
 
     def _turn_to(self, name: str) -> Step:
-        """Return the step of the agent that is now current; another agent's step ends."""
+        """Return the step of the agent that is current from now on; end the step of any other agent."""
         step = self._open.get(self._AGENT)
         if step is None or step.name != name:
             self._end_answers()
@@ -119,6 +125,7 @@ class RunOfAgents(RunOfAFramework):
 
 
 def _has(call: ToolCall, arguments: object) -> bool:
+    """Return True if a call has these arguments."""
     try:
         return bool(call.arguments == arguments)
     except OutputInvalid:

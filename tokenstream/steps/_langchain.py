@@ -1,4 +1,4 @@
-"""Makes runs from the events of LangChain and LangGraph."""
+"""Turns the events of LangChain and LangGraph into the steps of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LangChainRun(RunOfAFramework):
-    """Reads the events of `astream_events`, of LangChain and of LangGraph's graphs.
+    """Reads the events that `astream_events` of a LangChain runnable or a LangGraph graph yields.
 
     Models, tools, retrievers and the nodes of a graph become steps; other events are ignored.
     """
@@ -27,10 +27,10 @@ class LangChainRun(RunOfAFramework):
         super().__init__(run)
         self._spoken: dict[str, ModelAnswer] = {}
         self._ids: dict[str, str] = {}
-        """The ids of the tool calls that nodes received as input, by the node's run."""
+        """The id of the tool call that a node received as its input, by the `run_id` of the node."""
 
     def take(self, event: dict[str, Any]) -> None:
-        """Take an event."""
+        """Begin, continue or end steps, as an event says; ignore events of other kinds."""
         reader = self._READERS.get(str(event.get("event")))
         id = text_of(event, "run_id")
         if reader is not None and id is not None:
@@ -42,6 +42,7 @@ class LangChainRun(RunOfAFramework):
     # -- within ------------------------------------------------------------
 
     def _parents(self, event: dict[str, Any]) -> list[str]:
+        """Return the `run_id`s of an event's parents, the nearest parent first."""
         parents: object = event.get("parent_ids")
         return [each for each in reversed(parents) if isinstance(each, str)] if is_list(parents) else []
 
@@ -52,10 +53,12 @@ class LangChainRun(RunOfAFramework):
         return step
 
     def _parent_of(self, event: dict[str, Any]) -> Step | Steps:
+        """Return the nearest parent that is an open step; the run itself if there is none."""
         found = (self._open[id] for id in self._parents(event) if id in self._open)
         return next((step for step in found if step.ended is None), self._run)
 
     def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin a step if the chain is a node of a graph; other chains become no steps."""
         call = dict_of(dict_of(data, "input"), "tool_call")
         if text_of(call, "id") is not None:
             self._ids[id] = str(call["id"])
@@ -75,15 +78,17 @@ class LangChainRun(RunOfAFramework):
             spoken.take(_message_of(chunk))
 
     def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """End the answer of a model, and its step."""
         spoken = self._spoken.pop(id, None)
         if spoken is None:
             return
         if not spoken.begun:
-            # The model did not stream.
+            # The model did not stream: the whole answer is in its last event.
             spoken.take(_message_of(data.get("output")))
         self._end_step(id, error=spoken.end())
 
     def _begin_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin the step of a tool; its call is named by the event itself, or by the nearest node."""
         told = text_of(data, "tool_call_id") or next(
             (self._ids[each] for each in self._parents(event) if each in self._ids), None
         )
@@ -117,9 +122,10 @@ class LangChainRun(RunOfAFramework):
 
 
 class GraphMessages(RunOfAFramework):
-    """Reads the messages that a graph of LangGraph streams, each with its metadata.
+    """Reads the messages that a LangGraph graph streams, each with its metadata.
 
-    Nodes with a model's answer become steps, and tools, of which only the end is reported.
+    Each node with a model's answer becomes a step, and so does each tool. Of a tool only the result
+    is streamed, so its step begins and ends at once.
     """
 
     def __init__(self, run: Steps) -> None:
@@ -127,7 +133,7 @@ class GraphMessages(RunOfAFramework):
         self._spoken: dict[str, ModelAnswer] = {}
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
-        """Take a message."""
+        """Add a message to the step of its node, or begin and end the step of a tool."""
         pair = message_in(event)
         if pair is None:
             return
@@ -153,7 +159,12 @@ class GraphMessages(RunOfAFramework):
         return {key: spoken.end() for key, spoken in self._spoken.items()}
 
     def _key_of(self, id: object, place: str) -> str:
-        """Return an answer's key: the id of its run, or its node until a chunk carries that id."""
+        """Return the key of an answer: the id of the model's run, or the node until that id is known.
+
+        Args:
+            id: The id of a message; in some chunks it is not the id of the model's run.
+            place: The node, in its namespace.
+        """
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
             return place
         if place in self._spoken:
@@ -162,9 +173,10 @@ class GraphMessages(RunOfAFramework):
 
 
 def message_in(event: Any) -> tuple[Any, dict[str, Any]] | None:  # noqa: ANN401 - any object
-    """Return the message and metadata in an item of a graph's stream; None for any other item.
+    """Return the message and its metadata from an item that a graph streams; None for any other item.
 
-    With several stream modes, or with subgraphs, the pair follows their names in the tuple.
+    With several stream modes, or with subgraphs, an item is a tuple of their names with the pair
+    of message and metadata at its end.
     """
     while _is_tuple(event) and event:
         message, about = event[0], event[-1]
@@ -179,7 +191,7 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
 
 
 def _message_of(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
-    """Return a message; text, or an object with text, from a completion model becomes a message."""
+    """Return a chunk as a message; a completion model's chunk, which is text or has text, is converted."""
     text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
     if isinstance(text, str) and not hasattr(chunk, "response_metadata"):
         return {

@@ -1,4 +1,4 @@
-"""Makes runs from the events of LlamaIndex's agent workflows."""
+"""Turns the events of LlamaIndex's agent workflows into the steps of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class LlamaIndexRun(RunOfAgents):
     """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
-        """Take an event."""
+        """Begin, continue or end steps, as an event says; ignore events of other kinds."""
         if hasattr(event, "current_agent_name"):
             self._read_agent(event)
         elif hasattr(event, "tool_output"):
@@ -29,6 +29,7 @@ class LlamaIndexRun(RunOfAgents):
     # -- within ------------------------------------------------------------
 
     def _read_agent(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
+        """Read an event of an agent: its input, a piece of its model's answer, or the whole answer."""
         step = self._turn_to(str(event.current_agent_name))
         if hasattr(event, "input"):
             # A new request to the model.
@@ -39,13 +40,14 @@ class LlamaIndexRun(RunOfAgents):
         if hasattr(event, "delta"):
             self._spoken.take(_response_of(event, event.delta))
         else:
-            # The whole answer; its text is new only if nothing was streamed.
+            # The event has the whole answer. Its text is new only if no pieces were streamed before.
             said = "" if self._spoken.begun else str(event.response.content or "")
             self._spoken.take(_response_of(event, said))
             self._end_answers()
 
 
 def _response_of(event: Any, delta: str) -> dict[str, Any]:  # noqa: ANN401 - an object of LlamaIndex
+    """Return an agent's event as a payload of the format "llamaindex", a chat response with `delta`."""
     calls = [
         {
             "block_type": "tool_call",

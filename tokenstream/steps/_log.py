@@ -1,4 +1,4 @@
-"""The ordered log of a run, and the notification of those who wait for news."""
+"""The ordered log of a run, which also wakes the threads and tasks that wait for changes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class StepAnswer:
-    """An answer that a step follows: from a stream, or built from events.
+    """An answer that belongs to a step: either the answer of a stream, or one built from events.
 
     Args:
         number: The answer's number in the run.
         stream: The stream; None for an answer built from events.
-        accumulator: Holds the answer so far.
+        accumulator: Collects the answer from its events; by default a new accumulator.
     """
 
     __slots__ = ("accumulator", "number", "stream", "version")
@@ -35,7 +35,7 @@ class StepAnswer:
         self.number = number
         self.stream = stream
         self.version = 0
-        """Changes whenever the answer has grown."""
+        """A counter that is increased whenever the answer has grown."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
 
     @property
@@ -46,9 +46,9 @@ class StepAnswer:
 
 
 class Log:
-    """The log of a run: beginnings and ends of steps, and the answers that they follow.
+    """The log of a run: the starts and ends of its steps, and the answers of the steps.
 
-    The log keeps no queues for its readers: each reader has a position in it, and in each answer.
+    The log keeps no queues for its readers: each reader has a position in the log and in each answer.
     """
 
     __slots__ = (
@@ -66,15 +66,15 @@ class Log:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        """Held while steps begin and end, and while `names` is used."""
+        """The lock that is held while steps begin and end, and while `names` is used."""
         self.entries: list[StepStart | StepDone | tuple[str, StepAnswer]] = []
-        """Beginnings and ends of steps, and pairs of a step's id and an answer that it follows."""
+        """Starts and ends of steps, and for each answer a pair: the id of its step, and the answer."""
         self.answers: list[StepAnswer] = []
         self.names = Names()
         self.over = False
         """True once the run has ended and nothing more is added."""
         self.version = 0
-        """Changes whenever something happened in the run."""
+        """A counter that is increased whenever something happens in the run."""
         self._changed = threading.Condition()
         self._steps = 0
         self._sleepers = 0
@@ -88,14 +88,14 @@ class Log:
         return str(self._steps)
 
     def find_cause(self, call: ToolCall, own: tuple[StepAnswer, ...]) -> ToolCall:
-        """Return the call that started a step, with its id in the run.
+        """Return a copy of the tool call that started a step, with the id that the call has in the run.
 
         Args:
-            call: The call.
-            own: The answers of the parent step, which are searched first.
+            call: The call, with the id that it has in its answer.
+            own: The answers of the parent step, which are searched before all others.
         """
         for answer in self.answers:
-            # Names all ids in the order of the answers, so that the first answer keeps its ids.
+            # Give all calls their ids in the order of the answers: the first answer keeps its own ids.
             for id in answer.accumulator.tool_calls_delivered:
                 self.names.id(answer.number, id)
         for answer in (*reversed(own), *reversed(self.answers)):
@@ -109,11 +109,11 @@ class Log:
         """Wake all waiting readers.
 
         Args:
-            answer: The answer that has grown; None if a step began or ended.
+            answer: The answer that has grown; None if a step has begun or ended.
         """
         if answer is not None:
             answer.version += 1
-        # Before the check for waiting readers, since a reader compares the version before it waits.
+        # Increase the version before looking for waiting readers: a reader compares it before it waits.
         self.version += 1
         if self._sleepers or self._wakers:
             with self._changed:
@@ -123,7 +123,7 @@ class Log:
                 wake()
 
     def wait(self, version: int) -> None:
-        """Wait in this thread while `version` is still the current version."""
+        """Block this thread until `version` is no longer the current version."""
         with self._changed:
             self._sleepers += 1
             try:
@@ -133,13 +133,13 @@ class Log:
                 self._sleepers -= 1
 
     def wake_by(self, wake: Callable[[], object], version: int) -> bool:
-        """Call a function at the next change; return False if `version` is already outdated."""
+        """Have a function called at the next change; return False if `version` is outdated already."""
         with self._changed:
             self._wakers.append(wake)
             return self.version == version
 
     def cancel_wake(self, wake: Callable[[], object]) -> None:
-        """Cancel a function that `wake_by` registered."""
+        """Remove a function that `wake_by` has registered, if it was not called yet."""
         with self._changed:
             if wake in self._wakers:
                 self._wakers.remove(wake)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """Maps the part numbers and call ids of each answer to those of the run.
+    """Maps the part numbers and call ids of each answer to part numbers and call ids of the run.
 
-    A part is numbered when it is first seen, and a call keeps its id unless another
-    answer has used it. Both never change, so that all readers get the same.
+    A part gets its number when it is first seen. A call keeps its id, unless another answer
+    has used the same id. Numbers and ids never change later: all readers get the same ones.
     """
 
     __slots__ = ("_ids", "_parts", "_taken")
@@ -35,11 +35,11 @@ class Names:
         self._taken: set[str] = set()
 
     def id(self, answer: int, id: str) -> str:
-        """Return the id in the run for an id in an answer.
+        """Return the id that a tool call has in the run.
 
         Args:
             answer: The answer's number in the run.
-            id: The id in the answer; "" stays "".
+            id: The call's id in the answer; "" stays "".
         """
         if not id:
             return id
@@ -54,11 +54,11 @@ class Names:
         return found
 
     def part(self, answer: int, choice: int, part: int) -> int:
-        """Return the number in the run for a part of an answer."""
+        """Return the number that a part of an answer has in the run."""
         return self._parts.setdefault((answer, choice, part), len(self._parts))
 
     def call(self, answer: int, call: ToolCall) -> ToolCall:
-        """Return a tool call with its id in the run."""
+        """Return a copy of a tool call with the id that the call has in the run."""
         return ToolCall.model_construct(
             id=self.id(answer, call.id),
             name=call.name,
@@ -69,17 +69,17 @@ class Names:
         )
 
     def place_event(self, event: Event, answer: int, step: str) -> Event:
-        """Return an event of an answer with its numbers and ids in the run.
+        """Return an event of an answer with the part numbers and call ids of the run.
 
         Args:
-            event: The event, which no other reader shares and so is changed in place.
-            answer: The answer's number.
-            step: The id of the step.
+            event: The event; it is changed in place, since no other reader has the same object.
+            answer: The answer's number in the run.
+            step: The id of the answer's step.
         """
         told: Any = event
         match event:
             case Restarted():
-                # A copy, since the stream's own reader has the same object.
+                # This event is copied: the reader of the stream itself has the same object.
                 told = copy(event)
             case ToolCallStart() | ToolCallDelta():
                 told.id = self.id(answer, event.id)
@@ -99,6 +99,7 @@ class Names:
         return placed
 
     def _renamed(self, answer: int, content: Any) -> Any:  # noqa: ANN401 - a part, or None
+        """Return a part with the id that it has in the run; unchanged if the id is the same."""
         before: str = getattr(content, "id", "")
         id = self.id(answer, before)
         return content if id == before else content.model_copy(update={"id": id})

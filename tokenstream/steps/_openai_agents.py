@@ -1,4 +1,4 @@
-"""Makes runs from the events of the OpenAI Agents SDK."""
+"""Turns the events of the OpenAI Agents SDK into the steps of a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class AgentsRun(RunOfAgents):
-    """Reads the events of a run of the OpenAI Agents SDK; agents and their tools become steps."""
+    """Reads the events of the OpenAI Agents SDK; agents and their tools become steps."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
-        """Take an event."""
+        """Begin, continue or end steps, as an event says."""
         if event.type == "agent_updated_stream_event":
             self._turn_to(str(event.new_agent.name))
         elif event.type == "run_item_stream_event":
@@ -28,6 +28,7 @@ class AgentsRun(RunOfAgents):
     # -- within ------------------------------------------------------------
 
     def _read_model(self, payload: object) -> None:
+        """Add a payload of OpenAI Responses to the answer of the current agent's model."""
         if not is_dict(payload):
             return
         kind = text_of(payload, "type")
@@ -40,6 +41,7 @@ class AgentsRun(RunOfAgents):
             self._end_answers()
 
     def _read_item(self, item: Any) -> None:  # noqa: ANN401 - an object of the SDK
+        """Begin the step of a tool that was called, or end the step of a tool that has returned."""
         raw: object = payload_of(getattr(item, "raw_item", None))
         id = text_of(raw, "call_id") if is_dict(raw) else None
         kind = getattr(item, "type", None)

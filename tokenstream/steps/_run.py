@@ -64,11 +64,11 @@ class Steps(RunNode):
         """Begin a step of the run, or a sub-step if the `with` block of a step is running.
 
         Tasks inherit the block that they were started in, and so do threads that copy
-        the context, such as `asyncio.to_thread`; in other threads, use `Step.step`.
+        the context, such as those of `asyncio.to_thread`; in other threads, use `Step.step`.
 
         Args:
-            what: The step's name; or a tool call, which gives the name and is the cause.
-            agent: The name of the agent that executes the step; by default that of the parent step.
+            what: The step's name; or the tool call that started the step, whose tool's name it gets.
+            agent: The name of the agent that executes the step; by default the parent step's agent.
             cause: The tool call that started the step.
 
         Raises:
@@ -84,15 +84,15 @@ class Steps(RunNode):
     @overload
     def follow(self, events: Iterable[ItemT]) -> Followed[ItemT]: ...
     def follow(self, events: Any) -> Followed[Any] | AsyncFollowed[Any]:
-        """Return an iterable of a framework's events, which builds this run as it is read.
+        """Return an iterable over the same events of a framework; reading it builds this run.
 
-        The events are given unchanged, in `for` or in `async for`, as the original
-        iterable supports; `close`, `with` and `async with` are passed on to it. Steps
+        The events are passed on unchanged, in `for` or in `async for`, as the original
+        iterable supports; `close`, `with` and `async with` act on the original. Steps
         that begin within a step's `with` block are parts of that step.
 
         Args:
-            events: `astream_events(…)` of LangChain and LangGraph, `stream_events()` of a
-                run of the OpenAI Agents SDK, or of a handler of LlamaIndex's workflows.
+            events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
+                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler.
 
         Raises:
             MisuseError: The object is not iterable; or, in the loop, its items are pieces of
@@ -113,14 +113,15 @@ class Steps(RunNode):
         return follow(events, self)
 
     def events(self) -> RunEvents:
-        """Return all events of the run from its start, for a user interface.
+        """Return an iterator over all events of the run, from its start, for a user interface.
 
-        A loop over them ends with the run: `for` in another thread, `async for` in any
-        task; `.ready()` returns the available events without waiting. Each reader calls
-        this method for itself; a slow reader gets larger pieces. `StepStart` and
-        `StepDone` enclose the events of a step, which carry its id as `.step`. Parts are
-        numbered across the run, and a call id that another stream has already used gets
-        a suffix.
+        Read the events with `for` in another thread, or with `async for` in any task; the
+        loop ends with the run. `.ready()` returns the events that have arrived, without
+        waiting. Each reader calls this method for itself; a slow reader gets larger pieces.
+
+        `StepStart` and `StepDone` enclose the events of a step, whose `.step` is the step's
+        id. Parts are numbered across the whole run, and a tool call whose id another stream
+        has already used gets an id with a suffix.
 
         Example:
             >>> from tokenstream import Steps, Stream

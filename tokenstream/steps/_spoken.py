@@ -1,4 +1,4 @@
-"""Reads a model's answer from a framework's pieces with a format, and feeds it to a step."""
+"""Reads the answer of a model from the pieces in a framework's events, and feeds it to a step."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ModelAnswer:
 
     Args:
         step: The step.
-        format: The format that reads the payloads.
-        calls: Receives the answer's complete tool calls.
+        format: The name of the format that reads the payloads.
+        calls: A list to which the complete tool calls of the answer are added.
     """
 
     __slots__ = ("_calls", "_format", "begun", "step")
@@ -33,18 +33,18 @@ class ModelAnswer:
     def __init__(self, step: Step, format: str, calls: list[ToolCall]) -> None:
         self.step = step
         self.begun = False
-        """True once the answer has given an event."""
+        """True once the format has read an event of the answer."""
         self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
         self._calls = calls
 
     def take(self, item: Any) -> None:  # noqa: ANN401 - an object of a framework, or a payload
-        """Take a piece of the answer; ignored after the end of its step."""
+        """Read a piece of the answer; after the end of its step, ignore it."""
         payload: object = payload_of(item)
         if is_dict(payload) and self.step.ended is None:
             self._give(self._format.feed(payload))
 
     def end(self) -> StreamError | None:
-        """End the answer; return its error, or None if it is complete."""
+        """End the answer; return its error, or None if the answer is complete or nothing of it arrived."""
         if self.step.ended is not None:
             return None
         self._give(self._format.end())
@@ -55,9 +55,10 @@ class ModelAnswer:
         return error
 
     def _give(self, events: Iterable[Event]) -> None:
+        """Feed events of the answer to the step, and note its complete tool calls."""
         for event in events:
             if not self.begun:
-                # The first event begins a new answer of the step.
+                # The first event marks the start of a new answer in the step.
                 self.begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
                 head.another = bool(self.step.messages)

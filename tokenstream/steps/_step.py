@@ -1,4 +1,4 @@
-"""A step of a run: its streams, its sub-steps and its outcome."""
+"""Steps of a run: each has streams, sub-steps and an outcome."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 Outcome: TypeAlias = Literal["done", "failed", "stopped"]
 
 OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
-"""The steps whose `with` blocks are running: a new step becomes part of the last one of its run."""
+"""The steps whose `with` blocks are running; a new step becomes a sub-step of the last of them in its run."""
 
 
 class LeftOpen(BaseException):
-    """Reason for stopping a step that was never ended explicitly."""
+    """The reason for stopping a step that was never ended explicitly."""
 
 
 class RunNode:
-    """Base of runs and steps: both contain steps, begin and end.
+    """Base class of runs and steps: both contain steps, and have a beginning and an end.
 
     Args:
-        name: The name.
+        name: The name of the run or step.
         log: The log of the run.
         clock: Returns the time in seconds.
     """
 
     def __init__(self, name: str, log: Log, clock: Callable[[], float]) -> None:
         self.name = name
-        """The name."""
+        """The name of the run or step."""
         self.error: str | None = None
-        """A description of the failure; None if it did not fail."""
+        """A description of the error that ended the run or step; None if it ended without an error."""
         self.result: Any = None
-        """Free for the caller to store a result; for a tool that a router ran, the tool's result."""
+        """The result, if the caller stores one here; for a tool that a router ran, the tool's result."""
         self.ended: float | None = None
-        """The clock reading at the end; None while running."""
+        """The clock reading at the end; None while the run or step is running."""
         self._log = log
         self._clock = clock
         self._steps: tuple[Step, ...] = ()
@@ -77,7 +77,7 @@ class RunNode:
 
     @property
     def seconds(self) -> float:
-        """The duration in seconds; so far, while running."""
+        """The duration in seconds, up to now or up to the end."""
         return (self._clock() if self.ended is None else self.ended) - self.started
 
     @property
@@ -86,11 +86,11 @@ class RunNode:
         return _sum(step.usage for step in self._below())
 
     def end(self, error: BaseException | None = None) -> None:
-        """End it, unless a `with` block does so; sub-steps that are still open are stopped.
+        """End the run or step, and stop its sub-steps that are still open; a `with` block calls this.
 
         Args:
-            error: The reason for the end: an `Exception` means failed, any other
-                `BaseException` stopped, None done.
+            error: The reason for the end. It determines `state`: "failed" for an `Exception`,
+                "stopped" for any other `BaseException`, "done" for None.
         """
         with self._log.lock:
             if self.ended is not None:
@@ -106,10 +106,10 @@ class RunNode:
         self._log.wake_readers()
 
     def _below(self, *, running: bool = False) -> Iterator[Step]:
-        """Yield all sub-steps, each before its own sub-steps.
+        """Yield all sub-steps at every depth, each before its own sub-steps.
 
         Args:
-            running: True to yield only those that have not ended.
+            running: True to yield only the sub-steps that have not ended.
         """
         # Not recursive: runs may nest deeper than Python's recursion limit.
         waiting = [*reversed(self._steps)]
@@ -120,12 +120,12 @@ class RunNode:
                 waiting.extend(reversed(step.steps))
 
     def _close(self) -> None:
-        """Record the end."""
+        """Record the end in the log."""
         raise NotImplementedError
 
     @property
     def _what(self) -> str:
-        """The name in error messages."""
+        """The name of the run or step for error messages."""
         return _named(self)
 
     def _begin(
@@ -136,6 +136,11 @@ class RunNode:
         agent: str | None,
         cause: ToolCall | None,
     ) -> Step:
+        """Begin a step in the run or in a step, and add its start to the log.
+
+        Raises:
+            MisuseError: This run or step has ended, or an argument has a wrong type.
+        """
         given: Any = what
         causes: Any = cause
         if isinstance(what, ToolCall):
@@ -168,8 +173,8 @@ class RunNode:
 class Step(RunNode):
     """A named piece of a run, with the streams that it follows and its sub-steps.
 
-    It can be inspected from any thread, during the run and afterwards. Begin one with
-    `Steps.step` or `Step.step`.
+    `Steps.step` and `Step.step` begin a step. It can be inspected from any thread, during
+    the run and afterwards.
     """
 
     def __init__(
@@ -191,7 +196,7 @@ class Step(RunNode):
         self.id = log.count()
         """The step's id, unique within the run."""
         self.agent: str | None = agent if agent is not None or parent is None else parent.agent
-        """The name of the agent that executes the step; by default that of the parent step."""
+        """The name of the agent that executes the step; by default the parent step's agent."""
         self.cause = cause
         """The tool call that started the step, or None."""
         self._leave: list[Callable[[], object]] = []
@@ -211,7 +216,7 @@ class Step(RunNode):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Removed wherever it is: generators may end in a different order, and in another task.
+        # The step may not be the last one here: generators may end in a different order, or in another task.
         OPEN.set(tuple(step for step in OPEN.get() if step is not self))
         super().__exit__(kind, error, traceback)
 
@@ -219,9 +224,9 @@ class Step(RunNode):
         """Begin a sub-step of this step, whatever `with` block is running; for example from another thread.
 
         Args:
-            what: The step's name; or a tool call, which gives the name and is the cause.
-            agent: The name of the agent that executes it; by default that of this step.
-            cause: The tool call that started it.
+            what: The sub-step's name; or the tool call that started it, whose tool's name it gets.
+            agent: The name of the agent that executes the sub-step; by default this step's agent.
+            cause: The tool call that started the sub-step.
 
         Raises:
             MisuseError: This step has ended.
@@ -237,7 +242,7 @@ class Step(RunNode):
             stream: A `Stream` or an `AsyncStream`, already read or not.
 
         Raises:
-            MisuseError: It is not a stream, another step already follows it, or this step has ended.
+            MisuseError: `stream` is not a stream, another step already follows it, or this step has ended.
             ConcurrentRead: Another thread or task is reading the stream.
 
         Example:
@@ -271,12 +276,12 @@ class Step(RunNode):
         return stream
 
     def feed(self, event: Event) -> None:
-        """Take an event of an answer that does not come from a `Stream`, such as a framework's.
+        """Add an event to an answer that is not read from a `Stream`, for example from a framework.
 
         `MessageStart(another=True)` begins another answer. All answers end with the step.
 
         Args:
-            event: The event; parts are numbered from 0 in each answer.
+            event: The event. Its part is numbered within the answer, from 0.
 
         Raises:
             MisuseError: The step has ended.
@@ -300,7 +305,7 @@ class Step(RunNode):
         self._log.wake_readers(answer)
 
     def conclude(self, ending: Ending = "complete") -> None:
-        """Set the ending of the last answer that was fed; by default it ends as the step does.
+        """Set the ending of the last answer built by `feed`; without this call, it ends as the step does.
 
         Args:
             ending: A value of `Message.ending`.
@@ -326,7 +331,7 @@ class Step(RunNode):
 
     @property
     def message(self) -> Message | None:
-        """The message of the step's last answer so far; None before there is one."""
+        """The message of the step's last answer so far; None before the first answer."""
         return self._answers[-1].message if self._answers else None
 
     @property
@@ -336,7 +341,7 @@ class Step(RunNode):
 
     @property
     def metrics(self) -> Metrics | None:
-        """Timing of the step's last stream; None before there is one."""
+        """The metrics of the step's last stream; None before the first stream."""
         streams = self.streams
         return streams[-1].metrics if streams else None
 
@@ -353,18 +358,20 @@ class Step(RunNode):
     # -- within ------------------------------------------------------------
 
     def _add(self, answer: StepAnswer) -> StepAnswer:
+        """Add an answer to the step and to the log; return the answer."""
         self._answers = (*self._answers, answer)
         self._log.answers.append(answer)
         self._log.entries.append((self.id, answer))
         return answer
 
     def _around_tool(self, call: ToolCall) -> AbstractContextManager[Step | None]:
-        """Return the context manager in which a router runs a tool: a sub-step."""
+        """Return the context manager in which a router runs a tool: a sub-step; none after the step's end."""
         return nullcontext() if self.ended is not None else self.step(call)
 
     def _close(self) -> None:
+        """Conclude the answers built by `feed`, and record the end of the step."""
         for answer in self._answers:
-            # Makes readers of the run look at each answer once more.
+            # A new version makes the readers of the run look at the answer once more.
             answer.version += 1
             if answer.stream is None:
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
@@ -376,10 +383,12 @@ class Step(RunNode):
 
 
 def _named(block: RunNode) -> str:
+    """Return a run or step with its name, for error messages."""
     return f"the {'step' if isinstance(block, Step) else 'run'} {block.name!r}"
 
 
 def _sum(usages: Iterable[Usage | None]) -> Usage | None:
+    """Return the sum of token counts; None if there are none."""
     found: Usage | None = None
     for usage in usages:
         if usage is not None:
@@ -392,8 +401,9 @@ def _is_call(given: object) -> bool:
 
 
 def _words(error: BaseException) -> str:
+    """Return the description of an error for `RunNode.error`."""
     name, said = type(error).__name__, str(error)
     if isinstance(error, ToolFailed | LeftOpen) and said:
-        # These messages are written for the user, without the class's name.
+        # The messages of these classes are written for users, who need no name of a class.
         return said
     return f"{name}: {said}" if said else name

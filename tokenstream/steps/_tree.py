@@ -1,4 +1,4 @@
-"""Draws a run as a small tree of text, for a terminal."""
+"""Functions that draw a run as a tree of text lines, for a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def draw_run(run: Steps) -> str:
 
 
 def describe_step(step: Step) -> str:
-    """Return a description of a step in one line."""
+    """Return a line that describes a step: name, agent, cause, state, duration, tokens and error."""
     words = [one_line(step.name)]
     if step.agent is not None and (step.parent is None or step.parent.agent != step.agent):
         words.append(f"({one_line(step.agent)})")
@@ -34,7 +34,9 @@ def describe_step(step: Step) -> str:
 
 
 def tokens_of(usage: Usage) -> str:
-    """Return token counts in words: "?" for an unknown count, "~" before an estimate.
+    """Return the counts of input and output tokens as text.
+
+    An unknown count is "?", and an estimated count begins with "~".
 
     Example:
         >>> from tokenstream import Usage
@@ -50,6 +52,7 @@ def tokens_of(usage: Usage) -> str:
 
 
 def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
+    """Yield the lines of a drawing, one for each step at every depth."""
     # Not recursive: runs may nest deeper than Python's recursion limit.
     waiting = [*_drawn_below(steps, "")]
     while waiting:
@@ -59,13 +62,17 @@ def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
 
 
 def _drawn_below(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step, str, str]]:
-    """Yield steps, the last one first, each with its branch and the indentation of its sub-steps."""
+    """Yield some sibling steps, the last one first, so that popping them from a list restores the order.
+
+    Each is yielded with the branch drawn before it, and with the indentation of its sub-steps.
+    """
     for step in reversed(steps):
         last = step is steps[-1]
         yield step, f"{indent}{'└─ ' if last else '├─ '}", indent + ("   " if last else "│  ")
 
 
 def _figures(state: str, seconds: float, usage: Usage | None) -> list[str]:
+    """Return the words for the state, the duration and the token counts of a run or step."""
     figures = [state, f"{seconds:.1f} s"]
     if usage is not None and usage.output_tokens is not None:
         figures.append(tokens_of(usage))
