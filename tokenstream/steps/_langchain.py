@@ -162,7 +162,7 @@ class GraphMessages(RunOfAFramework):
         """Return the key of an answer: the id of the model's run, or the node until that id is known.
 
         Args:
-            id: The id of a message; in some chunks it is not the id of the model's run.
+            id: The id of a message; it identifies the model's run if it begins with "lc_" or "run-".
             place: The node, in its namespace.
         """
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):

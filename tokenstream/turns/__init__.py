@@ -1,4 +1,4 @@
-"""Messages back to providers: the turns of the assistant and the tools, as an API's next request has them."""
+"""Messages for the next request: an answer and the results of its tool calls, in the form of each API."""
 
 from tokenstream.turns._drop import Drop, Kind
 from tokenstream.turns._results import ToolResults

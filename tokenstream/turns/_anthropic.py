@@ -1,4 +1,4 @@
-"""The turn of Anthropic Messages."""
+"""The assistant's turn in a request of Anthropic Messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _AnthropicTurn(Turn):
         if not self.own:
             return "reasoning"
         if not part.complete:
-            # The signature comes last and in pieces; the API refuses a block with part of one.
+            # The signature arrives last, in pieces; the API refuses a block with an incomplete signature.
             return "incomplete"
         if part.redacted is not None:
             block = {"type": "redacted_thinking", "data": part.redacted}

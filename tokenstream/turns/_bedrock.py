@@ -1,4 +1,4 @@
-"""The turn of Bedrock's Converse API, with bytes where boto3 takes bytes."""
+"""The assistant's turn in a request of Bedrock's Converse API, with bytes where boto3 takes bytes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class _BedrockTurn(Turn):
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
         if "type" in data:
-            # A citation of Claude through InvokeModel: only its title could be sent.
+            # Claude's citation, received through InvokeModel: Converse could take only its title.
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITED})
 
@@ -113,15 +113,17 @@ class _BedrockTurn(Turn):
         return None
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        # The request may not support a part that this library does not know.
+        # A part that this library does not know may be one that requests do not support.
         return "opaque"
 
 
 def _is_content(items: object) -> bool:
+    """Return True if Converse takes these items as the content of a tool's result."""
     return is_list(items) and all(is_dict(item) and item.keys() <= _RESULTS for item in items)
 
 
 def _bytes_of(written: str) -> bytes | None:
+    """Return the bytes that base64 text encodes; None if the text is not base64."""
     try:
         return binascii.a2b_base64(written, strict_mode=True)
     except ValueError:

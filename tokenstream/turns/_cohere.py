@@ -1,4 +1,4 @@
-"""The turn of Cohere's v2 chat."""
+"""The assistant's turn in a request of Cohere's chat API, version 2."""
 
 from __future__ import annotations
 
@@ -28,12 +28,16 @@ class _CohereTurn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._places: dict[int, int] = {}
-        """The index in the content of each part."""
+        """For the index of each text or reasoning part, its index in the turn's `content`."""
         self._calls: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
-        """Return the message."""
+        """Return the turn with the parts that were written.
+
+        Raises:
+            NotExpressible: Nothing of the message remains.
+        """
         plan = self.message.provider_data.get("tool_plan") if self.own else None
         pieces = plan if is_list(plan) else []
         turn: dict[str, Any] = {}
@@ -70,7 +74,7 @@ class _CohereTurn(Turn):
 
     def citation(self, part: Citation, index: int) -> Kind | None:
         citation = self.fields(part)
-        # A citation of API v1 names documents by their ids, which v2 does not take.
+        # A citation of API v1 refers to documents by their ids, which v2 does not take.
         if "sources" not in citation:
             return "citation"
         if part.cites is not None:

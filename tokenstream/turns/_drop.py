@@ -22,10 +22,10 @@ Kind: TypeAlias = Literal[
     "incomplete",
     "signature",
 ]
-"""A kind of part, or a problem of one, that an API may have no place for."""
+"""A kind of part, or a problem with a part, because of which an API may be unable to express the part."""
 
 Drop: TypeAlias = Kind | Literal["all"] | Iterable[Kind]
-"""The kinds to leave out of a turn: one, several, or "all" for which the API has no place."""
+"""The kinds to leave out of a turn: one, several, or "all", every part that the API cannot express."""
 
 _NAMES = frozenset((*get_args(Kind), "all"))
 
@@ -34,7 +34,7 @@ def names_of(drop: Drop) -> frozenset[str]:
     """Return the names in `drop`.
 
     Raises:
-        MisuseError: One of them is unknown.
+        MisuseError: One of the names is unknown.
 
     Example:
         >>> sorted(names_of("all")), sorted(names_of(("citation", "reasoning")))

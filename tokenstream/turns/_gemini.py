@@ -1,4 +1,4 @@
-"""The turn of Gemini's generateContent."""
+"""The model's turn in a request of Gemini's generateContent."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
 class _GeminiTurn(Turn):
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
-    # A citation comes from metadata beside the content, which is not sent back.
+    # Citations are made from metadata next to the content, which is not sent back.
     keeps = frozenset({"citation"})
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         fields = self.fields(part)
-        # A signature may come with empty text.
+        # A part with empty text may have a signature.
         if part.text or fields:
             self.written.append({"text": part.text, **fields})
         return None
@@ -52,7 +52,7 @@ class _GeminiTurn(Turn):
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         fields = self.fields(part)
-        # A server that identifies calls by position must not get an id that was made up here.
+        # A server that identifies calls by position must not get an id that this library made up.
         sent = fields.pop("id", None)
         id = sent if self.message.format in self.formats else part.id
         more = dict_of(fields, "functionCall")
@@ -71,7 +71,7 @@ class _GeminiTurn(Turn):
         return self._write_unchanged("opaque", deepcopy(part.data) if self.own else {})
 
     def _write_unchanged(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
-        """Write a part unchanged."""
+        """Write a part unchanged; return its kind as the obstacle if it has no provider fields."""
         if not fields:
             return kind
         self.written.append(fields)
@@ -83,7 +83,7 @@ class _GeminiTurn(Turn):
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}
         if part.url is not None:
             if not self.own:
-                # A URL from another provider, which this one may not be able to open.
+                # The URL is another provider's, and Gemini may not be able to open it.
                 return "media"
             self.written.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
         elif part.data and mime_type:

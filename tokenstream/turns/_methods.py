@@ -1,4 +1,4 @@
-"""The names of the methods that make the turns of a format's requests."""
+"""For each format, the name of the method that makes the turns of its requests."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ METHODS = {
     "openai-chat": "to_openai_chat",
     "openai-responses": "to_openai_responses",
 }
-"""The method of `Message` and of `ToolResults`, by the format's name."""
+"""Maps the name of a format to the name of the method, which `Message` and `ToolResults` both have."""

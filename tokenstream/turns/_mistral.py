@@ -1,4 +1,4 @@
-"""The turn of Mistral's own API."""
+"""The assistant's turn in a request of Mistral's native API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resource", "resource_link"})
-"""Chunks beside text, reasoning and references that a request may hold."""
+"""Types of chunks that a request may contain, besides text, reasoning and references."""
 
 
 def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
@@ -43,7 +43,11 @@ class _MistralTurn(Turn):
         self._calls: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
-        """Return the message."""
+        """Return the turn with the parts that were written.
+
+        Raises:
+            NotExpressible: Nothing of the message remains.
+        """
         self.expect(self.written or self._calls)
         turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
         if self._calls:
@@ -51,6 +55,7 @@ class _MistralTurn(Turn):
         return turn
 
     def _content(self) -> str | list[dict[str, Any]]:
+        """Return the content as one string if it is only text, else as a list of chunks."""
         if all(chunk["type"] == "text" for chunk in self.written):
             return "".join([chunk["text"] for chunk in self.written])
         return self.written

@@ -1,4 +1,4 @@
-"""The turn of Ollama's own API."""
+"""The assistant's turn in a request of Ollama's native API."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ class _OllamaTurn(Turn):
         self._calls: list[dict[str, Any]] = []
 
     def build(self) -> dict[str, Any]:
-        """Return the message."""
+        """Return the turn with the parts that were written.
+
+        Raises:
+            NotExpressible: Nothing of the message remains.
+        """
         text, thinking = "".join(self._text), "".join(self._thinking)
         turn: dict[str, Any] = {"role": "assistant", "content": text}
         if thinking:
@@ -61,13 +65,14 @@ class _OllamaTurn(Turn):
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:
             function["index"] = fields.pop("index")
-        # Servers without ids identify calls by position and name, so a made-up id is not sent.
+        # A server that sent no ids identifies calls by position and name: an id that this library
+        # made up is not sent.
         made_up = self.message.format in self.formats and _MADE_UP.fullmatch(part.id)
         self._calls.append({**({} if made_up else {"id": part.id}), **fields, "function": function})
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
-        # Ollama sends only images, without their type.
+        # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.own else "")
         if not mime_type.startswith("image/") or not part.data or part.transcript:
             return "media"

@@ -1,4 +1,4 @@
-"""The turn of OpenAI Chat Completions and of compatible servers."""
+"""The assistant's turn in a request of OpenAI Chat Completions and of compatible servers."""
 
 from __future__ import annotations
 
@@ -37,12 +37,16 @@ class _OpenAIChatTurn(Turn):
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
         self._lists: dict[str, list[dict[str, Any]]] = {}
-        """Reasoning in typed pieces, by field name."""
+        """Lists of typed pieces of reasoning, by the name of the message's field."""
         self._calls: list[ToolCall] = []
         self._rest: dict[str, Any] = {}
 
     def build(self) -> dict[str, Any]:
-        """Return the message."""
+        """Return the turn with the parts that were written.
+
+        Raises:
+            NotExpressible: Nothing of the message remains.
+        """
         text = "".join(self._text)
         content: dict[str, Any] = {}
         if self._refusal:
@@ -55,7 +59,7 @@ class _OpenAIChatTurn(Turn):
         elif self._calls:
             content["tool_calls"] = [self._call(call) for call in self._calls]
         self.expect(text or content)
-        # The content may be null if the message holds something else; otherwise servers want a str.
+        # The content may be null only if the message contains something else; otherwise servers want a str.
         silent = content.keys().isdisjoint(_SAID)
         return {"role": "assistant", "content": text if text or silent else None, **content}
 
@@ -74,17 +78,18 @@ class _OpenAIChatTurn(Turn):
         fields = self.fields(part)
         if "type" in fields or part.redacted is not None or (part.text and part.signature):
             if part.signature and not part.complete:
-                # The signature may be cut, and the API behind the gateway refuses half of one.
+                # The signature may be cut off, and the API behind the gateway refuses an incomplete one.
                 return "incomplete"
             self._add_detail(part, fields)
         elif part.text:
             self._reasoning.append(part.text)
         elif part.signature:
-            # A signature alone comes from Gemini's compatible endpoint.
+            # Gemini's compatible endpoint sends signatures without text.
             self._rest["extra_content"] = {"google": {"thought_signature": part.signature}}
         return None
 
     def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
+        """Add reasoning as a typed piece, in the list that OpenRouter or LiteLLM uses for them."""
         hidden = part.redacted is not None
         kind = fields.setdefault("type", "reasoning.encrypted" if hidden else "reasoning.text")
         name = "thinking_blocks" if kind in _THINKING_BLOCKS else "reasoning_details"
@@ -104,6 +109,7 @@ class _OpenAIChatTurn(Turn):
         return call.type == "custom" or self.own
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
+        """Return an element of `tool_calls`."""
         fields = self.fields(call)
         if call.type == "custom":
             custom = {"name": call.name, "input": call.arguments_text}
@@ -112,7 +118,7 @@ class _OpenAIChatTurn(Turn):
         return {**fields, "id": call.id, "type": kind, "function": _function(call)}
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
-        # The server knows its own audio by id; other media have no place.
+        # The server identifies its own audio by id; other media cannot be sent.
         if not self.own or not part.id or (part.mime_type or "audio").partition("/")[0] != "audio":
             return "media"
         self._rest["audio"] = {"id": part.id}

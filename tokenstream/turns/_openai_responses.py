@@ -1,4 +1,8 @@
-"""The turn of OpenAI Responses: items of the next request's input."""
+"""The assistant's turn for OpenAI Responses: a list of items for the next request's `input`.
+
+OpenAI checks that reasoning and the item after it stay together: a reasoning item without its next item
+is refused, and so is an item whose id says that reasoning came before it, without that reasoning.
+"""
 
 from __future__ import annotations
 
@@ -42,19 +46,20 @@ class _OpenAIResponsesTurn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._open: dict[tuple[str, str], dict[str, Any]] = {}
-        """Items that consist of several parts, by type and id."""
+        """Items that may consist of several parts, by type and id."""
         self._plain: dict[str, Any] | None = None
-        """The message without an id that the last part was written to."""
+        """The message without an id to which the last text was added."""
         self._continued: set[str] = set()
-        """Ids of reasoning that led to a text which another request finished."""
+        """Ids of the reasoning before a text that was cut off and that another request continued."""
         self._unfinished = self._find_unfinished_reasoning()
         self._orphans = self._find_orphans()
-        """Indexes of parts whose ids would make the server ask for their reasoning."""
+        """Indexes of parts that must be sent without an id, because their reasoning is left out."""
         self._ran: set[str] = set()
 
     def _find_unfinished_reasoning(self) -> set[str]:
-        """Return the ids of reasoning that the API refuses: it was cut, or its next item is missing."""
+        """Return the ids of reasoning that the API refuses: it was cut off, or its next item is missing."""
         found: set[str] = set()
+        # From the end: `followed` and `continued` describe the part after the current one.
         followed = continued = False
         for part in reversed(self.message.parts):
             if isinstance(part, ReasoningPart):
@@ -65,19 +70,20 @@ class _OpenAIResponsesTurn(Turn):
                         self._continued.add(id)
             else:
                 followed = part.kind not in self._drop and self._is_item(part)
-                # A text that another request continued is whole without its item.
+                # This text is complete, but the server never finished its item: another request has
+                # continued the text.
                 continued = part.kind == "text" and part.complete and not followed
         return found
 
     def _is_item(self, part: Part) -> bool:
-        """Return True if a part is sent as an item that the server finished."""
+        """Return True if the server has finished the item of a part, and the part is sent as that item."""
         fields = self.fields(part)
         if part.kind in ("text", "refusal") and "id" in fields:
             return _is_over(fields)
         return part.complete
 
     def _find_orphans(self) -> set[int]:
-        """Return the indexes of the parts whose reasoning is left out."""
+        """Return the indexes of the parts that follow reasoning which is left out."""
         found: set[int] = set()
         left_out = False
         for index, part in enumerate(self.message.parts):
@@ -89,7 +95,7 @@ class _OpenAIResponsesTurn(Turn):
         return found
 
     def _find_fields(self, part: Part, index: int) -> dict[str, Any]:
-        """Return a part's provider fields, without an id that would make the server ask for reasoning."""
+        """Return a part's provider fields, without the id if the reasoning before the part is left out."""
         fields = self.fields(part)
         if index in self._orphans:
             fields.pop("id", None)
@@ -115,7 +121,7 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def _find_message(self, fields: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the message item that a part belongs to; None for one that the server never finished."""
+        """Return the message item that a part belongs to; None if the server has not finished that item."""
         if not _is_over(fields):
             return None
         return self._find_item("message", {**fields, "role": "assistant", "content": []})
@@ -124,6 +130,7 @@ class _OpenAIResponsesTurn(Turn):
         return _is_over(self._find_fields(part, index))
 
     def _add_plain(self, part: TextPart) -> None:
+        """Write text as a message without an id; consecutive texts of the same phase become one message."""
         if not part.text:
             return
         phase = part.phase or text_of(self.fields(part), "phase")
@@ -135,7 +142,12 @@ class _OpenAIResponsesTurn(Turn):
         self._plain["content"] += part.text
 
     def _find_item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
-        """Return the item of a type and id; add it for its first part."""
+        """Return the item with a type and id, which is added when its first part is written.
+
+        Args:
+            type: The item's type.
+            start: The item's fields at its start; they include the id.
+        """
         key = (type, start["id"])
         item = self._open.get(key)
         if item is None:
@@ -173,7 +185,7 @@ class _OpenAIResponsesTurn(Turn):
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         fields = self._find_fields(part, index)
         if "type" in fields:
-            # A computer, a shell or an approval request: the item is sent unchanged.
+            # The call of a computer or a shell, or an approval request: its item is sent unchanged.
             return self._write_unchanged("custom_tool_call", fields, index)
         if part.type == "custom":
             item = {"type": "custom_tool_call", "input": part.arguments_text}
@@ -190,7 +202,7 @@ class _OpenAIResponsesTurn(Turn):
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if part.provider_data is None and part.id in self._ran:
-            # The item of the call holds the result.
+            # The item of the call contains the result, too.
             return None
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
@@ -206,7 +218,13 @@ class _OpenAIResponsesTurn(Turn):
         )
 
     def _write_unchanged(self, kind: Kind, item: dict[str, Any], index: int | None) -> Kind | None:
-        """Write an item unchanged, with its id."""
+        """Write an item unchanged, with its id; return `kind` as the obstacle if that is not possible.
+
+        Args:
+            kind: The name of the obstacle.
+            item: The item.
+            index: The index of the part; None for a part that needs no reasoning before it.
+        """
         if text_of(item, "type") is None or index in self._orphans:
             return kind
         self.written.append(item)
@@ -214,5 +232,5 @@ class _OpenAIResponsesTurn(Turn):
 
 
 def _is_over(fields: dict[str, Any]) -> bool:
-    """Return True if the message item of a part was finished, by the part's fields."""
+    """Return True if a part's provider fields say that the server has finished the part's message item."""
     return text_of(fields, "id") is not None and text_of(fields, "status") is not None

@@ -1,4 +1,4 @@
-"""The turn after the assistant's: the results of the tools."""
+"""The turns that follow the assistant's turn: the results of the tool calls."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _BROKEN: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
-"""Kinds that are left out of the assistant's turn unless the application asks for them."""
+"""Kinds of parts that `turns` leaves out of the assistant's turn by default."""
 _OUTPUTS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
-"""Types of the items that answer an item of OpenAI Responses, by its type."""
+"""Maps the type of a call's item in OpenAI Responses to the type of the item that answers the call."""
 _NAMED_BY = {"mcp_approval_request": "approval_request_id"}
-"""The answer's key for the item's id, by the item's type; `call_id` for all others."""
+"""Maps the type of a call's item to the key for its id in the answering item; all others use `call_id`."""
 
 
 def _make_user_turn(words: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _make_user_turn(words: str) -> dict[str, Any]:
 class _Result(NamedTuple):
     call: ToolCall
     turn: Any
-    """The assistant's turn with this call alone; None if the API has no place for it."""
+    """The assistant's turn with this call alone; None if the API cannot express the call."""
     value: Any
     failed: bool
 
@@ -44,21 +44,21 @@ class _Result(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The result as a sentence of the user's, for a call that cannot be sent back."""
+        """The result as a sentence in the user's turn, for a call that cannot be sent back."""
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
 
 class ToolResults(Mapping[str, Any]):
-    """The results of an answer's tool calls, by call id, and as the turns of the next request.
+    """The results of an answer's tool calls: a mapping from call ids, and the turns for the next request.
 
-    It is a mapping in the order of the calls, whose values are the tools' return
+    The mapping has the order of the calls, and its values are the tools' return
     values. If a call failed or could not be run, its value is the text that tells
     the model why, and its id is in `errors`. The turns follow the assistant's turn;
-    without calls there are none.
+    without calls there are no turns.
 
-    A call that the API has no place for, such as one whose arguments are not JSON,
-    is left out of the assistant's turn by `drop=`. Its result is then a message of
-    the user's, since an API refuses a result without its call.
+    A call that the API cannot express, for example because its arguments are not
+    JSON, can only be left out of the assistant's turn, with `drop=`. Its result is
+    then a message from the user, since an API refuses a result without its call.
 
     Args:
         message: The answer that called the tools.
@@ -115,20 +115,20 @@ class ToolResults(Mapping[str, Any]):
     # -- back to the provider ------------------------------------------------
 
     def turns(self, format: str | None = None, *, drop: Drop = _BROKEN) -> list[dict[str, Any]]:
-        """Return the turns that the next request adds: the assistant's, and those that follow it.
+        """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 
-        An answer without any part that can be sent, such as a single broken call, adds
-        no assistant's turn, and an empty answer adds no turns at all.
+        If no part of the answer can be sent, for example because it is a single broken call,
+        there is no assistant's turn. For an empty answer there are no turns at all.
 
         Args:
-            format: The name of the request's format; None for the answer's. Mistral answers in
-                OpenAI Chat's format: pass "mistral" there.
-            drop: The kinds to leave out of the assistant's turn, or "all" for which it has no
-                place. By default these are incomplete parts and broken calls.
+            format: The name of the request's format; None for the format of the answer. Mistral
+                answers in the format of OpenAI Chat: pass "mistral" for its requests.
+            drop: The kinds of parts to leave out of the assistant's turn; "all" leaves out every
+                part that the format cannot express. By default: incomplete parts and broken calls.
 
         Raises:
             MisuseError: Requests in that format have no turns.
-            NotExpressible: The assistant's turn has no place for another part of the answer.
+            NotExpressible: The format cannot express a part of the answer that `drop` does not name.
 
         Example:
             >>> from tokenstream.message import Message, ToolCall
@@ -153,7 +153,7 @@ class ToolResults(Mapping[str, Any]):
         return [*(turn if isinstance(turn, list) else [turn]), *answered]
 
     def to_openai_chat(self) -> list[dict[str, Any]]:
-        """Return the turns after the assistant's in `messages` of OpenAI Chat Completions.
+        """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
 
         Example:
             >>> [*history, message.to_openai_chat(), *results.to_openai_chat()]  # doctest: +SKIP
@@ -168,13 +168,13 @@ class ToolResults(Mapping[str, Any]):
         return self._answer_calls(partial(to_openai_chat, reasoning_field="reasoning_content"), answer)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
-        """Return the items after the assistant's in `input` of OpenAI Responses.
+        """Return the items that answer the calls, to follow the assistant's items in `input`.
 
-        A call that is not a function's, such as a computer's, is answered by an item
-        of its own type: its tool must return that item as a dict.
+        Only functions and custom tools return a plain value. Any other tool, such as a computer,
+        must return the whole item that answers its call, as a dict.
 
         Raises:
-            MisuseError: The tool of such a call returned something else.
+            MisuseError: A tool of another type returned something other than a dict.
         """
         from tokenstream.turns._openai_responses import to_openai_responses
 
@@ -193,7 +193,10 @@ class ToolResults(Mapping[str, Any]):
         return self._answer_calls(to_openai_responses, answer)
 
     def to_anthropic(self) -> list[dict[str, Any]]:
-        """Return the turn after the assistant's in `messages` of Anthropic Messages: one or none."""
+        """Return the turn that answers the calls, to follow the assistant's turn in `messages`.
+
+        The list has one turn, or none if there are no results.
+        """
         from tokenstream.turns._anthropic import to_anthropic
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -204,11 +207,14 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_gemini(self) -> list[dict[str, Any]]:
-        """Return the turn after the model's in `contents` of Gemini: one or none."""
+        """Return the turn that answers the calls, to follow the model's turn in `contents`.
+
+        The list has one turn, or none if there are no results.
+        """
         from tokenstream.turns._gemini import to_gemini
 
         def answer(result: _Result) -> dict[str, Any]:
-            # The answer has an id only if the call that the server sent has one.
+            # The result gets an id only if the server has sent the call with an id.
             sent = result.turn["parts"][0]["functionCall"]
             id = {"id": sent["id"]} if "id" in sent else {}
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
@@ -218,7 +224,10 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", "parts": parts}] if parts else []
 
     def to_bedrock(self) -> list[dict[str, Any]]:
-        """Return the turn after the assistant's in `messages` of Bedrock's Converse: one or none."""
+        """Return the turn that answers the calls, to follow the assistant's turn in Converse's `messages`.
+
+        The list has one turn, or none if there are no results.
+        """
         from tokenstream.turns._bedrock import to_bedrock
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -231,7 +240,7 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_ollama(self) -> list[dict[str, Any]]:
-        """Return the turns after the assistant's in `messages` of Ollama's own chat."""
+        """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
         from tokenstream.turns._ollama import to_ollama
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -242,7 +251,7 @@ class ToolResults(Mapping[str, Any]):
         return self._answer_calls(to_ollama, answer)
 
     def to_cohere(self) -> list[dict[str, Any]]:
-        """Return the turns after the assistant's in `messages` of Cohere's v2 chat."""
+        """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
         from tokenstream.turns._cohere import to_cohere
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -251,7 +260,7 @@ class ToolResults(Mapping[str, Any]):
         return self._answer_calls(to_cohere, answer)
 
     def to_mistral(self) -> list[dict[str, Any]]:
-        """Return the turns after the assistant's in `messages` of Mistral's own chat."""
+        """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
         from tokenstream.turns._mistral import to_mistral
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -260,7 +269,8 @@ class ToolResults(Mapping[str, Any]):
 
         turns = self._answer_calls(to_mistral, answer)
         while len(turns) > 1 and turns[-1]["role"] == "user":
-            # The API refuses a user's turn after a tool's, and several in a row.
+            # The API refuses a user's turn after a tool's turn, and several user's turns in a row. The
+            # sentence is therefore added to the turn before it.
             sentence = turns.pop()["content"]
             turns[-1]["content"] += f"\n\n{sentence}"
         return turns
@@ -273,12 +283,12 @@ class ToolResults(Mapping[str, Any]):
         answer: Callable[[_Result], dict[str, Any]],
         tell: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
-        """Return the answers to the calls, and then the user's messages about the other calls.
+        """Return the results of the calls that can be sent back, then messages about all other calls.
 
         Args:
-            turn_of: Returns the assistant's turn.
-            answer: Makes the answer to a call that the turn has a place for.
-            tell: Makes the user's message about any other call.
+            turn_of: Returns the assistant's turn for a message, with a value of `drop`.
+            answer: Makes the API's form of a result, for a call that the assistant's turn can express.
+            tell: Makes a user's message of a sentence, for any other call.
         """
         results = [
             _Result(
@@ -296,7 +306,7 @@ class ToolResults(Mapping[str, Any]):
 
 
 def _make_single_turn(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
-    """Return the turn of a message with the call alone; None if the API has no place for it."""
+    """Return the assistant's turn with one call alone; None if the API cannot express the call."""
     try:
         return turn_of(message.model_copy(update={"parts": (call,)}), "all")
     except NotExpressible:
@@ -304,6 +314,16 @@ def _make_single_turn(message: Message, call: ToolCall, turn_of: Callable[[Messa
 
 
 def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
+    """Return a tool's return value as JSON.
+
+    Args:
+        call: The call of the tool, for the error message.
+        value: The return value.
+        nan: Whether NaN and infinities are written as the constants of Python's `json`, or as strings.
+
+    Raises:
+        MisuseError: The value cannot be written as JSON.
+    """
     from pydantic_core import PydanticSerializationError, to_json
 
     try:

@@ -1,4 +1,4 @@
-"""The base of all APIs' turns: it selects the parts that can be sent and reports the others."""
+"""Base class of the assistant's turns of all APIs: selects the parts that can be sent, reports the others."""
 
 from __future__ import annotations
 
@@ -29,55 +29,56 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _GROWING = ("text", "reasoning", "refusal")
-"""Kinds that are useful even if incomplete."""
+"""Kinds of parts that are useful even if incomplete."""
 _FUNCTIONS = ("function", "function_call")
 _DEPTH = 6
-"""Levels of a part's fields to search for a signature."""
+"""The number of nested levels of a part's fields that are searched for a signature."""
 
 
 class Turn(ABC):
-    """The turn of one API: writes the parts that it has a place for, and counts the others.
+    """The assistant's turn of one API: writes the parts that the API can express, and counts the others.
 
-    The method for a kind of part returns None if it wrote the part, else the name
-    of the obstacle. This class drops or reports such parts for all APIs alike.
+    There is a method for each kind of part. It returns None if it has written the part or
+    nothing had to be written, else the name of the obstacle. This class drops or reports the
+    parts with an obstacle, for all APIs alike.
 
     Args:
         message: The message.
         drop: The kinds to leave out.
 
     Raises:
-        MisuseError: `drop` holds an unknown name.
+        MisuseError: `drop` contains an unknown name.
     """
 
     api: ClassVar[str]
-    """The API's name, for people."""
+    """The API's name, for error messages."""
     formats: ClassVar[frozenset[str]]
-    """The formats that its answers come in."""
+    """The formats of the API's answers."""
     keeps: ClassVar[frozenset[Kind]] = frozenset()
-    """Kinds this API sends but does not accept in a request; dropped silently."""
+    """Kinds that the API sends but does not accept in a request; they are left out silently."""
     takes_text_arguments: ClassVar[bool] = False
-    """True if arguments are sent as text; otherwise they must be a JSON object."""
+    """True if the arguments of a tool call are sent as text; otherwise they must be a JSON object."""
     takes_signed: ClassVar[frozenset[str]] = frozenset({"text", "tool_call"})
-    """Kinds, of text and tool_call, whose signatures this API accepts if it made them."""
+    """Which of the kinds "text" and "tool_call" the API accepts with a signature that it has made itself."""
     pairs_server_tools: ClassVar[bool] = False
-    """True if a server tool's call and its result may only be sent together."""
+    """True if the call and the result of a server tool may only be sent together."""
     cites_in_text: ClassVar[bool] = False
-    """True if sources are written with the text that they support, not as parts of their own."""
+    """True if citations are written with the text that they support, not as parts of their own."""
 
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
         self._lost: dict[Kind, int] = {}
         self.message = message
         self.own = message.format is None or message.format in self.formats
-        """True if the message came from this API, or has no known format."""
+        """True if this API has produced the message, or the message's format is not known."""
         self.written: list[dict[str, Any]] = []
-        """The pieces written so far, for APIs that take a list."""
+        """The pieces written so far, for APIs whose content is a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
-        """The sources of each text part, by its index, for APIs that write both together."""
+        """The sources of each text part, by the part's index; filled only if `cites_in_text` is set."""
         self._gathered: set[int] = set()
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
         self._halves: frozenset[str] = frozenset()
-        """Ids of server tool runs whose call or result cannot be sent."""
+        """Ids of the server tools' runs of which the call or the result cannot be sent."""
 
     # -- for each API ----------------------------------------------------------
 
@@ -106,7 +107,7 @@ class Turn(ABC):
         return "server_tool_result"
 
     def citation(self, part: Citation, index: int) -> Kind | None:
-        """Write a source."""
+        """Write a citation."""
         return "citation"
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
@@ -120,10 +121,10 @@ class Turn(ABC):
     # -- for all APIs ----------------------------------------------------------
 
     def write(self) -> None:
-        """Write every part that is not dropped.
+        """Write every part that `drop` does not leave out.
 
         Raises:
-            NotExpressible: The API has no place for a remaining part.
+            NotExpressible: The API cannot express one of these parts.
         """
         self._halves = frozenset(
             part.id
@@ -142,25 +143,26 @@ class Turn(ABC):
             raise NotExpressible(_explain(self.api, self._lost), kinds=self._lost)
 
     def _count(self, fault: Kind | None) -> None:
+        """Count an obstacle, unless the part may be left out."""
         if fault is not None and not self._may_stay(fault):
             self._lost[fault] = self._lost.get(fault, 0) + 1
 
     def _may_stay(self, name: Kind) -> bool:
-        """Return True if a part without a place may be left out."""
+        """Return True if a part with this obstacle may be left out."""
         return name in self._drop or "all" in self._drop or (self.own and name in self.keeps)
 
     def content(self) -> list[dict[str, Any]]:
-        """Write the message, and return its pieces.
+        """Write the message, and return the list of its pieces.
 
         Raises:
-            NotExpressible: The API has no place for a remaining part, or no part remains.
+            NotExpressible: The API cannot express a part that `drop` does not name, or no part remains.
         """
         self.write()
         self.expect(self.written)
         return self.written
 
     def expect(self, content: object) -> None:
-        """Refuse a turn without content.
+        """Check that a turn has content.
 
         Raises:
             NotExpressible: No part of the message remains.
@@ -170,7 +172,7 @@ class Turn(ABC):
             raise NotExpressible(f"the message {left} that can be sent to {self.api}", kinds={})
 
     def _gather_citations(self) -> None:
-        """Collect the sources of each text that has a place for them."""
+        """Collect the sources of each text that can be sent with sources."""
         texts = {
             index
             for index, part in enumerate(self.message.parts)
@@ -185,32 +187,33 @@ class Turn(ABC):
                 self._gathered.add(index)
 
     def takes_call(self, call: ToolCall) -> bool:
-        """Return True if a call other than a function's, such as one with free text, has a place."""
+        """Return True if the API can express a call of a tool that is not a function, such as a custom one."""
         return False
 
     def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
-        """Return True if a server tool's call or result has a place; both are sent or neither."""
+        """Return True if the API can express this call or result of a server tool."""
         return True
 
     def takes_citations(self, part: TextPart, index: int) -> bool:
-        """Return True if a text has a place for its sources."""
+        """Return True if a text can be sent with its sources."""
         return True
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return a source as the request takes it; empty if another API sent it."""
+        """Return a citation's provider fields as a request takes them; empty if another API has sent them."""
         return deepcopy(data) if "type" in data else {}
 
     def gathered(self, index: int) -> Kind | None:
-        """Return None if a source is written with its text, else "citation"."""
+        """Return None if the citation at `index` is written with its text, else the obstacle "citation"."""
         return None if index in self._gathered else "citation"
 
     def fields(self, part: Part) -> dict[str, Any]:
-        """Return a part's provider fields; empty if another provider made it."""
+        """Return a copy of a part's provider fields; empty if another provider has made the part."""
         if not self.own or isinstance(part, OpaquePart):
             return {}
         return deepcopy(part.provider_data) or {}
 
     def _find_fault(self, part: Part) -> Kind | None:
+        """Return the obstacle that a part of any kind may have: incomplete, broken or unpaired; else None."""
         if part.kind not in _GROWING and not part.complete:
             return "incomplete"
         if self.own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
@@ -224,19 +227,21 @@ class Turn(ABC):
         return None if self.takes_text_arguments or object_in(part) is not None else "invalid_tool_call"
 
     def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
-        """Return the obstacle to a call or result whose other half is not sent; None if there is none."""
+        """Return the obstacle if only one of a server tool's call and result could be sent; None for none."""
         if isinstance(part, ServerToolResult):
-            # The call may be in the previous turn, if the provider's code called the application's tools.
+            # The call may be in the previous turn, if code that the provider runs has called the
+            # application's tools.
             return "server_tool_result" if part.id in self._halves else None
         result = self._results.get(part.id)
         if result is None:
-            # After a pause, or a wait for the application, the result comes in the next answer.
+            # After a pause, or after a wait for the application, the result is part of the next answer.
             return None if self.message.complete else "incomplete"
         if not result.complete and result.kind not in self._drop:
             return "incomplete"
         return "server_tool_call" if part.id in self._halves else None
 
     def _find_lost_signature(self, part: Part) -> Kind | None:
+        """Return the obstacle "signature" if a written part has a signature that the API does not accept."""
         if not isinstance(part, TextPart | ToolCall) or (self.own and part.kind in self.takes_signed):
             return None
         return "signature" if _is_signed(part.provider_data) else None
@@ -270,7 +275,7 @@ def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
 
 
 def _is_json(value: object) -> bool:
-    """Return True if a value can be sent: `NaN` and half a surrogate pair cannot be written."""
+    """Return True if a value can be sent as JSON, which excludes NaN and unpaired surrogates."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
@@ -289,6 +294,7 @@ def text_arguments(call: ToolCall) -> str:
 
 
 def _is_signed(value: object, depth: int = 0) -> bool:
+    """Return True if there is a signature in a part's fields, at any of the first levels."""
     if not is_dict(value) or depth > _DEPTH:
         return False
     return any(
