@@ -1,4 +1,4 @@
-"""Relays: send a stream on, to browsers and other clients, in the protocol of any provider."""
+"""Relays, which send a stream on to browsers and other clients, in the protocol of any provider."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
-    """Yield the same events, with neighbouring deltas of one part merged into one.
+    """Yield the same events, except that neighbouring deltas of one part are merged into one delta.
 
     Args:
-        events: Events in their order.
+        events: The events, in their order.
 
     Example:
         >>> [delta.text for delta in merge_deltas([TextDelta("Hel"), TextDelta("lo")])]
@@ -31,7 +31,7 @@ def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _merge_key(event: Event) -> tuple[Any, ...] | None:
-    """Return the key that mergeable deltas share; None for events that are never merged."""
+    """Return the key that is equal for deltas that may be merged; None for events that are never merged."""
     kind = event.__class__
     if kind not in _PIECES or (isinstance(event, ReasoningDelta) and event.signature is not None):
         return None
@@ -39,6 +39,7 @@ def _merge_key(event: Event) -> tuple[Any, ...] | None:
 
 
 def _merge_group(deltas: list[Any]) -> Event:
+    """Return one delta with the text of several deltas of the same part."""
     first: Any = deltas[0]
     if len(deltas) == 1:
         only: Event = first
@@ -60,4 +61,4 @@ _PIECES: dict[type, str] = {
     ToolCallDelta: "fragment",
     PartDelta: "fragment",
 }
-"""Field of the text, by class of delta."""
+"""Maps each class of delta that may be merged to its field for the text."""

@@ -1,8 +1,8 @@
-"""Event-driven reading of one stream, without a timer per event.
+"""Reading of one stream by a relay, faster than in a loop: without a timer for each event.
 
 Each ordinary read of a stream costs a turn of the event loop, a timer and an event
-object. Here the task that reads the source sets a flag when something arrives, and one
-timer covers the deadlines; it is re-armed only when it has expired.
+object. Here the task that reads the source sets a flag when something arrives. A single
+timer covers all deadlines of the stream; it is armed again only when it has expired.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ class SoleReader:
         self._driver = driver
         self._loop: asyncio.AbstractEventLoop | None = host.loop if host.name == "asyncio" else None
         self._rung = False
-        """True if something has arrived since the last look."""
+        """True if something has arrived since the last read."""
         self._future: asyncio.Future[None] | None = None
         self._waiter: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._steady = False
-        """True while the running timer is early enough for every deadline that can arise."""
+        """True while the running timer expires before every deadline that new events can set."""
         self._since = 0.0
-        """Clock reading since which nothing has arrived."""
+        """The clock reading since which nothing has arrived."""
         self._late = False
-        """True after a deadline has passed once; data that has arrived gets one more turn to be read."""
+        """True if a deadline was found passed once. It takes effect only the second time, because data that
+        has arrived already may not have been read yet.
+        """
         driver.enter_loop()
         driver.begin_beside(self)
 
@@ -64,7 +66,7 @@ class SoleReader:
                 await self._wait()
 
     async def take_arrived(self) -> Event | None:
-        """Return the next event if it has arrived, else None."""
+        """Return the next event if it has arrived already, else None."""
         self._rung = self._late = False
         driver = self._driver
         event = driver.glance_beside()
@@ -105,7 +107,7 @@ class SoleReader:
             self._future = None
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, until: float | None) -> None:
-        """Arm the timer for a deadline, unless the running timer expires earlier and will re-arm itself."""
+        """Arm the timer for a deadline, unless the running timer expires earlier and will be armed again."""
         if until is None:
             return
         when = loop.time() + max(until - self._driver.clock(), LEAST_WAIT)
@@ -116,9 +118,10 @@ class SoleReader:
         self._timer = loop.call_at(when, self._look_at_deadlines, loop)
 
     def _look_at_deadlines(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the driver act on a deadline that has passed, or arm the timer again."""
         driver, self._timer = self._driver, None
         if self._future is None:
-            # No task is waiting; the next one to wait arms the timer again.
+            # No task is waiting; the next task that waits arms the timer again.
             return
         until = driver.idle_until(self._since)
         if until is None or until > driver.clock():
@@ -131,6 +134,7 @@ class SoleReader:
             self.set()
 
     async def _wait_with_anyio(self) -> None:
+        """Wait like `_wait`, under trio, where there is no timer to share."""
         from anyio import Event, move_on_after
 
         driver, late = self._driver, False

@@ -1,4 +1,4 @@
-"""A stream as the bytes or the payloads of a protocol: an iterator, sync or async like the stream."""
+"""Iterators over a stream as the bytes or the payloads of a protocol; sync or async, like the stream."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PieceT = TypeVar("PieceT")
 
 
 class _EncodedPieces(Generic[PieceT]):
-    """Pieces of an encoded answer, for both kinds of loop.
+    """Base class of the iterators over an encoded answer, for both kinds of loop.
 
     Args:
-        source: Source of the events.
-        sending: Encodes them.
+        source: The stream or other iterable that yields the events.
+        sending: Encodes the events.
         joins: Whether to join all chunks of one event into one piece.
     """
 
@@ -52,7 +52,7 @@ class _EncodedPieces(Generic[PieceT]):
         """Encode the error that ends the answer.
 
         Raises:
-            StreamError: `error` itself, if the protocol has no event for errors.
+            StreamError: The protocol has no event for errors; this is `error` itself.
         """
         self._over = True
         if not self._sending.protocol.has_errors:
@@ -66,13 +66,13 @@ class _EncodedPieces(Generic[PieceT]):
 
     @property
     def _ending(self) -> Ending | None:
-        """The ending of the source's message; None if it has none."""
+        """The ending of the source's message; None if the source has no message."""
         message = getattr(self._source, "message", None)
         return getattr(message, "ending", None)
 
 
 class Encoded(_EncodedPieces[PieceT]):
-    """The pieces of an answer, in a `for` loop; `close` closes their source."""
+    """An iterator over the pieces of an answer; `close` closes the source of the events."""
 
     def __iter__(self) -> Self:
         return self
@@ -109,7 +109,7 @@ class Encoded(_EncodedPieces[PieceT]):
 
 
 class AsyncEncoded(_EncodedPieces[PieceT]):
-    """The pieces of an answer, in an `async for` loop; `aclose` closes their source."""
+    """An async iterator over the pieces of an answer; `aclose` closes the source of the events."""
 
     def __aiter__(self) -> Self:
         return self
@@ -121,7 +121,7 @@ class AsyncEncoded(_EncodedPieces[PieceT]):
             try:
                 await self._aread()
             except BaseException:
-                # A cancelled caller does not come back to close the source.
+                # The caller, if cancelled, has no occasion to close the source itself.
                 with CancelScope(shield=True):
                     await self.aclose()
                 raise
@@ -148,7 +148,7 @@ class AsyncEncoded(_EncodedPieces[PieceT]):
 
 
 class EncodedRun(Encoded[PieceT], AsyncEncoded[PieceT]):
-    """The pieces of a run's events, in a `for` or an `async for` loop."""
+    """An iterator over the encoded events of a run, for a `for` or an `async for` loop."""
 
 
 @overload
@@ -190,28 +190,28 @@ def encode(
     shape: Shape | None = None,
     drop: Drop = "all",
 ) -> Any:
-    r"""Return an answer in the bytes of a protocol, one piece for each event, as it arrives.
+    r"""Return an iterator over an answer in the bytes of a protocol, one piece for each event.
 
     If the stream fails, the last piece is the protocol's own error event. Closing the
     iterator, or cancelling its reader, closes the stream.
 
     Args:
-        stream: A stream, a reader of one, the events of a run, or any iterable of events. An async one
-            gives an async iterator.
-        protocol: "tokenstream" for our own events, "ndjson" for the same as JSON lines, or the name of a
-            provider's format, such as "ui-message" or "openai-chat".
+        stream: A stream, a reader of a stream, the events of a run, or any iterable of events. If it is
+            asynchronous, so is the result.
+        protocol: "tokenstream" for this library's own events, "ndjson" for the same events as JSON lines, or
+            the name of a provider's format, such as "ui-message" or "openai-chat".
         ids: Whether to number the events, from 1, so that a reader knows its position.
         raw: Whether to send the provider's own ids, payloads, error messages and fields; by default they are
             left out.
-        shape: Transforms the text of each text part before it is sent: a function that is given a text view
-            and returns it transformed.
-        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+        shape: Transforms the text of each text part before it is sent: a function that takes a text view and
+            returns a transformed view.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:
         MisuseError: The protocol is unknown or has no ids, or `stream` is not iterable.
         StreamError: From the iterator: the answer failed, and the protocol has no event for errors.
-        NotExpressible: From the iterator: the protocol has no place for an event, and `drop` does not allow
-            leaving it out.
+        NotExpressible: From the iterator: the protocol cannot express an event, and `drop` does not allow
+            leaving the event out.
 
     Example:
         >>> from tokenstream import Stream
@@ -264,17 +264,17 @@ def payloads(
     shape: Shape | None = None,
     drop: Drop = "all",
 ) -> Any:
-    """Return an answer as the payloads of a protocol: dicts that can be serialized as JSON.
+    """Return an iterator over an answer as a protocol's payloads: dicts that can be serialized as JSON.
 
     This is `encode` without the framing: for `EventSourceResponse`, a message queue, or a
     WebSocket. A sentinel such as `[DONE]` is left out. If an event has a name that its
-    data does not repeat, the dict has `event` and `data`; Bedrock's events are
+    data does not repeat, the dict has the keys `event` and `data`. Bedrock's events are
     `{name: data}`, as boto3 returns them.
 
     Args:
         stream: As for `encode`.
         protocol: As for `encode`.
-        ids: Whether to number them under the key `at`; for "tokenstream" only.
+        ids: Whether to number the payloads, under the key `at`; for "tokenstream" only.
         raw: As for `encode`.
         shape: As for `encode`.
         drop: As for `encode`.
@@ -293,7 +293,7 @@ def payloads(
 
 
 def _pieces(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - sync or async
-    """Return the iterator for a source, sync or async like the source.
+    """Return the iterator over the encoded events of a source; sync or async, like the source.
 
     Raises:
         MisuseError: The source is not iterable.

@@ -1,4 +1,4 @@
-"""Input of a relay: the events of a stream, of one of its readers, of a run, or of an async iterable."""
+"""Input of a relay: the events of a stream, of a reader of a stream, of a run, or of an async iterable."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 _MOST = 1024
-"""Most events returned together."""
+"""The maximum number of events that are returned together."""
 
 
 class EventsIn:
-    """Reads events one by one, or all that have arrived; enters and exits their source.
+    """Reads events one by one, or all that have arrived; as a context manager, it enters their source.
 
     Args:
-        source: A stream, a reader of one, the events of a run, or any async iterable of events.
+        source: A stream, a reader of a stream, the events of a run, or any async iterable of events.
 
     Raises:
         MisuseError: `source` is none of these.
@@ -55,7 +55,7 @@ class EventsIn:
         """Enter the source of the events.
 
         Raises:
-            StreamError: It cannot be opened.
+            StreamError: The source cannot be opened.
         """
         if hasattr(self._source, "__aenter__"):
             await self._source.__aenter__()
@@ -92,6 +92,7 @@ class EventsIn:
         return event
 
     def _start_reading(self) -> None:
+        """Begin to read: a stream without other readers with a `SoleReader`, anything else with `aiter`."""
         host = find_host()
         if self._driver is None or host is None:
             self._events = aiter(self._source)
@@ -100,7 +101,10 @@ class EventsIn:
             self._look = self._sole_reader.take_arrived
 
     async def take_arrived(self) -> list[Event]:
-        """Return the events that have arrived, without waiting; `next` raises how the answer ended."""
+        """Return the events that have arrived, without waiting.
+
+        If the answer has ended, the next call of `next` raises its error or `StopAsyncIteration`.
+        """
         events: list[Event] = [] if self._ready is None else self._ready()
         if self._look is None:
             return events
@@ -117,7 +121,7 @@ class EventsIn:
         return self._source.message.ending if self._of_stream else None
 
     def stop(self, reason: str) -> bool:
-        """Stop a stream that has no other reader; return True if its events end now."""
+        """Stop the source if it is a stream; return True if its events end now."""
         if self._failed is None and isinstance(self._source, AsyncStream):
             self._source.stop(reason)
             return True
@@ -125,7 +129,10 @@ class EventsIn:
 
 
 def _look_function(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
-    """Return a function that returns the next event if it has arrived; None if the reader has none."""
+    """Return a function that returns the next event if it has arrived, else None.
+
+    Only the driver of a stream's reader has one; for any other object the result is None.
+    """
     if isinstance(reader, ReaderDriver):
         look: Callable[[], Awaitable[Event | None]] = partial(
             reader.hub.look_now, partial(reader.hub.take, reader.place)

@@ -1,4 +1,4 @@
-"""Removal of the provider's private ids and fields from events before they are encoded."""
+"""Removal of a provider's private ids and fields from events, before the events are encoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VALUES: dict[type, str] = {
     ToolCallDone: "call",
     CitationAdded: "citation",
 }
-"""Field that holds a part, by class of event."""
+"""Maps each class of event with a part, a call or a citation to the field with that value."""
 
 
 def strip_private(event: Event, id: str | None) -> Event | None:
@@ -32,7 +32,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
 
     Args:
         event: The event; it is not changed.
-        id: The answer's id to use instead of the provider's.
+        id: The id of the answer, which replaces the provider's id.
 
     Example:
         >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
@@ -60,6 +60,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
 
 
 def _strip_part(value: Any) -> Any:  # noqa: ANN401 - a part, or None
+    """Return a part without its provider fields; the same object if it has none."""
     if getattr(value, "provider_data", None) is not None:
         return value.model_copy(update={"provider_data": None})
     if getattr(value, "kind", "") == "opaque" and value.data:

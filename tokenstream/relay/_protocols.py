@@ -1,4 +1,4 @@
-"""Protocols in which an answer is sent: their headers, heartbeats and abilities."""
+"""The protocols in which an answer can be sent: their headers, heartbeats and abilities."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FURTHER: dict[str, dict[str, str]] = {
-    # The AI SDK's own servers send it, and some of its clients look for it.
+    # Servers of the AI SDK send this header, and some of its clients require it.
     "ui-message": {"x-vercel-ai-ui-message-stream": "v1"},
 }
 """Further headers that a protocol requires."""
 _LINES = frozenset({"ndjson"})
-"""Protocols whose heartbeat is an empty line; readers of other JSON lines fail on one."""
+"""Protocols whose heartbeat is an empty line; readers of other protocols with JSON lines fail on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,19 @@ class Protocol:
 
     name: str
     media_type: str
-    """Content type of a body."""
+    """The content type of a response's body."""
     headers: Mapping[str, str] = field(repr=False)
     """Headers of a response, in lower case."""
     life: bytes
-    """Heartbeat to send between two events; empty if the protocol has none."""
+    """The heartbeat, which may be sent between any two events; empty if the protocol has none."""
     retry: bytes
-    """Instruction to reconnect after one second; empty if the protocol has none."""
+    """An instruction to reconnect after one second; empty if the protocol has none."""
     has_errors: bool
     """True if the protocol can report an error in the middle of an answer."""
     has_ids: bool
     """True if events can have ids."""
     messages: bool
-    """True if it is spoken over a WebSocket, one message per event, and not over HTTP."""
+    """True if the protocol is used over a WebSocket, with one message per event, and not over HTTP."""
 
 
 @cache
@@ -53,7 +53,7 @@ def protocol(name: str) -> Protocol:
     """Return the properties of a protocol.
 
     Args:
-        name: The name of a format that can be written, "tokenstream" or "ndjson".
+        name: The name of a protocol; see `ProtocolName`.
 
     Raises:
         MisuseError: The protocol is unknown.
@@ -68,7 +68,7 @@ def protocol(name: str) -> Protocol:
         "content-type": encoder.content_type,
         "cache-control": "no-cache, no-transform",
         "x-accel-buffering": "no",
-        # Compressing middleware exempts event streams, but not other types.
+        # Middleware that compresses bodies makes an exception for event streams, but for no other type.
         **({} if events else {"content-encoding": "identity"}),
         **_FURTHER.get(name, {}),
     }
@@ -87,13 +87,13 @@ def protocol(name: str) -> Protocol:
 def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:
     """Return the headers of a response whose body is an answer in a protocol.
 
-    They tell proxies neither to buffer nor to transform the body.
+    Some of these headers tell proxies neither to buffer nor to transform the body.
 
     Args:
         protocol: The protocol's name.
 
     Raises:
-        MisuseError: The protocol is unknown, or is spoken over a WebSocket.
+        MisuseError: The protocol is unknown, or is used over a WebSocket.
 
     Example:
         >>> headers("ui-message")["content-type"]

@@ -28,15 +28,15 @@ _BINARY = "application/vnd.amazon.eventstream"
 
 
 class Sending:
-    """Encodes an answer, or the events of a run.
+    """Encodes the events of an answer, or of a run, in a protocol.
 
     Args:
         protocol: The protocol's name.
-        drop: Kinds of content to leave out if the protocol has no place for them.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them.
         ids: Whether to number the events, from 1.
         raw: Whether to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part; None to send it unchanged.
-        id: The answer's id, sent in place of the provider's; None for a random one that cannot be guessed.
+        id: The answer's id, which replaces the provider's id; None for a random id that cannot be guessed.
         as_payloads: Whether to return JSON objects instead of bytes.
 
     Raises:
@@ -82,12 +82,12 @@ class Sending:
         self._stopped = False
 
     def take(self, event: Event) -> list[Any]:
-        """Return the chunks for an event: bytes, or objects.
+        """Return the chunks for an event: bytes, or JSON objects.
 
         Raises:
-            NotExpressible: The protocol has no place for it, and `drop` does not allow leaving it out.
-            StreamError: The shape has failed.
-            MisuseError: It is not an event.
+            NotExpressible: The protocol cannot express the event, and `drop` does not allow leaving it out.
+            StreamError: The function `shape` has failed.
+            MisuseError: `event` is not an event.
         """
         if not isinstance(cast("object", event), AnswerEvent | PartEvent):
             raise MisuseError(
@@ -105,10 +105,11 @@ class Sending:
         """Return the chunks that end an answer whose events ended without an error.
 
         Args:
-            ending: The stream's ending; None if the source has none: the answer then ended with its events.
+            ending: The stream's ending; None if the source of the events does not know it. It then
+                follows from the events: "complete", "stopped", or the ending of the run.
 
         Raises:
-            StreamError: The shape has failed.
+            StreamError: The function `shape` has failed.
         """
         held = self._flush_shape()
         if self._run is not None and ending is None:
@@ -135,7 +136,7 @@ class Sending:
 
         Args:
             error: The error.
-            ending: The stream's ending; None for the one that the error implies.
+            ending: The stream's ending; None for the ending that the error implies.
 
         Raises:
             NotExpressible: The protocol has no event for errors.
@@ -149,6 +150,7 @@ class Sending:
     # -- within ------------------------------------------------------------------
 
     def _take(self, event: Event) -> list[Any]:
+        """Return the chunks for an event whose text `shape` has transformed already."""
         if event.__class__ is StepStart or event.__class__ is StepDone:
             self._run = self._run or _RunEnding()
             self._run.take(event)
@@ -164,12 +166,19 @@ class Sending:
             event = own
         chunks = self._encoder.feed(event)
         if self._encoder.id is None:
-            # A restart resets the encoder, its id included.
+            # A restart of the answer has reset the encoder, including its id.
             self._encoder.id = self._id
         return self._add_id(chunks, counts=event.__class__ not in (Ping, Unknown))
 
     def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
-        """Return an event's chunks with its id on the last: a reader with fewer does not have the event."""
+        """Return the chunks of an event, with the event's id in the last one.
+
+        A reader that has lost the last chunk does not know the id, and so asks for the whole event again.
+
+        Args:
+            chunks: The chunks.
+            counts: False for an event that is not part of the answer, and gets no id.
+        """
         if self._position is None or not counts:
             return chunks
         self._position += 1
@@ -178,7 +187,7 @@ class Sending:
         return chunks
 
     def _flush_shape(self) -> list[Any]:
-        """Return the chunks of text that the shape has held back."""
+        """Return the chunks of the text that the function `shape` has held back."""
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
@@ -187,7 +196,7 @@ class Sending:
 
 
 class _RunEnding:
-    """The ending of a run, derived from its steps."""
+    """The ending of a run, derived from the ends of its steps."""
 
     def __init__(self) -> None:
         self._roots: set[str] = set()
@@ -203,7 +212,7 @@ class _RunEnding:
 
     @property
     def ending(self) -> Ending:
-        """The ending of the last step that has no parent."""
+        """The ending of the run: that of the last step without a parent."""
         endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
         return endings.get(self._last, "complete")
 
@@ -212,7 +221,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     """Make an encoder return JSON objects instead of bytes.
 
     Raises:
-        MisuseError: Its payloads are not objects.
+        MisuseError: The payloads of the protocol are not objects.
     """
     if isinstance(encoder, TokenStreamEncoder):
         encoder.frame_record = _to_numbered_object  # type: ignore[method-assign, assignment]
@@ -232,17 +241,20 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
 
 
 def _to_numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
+    """Return a record of the protocol "tokenstream" as an object, with its position."""
     told: dict[str, Any] = decode(record)
     return told if position is None else {"at": position, **told}
 
 
 def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
+    """Return a payload as an object, with the event's name if the payload lacks it; None for a sentinel."""
     if isinstance(payload, str):
-        # A sentinel: the end of the iteration says the same.
+        # The end of the iteration says the same as a sentinel.
         return None
     bare = not name or "type" in payload or "event_type" in payload
     return payload if bare else {"event": name, "data": payload}
 
 
 def _to_named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """Return a payload of Bedrock as an object, as boto3 returns it."""
     return {name: payload}

@@ -1,4 +1,8 @@
-"""Transformation of an answer's text before it is sent: each text part has its own stages."""
+"""Transformation of an answer's text before it is sent, by a function that the application passes.
+
+The function, a *shape*, takes a text view and returns a transformed view, such as `text.words()`. The
+stages of the transformed view are created anew for each text part of the answer.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ _NO_TEXT = frozenset({"accumulate", "markdown_blocks", "patches"})
 
 
 class _Empty:
-    """A text without content, which also poses as the driver of a stream, to build a view on."""
+    """A text without content, and the driver of a stream without events: a text view can be built on it."""
 
     is_behind = False
     over = True
@@ -43,17 +47,17 @@ class _Empty:
         return 0.0
 
     def ready(self) -> None:
-        """Return nothing."""
+        """Return None: no text has arrived."""
 
 
 def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
     """Return the factories of the stages that a shape applies.
 
     Args:
-        shape: Is given a text view, and returns it transformed.
+        shape: Takes a text view, and returns a transformed view.
 
     Raises:
-        MisuseError: It does not return a text view that produces text piece by piece.
+        MisuseError: The function does not return a text view that produces text piece by piece.
 
     Example:
         >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
@@ -75,7 +79,7 @@ class _ShapedText:
 
     Args:
         chain: The part's stages.
-        near: Any event of the part.
+        near: Any event of the part, for the part's index, choice and step.
     """
 
     __slots__ = ("chain", "given", "lane", "place", "waiting")
@@ -85,16 +89,16 @@ class _ShapedText:
         self.place = (near.choice, near.part)
         self.lane = _lane_of(near)
         self.given: list[str] = []
-        """Text already passed on."""
+        """Pieces of transformed text that were returned already."""
         self.waiting: list[Event] = []
-        """Citations received after text that a stage still holds back."""
+        """Citations that follow text which a stage still holds back."""
 
 
 class Shaping:
     """Transforms the text parts among an answer's events; a stage.
 
-    The part's end and citations follow its transformed text, even if that was held back;
-    all other events pass at once.
+    The end and the citations of a text part wait until its transformed text was returned;
+    all other events are returned at once.
 
     Args:
         shape: As for `stages_of`.
@@ -112,9 +116,9 @@ class Shaping:
     def __init__(self, shape: Shape) -> None:
         self._stages = stages_of(shape)
         self._texts: dict[tuple[int, int], _ShapedText] = {}
-        """Open text parts, by choice and part."""
+        """The open text parts, by choice and part."""
         self._last: dict[_Lane, _ShapedText] = {}
-        """Text part written to last, by choice and step."""
+        """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
@@ -142,7 +146,7 @@ class Shaping:
             case Stopped():
                 return [*self._end_texts(self._texts_of(event), now), event]
             case Restarted():
-                # Text held back belongs to the abandoned answer.
+                # The text that was held back belongs to the abandoned answer.
                 for text in self._texts_of(event):
                     self._forget(text)
                 return [_strip_restart(event)]
@@ -150,17 +154,18 @@ class Shaping:
                 return [event]
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the events held back, since no more will come."""
+        """Return the events that were held back; no more events will arrive."""
         return self._end_texts(list(self._texts.values()), now)
 
     def check(self) -> None:
-        """Raise `error` if there is one."""
+        """Raise the error of a stage, if one has failed."""
         if self.error is not None:
             raise self.error
 
     # -- within ------------------------------------------------------------------
 
     def _text_of(self, event: TextDelta | PartStart | PartDone) -> _ShapedText:
+        """Return the open text part of an event; create it with new stages for the part's first event."""
         place = (event.choice, event.part)
         text = self._texts.get(place)
         if text is None:
@@ -170,7 +175,7 @@ class Shaping:
         return text
 
     def _texts_of(self, event: Event) -> list[_ShapedText]:
-        """Return the open text parts of the event's step, or of the answer outside a run."""
+        """Return the open text parts of an event's step; outside a run, of the whole answer."""
         return [text for text in self._texts.values() if text.lane[1] == event.step]
 
     def _forget(self, text: _ShapedText) -> None:
@@ -183,7 +188,7 @@ class Shaping:
         return self._emit(text, text.chain.feed(added, now=now))
 
     def _emit(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
-        """Return pieces as events, followed by the citations that waited for them."""
+        """Return pieces of transformed text as events, followed by the citations that waited for text."""
         if text.chain.error is not None:
             self.error = text.chain.error
         choice, part = text.place
@@ -196,15 +201,17 @@ class Shaping:
         return found
 
     def _start_part(self, event: PartStart, now: float) -> list[Event]:
+        """Return the start of a text part without text, then the transformed text that it contained."""
         content: Any = event.content
         if not content.text:
             self._text_of(event)
             return [event]
-        # A part may start with text that no delta repeats.
+        # The start of a part may contain text that no delta repeats.
         bare = PartStart(content.model_copy(update={"text": ""}), choice=event.choice, part=event.part)
         return [_set_step(bare, event.step), *self._add(event, content.text, now)]
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
+        """Return the rest of a text part, and its end with the transformed text; other parts unchanged."""
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
         found: list[Event] = []
@@ -217,7 +224,7 @@ class Shaping:
         if content is not None:
             content = content.model_copy(update={"text": "".join(text.given)})
         done = PartDone(content, choice=event.choice, part=event.part)
-        # The deltas already carried the text.
+        # The deltas have contained the whole text already.
         done.told_before = True
         return [*found, _set_step(done, event.step)]
 
@@ -232,6 +239,7 @@ class Shaping:
 
 
 def _lane_of(event: Event) -> _Lane:
+    """Return the choice and the step of an event."""
     return event.choice, event.step
 
 
@@ -242,7 +250,10 @@ def _set_step(event: Event, step: str | None) -> Event:
 
 
 def _strip_restart(event: Restarted) -> Event:
-    """Return the event without the abandoned message: the reader has it, and here it is untransformed."""
+    """Return a restart without the abandoned message.
+
+    The reader has received that message already; the one in the event contains untransformed text.
+    """
     known = Restarted(Message.model_construct(), event.error, choice=event.choice)
     known.told_before = True
     return _set_step(known, event.step)

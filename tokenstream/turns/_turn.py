@@ -187,7 +187,7 @@ class Turn(ABC):
                 self._gathered.add(index)
 
     def takes_call(self, call: ToolCall) -> bool:
-        """Return True if the API can express a call of a tool that is not a function, such as a custom one."""
+        """Return True if the API can express calls of tools other than functions, such as custom tools."""
         return False
 
     def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:

@@ -43,7 +43,7 @@ class FollowOutlet(Outlet):
         last_event_id: The reader's position, as sent by the reader; None for the beginning.
         protocol: The protocol's name.
         owner: The answer's owner.
-        drop: Kinds of content to leave out if the protocol has no place for them.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them.
     """
 
     def __init__(
@@ -130,12 +130,12 @@ class StartOutlet(FollowOutlet):
     Args:
         stream: The answer.
         journal: The journal.
-        id: The answer's id; None for a random one that cannot be guessed.
+        id: The answer's id; None for a random id that cannot be guessed.
         protocol: The protocol's name.
         owner: The answer's owner.
         raw: Whether to write the provider's own ids, payloads and error messages, too.
         shape: Transforms the text of each text part before it is written.
-        drop: Kinds of content to leave out if the protocol has no place for them.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ def follow(
         owner: The answer's owner; an id alone is not a credential.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         headers: Headers that extend or replace those of the protocol.
-        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:
         MisuseError: The protocol is unknown.

@@ -154,13 +154,13 @@ def respond(
         status: The status if the answer begins.
         ids: Whether to number the events, from 1; in a journal they are always numbered.
         raw: Whether to send the provider's own ids, payloads, error messages and fields.
-        shape: Transforms the text of each text part: a function that is given a text view and returns it
-            transformed, such as `lambda text: text.redact(pattern)`.
-        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+        shape: Transforms the text of each text part: a function that takes a text view and returns a
+            transformed view, such as `lambda text: text.redact(pattern)`.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
         journal: Records the answer while it streams: it then goes on without its reader, whatever `grace`
             is, and `follow` serves readers that reconnect. The header `x-answer-id` has the answer's id,
             percent-encoded.
-        id: The answer's id in the journal; None for a random one that cannot be guessed. If the id is taken,
+        id: The answer's id in the journal; None for a random id that cannot be guessed. If the id is taken,
             the existing answer is sent, and `stream` is closed.
         owner: The answer's owner in the journal.
 

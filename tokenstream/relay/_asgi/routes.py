@@ -76,7 +76,7 @@ def routes(
         open_within: Seconds that a start waits for the first event, so that an early failure gets a status.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         max_body: Most bytes of a request's body.
-        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:
         MisuseError: The protocol is unknown.

@@ -31,7 +31,7 @@ class Transcript:
     Args:
         feed: The records.
         protocol: The protocol's name.
-        drop: Kinds of content to leave out if the protocol has no place for them.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them.
 
     Raises:
         AnswerExpired: The beginning of the answer was trimmed, and the protocol needs it.

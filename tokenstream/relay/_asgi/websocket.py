@@ -253,9 +253,9 @@ async def websocket(
         grace: Seconds that the answer is still read after the client has disconnected.
         ids: Whether to number the events, from 1.
         raw: Whether to send the provider's own ids, payloads, error messages and fields.
-        shape: Transforms the text of each text part: a function that is given a text view and returns it
-            transformed, such as `lambda text: text.redact(pattern)`.
-        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+        shape: Transforms the text of each text part: a function that takes a text view and returns a
+            transformed view, such as `lambda text: text.redact(pattern)`.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Returns:
         True if the connection is still open.

@@ -92,7 +92,7 @@ def create(format: str, *, drop: Drop = ()) -> Encoder:
 
     Args:
         format: The name of the format.
-        drop: Kinds of content to leave out if the format has no place for them: their names, or "all".
+        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
 
     Raises:
         MisuseError: The format is unknown, or cannot be written.

@@ -329,7 +329,7 @@ class Encoder(Vocabulary):
 
         Args:
             name: The event's name; "" for none.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         lines = payload.encode().split(b"\n") if isinstance(payload, str) else [to_json_bytes(payload)]
         named = [b"event: %b\n" % name.encode()] if name else []

@@ -77,7 +77,7 @@ class OllamaEncoder(WholeCalls, Encoder):
 
         Args:
             name: Unused; lines have no names.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         if isinstance(payload, str):
             return payload.encode() + b"\n"

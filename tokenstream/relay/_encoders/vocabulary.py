@@ -42,7 +42,7 @@ class Vocabulary:
     """Declares which content a format can express and its words for it; holds the answer's id and usage.
 
     Args:
-        drop: Kinds of content to leave out if the format has no place for them: their names, or "all".
+        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
     """
 
     name: ClassVar[str]

@@ -140,7 +140,7 @@ class Journal:
 
         Args:
             stream: The answer; it is entered and closed here.
-            id: The answer's id; None for a random one that cannot be guessed.
+            id: The answer's id; None for a random id that cannot be guessed.
             owner: The answer's owner; following or stopping it requires the same value.
             open_within: Seconds to wait for the first event; None not to wait.
             raw: Whether to write the provider's own ids, payloads, error messages and fields, too.

@@ -128,7 +128,7 @@ class MemoryStorage(Storage):
     Args:
         max_answers: Most answers held. Above that the ones that ended first are
             forgotten; if none has ended, no new answer can begin.
-        max_bytes: Most bytes of records held for one answer; the oldest are trimmed.
+        max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
         expire: Seconds for which an answer is held after its end. For as long again
             the storage remembers that it existed.
         clock: Returns the current time, in seconds.
@@ -291,7 +291,7 @@ class MemoryJournal(Journal):
     Args:
         max_answers: Most answers held. Above that the ones that ended first are
             forgotten; if none has ended, no new answer can begin.
-        max_bytes: Most bytes of records held for one answer; the oldest are trimmed,
+        max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
             and a reader that still needs them gets an `AnswerExpired`.
         expire: Seconds for which an answer is held after its end.
         lease: Seconds within which readers learn that a producer is dead.

@@ -34,7 +34,7 @@ class RedisStorage(Storage):
     Args:
         client: An asyncio client of redis-py; it is not closed here.
         prefix: Prefix of the keys.
-        max_bytes: Most bytes of records held for one answer; the oldest are trimmed.
+        max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
         expire: Seconds for which an answer is held after its end.
 
     Raises:
@@ -163,7 +163,7 @@ class RedisJournal(Journal):
     Args:
         client: A `redis.asyncio.Redis` owned by the application; it is not closed here.
         prefix: Prefix of the keys in Redis.
-        max_bytes: Most bytes of records held for one answer; the oldest are trimmed,
+        max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
             and a reader that still needs them gets an `AnswerExpired`.
         expire: Seconds for which an answer is held after its end.
         lease: Seconds within which readers learn that a producer is dead.

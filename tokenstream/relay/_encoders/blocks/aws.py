@@ -47,7 +47,7 @@ class AWSEncoder(Encoder):
 
         Args:
             name: The event's name; an exception's name ends with `Exception`.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         kind = "exception" if is_exception(name) else "event"
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)

@@ -119,7 +119,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
         Args:
             name: The event's name, or an exception's.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         return super().frame(name, pad(payload))
 

@@ -95,7 +95,7 @@ class GeminiEncoder(PartEncoder):
 
         Args:
             name: The event's name; "" for none.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         data = payload if isinstance(payload, str) else _as_google(to_json_bytes(payload))
         return super().frame(name, data).replace(b"\n", b"\r\n")

@@ -109,7 +109,7 @@ class GeminiLiveEncoder(PartEncoder):
 
         Args:
             name: Unused: messages have no names.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 

@@ -69,7 +69,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
 
         Args:
             name: Unused: the payload has the event's name.
-            payload: JSON; or text, sent as it is.
+            payload: A JSON value, or text, which is sent unchanged.
         """
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 
