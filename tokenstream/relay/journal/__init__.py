@@ -1,4 +1,4 @@
-"""Journals: answers recorded while they stream, for any number of readers, each from any position."""
+"""Journals, which record answers while they stream; any number of readers can follow from any position."""
 
 from __future__ import annotations
 

@@ -6,16 +6,13 @@ from tokenstream.errors import TokenStreamError
 
 
 class JournalError(TokenStreamError):
-    """Base class of the errors that a journal raises about an answer.
-
-    `status` is the matching HTTP status.
-    """
+    """Base class of the errors that a journal raises about an answer; `status` is an HTTP status."""
 
     status = 500
 
 
 class UnknownAnswer(JournalError):
-    """No answer has this id, or it belongs to another owner; the error does not reveal which."""
+    """No answer has this id, or the answer belongs to another owner; the error does not reveal which."""
 
     status = 404
 
@@ -27,7 +24,7 @@ class AnswerExpired(JournalError):
 
 
 class UnknownPosition(JournalError):
-    """The position is not one of the answer's: it is malformed, or beyond the last record."""
+    """The answer has no such position: the position is malformed, or beyond the last record."""
 
     status = 400
 

@@ -1,4 +1,4 @@
-"""Feeds: the records of one answer, read from the storage once per process for all its followers."""
+"""Feeds: a feed reads the records of one answer from the storage, for all followers in a process."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._storage import Page, State, Storage
 
 _PAGE = 2_000
-"""Most records fetched by one read."""
+"""The maximum number of records that one read fetches."""
 _SPARE = 64
-"""Trimmed records kept at the start of the list before the list is copied."""
+"""The number of trimmed records that are kept at the start of the list, so that it is copied less often."""
 _LINGER = 5.0
-"""Seconds that a feed keeps running without followers; a page being reloaded is back within them."""
+"""Seconds that a feed runs on without followers: enough for a browser to reload a page and follow again."""
 
 
 class Product(Protocol):
-    """A product of the records, such as their encoded bytes, made once and shared by followers."""
+    """Something made from the records, such as their encoded bytes, and shared by all followers."""
 
     def trim(self, count: int) -> None:
-        """Process the remaining records, then drop the products of the oldest ones.
+        """Process all records that were not processed yet, then drop the results for the oldest records.
 
         Args:
-            count: Number of records to drop from the start.
+            count: The number of records whose results are dropped.
         """
 
 
@@ -53,12 +53,12 @@ class Feed:
         self.id = id
         self.owner = state.owner
         self.first = state.begin
-        """Position of the first record held."""
+        """The position of the first record in `records`."""
         self.records: list[bytes] = []
         self.over = False
         """True once all records have been read."""
         self.error: JournalError | None = None
-        """The reason why reading stopped before the answer's end."""
+        """The reason why reading has stopped before the answer's end; None if it has not."""
         self.followers: WeakSet[object] = WeakSet()
         self._storage = storage
         self._lease = lease
@@ -69,11 +69,11 @@ class Feed:
 
     @property
     def end(self) -> int:
-        """Position of the last record read."""
+        """The position of the last record that was read."""
         return self.first + len(self.records) - 1
 
     def is_of(self, state: State) -> bool:
-        """Return True if the feed serves the answer in `state`, not an earlier one with the same id.
+        """Return True if the feed reads the answer with this state, not an earlier answer with the same id.
 
         Args:
             state: The answer's current state.
@@ -83,15 +83,15 @@ class Feed:
         return state.over and self.end == state.end if self.over else self.end <= state.end
 
     async def wait(self) -> None:
-        """Wait until more records have arrived, or none will."""
+        """Wait until more records have been read, or reading has ended."""
         await self._changed.wait()
 
     def product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
-        """Return a product of the records that followers share, such as their bytes in a protocol.
+        """Return a product of the records that all followers share, such as the bytes in a protocol.
 
         Args:
             key: Identifies the product.
-            make: Creates it for the first follower that asks.
+            make: Creates the product for the first follower that asks.
         """
         found: Any = self._products.get(key)
         if found is None:
@@ -100,10 +100,10 @@ class Feed:
         return made
 
     def fail(self, error: JournalError) -> None:
-        """End the feed with an error, unless it has ended.
+        """End the feed with an error, unless it has ended already.
 
         Args:
-            error: Raised in followers once they have had all records read so far.
+            error: The error; a follower raises it after the last record that was read.
         """
         if not self.over and self.error is None:
             self.error = error
@@ -135,9 +135,9 @@ class Feed:
     # -- within ------------------------------------------------------------
 
     def _seems_dead(self, state: State) -> bool:
-        """Return True if the producer looked dead twice, a quarter of a lease apart.
+        """Return True if the producer has looked dead for a quarter of a lease.
 
-        One look is not enough: this process or the storage may have been suspended for that long.
+        A single look is not enough: this process or the storage may have been suspended meanwhile.
         """
         from anyio import current_time
 
@@ -162,19 +162,21 @@ class Feed:
             self._notify()
         gone = page.state.begin - self.first
         if gone > max(_SPARE, len(self.records) // 2):
-            # Each product must process every record before the record goes.
+            # Each product must process every record before the record is dropped.
             for each in self._products.values():
                 each.trim(gone)
             del self.records[:gone]
             self.first += gone
 
     def _notify(self) -> None:
+        """Wake the followers that wait, and let the next ones wait for the next change."""
         import anyio
 
         told, self._changed = self._changed, anyio.Event()
         told.set()
 
     def _is_abandoned(self) -> bool:
+        """Return True if the feed has had no followers for `_LINGER` seconds."""
         from anyio import current_time
 
         if self.followers:

@@ -26,20 +26,20 @@ class Entry:
     position: int
     """Position in the answer, from 1."""
     record: bytes
-    """JSON of an event in the protocol `tokenstream`, or of how the answer ended."""
+    """The JSON of an event in the protocol `tokenstream`, or of the ending of the answer."""
     replayed: bool
-    """True if the record existed before the follower began."""
+    """True if the record existed before the follower began to read."""
 
 
 class AnswerFollower:
-    """The records of an answer after a position, in an `async for` loop that ends with the answer.
+    """An async iterator over the records of an answer after a position; it ends with the answer.
 
     `Journal.follow` returns it.
 
     Args:
         journal: The journal.
         id: The answer's id.
-        after: The position after which to begin.
+        after: The position of the last record that the reader has; 0 for none.
         owner: The answer's owner.
     """
 
@@ -49,14 +49,17 @@ class AnswerFollower:
         self._owner = owner
         self._feed: Feed | None = None
         self.position = after
-        """Position of the last record returned."""
+        """The position of the last record that was returned."""
         self.live_after = 0
-        """Last position that existed when following began; 0 before `open`."""
+        """The last position that existed when following began; 0 before `open`."""
         self.has_all = False
-        """True if the answer was over when following began and the reader already had all of it."""
+        """True if, when following began, the answer had ended and the reader had all of its records."""
 
     async def open(self) -> Feed:
-        """Begin to follow; from here on nothing is missed.
+        """Begin to follow, unless this was done; from here on no record is missed.
+
+        Returns:
+            The feed that reads the records.
 
         Raises:
             JournalError: The answer or the position does not exist, or the journal cannot be used now.
@@ -68,7 +71,7 @@ class AnswerFollower:
         return self._feed
 
     async def wait_for_more(self) -> bool:
-        """Wait for records after the position; False once the answer has ended.
+        """Wait for records after `position`; return False once the answer has ended.
 
         Raises:
             JournalError: The next records are no longer held, or the journal cannot be used any more.
@@ -87,7 +90,7 @@ class AnswerFollower:
         """Check that the next record is still held.
 
         Raises:
-            AnswerExpired: It was trimmed.
+            AnswerExpired: The next record was trimmed.
         """
         if self._feed is not None and self.position + 1 < self._feed.first:
             raise AnswerExpired("the next records of this answer were trimmed while it was being followed")
@@ -103,6 +106,6 @@ class AnswerFollower:
         return Entry(self.position, record, replayed=self.position <= self.live_after)
 
     def close(self) -> None:
-        """Stop following; garbage collection of the follower has the same effect."""
+        """Stop following, as happens anyway when the follower is garbage-collected."""
         if self._feed is not None:
             self._feed.followers.discard(self)

@@ -1,4 +1,4 @@
-"""Journals: producers that outlive the requests that started them, and readers that come and go."""
+"""Journals, in which producers outlive the requests that started them, and readers can reconnect."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._storage import State, Storage
 
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
-"""Outcome of a stop: the answer ends now, had already ended, or is unknown."""
+"""The outcome of a request to stop an answer: it ends now, it had ended before, or it is unknown."""
 
 _LONGEST_ID = 256
-"""Most characters of an id."""
+"""The maximum number of characters in an id."""
 _GOING_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
@@ -45,17 +45,17 @@ _CLOSED = "the journal was closed: the server is being shut down"
 class Journal:
     """Records answers while they stream, so that any number of readers can follow from any position.
 
-    Enter it in the application's lifespan: it owns the producers, which go on when the
-    request that started them is over. On exit it lets them run for `drain` seconds,
-    then interrupts them, and their readers are notified.
+    A *producer* is the task that reads an answer's stream and records it; it goes on when the
+    request that started it is over. Enter the journal in the application's lifespan. On exit
+    it lets the producers run for `drain` seconds, then interrupts them; readers are notified.
 
     Journals in several processes or on several machines that share one storage act as
-    one: each can follow and stop the answers of the others.
+    one journal: each of them can follow and stop the answers of the others.
 
     Args:
         storage: Keeps the records.
         lease: Seconds within which readers learn that a producer is dead. A producer
-            sends a heartbeat every quarter of it.
+            sends a heartbeat four times in this period.
         drain: Seconds that producers may run on when the journal is exited.
 
     Raises:
@@ -134,15 +134,15 @@ class Journal:
     ) -> str:
         """Start producing an answer, and return its id.
 
-        If the id is taken, in any process, the existing answer stays, and `stream` is
-        closed unread; followers of the id read the existing answer. So a request sent
-        twice asks the model once. An id is taken until its answer expires.
+        If an answer with this id exists, in any process, it stays, and `stream` is closed
+        unread; followers of the id read the existing answer. So a request that is sent twice
+        asks the model only once. An id can be used again when its answer has been forgotten.
 
         Args:
-            stream: The answer; it is entered and closed here.
+            stream: The answer; the journal enters and closes it.
             id: The answer's id; None for a random id that cannot be guessed.
             owner: The answer's owner; following or stopping it requires the same value.
-            open_within: Seconds to wait for the first event; None not to wait.
+            open_within: Seconds to wait for the first event; None to return at once.
             raw: Whether to write the provider's own ids, payloads, error messages and fields, too.
             shape: Transforms the text of each text part before it is written, such as
                 `lambda text: text.redact(pattern)`.
@@ -173,7 +173,7 @@ class Journal:
             token = secrets.token_hex(16)
             is_ours = await self._create(id, owner, token)
             if self._is_closing:
-                # The journal was exited meanwhile: the answer would never be produced.
+                # The journal was exited meanwhile; a producer that starts now would be cancelled.
                 raise JournalUnavailable(_CLOSED)
         except BaseException:
             await close_stream(stream)
@@ -189,9 +189,10 @@ class Journal:
         return id
 
     def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> AnswerFollower:
-        """Return the records of an answer after a position, for an `async for` loop that ends with it.
+        """Return an async iterator over the records of an answer after a position.
 
-        Each record comes once and in order, first those that exist already, then new ones.
+        Each record is returned once and in order: first the existing records, then the new ones.
+        The iterator ends with the answer.
 
         Args:
             id: The answer's id.
@@ -211,7 +212,7 @@ class Journal:
     ) -> StopResult:
         """Stop an answer, whichever process produces it, and close its connection to the provider.
 
-        The records so far stay, and the last ones say that the answer was stopped, and why.
+        The records so far stay; the last records report that the answer was stopped, and the reason.
 
         Args:
             id: The answer's id.
@@ -231,12 +232,12 @@ class Journal:
     async def attach(
         self, follower: AnswerFollower, id: str, after: int, owner: str | None
     ) -> tuple[Feed, State]:
-        """Register a follower, and return the feed it reads from and the answer's state.
+        """Register a follower, and return the feed that it reads from and the answer's state.
 
         Args:
             follower: The follower.
             id: The answer's id.
-            after: The position after which to begin.
+            after: The position of the last record that the follower has; 0 for none.
             owner: The answer's owner.
 
         Raises:
@@ -261,6 +262,7 @@ class Journal:
     # -- within ------------------------------------------------------------
 
     def _require_tasks(self) -> TaskGroup:
+        """Return the task group of the `async with` block, or raise if the block was not entered."""
         if self._tasks is None:
             raise MisuseError(
                 "a journal must be used inside its `async with` block, in the application's lifespan"
@@ -268,6 +270,12 @@ class Journal:
         return self._tasks
 
     async def _read_state(self, id: str, owner: str | None) -> State:
+        """Return the state of an answer, if it belongs to this owner.
+
+        Raises:
+            UnknownAnswer: No answer has this id, or the answer belongs to another owner.
+            JournalUnavailable: The storage is unreachable.
+        """
         if not 0 < len(id) <= _LONGEST_ID:
             raise UnknownAnswer("no answer has this id")
         page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
@@ -276,7 +284,11 @@ class Journal:
         return page.state
 
     async def _create(self, id: str, owner: str | None, token: str) -> bool:
-        """Create the answer in the storage, shielded from cancellation if the client disconnects."""
+        """Create an answer in the storage, even if the client disconnects meanwhile.
+
+        Returns:
+            False if an answer with this id exists already.
+        """
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
@@ -284,6 +296,7 @@ class Journal:
         raise JournalUnavailable("the journal's storage does not answer")
 
     async def _produce(self, producer: Producer) -> None:
+        """Run a producer to its end; log any exception of the storage."""
         try:
             await producer.run()
         except Exception as error:  # noqa: BLE001 - a storage's exception must not end all other answers
@@ -293,13 +306,14 @@ class Journal:
             producer.gone.set()
 
     async def _run_feed(self, feed: Feed) -> None:
+        """Run a feed to its end; if the storage fails, end the feed with an error."""
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - as above
             warn("an answer of a journal could not be read: %r", error)
             feed.fail(JournalUnavailable("the journal's storage has failed"))
         if not feed.over and self._feeds.get(feed.id) is feed:
-            # The next follower needs a feed that still reads.
+            # This feed no longer reads, so the next follower needs a new one.
             del self._feeds[feed.id]
 
     async def _wind_up(self) -> None:
@@ -325,7 +339,11 @@ class Journal:
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
-    """Wait for the first event of an answer; raise the error if the answer failed before it."""
+    """Wait for the first event of an answer, but no longer than some seconds.
+
+    Raises:
+        StreamError: The answer has failed before its first event.
+    """
     import anyio
 
     with anyio.move_on_after(seconds):

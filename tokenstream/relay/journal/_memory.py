@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._storage import Asked
 
 _SPARE = 64
-"""Trimmed records kept at the start of a list before the list is copied."""
+"""The number of trimmed records that are kept at the start of a list, so that it is copied less often."""
 
 
 class _StoredAnswer:
-    """One answer, with the newest of its records.
+    """One answer, with as many of its newest records as `max_bytes` allows.
 
     Args:
         owner: The answer's owner.
-        token: The producer's token.
-        until: Clock reading until which the producer counts as alive.
+        token: The token that identifies the producer.
+        until: The clock reading until which the producer counts as alive.
     """
 
     __slots__ = (
@@ -47,17 +47,17 @@ class _StoredAnswer:
     def __init__(self, owner: str | None, token: str, until: float) -> None:
         self.owner = owner
         self.token: str | None = token
-        """The producer's token; None once the producer was fenced off."""
+        """The token that identifies the producer; None once the producer may no longer write."""
         self.until = until
-        """Clock reading until which the producer counts as alive."""
+        """The clock reading until which the producer counts as alive."""
         self.expires: float | None = None
-        """Clock reading at which the answer expires; None until it has ended."""
+        """The clock reading at which the answer expires; None until the answer has ended."""
         self.reason: str | None = None
-        """The reason given by the first request to stop; None if there was none."""
+        """The reason in the first request to stop the answer; None if nobody has requested a stop."""
         self.begin = 1
         self._records: list[bytes] = []
         self._gone = 0
-        """Number of trimmed records still at the start of the list."""
+        """The number of trimmed records that are still at the start of the list."""
         self._held = 0
         self._changed: Event | None = None
         self._stopped: Event | None = None
@@ -71,11 +71,11 @@ class _StoredAnswer:
         return self.expires is not None
 
     def extend(self, records: Sequence[bytes], most: int) -> None:
-        """Add records, and trim the oldest while they exceed a size.
+        """Add records, and trim the oldest records while all of them together are too large.
 
         Args:
-            records: The records.
-            most: Most bytes to hold; the last record is always held.
+            records: The new records.
+            most: The maximum size of all records in bytes; the last record is always kept.
         """
         self._records += records
         self._held += sum(map(len, records))
@@ -84,7 +84,7 @@ class _StoredAnswer:
             self._gone += 1
             self.begin += 1
         if self._gone > max(_SPARE, len(self._records) // 2):
-            # More records were trimmed than are copied here, so the cost per record stays constant.
+            # More records were trimmed than are moved here, so the cost per record stays constant.
             del self._records[: self._gone]
             self._gone = 0
 
@@ -114,7 +114,7 @@ class _StoredAnswer:
         return self._stopped
 
     def notify(self) -> None:
-        """Wake the tasks waiting for a change."""
+        """Wake the tasks that wait for a change, and those that wait for a stop if there is one."""
         told, self._changed = self._changed, None
         if told is not None:
             told.set()
@@ -126,11 +126,11 @@ class MemoryStorage(Storage):
     """Keeps answers in the memory of this process, for one event loop.
 
     Args:
-        max_answers: Most answers held. Above that the ones that ended first are
+        max_answers: Maximum number of answers. Beyond it, the answers that ended first are
             forgotten; if none has ended, no new answer can begin.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
-        expire: Seconds for which an answer is held after its end. For as long again
-            the storage remembers that it existed.
+        expire: Seconds for which the records of an answer are kept after its end. For the same
+            time after that, the storage remembers that the answer existed.
         clock: Returns the current time, in seconds.
     """
 
@@ -150,9 +150,9 @@ class MemoryStorage(Storage):
         self._clock = clock
         self._answers: dict[str, _StoredAnswer] = {}
         self._ended: dict[str, _StoredAnswer] = {}
-        """Answers that have ended and are still held, in order of expiry."""
+        """Answers that have ended and whose records are still held, in order of expiry."""
         self._expired: dict[str, _StoredAnswer] = {}
-        """Answers whose records are gone, in the order in which they will be forgotten."""
+        """Answers whose records were deleted, in the order in which the answers will be forgotten."""
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
         answer = self._find(id)
@@ -223,10 +223,10 @@ class MemoryStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _own_answer(self, id: str, token: str) -> _StoredAnswer:
-        """Return the answer of this id if it is the producer's.
+        """Return the answer with this id, if the producer with this token produces it.
 
         Raises:
-            Fenced: It does not exist, or is not this producer's.
+            Fenced: The answer does not exist, or belongs to another producer.
         """
         answer = self._find(id)
         if answer is None or answer.token != token:
@@ -234,6 +234,7 @@ class MemoryStorage(Storage):
         return answer
 
     def _find(self, id: str) -> _StoredAnswer | None:
+        """Return the answer with this id, or None, after removing all that has expired."""
         now = self._clock()
         for id_, answer in _find_expired(self._ended, now):
             self._let_expire(id_, answer)
@@ -242,17 +243,19 @@ class MemoryStorage(Storage):
         return self._answers.get(id)
 
     def _finish(self, id: str, answer: _StoredAnswer) -> None:
+        """Mark an answer as ended; from now on it expires."""
         answer.expires = self._clock() + self._expire
         self._ended[id] = answer
 
     def _let_expire(self, id: str, answer: _StoredAnswer) -> None:
+        """Delete the records of an answer, but remember that the answer existed."""
         self._ended.pop(id, None)
         self._expired[id] = answer
         answer.drop()
         answer.notify()
 
     def _make_room(self) -> None:
-        """Forget the answer that ended first; if none has, one whose producer has long been dead.
+        """Forget the answer that ended first; if none has ended, one whose producer has long been dead.
 
         Raises:
             JournalUnavailable: All answers are still being produced.
@@ -276,7 +279,12 @@ class MemoryStorage(Storage):
 
 
 def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[str, _StoredAnswer]]:
-    """Return the answers that have expired, given in order of expiry."""
+    """Return the answers that have expired.
+
+    Args:
+        answers: Answers by their ids, in order of expiry.
+        now: The clock reading.
+    """
     found: list[tuple[str, _StoredAnswer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:
@@ -289,11 +297,11 @@ class MemoryJournal(Journal):
     """Keeps answers in the memory of this process: for one server process, for development and for tests.
 
     Args:
-        max_answers: Most answers held. Above that the ones that ended first are
+        max_answers: Maximum number of answers. Beyond it, the answers that ended first are
             forgotten; if none has ended, no new answer can begin.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
             and a reader that still needs them gets an `AnswerExpired`.
-        expire: Seconds for which an answer is held after its end.
+        expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
         drain: Seconds that producers may run on when the journal is exited.
 

@@ -1,4 +1,4 @@
-"""Producers: each reads one answer and writes it to the storage.
+"""Producers, each of which reads one answer's stream and writes its records to the storage.
 
 A producer has three tasks:
 
@@ -6,8 +6,8 @@ A producer has three tasks:
     write   the queue ─▶ the storage; all records queued during one write go into the next
     watch   a heartbeat every quarter of the lease; the reply says whether a stop was requested
 
-The last record says how the answer ended: the stream ended or failed, a stop was
-requested, or this process is ending. Whichever happens first counts.
+The last record reports how the answer ended: the stream ended or failed, a stop was
+requested, or this process is shutting down. The first of these to happen counts.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._storage import Storage
 
 _BATCH = 1_000
-"""Most records in one write."""
+"""The maximum number of records in one write."""
 _WAITING = 4 * 1024 * 1024
-"""Bytes of records that may be queued; above that the provider's stream is not read."""
+"""The size in bytes of the queued records above which the provider's stream is not read further."""
 _LAST_WORDS = 2.0
-"""Seconds allowed for closing a stream and writing its last record while the process shuts down."""
+"""The seconds allowed for closing a stream and for writing its last record while the process shuts down."""
 
 
 class Producer:
-    """Reads one answer and writes it to a storage.
+    """Reads the stream of one answer, and writes the answer's records to a storage.
 
     Args:
         storage: The storage to write to.
         id: The answer's id.
         token: Identifies the producer.
-        stream: The answer: a stream of ours, or any asynchronous iterable of events.
+        stream: The answer: a stream of this library, or any asynchronous iterable of events.
         lease: Seconds without a heartbeat after which a producer counts as dead.
         raw: Whether to write the provider's ids, payloads and error messages, too.
         shaping: Transforms the text before it is written; None to write it unchanged.
@@ -68,7 +68,7 @@ class Producer:
 
         self.id = id
         self.opened = anyio.Event()
-        """Set at the first event, or when the answer has ended without one."""
+        """Set at the first event, or when the answer has ended without any event."""
         self.gone = anyio.Event()
         """Set when the producer has finished."""
         self.failure: StreamError | None = None
@@ -83,7 +83,7 @@ class Producer:
         self._waiting: list[bytes] = []
         self._size = 0
         self._written = 0
-        """Last position known to be in the storage."""
+        """The last position that is certainly in the storage."""
         self._last: list[bytes] | None = None
         """The records that end the answer; None until its ending is decided."""
         self._over = False
@@ -131,7 +131,7 @@ class Producer:
         """End the answer early, as interrupted.
 
         Args:
-            message: The error message for its readers.
+            message: The error message for the answer's readers.
         """
         if self._last is None:
             self._last = [record_interruption(message)]
@@ -140,7 +140,7 @@ class Producer:
     # -- reading -------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Queue the stream's events, then the records that say how it ended."""
+        """Queue the stream's events, then the records that report how the answer ended."""
         last: list[bytes] | None = None
         try:
             with self._reading:
@@ -157,6 +157,7 @@ class Producer:
         self.opened.set()
 
     async def _consume(self) -> None:
+        """Enter the stream if it is a context manager, queue its events, and close it."""
         stream = self._stream
         try:
             if hasattr(stream, "__aenter__"):
@@ -168,6 +169,7 @@ class Producer:
             await close_stream(stream)
 
     async def _consume_events(self) -> None:
+        """Queue the stream's events, and pause while too many bytes are queued."""
         shaping = self._shaping
         async for event in self._stream:
             if shaping is None:
@@ -182,7 +184,8 @@ class Producer:
                 await self._room.wait()
 
     def _queue(self, event: Event) -> None:
-        # A heartbeat is not part of the answer.
+        """Queue the record of an event, unless the event has none or the last record is queued already."""
+        # A heartbeat is not part of the answer, so it is not recorded.
         told = b"" if event.__class__ is Ping or self._over else record(event, raw=self._raw)
         if told:
             self._waiting.append(told)
@@ -193,7 +196,7 @@ class Producer:
         """Queue the records that end the answer, once.
 
         Args:
-            records: Records to use if the ending has not been decided yet.
+            records: The records to queue, unless other records were chosen before to end the answer.
         """
         if not self._over:
             self._last = records if self._last is None else self._last
@@ -204,7 +207,7 @@ class Producer:
             self._more.set()
 
     def _queue_held(self) -> None:
-        """Queue the text that a shape has held back; if the shape fails, its error ends the answer."""
+        """Queue the text that `shape` has held back; if `shape` fails, its error ends the answer."""
         shaping = self._shaping
         if shaping is None:
             return
@@ -244,6 +247,7 @@ class Producer:
             self._room = anyio.Event()
 
     async def _append(self, batch: tuple[bytes, ...], *, over: bool) -> None:
+        """Write a batch of records once; `over` means that they end the answer."""
         first, alive = self._written + 1, self._lease * 0.75
         await self._storage.append(self.id, self._token, first, batch, lease=alive, over=over)
 
@@ -273,14 +277,14 @@ class Producer:
                 if reason is not None:
                     self.stop(reason)
                     await anyio.sleep(pause)
-                    # Readers must not wait for a stream that is slow to react to cancellation, or ignores it.
+                    # Readers must not wait for a stream that reacts slowly to cancellation or ignores it.
                     self._queue_end([])
                 with anyio.move_on_after(pause):
                     await self._storage.wait_stop(self.id)
             except Fenced as error:
                 self._give_up(error)
             except JournalUnavailable:
-                # Writes are retried as well, and they decide when to give up.
+                # Writes are also retried: the task that writes decides when to give up.
                 await anyio.sleep(min(pause, 1.0))
 
 

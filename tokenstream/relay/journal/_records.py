@@ -1,4 +1,4 @@
-"""Last records that producers write: how an answer ended."""
+"""The last records of answers, in which producers report how an answer ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ending_of(stream: object) -> Ending:
     """Return the ending of a stream that was read to its end without an error.
 
     Args:
-        stream: The stream, or any iterable of events, whose exhaustion counts as "complete".
+        stream: The stream, or any iterable of events; an iterable that is not a stream ended as "complete".
 
     Example:
         >>> from tokenstream import Stream
@@ -35,7 +35,7 @@ def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer that ended without an error.
 
     Args:
-        ending: How the answer ended.
+        ending: The ending of the answer.
 
     Example:
         >>> record_ending("stopped")
@@ -47,7 +47,7 @@ def record_ending(ending: Ending) -> bytes:
 def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     """Return the last record of an answer that failed.
 
-    An exception other than `StreamError` is a bug of the server; the record reveals nothing about it.
+    An exception other than `StreamError` is a bug in the server; the record reveals nothing about it.
 
     Args:
         error: The error.
@@ -59,9 +59,9 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 
 
 def record_interruption(message: str) -> bytes:
-    """Return the last record of an answer whose producer ended before the answer did.
+    """Return the last record of an answer whose producer has ended before the answer.
 
     Args:
-        message: A description of what happened, in our words.
+        message: A description of what happened. It contains nothing private, so readers get it unchanged.
     """
     return error_record(StreamInterrupted(message), raw=True)
