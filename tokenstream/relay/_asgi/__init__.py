@@ -1,1 +1,1 @@
-"""Answers over ASGI: responses, WebSockets, routes of a journal, shutdown."""
+"""Answers over ASGI: HTTP responses, WebSockets, the routes of a journal, and a server's shutdown."""

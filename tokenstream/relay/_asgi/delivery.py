@@ -1,4 +1,4 @@
-"""Delivery of one response: tasks that send, notice a disconnect, and send heartbeats."""
+"""Delivery of one response, by tasks that send chunks, send heartbeats and notice a disconnect."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.outlet import Outlet, Refusal
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
-"""ASGI's `receive`: returns the client's next message."""
+"""The ASGI callable `receive`, which returns the client's next message."""
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
-"""ASGI's `send`: sends a message to the client."""
+"""The ASGI callable `send`, which sends a message to the client."""
 Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
-"""Status and headers of a response."""
+"""The status and the headers of a response."""
 
 _PATIENCE = 1.0
-"""Seconds that a stopped answer has to end by itself before it is cancelled."""
+"""The seconds that a stopped answer has to end by itself before it is cancelled."""
 _SHORT = 0.01
-"""Shortest pause between checks whether a heartbeat is due, in seconds."""
+"""The shortest pause before the next check whether a heartbeat is due, in seconds."""
 _PARTING_SECONDS = 0.5
-"""Seconds allowed for sending the last chunk while the server shuts down."""
+"""The seconds allowed for sending the last chunk while the server shuts down."""
 _NO_CONTENT = 204
 _GONE = 499
-"""Status for a client that has disconnected, as in nginx's logs; only middleware sees it."""
+"""The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
 _GOING_DOWN = error_body("shutdown", "The server is being restarted.", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseTiming:
-    """Timing of a response."""
+    """The timing of a response."""
 
     open_within: float | None = 10.0
-    """Seconds until the head is sent even without an event; None to wait for the first event."""
+    """Seconds after which the head is sent even without an event; None to wait for the first event."""
     keep_alive: float | None = 10.0
-    """Seconds of silence between heartbeats; None for no heartbeats."""
+    """Seconds of silence after which a heartbeat is sent; None for no heartbeats."""
     grace: float = 0.0
     """Seconds that an answer goes on after its reader has disconnected."""
 
 
 class Delivery:
-    """Sends the chunks of an outlet.
+    """Sends the chunks of an outlet as one response.
 
     Three tasks take part:
 
     1. The task that calls `run` enters the outlet, reads its chunks and sends them.
-    2. One awaits `receive`, the only way to notice a disconnect while nothing is sent.
-    3. One sends the head when `open_within` has passed, and the heartbeats.
+    2. A task awaits `receive`, the only way to notice a disconnect while nothing is sent.
+    3. A task sends the head when `open_within` has passed, and the heartbeats.
 
-    Tasks 1 and 3 never interleave: each waits until the other's message is sent whole.
+    Tasks 1 and 3 never interleave: each waits until the other task has sent its whole message.
 
     Args:
-        outlet: Source of the chunks.
-        head: Status and headers.
-        pace: Timing.
+        outlet: Supplies the chunks.
+        head: The status and the headers.
+        pace: The timing.
         receive: ASGI's `receive`.
         send: ASGI's `send`.
     """
@@ -76,11 +76,11 @@ class Delivery:
         self._receive = receive
         self._send = send
         self._begun = False
-        """True once the head was sent."""
+        """True once sending the head has begun."""
         self._busy = False
         """True while a message of the answer is being sent."""
         self._heartbeat_sent: Event | None = None
-        """Set when the heartbeat being sent is out; None while none is being sent."""
+        """Set when the current heartbeat was sent; None while no heartbeat is being sent."""
         self._is_whole = False
         """True once sending the last message has begun; nothing may follow it."""
         self._gone = False
@@ -88,13 +88,13 @@ class Delivery:
         self._going_down = False
         """True once the server is shutting down."""
         self._sent_at = 0.0
-        """Clock reading of the last send."""
+        """The clock reading of the last send."""
 
     async def run(self) -> None:
         """Send until the answer ends, its reader disconnects, or the server shuts down.
 
         Raises:
-            StreamError: The answer failed after its head was sent, and the protocol has no event for errors.
+            StreamError: The answer has failed after its head was sent, and the protocol has no error event.
         """
         from anyio import CancelScope, create_task_group
 
@@ -117,6 +117,7 @@ class Delivery:
     # -- sending -------------------------------------------------------------
 
     async def _deliver(self) -> None:
+        """Send all chunks of the outlet, or the response that replaces an answer that never began."""
         async with self._outlet as outlet:
             refusal = await outlet.open()
             if refusal is not None:
@@ -129,7 +130,7 @@ class Delivery:
                 await self._send_chunk(b"", more=False)
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk of the answer, preceded by the head if that was not sent yet."""
+        """Send a chunk of the answer, after any heartbeat being sent; `more` is False for the last chunk."""
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
         self._busy = True
@@ -137,6 +138,7 @@ class Delivery:
         self._busy = False
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk or a heartbeat, preceded by the head if that was not sent yet."""
         self._is_whole = not more
         try:
             if not self._begun:
@@ -146,7 +148,7 @@ class Delivery:
                 chunk = self._outlet.life + chunk
             await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
         except OSError:
-            # From ASGI 2.4 on, servers report a disconnected client this way.
+            # From ASGI 2.4 on, servers report a client that has disconnected with this exception.
             self._note_disconnect()
         self._sent_at = time.monotonic()
 
@@ -203,6 +205,7 @@ class Delivery:
                 await self._send_heartbeat(life if self._begun else b"")
 
     async def _send_heartbeat(self, life: bytes) -> None:
+        """Send a heartbeat, or only the head if `life` is empty; other tasks wait for it meanwhile."""
         from anyio import Event
 
         self._heartbeat_sent = Event()
@@ -221,6 +224,7 @@ class Delivery:
             self._tasks.start_soon(self._stop)
 
     async def _stop(self) -> None:
+        """Stop the answer after the grace period, or cancel it if it does not end by itself."""
         from anyio import sleep
 
         await sleep(self._pace.grace)
@@ -234,14 +238,14 @@ class Delivery:
         self._scope.cancel()
 
     async def _close_unanswered(self) -> None:
-        """Send a status to a reader that left before the head: middleware fails if there is no response."""
+        """Send a status to a reader that disconnected before the head: middleware requires a response."""
         from anyio import move_on_after
 
         with move_on_after(_PARTING_SECONDS):
             await self._send_whole(_GONE, b"", {})
 
     async def _send_parting(self) -> None:
-        """Send a last chunk on shutdown; abort the connection if the reader is stuck in an earlier one."""
+        """Send the last chunk on shutdown; abort the connection if an earlier chunk is still being sent."""
         from anyio import move_on_after
 
         if self._gone or (self._is_whole and not self._busy):

@@ -1,4 +1,4 @@
-"""Answers of a journal over ASGI: followed from a position, or started and then followed."""
+"""Responses with an answer of a journal: followed from a position, or started and then followed."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 _MOST_DIGITS = 15
-"""Most digits of a position; JavaScript cannot represent longer numbers exactly."""
+"""The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""
 
 
 class FollowOutlet(Outlet):
-    """The chunks of a journal's answer after a position, in the bytes of a protocol.
+    """Supplies the chunks of a journal's answer after a position, in the bytes of a protocol.
 
-    No queue grows for a slow reader: everything that arrives during a send is the next chunk.
+    No queue grows for a slow reader: everything that arrives during a send forms the next chunk.
 
     Args:
         journal: The journal.
         id: The answer's id.
-        last_event_id: The reader's position, as sent by the reader; None for the beginning.
+        last_event_id: The position that the reader has sent; None for the beginning.
         protocol: The protocol's name.
         owner: The answer's owner.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
@@ -86,7 +86,7 @@ class FollowOutlet(Outlet):
         except JournalError as error:
             return refusal_for(error, self._retry)
         self._follower, self._has_begun = follower, True
-        # The head is sent at once: the answer exists, though its next record may take long.
+        # The head is sent at once: the answer exists, although its next record may arrive much later.
         live = follower.live_after
         self._first = b""
         if after < live:
@@ -110,7 +110,10 @@ class FollowOutlet(Outlet):
         return chunk
 
     async def _wait_for_more(self) -> bool:
-        """Wait for more; False at the end, or on an error, which the reader learns when it reconnects."""
+        """Wait for more records; return False at the end of the answer, or on an error.
+
+        The error is not sent here: the reader reconnects, and then gets its status.
+        """
         try:
             return await self._follower.wait_for_more()
         except JournalError:
@@ -125,7 +128,7 @@ class FollowOutlet(Outlet):
 
 
 class StartOutlet(FollowOutlet):
-    """Starts an answer, and sends it from its beginning.
+    """Starts an answer in a journal, and supplies its chunks from the beginning.
 
     Args:
         stream: The answer.
@@ -175,13 +178,13 @@ class StartOutlet(FollowOutlet):
 
 
 def parse_position(said: str | int | None) -> int:
-    """Parse the position sent by a reader.
+    """Parse the position that a reader has sent.
 
     Args:
-        said: The header `Last-Event-ID`; None or empty if absent.
+        said: The header `Last-Event-ID`, or the position itself; None or empty if absent.
 
     Raises:
-        UnknownPosition: It is not a whole number, or too long.
+        UnknownPosition: The header is not a whole number, or has too many digits.
 
     Example:
         >>> parse_position(None), parse_position("17")
@@ -197,11 +200,11 @@ def parse_position(said: str | int | None) -> int:
 
 
 def refusal_for(error: JournalError, late: bytes = b"") -> Refusal:
-    """Return the response for a journal's error.
+    """Return the response for an error of a journal.
 
     Args:
-        error: The journal's error.
-        late: Bytes to send instead if the head was sent already.
+        error: The error.
+        late: The bytes to send instead if the head was sent already.
     """
     away = isinstance(error, JournalUnavailable)
     body = error_body(_TYPES[error.status], str(error), retryable=away)
@@ -231,11 +234,11 @@ def follow(
     """Return the response that sends a journal's answer, from a position to its end.
 
     A reader that disconnects stops nothing: it reconnects with its last position in the
-    header `Last-Event-ID`, and misses nothing. Other statuses than 200:
+    header `Last-Event-ID`, and misses nothing. The statuses besides 200 are:
 
     ===  =============================================================
-    204  the answer is over, and the reader has all of it
-    400  the position is not one of the answer's
+    204  the answer has ended, and the reader has all of it
+    400  the answer has no such position
     404  the answer does not exist, or belongs to another owner
     410  the next records were trimmed, or the answer has expired
     503  the journal cannot be used now
@@ -245,7 +248,7 @@ def follow(
         journal: The journal.
         id: The answer's id.
         last_event_id: The header `Last-Event-ID` as received; None for the beginning.
-        protocol: The name of the protocol in which to send it.
+        protocol: The name of the protocol in which to send the answer.
         owner: The answer's owner; an id alone is not a credential.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         headers: Headers that extend or replace those of the protocol.

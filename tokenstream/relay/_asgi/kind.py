@@ -1,4 +1,4 @@
-"""`Response` for annotations, which FastAPI inspects: Starlette's subclass if Starlette is imported."""
+"""The class `Response` for annotations, which FastAPI inspects; if Starlette is imported, its subclass."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _BAD_GATEWAY, _UNAVAILABLE, _TIMEOUT = 502, 503, 504
 _STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
-"""Status by kind of failure; 502 for all others, which concern this server and its provider."""
+"""Maps kinds of errors to HTTP statuses; all others, between this server and the provider, get 502."""
 _SAID: dict[ErrorKind, str] = {
     "rate_limited": "The provider asks to wait before the next request.",
     "overloaded": "The provider is overloaded.",
@@ -26,12 +26,13 @@ _SAID_LATE = "The provider did not answer in time."
 
 
 def status_of(error: StreamError) -> int:
-    """Return the HTTP status for a failure of the provider.
+    """Return the HTTP status for an answer that failed before its first event.
 
-    If the provider rejects this server's request, the client did nothing wrong: 502, not 4xx.
+    If the provider has refused this server's request, the status is 502 and not 4xx, because the
+    client did nothing wrong.
 
     Args:
-        error: The error that came before the first event.
+        error: The error.
 
     Example:
         >>> from tokenstream.errors import StatusError
@@ -52,8 +53,8 @@ def refusal_of(error: StreamError, late: bytes | None) -> Refusal:
 
     Args:
         error: The error.
-        late: The error as an event of the protocol, in case the head was sent already; None if the protocol
-            has no such event.
+        late: The error as an event of the protocol, to be sent if the head was sent already; None if the
+            protocol has no event for errors.
     """
     status = status_of(error)
     said = _SAID_LATE if status == _TIMEOUT else _SAID.get(error.kind, "The provider gave no answer.")
@@ -64,7 +65,7 @@ def refusal_of(error: StreamError, late: bytes | None) -> Refusal:
 
 
 def _is_late(error: StreamError) -> bool:
-    """Return True if the provider took too long."""
+    """Return True if the failure is a timeout, of the provider or of a server on the way."""
     if isinstance(error, StatusError):
         return error.status in {408, _TIMEOUT}
     if isinstance(error, ProviderError):

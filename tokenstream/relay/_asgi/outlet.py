@@ -1,4 +1,4 @@
-"""Outlets, which supply the chunks of a response, and refusals, which are sent instead of them."""
+"""Outlets, which supply the chunks of a response, and refusals, which are sent instead of a failed answer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Refusal:
     """The response sent in place of an answer that failed before it began."""
 
     status: int
-    """The HTTP status."""
+    """The HTTP status of the response."""
     body: bytes
     """JSON that describes the error."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further headers, such as Retry-After."""
     late: bytes | None = None
-    """The error as an event, in case the head was sent already; None if the protocol has no such event."""
+    """The error as an event, to be sent if the head was sent already; None if there is no such event."""
     error: StreamError | None = None
     """The error; raised if the head was sent already and the protocol has no event for errors."""
 
@@ -36,9 +36,9 @@ def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> b
 
     Args:
         kind: The kind of error, in one word.
-        message: A sentence that describes it.
-        retryable: Whether asking again may help.
-        more: Further keys.
+        message: A sentence that describes the error.
+        retryable: Whether the same request may succeed later.
+        more: Further keys and values.
 
     Example:
         >>> error_body("not_found", "there is nothing here", retryable=False)
@@ -49,16 +49,16 @@ def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> b
 
 
 class Outlet(ABC):
-    """Supplies the chunks of one response: an async iterator, used inside `async with` by the sending task.
+    """Supplies the chunks of one response: an async iterator, which the sending task enters and reads.
 
     Each chunk consists of whole events, so that a heartbeat may be sent between any two. Everything that
     arrives while a chunk is being sent forms the next one.
     """
 
     headers: Mapping[str, str]
-    """Headers of the response, in sending order."""
+    """The headers of the response, in the order in which they are sent."""
     life: bytes = b""
-    """Heartbeat to send between two events; empty if the protocol has none."""
+    """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,7 +73,7 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def open(self) -> Refusal | None:
-        """Wait until there is something to send; return the response to send instead if it failed."""
+        """Wait until the answer has begun; if it fails before that, return the response to send instead."""
         return None
 
     def __aiter__(self) -> Self:
@@ -99,5 +99,5 @@ class Outlet(ABC):
         """
 
     def parting_chunk(self) -> bytes:
-        """Return the last chunk to send on shutdown; empty if the protocol has no event for it."""
+        """Return the chunk to send when the server shuts down; empty if the protocol has no event for it."""
         return b""

@@ -1,4 +1,4 @@
-"""One answer for one reader over ASGI: read, encoded and sent, its errors included."""
+"""Responses that read, encode and send one answer for one reader, including the answer's errors."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 _SLOW = 0.002
-"""Seconds; after a slower send, all events that arrived meanwhile are batched."""
+"""If a send takes longer than this many seconds, all events that have arrived meanwhile are batched."""
 
 
 class AnswerOutlet(Outlet):
-    """The chunks of an answer, encoded while it is read.
+    """Supplies the chunks of an answer, which is encoded while it is read.
 
     Nothing is read while a chunk is being sent, so no queue grows for a slow reader:
     the events that arrived meanwhile form the next chunk, with neighbouring deltas
     merged, and a faster provider is slowed down by backpressure.
 
     Args:
-        source: The events.
-        writing: Encodes them.
+        source: The stream or other async iterable that yields the events.
+        writing: Encodes the events.
     """
 
     def __init__(self, source: AsyncIterable[Event], writing: BodyWriter) -> None:
@@ -50,7 +50,7 @@ class AnswerOutlet(Outlet):
         self.headers = writing.headers
         self.life = writing.life
         self._chunk = b""
-        """The chunk of the first event, which `open` read."""
+        """The chunk of the first event, which `open` has read."""
         self._failure: StreamError | None = None
         self._over = False
         self._given_at: float | None = None
@@ -94,6 +94,7 @@ class AnswerOutlet(Outlet):
         return chunk
 
     async def _next_chunk(self) -> bytes:
+        """Return the chunk for the next event; after a slow send, for all events that have arrived."""
         slow = self._given_at is not None and time.monotonic() - self._given_at > _SLOW
         self._given_at = None
         try:
@@ -140,14 +141,15 @@ def respond(
 ) -> Response:
     """Return the response that sends an answer while it arrives.
 
-    Return it from an endpoint of Starlette, FastAPI or Litestar; elsewhere it is an ASGI
-    application for one request. It enters the stream, reads it and closes it.
+    Return the response from an endpoint of Starlette, FastAPI or Litestar; elsewhere, it is an
+    ASGI application for one request. It enters the stream, reads it and closes it.
 
     Args:
         stream: The answer.
-        protocol: The name of the protocol in which to send it.
-        open_within: Seconds to wait for the first event before the head is sent anyway. An earlier failure
-            gets its own status and a JSON body; a later one is an event. None to wait without limit.
+        protocol: The name of the protocol in which to send the answer.
+        open_within: Seconds to wait for the first event before the head is sent anyway; None to wait without
+            limit. An answer that fails before the head gets a status for the error and a JSON body; a later
+            error is sent as an event.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         grace: Seconds that the answer is still read after its reader has disconnected.
         headers: Headers that extend or replace those of the protocol.
@@ -155,13 +157,13 @@ def respond(
         ids: Whether to number the events, from 1; in a journal they are always numbered.
         raw: Whether to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part: a function that takes a text view and returns a
-            transformed view, such as `lambda text: text.redact(pattern)`.
+            transformed view, such as `lambda text: text.redact(pattern)`; None to send it unchanged.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
-        journal: Records the answer while it streams: it then goes on without its reader, whatever `grace`
-            is, and `follow` serves readers that reconnect. The header `x-answer-id` has the answer's id,
-            percent-encoded.
-        id: The answer's id in the journal; None for a random id that cannot be guessed. If the id is taken,
-            the existing answer is sent, and `stream` is closed.
+        journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
+            independently of `grace`, and `follow` serves readers that reconnect. The header `x-answer-id`
+            contains the answer's id, percent-encoded.
+        id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
+            this id exists, it is sent, and `stream` is closed.
         owner: The answer's owner in the journal.
 
     Raises:
@@ -180,7 +182,7 @@ def respond(
         begun = StartOutlet(
             stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
         )
-        # An id may have any characters, a header only some.
+        # An id may contain any characters, but a header only some of them.
         told = {"x-answer-id": quote(begun.id, safe=""), **(headers or {})}
         return response(begun, pace=pace, status=status, headers=told)
     if id is not None or owner is not None:

@@ -1,4 +1,4 @@
-"""Responses: ASGI applications that send one answer; if Starlette is imported, also its `Response`."""
+"""Responses: ASGI applications that send one answer, with a Starlette subclass if Starlette is imported."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 class Response:
     """An answer as an ASGI application, for one request.
 
-    `relay.respond` and `relay.follow` return it. Return it from an endpoint of Starlette,
-    FastAPI or Litestar; elsewhere call it.
+    `relay.respond` and `relay.follow` return a `Response`. Return it from an endpoint of
+    Starlette, FastAPI or Litestar; elsewhere call it.
 
     Args:
-        outlet: Source of the chunks.
-        pace: Timing.
+        outlet: Supplies the chunks.
+        pace: The timing; None for the default timing.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol.
 
     Raises:
-        MisuseError: From the call: it was called before, or for something else than an HTTP request.
+        MisuseError: From a call: the response was called before, or for something other than HTTP.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Response:
         """Send the answer.
 
         Args:
-            scope: ASGI's `scope` of the request.
-            receive: ASGI's `receive`.
-            send: ASGI's `send`.
+            scope: The request's ASGI scope.
+            receive: The ASGI callable `receive`.
+            send: The ASGI callable `send`.
         """
         outlet, self._outlet = self._outlet, None
         if outlet is None:
@@ -87,11 +87,11 @@ def response(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the response for an outlet: an instance of Starlette's class, too, if Starlette is imported.
+    """Return the response for an outlet; if Starlette is imported, it is also a Starlette `Response`.
 
     Args:
-        outlet: Source of the chunks.
-        pace: Timing.
+        outlet: Supplies the chunks.
+        pace: The timing; None for the default timing.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol.
     """

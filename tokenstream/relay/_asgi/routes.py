@@ -1,4 +1,4 @@
-"""Routes that start, follow and stop the answers of a journal, as an ASGI application."""
+"""An ASGI application whose routes start, follow and stop the answers of a journal."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 Answering: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
-"""Makes an answer from a request's JSON body."""
+"""A function that makes an answer from the JSON body of a request."""
 Owning: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
-"""Returns the owner that a request acts for, given its ASGI scope."""
+"""A function that takes a request's ASGI scope, and returns the owner on whose behalf the request acts."""
 
 
 def routes(
@@ -42,21 +42,22 @@ def routes(
     max_body: int = 1024 * 1024,
     drop: Drop = "all",
 ) -> Routes:
-    """Return an ASGI application, to be mounted, that starts, sends and stops the answers of a journal.
+    """Return an ASGI application that starts, sends and stops the answers of a journal; mount it.
 
     =========================  ===============================================================
     `POST /`                   starts an answer: 201, its address in `Location`, `{"id": …}`;
                                the answer itself if `Accept` has the protocol's content type
-    `GET /{id}`                follows it from `Last-Event-ID`, or `?after=`; 204 if it is
-                               over and the reader has all of it
-    `POST /{id}/stop`          stops it: 200, `{"state": "stopped"}`, or "ended" if it was over
+    `GET /{id}`                follows an answer after the position in `Last-Event-ID` or
+                               `?after=`; 204 if it has ended and the reader has all of it
+    `POST /{id}/stop`          stops an answer: 200, `{"state": "stopped"}`, or "ended" if it
+                               had ended before
     =========================  ===============================================================
 
-    Everything else is refused, with a JSON body that describes the error:
+    All other requests are refused, with a JSON body that describes the error:
 
     =========================  ===============================================================
     400                        the body is not JSON, `answer` raised `ValueError`, or the
-                               position is not one of the answer's
+                               answer has no such position
     403                        `owner` raised `PermissionError`
     404                        the path or the answer does not exist, or the answer belongs
                                to another owner
@@ -68,14 +69,16 @@ def routes(
     =========================  ===============================================================
 
     Args:
-        journal: The journal, which the application's lifespan enters.
-        answer: Makes an answer from a request's JSON body, sync or async; None if answers are
-            started elsewhere.
-        owner: Returns the owner that a request acts for, given its ASGI scope; an id alone proves nothing.
+        journal: The journal; enter it in the application's lifespan.
+        answer: A function, sync or async, that makes an answer from the JSON body of a request; None if
+            answers are started elsewhere.
+        owner: A function, sync or async, that returns the owner on whose behalf a request acts, from the
+            request's ASGI scope; an id alone proves nothing.
         protocol: The name of the protocol in which to send answers.
-        open_within: Seconds that a start waits for the first event, so that an early failure gets a status.
+        open_within: Seconds to wait for the first event of a new answer: an answer that fails within this
+            time gets a status for the error.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
-        max_body: Most bytes of a request's body.
+        max_body: The maximum size of a request's body in bytes.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:
@@ -100,12 +103,12 @@ def routes(
 
 
 class _RequestRefused(Exception):
-    """A request was refused.
+    """The request is refused.
 
     Args:
         status: The HTTP status.
         type: The kind of error, in one word.
-        message: A sentence that describes it.
+        message: A sentence that describes the error.
         headers: Further headers.
     """
 
@@ -144,9 +147,9 @@ class Routes:
         """Handle a request.
 
         Args:
-            scope: ASGI's `scope` of the request.
-            receive: ASGI's `receive`.
-            send: ASGI's `send`.
+            scope: The request's ASGI scope.
+            receive: The ASGI callable `receive`.
+            send: The ASGI callable `send`.
         """
         if scope["type"] != "http":
             raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")
@@ -161,6 +164,11 @@ class Routes:
         await response(scope, receive, send)
 
     async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
+        """Return the response to a request, according to its path and method.
+
+        Raises:
+            _RequestRefused: There is no such path or method, or the request is not allowed or malformed.
+        """
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         places, method = path.split("/") if path else [], scope["method"]
         match places:
@@ -179,6 +187,7 @@ class Routes:
     async def _start(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: Answering
     ) -> Response | _JSONResponse:
+        """Start an answer, and return the response with its id, or with the answer itself."""
         owner = await self._owner_of(scope)
         given = await self._body(receive)
         try:
@@ -197,6 +206,7 @@ class Routes:
         return _JSONResponse(201, {"id": id}, {"location": address})
 
     async def _follow(self, scope: MutableMapping[str, Any], id: str) -> Response:
+        """Return the response that sends an answer after the position in the request."""
         said = _read_header(scope, b"last-event-id") or _read_after(scope)
         owner = await self._owner_of(scope)
         return follow(
@@ -216,6 +226,7 @@ class Routes:
         return _JSONResponse(200, {"state": state})
 
     async def _owner_of(self, scope: MutableMapping[str, Any]) -> str | None:
+        """Return the owner on whose behalf a request acts; None if the application names none."""
         if self._owner is None:
             return None
         try:
@@ -225,7 +236,11 @@ class Routes:
             raise _RequestRefused(403, "forbidden", "this is not allowed") from None
 
     async def _body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the JSON value of a request's body."""
+        """Return the JSON value of a request's body.
+
+        Raises:
+            _RequestRefused: The body is too large, is not JSON, or was cut off.
+        """
         body = bytearray()
         while True:
             message = await receive()
@@ -248,8 +263,8 @@ class _JSONResponse:
     """A complete JSON response.
 
     Args:
-        status: The status.
-        body: A JSON value, or its bytes.
+        status: The HTTP status.
+        body: A JSON value, or the bytes of one.
         headers: Further headers.
     """
 
@@ -276,6 +291,7 @@ def _check_method(method: str, *methods: str) -> None:
 
 
 def _read_header(scope: MutableMapping[str, Any], name: bytes) -> str:
+    """Return a header of a request; "" if it is absent."""
     for key, value in scope["headers"]:
         if key.lower() == name:
             found: str = value.decode("latin-1")
@@ -284,7 +300,7 @@ def _read_header(scope: MutableMapping[str, Any], name: bytes) -> str:
 
 
 def _read_after(scope: MutableMapping[str, Any]) -> str:
-    """Return the query parameter `after`, for readers that cannot set a header; "" if absent."""
+    """Return the query parameter `after`, meant for readers that cannot set a header; "" if it is absent."""
     for pair in scope.get("query_string", b"").decode("latin-1").split("&"):
         name, _, value = pair.partition("=")
         if name == "after":

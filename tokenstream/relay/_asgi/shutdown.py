@@ -1,16 +1,16 @@
 """Detection of a server's shutdown, so that open responses can end.
 
-Servers do not notify open responses of a shutdown; they wait for them. No signal handler
-is installed and nothing in a server is changed. While a response is open, the server's
-own state is polled five times a second:
+A server that shuts down does not notify open responses, but waits until they end. This
+module installs no signal handler, and changes nothing in the server. While a response is
+open, it polls the state of the server five times a second:
 
-1. uvicorn: the object that handles SIGTERM has `should_exit`;
-2. uvicorn in a thread, or stopped by its own program: a connection that is to end has
-   `keep_alive` cleared;
-3. hypercorn: the worker's context has the event `terminated`.
+1. uvicorn: the object whose method handles SIGTERM has `should_exit` set;
+2. uvicorn in a thread, or stopped by its own program: the object of a connection that is
+   to end has `keep_alive` cleared;
+3. hypercorn: the event `terminated` in the worker's context is set.
 
-For 2 and 3 the server's objects are searched for inside `receive` and `send`, which
-middleware may wrap. For other servers, call `shut_down`.
+The objects for 2 and 3 are found by searching inside the callables `receive` and `send`,
+which middleware may wrap. For other servers, call `shut_down`.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
 
 _SECONDS = 0.2
-"""Seconds between two polls."""
+"""The seconds between two polls."""
 _MOST = 64
-"""Most wrapped objects inspected inside `receive` and `send`."""
+"""The maximum number of objects that are inspected inside `receive` and `send`."""
 _LOOKED_INTO = {FunctionType, MethodType, partial}
 _WRAPPED = ("send", "receive", "_send", "_receive")
 """Attributes in which middleware objects store the callables that they wrap."""
 
 
 def shut_down() -> None:
-    """End all open responses of this process: each sends its last event and closes.
+    """End all open responses of this process: each sends its last event, and ends.
 
-    With uvicorn and hypercorn no call is needed: their shutdown is detected. This function
-    may be called from any thread and from a signal handler.
+    With uvicorn and hypercorn no call is needed, since their shutdown is detected. Any thread
+    and any signal handler may call this function.
 
     Example:
         >>> shut_down()  # nothing is open here
@@ -55,15 +55,16 @@ def shut_down() -> None:
 
 
 def break_off(receive: object, send: object) -> None:
-    """Abort the connection of a reader that no longer reads: the server would wait for it.
+    """Abort the connection of a reader that does not read, since the server would wait for this reader.
 
     Args:
-        receive: ASGI's `receive`, wrapped or not.
-        send: ASGI's `send`, wrapped or not.
+        receive: The ASGI callable `receive`, wrapped or not.
+        send: The ASGI callable `send`, wrapped or not.
     """
     for owner in _find_owners(receive, send):
         kept = getattr(owner, "__dict__", {})
-        # uvicorn; hypercorn on asyncio; hypercorn on trio, whose sockets can be closed but not aborted.
+        # The attribute is `transport` in uvicorn, `writer` in hypercorn on asyncio, and `stream` in
+        # hypercorn on trio, whose sockets can be closed but not aborted.
         transport = kept.get("transport") or getattr(kept.get("writer"), "transport", None)
         end = getattr(transport, "abort", None) or getattr(
             getattr(kept.get("stream"), "socket", None), "close", None
@@ -75,12 +76,12 @@ def break_off(receive: object, send: object) -> None:
 
 @contextmanager
 def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Generator[None, None, None]:
-    """Call a function if the server shuts down while the block runs.
+    """Return a context manager that calls a function if the server shuts down while its block runs.
 
     Args:
-        end: Ends the response; called in the event loop's thread.
-        receive: ASGI's `receive`, wrapped or not.
-        send: ASGI's `send`, wrapped or not.
+        end: Ends the response; it is called in the event loop's thread.
+        receive: The ASGI callable `receive`, wrapped or not.
+        send: The ASGI callable `send`, wrapped or not.
     """
     host = find_host()
     if host is None:
@@ -98,11 +99,11 @@ def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Ge
 
 
 _Entry: TypeAlias = "tuple[Callable[[], None], tuple[Callable[[], bool], ...]]"
-"""The function that ends a response, and the checks that detect its server's shutdown."""
+"""The function that ends a response, and functions that return True once the response's server shuts down."""
 
 
 class _Watch:
-    """Polls for a shutdown in one event loop, while responses are open there.
+    """Polls for a shutdown in one event loop, while responses are open in that loop.
 
     Args:
         host: The event loop.
@@ -140,6 +141,7 @@ class _Watch:
                 end()
 
     def _begin(self) -> Callable[[], object]:
+        """Begin to poll; return the function that ends the polling."""
         if self.host.name == "trio":
             trio: Any = sys.modules["trio"]
             scope = trio.CancelScope()
@@ -149,6 +151,7 @@ class _Watch:
         return self._look_later()
 
     def _look_later(self) -> Callable[[], object]:
+        """Schedule the next poll on asyncio; return the function that cancels it."""
         cancel: Callable[[], object] = self.host.loop.call_later(_SECONDS, self._look_and_go_on).cancel
         return cancel
 
@@ -164,7 +167,7 @@ class _Watch:
 
 
 _watches: dict[object, _Watch] = {}
-"""The poller of each event loop."""
+"""The poller of each event loop with open responses."""
 _lock = threading.RLock()
 
 
@@ -175,7 +178,10 @@ def _is_exiting() -> bool:
 
 
 def _find_signs(receive: object, send: object) -> Iterator[Callable[[], bool]]:
-    """Yield the check that detects a shutdown of the server inside `receive` and `send`."""
+    """Yield a function that returns True once the server behind `receive` and `send` shuts down.
+
+    Yield nothing for a server that is neither uvicorn nor hypercorn.
+    """
     for owner in _find_owners(receive, send):
         kept = getattr(owner, "__dict__", {})
         terminated = getattr(kept.get("context"), "terminated", None)
@@ -192,7 +198,7 @@ def _is_dropped(kept: dict[str, Any]) -> bool:
 
 
 def _find_owners(*wrapped: object) -> Iterator[object]:
-    """Yield the objects whose methods are finally called, from the outermost inwards.
+    """Yield the objects whose methods are called by some wrapped callables, the outermost object first.
 
     Only functions, methods and partials are inspected: reading an attribute of any other
     object could run arbitrary code.
@@ -202,7 +208,7 @@ def _find_owners(*wrapped: object) -> Iterator[object]:
         found = waiting.pop(0)
         if type(found) not in _LOOKED_INTO or id(found) in seen:
             continue
-        # Kept alive, so that no other object gets the same id.
+        # The object is kept alive, so that no other object gets the same id.
         seen[id(found)] = found
         if type(found) is partial:
             waiting += [found.func, *found.args, *found.keywords.values()]

@@ -1,4 +1,4 @@
-"""Server-side WebSocket connections of several frameworks, behind one interface."""
+"""One interface for the server-side WebSocket connections of several frameworks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEFT = (
     ("litestar.exceptions", "WebSocketDisconnect"),
     ("websockets.exceptions", "ConnectionClosed"),
 )
-"""Module and name of the exceptions that frameworks raise for a disconnected client."""
+"""The exceptions that frameworks raise if the client has disconnected: module and name of each."""
 
 
 class Gone(Exception):
@@ -27,7 +27,7 @@ class ServerSocket(ABC):
     """One WebSocket connection.
 
     Args:
-        of: The framework's WebSocket object.
+        of: The WebSocket object of the framework.
     """
 
     def __init__(self, of: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
@@ -36,12 +36,12 @@ class ServerSocket(ABC):
 
     @property
     def wrapped(self) -> tuple[object, object]:
-        """The framework's `receive` and `send`, to detect the server's shutdown."""
+        """The methods of the framework's object that receive and send, to detect the server's shutdown."""
         return self._of.receive, self._of.send
 
     @abstractmethod
     async def open(self) -> None:
-        """Accept the connection, unless the application has."""
+        """Accept the connection, unless the application has accepted it already."""
 
     async def receive(self) -> str | bytes:
         """Wait for the client's next message.
@@ -75,7 +75,7 @@ class ServerSocket(ABC):
         """Close the connection.
 
         Raises:
-            Gone: It is closed already.
+            Gone: The connection is closed already.
         """
         try:
             await self._of.close(code=code, reason=reason)
@@ -89,7 +89,7 @@ class _OfASGI(ServerSocket):
     async def open(self) -> None:
         state = getattr(self._of, "application_state", None)
         if state is None:
-            # Litestar: accepting twice has no effect.
+            # This is Litestar, where accepting a connection twice has no effect.
             await self._of.accept()
         elif state.name == "CONNECTING":
             await self._of.accept()
@@ -114,7 +114,7 @@ class _OfWebsockets(ServerSocket):
         return self._of.recv, self._of.send
 
     async def open(self) -> None:
-        """Do nothing: the server of `websockets` has accepted it."""
+        """Do nothing: the server of `websockets` has accepted the connection already."""
 
     async def _receive(self) -> str | bytes:
         message: str | bytes = await self._of.recv()
@@ -140,6 +140,7 @@ def socket_of(ws: object) -> ServerSocket:
 
 
 def _imported_disconnects() -> Iterator[type[Exception]]:
+    """Yield the exceptions in `_LEFT` whose modules are imported."""
     for module, name in _LEFT:
         found = sys.modules.get(module)
         if found is not None:

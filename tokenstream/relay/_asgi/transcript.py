@@ -1,4 +1,4 @@
-"""Transcripts: one answer of a journal in the bytes of one protocol, encoded once for all its readers."""
+"""Transcripts: a transcript is an answer of a journal in one protocol, encoded once for all its readers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 _MOST = 64 * 1024
-"""Size in bytes at which a chunk takes no further positions."""
+"""The size in bytes from which on no further positions are added to a joined chunk."""
 _PLAIN: dict[str, Callable[[int | None, bytes], bytes]] = {"tokenstream": frame, "ndjson": line}
-"""Functions that frame a record unchanged, by protocol."""
+"""Maps protocols that send records unchanged to the functions that frame a record."""
 
 
 class Transcript:
-    r"""The chunks of an answer, one per position, while the journal holds it.
+    r"""The chunks of an answer, one for each position that the journal still holds.
 
-    In protocols based on SSE, the last event of each chunk has the position as its id, so
-    that a reader that reconnects can continue there.
+    In protocols based on SSE, the last event of each chunk has the position as its id: a
+    reader that reconnects can continue after this position.
 
     Args:
-        feed: The records.
+        feed: The feed that reads the records of the answer.
         protocol: The protocol's name.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
 
@@ -39,31 +39,31 @@ class Transcript:
     """
 
     def __init__(self, feed: Feed, protocol: str, drop: Drop) -> None:
-        # The same id in every process, so that a reader may reconnect to another one.
+        # The answer has the same id in every process, so that a reader may reconnect to another process.
         body = BodyWriter(protocol, drop=drop, id=feed.id)
         self.headers = body.headers
         self.life = body.life
         self.retry = body.retry
         self.plain = _PLAIN.get(protocol)
-        """Frames a record unchanged; None if the protocol encodes events differently."""
+        """The function that frames a record unchanged; None if the protocol encodes events differently."""
         self.error: StreamError | None = None
-        """The error that ended the answer, if the protocol has no event for errors."""
+        """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._feed = feed
         self._first = feed.first
         self._chunks: list[bytes] = []
         self._joined: tuple[int, int, bytes, int] = (0, 0, b"", 0)
-        """Cache of the last joined chunk: position after which it begins, last position known, bytes, and its
-        own last position.
+        """The last chunk that was joined from several: the position after which it begins, the last position
+        that was known then, its bytes, and the last position in it.
         """
         self._encode = self.plain or _Transcoder(body, self).chunk
         if self.plain is None and feed.first > 1:
             raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
 
     def take(self, after: int) -> tuple[bytes, int]:
-        """Return the bytes that follow a position, and the last position in them.
+        """Return the bytes that follow a position, and the last position that these bytes include.
 
         Args:
-            after: The position, before the last one.
+            after: The position. At least one record must follow it.
         """
         self._catch_up()
         at, end = after + 1 - self._first, self._first + len(self._chunks) - 1
@@ -82,7 +82,7 @@ class Transcript:
         """Return an event that is not part of the answer; empty if the protocol has no such events.
 
         Args:
-            record: The event's JSON in our own protocol.
+            record: The event's JSON in the protocol "tokenstream".
         """
         return b"" if self.plain is None else self.plain(None, record)
 
@@ -90,7 +90,7 @@ class Transcript:
         """Drop the oldest chunks.
 
         Args:
-            count: Number of chunks.
+            count: The number of chunks to drop.
         """
         self._catch_up()
         del self._chunks[:count]
@@ -99,6 +99,7 @@ class Transcript:
     # -- within ----------------------------------------------------------------
 
     def _catch_up(self) -> None:
+        """Encode the records that were not encoded yet."""
         records, held, at = self._feed.records, self._chunks, self._feed.first
         encode = self._encode
         while len(held) < len(records):
@@ -111,7 +112,7 @@ class _Transcoder:
 
     Args:
         body: Encodes the events.
-        transcript: Receives the error that the protocol cannot express.
+        transcript: The transcript whose `error` is set if the protocol cannot express the error.
     """
 
     def __init__(self, body: BodyWriter, transcript: Transcript) -> None:
@@ -121,7 +122,7 @@ class _Transcoder:
         self._has_ids = body.headers["content-type"].startswith("text/event-stream")
 
     def chunk(self, position: int, record: bytes) -> bytes:
-        """Return the bytes for the record at a position; empty if the protocol does not express it."""
+        """Return the bytes for a record; empty if the protocol sends nothing for it."""
         events = self._decoder.feed(frame(position, record))
         chunk = b"".join(self._body.feed(events) + self._encode_end(record))
         if chunk and self._has_ids:
@@ -130,6 +131,7 @@ class _Transcoder:
         return chunk
 
     def _encode_end(self, record: bytes) -> list[bytes]:
+        """Return the chunks that end the answer, if this is its last record."""
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
             return []
         end = read_record(record)

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 _SLOW = 0.002
-"""Seconds; after a slower send, all events that arrived meanwhile are batched."""
+"""If a send takes longer than this many seconds, all events that have arrived meanwhile are batched."""
 _LARGEST = 65_536
-"""Most characters or bytes of a client's message."""
+"""The maximum size of a client's message, in characters or bytes."""
 _PATIENCE = 1.0
-"""Seconds that a stopped answer has to end by itself before it is cancelled."""
+"""The seconds that a stopped answer has to end by itself before it is cancelled."""
 _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
-"""Close codes: RFC 6455 section 7.4.1, and IANA's registry."""
+"""The close codes that are sent; see RFC 6455, section 7.4.1, and the registry of IANA."""
 
 
 class _MessageRefused(Exception):
@@ -39,7 +39,7 @@ class _MessageRefused(Exception):
 
     Args:
         code: The close code.
-        reason: A sentence that describes the fault.
+        reason: A sentence that describes the client's mistake.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -49,7 +49,7 @@ class _MessageRefused(Exception):
 
 
 class _Conversation:
-    """Sends one answer while listening to the client."""
+    """Sends one answer over a WebSocket, while listening for a message of the client."""
 
     def __init__(
         self,
@@ -96,6 +96,7 @@ class _Conversation:
     # -- sending -------------------------------------------------------------
 
     async def _deliver(self) -> None:
+        """Send the answer and its end; if the answer fails, send the error."""
         try:
             async with self._events:
                 await self._send_all()
@@ -108,6 +109,7 @@ class _Conversation:
             await self._send_last(told)
 
     async def _send_all(self) -> None:
+        """Send all events of the answer; after a slow send, several events together."""
         slow = False
         while True:
             try:
@@ -120,11 +122,15 @@ class _Conversation:
             slow = time.monotonic() - began > _SLOW
 
     async def _send_last(self, chunks: list[bytes]) -> None:
-        """Stop listening, and send the end; messages that follow it belong to the client's next request."""
+        """Stop listening, and send the end of the answer.
+
+        Messages of the client after the end belong to its next request.
+        """
         self._hearing.cancel()
         await self._send_chunks(chunks)
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
+        """Send chunks as messages, until the client has disconnected."""
         self._busy = True
         for message in self._messages.to_messages(chunks):
             if self._gone:
@@ -137,6 +143,7 @@ class _Conversation:
         self._sent_at = time.monotonic()
 
     async def _stay_alive(self, seconds: float, life: bytes) -> None:
+        """Send a heartbeat after so many seconds of silence, again and again."""
         from anyio import sleep
 
         while not self._gone:
@@ -148,7 +155,10 @@ class _Conversation:
     # -- hearing -------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Wait for one message, since any message ends the answer; later ones are the application's."""
+        """Wait for one message of the client, since any message ends the answer.
+
+        Later messages are left for the application to receive.
+        """
         with self._hearing:
             try:
                 _check_message(await self._socket.receive())
@@ -173,6 +183,7 @@ class _Conversation:
         await self._stop("its reader has gone")
 
     async def _stop(self, reason: str) -> None:
+        """Stop the answer, or cancel it if it does not end by itself."""
         from anyio import sleep
 
         if self._events.stop(reason):
@@ -186,7 +197,7 @@ class _Conversation:
         self._scope.cancel()
 
     async def _conclude(self) -> None:
-        """Send the last messages of an answer that was refused, shut down or stopped by the client."""
+        """Send the last messages if the client was refused or has stopped the answer, or on shutdown."""
         from anyio import move_on_after
 
         if self._gone or self._busy:
@@ -208,10 +219,10 @@ class _Conversation:
 
 
 def _check_message(message: str | bytes) -> None:
-    """Check that a client's message is the only one allowed, `{"type":"stop"}`.
+    """Check that a client's message is `{"type":"stop"}`, the only message that is allowed.
 
     Raises:
-        _Refused: It is anything else.
+        _MessageRefused: The message is anything else.
     """
     if len(message) > _LARGEST:
         raise _MessageRefused(_TOO_LARGE, f"a message must not have more than {_LARGEST} bytes")
@@ -239,16 +250,17 @@ async def websocket(
 ) -> bool:
     """Send an answer over a WebSocket, one message per event; the client may stop it.
 
-    It accepts the connection unless the application has, enters the stream, reads it and
-    closes it. The connection stays open for the next request. While the answer is being
-    sent the client may send `{"type":"stop"}`; any other message ends the answer and closes
-    the connection with code 1007, 1008 or 1009. Messages after the end are left for the
-    application to receive; one of them may be a stop that came too late.
+    The function accepts the connection, unless the application has accepted it already; it
+    enters the stream, reads it and closes it. The connection stays open for the next request.
+
+    While the answer is being sent, the client may send `{"type":"stop"}`; any other message
+    ends the answer and closes the connection with code 1007, 1008 or 1009. Messages after the
+    end are left for the application to receive; one of them may be a stop that was sent too late.
 
     Args:
         ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.
         stream: The answer.
-        protocol: The name of the protocol in which to send it.
+        protocol: The name of the protocol in which to send the answer.
         keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
         grace: Seconds that the answer is still read after the client has disconnected.
         ids: Whether to number the events, from 1.

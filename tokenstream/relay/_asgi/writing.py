@@ -1,4 +1,4 @@
-"""Encoding of an answer as a response body or as WebSocket messages."""
+"""Encoding of an answer as the body of a response, or as WebSocket messages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class ChunkWriter(Sending):
-    """Encodes an answer in chunks of one protocol event each; takes the options of `Sending`."""
+    """Encodes an answer in chunks of one protocol event each; the options are those of `Sending`."""
 
     def feed(self, events: Iterable[Event]) -> list[bytes]:
-        """Return the chunks for events."""
+        """Return the chunks for some events."""
         return [chunk for event in events for chunk in self.take(event)]
 
     def end(self, ending: Ending | None = None) -> list[bytes]:
@@ -31,7 +31,7 @@ class ChunkWriter(Sending):
         try:
             return self.conclude(ending)
         except NotExpressible:
-            # The answer broke off; in such a protocol only a missing end shows it.
+            # The answer has broken off, and the protocol cannot say so: readers notice the missing end.
             return []
 
     def fail(self, error: StreamError) -> list[bytes] | None:
@@ -66,7 +66,7 @@ class MessageWriter(ChunkWriter):
         """Return chunks as messages, without the framing that events have in a body.
 
         Args:
-            chunks: Chunks that the other methods returned.
+            chunks: Chunks that `feed`, `end` or `fail` returned.
         """
         if not self._framed or self.protocol.messages:
             return [_decode_text(chunk) for chunk in chunks]
@@ -75,6 +75,7 @@ class MessageWriter(ChunkWriter):
 
 
 def _decode_text(chunk: bytes) -> str | bytes:
+    """Return a line as text without its line feed; a binary chunk is returned unchanged."""
     try:
         return chunk.decode().removesuffix("\n")
     except UnicodeDecodeError:
@@ -82,4 +83,5 @@ def _decode_text(chunk: bytes) -> str | bytes:
 
 
 def _join_data(event: bytes) -> bytes:
+    """Return the data of an SSE event."""
     return b"\n".join([line[6:] for line in event.split(b"\n") if line.startswith(b"data: ")])

@@ -1,4 +1,4 @@
-"""Journals kept in Redis, for answers that several server processes produce and follow."""
+"""Journals in Redis, for answers that several server processes produce and follow."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._storage import Asked
 
 _AT_ONCE = 8
-"""Most commands in progress at once; each takes a connection from the client's pool."""
+"""The maximum number of simultaneous commands; each takes a connection from the client's pool."""
 _GRACE = 60.0
-"""Extra seconds for which an answer without a producer is kept."""
+"""Additional seconds for which an answer is kept after its producer's last write."""
 
 
 class RedisStorage(Storage):
-    """Keeps answers in Redis streams; the keys of one answer share a hash tag.
+    """Keeps answers in Redis streams; all keys of one answer share a hash tag.
 
     Args:
-        client: An asyncio client of redis-py; it is not closed here.
+        client: An asyncio client of redis-py; the storage does not close it.
         prefix: Prefix of the keys.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
-        expire: Seconds for which an answer is held after its end.
+        expire: Seconds for which an answer is kept after its end.
 
     Raises:
         MisuseError: The client is not an asyncio client of redis-py, or allows fewer than two connections; or
-            a limit is too small or negative.
+            a limit is too small or negative; or the prefix is empty or contains a brace.
     """
 
     def __init__(
@@ -131,14 +131,20 @@ class RedisStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _key(self, id: str, what: str) -> str:
-        # Quoted, since a brace in the id would end the hash tag that keeps an answer's keys on one node.
+        # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an
+        # answer on one node of a cluster.
         return f"{self._prefix}{{{quote(id, safe='')}}}:{what}"
 
     def _keep_ms(self, lease: float) -> int:
-        """Return the milliseconds for which an answer is kept after the last write."""
+        """Return the milliseconds for which an answer is kept after its producer's last write."""
         return _to_ms(2 * self._expire + 10 * lease + _GRACE)
 
     async def _run_script(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script
+        """Run a Lua script on the keys of an answer, and return its reply.
+
+        Raises:
+            JournalUnavailable: Redis is unreachable, or has refused the script.
+        """
         keys = [self._key(id, what) for what in ("state", "records", "alive")]
         given = (len(keys), *keys, *arguments)
         run = self._client.execute_command
@@ -157,15 +163,15 @@ class RedisJournal(Journal):
     """Keeps answers in Redis: for processes and machines that follow and stop each other's answers.
 
     It needs redis-py (`pip install "llm-tokenstream[redis]"`), and so runs under asyncio.
-    A process uses one connection for notifications and at most eight for the rest,
-    however many readers it has.
+    A process uses one connection for notifications and at most eight for everything else,
+    independently of the number of readers.
 
     Args:
-        client: A `redis.asyncio.Redis` owned by the application; it is not closed here.
+        client: A `redis.asyncio.Redis` of the application; the journal does not close it.
         prefix: Prefix of the keys in Redis.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
             and a reader that still needs them gets an `AnswerExpired`.
-        expire: Seconds for which an answer is held after its end.
+        expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
         drain: Seconds that producers may run on when the journal is exited.
 
@@ -203,7 +209,7 @@ def _check_client(client: object) -> None:
     """Check that an object is an asyncio client of redis-py.
 
     Raises:
-        MisuseError: It is something else, or redis-py is not installed.
+        MisuseError: The object is something else, or redis-py is not installed.
     """
     try:
         from redis.asyncio import Redis
@@ -221,5 +227,5 @@ def _to_ms(seconds: float) -> int:
 
 @cache
 def _hash_of(script: str) -> str:
-    """Return the SHA-1 by which Redis knows a cached script."""
+    """Return the SHA-1 hash by which Redis identifies a cached script."""
     return sha1(script.encode(), usedforsecurity=False).hexdigest()

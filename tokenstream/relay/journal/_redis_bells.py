@@ -1,8 +1,8 @@
 """Change notifications from Redis: one connection for all answers that a process waits for.
 
 The records are in Redis streams; each change is also published on a channel of the
-answer. A lost message costs only time: the waiting task looks at the answer again
-after a while, and whenever the connection was re-established.
+answer. A lost message only costs time: the waiting task reads the answer's state again
+after a while, and whenever the connection has been re-established.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _LOOK = 5.0
-"""Timeout of one read of the connection, in seconds."""
+"""The timeout of one read from the connection, in seconds."""
 _AGAIN = 0.25
 """Seconds before an unreachable Redis is tried again."""
 _IDLE = 30.0
@@ -28,13 +28,13 @@ class Subscription:
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
-        """Set when Redis has confirmed the subscription."""
+        """Set once Redis has confirmed the subscription."""
         self.woken = asyncio.Event()
-        """Set at the next message, and then replaced."""
+        """Set at the next message, and then replaced by a new event."""
         self.last_message: str | None = None
-        """The last message; None if some may have been lost since."""
+        """The last message; None if later messages may have been lost."""
         self.is_current = False
-        """True once the answer was read after the subscription began, so that no earlier change is missed."""
+        """True once the answer was read after the subscription began; no earlier change is missed then."""
         self.waiting = 0
         self.used = 0.0
 
@@ -42,7 +42,7 @@ class Subscription:
         """Wake the waiting tasks.
 
         Args:
-            news: The message; None if some may have been lost.
+            last_message: The message that has arrived; None if messages may have been lost.
         """
         self.last_message = last_message
         if last_message is None:
@@ -72,17 +72,17 @@ class Subscriptions:
     async def wait(
         self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Awaitable[bool]]
     ) -> None:
-        """Wait until something may have changed.
+        """Wait until an answer may have changed.
 
         Args:
             channel: The answer's channel.
             is_new: Returns True if a message reports the awaited change.
-            has_changed: Reads the answer itself; called once per new subscription.
+            has_changed: Reads the answer's state; called once after each new subscription.
         """
         try:
             subscription = await self._subscribe(channel)
         except self._failures:
-            # Missing notifications are not an error: the caller looks again by itself.
+            # It is no error that notifications are missing: the caller reads the answer again anyway.
             await asyncio.sleep(_AGAIN)
             return
         subscription.waiting += 1
@@ -113,6 +113,7 @@ class Subscriptions:
     # -- within ------------------------------------------------------------
 
     async def _subscribe(self, channel: str) -> Subscription:
+        """Return the subscription to a channel, and subscribe if this process has not yet."""
         subscription = self._subscriptions.get(channel)
         if subscription is not None:
             return subscription
@@ -149,6 +150,7 @@ class Subscriptions:
             await self._pubsub.unsubscribe(*old)
 
     async def _read(self) -> None:
+        """Read the messages of all channels, for as long as the connection is used."""
         while True:
             try:
                 message = await self._pubsub.get_message(timeout=_LOOK)
@@ -169,7 +171,8 @@ class Subscriptions:
             subscription.wake(_decode(message["data"]))
         elif message["type"] == "subscribe":
             if subscription.confirmed.is_set():
-                # Confirmed twice: the client has reconnected, and messages in between are lost.
+                # The second confirmation of a channel means that the client has reconnected: messages
+                # in between are lost.
                 subscription.wake(None)
             subscription.confirmed.set()
 

@@ -1,8 +1,8 @@
-"""Lua scripts run by Redis: each is one atomic operation of a journal's storage.
+"""Lua scripts that Redis runs: each is one atomic operation of a journal's storage.
 
-An answer has three keys: a hash with its state, a stream with its records (position 7
-has the id 7-0), and a key that expires with the producer's lease. All times are
-milliseconds.
+An answer has three keys: a hash with its state (`meta`), a stream with its records
+(`records`; position 7 has the id 7-0), and a key that expires with the producer's lease
+(`alive`). All times are in milliseconds.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ last_for(keep)
 return 1
 """
 )
-"""Begin an answer: 1 if it is this producer's, 0 if it is another's."""
+"""Begins an answer; returns 1 if the caller is its producer, 0 if another producer's answer exists."""
 
 APPEND = (
     _KEYS
@@ -90,7 +90,7 @@ end
 return 1
 """
 )
-"""Write records, and end the answer after them if `over` is 1: 0 if the producer is fenced off."""
+"""Writes records, and ends the answer if `over` is 1; returns 0 if the producer may no longer write."""
 
 BEAT = (
     _KEYS
@@ -105,7 +105,7 @@ end
 return {1, told[3]}
 """
 )
-"""Renew the lease: {0} if the answer is not the producer's, else {1, the reason to stop or nil}."""
+"""Renews the lease; returns {1, reason to stop or nil}, or {0} if the producer may no longer write."""
 
 BURY = (
     _KEYS
@@ -121,7 +121,7 @@ redis.call('PUBLISH', channel, 'over')
 return 1
 """
 )
-"""End the answer of a dead producer: 0 if it is unknown, over, or its producer alive."""
+"""Ends the answer of a dead producer; returns 0 if the answer is unknown or over, or the producer alive."""
 
 ASK_STOP = (
     _KEYS
@@ -137,7 +137,7 @@ end
 return 'asked'
 """
 )
-"""Request a stop of the answer; the first reason counts."""
+"""Requests a stop of an answer; the reason of the first request counts."""
 
 READ = (
     _KEYS
@@ -158,4 +158,4 @@ end
 return {begin, tonumber(told[1]), tonumber(told[2]), redis.call('EXISTS', alive), found, told[3], told[4]}
 """
 )
-"""Return the answer's state, its records after a position, its owner, and the reason to stop."""
+"""Returns an answer's state, its records after a position, its owner, and the reason to stop."""

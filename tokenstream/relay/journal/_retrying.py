@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 _FIRST, _LONGEST = 0.05, 1.0
-"""Seconds before a call is repeated: the first pause, and the longest."""
+"""The first and the longest pause before a call is repeated, in seconds."""
 
 
 async def retry(call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
-    """Call a storage, again and again while it is unreachable.
+    """Call a storage, and repeat the call while the storage is unreachable.
 
     Args:
         call: Makes one attempt.
-        seconds: Total time to try; a single attempt is cancelled after half of it.
+        seconds: The total time for all attempts; a single attempt is cancelled after half of this time.
 
     Raises:
-        JournalUnavailable: The storage was unreachable all that time.
+        JournalUnavailable: The storage was unreachable all this time.
     """
     from anyio import current_time, move_on_after, sleep
 
     until, pause = current_time() + seconds, _FIRST
     while True:
         try:
-            # A storage that hangs does not break the connection; without a bound the call would never return.
+            # A storage that hangs does not break the connection: without a limit, the call would never end.
             with move_on_after(seconds / 2):
                 return await call()
             raise JournalUnavailable("the journal's storage does not answer")

@@ -1,4 +1,4 @@
-"""Storage of a journal: keeps the records of answers for their producers and readers.
+"""The storage of a journal, which keeps the records of answers for their producers and readers.
 
     producer   create ─▶ append, append, … ─▶ append(over=True)    with beat, beat, … in parallel
     reader     read, wait, read, wait, …                           and bury, if the producer is dead
@@ -7,11 +7,12 @@
 - The records of an answer have the positions 1, 2, 3, …; the record at a position never changes.
 - A producer is identified by its token. Once it may have been replaced, its calls raise `Fenced`, and it
   must give up.
-- Calls are idempotent: one whose outcome is unknown can be repeated without further effect.
+- Calls are idempotent: a call whose outcome is unknown can be repeated without further effect.
 - An answer expires some time after its end: its records are deleted, and `begin` is greater than `end`.
-  For as long again its state is kept, so that late readers learn that it has expired; then it is unknown.
+  Its state is kept for the same time after that, so that late readers learn that the answer has expired;
+  then the answer is unknown.
 - `wait` and `wait_stop` are hints. They may return too early, and callers cancel and repeat them every
-  few seconds, so that a lost notification costs only time.
+  few seconds, so that a lost notification only costs time.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Asked: TypeAlias = Literal["asked", "ended", "unknown"]
-"""Outcome of a request to stop an answer."""
+"""The outcome of a request to stop an answer; "ended" if the answer had ended before."""
 
 
 class Fenced(Exception):
-    """The answer is no longer this producer's: it was declared dead, or the storage lost the answer."""
+    """The producer may no longer write: it was declared dead, or the storage has lost the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ class State:
     owner: str | None
     """The answer's owner; None if it has none."""
     begin: int
-    """First position still held."""
+    """The position of the first record that is still held."""
     end: int
-    """Last position written; 0 before the first."""
+    """The position of the last record that was written; 0 before the first record."""
     over: bool
-    """True once no more records will come."""
+    """True once the answer has ended: no more records will be written."""
     alive: bool
-    """True while the producer has sent a heartbeat within its lease; False once the answer is over."""
+    """True if the producer has sent a heartbeat within its lease; False once the answer has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +66,26 @@ class Page:
     state: State
     """The answer's state at the time of reading or earlier, never later."""
     first: int
-    """Position of the first record; with no records, the position that would be read next."""
+    """The position of the first record in `records`; without records, the position to read next."""
     records: tuple[bytes, ...]
     """The records, without gaps."""
 
 
 class Storage(ABC):
-    """Keeps the records of answers; subclass it to keep them elsewhere, and pass it to `Journal`.
+    """Keeps the records of answers; subclass this class to keep them elsewhere, and pass it to `Journal`.
 
-    Every method may raise `JournalUnavailable` if trying again may help; the
-    journal retries for a bounded time.
+    Every method may raise `JournalUnavailable` if a repeated call may succeed; the
+    journal repeats calls for a limited time.
     """
 
     @abstractmethod
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
-        """Begin an answer; False if one with this id exists already, whatever its state.
+        """Begin an answer; return False if another producer's answer with this id exists, in any state.
 
         Args:
             id: The answer's id.
             owner: The answer's owner.
-            token: Identifies the producer. If the existing answer is this producer's, the result is True.
+            token: Identifies the producer. If this producer has begun the answer before, the result is True.
             lease: Seconds for which the producer counts as alive from now.
         """
 
@@ -92,20 +93,21 @@ class Storage(ABC):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is set.
+        """Write records atomically, and end the answer if `over` is True.
 
-        Records at positions already written are skipped: they are the same.
+        Records at positions that were written before are skipped: they are the same records.
 
         Args:
             id: The answer's id.
             token: Identifies the producer.
-            first: The position of the first record; at most one past the last one written.
-            records: The records; may be empty.
+            first: The position of the first record: at most one more than the last written position.
+            records: The records; the sequence may be empty.
             lease: Seconds for which the producer counts as alive from now.
-            over: Whether these are the last records. Expiry then begins.
+            over: Whether these are the last records. The answer then expires after some time.
 
         Raises:
-            Fenced: The answer is not this producer's, ended with fewer records, or has a gap before `first`.
+            Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap
+                before `first`.
         """
 
     @abstractmethod
@@ -118,14 +120,15 @@ class Storage(ABC):
             lease: Seconds for which the producer counts as alive from now.
 
         Raises:
-            Fenced: The answer is not this producer's.
+            Fenced: The answer does not belong to this producer.
         """
 
     @abstractmethod
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead, and fence that producer off.
+        """End an answer whose producer is dead; later calls of this producer raise `Fenced`.
 
-        False, without any effect, if the answer is over or unknown, or its producer is alive.
+        The result is False, without any effect, if the answer has ended or is unknown, or if its
+        producer is alive.
 
         Args:
             id: The answer's id.
@@ -138,24 +141,24 @@ class Storage(ABC):
 
         Args:
             id: The answer's id.
-            reason: The reason; the first one given counts.
+            reason: The reason; the reason of the first request counts.
         """
 
     @abstractmethod
     async def read(self, id: str, after: int, limit: int) -> Page | None:
         """Return the records after a position, without waiting; None if no answer has this id.
 
-        If some of them were trimmed, the page has no records, and `state.begin` shows it.
+        If some of these records were trimmed, the page has none, and `state.begin` is beyond the position.
 
         Args:
             id: The answer's id.
             after: The position; 0 for the beginning.
-            limit: Most records to return; 0 for the state alone.
+            limit: The maximum number of records to return; 0 for the state alone.
         """
 
     @abstractmethod
     async def wait(self, id: str, after: int) -> None:
-        """Wait until there may be records after a position, or the answer has ended or disappeared.
+        """Wait until there may be records after a position, or the answer may have ended or disappeared.
 
         Args:
             id: The answer's id.
