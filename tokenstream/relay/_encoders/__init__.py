@@ -1,4 +1,4 @@
-"""Encoders: turn events into bytes, one for each format that reads such bytes."""
+"""Encoders, which turn events into the bytes of a format; most formats that can be read have one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _ENCODERS: dict[str, str] = {
     "tokenstream": "tokenstream.TokenStreamEncoder",
 }
 _DIALECTS = {"mistral": "openai.mistral.MistralEncoder", "ndjson": "tokenstream.NDJSONEncoder"}
-"""Encoders for dialects: their bytes are read by another format."""
+"""The encoders for dialects of a format: their bytes are read with the format itself."""
 
 
 def names() -> tuple[ProtocolName, ...]:

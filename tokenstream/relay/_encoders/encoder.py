@@ -1,4 +1,7 @@
-"""Base class of encoders: dispatches events to handlers, and frames the payloads that they return."""
+"""Base class of encoders: it dispatches events to handlers, and frames the payloads that they return.
+
+A *payload* is a JSON value, usually the data of one event. A *chunk* is the bytes of one framed payload.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop, Kind
 
 Payload: TypeAlias = "tuple[str, Any]"
-"""An SSE event's name ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
+"""The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
 Payloads: TypeAlias = "Iterable[Payload]"
 
 _HANDLERS: dict[type, str] = {
@@ -67,7 +70,7 @@ _HANDLERS: dict[type, str] = {
     StepDone: "encode_step_end",
     Unknown: "encode_unknown",
 }
-"""Name of the handler method, by class of event."""
+"""Maps each class of event to the name of its handler, a method of `Encoder`."""
 _KINDS: dict[type, Kind] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -76,7 +79,7 @@ _KINDS: dict[type, Kind] = {
     CitationAdded: "citation",
     MediaDelta: "media",
 }
-"""Kind of the part that an event belongs to, by class of event."""
+"""Maps classes of events to the kind of part that these events belong to."""
 _SAID: dict[ErrorKind, str] = {
     "overloaded": "Overloaded",
     "rate_limited": "Rate limit exceeded",
@@ -86,43 +89,45 @@ _SAID: dict[ErrorKind, str] = {
     "network": "Upstream network error",
     "unknown": "Something went wrong",
 }
-"""Default error messages by kind; some formats send nothing else of an error."""
+"""The default error message for each kind of error; some formats send nothing but the message."""
 
 
 class Encoder(Vocabulary):
     """Encodes the events of one answer as the bytes that a provider would send; a stage.
 
-    Each chunk returned is one event of the format. `end` writes the answer's end, and only
-    after a `Finish`, so an answer that broke off stays without one. No format can retract
-    what was sent: if an answer restarts after some of it was sent, it ends with an error,
-    and nothing of the new answer follows.
+    Each chunk is one event of the format. `end` returns the end of the answer, but only after
+    a `Finish`: an answer that broke off gets no end. No format can take back content that was
+    sent. If an answer restarts after some of its content was sent, the encoder therefore sends
+    an error, and nothing of the new answer.
 
     Args:
-        drop: Kinds of content to leave out if the format has no place for them: their names, or
-            "all". With "all" a finish reason that the format lacks is sent as "stop".
+        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
+            With "all", a finish reason for which the format has no word is sent as "stop".
 
     Raises:
-        NotExpressible: From `feed`, for an event that the format has no place for.
+        NotExpressible: From `feed`, for an event that the format cannot express.
     """
 
     error: None = None
     stop: None = None
     steady: ClassVar[bool] = True
-    """True if consecutive chunks of one part differ only in the piece of text, so that a template fits."""
+    """True if consecutive chunks of a part differ only in the piece of text, and fit a template."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
         super().__init__(drop=drop)
         self.finishes: dict[int, Finish] = {}
         """The `Finish` of each choice, by its index."""
         self.has_begun = False
-        """True once the answer's head was sent."""
+        """True once the head of the answer was sent."""
         self._has_failed = False
         self._is_replaced = False
         """True once the answer restarted after some of it was sent; further events are ignored."""
         self._before: list[Event] | None = []
-        """Events received before any content was sent, to be replayed on a restart; None once some was."""
+        """The events before the first content, to be replayed on a restart; None once content was sent."""
         self._growing: dict[Place, Writer | None] = {}
-        """Writers of the next pieces of open parts; None while a part has had only one piece."""
+        """For each open part, a function that makes the chunk of the next piece from a template; None while
+        the part has had only one piece.
+        """
 
     # -- the stage -----------------------------------------------------------
 
@@ -131,10 +136,10 @@ class Encoder(Vocabulary):
 
         Args:
             event: The event.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this argument.
 
         Raises:
-            NotExpressible: The format has no place for it.
+            NotExpressible: The format cannot express the event.
         """
         place = event.__class__, event.choice, event.part
         write = self._growing.get(place)
@@ -144,7 +149,7 @@ class Encoder(Vocabulary):
                 return [chunk]
         if self._is_replaced or self._is_left_out(event):
             return []
-        # Any payload but a single piece may change what the next pieces look like, so forget all writers.
+        # Anything but a single piece may change the layout of the next pieces: forget all templates.
         growing, self._growing = self._growing, {}
         handler = getattr(self, _HANDLERS[event.__class__])
         payloads = list(handler(event))
@@ -153,26 +158,26 @@ class Encoder(Vocabulary):
             self._growing = growing
             self._note_piece(place, event, payloads[0])
         if chunks and self._before is not None:
-            # The head and a heartbeat are not content yet.
+            # The head of the answer and heartbeats are not content.
             self._before = [*self._before, event] if isinstance(event, MessageStart | Ping) else None
         return chunks
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunks that end the answer; none if it has not finished, or has failed."""
+        """Return the chunks that end the answer; none if there was no `Finish`, or the answer has failed."""
         self._growing.clear()
         over = self.finishes and not self._has_failed
         return [self.frame(name, payload) for name, payload in self.encode_tail()] if over else []
 
     def check(self) -> None:
-        """Do nothing: an encoder has no remote input that could be invalid."""
+        """Do nothing: an encoder has no input from a remote server that could be invalid."""
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
         """Return the chunks that report an error in the middle of an answer; no end follows.
 
         Args:
             kind: The kind of error.
-            message: The error message; by default a usual one for `kind`.
-            code: The provider's code; by default its own for `kind`.
+            message: The error message; by default a message that fits `kind`.
+            code: The provider's error code; by default the code that the provider uses for `kind`.
 
         Raises:
             NotExpressible: The format has no event for errors.
@@ -184,8 +189,8 @@ class Encoder(Vocabulary):
 
         Args:
             kind: The kind of error.
-            message: The error message; by default a usual one for `kind`.
-            code: The provider's code; by default its own for `kind`.
+            message: The error message; by default a message that fits `kind`.
+            code: The provider's error code; by default the code that the provider uses for `kind`.
 
         Raises:
             NotExpressible: The format has no event for errors.
@@ -198,63 +203,66 @@ class Encoder(Vocabulary):
     # -- handlers for encoders to override: each returns the payloads to send ----
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """The answer begins; a later `MessageStart` only adds an id or a model that was missing."""
+        """Return the payloads for the start of the answer.
+
+        A later `MessageStart` only adds the id or the model, if it was missing.
+        """
         self.id, self.model = self.id or event.id, self.model or event.model
         return ()
 
     def encode_head(self) -> Payloads:
-        """The payloads that begin an answer."""
+        """Return the payloads that begin an answer: its head."""
         return ()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """A part begins."""
+        """Return the payloads for the start of a part."""
         return ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """More text."""
+        """Return the payloads for a piece of text."""
         raise NotImplementedError
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """More reasoning, or its signature."""
+        """Return the payloads for a piece of reasoning, or for a signature of reasoning."""
         raise NotImplementedError
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """More of a refusal."""
+        """Return the payloads for a piece of a refusal."""
         raise NotImplementedError
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A tool call begins."""
+        """Return the payloads for the start of a tool call."""
         raise NotImplementedError
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """More of a call's arguments."""
+        """Return the payloads for a piece of a tool call's arguments."""
         raise NotImplementedError
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """A tool call is complete."""
+        """Return the payloads for the end of a tool call."""
         return ()
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """More of a part without a delta class of its own."""
+        """Return the payloads for a piece of any other part, which has no class of deltas of its own."""
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """A part is complete."""
+        """Return the payloads for the end of a part."""
         return ()
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A citation."""
+        """Return the payloads for a citation."""
         raise NotImplementedError
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """More of an image or of audio."""
+        """Return the payloads for a piece of an image or of audio."""
         raise NotImplementedError
 
     def keep_usage(self, event: UsageUpdate) -> Payloads:
-        """Nothing yet: token counts are sent at the end.
+        """Keep the token counts, which are sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format has no place for one of them.
+            NotExpressible: The format cannot express one of the counts.
         """
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
         # A total that equals the sum of its parts is redundant.
@@ -267,65 +275,65 @@ class Encoder(Vocabulary):
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Nothing yet: the finish reason is sent at the end.
+        """Keep the finish reason, which is sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format has no word for it.
+            NotExpressible: The format has no word for the finish reason.
         """
         self.choose_reason(event.reason)
         self.finishes[event.choice] = event
         return ()
 
     def encode_ping(self, event: Ping) -> Payloads:
-        """A heartbeat."""
+        """Return the payloads for a heartbeat."""
         return ()
 
     def encode_restart(self, event: Restarted) -> Payloads:
-        """The answer restarts: an error, unless none of its content was sent yet.
+        """Begin again with the new answer; if content of the old one was sent, return an error instead.
 
         Raises:
-            NotExpressible: Some was sent, and the format has no event for errors.
+            NotExpressible: Content was sent, and the format has no event for errors.
         """
         if self._before is None:
             self._is_replaced = True
             return self.encode_failure("network" if event.error is None else event.error.kind, None, None)
         before, options = self._before, dict[str, Any](drop=self.drop)
         vars(self).update(vars(type(self)(**options)))
-        # The head was sent already, and serves the new answer.
+        # The head was sent already, and is also the head of the new answer: the chunks are not sent again.
         for told in before:
             self.feed(told)
         return ()
 
     def encode_resumed(self, event: Resumed) -> Payloads:
-        """Nothing: the answer goes on over another connection, which its reader does not notice."""
+        """Return no payloads: the answer goes on over another connection, which readers need not know."""
         return ()
 
     def encode_stopped(self, event: Stopped) -> Payloads:
-        """Nothing: a guard has stopped the answer, which breaks off."""
+        """Return no payloads: a guard has stopped the answer, which breaks off here."""
         return ()
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """Nothing: a step begins, whose parts are parts of the answer like any others."""
+        """Return no payloads for the start of a step: its parts are parts of the answer like all others."""
         return ()
 
     def encode_step_end(self, event: StepDone) -> Payloads:
-        """Nothing: a step of a run is over."""
+        """Return no payloads for the end of a step."""
         return ()
 
     def encode_unknown(self, event: Unknown) -> Payloads:
-        """Nothing: an event of the provider that our vocabulary lacks."""
+        """Return no payloads for an event of the provider that this library does not know."""
         return ()
 
     def encode_tail(self) -> Payloads:
-        """The payloads that end an answer that has finished."""
+        """Return the payloads that end the answer, after a `Finish`."""
         raise NotImplementedError
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The payloads that report an error in the middle of an answer."""
+        """Return the payloads that report an error in the middle of an answer."""
         raise self.not_expressible("an error in the middle of an answer")
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload framed as an event: as SSE, unless a format overrides it.
+        """Return a payload as a chunk: an SSE event, unless the format overrides this method.
 
         Args:
             name: The event's name; "" for none.
@@ -336,7 +344,10 @@ class Encoder(Vocabulary):
         return b"".join([*named, *(b"data: %b\n" % line for line in lines), b"\n"])
 
     def ahead(self) -> list[Payload]:
-        """Return the head if it was not sent yet; every handler may be the first to send something."""
+        """Return the head of the answer, or no payloads if it was sent already.
+
+        Every handler that may be the first to send something returns these payloads first.
+        """
         if self.has_begun:
             return []
         self.has_begun = True
@@ -344,29 +355,29 @@ class Encoder(Vocabulary):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as a JSON string of the format.
+        """Return text as a JSON string, with the escapes that the provider uses.
 
         Raises:
-            ValueError: It has an unpaired surrogate.
+            ValueError: The text contains an unpaired surrogate.
         """
         return string(text)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return the chunk of a payload, or the part of it that does not depend on the payload's length.
+        """Return the chunk of a payload, or the bytes of it that do not depend on the payload's length.
 
         Args:
             name: The event's name; "" for none.
-            payload: JSON.
+            payload: A JSON value.
         """
         return self.frame(name, payload)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk for a piece's text, with all side effects of its handler.
+        """Return a function that makes the chunk for a piece of text, and does what the event's handler does.
 
         Args:
-            event: A piece that was sent; the next ones differ only in their text.
-            head: The bytes before the text in its chunk.
-            tail: The bytes after it.
+            event: A piece that was sent; the next pieces differ from it only in their text.
+            head: The bytes before the text in the chunk of this piece.
+            tail: The bytes after the text.
         """
         as_json = self.string
         return lambda text: head + as_json(text) + tail
@@ -374,7 +385,7 @@ class Encoder(Vocabulary):
     # -- within ----------------------------------------------------------------
 
     def _note_piece(self, place: Place, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
-        """Note a piece that was sent as one chunk; from the second one on a writer makes the next."""
+        """Note that a piece was sent as one chunk; the second piece of a part becomes the template."""
         if place not in self._growing:
             if self.steady:
                 self._growing[place] = None
@@ -388,10 +399,10 @@ class Encoder(Vocabulary):
             self._growing[place] = make_writer(event, self.wrap(event, *found))
 
     def _is_left_out(self, event: Event) -> bool:
-        """Return True if an event is to be dropped.
+        """Return True if an event is to be left out.
 
         Raises:
-            NotExpressible: The format has no place for it, and `drop` does not allow leaving it out.
+            NotExpressible: The format cannot express the event, and `drop` does not allow leaving it out.
         """
         if event.choice and not self.choices:
             if "all" in self.drop:
@@ -412,6 +423,7 @@ class Encoder(Vocabulary):
         return True
 
     def _kind_of(self, event: Event) -> Kind | None:
+        """Return the kind of the part that an event belongs to; None if the event does not tell."""
         if isinstance(event, PartStart):
             return event.content.kind
         if isinstance(event, ToolCallStart) and event.type == "custom":
@@ -420,14 +432,14 @@ class Encoder(Vocabulary):
 
 
 class WholeCalls:
-    """Mixin that sends a tool call whole: nothing until `encode_call_end`."""
+    """A mixin for formats in which a tool call is sent whole, by `encode_call_end`."""
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Nothing yet: the call is sent when it is complete."""
+        """Return no payloads yet: the call is sent when it is complete."""
         return ()
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Nothing yet: the call is sent when it is complete."""
+        """Return no payloads yet: the call is sent when it is complete."""
         return ()
 
 
@@ -436,7 +448,7 @@ def to_json_bytes(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: AN
 
     Args:
         payload: The value.
-        allow_nan: Whether to write NaN and infinities as Python does; otherwise they are a `ValueError`.
+        allow_nan: Whether to write NaN and infinities as Python does; if not, they raise a `ValueError`.
     """
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
     try:

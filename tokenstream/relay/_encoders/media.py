@@ -21,7 +21,7 @@ class Medium:
     url: str | None = None
     pieces: list[bytes] = field(default_factory=list[bytes])
     begun: bool = False
-    """True once the content of its start was used; a start may be repeated with more details."""
+    """True once the content in the medium's `PartStart` was used, since this event may be repeated."""
 
     @property
     def is_audio(self) -> bool:
@@ -29,23 +29,23 @@ class Medium:
         return self.mime_type is not None and self.mime_type.startswith("audio/")
 
     def learn(self, content: MediaPart) -> None:
-        """Note the type and the address, if given."""
+        """Note the type and the URL, if the content has them."""
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
 
     def to_fields(self, mime_type: str, url: str) -> dict[str, Any] | None:
-        """Return the API's fields for the content, or for the address; None if neither is known.
+        """Return the medium as fields of an API: the data, or else the URL; None if there is neither.
 
         Args:
-            mime_type: The API's field for the type.
-            url: The API's field for the address.
+            mime_type: The name of the API's field for the type.
+            url: The name of the API's field for the URL.
         """
         data = b"".join(self.pieces)
         place = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
         return {**drop_none(**{mime_type: self.mime_type}), **place} if place else None
 
     def to_url(self, mime_type: str) -> str | None:
-        """Return a data URL with the content, or the medium's own URL; None if there is neither.
+        """Return a data URL with the medium's data, or the medium's own URL; None if there is neither.
 
         Args:
             mime_type: The type to put into a data URL.
@@ -65,7 +65,7 @@ class Media:
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Note the start of a medium, and return its content as deltas, once."""
+        """Note the start of a medium; return the content that the start contains as a delta, once."""
         medium = self.of(event)
         medium.learn(content)
         if medium.begun or not (content.data or content.transcript):
@@ -74,7 +74,7 @@ class Media:
         return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
 
     def take(self, event: PartDone) -> Medium | None:
-        """Remove and return a complete medium; None if the part is not one."""
+        """Remove and return a complete medium; None if the part is not a medium."""
         medium = self._open.pop((event.choice, event.part), None)
         if medium is not None and isinstance(event.content, MediaPart):
             medium.learn(event.content)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
 }
-"""Characters that Go escapes in JSON; Ollama's SDK would read the last two as line ends."""
+"""The characters that Go escapes in JSON; Ollama's SDK would take the last two for line ends."""
 _LOADING = 1_000_000
 _PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
-"""Nanoseconds reported in the statistics."""
+"""The durations in the statistics, in nanoseconds."""
 
 
 class OllamaEncoder(WholeCalls, Encoder):
@@ -54,7 +54,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         """A line with the call.
 
         Raises:
-            NotExpressible: Its arguments are not a JSON object.
+            NotExpressible: The call's arguments are not a JSON object.
         """
         arguments = self.parse_arguments(event)
         if arguments is None:
@@ -76,7 +76,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         """Return a payload as a line.
 
         Args:
-            name: Unused; lines have no names.
+            name: Not used: lines have no names.
             payload: A JSON value, or text, which is sent unchanged.
         """
         if isinstance(payload, str):
@@ -96,7 +96,7 @@ def _as_go(line: bytes) -> bytes:
 
 
 def _statistics(usage: Usage) -> dict[str, int]:
-    """Return token counts and durations; like Ollama, omit those that were not counted."""
+    """Return token counts and durations; as in Ollama's answers, an unknown count has no field."""
     read, wrote = usage.input_tokens, usage.output_tokens
     reading = None if read is None else {"prompt_eval_count": read}
     writing = None if wrote is None else {"eval_count": wrote}

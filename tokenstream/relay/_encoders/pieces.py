@@ -1,4 +1,4 @@
-"""Templates for the chunks of an open part: the bytes around a piece are the same for the next one."""
+"""Templates for the chunks of an open part: the bytes around a piece are the same for the next piece."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Place: TypeAlias = "tuple[type, int, int | None]"
-"""Key of pieces that share a template: class of event, choice and part."""
+"""The key of the pieces that share a template: class of event, choice and part."""
 Around: TypeAlias = "tuple[bytes, bytes]"
 """The bytes before and after a piece in its chunk."""
 Wrap: TypeAlias = "Callable[[str], bytes]"
-"""Makes the chunk of a piece of text."""
+"""A function that makes the chunk of a piece of text."""
 Writer: TypeAlias = "Callable[[Any], bytes | None]"
-"""Makes the chunk of an event; None if the event is not just a piece, or has an unpaired surrogate."""
+"""A function that makes the chunk of an event; None for an event that the template does not fit."""
 
-# Not ASCII, so that it is not found if an unpaired surrogate elsewhere has forced escapes everywhere.
+# The probe is not ASCII: it is not found if an unpaired surrogate has forced escapes in the whole chunk.
 _PROBE = "¿piece?"
 
 
 def _unsigned_text(event: ReasoningDelta) -> str:
-    """Return the text of reasoning; "" if the event has a signature, too."""
+    """Return the text of a piece of reasoning; "" if the event also has a signature."""
     return event.text if event.signature is None else ""
 
 
@@ -39,11 +39,11 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     ToolCallDelta: attrgetter("fragment"),
     PartDelta: attrgetter("fragment"),
 }
-"""Getter of a piece's text, by class of event; it returns "" for an event that is not just a piece."""
+"""Maps each class of pieces to a function that returns the text, or "" if the event has more than text."""
 
 
 def is_piece(event: object) -> bool:
-    """Return True if an event is a piece of a part, and nothing else.
+    """Return True if an event contains a piece of a part's text, and nothing else.
 
     Example:
         >>> is_piece(ReasoningDelta("Hm")), is_piece(ReasoningDelta("Hm", signature="proof"))
@@ -53,10 +53,10 @@ def is_piece(event: object) -> bool:
 
 
 def string(text: str) -> bytes:
-    r"""Return text as a JSON string, in the same bytes as `to_json_bytes` makes.
+    r"""Return text as a JSON string, in the same bytes that `to_json_bytes` returns.
 
     Raises:
-        ValueError: It has an unpaired surrogate.
+        ValueError: The text contains an unpaired surrogate.
 
     Example:
         >>> string("größer")
@@ -71,10 +71,10 @@ def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as
     The piece is replaced by a probe, and the chunk is split at the probe.
 
     Args:
-        payload: JSON that contains the piece.
+        payload: A JSON value that contains the piece.
         text: The piece.
         frame: Makes the chunk of a payload.
-        as_json: Writes a piece as a JSON string of the format.
+        as_json: Returns a piece as a JSON string, with the escapes of the format.
 
     Example:
         >>> find_surroundings({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
@@ -88,10 +88,10 @@ def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as
 
 
 def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
-    """Return a function that makes the chunks of pieces like a given one.
+    """Return a function that makes the chunks of the pieces that follow a piece in the same part.
 
     Args:
-        event: The given piece, for which `is_piece` is true.
+        event: The piece, for which `is_piece` is true.
         wrap: Makes the chunk of a text.
     """
     kind = event.__class__
@@ -128,8 +128,9 @@ def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: 
     """Return a function that makes the chunk of a text, with the next event number in it.
 
     Args:
-        wrap: Returns a function that makes the rest of the chunk, given the bytes between number and text.
-        head: The bytes before the text in a chunk that was sent.
+        wrap: Takes the bytes between the number and the text, and returns a function that makes the
+            rest of the chunk.
+        head: The bytes before the text in a chunk that was sent; they include a number.
         field: The bytes before the number.
         count: Returns the next number.
 

@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 _END = "[DONE]"
 _ERROR = '"error"'
-"""Key that a piece starting with "{" must not contain: readers would take it for an error of the server."""
+"""A key that must not occur in a piece that starts with "{": readers would take the piece for an error."""
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class TextEncoder(Encoder):
-    """Encodes an answer as its text, piece by piece, and `[DONE]`."""
+    """Encodes an answer as pieces of its text, followed by `[DONE]`."""
 
     name: ClassVar[str] = "text"
-    # Text is not escaped, and some pieces are split into two events.
+    # No template fits: text is not written as a JSON string, and some pieces are split into two events.
     steady: ClassVar[bool] = False
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A piece of text; one that readers would take for a sentinel or an error is split in two.
+        """Return a piece of text, in two halves if readers would take it for a sentinel or an error.
 
-        With `drop="all"` a carriage return becomes a line feed, and an unpaired surrogate a
-        replacement character.
+        With `drop="all"`, carriage returns become line feeds, and unpaired surrogates become
+        replacement characters.
 
         Raises:
-            NotExpressible: An SSE line cannot carry the text.
+            NotExpressible: The text contains a carriage return or an unpaired surrogate.
         """
         text = event.text
         if "all" in self.drop:
@@ -48,6 +48,7 @@ class TextEncoder(Encoder):
             raise self.not_expressible("a carriage return in text")
         if _HALF.search(text):
             raise self.not_expressible("half of a surrogate pair")
+        # Where to split the piece: inside the sentinel, before an error (False is 0), or nowhere (0).
         border = 1 + text.find("[") if text.strip() == _END else text.startswith("{") and _ERROR in text
         return [("", piece) for piece in (text[:border], text[border:]) if piece]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind
 
 _END_TOKEN = 2
-"""Id of the end token; lower ids are other special tokens."""
+"""The id of the end token; lower ids belong to other special tokens."""
 _INDEX = b'"index":'
 _VOCABULARY = 32_000
 _LOGPROB = -0.25
@@ -27,14 +27,14 @@ _ERRORS: dict[ErrorKind, str] = {
     "rate_limited": "overloaded",
     "invalid_request": "validation",
 }
-"""Error types by kind; any other kind is "generation"."""
+"""Maps kinds of errors to TGI's error types; any other kind is "generation"."""
 
 
 class TGIEncoder(Encoder):
     """Encodes each piece of text as one token; the last token has the whole text and the details.
 
-    If the model ended the text, the last token is the special end token. Otherwise it is a
-    token without text, so that no piece has to be held back until it is known to be the last.
+    If the model itself has ended the text, the last token is the special end token. Otherwise
+    it is a token without text: no piece has to be held back to become the last token.
     """
 
     name: ClassVar[str] = "tgi"
@@ -56,7 +56,7 @@ class TGIEncoder(Encoder):
         return [self._token(_id_of(event.text), event.text)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Also number the tokens, and compute each token's id from its text."""
+        """Return a function that makes the chunk of a token, with a number, and an id made of the text."""
         start = head.partition(_INDEX)[0] + _INDEX
 
         def token(text: str) -> bytes:

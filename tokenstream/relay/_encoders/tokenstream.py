@@ -1,4 +1,7 @@
-"""Encoder for the protocol `tokenstream`: our own events, lossless, as SSE or as JSON lines."""
+"""Encoder for the protocol `tokenstream`: this library's events without loss, as SSE or as JSON lines.
+
+A *record* is the JSON of one event, or of the answer's end.
+"""
 
 from __future__ import annotations
 
@@ -55,14 +58,14 @@ __all__ = [
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _NAMES = {field: key for key, field in FIELDS.items()}
-"""Keys in the protocol that differ from the names of fields."""
+"""Maps the names of events' fields to the keys in the protocol, where the two differ."""
 _PROBE = "¿piece?"
 _HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
-"""Bytes around a piece of the first part, for text."""
+"""The bytes around a piece of text in its record, if the text is the first part of the answer."""
 _LONG = 200
-"""Longest id, in characters, for which the bytes around pieces are cached."""
+"""The maximum length, in characters, of an id for which the bytes around pieces are cached."""
 _PRIVATE = frozenset({"provider_data"})
-"""Fields of values that are private to the provider."""
+"""Fields of messages and parts that are private to the provider; `_PRIVATE_OF` has the exceptions."""
 _PRIVATE_OF: dict[type, frozenset[str]] = {
     Message: frozenset({"id", "provider_data"}),
     MediaPart: frozenset({"id", "provider_data"}),
@@ -71,7 +74,7 @@ _PRIVATE_OF: dict[type, frozenset[str]] = {
 
 
 def record(event: Event, *, raw: bool = False) -> bytes:
-    r"""Return an event as a record, a JSON object in one line; empty if it is not sent.
+    r"""Return an event as a record, a JSON object in one line; empty if the event is not sent.
 
     Args:
         event: The event.
@@ -89,7 +92,7 @@ def record(event: Event, *, raw: bool = False) -> bytes:
 
 
 def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
-    """Return the record of a piece of a part; None for other events, and for an unpaired surrogate."""
+    """Return the record of a piece of a part, made from a template; None if no template fits."""
     cls = event.__class__
     read = TEXTS.get(cls)
     text = "" if read is None else read(event)
@@ -101,7 +104,7 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
             id = event.id if cls is ToolCallDelta else ""
             if len(id) > _LONG or (step and len(step) > _LONG):
                 return None
-            # Raises ValueError if a call's id contains the probe: the record is then split into three.
+            # This raises ValueError if a call's id contains the probe: the template is then split in three.
             head, tail = _surroundings(cls, id, event.choice, event.part, step)
         return b"%b%b%b" % (head, to_json(text), tail)
     except ValueError:
@@ -110,7 +113,7 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
 
 @lru_cache(maxsize=1_000)
 def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
-    """Return the bytes before and after the pieces of a part in their records."""
+    """Return a list of the bytes before and the bytes after the text in the records of a part's pieces."""
     piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
@@ -118,7 +121,7 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
-    """Return an event as the JSON value of its record; None if it is not sent.
+    """Return the JSON value of an event's record; None if the event is not sent.
 
     Args:
         event: The event.
@@ -132,7 +135,8 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     if cls is Unknown and not raw:
         return None
     told: dict[str, Any] = {"type": _TYPES[cls]}
-    # A reader of a run cannot rebuild what a step's answer had said so far, so a step's restart keeps it.
+    # A value that the events before have told the reader is left out. The abandoned message of a step's
+    # restart is kept, because a reader of a run cannot rebuild it.
     known = (cls is PartDone or (cls is Restarted and event.step is None)) and getattr(
         event, "told_before", False
     )
@@ -157,7 +161,7 @@ def read_record(record: bytes) -> Event | End:
         record: A record that `record`, `end_record` or `error_record` returned.
 
     Raises:
-        ProtocolError: It is not such a record.
+        ProtocolError: The bytes are not a record.
 
     Example:
         >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
@@ -197,7 +201,7 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
     Args:
         error: The error.
         raw: Whether to include the provider's own message, which may be private.
-        ending: The ending; None for the one that the error implies.
+        ending: The ending; None for the ending that the error implies.
 
     Example:
         >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
@@ -236,10 +240,10 @@ def line(position: int | None, record: bytes) -> bytes:
 
 
 class TokenStreamEncoder(Encoder):
-    """Encodes an answer as our own events, one SSE event for each.
+    """Encodes an answer as this library's own events, each in one SSE event.
 
     Args:
-        drop: Without effect: the protocol has a place for everything.
+        drop: Without effect: the protocol can express everything.
         ids: Whether to number the events, from 1.
         raw: Whether to include the provider's ids, payloads and unknown fields.
     """
@@ -254,7 +258,7 @@ class TokenStreamEncoder(Encoder):
         super().__init__(drop=drop)
         self.raw = raw
         self.position: int | None = 0 if ids else None
-        """Id of the last event; None if events are not numbered."""
+        """The id of the last event; None if events are not numbered."""
         self._is_over = False
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
@@ -267,15 +271,15 @@ class TokenStreamEncoder(Encoder):
         return [self._frame_next(told)] if told else []
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunks that end the answer; none if it has not finished, or has failed."""
+        """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""
         return self.conclude("complete") if self.finishes else []
 
     def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
-        """Return the last record, once.
+        """Return the last record, but only once.
 
         Args:
-            ending: How the answer ended.
-            error: The error that ended it; None if there was none.
+            ending: The ending of the answer.
+            error: The error that ended the answer; None if there was none.
         """
         if self._is_over:
             return []
@@ -284,7 +288,7 @@ class TokenStreamEncoder(Encoder):
         return [self._frame_next(last)]
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
-        """Return the last record of an answer that failed with an error of the provider, once."""
+        """Return the last record of an answer that failed with an error of the provider, but only once."""
         if self._is_over:
             return []
         self._is_over = True
@@ -307,7 +311,7 @@ class TokenStreamEncoder(Encoder):
 
 
 class NDJSONEncoder(TokenStreamEncoder):
-    """Encodes an answer as our own events, one JSON line for each."""
+    """Encodes an answer as this library's own events, each in one JSON line."""
 
     name: ClassVar[str] = "ndjson"
     content_type: ClassVar[str] = "application/x-ndjson"
@@ -318,7 +322,7 @@ class NDJSONEncoder(TokenStreamEncoder):
 
 
 def _class_of(words: str) -> str:
-    """Return only the class of an exception's `Class: message`; other texts unchanged."""
+    """Return only the class name of a text like `Class: message`; return any other text unchanged."""
     name, colon, _ = words.partition(": ")
     return name if colon and name.isidentifier() else words
 
@@ -327,13 +331,13 @@ def _class_of(words: str) -> str:
 
 _HIDDEN = frozenset({"provider_data", "raw"})
 _HIDDEN_HEAD = _HIDDEN | {"id"}
-"""Keys of events that are private to the provider."""
+"""Keys of events that are private to the provider: of most events, and of `MessageStart`."""
 _SUMS = frozenset({"content", "discarded"})
-"""Keys whose value earlier events add up to."""
+"""Keys whose values readers can add up from earlier events."""
 
 
 def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
-    """Return the fields of an event: name, key in a record, and default."""
+    """Return the fields of a class of events: for each, its name, its key in a record and its default."""
     told = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
     return tuple((each.name, _NAMES.get(each.name, each.name), each.default) for each in told)
 
@@ -342,7 +346,7 @@ _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
 def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
-    """Return a value as JSON; of models, only the fields that differ from their defaults."""
+    """Return a value as a JSON value; of a model, only the fields that differ from their defaults."""
     if value.__class__ is str:
         return value
     if isinstance(value, BaseModel):
@@ -359,6 +363,7 @@ def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of a
 
 
 def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+    """Return a message or part as a JSON object; without private fields, unless `raw` is True."""
     kind = getattr(value, "kind", None)
     told: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)
@@ -379,7 +384,7 @@ def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
 
 
 def to_strict_json(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """Return JSON in one line that every parser accepts: no NaN, and unpaired surrogates escaped."""
+    """Return a value as JSON that every parser accepts: in one line, without NaN, surrogates escaped."""
     try:
         return to_json_bytes(payload, allow_nan=False)
     except (ValueError, TypeError):

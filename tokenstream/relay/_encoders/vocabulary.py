@@ -1,4 +1,4 @@
-"""Vocabulary of a format: the kinds of content that it can express, and its words for them."""
+"""The vocabulary of a format: the kinds of content that it can express, and its words for them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ PHRASES: dict[Kind, str] = {
 """Names of kinds of parts in error messages."""
 
 MODEL = "scripted-1"
-"""Name of the model if no event has one."""
+"""The name of the model, if no event contains a name."""
 CREATED = "2026-01-01T00:00:00Z"
-"""Time of creation; constant, so that the output does not depend on a clock."""
+"""The time of creation; constant, so that the output does not depend on a clock."""
 
 
 class Vocabulary:
-    """Declares which content a format can express and its words for it; holds the answer's id and usage.
+    """Declares the content that a format can express, and its words; holds the answer's id and token counts.
 
     Args:
         drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
@@ -49,7 +49,7 @@ class Vocabulary:
     """The format's name."""
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     messages: ClassVar[bool] = False
-    """True if it is sent over a WebSocket; each chunk is then one message."""
+    """True if the format is sent over a WebSocket; each chunk is then one message."""
     expresses: ClassVar[frozenset[Kind]]
     """Kinds of parts that the format can express."""
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
@@ -61,17 +61,17 @@ class Vocabulary:
     names_calls: ClassVar[bool] = True
     """True if the ids of tool calls are sent."""
     made_up: ClassVar[str] = ""
-    """Id of the answer if no event has one."""
+    """The id of the answer, if no event contains an id."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
         self.drop = names_of(drop)
         self.id: str | None = None
-        """The answer's id, once it is known."""
+        """The answer's id; None until it is known."""
         self.model: str | None = None
         self.usage = Usage()
         """The token counts so far."""
         self._kinds: dict[tuple[int, int], Kind] = {}
-        """Kind of each part so far, by choice and index."""
+        """The kind of each part so far, by choice and index."""
 
     @property
     def answer_id(self) -> str:
@@ -90,23 +90,23 @@ class Vocabulary:
         return not _CALLS.isdisjoint(self._kinds.values())
 
     def name_counts(self, names: Mapping[str, str]) -> dict[str, int]:
-        """Return the known token counts in the provider's names.
+        """Return the known token counts under the provider's names.
 
         Args:
-            names: The provider's name for each of ours.
+            names: Maps each field of `Usage` to the provider's name for this count.
         """
         counts = {theirs: getattr(self.usage, ours) for ours, theirs in names.items()}
         return {name: count for name, count in counts.items() if count is not None}
 
     def choose_reason(self, reason: FinishReason) -> FinishReason:
-        """Return the finish reason to send for a given one.
+        """Return the finish reason to send for the finish reason of an event.
 
         1. The reason itself, if the format has a word for it.
-        2. "stop" for "tool_calls" in an answer with calls: its reader sees the calls.
+        2. "stop" for "tool_calls" in an answer with calls: the reader of the answer sees the calls.
         3. "stop" for any other reason with `drop="all"`.
 
         Raises:
-            NotExpressible: None of these applies.
+            NotExpressible: None of these rules applies.
         """
         if reason in self.words:
             return reason
@@ -115,19 +115,19 @@ class Vocabulary:
         raise self.not_expressible(f"the finish reason {reason!r}")
 
     def word_for(self, reason: FinishReason) -> str:
-        """Return the provider's word for a finish reason, or for the one that replaces it.
+        """Return the provider's word for a finish reason, or for the reason that replaces it.
 
         Raises:
-            NotExpressible: The format has no word for it.
+            NotExpressible: The format has no word for the reason, and none that replaces it.
         """
         return self.words[self.choose_reason(reason)]
 
     def not_expressible(self, what: str, kind: Kind | None = None) -> NotExpressible:
-        """Return the error for content that the format has no place for.
+        """Return the error for content that the format cannot express.
 
         Args:
             what: A description of the content.
-            kind: Its name for `drop=`, if it has one.
+            kind: The name of the content for `drop=`; None if it has no name.
         """
         return NotExpressible(
             f"the format {self.name!r} has no place for {what}: leave it out, or take another format",
@@ -135,34 +135,34 @@ class Vocabulary:
         )
 
     def omit(self, what: str, kind: Kind) -> tuple[()]:
-        """Leave out content that the format has no place for: return no payloads.
+        """Return no payloads for content that the format cannot express, if `drop` allows leaving it out.
 
         Args:
             what: A description of the content.
-            kind: Its name for `drop=`.
+            kind: The name of the content for `drop=`.
 
         Raises:
-            NotExpressible: `drop` does not allow leaving it out.
+            NotExpressible: `drop` does not allow leaving the content out.
         """
         if self.drop & {kind, "all"}:
             return ()
         raise self.not_expressible(what, kind)
 
     def drop_signature(self, event: ReasoningDelta) -> str:
-        """Return the text of reasoning, and omit its signature.
+        """Return the text of a piece of reasoning, without its signature.
 
         Raises:
-            NotExpressible: It has a signature, and `drop` does not allow leaving it out.
+            NotExpressible: The piece has a signature, and `drop` does not allow leaving it out.
         """
         if event.signature is not None:
             self.omit("a signature of reasoning", "signature")
         return event.text
 
     def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
-        """Return a call's arguments as an object; None if they are not an object and are left out.
+        """Return a call's arguments as an object; None if they are not an object: the call is left out.
 
         Raises:
-            NotExpressible: They are not an object, and `drop` does not allow leaving the call out.
+            NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
         """
         try:
             arguments = decode(event.call.arguments_text or "{}")
