@@ -33,19 +33,19 @@ _ERRORS: dict[ErrorKind, str] = {
     "invalid_request": "invalid_request_error",
     "authentication": "authentication_error",
 }
-"""Error types by kind; any other kind is "api_error"."""
+"""Maps kinds of errors to Anthropic's error types; any other kind is "api_error"."""
 _COUNTS = {
     "input_tokens": "input_tokens",
     "cache_write_tokens": "cache_creation_input_tokens",
     "cached_tokens": "cache_read_input_tokens",
 }
-"""Anthropic's names for the token counts of the request."""
+"""Maps fields of `Usage` about the request to Anthropic's names."""
 _STOPPED_AT = "\n\nHuman:"
-"""Stop sequence to send if the events do not say which one ended the answer."""
+"""The stop sequence to send if no event says which stop sequence ended the answer."""
 _LOCATIONS = "_location"
-"""Suffix of the types of Anthropic's own citations."""
+"""The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _CALL_FIELDS = ("caller", "toolset_name")
-"""Fields of a tool call that only Anthropic has."""
+"""The fields of a tool call that only Anthropic sends."""
 _TEXT = {"type": "text", "text": ""}
 
 
@@ -63,9 +63,9 @@ class AnthropicEncoder(BlockEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._signatures: dict[int, list[str]] = {}
-        """Pieces of each open block's signature, which is sent whole, right before the block's end."""
+        """The pieces of each open block's signature, which is sent whole, before the end of the block."""
         self._ends: dict[str, Any] = {}
-        """Further fields of the last `message_delta`."""
+        """Further fields for the last `message_delta`."""
 
     def encode_head(self) -> Payloads:
         """A `message_start`, with the token counts known so far."""
@@ -183,7 +183,7 @@ def _signed(index: int, signature: str) -> Payload:
 
 
 def _run(call: ServerToolCall) -> dict[str, Any]:
-    """Return the block of a tool call that the provider runs: Anthropic's own unchanged."""
+    """Return the block of a tool call that the provider runs; Anthropic's own fields are kept."""
     own = call.provider_data or {}
     own = own if str(own.get("type")).endswith("_tool_use") else {"type": "server_tool_use"}
     return {**own, "id": call.id, "name": call.name, "input": {}}
@@ -195,7 +195,7 @@ def _result(result: ServerToolResult) -> dict[str, Any]:
 
 
 def _convert_citation(citation: Citation) -> dict[str, Any]:
-    """Return a citation: Anthropic's own unchanged, any other as a web page or a document."""
+    """Return a citation in Anthropic's form; unchanged if Anthropic has sent it."""
     own = citation.provider_data or {}
     if str(own.get("type")).endswith(_LOCATIONS):
         return own

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Wrap
 
 _EXCEPTION = "Exception"
-"""Suffix of the names of exceptions."""
+"""The suffix of the names of exceptions."""
 _STRING = 7
-"""Type of a header whose value is text."""
+"""The number for the type of a header whose value is text."""
 _AROUND = 16
-"""Bytes of a message besides its headers and its payload: two lengths and two checksums."""
+"""The size of a message without its headers and its payload, in bytes: two lengths and two checksums."""
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _SHORTEST, _VARIETY = 3, 60
-"""Shortest padding in characters, and the number of different lengths."""
+"""The length of the shortest padding in characters, and the number of different lengths."""
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
@@ -34,19 +34,19 @@ _ERRORS: dict[ErrorKind, str] = {
     "authentication": "accessDeniedException",
     "network": "modelStreamErrorException",
 }
-"""Exceptions by kind of error; any other kind is "internalServerException"."""
+"""Maps kinds of errors to AWS's exceptions; any other kind is "internalServerException"."""
 
 
 class AWSEncoder(Encoder):
-    """Packs payloads into binary messages; the event's name goes into a header."""
+    """Packs payloads into binary messages of AWS's event streams; the event's name is sent in a header."""
 
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload as a message.
+        """Return a payload as a message of an AWS event stream.
 
         Args:
-            name: The event's name; an exception's name ends with `Exception`.
+            name: The event's name, or an exception's name, which ends with `Exception`.
             payload: A JSON value, or text, which is sent unchanged.
         """
         kind = "exception" if is_exception(name) else "event"
@@ -54,11 +54,11 @@ class AWSEncoder(Encoder):
         return _json_message(kind, name, data)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return the name and the payload unpacked, since lengths and checksums differ for each piece."""
+        """Return the name and the payload without packing: lengths and checksums differ for each piece."""
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Pack a new message for each piece."""
+        """Return a function that packs a message for a piece of text."""
         name, _, head = head.partition(b"\0")
         within = super().wrap(event, head, tail)
         headers = self.headers_of(name.decode())
@@ -73,10 +73,10 @@ class AWSEncoder(Encoder):
         return _headers("event", name)
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return the bytes that a message carries for a payload.
+        """Return the bytes that a message contains for a payload.
 
         Args:
-            payload: JSON, an object.
+            payload: The JSON of an object.
         """
         return payload
 
@@ -88,7 +88,7 @@ class AWSEncoder(Encoder):
 
 
 def is_exception(name: str) -> bool:
-    """Return True if a message's name is an exception's.
+    """Return True if the name of a message is the name of an exception.
 
     Example:
         >>> is_exception("throttlingException"), is_exception("messageStart")
@@ -112,7 +112,7 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def pack(headers: bytes, payload: bytes) -> bytes:
-    """Pack a message, given packed headers.
+    """Pack a message whose headers are packed already.
 
     Args:
         headers: The packed headers, concatenated.
@@ -124,9 +124,9 @@ def pack(headers: bytes, payload: bytes) -> bytes:
 
 
 def pad(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return an object with Bedrock's padding field, which hides the payload's length.
+    """Return an object with Bedrock's padding field, which hides the length of the payload.
 
-    Bedrock's padding is random; this one depends only on the payload.
+    Bedrock's padding is random, but this padding depends only on the payload.
 
     Example:
         >>> pad({"role": "assistant"})
@@ -138,7 +138,7 @@ def pad(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def pad_json(payload: bytes) -> bytes:
-    """Return an encoded object with Bedrock's padding field.
+    """Return the JSON of an object with Bedrock's padding field added.
 
     Example:
         >>> pad_json(b'{"role":"assistant"}') == to_json_bytes(pad({"role": "assistant"}))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind
 
 _LATENCY = 900
-"""Milliseconds; constant, so that the output does not depend on a clock."""
+"""The latency in milliseconds; constant, so that the output does not depend on a clock."""
 _COUNTS = {
     "input_tokens": "inputTokens",
     "output_tokens": "outputTokens",
@@ -35,10 +35,10 @@ _COUNTS = {
     "cached_tokens": "cacheReadInputTokens",
     "cache_write_tokens": "cacheWriteInputTokens",
 }
-"""Bedrock's names for token counts."""
+"""Maps fields of `Usage` to Bedrock's names."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _CITED = frozenset({"sourceContent", "location"})
-"""Fields that identify Bedrock's own citations."""
+"""Fields that only citations from Bedrock have."""
 
 
 class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
@@ -115,21 +115,22 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a padded payload as a message.
+        """Return a payload as an AWS event-stream message, with padding that hides its length.
 
         Args:
-            name: The event's name, or an exception's.
+            name: The event's name, or an exception's name, which ends with `Exception`.
             payload: A JSON value, or text, which is sent unchanged.
         """
         return super().frame(name, pad(payload))
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return a padded payload."""
+        """Return a payload with padding that hides its length."""
         return pad_json(payload)
 
     # -- within ------------------------------------------------------------------
 
     def _piece(self, part: int, **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """Return a delta of a part, preceded by the start of the part's block if that was not sent yet."""
         before = self.open_block(part, None)
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
@@ -138,7 +139,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._piece(part, image={"source": {"bytes": base64(data)}})
 
     def _report(self) -> dict[str, int]:
-        """Return token counts in Bedrock's names, required ones included; {} if none are known."""
+        """Return token counts under Bedrock's names, with 0 for required counts; {} if none are known."""
         known = self.name_counts(_COUNTS)
         if not known:
             return {}
@@ -147,7 +148,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
 
 def _convert_citation(citation: Citation) -> dict[str, Any]:
-    """Return a citation in Bedrock's form; Bedrock's own unchanged."""
+    """Return a citation in Bedrock's form; unchanged if Bedrock has sent it."""
     own = citation.provider_data or {}
     if not _CITED.isdisjoint(own):
         return own

@@ -1,4 +1,4 @@
-"""Encoder for Bedrock's InvokeModelWithResponseStream with a model of Anthropic."""
+"""Encoder for Bedrock's InvokeModelWithResponseStream with an Anthropic model."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payloads
 
 _LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
-"""Milliseconds; constant, so that the output does not depend on a clock."""
+"""The latencies in milliseconds; constant, so that the output does not depend on a clock."""
 _METRICS = {
     "input_tokens": "inputTokenCount",
     "output_tokens": "outputTokenCount",
     "cached_tokens": "cacheReadInputTokenCount",
     "cache_write_tokens": "cacheWriteInputTokenCount",
 }
-"""Bedrock's names for the token counts in its own metrics."""
+"""Maps fields of `Usage` to the names in Bedrock's metrics."""
 _REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
 
 
 class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
-    """Encodes an answer as Anthropic's payloads, each in a chunk; the last has Bedrock's metrics."""
+    """Encodes an answer as Anthropic's payloads, each in a `chunk` event; the last has Bedrock's metrics."""
 
     name: ClassVar[str] = "bedrock-invoke"
 
@@ -40,11 +40,11 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload of the model as a chunk.
+        """Return a payload of the model as a `chunk` event.
 
         Args:
-            name: The name of Anthropic's event, which is sent only in the payload; or an exception's.
-            payload: JSON; or text, packed as it is.
+            name: The name of Anthropic's event, which is sent only in the payload; or an exception's name.
+            payload: A JSON value, or text, which is packed unchanged.
         """
         if is_exception(name):
             return super().frame(name, payload)
@@ -52,9 +52,9 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return super().frame("chunk", pad({"bytes": base64(data)}))
 
     def headers_of(self, name: str) -> bytes:
-        """Return the headers of a chunk; every event is sent as one."""
+        """Return the headers of a `chunk` event, in which every payload is sent."""
         return super().headers_of("chunk")
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return the bytes that a chunk carries for a payload of the model."""
+        """Return the bytes that a `chunk` event contains for a payload of the model."""
         return pad_json(b'{"bytes":"%b"}' % base64(payload).encode())

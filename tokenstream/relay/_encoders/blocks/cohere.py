@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
-"""Finish reasons that are failures."""
+"""Cohere's finish reasons that report a failure."""
 
 
 class CohereEncoder(BlockEncoder):
-    """Encodes an answer as the events of v2, from `message-start` to `message-end`.
+    """Encodes an answer as the events of Cohere's API version 2, from `message-start` to `message-end`.
 
-    Content blocks, tool calls and citations are numbered separately, each from 0. The kind
-    of an error is not sent, only its message.
+    Content blocks, tool calls and citations are numbered separately, each from 0. Of an error
+    only the message is sent, not the kind.
     """
 
     name: ClassVar[str] = "cohere"
@@ -52,15 +52,15 @@ class CohereEncoder(BlockEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls = 0
-        """Number of tool calls so far."""
+        """The number of tool calls so far."""
         self._citations = 0
         self._contents = 0
         self._places: dict[int, int] = {}
-        """Index of the content block, by part."""
+        """The index of each content block, by part."""
         self._texts: dict[int, TextLog] = {}
-        """Text of each text part, quoted in citations."""
+        """The text of each text part, which citations quote."""
         self._cited: dict[int, tuple[int, int]] = {}
-        """Span of each text that was cited last."""
+        """The span of each text that was cited last, by part."""
 
     def encode_head(self) -> Payloads:
         """An empty `message-start`."""
@@ -70,7 +70,7 @@ class CohereEncoder(BlockEncoder):
         return [("message-start", start)]
 
     def assign_index(self, part: int) -> int:
-        """The next index among content blocks, or among tool calls."""
+        """Return the next index among the content blocks, or for a call among the tool calls."""
         if self._kinds[0, part] == "tool_call":
             self._calls += 1
             return self._calls - 1
@@ -92,7 +92,7 @@ class CohereEncoder(BlockEncoder):
         return self._piece(event.part, "text", event.text)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Also record the text of a part."""
+        """Return a function that makes the chunk of a piece; it also records the text of a text part."""
         wrap = super().wrap(event, head, tail)
         return add_recording(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
 
@@ -138,7 +138,7 @@ class CohereEncoder(BlockEncoder):
         return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._report()}}
 
     def _report(self) -> dict[str, Any]:
-        """Return token counts in Cohere's names; unknown ones are 0, since typed clients require both."""
+        """Return token counts under Cohere's names, with 0 for unknown counts that typed clients require."""
         tokens = {"input_tokens": 0, "output_tokens": 0, **self.name_counts(_COUNTS)}
         report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
         if self.usage.cached_tokens is not None:
@@ -146,7 +146,7 @@ class CohereEncoder(BlockEncoder):
         return report
 
     def _convert_citation(self, citation: Citation, id_: str) -> dict[str, Any]:
-        """Return a citation: Cohere's own unchanged, any other with the span of text that it supports."""
+        """Return a citation in Cohere's form; unchanged if Cohere has sent it."""
         own = citation.provider_data or {}
         if "sources" in own:
             return own
@@ -161,7 +161,10 @@ class CohereEncoder(BlockEncoder):
         return {**words, "sources": sources, "content_index": self._places[part], "type": "TEXT_CONTENT"}
 
     def _span(self, citation: Citation, part: int) -> tuple[int, int]:
-        """Return the start and end of the cited text; if the citation has none, the text not cited yet."""
+        """Return the start and the end of the text that a citation supports.
+
+        If the citation has neither, it supports all text that was not cited yet.
+        """
         length = self._texts[part].length
         if citation.start is not None or citation.end is not None:
             return citation.start or 0, length if citation.end is None else citation.end

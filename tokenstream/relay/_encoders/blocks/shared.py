@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind
 
 _SAID: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
-"""Kinds of parts whose blocks end when another block begins."""
+"""The kinds of parts whose blocks end when another block begins."""
 _ENDS_CALLS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
-"""Finish reasons that complete an open call; any other has cut it off."""
+"""The finish reasons after which an open tool call is complete; after any other reason it was cut off."""
 
 
 class BlockEncoder(Encoder, ABC):
@@ -40,14 +40,14 @@ class BlockEncoder(Encoder, ABC):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self.blocks: dict[int, int] = {}
-        """Indexes of the open blocks, by part."""
+        """The indexes of the open blocks, by part."""
         self._written: set[int] = set()
-        """Parts that have or had a block."""
+        """The parts that have or had a block."""
         self._said: dict[int, None] = {}
-        """Parts whose blocks end when another block begins, in order."""
+        """The parts with open blocks that end when another block begins, in order."""
         self._count = 0
         self._redacted: set[int] = set()
-        """Parts whose encrypted reasoning has been sent."""
+        """The parts whose encrypted reasoning was sent."""
 
     # -- for encoders ------------------------------------------------------------
 
@@ -59,7 +59,7 @@ class BlockEncoder(Encoder, ABC):
         """Return the index of a new block.
 
         Args:
-            part: The index of its part.
+            part: The index of the block's part.
         """
         self._count += 1
         return self._count - 1
@@ -70,7 +70,7 @@ class BlockEncoder(Encoder, ABC):
 
         Args:
             index: The block's index.
-            start: Its initial content, in the format's own form.
+            start: The block's initial content, in the form that the format uses.
         """
 
     @abstractmethod
@@ -78,12 +78,12 @@ class BlockEncoder(Encoder, ABC):
         """The payloads that end a block.
 
         Args:
-            part: The index of its part.
+            part: The index of the block's part.
             index: The block's index.
         """
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
-        """Reasoning that only the provider can read."""
+        """Return the payloads for encrypted reasoning, which only the provider can read."""
         return self.omit("encrypted reasoning", "reasoning")
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
@@ -97,7 +97,7 @@ class BlockEncoder(Encoder, ABC):
     # -- called by encoders ------------------------------------------------------
 
     def open_block(self, part: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """Return the payloads that open a part's block; none if it is open."""
+        """Return the payloads that open a part's block; none if the block is open already."""
         if part in self.blocks:
             return []
         before = [*self.ahead(), *self.close_said()]
@@ -108,22 +108,25 @@ class BlockEncoder(Encoder, ABC):
         return [*before, *self.encode_begin(index, start)]
 
     def close_said(self) -> list[Payload]:
-        """Return the ends of the blocks that another block ends."""
+        """Return the payloads that end the blocks which end when another block begins."""
         return [payload for part in [*self._said] for payload in self.close_block(part)]
 
     def find_cited_part(self, event: CitationAdded) -> int:
-        """Return the part whose block holds a citation: the cited text, or its own if that has ended."""
+        """Return the part in whose block to send a citation.
+
+        This is the cited text, or the citation's own part if the block of the cited text has ended.
+        """
         cites = event.citation.cites
         if cites is not None and self._kinds.get((0, cites)) == "text":
             return cites if cites in self.blocks or cites not in self._written else event.part
         return self.find_open_text(event.part)
 
     def find_open_text(self, part: int) -> int:
-        """Return the open text part; `part` itself if none is open."""
+        """Return the open text part; `part` itself if no text is open."""
         return next((said for said in self._said if self._kinds[0, said] == "text"), part)
 
     def close_block(self, part: int) -> list[Payload]:
-        """Return the end of a part's block; nothing if it has none."""
+        """Return the payloads that end a part's block; none if the part has no open block."""
         index = self.blocks.pop(part, None)
         self._said.pop(part, None)
         return [] if index is None else self.encode_end(part, index)
@@ -159,6 +162,7 @@ class BlockEncoder(Encoder, ABC):
     # -- within ------------------------------------------------------------------
 
     def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> list[Payload]:
+        """Return the payloads for the reasoning in the start of a part that were not sent before."""
         payloads: list[Payload] = []
         if part not in self.blocks and (content.text or content.signature):
             payloads += self.encode_reasoning(ReasoningDelta(content.text, content.signature, part=part))
@@ -169,10 +173,10 @@ class BlockEncoder(Encoder, ABC):
 
 
 def words_of(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
-    """Return a format's words for finish reasons; of several words, the first.
+    """Return a format's words for finish reasons; of several words for a reason, the first.
 
     Args:
-        reasons: The finish reason that each word stands for.
+        reasons: Maps each word of the format to the finish reason that it means.
 
     Example:
         >>> words_of({"max_tokens": "length", "context_window": "length"})

@@ -33,14 +33,14 @@ _USAGE = UsageLayout(
     "tokenCount",
 )
 _ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
-"""Characters that Google's servers escape although JSON does not require it."""
+"""The characters that Google's servers escape although JSON does not require it."""
 
 
 class GeminiEncoder(PartEncoder):
     """Encodes an answer as `GenerateContentResponse` objects; there is no sentinel at the end.
 
-    Tool calls are sent whole, with their ids, and citations with the finish reason. An
-    answer with tool calls ends with STOP like any other.
+    Tool calls are sent whole, with their ids. Citations are sent together with the finish
+    reason. An answer with tool calls ends with STOP, like any other answer.
     """
 
     name: ClassVar[str] = "gemini"
@@ -65,7 +65,7 @@ class GeminiEncoder(PartEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._sources: dict[int, list[Citation]] = {}
-        """Citations of each choice."""
+        """The citations of each choice."""
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
         """A chunk with one candidate that has one part."""
@@ -103,6 +103,7 @@ class GeminiEncoder(PartEncoder):
     # -- within ------------------------------------------------------------------
 
     def _last(self, choice: int) -> dict[str, Any]:
+        """Return the last candidate of a choice, with the finish reason and the citations."""
         last = {
             **_candidate(choice, {"text": ""}),
             "finishReason": self.word_for(self.finishes[choice].reason),

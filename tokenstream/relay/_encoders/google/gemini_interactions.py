@@ -51,10 +51,10 @@ _ERRORS: dict[ErrorKind, str] = {
     "network": "gateway_timeout",
     "unknown": "unknown",
 }
-"""Error codes by kind; any other kind is "internal_server_error"."""
+"""Maps kinds of errors to error codes; any other kind is "internal_server_error"."""
 _OUTPUT = {"type": "model_output"}
 _KINDS = frozenset({"image", "audio", "video"})
-"""Types of media with a content type of their own; all others are documents."""
+"""The media types, before the slash, that the API has a type of content for; all others are documents."""
 
 
 class GeminiInteractionsEncoder(BlockEncoder):
@@ -184,13 +184,14 @@ class GeminiInteractionsEncoder(BlockEncoder):
         }
 
     def _piece(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """Return a delta of a part, preceded by the start of its step if that was not sent."""
+        """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""
         return [*self.open_block(part, start), self._delta(part, **delta)]
 
     def _delta(self, part: int, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return _event("step.delta", index=self.blocks[part], delta=delta)
 
     def _encode_medium(self, part: int, medium: Medium) -> Payloads:
+        """Return the payloads for a complete medium, or for a piece of audio."""
         told = medium.to_fields("mime_type", "uri")
         if told is None:
             return self.omit("media of which nothing is known", "media")
@@ -203,7 +204,7 @@ def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON valu
 
 
 def _annotation(citation: Citation) -> dict[str, Any]:
-    """Return a citation as an annotation: of a file if it has the cited text, else of a web page."""
+    """Return a citation as an annotation: of a file if the cited text is known, else of a URL."""
     places = {"start_index": citation.start, "end_index": citation.end}
     if citation.text is None:
         found = {"type": "url_citation", "url": citation.url, "title": citation.title, **places}

@@ -32,7 +32,7 @@ _USAGE = UsageLayout(
     "tokenCount",
 )
 _SAID = ("generationComplete", "interrupted")
-"""Finish reasons that are sent in their own message, before the one that ends the turn."""
+"""Words for finish reasons that are sent in a message of their own, before the message that ends the turn."""
 
 
 class GeminiLiveEncoder(PartEncoder):
@@ -108,7 +108,7 @@ class GeminiLiveEncoder(PartEncoder):
         """Return a message with a line feed, which separates messages in a file.
 
         Args:
-            name: Unused: messages have no names.
+            name: Not used: messages have no names.
             payload: A JSON value, or text, which is sent unchanged.
         """
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
@@ -119,4 +119,5 @@ class GeminiLiveEncoder(PartEncoder):
         return [*self.ahead(), ("", {"serverContent": content})]
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
+        """Return the payloads for a complete medium; none for audio, which was sent piece by piece."""
         return () if medium.is_audio and medium.url is None else super()._encode_medium(event, medium)

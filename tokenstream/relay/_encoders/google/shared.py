@@ -1,4 +1,4 @@
-"""Shared by the encoders of Google's APIs: token counts, citations, and media that are sent whole."""
+"""Functions and classes for the encoders of Google's APIs: token counts, citations, and media sent whole."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "network": (504, "DEADLINE_EXCEEDED"),
     "unknown": (500, "UNKNOWN"),
 }
-"""HTTP status and Google's status word, by kind of error."""
+"""Maps each kind of error to an HTTP status and to Google's word for the status."""
 
 
 @dataclass(frozen=True)
 class UsageLayout:
-    """Layout of an API's token counts.
+    """The layout of the token counts in an API's answers.
 
     Args:
-        counts: The API's name for each of our counts.
-        kinds: For each of our counts of one modality: the API's list, and the modality in it.
-        count: The name of the count in an element of such a list.
+        counts: Maps fields of `Usage` to the API's names.
+        kinds: Maps fields of `Usage` that count the tokens of one modality, such as audio, to the name of
+            the API's list and the modality's name in this list.
+        count: The name of the count in an element of these lists.
 
     Example:
         >>> from tokenstream.message import Usage
@@ -54,14 +55,14 @@ class UsageLayout:
 
     @property
     def known(self) -> frozenset[str]:
-        """The fields of a `Usage` that the layout has a place for."""
+        """The fields of `Usage` that the layout can express."""
         return frozenset((*self.counts, *self.kinds))
 
     def of(self, usage: Usage) -> dict[str, Any]:
-        """Return token counts in the API's names; {} if there are none.
+        """Return token counts under the API's names; {} if there are none.
 
         Args:
-            usage: The counts; a missing total is computed as their sum.
+            usage: The counts; a missing total is computed as the sum of input and output.
         """
         known = usage.model_dump(exclude_none=True, include={*self.known, "input_tokens", "output_tokens"})
         if {"input_tokens", "output_tokens"} <= known.keys():
@@ -79,14 +80,14 @@ class UsageLayout:
 
 
 def is_named(encoder: Encoder, citation: Citation) -> bool:
-    """Return True if a citation has a URL or a title; False if it is to be left out.
+    """Return True if a citation has a URL or a title; if it returns False, the citation is to be left out.
 
     Args:
-        encoder: The encoder, which knows what may be left out.
+        encoder: The encoder, whose `drop` says what may be left out.
         citation: The citation.
 
     Raises:
-        NotExpressible: It has neither, and `drop` does not allow leaving it out.
+        NotExpressible: The citation has neither, and `drop` does not allow leaving it out.
     """
     if citation.url is None and citation.title is None:
         encoder.omit("a citation with neither a URL nor a title", "citation")
@@ -95,7 +96,7 @@ def is_named(encoder: Encoder, citation: Citation) -> bool:
 
 
 def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
-    """Return citations as grounding metadata, with the passages that they support if known.
+    """Return citations as Gemini's grounding metadata, with the passages that they support, if known.
 
     Example:
         >>> from tokenstream.message import Citation
@@ -115,9 +116,9 @@ def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
 
 
 class PartEncoder(WholeCalls, Encoder, ABC):
-    """Encodes an answer as Gemini's `Part`s; everything but text is sent whole.
+    """Encodes an answer as Gemini's `Part` objects; tool calls and media are sent whole.
 
-    A part that never became complete, such as a call that was cut off or half an image, is not sent.
+    A part that never becomes complete, such as a call that was cut off or half an image, is not sent.
     """
 
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
@@ -126,7 +127,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         super().__init__(**options)
         self.shown = Media()
         self._started: set[tuple[int, int]] = set()
-        """Parts whose start was seen; a repeated start is ignored."""
+        """Parts that have started; a repeated start is ignored."""
 
     # -- for encoders ------------------------------------------------------------
 
@@ -135,8 +136,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """The payloads for a part.
 
         Args:
-            choice: The index of its choice.
-            part: Google's `Part`, or a piece of one.
+            choice: The index of the part's choice.
+            part: A `Part` object, or a piece of a part in this form.
         """
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
@@ -174,7 +175,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """A call with its arguments as an object.
 
         Raises:
-            NotExpressible: They are not an object.
+            NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
         """
         call, arguments = event.call, self.parse_arguments(event)
         if arguments is None:
@@ -185,7 +186,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """Nothing yet: media are sent when they are complete.
 
         Raises:
-            NotExpressible: It has a transcript of audio.
+            NotExpressible: The delta contains a transcript, and `drop` does not allow leaving it out.
         """
         if event.transcript:
             self.omit("the words of audio", "media")
@@ -196,7 +197,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """A complete medium, or its address.
 
         Raises:
-            NotExpressible: Its type is not known, or it has neither content nor an address.
+            NotExpressible: The medium's type is not known, or it has neither content nor a URL.
         """
         medium = self.shown.take(event)
         return () if medium is None else self._encode_medium(event, medium)

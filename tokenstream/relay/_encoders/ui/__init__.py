@@ -1,1 +1,1 @@
-"""Encoders of formats for user interfaces."""
+"""Encoders for the protocols of user interfaces."""

@@ -29,11 +29,11 @@ _COUNTS = {
     "cached_tokens": "cachedInputTokens",
     "cache_write_tokens": "cacheWriteInputTokens",
 }
-"""AG-UI's names of token counts."""
+"""Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
 _PAUSED = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "pause"}]}
-"""Outcome of a paused run; the protocol requires a list of what it waits for."""
+"""The outcome of a paused run; the protocol requires a list of the things that the run waits for."""
 
 
 class AGUIEncoder(NamedEncoder):
@@ -53,11 +53,11 @@ class AGUIEncoder(NamedEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls: dict[str, list[str]] = {}
-        """Argument fragments of the open calls, by id."""
+        """Fragments of the open calls' arguments, by the call's id."""
         self._run: dict[str, str] = {}
-        """The run's ids, repeated in its last event."""
+        """The ids of the run and its thread, which the last event repeats."""
         self._steps: dict[str, str] = {}
-        """Names sent for the open steps, by id."""
+        """The names under which the open steps were sent, by the step's id."""
 
     def encode_head(self) -> Payloads:
         """A `RUN_STARTED`."""
@@ -82,7 +82,7 @@ class AGUIEncoder(NamedEncoder):
         return [*sealing, end, *_span(part, "END")]
 
     def sign(self, part: OpenText, *pieces: str) -> None:
-        """Omit a signature: AG-UI has no place for one."""
+        """Omit a signature, which AG-UI cannot express."""
         self.omit("a signature of reasoning", "signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -97,7 +97,7 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Also record the arguments of a call."""
+        """Return a function that makes the chunk of a piece; it also records a call's arguments."""
         wrap = super().wrap(event, head, tail)
         return add_recording(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
 
@@ -130,8 +130,8 @@ class AGUIEncoder(NamedEncoder):
         report = self._report()
         if report:
             end["usage"] = [report]
-        # A run must not end with an open call. Calls whose arguments are complete JSON stay open all the
-        # same: a client may run a call once it has ended.
+        # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
+        # stay open all the same, because a client may run every call that has ended.
         cut = [_call_end(id) for id, pieces in self._calls.items() if not _is_whole("".join(pieces))]
         return [*before, *cut, ("", end)]
 
@@ -150,7 +150,7 @@ class AGUIEncoder(NamedEncoder):
 
 
 def _span(part: OpenText, edge: str) -> list[Payload]:
-    """Return the start or end of the span around a reasoning message; nothing for other messages."""
+    """Return the start or the end of the span around a reasoning message; nothing for a text message."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 
@@ -164,7 +164,7 @@ def _call_end(id: str) -> Payload:
 
 
 def _is_whole(arguments: str) -> bool:
-    """Return True if arguments are complete JSON."""
+    """Return True if the arguments of a call are complete JSON."""
     try:
         decode(arguments or "{}")
     except ProtocolError:

@@ -1,4 +1,4 @@
-"""Base class of encoders for UI protocols, in which each text has an id, a start and an end."""
+"""Base class of encoders for UI protocols, in which each text or reasoning has an id, a start and an end."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 @dataclass(slots=True)
 class OpenText:
-    """An open text or reasoning, with the fields to be sent at its end."""
+    """An open text or reasoning, with the fields that are sent at its end."""
 
     kind: NamedKind
     id: str
     signature: list[str] = field(default_factory=list[str])
-    """Pieces of the provider's signature."""
+    """The pieces of the provider's signature."""
     redacted: str | None = None
-    """The encrypted form."""
+    """The reasoning in encrypted form; None if there is none."""
 
 
 class NamedEncoder(Encoder, ABC):
-    """Encodes an answer as a head, and a start, pieces and an end for each text."""
+    """Encodes an answer as a head, and as a start, pieces and an end for each text or reasoning."""
 
     prefixes: ClassVar[dict[NamedKind, str]]
-    """Prefixes of the ids of texts and of reasoning; the part's index follows."""
+    """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 
     scope: str = ""
-    """Prefix before these, to make ids unique among several answers."""
+    """A text before these prefixes, which makes the ids unique among several answers."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._open: dict[int, OpenText] = {}
         self._closed: set[int] = set()
-        """Parts that were ended; one is sent again if a signature or an encrypted form arrives later."""
+        """Parts that have ended; a part is sent again if its signature or encrypted form arrives later."""
 
     # -- for encoders ------------------------------------------------------------
 
@@ -62,11 +62,11 @@ class NamedEncoder(Encoder, ABC):
         """The payloads that end a text, with its signature."""
 
     def sign(self, part: OpenText, *pieces: str) -> None:
-        """Keep a signature for the end."""
+        """Keep pieces of a signature, which is sent at the end of the reasoning."""
         part.signature.extend(pieces)
 
     def close_all(self) -> list[Payload]:
-        """Return the ends of all open texts."""
+        """Return the payloads that end all open texts and reasoning."""
         return [payload for index in list(self._open) for payload in self._close_text(index)]
 
     # -- handlers of events --------------------------------------------------------
@@ -109,6 +109,7 @@ class NamedEncoder(Encoder, ABC):
     # -- within ----------------------------------------------------------------
 
     def _open_text(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
+        """Return a part's open text, and the payloads that begin it if it is new."""
         part = self._open.get(index)
         if part is not None:
             return part, []
@@ -116,10 +117,11 @@ class NamedEncoder(Encoder, ABC):
         return part, [*self.ahead(), *self.encode_begin(part)]
 
     def _learn(self, part: OpenText, content: Part) -> None:
+        """Note the signature and the encrypted form in the content of a part."""
         if content.kind != "reasoning":
             return
         if content.signature is not None:
-            # The whole signature replaces the pieces of it.
+            # The whole signature replaces its pieces.
             part.signature.clear()
             self.sign(part, content.signature)
         part.redacted = content.redacted or part.redacted
@@ -133,4 +135,5 @@ class NamedEncoder(Encoder, ABC):
 
 
 def _is_proven(content: Part) -> bool:
+    """Return True if a part is reasoning with a signature or an encrypted form."""
     return content.kind == "reasoning" and (content.signature or content.redacted) is not None

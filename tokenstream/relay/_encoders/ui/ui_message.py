@@ -1,4 +1,4 @@
-"""Encoder for the UI message stream of Vercel's AI SDK, version 1 of the protocol."""
+"""Encoder for the UI message stream protocol of Vercel's AI SDK, version 1."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _COUNTS = {
     "reasoning_tokens": "reasoningTokens",
     "cached_tokens": "cachedInputTokens",
 }
-"""The AI SDK's names of token counts."""
+"""Maps fields of `Usage` to the AI SDK's names of token counts."""
 _ABORT = "abort"
-"""Type of the chunk that ends a cancelled answer instead of `finish`."""
+"""The type of the chunk that ends a cancelled answer, in place of `finish`."""
 _PROVIDER = "anthropic"
-"""Provider under whose name signatures are sent: the protocol's metadata is grouped by provider."""
+"""The provider's name under which signatures are sent: the protocol groups metadata by provider."""
 
 
 class UIMessageEncoder(NamedEncoder):
     """Encodes an answer as the chunks of one message with one step, and `[DONE]`.
 
-    Token counts are sent as metadata of the message, in the AI SDK's names, as applications
-    do: the protocol has no field for them.
+    The protocol has no field for token counts. They are sent as metadata of the message, under
+    the AI SDK's names, as applications usually do.
     """
 
     name: ClassVar[str] = "ui-message"
@@ -71,7 +71,7 @@ class UIMessageEncoder(NamedEncoder):
         super().__init__(**options)
         self._files = Media()
         self._steps: dict[str, dict[str, Any]] = {}
-        """Data sent for the open steps, by id."""
+        """The data that were sent for the open steps, by the step's id."""
 
     def encode_head(self) -> Payloads:
         """A `start` and a `start-step`."""
@@ -188,14 +188,14 @@ def _step(id: str, told: dict[str, Any]) -> Payload:
 
 
 def _file(medium: Medium) -> dict[str, Any]:
-    """Return the chunk of a complete file, with its content or its address."""
+    """Return the payload for a complete file, with its content or its URL."""
     mime_type = medium.mime_type or "application/octet-stream"
     url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
 
 
 def _report(usage: Usage) -> dict[str, Any]:
-    """Return token counts in the AI SDK's names; {} if there are none."""
+    """Return token counts under the AI SDK's names; {} if there are none."""
     report: dict[str, Any] = {
         word: count for name, word in _COUNTS.items() if (count := getattr(usage, name)) is not None
     }
