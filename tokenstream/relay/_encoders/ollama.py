@@ -42,16 +42,16 @@ class OllamaEncoder(WholeCalls, Encoder):
         return _as_go(string(text))
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A line with `content`."""
+        """Return a line with `content`."""
         return [self._line({"role": "assistant", "content": event.text})]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A line with `thinking`; a signature is omitted."""
+        """Return a line with `thinking`; a signature is omitted."""
         text = self.drop_signature(event)
         return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """A line with the call.
+        """Return a line with the call.
 
         Raises:
             NotExpressible: The call's arguments are not a JSON object.
@@ -63,13 +63,13 @@ class OllamaEncoder(WholeCalls, Encoder):
         return [self._line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
 
     def encode_tail(self) -> Payloads:
-        """The last line, with the finish reason and the statistics."""
+        """Return the last line, with the finish reason and the statistics."""
         reason = self.word_for(self.finishes[0].reason)
         name, line = self._line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A line with the error's message."""
+        """Return a line with the error's message."""
         return [("", {"error": message})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value

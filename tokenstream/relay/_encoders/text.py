@@ -53,9 +53,9 @@ class TextEncoder(Encoder):
         return [("", piece) for piece in (text[:border], text[border:]) if piece]
 
     def encode_tail(self) -> Payloads:
-        """The sentinel."""
+        """Return the sentinel."""
         return [("", _END)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An event named `error`."""
+        """Return an event named `error`."""
         return [("error", {"error": {"message": message, "type": kind, "code": code}})]

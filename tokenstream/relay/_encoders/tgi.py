@@ -51,7 +51,7 @@ class TGIEncoder(Encoder):
         self._pieces: list[str] = []
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A token."""
+        """Return a token."""
         self._pieces.append(event.text)
         return [self._token(_id_of(event.text), event.text)]
 
@@ -67,7 +67,7 @@ class TGIEncoder(Encoder):
         return token
 
     def encode_tail(self) -> Payloads:
-        """The last token, with the whole text and the finish reason."""
+        """Return the last token, with the whole text and the finish reason."""
         text, word = "".join(self._pieces), self.word_for(self.finishes[0].reason)
         ended = word == "eos_token"
         self._pieces.append("</s>" if ended else "")
@@ -83,7 +83,7 @@ class TGIEncoder(Encoder):
         return [self._token(id, self._pieces[-1], special=ended, **whole)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The error's message and type instead of a token."""
+        """Return the error's message and type instead of a token."""
         return [("", {"error": message, "error_type": code or _ERRORS.get(kind, "generation")})]
 
     # -- within ----------------------------------------------------------------

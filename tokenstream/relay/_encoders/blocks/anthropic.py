@@ -68,7 +68,7 @@ class AnthropicEncoder(BlockEncoder):
         """Further fields for the last `message_delta`."""
 
     def encode_head(self) -> Payloads:
-        """A `message_start`, with the token counts known so far."""
+        """Return a `message_start`, with the token counts known so far."""
         message: dict[str, Any] = {
             "id": self.answer_id,
             "type": "message",
@@ -82,22 +82,22 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("message_start", message=message)]
 
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """A `content_block_start`."""
+        """Return a `content_block_start`."""
         return [_event("content_block_start", index=index, content_block=start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """A `signature_delta` if there is a signature, and a `content_block_stop`."""
+        """Return a `signature_delta` if there is a signature, and a `content_block_stop`."""
         signature = self._signatures.pop(part, None)
         signed = [] if signature is None else [_signed(index, "".join(signature))]
         return [*signed, _event("content_block_stop", index=index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A `text_delta`."""
+        """Return a `text_delta`."""
         start = self.open_block(event.part, _TEXT)
         return [*start, self._delta(event.part, "text_delta", text=event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A `thinking_delta`."""
+        """Return a `thinking_delta`."""
         payloads = self.open_block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
         if event.text:
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
@@ -106,22 +106,22 @@ class AnthropicEncoder(BlockEncoder):
         return payloads
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
-        """A `redacted_thinking` block, complete in its start."""
+        """Return a `redacted_thinking` block, complete in its start."""
         before = self.close_block(part)
         return [*before, *self.open_block(part, {"type": "redacted_thinking", "data": data})]
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A `tool_use` block, and the empty `input_json_delta` that comes first."""
+        """Return a `tool_use` block, and the empty `input_json_delta` that comes first."""
         start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
         start |= {name: value for name, value in (event.provider_data or {}).items() if name in _CALL_FIELDS}
         return [*self.open_block(event.part, start), self._input(event.part, "")]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """An `input_json_delta`."""
+        """Return an `input_json_delta`."""
         return [self._input(event.part, event.fragment)]
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """A block of a tool call that the provider runs, or of its result."""
+        """Return a block of a tool call that the provider runs, or of its result."""
         if content.kind == "server_tool_call":
             start = self.open_block(event.part, _run(content))
             given = content.arguments_text if start else ""
@@ -131,27 +131,27 @@ class AnthropicEncoder(BlockEncoder):
         return self.omit("the result of another provider's tool", "server_tool_result")
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """An `input_json_delta` of a tool that the provider runs."""
+        """Return an `input_json_delta` of a tool that the provider runs."""
         return [self._input(event.part, event.fragment)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A `citations_delta` in the cited text's block, or in an empty text block if that has ended."""
+        """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
         return [*start, self._delta(part, "citations_delta", citation=_convert_citation(event.citation))]
 
     def encode_ping(self, event: Ping) -> Payloads:
-        """A `ping`."""
+        """Return a `ping`."""
         return [*self.ahead(), _event("ping")]
 
     def encode_unknown(self, event: Unknown) -> Payloads:
-        """Nothing yet: the stop sequence and the details of a refusal are sent at the end."""
+        """Return no payloads yet: the stop sequence and the details of a refusal are sent at the end."""
         if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
             self._ends[event.name] = event.data
         return ()
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """A `message_delta` with the stop reason and all token counts, and a `message_stop`."""
+        """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         sequence = _STOPPED_AT if event.reason == "stop_sequence" else None
         delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ends}
         usage: dict[str, Any] = {**self.name_counts(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
@@ -160,7 +160,7 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An `error` event."""
+        """Return an `error` event."""
         type_ = code or _ERRORS.get(kind, "api_error")
         return [_event("error", error={"type": type_, "message": message})]
 

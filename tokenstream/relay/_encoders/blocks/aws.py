@@ -81,7 +81,7 @@ class AWSEncoder(Encoder):
         return payload
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The exception that ends the answer, named by `code` if there is one."""
+        """Return the exception that ends the answer, named by `code` if there is one."""
         name = (code or _ERRORS.get(kind, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
         # As text, because an exception's payload is neither padded nor wrapped.
         return [(name, to_json_bytes({"message": message}).decode())]

@@ -53,47 +53,47 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     words: ClassVar[Mapping[FinishReason, str]] = words_of(FINISH_REASONS)
 
     def encode_head(self) -> Payloads:
-        """A `messageStart`."""
+        """Return a `messageStart`."""
         return [("messageStart", {"role": "assistant"})]
 
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """A `contentBlockStart`; blocks of text and reasoning have none."""
+        """Return a `contentBlockStart`; blocks of text and reasoning have none."""
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """A `contentBlockStop`."""
+        """Return a `contentBlockStop`."""
         return [("contentBlockStop", {"contentBlockIndex": index})]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A delta with `text`."""
+        """Return a delta with `text`."""
         return self._piece(event.part, text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A delta with the text of reasoning, one with its signature, or both."""
+        """Return a delta with the text of reasoning, one with its signature, or both."""
         payloads = self._piece(event.part, reasoningContent={"text": event.text}) if event.text else []
         if event.signature is not None:
             payloads += self._piece(event.part, reasoningContent={"signature": event.signature})
         return payloads
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
-        """A delta with the encrypted reasoning."""
+        """Return a delta with the encrypted reasoning."""
         return self._piece(part, reasoningContent={"redactedContent": data})
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A block of a tool call, and the delta with empty input that comes first."""
+        """Return a block of a tool call, and the delta with empty input that comes first."""
         start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
         return [*self.open_block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """A delta with more of the call's input."""
+        """Return a delta with more of the call's input."""
         return self._piece(event.part, toolUse={"input": event.fragment})
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A delta with a source, in the cited text's block or in an empty one."""
+        """Return a delta with a source, in the cited text's block or in an empty one."""
         return self._piece(self.find_cited_part(event), citation=_convert_citation(event.citation))
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """A block of an image."""
+        """Return a block of an image."""
         if content.kind != "media" or content.mime_type not in _IMAGES:
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
@@ -105,11 +105,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         )
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """A delta with more of an image."""
+        """Return a delta with more of an image."""
         return self._encode_medium(event.part, event.data) if event.part in self.blocks else ()
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """A `messageStop`, and a `metadata` with the token counts."""
+        """Return a `messageStop`, and a `metadata` with the token counts."""
         stop = ("messageStop", {"stopReason": self.word_for(event.reason)})
         usage = self._report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]

@@ -30,11 +30,11 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
     name: ClassVar[str] = "bedrock-invoke"
 
     def encode_ping(self, event: Ping) -> Payloads:
-        """Nothing: Bedrock does not pass Anthropic's pings on."""
+        """Return no payloads: Bedrock does not pass Anthropic's pings on."""
         return ()
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """Anthropic's last events, with Bedrock's metrics in the very last."""
+        """Return Anthropic's last events, with Bedrock's metrics in the very last."""
         *events, (name, last) = super().encode_ending(event)
         metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]

@@ -63,7 +63,7 @@ class CohereEncoder(BlockEncoder):
         """The span of each text that was cited last, by part."""
 
     def encode_head(self) -> Payloads:
-        """An empty `message-start`."""
+        """Return an empty `message-start`."""
         empty: dict[str, Any] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         message = {"role": "assistant", **empty}
         start = {"id": self.answer_id, "type": "message-start", "delta": {"message": message}}
@@ -79,15 +79,15 @@ class CohereEncoder(BlockEncoder):
         return self._contents - 1
 
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """A `content-start`, or a `tool-call-start`."""
+        """Return a `content-start`, or a `tool-call-start`."""
         return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """A `content-end`, or a `tool-call-end`."""
+        """Return a `content-end`, or a `tool-call-end`."""
         return [_event("tool-call-end" if self._kinds[0, part] == "tool_call" else "content-end", index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A `content-delta` with `text`."""
+        """Return a `content-delta` with `text`."""
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._piece(event.part, "text", event.text)
 
@@ -97,34 +97,34 @@ class CohereEncoder(BlockEncoder):
         return add_recording(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A `content-delta` with `thinking`; a signature is omitted."""
+        """Return a `content-delta` with `thinking`; a signature is omitted."""
         text = self.drop_signature(event)
         return self._piece(event.part, "thinking", text) if text else ()
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A `tool-call-start`."""
+        """Return a `tool-call-start`."""
         function = {"name": event.name, "arguments": ""}
         start = {"tool_calls": {"id": event.id, "type": "function", "function": function}}
         return self.open_block(event.part, start)
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """A `tool-call-delta`."""
+        """Return a `tool-call-delta`."""
         more = {"tool_calls": {"function": {"arguments": event.fragment}}}
         return [_event("tool-call-delta", self.blocks[event.part], more)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A `citation-start` with the whole citation, and a `citation-end`."""
+        """Return a `citation-start` with the whole citation, and a `citation-end`."""
         index, self._citations = self._citations, self._citations + 1
         cited = self._convert_citation(event.citation, f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.ahead(), start, _event("citation-end", index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """A `message-end`, with the token counts."""
+        """Return a `message-end`, with the token counts."""
         return [self._end(finish_reason=self.word_for(event.reason))]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A `message-end` with the error's message."""
+        """Return a `message-end` with the error's message."""
         reason = code if code in _FAILURES else "ERROR"
         return [*self.close_said(), self._end(finish_reason=reason, error=message)]
 

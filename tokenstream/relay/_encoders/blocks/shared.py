@@ -31,10 +31,10 @@ _ENDS_CALLS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
 class BlockEncoder(Encoder, ABC):
     """Encodes an answer as a head and a sequence of blocks, each with a start, deltas and an end.
 
-    The head is delayed until the first part, so that it can include everything known of the request.
+    The head is delayed until the first part, so that it can include the token counts of the request.
 
-    A text block stays open until another block begins, because citations of it may follow. A
-    tool call's block stays open until the call is complete, even if other parts come between.
+    A text block stays open until another block begins, because citations of the text may follow.
+    The block of a tool call stays open until the call is complete, even if other parts begin meanwhile.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
@@ -53,7 +53,7 @@ class BlockEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_head(self) -> Payloads:
-        """The payloads that begin an answer."""
+        """Return the payloads that begin an answer."""
 
     def assign_index(self, part: int) -> int:
         """Return the index of a new block.
@@ -66,7 +66,7 @@ class BlockEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """The payloads that begin a block.
+        """Return the payloads that begin a block.
 
         Args:
             index: The block's index.
@@ -75,7 +75,7 @@ class BlockEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """The payloads that end a block.
+        """Return the payloads that end a block.
 
         Args:
             part: The index of the block's part.
@@ -87,12 +87,12 @@ class BlockEncoder(Encoder, ABC):
         return self.omit("encrypted reasoning", "reasoning")
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """The payloads for the start of a part that is neither text nor reasoning."""
+        """Return the payloads for the start of a part that is neither text nor reasoning."""
         return ()
 
     @abstractmethod
     def encode_ending(self, event: Finish) -> Payloads:
-        """The payloads that end the answer, after its blocks."""
+        """Return the payloads that end the answer, after its blocks."""
 
     # -- called by encoders ------------------------------------------------------
 
@@ -134,7 +134,7 @@ class BlockEncoder(Encoder, ABC):
     # -- handlers of events --------------------------------------------------------
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """The content of a part's start; a later start of the same part may add more."""
+        """Return the content of a part's start; a later start of the same part may add more."""
         content = event.content
         if content.kind == "reasoning":
             return [*self.ahead(), *self._encode_reasoning_part(event.part, content)]
@@ -144,15 +144,15 @@ class BlockEncoder(Encoder, ABC):
         return [*self.ahead(), *(self.encode_text(TextDelta(content.text, part=event.part)) if new else ())]
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """The end of a block, unless it is a text block."""
+        """Return the end of a block, unless it is a text block."""
         return () if self._kinds[0, event.part] == "text" else self.close_block(event.part)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """The end of a call's block."""
+        """Return the end of a call's block."""
         return self.close_block(event.part)
 
     def encode_tail(self) -> Payloads:
-        """The ends of all blocks except those of calls that were cut off, and of the answer."""
+        """Return the ends of all blocks except those of calls that were cut off, and of the answer."""
         event = self.finishes[0]
         ended = event.reason in _ENDS_CALLS
         left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]

@@ -68,21 +68,27 @@ class GeminiEncoder(PartEncoder):
         """The citations of each choice."""
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """A chunk with one candidate that has one part."""
+        """Return a chunk with one candidate that has one part."""
         return [self._chunk(_candidate(choice, part))]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Nothing yet: citations are sent with the finish reason."""
+        """Return no payloads yet: citations are sent with the finish reason."""
         if is_named(self, event.citation):
             self._sources.setdefault(event.choice, []).append(event.citation)
         return ()
 
     def encode_tail(self) -> Payloads:
-        """A chunk with each candidate's finish reason and citations, and the token counts."""
+        """Return a chunk with each candidate's finish reason and citations, and the token counts."""
         return [self._chunk(*[self._last(choice) for choice in sorted(self.finishes)])]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An error object instead of a chunk; `code` is an HTTP status or one of Google's status words."""
+        """Return an error object in place of a chunk.
+
+        Args:
+            kind: The kind of error.
+            message: The error message.
+            code: An HTTP status, or one of Google's words for a status; None for the status that fits `kind`.
+        """
         number, status = ERRORS[kind]
         if code is not None and code.isdecimal():
             number = int(code)

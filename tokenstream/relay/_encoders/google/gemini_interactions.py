@@ -80,22 +80,22 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- steps -------------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """An `interaction.created`, and the first `interaction.status_update`."""
+        """Return an `interaction.created`, and the first `interaction.status_update`."""
         return [
             _event("interaction.created", interaction=self._interaction("in_progress")),
             _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
         ]
 
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """A `step.start`."""
+        """Return a `step.start`."""
         return [_event("step.start", index=index, step=start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """A `step.stop`."""
+        """Return a `step.stop`."""
         return [_event("step.stop", index=index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """An `interaction.completed` with the status and all token counts, and the sentinel."""
+        """Return an `interaction.completed` with the status and all token counts, and the sentinel."""
         usage = _USAGE.of(self.usage)
         interaction = {
             **self._interaction(self.word_for(event.reason)),
@@ -108,11 +108,11 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- events ------------------------------------------------------------------
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A `text` delta of an output."""
+        """Return a `text` delta of an output."""
         return self._piece(event.part, _OUTPUT, type="text", text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A `thought_summary` delta, a `thought_signature` delta, or both."""
+        """Return a `thought_summary` delta, a `thought_signature` delta, or both."""
         payloads: list[Payload] = []
         thought = {"type": "thought"}
         if event.text:
@@ -123,16 +123,16 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return payloads
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A `function_call` step, with an empty object for the arguments to come."""
+        """Return a `function_call` step, with an empty object for the arguments to come."""
         call: dict[str, Any] = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
         return self.open_block(event.part, {**call, "arguments": {}})
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """An `arguments_delta`."""
+        """Return an `arguments_delta`."""
         return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A `text_annotation_delta` in the open text's step, or in an empty output."""
+        """Return a `text_annotation_delta` in the open text's step, or in an empty output."""
         if not is_named(self, event.citation):
             return ()
         part = self.find_open_text(event.part)
@@ -141,12 +141,12 @@ class GeminiInteractionsEncoder(BlockEncoder):
         )
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """The content of a media part's start."""
+        """Return the content of a media part's start."""
         deltas = self._media.begin(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """A piece of audio; other media are sent when they are complete.
+        """Return a piece of audio; other media are sent when they are complete.
 
         Raises:
             NotExpressible: It has a transcript of audio.
@@ -162,14 +162,14 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """A complete medium, and the end of its step."""
+        """Return a complete medium, and the end of its step."""
         medium = self._media.take(event)
         sent = medium is None or event.part in self.blocks
         shown = () if medium is None or sent else self._encode_medium(event.part, medium)
         return [*shown, *super().encode_part_end(event)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An `error` event."""
+        """Return an `error` event."""
         told = {"code": code or _ERRORS.get(kind, "internal_server_error"), "message": message}
         return [_event("error", error=told)]
 

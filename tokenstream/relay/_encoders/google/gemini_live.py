@@ -60,30 +60,30 @@ class GeminiLiveEncoder(PartEncoder):
     # -- events ------------------------------------------------------------------
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """A `setupComplete`."""
+        """Return a `setupComplete`."""
         super().encode_start(event)
         return self.ahead()
 
     def encode_head(self) -> Payloads:
-        """A `setupComplete`."""
+        """Return a `setupComplete`."""
         return [("", {"setupComplete": {}})]
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """A `modelTurn` with one part."""
+        """Return a `modelTurn` with one part."""
         return self._content(modelTurn={"parts": [part]})
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
-        """A `toolCall`."""
+        """Return a `toolCall`."""
         return [*self.ahead(), ("", {"toolCall": {"functionCalls": [call]}})]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Nothing yet: citations are sent at the end."""
+        """Return no payloads yet: citations are sent at the end."""
         if is_named(self, event.citation):
             self._sources.append(event.citation)
         return ()
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """A piece of audio, or of its transcript; other media are sent when they are complete."""
+        """Return a piece of audio, or of its transcript; other media are sent when they are complete."""
         payloads: list[Payload] = []
         if event.transcript:
             payloads += self._content(outputTranscription={"text": event.transcript})
@@ -96,7 +96,7 @@ class GeminiLiveEncoder(PartEncoder):
         return payloads
 
     def encode_tail(self) -> Payloads:
-        """The end of the generation, and the end of the turn with the token counts."""
+        """Return the end of the generation, and the end of the turn with the token counts."""
         word = self.word_for(self.finishes[0].reason)
         told = self._content(groundingMetadata=grounding_of(self._sources)) if self._sources else self.ahead()
         told += self._content(**{word: True}) if word in _SAID else []

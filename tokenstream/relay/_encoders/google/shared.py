@@ -133,7 +133,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     @abstractmethod
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """The payloads for a part.
+        """Return the payloads for a part.
 
         Args:
             choice: The index of the part's choice.
@@ -141,13 +141,13 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
-        """The payloads for a complete tool call."""
+        """Return the payloads for a complete tool call."""
         return self.encode_part(choice, {"functionCall": call})
 
     # -- handlers of events ------------------------------------------------------
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """The content of a part's start."""
+        """Return the content of a part's start."""
         content = event.content
         if content.kind == "media":
             return [
@@ -163,16 +163,16 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_text(TextDelta(text, choice=event.choice)) if text else ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A part with `text`."""
+        """Return a part with `text`."""
         return self.encode_part(event.choice, {"text": event.text})
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A part with `text`, marked as `thought`."""
+        """Return a part with `text`, marked as `thought`."""
         signed = drop_none(thoughtSignature=event.signature)
         return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """A call with its arguments as an object.
+        """Return a call with its arguments as an object.
 
         Raises:
             NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
@@ -183,7 +183,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_whole_call(event.choice, {"id": call.id, "name": call.name, "args": arguments})
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Nothing yet: media are sent when they are complete.
+        """Return no payloads yet: media are sent when they are complete.
 
         Raises:
             NotExpressible: The delta contains a transcript, and `drop` does not allow leaving it out.
@@ -194,7 +194,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """A complete medium, or its address.
+        """Return a complete medium, or its address.
 
         Raises:
             NotExpressible: The medium's type is not known, or it has neither content nor a URL.

@@ -1,1 +1,1 @@
-"""Encoders of OpenAI's formats, and of Mistral's."""
+"""Encoders of OpenAI's formats, and of Mistral's format."""

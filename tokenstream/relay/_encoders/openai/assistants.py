@@ -23,7 +23,7 @@ _PLACES: Places = {
     "input_tokens": ("prompt_tokens",),
     "output_tokens": ("completion_tokens",),
     "total_tokens": ("total_tokens",),
-    # Sic: here "token", while the other details, and those of chats, are spelt "tokens".
+    # This is no typing error: Assistants spell this name with "token", and all similar names with "tokens".
     "cached_tokens": ("prompt_token_details", "cached_tokens"),
     "reasoning_tokens": ("completion_tokens_details", "reasoning_tokens"),
 }
@@ -34,14 +34,14 @@ _STATUSES: dict[FinishReason, tuple[str, str, str, str | None]] = {
     "content_filter": ("incomplete", "completed", "incomplete", "content_filter"),
     "cancelled": ("cancelled", "cancelled", "incomplete", "run_cancelled"),
 }
-"""By finish reason: the statuses of the run, of its open step and of its open message, and the reason
-why that message is incomplete."""
+"""Maps finish reasons to the statuses of the run, of its open step and of its open message, and to the
+reason why the message is incomplete."""
 _RUN_REASONS = {"max_tokens": "max_completion_tokens", "content_filter": "content_filter"}
-"""Reason why a run is incomplete, by the reason of its message."""
+"""Maps the reason why a message is incomplete to the reason why its run is incomplete."""
 
 
 class OpenAIAssistantsEncoder(ItemEncoder):
-    """Encodes an answer as the events of a run: a step with a message per text, one step for all calls."""
+    """Encodes an answer as the events of a run; each text is a step with a message, all calls are one step."""
 
     name: ClassVar[str] = "openai-assistants"
     made_up: ClassVar[str] = "run_1"
@@ -55,15 +55,15 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         super().__init__(**options)
         self._calls: list[OutputItem] = []
         self._step = ""
-        """Id of the step of all calls."""
+        """The id of the step that all calls share."""
         self._ending: FinishReason = "stop"
-        """Finish reason for items that are still open at the end."""
+        """The finish reason that applies to the items that are still open at the end."""
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Nothing yet: the finish reason is sent at the end; with complete calls, "stop" means "tool_calls".
+        """Keep the finish reason, which is sent at the end; with complete calls, "stop" becomes "tool_calls".
 
         Raises:
-            NotExpressible: The format has no word for it, or none that fits an answer with complete calls.
+            NotExpressible: The format has no word for the reason, or no word that fits complete calls.
         """
         reason = self.choose_reason(event.reason)
         if any(call.whole for call in self._calls):
@@ -74,24 +74,24 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         return super().keep_finish(event)
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An `error` event."""
+        """Return an `error` event."""
         return [("error", error_of(kind, message, code))]
 
     # -- the run -----------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """A `thread.run.created`, a `thread.run.queued` and a `thread.run.in_progress`."""
+        """Return a `thread.run.created`, a `thread.run.queued` and a `thread.run.in_progress`."""
         for word, status in (("created", "queued"), ("queued", "queued"), ("in_progress", "in_progress")):
             yield f"thread.run.{word}", self._run(status)
 
     def encode_tail(self) -> Payloads:
-        """The ends of all open items and of the run, and the sentinel."""
+        """Return the ends of all open items and of the run, and the sentinel."""
         self._ending = self.choose_reason(self.finishes[0].reason)
         yield from super().encode_tail()
         yield "done", "[DONE]"
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """The run with its status, the token counts, and the required calls."""
+        """Return the run with its status, the token counts, and the required calls."""
         status, _, _, why = _STATUSES[self.choose_reason(finish.reason)]
         run = self._run(status)
         run["usage"] = report_of(self.usage, _PLACES)
@@ -112,6 +112,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         yield f"thread.run.{status}", run
 
     def _run(self, status: str) -> dict[str, Any]:
+        """Return the run, without token counts and required actions."""
         return {
             "id": self.answer_id,
             "object": "thread.run",
@@ -145,7 +146,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
     # -- steps and messages --------------------------------------------------------
 
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """A step and its message; for a call, a delta of the calls' shared step."""
+        """Return a step and its message; for a call, a delta of the calls' shared step."""
         if item.kind in CALLS:
             yield from self._call_begun(item)
             return
@@ -155,7 +156,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             yield f"thread.message.{word}", self._message(item, "in_progress")
 
     def encode_more(self, item: OutputItem, text: str) -> Payloads:
-        """A delta of a message, or of a step."""
+        """Return a delta of a message, or of a step."""
         if item.kind in CALLS:
             return [self._call_delta(item, {"arguments": text})]
         content = {"index": 0, **_content(item.kind, text)}
@@ -163,7 +164,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         return [("thread.message.delta", delta)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """The whole message and its step; nothing for a call, which ends with the run."""
+        """Return the whole message and its step; nothing for a call, which ends with the run."""
         if item.kind in CALLS:
             return
         ending = self._ending if status == "incomplete" else "stop"
@@ -178,10 +179,12 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         yield f"thread.run.step.{step_status}", step
 
     def _step_begun(self, item: OutputItem) -> Payloads:
+        """Return the events for the start of an item's step."""
         for word in ("created", "in_progress"):
             yield f"thread.run.step.{word}", self._step_of(item)
 
     def _call_begun(self, item: OutputItem) -> Payloads:
+        """Return the events for the start of a call, and of the calls' step before the first call."""
         if not self._calls:
             self._step = f"step_{item.index + 1}"
             yield from self._step_begun(item)
@@ -191,12 +194,14 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         yield self._call_delta(item, function, id=item.fields["call_id"])
 
     def _call_delta(self, item: OutputItem, function: dict[str, Any], **fields: str) -> Payload:
+        """Return a delta of the calls' step, with more of one call."""
         call = {"index": int(item.id), **fields, "type": "function", "function": function}
         details = {"type": "tool_calls", "tool_calls": [call]}
         delta = {"id": self._step, "object": "thread.run.step.delta", "delta": {"step_details": details}}
         return "thread.run.step.delta", delta
 
     def _step_of(self, item: OutputItem) -> dict[str, Any]:
+        """Return the step of an item, in progress."""
         if item.kind in CALLS:
             details: dict[str, Any] = {"type": "tool_calls", "tool_calls": []}
         else:
@@ -220,6 +225,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         }
 
     def _message(self, item: OutputItem, status: str) -> dict[str, Any]:
+        """Return the message of a text, without its content."""
         return {
             "id": item.id,
             "object": "thread.message",

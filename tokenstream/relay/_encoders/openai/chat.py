@@ -1,4 +1,4 @@
-"""Encoder for OpenAI's Chat Completions, with reasoning and images as most compatible servers send them."""
+"""Encoder for OpenAI's Chat Completions; reasoning and images are sent as most compatible servers do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind
 
 _BODIES = {"function": "arguments", "custom": "input"}
-"""Field of the arguments, by type of call."""
+"""Maps types of calls to the field for the arguments."""
 
 
 class OpenAIChatEncoder(ChunkEncoder):
@@ -55,43 +55,43 @@ class OpenAIChatEncoder(ChunkEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls: dict[int, int] = {}
-        """Number of calls in each choice."""
+        """The number of calls in each choice so far."""
         self._greeted: set[int] = set()
-        """Choices whose role was sent."""
+        """The choices whose role was sent."""
         self._places: dict[tuple[int, int], tuple[int, str]] = {}
-        """Index of each call in its choice, and its type, by choice and part."""
+        """For the choice and part of each call: the call's index in its choice, and its type."""
         self._shown = Media()
         self._open: dict[int, tuple[int, int]] = {}
-        """Choice and part of each choice's last call, by choice."""
+        """The choice and part of the last call in each choice, by choice."""
         self._whole: set[tuple[int, int]] = set()
-        """Complete calls, by choice and part."""
+        """The choices and parts of the complete calls."""
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """The first chunk of a choice, with the role."""
+        """Return the first chunk of a choice, with the role."""
         super().encode_start(event)
         return self.greet(event.choice)
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """The content of a media part's start."""
+        """Return the content of a media part's start."""
         content = event.content
         deltas = self._shown.begin(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A delta with `content`."""
+        """Return a delta with `content`."""
         return self.make_delta(event.choice, content=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A delta with `reasoning_content`; a signature is omitted."""
+        """Return a delta with `reasoning_content`; a signature is omitted."""
         text = self.drop_signature(event)
         return self.make_delta(event.choice, reasoning_content=text) if text else ()
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """A delta with `refusal`."""
+        """Return a delta with `refusal`."""
         return self.make_delta(event.choice, refusal=event.text)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A delta with the call's id and name."""
+        """Return a delta with the call's id and name."""
         index = self.place_call(event.choice, event.part)
         # The legacy form "function_call" cannot hold several calls.
         type_ = "custom" if event.type == "custom" else "function"
@@ -101,28 +101,29 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, tool_calls=[call])
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """A delta with more of the call's arguments."""
+        """Return a delta with more of the call's arguments."""
         index, type_ = self._places[event.choice, event.part]
         call = {"index": index, type_: {_BODIES[type_]: event.fragment}}
         return self.make_delta(event.choice, tool_calls=[call])
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Nothing: the next delta implies that the call is complete."""
+        """Return no payloads: the next delta implies that the call is complete."""
         self._whole.add((event.choice, event.part))
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Nothing yet: the finish reason is sent at the end.
+        """Keep the finish reason, which is sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format has no word for it, or it would mark a complete call as cut off.
+            NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
+                cut off.
         """
         if event.reason in CUT and self._open.get(event.choice) in self._whole:
             omit_cut_call(self, event.reason)
         return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
+        """Return a delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
         found = citation_of(self, event.citation)
         if found is None:
             return ()
@@ -131,7 +132,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """A delta with audio; an image is sent when it is complete."""
+        """Return a delta with audio; an image is sent when it is complete."""
         medium = self._shown.of(event)
         kind = _kind_of(medium)
         if kind == "image":
@@ -147,7 +148,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, audio=audio)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """A delta with a complete image, or its URL."""
+        """Return a delta with a complete image, or its URL."""
         image = self._shown.take(event)
         url = None if image is None else image.to_url(image.mime_type or "image/png")
         if url is None:
@@ -155,7 +156,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, images=[{"type": "image_url", "image_url": {"url": url}}])
 
     def encode_last(self, choice: int, word: str) -> Payloads:
-        """An empty delta with the finish reason."""
+        """Return an empty delta with the finish reason."""
         return [*self.greet(choice), self.make_piece(choice, {}, word)]
 
     # -- chunks ----------------------------------------------------------------
@@ -164,7 +165,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         """Return the index of a new call in its choice.
 
         Args:
-            choice: The choice.
+            choice: The index of the choice.
             part: The index of the call's part.
         """
         index = self._calls.get(choice, 0)
@@ -173,27 +174,27 @@ class OpenAIChatEncoder(ChunkEncoder):
         return index
 
     def greet(self, choice: int) -> list[Payload]:
-        """Return the chunk that begins a choice, once."""
+        """Return the payload that begins a choice; no payloads if it was sent already."""
         if choice in self._greeted:
             return []
         self._greeted.add(choice)
         return [self.make_piece(choice, self.greeting)]
 
     def make_delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
-        """Return a chunk with a delta, preceded by the choice's role if that was not sent."""
+        """Return a payload with a delta, preceded by the role of the choice if that was not sent yet."""
         return [*self.greet(choice), self.make_piece(choice, delta)]
 
     def make_piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
-        """Return a chunk.
+        """Return the payload of a chunk with one choice.
 
         Args:
-            index: The index of its choice.
+            index: The index of the choice.
             delta: The delta.
-            finish: The provider's word for the finish reason.
+            finish: The provider's word for the finish reason; None before the end.
         """
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 
 def _kind_of(medium: Medium) -> str:
-    """Return "audio", "image" or another kind; without a type it is audio, to which OpenAI gives none."""
+    """Return "audio", "image" or another kind of medium; a medium without a type is audio from OpenAI."""
     return (medium.mime_type or "audio").partition("/")[0]

@@ -1,4 +1,4 @@
-"""Encoder for OpenAI's legacy completions."""
+"""Encoder for OpenAI's legacy API Completions."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class OpenAICompletionsEncoder(ChunkEncoder):
     }
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A piece of text."""
+        """Return a piece of text."""
         return [self._piece(event.choice, event.text)]
 
     def encode_last(self, choice: int, word: str) -> Payloads:
-        """An empty piece with the finish reason."""
+        """Return an empty piece with the finish reason."""
         return [self._piece(choice, "", word)]
 
     def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:

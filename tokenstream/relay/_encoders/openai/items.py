@@ -36,10 +36,10 @@ class OutputItem:
     """One item of an answer, with a start and an end of its own.
 
     Args:
-        kind: The kind of item, in the encoder's terms.
-        part: The index of its part.
-        index: Its index among the items.
-        fields: Its fields besides the content.
+        kind: The kind of item, as the encoder calls it.
+        part: The index of the item's part.
+        index: The index of the item in the answer.
+        fields: The fields of the item besides its content.
     """
 
     __slots__ = (
@@ -63,96 +63,105 @@ class OutputItem:
         self.fields = fields
         self.id = ""
         self.written = TextLog()
-        """Text so far; for a call, its arguments."""
+        """The item's text so far; for a call, the arguments."""
         self.annotations: list[dict[str, Any]] = []
         self.data: list[bytes] = []
-        """Pieces of a medium."""
+        """The pieces of a medium."""
         self.whole = False
         """True for a complete call."""
         self.over = False
-        """True once its end was sent."""
+        """True once the end of the item was sent."""
         self.told: dict[str, Any] = {}
-        """The item as sent in its end."""
+        """The item's JSON as it was sent at the item's end."""
 
 
 class ItemEncoder(Encoder, ABC):
     """Encodes an answer as a list of items, each with a start, pieces and an end.
 
-    The end of a text is delayed until the next item begins, because citations of it may follow.
+    The end of a text is delayed until the next item begins, because citations of the text may follow.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self.items: list[OutputItem] = []
         self.starts: dict[int, Part] = {}
-        """Latest content given at the start of each part, by index."""
+        """The content of the last `PartStart` of each part, by the part's index."""
         self._of_part: dict[int, OutputItem] = {}
         self._leaving: list[OutputItem] = []
-        """Items whose part is complete, and whose end was not sent yet."""
+        """Items whose parts are complete, and whose ends were not sent yet."""
 
     # -- for encoders: each returns the payloads to send --------------------------
 
     @abstractmethod
     def encode_head(self) -> Payloads:
-        """The payloads that begin an answer."""
+        """Return the payloads that begin an answer."""
 
     @abstractmethod
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """The payloads that begin an item."""
+        """Return the payloads that begin an item."""
 
     @abstractmethod
     def encode_more(self, item: OutputItem, text: str) -> Payloads:
-        """The payloads for more of an item's text."""
+        """Return the payloads for more of an item's text."""
 
     @abstractmethod
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """The payloads that end an item, with status "completed", or "incomplete" if it was cut off."""
+        """Return the payloads that end an item.
+
+        Args:
+            item: The item.
+            status: "completed", or "incomplete" if the item was cut off.
+        """
 
     @abstractmethod
     def encode_ending(self, finish: Finish) -> Payloads:
-        """The payloads that end an answer."""
+        """Return the payloads that end an answer."""
 
     # -- events ------------------------------------------------------------------
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """The head, once."""
+        """Return the head, once."""
         super().encode_start(event)
         return self.ahead()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Nothing yet: another start may follow before the first piece."""
+        """Return no payloads yet: another start may follow before the first piece."""
         self.starts[event.part] = event.content
         return ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """More of a text."""
+        """Return more of a text."""
         return self.write_text(event.part, "text", event.text)
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """More of a refusal."""
+        """Return more of a refusal."""
         return self.write_text(event.part, "refusal", event.text)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A call begins."""
+        """Return a call begins."""
         kind = "custom_tool_call" if event.type == "custom" else "tool_call"
         return self.open_item(event.part, kind, call_id=event.id, name=event.name)[1]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """More of a call's arguments."""
+        """Return more of a call's arguments."""
         return self.write_text(event.part, "tool_call", event.fragment)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """The end of a call; its final arguments replace the fragments."""
+        """Return the end of a call; the final arguments replace the fragments."""
         return self._end_call(event.part, event.call)
 
     def _end_call(self, part: int, call: ToolCall) -> Payloads:
+        """Return the end of a call, with the arguments of the complete call."""
         item = self._of_part[part]
         item.whole, item.written = True, TextLog()
         item.written.append(call.arguments_text)
         return self.end_item(item)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Nothing yet, as citations may follow; but media without pieces and invalid calls are sent."""
+        """Return a call whose arguments are invalid, or a medium that had no pieces; else no payloads.
+
+        The end of any other item is sent later, because citations may follow.
+        """
         if isinstance(event.content, ToolCall):
             # The arguments are not JSON, but the call has ended all the same.
             return self._end_call(event.part, event.content)
@@ -169,10 +178,11 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Nothing yet: the finish reason is sent at the end.
+        """Keep the finish reason, which is sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format has no word for it, or it is "tool_calls" in an answer without calls.
+            NotExpressible: The format has no word for the reason, or the reason is "tool_calls" in an answer
+                without calls.
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             if "all" not in self.drop and not self.has_calls():
@@ -182,7 +192,7 @@ class ItemEncoder(Encoder, ABC):
         return super().keep_finish(event)
 
     def encode_tail(self) -> Payloads:
-        """The ends of all items and of the answer."""
+        """Return the ends of all items and of the answer."""
         finish = self.finishes[0]
         yield from self.ahead()
         yield from self.end_all(cut=finish.reason in CUT)
@@ -212,11 +222,11 @@ class ItemEncoder(Encoder, ABC):
         return item, payloads
 
     def find_item(self, part: int | None) -> OutputItem | None:
-        """Return a part's item; None if none has begun."""
+        """Return the item of a part; None if the part has no item yet."""
         return None if part is None else self._of_part.get(part)
 
     def write_text(self, part: int, kind: str, text: str) -> list[Payload]:
-        """Return the payloads for more text of a part, and for the start of its item if that is new.
+        """Return the payloads for a piece of a part's text, and for the start of the item if it is new.
 
         Args:
             part: The part's index.
@@ -229,17 +239,17 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Also record the text of an item."""
+        """Return a function that makes the chunk of a piece; it also records the text of the item."""
         item = self.find_item(event.part)
         wrap = super().wrap(event, head, tail)
         return wrap if item is None else add_recording(wrap, item.written.append)
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
-        """Return the payloads that end an item, once.
+        """Return the payloads that end an item; no payloads if they were sent already.
 
         Args:
             item: The item.
-            status: "completed", or "incomplete" if it was cut off.
+            status: "completed", or "incomplete" if the item was cut off.
         """
         if item.over:
             return []

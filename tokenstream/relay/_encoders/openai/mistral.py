@@ -1,4 +1,4 @@
-"""Encoder for Mistral's chat: OpenAI's chunks except for reasoning, tool calls and token counts."""
+"""Encoder for Mistral's chat API: OpenAI's chunks, except for reasoning, tool calls and token counts."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     }
 
     def make_chunk(self, choice: dict[str, Any]) -> Payload:
-        """Return a chunk without token counts, which only the last one has."""
+        """Return the payload of a chunk, without token counts, which only the last chunk has."""
         return "", {**self.envelope, "choices": [choice]}
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A delta with a thinking chunk as `content`."""
+        """Return a delta with a thinking chunk as `content`."""
         text = self.drop_signature(event)
         thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
         return self.make_delta(event.choice, content=thought) if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """A delta with the whole call."""
+        """Return a delta with the whole call."""
         index = self.place_call(event.choice, event.part)
         super().encode_call_end(event)
         function = {"name": event.call.name, "arguments": event.call.arguments_text}
@@ -50,12 +50,12 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         return self.make_delta(event.choice, content="", tool_calls=[call])
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A chunk without choices that has the error, since Mistral's SDK accepts only chunks."""
+        """Return a chunk without choices that has the error, since Mistral's SDK accepts only chunks."""
         [(name, payload)] = super().encode_error(kind, message, code)
         return [(name, {**self.envelope, "choices": [], **payload})]
 
     def encode_tail(self) -> Payloads:
-        """The finish reason of each choice, the token counts with the last, and the sentinel."""
+        """Return the finish reason of each choice, the token counts with the last, and the sentinel."""
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
             yield from self.greet(choice)
             name, chunk = self.make_piece(choice, {"content": ""}, self.word_for(event.reason))

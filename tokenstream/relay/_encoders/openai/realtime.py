@@ -1,4 +1,4 @@
-"""Encoder for OpenAI's Realtime: the messages that its server sends over a WebSocket."""
+"""Encoder for OpenAI's Realtime API: the messages that the server sends over a WebSocket."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _PLACES: Places = {
     "output_audio_tokens": ("output_token_details", "audio_tokens"),
 }
 _NUMBER = b'"event_id":"event_'
-"""Bytes before a message's number."""
+"""The bytes before the number in a message."""
 _AUDIO = "audio/pcm"
-"""Default audio type of a session."""
+"""The default type of audio in a session."""
 _FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}
 _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
     "stop": ("completed", None),
@@ -43,7 +43,7 @@ _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
     "content_filter": ("incomplete", "content_filter"),
     "cancelled": ("cancelled", "client_cancelled"),
 }
-"""Status of a finished response, and the reason for it, by finish reason."""
+"""Maps finish reasons to the status of the response, and to the reason for this status."""
 
 
 class OpenAIRealtimeEncoder(ItemEncoder):
@@ -62,13 +62,13 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._sent = 0
-        """Number of messages so far."""
+        """The number of messages so far."""
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         """Return a message with a line feed, which separates messages in a file.
 
         Args:
-            name: Unused: the payload has the event's name.
+            name: Not used: the payload contains the event's name.
             payload: A JSON value, or text, which is sent unchanged.
         """
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
@@ -76,7 +76,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     # -- events ----------------------------------------------------------------
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """A piece of audio, and of its transcript."""
+        """Return a piece of audio, and of its transcript."""
         start = self.starts.get(event.part)
         mime = start.mime_type if isinstance(start, MediaPart) else None
         if mime not in (None, _AUDIO):
@@ -90,7 +90,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         return payloads
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The response with status "failed"; before it has begun, an `error` of the session."""
+        """Return the response with status "failed"; before it has begun, an `error` of the session."""
         error = error_of(kind, message, code)
         if not self.has_begun:
             return [self._event("error", error={**error, "event_id": None})]
@@ -99,14 +99,14 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         return [*self.end_all(cut=True), self._done("failed", details)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Also number the events."""
+        """Return a function that makes the chunk of a piece, with the next number in it."""
         within = super().wrap
         return add_number(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
 
     # -- the response ------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """A `session.created` and a `response.created`."""
+        """Return a `session.created` and a `response.created`."""
         session = {
             "type": "realtime",
             "object": "realtime.session",
@@ -122,12 +122,13 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         yield self._event("response.created", response=self._response("in_progress", None))
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """The response with its status, its items and the token counts."""
+        """Return the response with its status, its items and the token counts."""
         status, reason = _STATUSES[self.choose_reason(finish.reason)]
         details = None if reason is None else {"type": status, "reason": reason}
         yield self._done(status, details)
 
     def _done(self, status: str, details: dict[str, Any] | None) -> Payload:
+        """Return the `response.done` that ends the answer."""
         output = [item.told for item in self.items]
         response = {
             **self._response(status, details),
@@ -150,7 +151,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """The new item of the response and of the conversation, and for a message its content part."""
+        """Return the new item of the response and of the conversation, and for a message its content part."""
         item.id = f"item_{item.index + 1}"
         told = self._item(item, "in_progress")
         yield self._of_response("response.output_item.added", output_index=item.index, item=told)
@@ -159,7 +160,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
             yield self._of(item, "response.content_part.added", content_index=0, part=_part(item, ""))
 
     def encode_more(self, item: OutputItem, text: str) -> Payloads:
-        """A delta."""
+        """Return a delta."""
         if item.kind in CALLS:
             call = {"call_id": item.fields["call_id"]}
             return [self._of(item, "response.function_call_arguments.delta", **call, delta=text)]
@@ -167,7 +168,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         return [self._of(item, f"response.{kind}.delta", content_index=0, delta=text)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """The whole content of an item, and the item."""
+        """Return the whole content of an item, and the item."""
         text = item.written.join()
         item.told = self._item(item, status, text)
         if item.kind in CALLS:
@@ -178,6 +179,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         yield self._of_response("response.output_item.done", output_index=item.index, item=item.told)
 
     def _content_ended(self, item: OutputItem, text: str) -> Payloads:
+        """Return the events that end the content of a message."""
         if item.kind == "text":
             yield self._of(item, "response.output_text.done", content_index=0, text=text)
         else:
@@ -190,8 +192,8 @@ class OpenAIRealtimeEncoder(ItemEncoder):
 
         Args:
             item: The item.
-            status: Its status.
-            text: Its text; None until it is complete.
+            status: The item's status.
+            text: The item's text; None until the item is complete.
         """
         type_ = "function_call" if item.kind in CALLS else "message"
         told = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
@@ -217,7 +219,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
 
 
 def _before(item: OutputItem) -> str | None:
-    """Return the id of the preceding item."""
+    """Return the id of the item before; None for the first item."""
     return f"item_{item.index}" if item.index else None
 
 
@@ -226,8 +228,8 @@ def _part(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
 
     Args:
         item: The message.
-        text: Its text, or the transcript of its audio.
-        prefix: Prefix of its type, which differs within an item.
+        text: The message's text, or the transcript of its audio.
+        prefix: A prefix for the type of the content.
     """
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}

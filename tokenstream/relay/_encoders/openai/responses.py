@@ -1,4 +1,4 @@
-"""Encoder for OpenAI's Responses: the events of a response and of its output items."""
+"""Encoder for OpenAI's Responses API: the events of a response and of its output items."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 
 class _TextNames(NamedTuple):
-    """Names used in the events of a kind of text."""
+    """The names that the events of one kind of text use."""
 
     item: str
-    """Type of its item."""
+    """The type of the item."""
     holder: str
-    """Field of the item that holds the content."""
+    """The field of the item that contains the content."""
     place: str
-    """Field of the content's index."""
+    """The field of an event for the index of the content."""
     part: str
-    """Prefix of the events for its start and end."""
+    """The prefix of the events for the start and the end of the content."""
     pieces: str
-    """Prefix of the events for its pieces."""
+    """The prefix of the events for the pieces of the text."""
     type: str
-    """Type of the content."""
+    """The type of the content."""
     field: str
-    """Field of the content that holds the text."""
+    """The field of the content that contains the text."""
 
 
 _MESSAGE = ("message", "content", "content_index", "response.content_part")
@@ -71,12 +71,12 @@ _TEXTS = {
         "text",
     ),
 }
-"""Kinds of items that are texts; "reasoning" is a summary of reasoning."""
+"""The names for each kind of item that is a text; "reasoning" is a summary of reasoning."""
 _INPUTS = {
     "tool_call": ("function_call", "response.function_call_arguments", "arguments"),
     "custom_tool_call": ("custom_tool_call", "response.custom_tool_call_input", "input"),
 }
-"""Kinds of items that are calls: their type, the prefix of their events, and the field of the arguments."""
+"""For each kind of item that is a call: its type, the prefix of its events, the field for the arguments."""
 _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
@@ -84,10 +84,10 @@ _PREFIXES = {
     "custom_tool_call": "ctc",
     "image_generation_call": "ig",
 }
-"""Prefix of an item's id, by its type."""
+"""Maps types of items to the prefixes of their ids."""
 _IMAGE = "image_generation_call"
 _OF_FILES = frozenset({"file_citation", "container_file_citation", "file_path"})
-"""Types of annotations without a URL; they can only be sent unchanged."""
+"""The types of annotations that have no URL, and can only be sent unchanged."""
 _PLACES: Places = {
     "input_tokens": ("input_tokens",),
     "cached_tokens": ("input_tokens_details", "cached_tokens"),
@@ -97,12 +97,12 @@ _PLACES: Places = {
     "total_tokens": ("total_tokens",),
 }
 _NUMBER = b'"sequence_number":'
-"""Bytes before an event's number."""
+"""The bytes before the number in an event."""
 _REQUIRED = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
 }
-"""Details that every token report must have."""
+"""The details that every report of token counts must contain."""
 _FIELDS: dict[str, Any] = {
     "background": False,
     "completed_at": None,
@@ -128,7 +128,7 @@ _FIELDS: dict[str, Any] = {
     "usage": None,
     "user": None,
 }
-"""Fields of a response besides its id, its model and its status."""
+"""The fields of a response besides its id, its model, its status and the time of its creation."""
 
 
 class OpenAIResponsesEncoder(ItemEncoder):
@@ -150,13 +150,13 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._number = 0
-        """Number of the next event."""
+        """The number of the next event."""
         self._last_text: OutputItem | None = None
 
     # -- events ----------------------------------------------------------------
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """More of a reasoning summary, or of the reasoning itself if its start marked it as that."""
+        """Return more of a reasoning summary, or of the reasoning itself if its start marked it as that."""
         text = self.drop_signature(event)
         if not text:
             return ()
@@ -166,7 +166,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return self.write_text(event.part, kind, text)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """An annotation of the cited text, or else of the last text."""
+        """Return an annotation of the cited text, or else of the last text."""
         annotation = self._annotation(event.citation)
         if annotation is None:
             return ()
@@ -188,7 +188,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         ]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """The start of an image, which is sent when it is complete."""
+        """Return the start of an image, which is sent when it is complete."""
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
@@ -198,7 +198,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """The end of a part; encrypted reasoning without text is sent here."""
+        """Return the end of a part; encrypted reasoning without text is sent here."""
         start = self.starts.get(event.part)
         if not isinstance(start, ReasoningPart) or start.redacted is None or self.find_item(event.part):
             return super().encode_part_end(event)
@@ -206,29 +206,29 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [*payloads, *self.end_item(item)]
 
     def encode_ping(self, event: Ping) -> Payloads:
-        """A `keepalive`."""
+        """Return a `keepalive`."""
         return [*self.ahead(), self._event("keepalive")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An `error`; it has no type field, so the code identifies the kind."""
+        """Return an `error`; it has no type field, so the code identifies the kind."""
         error = error_of(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Count the events."""
+        """Return a function that makes the chunk of a piece, with the next number in it."""
         within = super().wrap
         return add_number(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
 
     # -- the response ------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
-        """A `response.created` and a `response.in_progress`."""
+        """Return a `response.created` and a `response.in_progress`."""
         response = self._response("in_progress")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """The complete response."""
+        """Return the complete response."""
         cut = self.choose_reason(finish.reason) in CUT
         status = "incomplete" if cut else "completed"
         details = {"reason": self.word_for(finish.reason)} if cut else None
@@ -247,7 +247,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def _report(self) -> dict[str, Any] | None:
         report = report_of(self.usage, _PLACES)
         if report is not None:
-            # OpenAI's documents require these, and clients fail on a report without them.
+            # OpenAI's documentation requires these details, and clients fail on a report without them.
             for name, zeros in _REQUIRED.items():
                 report[name] = {**zeros, **report.get(name, {})}
         return report
@@ -255,7 +255,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """The new item, and for a text its content part."""
+        """Return the new item, and for a text its content part."""
         type_ = _type_of(item)
         item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
         yield self._event(
@@ -271,7 +271,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
             yield self._of(item, f"response.{_IMAGE}.generating")
 
     def encode_more(self, item: OutputItem, text: str) -> Payloads:
-        """A delta."""
+        """Return a delta."""
         if item.kind in CALLS:
             return [self._of(item, f"{_INPUTS[item.kind][1]}.delta", delta=text)]
         told = _TEXTS[item.kind]
@@ -280,7 +280,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         ]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """The whole text of an item, its content part, and the item."""
+        """Return the whole text of an item, its content part, and the item."""
         text, told = item.written.join(), _TEXTS.get(item.kind)
         if told is not None:
             whole = {told.place: 0, told.field: text, **_logprobs(item)}
@@ -299,8 +299,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
         Args:
             item: The item.
-            status: Its status.
-            text: Its text; None until it is complete.
+            status: The item's status.
+            text: The item's text; None until the item is complete.
         """
         type_ = _type_of(item)
         told: dict[str, Any] = {"id": item.id, "type": type_}
@@ -339,6 +339,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return self._number - 1
 
     def _annotation(self, citation: Citation) -> dict[str, Any] | None:
+        """Return a citation as an annotation; None if the citation is left out."""
         own = citation.provider_data or {}
         if own.get("type") in _OF_FILES and "file_id" in own:
             return own
@@ -349,6 +350,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
 
 def _type_of(item: OutputItem) -> str:
+    """Return OpenAI's type of an item."""
     if item.kind in _TEXTS:
         return _TEXTS[item.kind].item
     if item.kind in _INPUTS:
@@ -361,8 +363,8 @@ def _content(item: OutputItem, text: _TextNames, words: str) -> dict[str, Any]:
 
     Args:
         item: The item.
-        text: Names for its kind of text.
-        words: The text.
+        text: The names for the item's kind of text.
+        words: The text itself.
     """
     content: dict[str, Any] = {"type": text.type}
     if item.kind == "text":

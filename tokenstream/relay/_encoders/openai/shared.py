@@ -1,4 +1,4 @@
-"""Shared by the encoders of OpenAI's APIs: token counts, errors, citations and chunks."""
+"""Functions and classes for the encoders of OpenAI's APIs: token counts, errors, citations and chunks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
 Places: TypeAlias = "Mapping[str, tuple[str, ...]]"
-"""Path of fields to each count in a report."""
+"""Maps fields of `Usage` to paths: the names of the nested fields that lead to a count in a report."""
 
 CREATED = 1_767_225_600
-"""Seconds since the epoch; constant, so that the output does not depend on a clock."""
+"""The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
 CUT: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
-"""Finish reasons that cut off the part being written."""
+"""The finish reasons by which the part that was being written was cut off."""
 
 _INPUT, _OUTPUT = "prompt_tokens_details", "completion_tokens_details"
 COUNTS: Places = {
@@ -35,7 +35,7 @@ COUNTS: Places = {
     "accepted_prediction_tokens": (_OUTPUT, "accepted_prediction_tokens"),
     "rejected_prediction_tokens": (_OUTPUT, "rejected_prediction_tokens"),
 }
-"""Paths of the token counts in Chat Completions and in the legacy completions."""
+"""The paths of the token counts in Chat Completions and in the legacy Completions."""
 
 _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
     "overloaded": ("server_error", "server_overloaded"),
@@ -44,7 +44,7 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
     "authentication": ("authentication_error", "invalid_api_key"),
     "unknown": ("error", None),
 }
-"""Type and code of errors by kind; any other kind is a server error."""
+"""Maps kinds of errors to OpenAI's types and codes; any other kind is a server error."""
 
 
 def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
     Args:
         kind: The kind of error.
         message: The error message.
-        code: The provider's code; None for the usual one of `kind`.
+        code: The provider's error code; None for the code that OpenAI uses for `kind`.
 
     Example:
         >>> error_of("rate_limited", "Slow down", None)["code"]
@@ -64,11 +64,11 @@ def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
 
 
 def report_of(usage: Usage, places: Places) -> dict[str, Any] | None:
-    """Return token counts in the provider's names; None if there are none.
+    """Return token counts as a report in the provider's form; None if there are no counts.
 
     Args:
-        usage: The counts; a missing total is computed as their sum.
-        places: Path of each count in the report.
+        usage: The counts; a missing total is computed as the sum of input and output.
+        places: The path of each count in the report.
 
     Example:
         >>> from tokenstream.message import Usage
@@ -89,14 +89,14 @@ def report_of(usage: Usage, places: Places) -> dict[str, Any] | None:
 
 
 def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
-    """Return a citation as a URL citation; None if it is left out.
+    """Return a citation as a URL citation; None if the citation is left out.
 
     Args:
-        encoder: The encoder, which knows what may be left out.
+        encoder: The encoder, whose `drop` says what may be left out.
         citation: The citation.
 
     Raises:
-        NotExpressible: It has no URL, and `drop` does not allow leaving it out.
+        NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
     """
     if citation.url is not None:
         # Typed clients reject null, so unknown values are an empty title or an empty span.
@@ -112,10 +112,10 @@ def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
 
 
 def omit_cut_call(encoder: Encoder, reason: FinishReason) -> None:
-    """Accept that readers will take a complete call for one that was cut off.
+    """Check that a complete call may be lost: with this finish reason, readers believe that it was cut off.
 
     Args:
-        encoder: The encoder, which knows what may be left out.
+        encoder: The encoder, whose `drop` says what may be left out.
         reason: The finish reason.
 
     Raises:
@@ -125,10 +125,10 @@ def omit_cut_call(encoder: Encoder, reason: FinishReason) -> None:
 
 
 class ChunkEncoder(Encoder, ABC):
-    """Encodes an answer as chunks that differ only in their choices, and `[DONE]`."""
+    """Encodes an answer as chunks that differ only in their choices, followed by `[DONE]`."""
 
     object: ClassVar[str]
-    """Value of a chunk's field `object`."""
+    """The value of the field `object` of a chunk."""
     places: ClassVar[Places] = COUNTS
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     choices: ClassVar[bool] = True
@@ -139,7 +139,7 @@ class ChunkEncoder(Encoder, ABC):
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """The fields that all chunks share; constant once one was sent."""
+        """The fields that are equal in all chunks; they are set when the first chunk is made."""
         if not self._envelope:
             self._envelope = {
                 "id": self.answer_id,
@@ -150,10 +150,10 @@ class ChunkEncoder(Encoder, ABC):
         return self._envelope
 
     def make_chunk(self, choice: dict[str, Any]) -> Payload:
-        """Return a chunk.
+        """Return the payload of a chunk.
 
         Args:
-            choice: Its one choice.
+            choice: The only choice in the chunk.
         """
         return "", {**self.envelope, "choices": [choice], "usage": None}
 
@@ -162,12 +162,12 @@ class ChunkEncoder(Encoder, ABC):
         """Return the payloads that end a choice.
 
         Args:
-            choice: Its index.
+            choice: The index of the choice.
             word: The provider's word for the finish reason.
         """
 
     def encode_tail(self) -> Payloads:
-        """The finish reason of each choice, the token counts, and the sentinel."""
+        """Return the finish reason of each choice, the token counts, and the sentinel."""
         for choice, event in self.finishes.items():
             yield from self.encode_last(choice, self.word_for(event.reason))
         report = report_of(self.usage, self.places)
@@ -176,5 +176,5 @@ class ChunkEncoder(Encoder, ABC):
         yield "", "[DONE]"
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An error object instead of a chunk."""
+        """Return an error object instead of a chunk."""
         return [("", {"error": error_of(kind, message, code)})]

@@ -60,22 +60,22 @@ class AGUIEncoder(NamedEncoder):
         """The names under which the open steps were sent, by the step's id."""
 
     def encode_head(self) -> Payloads:
-        """A `RUN_STARTED`."""
+        """Return a `RUN_STARTED`."""
         self._run = {"threadId": "thread-1", "runId": self.answer_id}
         return [("", {"type": "RUN_STARTED", **self._run, "protocolVersion": "1.0"})]
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """The start of a message, and for reasoning the start of the enclosing span."""
+        """Return the start of a message, and for reasoning the start of the enclosing span."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
         return [*_span(part, "START"), ("", start)]
 
     def encode_more(self, part: OpenText, text: str) -> Payload:
-        """A piece of a message."""
+        """Return a piece of a message."""
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """The end of a message, and for reasoning the end of the enclosing span."""
+        """Return the end of a message, and for reasoning the end of the enclosing span."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         sealed = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
         sealing = [("", {"type": "REASONING_ENCRYPTED_VALUE", **sealed})] if part.redacted else []
@@ -86,13 +86,13 @@ class AGUIEncoder(NamedEncoder):
         self.omit("a signature of reasoning", "signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A `TOOL_CALL_START`."""
+        """Return a `TOOL_CALL_START`."""
         self._calls[event.id] = []
         start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
         return [*self.ahead(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """A `TOOL_CALL_ARGS`."""
+        """Return a `TOOL_CALL_ARGS`."""
         self._calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
@@ -102,23 +102,23 @@ class AGUIEncoder(NamedEncoder):
         return add_recording(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """A `TOOL_CALL_END`."""
+        """Return a `TOOL_CALL_END`."""
         self._calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """A `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
+        """Return a `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
         name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
         self._steps[event.id] = name
         return [*self.ahead(), _step("STARTED", name)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
-        """A `STEP_FINISHED`; the step's messages stay open."""
+        """Return a `STEP_FINISHED`; the step's messages stay open."""
         name = self._steps.pop(event.id, None)
         return () if name is None else [_step("FINISHED", name)]
 
     def encode_tail(self) -> Payloads:
-        """The ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
+        """Return the ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
         word = self.word_for(self.finishes[0].reason)
         steps = [_step("FINISHED", name) for name in self._steps.values()]
         before = [*self.ahead(), *self.close_all(), *steps]
@@ -136,7 +136,7 @@ class AGUIEncoder(NamedEncoder):
         return [*before, *cut, ("", end)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A `RUN_ERROR`."""
+        """Return a `RUN_ERROR`."""
         said = {"type": "RUN_ERROR", "message": message}
         code = code or (None if kind == "unknown" else kind)
         return [*self.ahead(), ("", said if code is None else {**said, "code": code})]

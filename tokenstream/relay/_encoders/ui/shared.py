@@ -47,19 +47,19 @@ class NamedEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_head(self) -> Payloads:
-        """The payloads that begin an answer."""
+        """Return the payloads that begin an answer."""
 
     @abstractmethod
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """The payloads that begin a text."""
+        """Return the payloads that begin a text."""
 
     @abstractmethod
     def encode_more(self, part: OpenText, text: str) -> Payload:
-        """The payload for a piece of a text."""
+        """Return the payload for a piece of a text."""
 
     @abstractmethod
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """The payloads that end a text, with its signature."""
+        """Return the payloads that end a text, with its signature."""
 
     def sign(self, part: OpenText, *pieces: str) -> None:
         """Keep pieces of a signature, which is sent at the end of the reasoning."""
@@ -72,12 +72,12 @@ class NamedEncoder(Encoder, ABC):
     # -- handlers of events --------------------------------------------------------
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """The head."""
+        """Return the head."""
         super().encode_start(event)
         return self.ahead()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """The start of a text; a repeated start counts only with a signature or an encrypted form."""
+        """Return the start of a text; a repeated start counts only with a signature or an encrypted form."""
         content = event.content
         if content.kind not in self.prefixes:
             return ()
@@ -88,19 +88,19 @@ class NamedEncoder(Encoder, ABC):
         return payloads
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """A piece of text."""
+        """Return a piece of text."""
         part, payloads = self._open_text("text", event.part)
         return [*payloads, self.encode_more(part, event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A piece of reasoning; a signature is sent at the end."""
+        """Return a piece of reasoning; a signature is sent at the end."""
         part, payloads = self._open_text("reasoning", event.part)
         if event.signature is not None:
             self.sign(part, event.signature)
         return [*payloads, self.encode_more(part, event.text)] if event.text else payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """The end of a text."""
+        """Return the end of a text."""
         part = self._open.get(event.part)
         if part is not None and event.content is not None:
             self._learn(part, event.content)

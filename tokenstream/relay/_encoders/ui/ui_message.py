@@ -74,29 +74,29 @@ class UIMessageEncoder(NamedEncoder):
         """The data that were sent for the open steps, by the step's id."""
 
     def encode_head(self) -> Payloads:
-        """A `start` and a `start-step`."""
+        """Return a `start` and a `start-step`."""
         start: dict[str, Any] = {"type": "start", "messageId": self.answer_id}
         if self.model is not None:
             start["messageMetadata"] = {"model": self.model}
         return [("", start), ("", {"type": "start-step"})]
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """A `text-start` or a `reasoning-start`."""
+        """Return a `text-start` or a `reasoning-start`."""
         return [("", {"type": f"{part.kind}-start", "id": part.id})]
 
     def encode_more(self, part: OpenText, text: str) -> Payload:
-        """A `text-delta` or a `reasoning-delta`."""
+        """Return a `text-delta` or a `reasoning-delta`."""
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """A `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
+        """Return a `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
         end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
         told = {name: proof for name, proof in proofs.items() if proof}
         return [("", {**end, "providerMetadata": {_PROVIDER: told}} if told else end)]
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """The start of a text; a file is sent when it is complete."""
+        """Return the start of a text; a file is sent when it is complete."""
         if event.content.kind == "media":
             return [
                 payload
@@ -106,16 +106,16 @@ class UIMessageEncoder(NamedEncoder):
         return super().encode_part_start(event)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """A `tool-input-start`."""
+        """Return a `tool-input-start`."""
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
         return [*self.ahead(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """A `tool-input-delta`."""
+        """Return a `tool-input-delta`."""
         return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """A `tool-input-available` with the parsed arguments: the client may run the call now."""
+        """Return a `tool-input-available` with the parsed arguments: the client may run the call now."""
         call = event.call
         return [
             (
@@ -130,7 +130,7 @@ class UIMessageEncoder(NamedEncoder):
         ]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """A `source-url`; it has no field for the cited text.
+        """Return a `source-url`; it has no field for the cited text.
 
         Raises:
             NotExpressible: The citation has no URL.
@@ -142,12 +142,12 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.ahead(), ("", source if title is None else {**source, "title": title})]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Nothing yet: a file is sent when it is complete."""
+        """Return no payloads yet: a file is sent when it is complete."""
         self._files.of(event).pieces.append(event.data)
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """The end of a text, a complete file, or the `tool-input-error` of a call with invalid arguments."""
+        """Return the end of a text, a complete file, or an error if a call's arguments are invalid."""
         if isinstance(event.content, ToolCall):
             call = event.content
             refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
@@ -156,18 +156,18 @@ class UIMessageEncoder(NamedEncoder):
         return super().encode_part_end(event) if medium is None else [*self.ahead(), ("", _file(medium))]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """A `data-step`: the protocol's own steps would end the parts of other steps."""
+        """Return a `data-step`: the protocol's own steps would end the parts of other steps."""
         told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = told
         return [*self.ahead(), _step(event.id, told)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
-        """A `data-step` with the same id, which replaces the first."""
+        """Return a `data-step` with the same id, which replaces the first."""
         told = self._steps.pop(event.id, None)
         return () if told is None else [_step(event.id, {**told, "state": event.state})]
 
     def encode_tail(self) -> Payloads:
-        """The ends of the step and of the message, with the token counts, and the sentinel."""
+        """Return the ends of the step and of the message, with the token counts, and the sentinel."""
         word, usage = self.word_for(self.finishes[0].reason), _report(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
@@ -178,7 +178,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.ahead(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An `error` chunk with the error's message."""
+        """Return an `error` chunk with the error's message."""
         return [*self.ahead(), ("", {"type": "error", "errorText": message})]
 
 
