@@ -130,7 +130,7 @@ class _Follower:
         """Ignore bytes: only the events matter."""
 
     def _end(self, error: BaseException | None) -> None:
-        """End the open steps, once."""
+        """End the open steps, unless this was done already."""
         if not self._over and self._found is not None:
             self._found.end(error)
         self._over = True

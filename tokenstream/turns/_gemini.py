@@ -83,7 +83,7 @@ class _GeminiTurn(Turn):
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}
         if part.url is not None:
             if not self.own:
-                # The URL is another provider's, and Gemini may not be able to open it.
+                # Another provider sent the URL, and Gemini may not be able to open it.
                 return "media"
             self.written.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
         elif part.data and mime_type:

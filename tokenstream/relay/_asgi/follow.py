@@ -251,7 +251,7 @@ def follow(
         protocol: The name of the protocol in which to send the answer.
         owner: The answer's owner; an id alone is not a credential.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
-        headers: Headers that extend or replace those of the protocol.
+        headers: Headers that extend or replace the headers of the protocol.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:

@@ -152,7 +152,7 @@ def respond(
             error is sent as an event.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         grace: Seconds that the answer is still read after its reader has disconnected.
-        headers: Headers that extend or replace those of the protocol.
+        headers: Headers that extend or replace the headers of the protocol.
         status: The status if the answer begins.
         ids: Whether to number the events, from 1; in a journal they are always numbered.
         raw: Whether to send the provider's own ids, payloads, error messages and fields.
@@ -167,7 +167,7 @@ def respond(
         owner: The answer's owner in the journal.
 
     Raises:
-        MisuseError: The protocol is unknown; `stream` is not asynchronous; or `id` or `owner` is given
+        MisuseError: The protocol is unknown; `stream` is not asynchronous; or `id` or `owner` is passed
             without a journal.
 
     Example:

@@ -125,7 +125,7 @@ class _OfWebsockets(ServerSocket):
 
 
 def socket_of(ws: object) -> ServerSocket:
-    """Return the connection for a framework's object, chosen by its methods.
+    """Return the `ServerSocket` for the WebSocket object of a framework, by the methods that the object has.
 
     Raises:
         MisuseError: The object is not a supported WebSocket.

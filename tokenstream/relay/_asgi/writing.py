@@ -26,7 +26,7 @@ class ChunkWriter(Sending):
         """Return the chunks that end an answer whose events ended without an error.
 
         Args:
-            ending: The stream's ending; None if it is not known.
+            ending: The stream's ending; None if the ending is not known.
         """
         try:
             return self.conclude(ending)

@@ -65,7 +65,7 @@ class Media:
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Note the start of a medium; return the content that the start contains as a delta, once."""
+        """Note the start of a medium, and return the content in it as deltas, unless that was done before."""
         medium = self.of(event)
         medium.learn(content)
         if medium.begun or not (content.data or content.transcript):

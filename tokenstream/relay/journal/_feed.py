@@ -58,7 +58,7 @@ class Feed:
         self.over = False
         """True once all records have been read."""
         self.error: JournalError | None = None
-        """The reason why reading has stopped before the answer's end; None if it has not."""
+        """The reason why reading has stopped before the answer's end, or None."""
         self.followers: WeakSet[object] = WeakSet()
         self._storage = storage
         self._lease = lease
@@ -155,7 +155,7 @@ class Feed:
         await retry(partial(self._storage.bury, self.id, [last]), self._lease)
 
     def _take(self, page: Page) -> None:
-        """Add a page of records, and drop those that the storage has trimmed."""
+        """Add a page of records, and drop the records that the storage has trimmed."""
         self.records += page.records
         self.over = page.state.over and self.end >= page.state.end
         if page.records or self.over:

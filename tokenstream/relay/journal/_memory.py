@@ -114,7 +114,7 @@ class _StoredAnswer:
         return self._stopped
 
     def notify(self) -> None:
-        """Wake the tasks that wait for a change, and those that wait for a stop if there is one."""
+        """Wake the tasks that wait for a change; on a stop or the end, also the tasks that wait for a stop."""
         told, self._changed = self._changed, None
         if told is not None:
             told.set()

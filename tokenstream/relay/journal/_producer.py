@@ -193,7 +193,7 @@ class Producer:
             self._more.set()
 
     def _queue_end(self, records: list[bytes]) -> None:
-        """Queue the records that end the answer, once.
+        """Queue the records that end the answer, unless they were queued already.
 
         Args:
             records: The records to queue, unless other records were chosen before to end the answer.

@@ -5,8 +5,8 @@
     client     ask_stop
 
 - The records of an answer have the positions 1, 2, 3, …; the record at a position never changes.
-- A producer is identified by its token. Once it may have been replaced, its calls raise `Fenced`, and it
-  must give up.
+- A producer is identified by its token. Once the answer was ended on behalf of a producer that looked dead,
+  calls of that producer raise `Fenced`, and it must give up.
 - Calls are idempotent: a call whose outcome is unknown can be repeated without further effect.
 - An answer expires some time after its end: its records are deleted, and `begin` is greater than `end`.
   Its state is kept for the same time after that, so that late readers learn that the answer has expired;
@@ -42,7 +42,7 @@ class State:
     """
 
     owner: str | None
-    """The answer's owner; None if it has none."""
+    """The answer's owner; None if the answer has no owner."""
     begin: int
     """The position of the first record that is still held."""
     end: int

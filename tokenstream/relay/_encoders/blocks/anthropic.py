@@ -111,7 +111,7 @@ class AnthropicEncoder(BlockEncoder):
         return [*before, *self.open_block(part, {"type": "redacted_thinking", "data": data})]
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a `tool_use` block, and the empty `input_json_delta` that comes first."""
+        """Return a `tool_use` block, followed by an empty `input_json_delta`, as from Anthropic."""
         start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
         start |= {name: value for name, value in (event.provider_data or {}).items() if name in _CALL_FIELDS}
         return [*self.open_block(event.part, start), self._input(event.part, "")]

@@ -80,7 +80,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._piece(part, reasoningContent={"redactedContent": data})
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a block of a tool call, and the delta with empty input that comes first."""
+        """Return the start of a tool call's block, followed by a delta with empty input, as from Bedrock."""
         start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
         return [*self.open_block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
 

@@ -123,7 +123,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return payloads
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a `function_call` step, with an empty object for the arguments to come."""
+        """Return a `function_call` step, with an empty object in place of the arguments."""
         call: dict[str, Any] = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
         return self.open_block(event.part, {**call, "arguments": {}})
 

@@ -41,7 +41,7 @@ _RUN_REASONS = {"max_tokens": "max_completion_tokens", "content_filter": "conten
 
 
 class OpenAIAssistantsEncoder(ItemEncoder):
-    """Encodes an answer as the events of a run; each text is a step with a message, all calls are one step."""
+    """Encodes an answer as a run: each text is a step with a message, and all calls are one step."""
 
     name: ClassVar[str] = "openai-assistants"
     made_up: ClassVar[str] = "run_1"

@@ -120,7 +120,7 @@ class ItemEncoder(Encoder, ABC):
     # -- events ------------------------------------------------------------------
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the head, once."""
+        """Return the head of the answer, or no payloads if it was sent already."""
         super().encode_start(event)
         return self.ahead()
 
