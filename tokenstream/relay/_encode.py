@@ -96,6 +96,7 @@ class Encoded(_EncodedPieces[PieceT]):
             close()
 
     def _read(self) -> None:
+        """Read one event, the end or an error from the source, and encode it."""
         if self._events is None:
             self._events = iter(self._source)
         try:
@@ -135,6 +136,7 @@ class AsyncEncoded(_EncodedPieces[PieceT]):
             await close()
 
     async def _aread(self) -> None:
+        """Read one event, the end or an error from the source, and encode it."""
         if self._events is None:
             self._events = aiter(self._source)
         try:

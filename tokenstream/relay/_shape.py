@@ -229,6 +229,7 @@ class Shaping:
         return [*found, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
+        """Return the text and the citations that some text parts have held back; these parts end."""
         found: list[Event] = []
         for text in texts:
             self._forget(text)

@@ -27,12 +27,15 @@ def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _AnthropicTurn(Turn):
+    """Writes the parts of a message as content blocks of Anthropic Messages."""
+
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
     pairs_server_tools = True
     cites_in_text = True
 
     def text(self, part: TextPart, index: int) -> Kind | None:
+        """Write text as a block, with its citations."""
         citations = self.cited.get(index)
         # The API refuses a block that is only white space.
         if not citations and (not part.text or part.text.isspace()):
@@ -44,6 +47,7 @@ class _AnthropicTurn(Turn):
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
         if not self.own:
             return "reasoning"
         if not part.complete:

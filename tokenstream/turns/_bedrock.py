@@ -35,6 +35,8 @@ def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _BedrockTurn(Turn):
+    """Writes the parts of a message as content blocks of Converse."""
+
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})
     pairs_server_tools = True
@@ -51,6 +53,7 @@ class _BedrockTurn(Turn):
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        """Write reasoning as text with its signature, or as the encrypted bytes."""
         if not self.own:
             return "reasoning"
         if not part.complete:
@@ -102,6 +105,7 @@ class _BedrockTurn(Turn):
         return self.gathered(index)
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
+        """Write an image, with its bytes or its location in S3; other media cannot be sent."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
         if not self.own or format not in _IMAGES:

@@ -20,6 +20,8 @@ def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _CohereTurn(Turn):
+    """Collects the parts of a message as the content, tool calls and citations of a Cohere message."""
+
     api = "Cohere"
     formats = frozenset({"cohere"})
     takes_text_arguments = True
@@ -73,6 +75,7 @@ class _CohereTurn(Turn):
         return None
 
     def citation(self, part: Citation, index: int) -> Kind | None:
+        """Write a citation, with the index that the cited text has in the turn."""
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.
         if "sources" not in citation:

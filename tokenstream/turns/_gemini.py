@@ -31,6 +31,8 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _GeminiTurn(Turn):
+    """Writes the parts of a message as `Part` objects of Gemini."""
+
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
     # Citations are made from metadata next to the content, which is not sent back.
@@ -51,6 +53,7 @@ class _GeminiTurn(Turn):
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
         sent = fields.pop("id", None)
@@ -78,6 +81,7 @@ class _GeminiTurn(Turn):
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
+        """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
         fields = self.fields(part)
         inside = {name: fields.pop(name) for name in _INSIDE if name in fields}
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}

@@ -33,6 +33,8 @@ def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _MistralTurn(Turn):
+    """Collects the parts of a message as the content chunks and tool calls of a Mistral message."""
+
     api = "Mistral"
     formats = frozenset({"openai-chat"})
     takes_text_arguments = True
@@ -66,6 +68,7 @@ class _MistralTurn(Turn):
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        """Write reasoning as a `thinking` chunk; reasoning in another server's form cannot be sent."""
         if not self.own or part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
         chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}

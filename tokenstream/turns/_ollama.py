@@ -23,6 +23,8 @@ def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _OllamaTurn(Turn):
+    """Collects the parts of a message as the fields of an Ollama message."""
+
     api = "Ollama"
     formats = frozenset({"ollama"})
 
@@ -61,6 +63,7 @@ class _OllamaTurn(Turn):
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        """Write a call, with its id unless this library made the id up."""
         fields = self.fields(part)
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:

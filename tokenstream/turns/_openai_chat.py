@@ -24,6 +24,8 @@ def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[s
 
 
 class _OpenAIChatTurn(Turn):
+    """Collects the parts of a message as the fields of a chat message."""
+
     api = "OpenAI Chat"
     formats = frozenset({"openai-chat"})
     keeps = frozenset({"citation", "server_tool_call", "server_tool_result"})
@@ -73,6 +75,7 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature."""
         if not self.own:
             return "reasoning"
         fields = self.fields(part)

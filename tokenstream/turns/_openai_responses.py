@@ -38,6 +38,8 @@ def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
 
 
 class _OpenAIResponsesTurn(Turn):
+    """Writes the parts of a message as input items; several parts may belong to one item."""
+
     api = "OpenAI Responses"
     formats = frozenset({"openai-responses"})
     cites_in_text = True
@@ -104,6 +106,7 @@ class _OpenAIResponsesTurn(Turn):
     # -- messages ----------------------------------------------------------
 
     def text(self, part: TextPart, index: int) -> Kind | None:
+        """Write text into its message item, or into a message without an id if that item is unfinished."""
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:
@@ -161,6 +164,7 @@ class _OpenAIResponsesTurn(Turn):
     # -- reasoning ---------------------------------------------------------
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+        """Write a part of a reasoning item: a summary, a text, or the encrypted content."""
         fields = self.fields(part)
         id = text_of(fields, "id")
         if id is None:
@@ -183,6 +187,7 @@ class _OpenAIResponsesTurn(Turn):
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+        """Write the item of a call."""
         fields = self._find_fields(part, index)
         if "type" in fields:
             # The call of a computer or a shell, or an approval request: its item is sent unchanged.

@@ -29,6 +29,8 @@ def _make_user_turn(words: str) -> dict[str, Any]:
 
 
 class _Result(NamedTuple):
+    """The result of one tool call."""
+
     call: ToolCall
     turn: Any
     """The assistant's turn with this call alone; None if the API cannot express the call."""

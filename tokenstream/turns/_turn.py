@@ -304,6 +304,7 @@ def _is_signed(value: object, depth: int = 0) -> bool:
 
 
 def _explain(api: str, lost: dict[Kind, int]) -> str:
+    """Return the error message for parts that cannot be sent: their kinds with counts, and the remedy."""
     counted = ", ".join(f"{count} {name}" for name, count in lost.items())
     names = ", ".join(map(repr, lost))
     return (

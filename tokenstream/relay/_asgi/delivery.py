@@ -197,6 +197,7 @@ class Delivery:
         while not (self._gone or self._is_whole):
             if self._begun and not (pace.keep_alive and life):
                 break
+            # The next thing to send: before the head, the head; after it, a heartbeat.
             due = self._sent_at + (pace.keep_alive or 0.0) if self._begun else opens_at
             wait = _PATIENCE if due is None else due - time.monotonic()
             if wait > 0 or self._busy:

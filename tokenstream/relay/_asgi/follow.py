@@ -78,6 +78,7 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def open(self) -> Refusal | None:
+        """Begin to follow the answer; return the response to send instead if that is not possible."""
         try:
             after = parse_position(self._said)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
@@ -161,6 +162,7 @@ class StartOutlet(FollowOutlet):
         self._late = BodyWriter(protocol, drop=drop)
 
     async def open(self) -> Refusal | None:
+        """Start the answer, wait for its first event, and follow; return a response if that fails."""
         try:
             await self.journal.start(
                 self._stream,

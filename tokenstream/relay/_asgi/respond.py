@@ -72,6 +72,7 @@ class AnswerOutlet(Outlet):
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
+        """Wait for the first event; if the answer fails before it, return the response to send instead."""
         try:
             if self._failure is not None:
                 raise self._failure

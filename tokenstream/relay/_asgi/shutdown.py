@@ -115,11 +115,13 @@ class _Watch:
         self._cancel: Callable[[], object] | None = None
 
     def add(self, entry: _Entry) -> None:
+        """Watch the server of a response; begin to poll with the first response."""
         self._entries[id(entry)] = entry
         if self._cancel is None:
             self._cancel = self._begin()
 
     def remove(self, entry: _Entry) -> None:
+        """Forget a response that has ended; after the last response, end the polling."""
         self._entries.pop(id(entry), None)
         if not self._entries:
             if self._cancel is not None:

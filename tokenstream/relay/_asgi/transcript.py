@@ -67,9 +67,11 @@ class Transcript:
         """
         self._catch_up()
         at, end = after + 1 - self._first, self._first + len(self._chunks) - 1
+        # `at` is the index of the next chunk; the common case is a reader that lacks only the last chunk.
         if after + 1 == end:
             return self._chunks[at], end
         if self._joined[:2] != (after, end):
+            # Join chunks up to the index `upto`, until they are large enough.
             size, upto = 0, at
             while upto <= end - self._first and size < _MOST:
                 size += len(self._chunks[upto])

@@ -83,7 +83,7 @@ def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as
     """
     probe = as_json(_PROBE)
     head, found, tail = frame(_replace_text(payload, text)).partition(probe)
-    # The piece may occur elsewhere in the payload, too.
+    # If another value in the payload equals the piece, there are two probes, and no template is possible.
     return (head, tail) if found and probe not in tail else None
 
 
@@ -140,6 +140,7 @@ def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: 
         >>> make("lo")
         b'{"n":8,"t":"lo"'
     """
+    # Cut the old number out of the bytes before the text.
     start, _, rest = head.partition(field)
     start, make = start + field, wrap(rest.lstrip(b"0123456789"))
 

@@ -89,6 +89,7 @@ class TGIEncoder(Encoder):
     # -- within ----------------------------------------------------------------
 
     def _token(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        """Return the payload of a token; `whole` are the fields that only the last token has."""
         token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
         return "", {
             "index": len(self._pieces),

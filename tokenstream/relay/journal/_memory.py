@@ -89,6 +89,7 @@ class _StoredAnswer:
             self._gone = 0
 
     def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
+        """Return at most `limit` records after a position; none if the next record was trimmed."""
         at = self._gone + position + 1 - self.begin
         return tuple(self._records[at : at + limit]) if position + 1 >= self.begin else ()
 
@@ -114,7 +115,7 @@ class _StoredAnswer:
         return self._stopped
 
     def notify(self) -> None:
-        """Wake the tasks that wait for a change; on a stop or the end, also the tasks that wait for a stop."""
+        """Wake the tasks that wait for a change; after a stop or the end, also tasks that wait for a stop."""
         told, self._changed = self._changed, None
         if told is not None:
             told.set()

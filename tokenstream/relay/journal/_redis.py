@@ -110,6 +110,8 @@ class RedisStorage(Storage):
         return Page(state, after + 1, tuple(records))
 
     async def wait(self, id: str, after: int) -> None:
+        """Wait until a message reports a later position or the end, or until messages may have been lost."""
+
         async def has_changed() -> bool:
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after

@@ -164,6 +164,7 @@ class Subscriptions:
                 self._handle(message)
 
     def _handle(self, message: dict[str, Any]) -> None:
+        """Pass a message to the subscription of its channel, or note that Redis has confirmed the latter."""
         subscription = self._subscriptions.get(_decode(message["channel"]))
         if subscription is None:
             return

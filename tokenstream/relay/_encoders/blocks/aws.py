@@ -118,6 +118,7 @@ def pack(headers: bytes, payload: bytes) -> bytes:
         headers: The packed headers, concatenated.
         payload: The payload.
     """
+    # The message starts with two lengths and their checksum, and ends with a checksum of all bytes before.
     lengths = struct.pack(">II", _AROUND + len(headers) + len(payload), len(headers))
     start = b"".join([lengths, struct.pack(">I", crc32(lengths)), headers, payload])
     return start + struct.pack(">I", crc32(start))
@@ -162,6 +163,7 @@ def base64(data: bytes) -> str:
 
 
 def _header(name: str, value: str) -> bytes:
+    """Pack a header: the name with its length, the type of the value, and the value with its length."""
     encoded, data = name.encode(), value.encode()
     return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING, len(data)) + data
 

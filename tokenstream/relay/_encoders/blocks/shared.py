@@ -152,7 +152,7 @@ class BlockEncoder(Encoder, ABC):
         return self.close_block(event.part)
 
     def encode_tail(self) -> Payloads:
-        """Return the ends of all blocks and of the answer; the block of a call that was cut off stays open."""
+        """Return the ends of all blocks and of the answer; blocks of calls that were cut off stay open."""
         event = self.finishes[0]
         ended = event.reason in _ENDS_CALLS
         left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]

@@ -118,6 +118,7 @@ class GeminiEncoder(PartEncoder):
         return {**last, "groundingMetadata": grounding_of(sources)} if sources else last
 
     def _chunk(self, *candidates: dict[str, Any]) -> Payload:
+        """Return the payload of a chunk, with the token counts known so far."""
         usage = _USAGE.of(self.usage)
         return "", {
             "candidates": list(candidates),

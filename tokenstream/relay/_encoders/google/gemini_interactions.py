@@ -176,6 +176,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- within ------------------------------------------------------------------
 
     def _interaction(self, status: str) -> dict[str, Any]:
+        """Return the fields that the first and the last event repeat about the interaction."""
         return {
             "id": self.answer_id,
             "status": status,

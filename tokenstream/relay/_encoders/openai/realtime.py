@@ -138,6 +138,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         return self._event("response.done", response=response)
 
     def _response(self, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the response, without items and token counts."""
         return {
             "object": "realtime.response",
             "id": self.answer_id,

@@ -245,6 +245,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return {**head, "model": self.answer_model, **_FIELDS}
 
     def _report(self) -> dict[str, Any] | None:
+        """Return the token counts with all required details; None if there are no counts."""
         report = report_of(self.usage, _PLACES)
         if report is not None:
             # OpenAI's documentation requires these details, and clients fail on a report without them.
