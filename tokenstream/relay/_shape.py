@@ -43,7 +43,7 @@ class _Empty:
     over = True
 
     def clock(self) -> float:
-        """Return 0."""
+        """Return a constant time: nothing is ever waited for."""
         return 0.0
 
     def ready(self) -> None:

@@ -75,7 +75,7 @@ class RunEvents:
     # -- within ------------------------------------------------------------
 
     async def _wait(self) -> None:
-        """Wait in this task until something happens in the run, in any thread."""
+        """Wait in this task until something happens in the run, no matter in which thread."""
         from anyio import Event
 
         host, told = find_host(), Event()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
-    """Return a message as `Message.to_anthropic` does."""
+    """Return the assistant's turn for a message; see `Message.to_anthropic`."""
     return {"role": "assistant", "content": _AnthropicTurn(message, drop).content()}
 
 

@@ -30,7 +30,7 @@ _CITED = ("title", "source", "sourceContent", "location")
 
 
 def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
-    """Return a message as `Message.to_bedrock` does."""
+    """Return the assistant's turn for a message; see `Message.to_bedrock`."""
     return {"role": "assistant", "content": _BedrockTurn(message, drop).content()}
 
 

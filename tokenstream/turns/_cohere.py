@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
-    """Return a message as `Message.to_cohere` does."""
+    """Return the assistant's turn for a message; see `Message.to_cohere`."""
     turn = _CohereTurn(message, drop)
     turn.write()
     return turn.build()

@@ -26,7 +26,7 @@ _INSIDE = ("displayName",)
 
 
 def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
-    """Return a message as `Message.to_gemini` does."""
+    """Return the model's turn for a message; see `Message.to_gemini`."""
     return {"role": "model", "parts": _GeminiTurn(message, drop).content()}
 
 

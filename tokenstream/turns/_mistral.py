@@ -26,7 +26,7 @@ _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resour
 
 
 def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
-    """Return a message as `Message.to_mistral` does."""
+    """Return the assistant's turn for a message; see `Message.to_mistral`."""
     turn = _MistralTurn(message, drop)
     turn.write()
     return turn.build()

@@ -16,7 +16,7 @@ _MADE_UP = re.compile(r"call_\d{1,4}")
 
 
 def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
-    """Return a message as `Message.to_ollama` does."""
+    """Return the assistant's turn for a message; see `Message.to_ollama`."""
     turn = _OllamaTurn(message, drop)
     turn.write()
     return turn.build()

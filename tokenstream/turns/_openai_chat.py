@@ -17,7 +17,7 @@ _THINKING_BLOCKS = ("thinking", "redacted_thinking")
 
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
-    """Return a message as `Message.to_openai_chat` does."""
+    """Return the assistant's turn for a message; see `Message.to_openai_chat`."""
     turn = _OpenAIChatTurn(message, drop, reasoning_field)
     turn.write()
     return turn.build()

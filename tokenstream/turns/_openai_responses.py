@@ -33,7 +33,7 @@ _PLACES = ("summary_index", "content_index")
 
 
 def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
-    """Return a message as `Message.to_openai_responses` does."""
+    """Return the input items for a message; see `Message.to_openai_responses`."""
     return _OpenAIResponsesTurn(message, drop).content()
 
 

@@ -121,7 +121,7 @@ class Encoder(Vocabulary):
         """True once the head of the answer was sent."""
         self._has_failed = False
         self._is_replaced = False
-        """True once the answer restarted after some of it was sent; further events are ignored."""
+        """True once the answer has restarted after some of its content was sent; later events are ignored."""
         self._before: list[Event] | None = []
         """The events before the first content, to be replayed on a restart; None once content was sent."""
         self._growing: dict[Place, Writer | None] = {}

@@ -1,4 +1,4 @@
-"""Encoder for Gemini Live: the messages that its server sends over a WebSocket."""
+"""Encoder for Gemini Live: the messages that the server sends over a WebSocket."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class ItemEncoder(Encoder, ABC):
     # -- items -------------------------------------------------------------------
 
     def open_item(self, part: int, kind: str, **fields: Any) -> tuple[OutputItem, list[Payload]]:  # noqa: ANN401 - any JSON value
-        """Return a part's item, and the payloads that begin it if it is new.
+        """Return the item of a part, and the payloads that begin the item if it is new.
 
         Args:
             part: The part's index.
