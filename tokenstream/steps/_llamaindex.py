@@ -32,7 +32,7 @@ class LlamaIndexRun(RunOfAgents):
         """Read an event of an agent: its input, a piece of its model's answer, or the whole answer."""
         step = self._turn_to(str(event.current_agent_name))
         if hasattr(event, "input"):
-            # A new request to the model.
+            # The event reports a new request to the model, which ends the answer before.
             self._end_answers()
             return
         if self._spoken is None:

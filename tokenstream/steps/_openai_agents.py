@@ -11,6 +11,7 @@ from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._spoken import ModelAnswer
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
+"""The types of the payloads that end an answer."""
 
 
 class AgentsRun(RunOfAgents):

@@ -264,7 +264,7 @@ class Step(RunNode):
             if self.ended is not None:
                 raise MisuseError(f"{self._what} has already ended: follow the stream before its end")
             broadcast: Any = given.broadcast()
-            # From here on, the stream is driven by one of the readers of its hub.
+            # From here on, the stream is read through its hub, for all readers of the broadcast.
             reader: Any = find_driver(given)
             hub = reader.hub
             if hub.around_tool is not None:

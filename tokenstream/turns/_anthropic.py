@@ -63,7 +63,7 @@ class _AnthropicTurn(Turn):
             # The API refuses a block without text and without a signature.
             return None
         else:
-            # Servers that imitate the API do not sign blocks, but still want them back.
+            # Servers that imitate the API do not sign blocks, but want the blocks in the next request.
             block = {"type": "thinking", "thinking": part.text, "signature": ""}
         self.written.append({**self.fields(part), **block})
         return None

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _IMAGES = frozenset({"png", "jpeg", "gif", "webp"})
+"""The formats of images that Converse accepts."""
 _RESULTS = frozenset({"document", "image", "json", "searchResult", "text", "video"})
+"""The keys that an element of a tool result's content may have in a request."""
 _CITED = ("title", "source", "sourceContent", "location")
 """Keys that a citation may have in a request."""
 

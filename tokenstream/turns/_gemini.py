@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _INSIDE = ("displayName",)
+"""Provider fields of a medium that are sent inside `fileData` or `inlineData`, not next to it."""
 
 
 def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:

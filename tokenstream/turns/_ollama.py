@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _MADE_UP = re.compile(r"call_\d{1,4}")
+"""The ids that this library makes up for calls without an id."""
 
 
 def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:

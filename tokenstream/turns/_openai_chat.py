@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _LEGACY = "function_call"
+"""The type of a call in the legacy form, and the field of the message for it."""
 _SAID = ("refusal", "audio", _LEGACY, "tool_calls")
+"""The fields of a message of which one must be set if the content is null."""
 _DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}
+"""Maps types of typed pieces of reasoning to the field for the text; it is `text` for all others."""
 _THINKING_BLOCKS = ("thinking", "redacted_thinking")
+"""The types of the pieces that belong to the list `thinking_blocks`; all others are `reasoning_details`."""
 
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:

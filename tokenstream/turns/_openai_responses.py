@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.turns._drop import Drop, Kind
 
 _PLACES = ("summary_index", "content_index")
+"""Provider fields with the index of a text in its reasoning item, which are not fields of the item."""
 
 
 def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:

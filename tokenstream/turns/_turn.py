@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _GROWING = ("text", "reasoning", "refusal")
 """Kinds of parts that are useful even if incomplete."""
 _FUNCTIONS = ("function", "function_call")
+"""The types of calls of functions; calls of other types have other forms."""
 _DEPTH = 6
 """The number of nested levels of a part's fields that are searched for a signature."""
 

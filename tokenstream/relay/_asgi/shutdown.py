@@ -224,5 +224,5 @@ def _find_owners(*wrapped: object) -> Iterator[object]:
             try:
                 waiting.append(cell.cell_contents)
             except ValueError:
-                # A closure variable of the middleware that has no value yet.
+                # The cell is a closure variable of the middleware that has no value yet.
                 continue

@@ -128,7 +128,7 @@ class _Transcoder:
         events = self._decoder.feed(frame(position, record))
         chunk = b"".join(self._body.feed(events) + self._encode_end(record))
         if chunk and self._has_ids:
-            # The id goes before the blank line that ends the last event.
+            # The id is inserted before the blank line that ends the last event.
             return b"%bid: %d\n\n" % (chunk[:-1], position)
         return chunk
 

@@ -122,7 +122,7 @@ class Subscriptions:
                 await self._unsubscribe_unused()
                 if self._pubsub is None:
                     self._pubsub = self._client.pubsub()
-                # Registered first, because the confirmation may arrive before `subscribe` returns.
+                # Register the subscription first: its confirmation may arrive before `subscribe` returns.
                 self._subscriptions[channel] = Subscription()
                 try:
                     await self._pubsub.subscribe(channel)

@@ -83,7 +83,7 @@ class AWSEncoder(Encoder):
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the exception that ends the answer, named by `code` if there is one."""
         name = (code or _ERRORS.get(kind, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
-        # As text, because an exception's payload is neither padded nor wrapped.
+        # The payload is returned as text, because the payload of an exception is neither padded nor wrapped.
         return [(name, to_json_bytes({"message": message}).decode())]
 
 
