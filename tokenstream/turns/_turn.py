@@ -60,7 +60,7 @@ class Turn(ABC):
     takes_text_arguments: ClassVar[bool] = False
     """True if the arguments of a tool call are sent as text; otherwise they must be a JSON object."""
     takes_signed: ClassVar[frozenset[str]] = frozenset({"text", "tool_call"})
-    """Which of the kinds "text" and "tool_call" the API accepts with a signature that it has made itself."""
+    """The kinds, "text" or "tool_call", that the API accepts with a signature that it has made itself."""
     pairs_server_tools: ClassVar[bool] = False
     """True if the call and the result of a server tool may only be sent together."""
     cites_in_text: ClassVar[bool] = False
