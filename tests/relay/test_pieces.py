@@ -184,6 +184,7 @@ def test_recordings_are_sent_in_the_same_bytes_in_every_format(format: str) -> N
 @given(texts, st.integers(0, 7), st.integers(0, 1), st.none() | texts | st.just("s" * 300), texts)
 @example("Hi", 4, 0, None, "¿piece?")
 @example("Hi", 4, 0, "größer", "a\ud83d")
+@example("Hi", 0, 0, "", "")
 def test_records_of_pieces_are_the_same_bytes(
     text: str, part: int, choice: int, step: str | None, id: str
 ) -> None:

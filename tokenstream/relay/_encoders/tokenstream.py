@@ -100,7 +100,7 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
         return None
     step, head, tail = event.step, _HEAD, _TAIL
     try:
-        if step or event.part or event.choice or cls is not TextDelta:
+        if step is not None or event.part or event.choice or cls is not TextDelta:
             id = event.id if cls is ToolCallDelta else ""
             if len(id) > _LONG or (step and len(step) > _LONG):
                 return None
