@@ -17,7 +17,7 @@ _ESCAPES = {
     r"\B": _WITHIN,
 }
 _IN_SET = {r"\w": _WORD, r"\s": _SPACE, r"\W": r"\W\p{M}\p{S}\p{Pc}"}
-r"""What to write in a character set.
+r"""Replacements inside a character set.
 
 With the entry for `\W`, `regex` matches slightly more than `re`:
 too much is then held back, never too little.
