@@ -82,5 +82,6 @@ def test_tabs_share_one_stream(page: Page, context: BrowserContext, url: str) ->
     for tab in (tabs[1], late):
         until(lambda: tab.evaluate("window.given.at(-1)?.type === 'end'"))  # noqa: B023 - it is asked at once
 
-    assert sum(request.endswith(answer) for request in requests) == 2
+    # A tab that gets the lock before it has heard of the end asks once more, and hears that nothing is left.
+    assert sum(request.endswith(answer) for request in requests) in (2, 3)
     assert positions(late) == positions(tabs[1]) == list(range(1, len(positions(late)) + 1))
