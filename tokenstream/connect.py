@@ -75,7 +75,7 @@ def connect(
     from tokenstream.stream._driver import Options
 
     options = cast("dict[str, Any]", request)
-    check_options("connect", options, client)
+    check_options(connect, options, client)
     if retry is not None:
         from tokenstream._pipeline.glance import through_of
         from tokenstream._request.again import request_again
@@ -150,7 +150,7 @@ def aconnect(
     from tokenstream.stream._driver import Options
 
     options = cast("dict[str, Any]", request)
-    check_options("aconnect", options, client)
+    check_options(aconnect, options, client)
     if retry is not None:
         from tokenstream._pipeline.glance import through_of
         from tokenstream._request.again import request_again

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 
 
 class RequestOptions(TypedDict, total=False):
@@ -40,16 +40,14 @@ class RequestOptions(TypedDict, total=False):
 
 
 OPTIONS = tuple(RequestOptions.__annotations__)
-_OWN = ("method", "client", "format", "retry", "limits", "deadlines", "pings", "reasoning_tags")
-"""Parameters that `connect` itself has."""
 _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
 
 
-def check_options(name: str, options: Mapping[str, object], client: object) -> None:
+def check_options(function: Callable[..., object], options: Mapping[str, object], client: object) -> None:
     """Check the options of a request before it is sent.
 
     Args:
-        name: The name of the called function.
+        function: The called function; a misspelt option may mean one of its own parameters.
         options: The options.
         client: The caller's client, which may accept further options; None for a new client.
 
@@ -59,10 +57,11 @@ def check_options(name: str, options: Mapping[str, object], client: object) -> N
     for option in options:
         if option in OPTIONS or _is_taken_by(client, option):
             continue
-        known = (*OPTIONS, *_OWN)
+        parameters = inspect.signature(function).parameters.values()
+        known = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
         close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known, n=1)), None)
         advice = f"did you mean {close}=?" if close else f"the options are {', '.join(known)}"
-        raise MisuseError(f"{name}() has no option {option}=; {advice}")
+        raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
 
 
 def _is_taken_by(client: object, option: str) -> bool:

@@ -46,6 +46,16 @@ EXTRA = st.lists(
     st.sampled_from([{}, {}, {}, {}, {"n": 1}, {"contentBlockIndex": 1}]), min_size=8, max_size=8
 )
 
+given_deltas = given(
+    pieces=PIECES,
+    padding=PADDING,
+    extra=EXTRA,
+    ascii_only=st.booleans(),
+    spaces=st.booleans(),
+    limited=st.booleans(),
+)
+"""Draws the deltas of an answer, and how they are written."""
+
 
 class LongConverse(BedrockConverse):
     """The format without its short way."""
@@ -69,14 +79,7 @@ def written(payload: Any, *, ascii_only: bool, spaces: bool) -> bytes:
     return as_text.encode("utf-8", "surrogatepass")
 
 
-@given(
-    pieces=PIECES,
-    padding=PADDING,
-    extra=EXTRA,
-    ascii_only=st.booleans(),
-    spaces=st.booleans(),
-    limited=st.booleans(),
-)
+@given_deltas
 @pytest.mark.parametrize("kind", ["text", "reasoning"])
 def test_deltas_of_converse_known_by_their_bytes_give_what_decoding_gives(
     kind: str,
@@ -148,14 +151,7 @@ MODELS: dict[str, tuple[list[dict[str, Any]], Any]] = {
 }
 
 
-@given(
-    pieces=PIECES,
-    padding=PADDING,
-    extra=EXTRA,
-    ascii_only=st.booleans(),
-    spaces=st.booleans(),
-    limited=st.booleans(),
-)
+@given_deltas
 @PER_MODEL
 @pytest.mark.parametrize("model", MODELS)
 def test_chunks_known_by_their_bytes_give_what_decoding_gives(

@@ -174,7 +174,7 @@ def test_nothing_is_seen_of_what_is_held() -> None:
 
 def test_a_tool_call_that_is_not_whole_is_never_handed_out() -> None:
     """One that was whole before has been."""
-    said = script().tool_call("first", {"a": 1}).tool_call("rm", {"path": "/tmp/x"}).finish("tool_calls")
+    said = script().tool_call("first", {"a": 1}).tool_call("rm", {"path": "note.a"}).finish("tool_calls")
     guard = Budget(characters=10)
     events, stream = events_of(said.chunks("anthropic"), {"rule": guard})
 

@@ -185,7 +185,7 @@ class LateReader(ABC):
                     position += taken[0]
                     continue
                 if size - position > LONG:
-                    # What cannot be read in C is in one of the halves; the other half may be read in C.
+                    # One of the halves holds the part that C cannot read; the other half may be read in C.
                     half = (position + size) // 2
                     self.base += position
                     self._read_silently(text[position:half])

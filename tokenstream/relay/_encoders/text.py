@@ -48,7 +48,7 @@ class TextEncoder(Encoder):
             raise self.not_expressible("a carriage return in text")
         if _HALF.search(text):
             raise self.not_expressible("half of a surrogate pair")
-        # Where to split the piece: inside the sentinel, before an error (False is 0), or nowhere (0).
+        # The place to split the piece at: inside the sentinel, before an error (False is 0), or nowhere (0).
         border = 1 + text.find("[") if text.strip() == _END else text.startswith("{") and _ERROR in text
         return [("", piece) for piece in (text[:border], text[border:]) if piece]
 

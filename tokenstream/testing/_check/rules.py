@@ -27,7 +27,7 @@ from tokenstream.framing import EventStreamMessage
 from tokenstream.message import Message
 from tokenstream.testing._check.assert_stream import usual_chunkings
 from tokenstream.testing._check.readings import aread, feed_frames, read
-from tokenstream.testing._pytest.diff import differences
+from tokenstream.testing._pytest.diff import differences, join_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,7 +224,7 @@ def _compare_named(path: str, wanted: Mapping[str, object], came: object) -> Ite
     """Yield the differences between the fields that a mapping names and those of an object or a mapping."""
     fields = _as_mapping(came)
     for name, value in wanted.items():
-        place = _join_path(path, name)
+        place = join_path(path, name)
         try:
             field = getattr(came, name) if fields is None else fields[name]
         except (KeyError, AttributeError):
@@ -240,10 +240,6 @@ def _as_mapping(value: object) -> Mapping[str, object] | None:
 
 def _as_sequence(value: object) -> Sequence[object] | None:
     return cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
-
-
-def _join_path(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _find_choice(reading: FormatReading, choice: int) -> Message:

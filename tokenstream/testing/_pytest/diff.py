@@ -132,20 +132,20 @@ class _Report:
         """Compare two recordings; their chunks and times only if the bodies are equal."""
         for each in fields(left):
             if each.name != "arrivals":
-                self.compare(_join_path(path, each.name), getattr(left, each.name), getattr(right, each.name))
+                self.compare(join_path(path, each.name), getattr(left, each.name), getattr(right, each.name))
         if left.body != right.body:
-            self.compare(_join_path(path, "body"), left.body, right.body)
+            self.compare(join_path(path, "body"), left.body, right.body)
             return
         sizes = [[len(data) for _, data in each.arrivals] for each in (left, right)]
         times = [[at for at, _ in each.arrivals] for each in (left, right)]
         if sizes[0] != sizes[1]:
-            self._show_values(_join_path(path, "chunks (their sizes)"), *sizes)
+            self._show_values(join_path(path, "chunks (their sizes)"), *sizes)
         elif times[0] != times[1]:
-            self._show_values(_join_path(path, "arrivals (their times)"), *times)
+            self._show_values(join_path(path, "arrivals (their times)"), *times)
 
     def _compare_fields(self, path: str, left: object, right: object) -> None:
         for name in _list_fields(left):
-            self.compare(_join_path(path, name), getattr(left, name), getattr(right, name))
+            self.compare(join_path(path, name), getattr(left, name), getattr(right, name))
 
     def _compare_mappings(
         self, path: str, left: Mapping[object, object], right: Mapping[object, object]
@@ -227,7 +227,8 @@ def _find_parting(left: Sequence[object], right: Sequence[object]) -> int:
     return min(len(left), len(right))
 
 
-def _join_path(path: str, name: str) -> str:
+def join_path(path: str, name: str) -> str:
+    """Return the path of a member, such as `parts.text`."""
     return f"{path}.{name}" if path else name
 
 

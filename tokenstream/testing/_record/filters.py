@@ -85,7 +85,7 @@ def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) ->
 
 def apply_filter(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
     """Return a recording with the body that a function returns for its body."""
-    # What the function changed is the span between the beginning and the end that both bodies share.
+    # The function changed the span between the beginning and the end that both bodies share.
     old, returned = recording.body, cast("Callable[[bytes], object]", filter)
     new = returned(old)
     if not isinstance(new, bytes):
