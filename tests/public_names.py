@@ -126,7 +126,6 @@ PUBLIC: dict[str, list[str]] = {
         "UsageUpdate",
     ],
     "tokenstream.formats": ["Fast", "Format", "FormatName", "Frame", "custom", "text"],
-    "tokenstream.formats.base": ["Format", "Frame", "Unit"],
     "tokenstream.framing": [
         "AWSEventStreamParser",
         "EventStreamMessage",
@@ -160,17 +159,6 @@ PUBLIC: dict[str, list[str]] = {
         "Usage",
     ],
     "tokenstream.schemas": ["ResponseFormat", "Tools", "response_format"],
-    "tokenstream.sources": [
-        "AsyncSource",
-        "Deferred",
-        "SyncSource",
-        "async_source",
-        "from_async_response",
-        "from_response",
-        "opening_failed",
-        "reading_failed",
-        "sync_source",
-    ],
     "tokenstream.otel": ["observe"],
     "tokenstream.partial_json": [
         "Allow",

@@ -183,7 +183,7 @@ def test_the_architecture_names_each_module_within_its_larger_rooms() -> None:
         "relay/journal",
         "relay",
         "formats",
-        "sources",
+        "_sources",
         "stream",
         "testing",
     )

@@ -40,7 +40,7 @@ from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
 
 _USAGE = (
     "input_tokens",

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream._request.options import RequestOptions
+    from tokenstream.formats._base import Format
     from tokenstream.formats._names import FormatName
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry
     from tokenstream.stream import AsyncStream, Stream

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._names import FormatName
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.stages._metrics import Metrics

@@ -12,6 +12,7 @@ import pytest
 from tests.project import ROOT
 from tokenstream import Stream
 from tokenstream._connection.status import status_error
+from tokenstream._sources.failures import opening_failed
 from tokenstream.errors import (
     ConnectError,
     LimitExceeded,
@@ -28,7 +29,6 @@ from tokenstream.errors import (
 from tokenstream.formats import Format, custom
 from tokenstream.formats import _registry as registry
 from tokenstream.framing.aws_eventstream import EventStreamMessage
-from tokenstream.sources._failures import opening_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

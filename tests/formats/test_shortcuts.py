@@ -10,7 +10,7 @@ from tests.benchmarks.answers import ANSWERS
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.events import Event
-from tokenstream.formats.base import Unit
+from tokenstream.formats._base import Unit
 from tokenstream.limits import DEFAULT_LIMITS
 
 _NAMES = [name for name in ANSWERS if name != "pieces"]

@@ -14,8 +14,8 @@ from tests.recovery.attempts import in_each_world
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
 from tokenstream import Deadlines, Message, Retry, Stream, aresilient, resilient, testing
+from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
-from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.testing import Arrival, Recording, VirtualClock
 from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
 

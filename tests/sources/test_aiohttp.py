@@ -30,6 +30,7 @@ from tests.support.loopback import (
     sized,
 )
 from tokenstream import AsyncStream, Stream
+from tokenstream._sources.aiohttp import from_aiohttp
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -39,7 +40,6 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.sources._aiohttp import from_aiohttp
 
 pytestmark = pytest.mark.anyio
 

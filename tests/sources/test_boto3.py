@@ -15,8 +15,8 @@ from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
 from tokenstream import AsyncStream, Stream, tap
+from tokenstream._sources import opening_failed
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StatusError, StreamTruncated
-from tokenstream.sources import opening_failed
 
 boto3 = needed("boto3")
 botocore_config = needed("botocore.config")

@@ -19,6 +19,7 @@ import urllib3
 from tests.support.loopback import Loopback, refusing_url, sized
 from tests.support.packages import needed
 from tokenstream import Deadlines, aconnect, connect
+from tokenstream._sources import opening_failed, reading_failed
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -30,7 +31,6 @@ from tokenstream.errors import (
     StreamInterrupted,
     StreamStalled,
 )
-from tokenstream.sources import opening_failed, reading_failed
 
 anthropic, openai = needed("anthropic"), needed("openai")
 HOST = "api.test"

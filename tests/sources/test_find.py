@@ -15,10 +15,10 @@ from urllib3.http2.connection import HTTP2Response
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tokenstream import AsyncStream, Decoder, Message, Stream
+from tokenstream._sources import AsyncSource as Async
+from tokenstream._sources import SyncSource as Sync
+from tokenstream._sources import async_source, sync_source
 from tokenstream.errors import MisuseError, StreamTruncated
-from tokenstream.sources import AsyncSource as Async
-from tokenstream.sources import SyncSource as Sync
-from tokenstream.sources import async_source, sync_source
 
 pytestmark = pytest.mark.anyio
 

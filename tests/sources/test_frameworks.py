@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from tests.stream.bodies import AsyncSource
 from tokenstream import AsyncStream, Stream
-from tokenstream.sources._payloads import payload_of
+from tokenstream._sources.payloads import payload_of
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
+from tokenstream._sources.payloads import as_received, payload_of
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import TextDelta
-from tokenstream.sources._payloads import as_received, payload_of
 
 pytestmark = pytest.mark.anyio
 

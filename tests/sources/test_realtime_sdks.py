@@ -11,9 +11,9 @@ import pytest
 from tests.sources.sockets import answer, client_context, event, open_socket
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Deadlines, Stream
+from tokenstream._sources import async_source, sync_source
+from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
-from tokenstream.sources import async_source, sync_source
-from tokenstream.sources._kinds import AsyncSource, SyncSource
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection

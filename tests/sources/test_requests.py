@@ -16,8 +16,8 @@ from tests.sources import scenarios
 from tests.sources.scenarios import CHAT, ENDS, FRAMINGS, WAYS, Opener
 from tests.support.loopback import Loopback, chunked, client_context, sized
 from tokenstream import AsyncStream, Stream
+from tokenstream._sources import SyncSource, sync_source
 from tokenstream.errors import MisuseError, StreamStalled, StreamTruncated
-from tokenstream.sources import SyncSource, sync_source
 
 
 @contextmanager

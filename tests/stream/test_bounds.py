@@ -14,9 +14,9 @@ from tests.stream.bodies import ANSWER, TOKENS
 from tests.support.wire import DONE, sse
 from tokenstream import Deadlines, Limits, Stream
 from tokenstream._connection.status import ResponseHead
+from tokenstream._sources.kinds import SyncSource
 from tokenstream.errors import LimitExceeded, StreamError, StreamStalled
 from tokenstream.events import Ping
-from tokenstream.sources._kinds import SyncSource
 
 
 def test_bounds_end_the_stream_with_the_partial_kept() -> None:

@@ -13,9 +13,9 @@ from tests.stream.async_sources import END as DONE
 from tests.stream.async_sources import HEL, LO
 from tests.support.playing import silent_after
 from tokenstream import Stream
+from tokenstream._sources import AsyncSource, Deferred, SyncSource
 from tokenstream.errors import ConcurrentRead
 from tokenstream.events import TextDelta
-from tokenstream.sources import AsyncSource, Deferred, SyncSource
 from tokenstream.stream._reading.async_pump import AsyncPump
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump

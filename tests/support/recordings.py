@@ -14,7 +14,7 @@ from tokenstream.framing._body import JSONBody
 from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
 
 OURS = Path(__file__).parents[1] / "recordings"
 DEMO = PACKAGE / "cli" / "recordings"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Frame, Unit
+    from tokenstream.formats._base import Frame, Unit
 
 
 def _text(value: object) -> str:

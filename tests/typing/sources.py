@@ -21,7 +21,7 @@ import requests
 import urllib3
 from httpx_sse import EventSource, aconnect_sse, connect_sse
 
-from tokenstream.sources._typing import AsyncReadable, SyncReadable
+from tokenstream._sources.typing import AsyncReadable, SyncReadable
 
 Taken: TypeAlias = Literal["taken"]
 Refused: TypeAlias = str

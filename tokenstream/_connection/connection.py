@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import Throughs
-    from tokenstream.formats.base import Format, Frame
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 

@@ -10,6 +10,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._base import Format, name_of
 from tokenstream.formats._kit.errors import (
     error_kind,
     is_final,
@@ -18,7 +19,6 @@ from tokenstream.formats._kit.errors import (
     read_repeated_headers,
 )
 from tokenstream.formats._kit.whole import Wholeness
-from tokenstream.formats.base import Format, name_of
 from tokenstream.framing import SSEParser
 from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.departures import Departures
     from tokenstream.errors import NotAStream, StreamError
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.framing._given import Framing
     from tokenstream.framing._sniff import Sniffed
     from tokenstream.limits import Limits

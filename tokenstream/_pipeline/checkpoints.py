@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
 # An instance would build the models of all messages, which takes a fifth of `import tokenstream`.

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import Throughs
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
     from tokenstream.stages._guards.guards import Guards

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.status import ResponseHead
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import Throughs
-    from tokenstream.formats.base import Format
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Restarted
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import Throughs
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending
 

@@ -13,11 +13,11 @@ from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream
 
 if TYPE_CHECKING:
-    from tokenstream.formats.base import Format
+    from tokenstream._sources import Deferred
+    from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
     from tokenstream.recovery import Retry
-    from tokenstream.sources import Deferred
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._continuation import Prefix
     from tokenstream.stream._driver import Options

@@ -17,7 +17,7 @@ from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
     from tokenstream._basics.joint import Prefill
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
 

@@ -12,9 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import ConnectError, MisuseError, StreamError
-from tokenstream.limits import Deadlines
-from tokenstream.sources import (
+from tokenstream._sources import (
     AsyncSource,
     Deferred,
     SyncSource,
@@ -22,7 +20,9 @@ from tokenstream.sources import (
     from_response,
     opening_failed,
 )
-from tokenstream.sources._failures import unsendable_request
+from tokenstream._sources.failures import unsendable_request
+from tokenstream.errors import ConnectError, MisuseError, StreamError
+from tokenstream.limits import Deadlines
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
+    from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._fast.path import Fast
     from tokenstream.formats._names import FormatName
     from tokenstream.formats._wire.bare_text import text
     from tokenstream.formats._wire.custom_mapping import custom
-    from tokenstream.formats.base import Format, Frame
 
 __all__ = ["Fast", "Format", "FormatName", "Frame", "custom", "text"]
 
@@ -19,9 +19,9 @@ __all__ = ["Fast", "Format", "FormatName", "Frame", "custom", "text"]
 # these modules would load them all.
 _HOMES = {
     "Fast": "_fast.path",
-    "Format": "base",
+    "Format": "_base",
     "FormatName": "_names",
-    "Frame": "base",
+    "Frame": "_base",
     "custom": "_wire.custom_mapping",
     "text": "_wire.bare_text",
 }

@@ -10,7 +10,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._detect import third_parties as _third_parties
 
 if TYPE_CHECKING:
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
 # The module and the class of each format. Detection asks the formats in this order, and loads each one

@@ -13,10 +13,10 @@ from tokenstream.stream._reading.reader import CLOSING_SECONDS, only_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tokenstream.formats.base import Format
+    from tokenstream._sources import AsyncSource
+    from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
-    from tokenstream.sources import AsyncSource
 
 
 class Contender:

@@ -6,20 +6,20 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import Deferred, async_source, sync_source
+from tokenstream._sources.failures import opening_failed
+from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
-from tokenstream.sources import Deferred, async_source, sync_source
-from tokenstream.sources._failures import opening_failed
-from tokenstream.sources._kinds import do_nothing
 from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.joint import Prefill
-    from tokenstream.formats.base import Format
+    from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.recovery._retry import Fallback, Opens
-    from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.stream._attempts import Attempt
 
 _WHERE = "the server"

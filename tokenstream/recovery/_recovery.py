@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream._sources import AsyncSource, Deferred
     from tokenstream.events import Event
     from tokenstream.message import Usage
     from tokenstream.recovery._hedge import Contender
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
-    from tokenstream.sources import AsyncSource, Deferred
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._driver import Driver

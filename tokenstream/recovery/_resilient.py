@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._pipeline.glance import through_of
+from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry
-from tokenstream.sources import Deferred
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._driver import Options
@@ -19,8 +19,8 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream.formats._base import Format
     from tokenstream.formats._names import FormatName
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
     from tokenstream.stages import Reorder

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
-from tokenstream.formats.base import Format
+from tokenstream.formats._base import Format
 from tokenstream.limits import check_wait
 from tokenstream.stream._attempts import Attempt
 

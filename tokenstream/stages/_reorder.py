@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.departures import Departures
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
 
 Place: TypeAlias = int | str | None
 """A frame's number; or its id, if that is not a number; or None if the frame has neither."""

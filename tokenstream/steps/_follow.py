@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._sources.frameworks import is_run_event
+from tokenstream._sources.kinds import named
+from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError
-from tokenstream.sources._frameworks import is_run_event
-from tokenstream.sources._kinds import named
-from tokenstream.sources._payloads import payload_of
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun

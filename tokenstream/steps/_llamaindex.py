@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.sources._payloads import payload_of
+from tokenstream._sources.payloads import payload_of
 from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._spoken import ModelAnswer

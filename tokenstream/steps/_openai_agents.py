@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._basics.untrusted import is_dict, text_of
-from tokenstream.sources._frameworks import model_event_of
-from tokenstream.sources._payloads import payload_of
+from tokenstream._sources.frameworks import model_event_of
+from tokenstream._sources.payloads import payload_of
 from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._spoken import ModelAnswer
 

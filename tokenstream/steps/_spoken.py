@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._sources.payloads import payload_of
 from tokenstream.events import MessageStart, ToolCallDone
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.sources._payloads import payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._pipeline.glance import through_of
+from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
-from tokenstream.sources import Deferred, async_source
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from tokenstream._sources.typing import AsyncReadable
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._names import FormatName
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
     from tokenstream.partial_json._pattern import At
     from tokenstream.router import Router, ToolResults
-    from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stages import Reorder
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.hub import Policy

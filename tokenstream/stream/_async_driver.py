@@ -11,8 +11,8 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
-from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.async_pump import AsyncPump

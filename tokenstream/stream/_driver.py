@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream._pipeline.renewable import RenewableMachine
+from tokenstream._sources import reading_failed
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
-from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
 from tokenstream.stream._opening import claim_reorder, is_failure, prepare
 from tokenstream.stream._options import Options
@@ -23,10 +23,10 @@ from tokenstream.stream._views.aspects import SingleConsumer
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
+    from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
-    from tokenstream.sources import AsyncSource, Deferred, SyncSource
     from tokenstream.stream._opening import First, Recovers
 
 __all__ = ["REST_SECONDS", "Driver", "Options"]

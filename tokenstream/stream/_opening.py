@@ -11,9 +11,9 @@ from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
+    from tokenstream._sources import Deferred
     from tokenstream.errors import StreamError
-    from tokenstream.formats.base import Format
-    from tokenstream.sources import Deferred
+    from tokenstream.formats._base import Format
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import Throughs
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint
     from tokenstream.stages import Reorder

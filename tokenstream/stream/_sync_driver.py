@@ -12,8 +12,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.sources import Deferred, SyncSource
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened

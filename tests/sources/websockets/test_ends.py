@@ -13,8 +13,8 @@ from websockets.frames import Close
 from tests.sources.sockets import answer, open_socket
 from tests.sources.websockets.support import on_asyncio, opened
 from tokenstream import AsyncStream, Stream
+from tokenstream._sources.websocket import socket_closed_error
 from tokenstream.errors import StreamInterrupted, StreamTruncated
-from tokenstream.sources._websocket import socket_closed_error
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection

@@ -17,8 +17,8 @@ from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
 from tests.sources.websockets.support import on_asyncio, opened
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream
-from tokenstream.sources import sync_source
-from tokenstream.sources._websocket import OpenWebSocket, from_async_socket, from_socket
+from tokenstream._sources import sync_source
+from tokenstream._sources.websocket import OpenWebSocket, from_async_socket, from_socket
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection

@@ -13,9 +13,9 @@ from websockets.sync.server import ServerConnection, serve
 from tests.sources.sockets import open_socket, talk
 from tests.sources.websockets.support import on_asyncio, opened
 from tokenstream import AsyncStream, Stream, aconnect, connect
+from tokenstream._sources import reading_failed
+from tokenstream._sources.websocket import handshake_error
 from tokenstream.errors import MisuseError, StatusError, StreamError
-from tokenstream.sources import reading_failed
-from tokenstream.sources._websocket import handshake_error
 
 
 def test_the_wrong_colour_is_told_the_right_one() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._request.request import HTTPRequest
+from tokenstream._sources import SyncSource
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.errors import StreamError, StreamTruncated
@@ -19,7 +20,6 @@ from tokenstream.framing._body import JSONBody
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.framing._sniff import sniff
 from tokenstream.limits import Limits
-from tokenstream.sources import SyncSource
 from tokenstream.stream import Stream
 
 if TYPE_CHECKING:

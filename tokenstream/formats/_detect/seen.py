@@ -11,8 +11,8 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._base import name_of
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._sniff import Sniffed, title_of
 from tokenstream.framing.aws_eventstream import EventStreamMessage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tokenstream.errors import StreamError
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
 
 _MOST_NAMES = 5

@@ -10,7 +10,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
 
 GROUP = "tokenstream.formats"
 """The entry point group; the name of an entry point is the format's name, and its value the class."""
@@ -60,7 +60,7 @@ def load(name: str) -> type[Format] | None:
 
 def _check(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
     """Check that a loaded object is a usable format of the right name, and return it."""
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
 
     if not (isinstance(found, type) and issubclass(found, Format)):
         msg = f"{whose} is not a subclass of tokenstream.formats.Format; mend or remove it"

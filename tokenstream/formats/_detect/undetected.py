@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.seen import describe_unknown_format, payload_of
-from tokenstream.formats.base import Format, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable

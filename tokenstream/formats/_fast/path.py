@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.text_log import TextLog
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format, Frame, Unit
     from tokenstream.formats._fast.match import Match
     from tokenstream.formats._fast.shape import Path
-    from tokenstream.formats.base import Format, Frame, Unit
 
     Read = Callable[[Any], Event | None]
     """Returns the event of one delta, None for anything else."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.message import Message
 
 _EVENTS: dict[str, Any] = {name: getattr(_events, name) for name in _events.__all__ if name != "Event"}

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.errors import StreamError
+    from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._fast.path import FastPath
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.formats.base import Format, Frame
     from tokenstream.message import Message
 
 

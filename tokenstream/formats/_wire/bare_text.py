@@ -9,9 +9,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
+from tokenstream.formats._base import Format, Frame, Unit
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import BLANK_TEXT
-from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

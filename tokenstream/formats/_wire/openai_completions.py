@@ -14,11 +14,11 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.errors import ProtocolError
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, usage_of
 from tokenstream.formats._kit.values import counts_in, scalar_text
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import TextDelta
-from tokenstream.formats.base import Format, Frame
+from tokenstream.formats._base import Format, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
+    from tokenstream.formats._base import Unit
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats.base import Unit
     from tokenstream.limits import Limits
 
 _new: Callable[[type[Any]], Any] = object.__new__

@@ -13,10 +13,10 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

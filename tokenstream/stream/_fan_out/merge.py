@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._sources.kinds import named
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import named
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.lanes import K, Labelled, MergeBase, MergeLane

@@ -9,8 +9,8 @@ from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
-from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._reading.direct import Direct
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.items import LOST, WAITED

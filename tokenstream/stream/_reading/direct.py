@@ -11,7 +11,7 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.sources import AsyncSource, Deferred
+from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source
 from tokenstream.stream._reading.wake import shut_down

@@ -7,8 +7,8 @@ import weakref
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import do_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream._sources import AsyncSource, SyncSource
 
 END = object()
 """The source has ended."""

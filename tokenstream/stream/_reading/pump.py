@@ -6,8 +6,8 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.sources import Deferred, SyncSource
-from tokenstream.sources._kinds import SKIPPED
+from tokenstream._sources import Deferred, SyncSource
+from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import Late, ReadAhead
 from tokenstream.stream._reading.wake import ReadTimer, shut_down

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
-    from tokenstream.sources import Deferred, SyncSource
+    from tokenstream._sources import Deferred, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
 _MOST_AHEAD = 64

@@ -11,8 +11,8 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.sources._kinds import SKIPPED
+from tokenstream._sources import AsyncSource, Deferred
+from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._said import loop_over_error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream.sources import Deferred
+from tokenstream._sources import Deferred
 from tokenstream.stream._reading.items import END, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from tokenstream.sources import AsyncSource
+    from tokenstream._sources import AsyncSource
     from tokenstream.stream._reading.host import Host
 
 _AGAIN_SECONDS = 2.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.items import END, WAITED, Away, SourceFailed, SourceOpened

@@ -15,8 +15,8 @@ from tokenstream.stream._said import broken_off_error, warn
 from tokenstream.stream._session.sorter import Sorter
 
 if TYPE_CHECKING:
+    from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.message import Ending
-    from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.stream._driver import Driver, Options
     from tokenstream.stream._session.sorter import AnswerLane
 

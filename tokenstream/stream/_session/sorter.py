@@ -14,14 +14,14 @@ from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._base import name_of
 from tokenstream.formats._detect.seen import payload_of
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
-    from tokenstream.formats.base import Format, Frame
+    from tokenstream.formats._base import Format, Frame
     from tokenstream.limits import Limits
 
 _PAYLOAD_SIZE = 1_024

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from tokenstream._sources.awaited import is_async_manager, is_awaitable, is_manager
+from tokenstream._sources.httpx import is_response
+from tokenstream._sources.kinds import named
+from tokenstream._sources.payloads import is_whole
+from tokenstream._sources.plain import closed_by
+from tokenstream._sources.sdk import response_beneath
 from tokenstream.errors import MisuseError
-from tokenstream.sources._awaited import is_async_manager, is_awaitable, is_manager
-from tokenstream.sources._httpx import is_response
-from tokenstream.sources._kinds import named
-from tokenstream.sources._payloads import is_whole
-from tokenstream.sources._plain import closed_by
-from tokenstream.sources._sdk import response_beneath
 from tokenstream.stream._tap.body import can_be_shown, is_asynchronous, show
 from tokenstream.stream._tap.items import AsyncPassing, Passing
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncGenerator, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenstream.sources._httpx import from_async_response, from_response
+from tokenstream._sources.httpx import from_async_response, from_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

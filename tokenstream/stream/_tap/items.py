@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from tokenstream.sources._payloads import as_received
+from tokenstream._sources.payloads import as_received
 from tokenstream.stream._tap.body import BodyWatcher
 
 if TYPE_CHECKING:

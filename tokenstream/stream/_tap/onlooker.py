@@ -6,15 +6,15 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.machine import Machine
+from tokenstream._sources import opening_failed, reading_failed
+from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
-from tokenstream.sources import opening_failed, reading_failed
-from tokenstream.sources._payloads import payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._connection.status import ResponseHead
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
 

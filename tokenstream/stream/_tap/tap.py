@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from tokenstream._sources.boto3 import stream_key_of
+from tokenstream._sources.kinds import named
 from tokenstream.errors import MisuseError
-from tokenstream.sources._boto3 import stream_key_of
-from tokenstream.sources._kinds import named
 from tokenstream.stream._tap.beside import AsyncWatched, SyncWatched, Watched, can_read
 from tokenstream.stream._tap.onlooker import Onlooker
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
+    from tokenstream.formats._base import Format
     from tokenstream.formats._names import FormatName
-    from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.stages._metrics import Metrics

@@ -16,7 +16,7 @@ from tokenstream.testing._recordings.cut_places import choose_cut_places
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.testing._check.odd import Odd
     from tokenstream.testing._check.readings import FormatReading, Framed

@@ -20,7 +20,7 @@ from tokenstream.testing._scripts.script import Script
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.testing._check.case import Violation
 
 Expectation: TypeAlias = "Message | Mapping[str, Any]"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.testing._check.case import Case
     from tokenstream.testing._check.readings import FormatReading
 

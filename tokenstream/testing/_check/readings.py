@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Format
+    from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import Recording

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import from_response
+from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
+from tokenstream._sources.boto3 import is_event_stream, raw_response_of, stream_of
+from tokenstream._sources.http_client import from_http_client, is_http_client
+from tokenstream._sources.kinds import named
+from tokenstream._sources.requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
 from tokenstream.errors import MisuseError
-from tokenstream.sources import from_response
-from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
-from tokenstream.sources._boto3 import is_event_stream, raw_response_of, stream_of
-from tokenstream.sources._http_client import from_http_client, is_http_client
-from tokenstream.sources._kinds import named
-from tokenstream.sources._requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
 from tokenstream.stream._tap.beside import response_of
 from tokenstream.stream._tap.body import can_be_shown, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.testing._record.notes import Notes
 
 

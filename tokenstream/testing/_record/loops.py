@@ -8,11 +8,11 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import AsyncSource, Deferred, SyncSource
+from tokenstream._sources.awaited import is_awaitable
+from tokenstream._sources.kinds import named
+from tokenstream._sources.plain import is_file
 from tokenstream.errors import MisuseError
-from tokenstream.sources import AsyncSource, Deferred, SyncSource
-from tokenstream.sources._awaited import is_awaitable
-from tokenstream.sources._kinds import named
-from tokenstream.sources._plain import is_file
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._tap.beside import (

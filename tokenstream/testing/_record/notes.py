@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import reading_failed
+from tokenstream._sources.kinds import named
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.sources import reading_failed
-from tokenstream.sources._kinds import named
 from tokenstream.testing._record.filters import apply_filter, apply_replacements
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._recordings.save import save

@@ -7,8 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._connection.status import ResponseHead
+from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._recordings.clock import VirtualClock, as_clock
 

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
 from tokenstream.formats._wire.ag_ui.words import ASIDES, FINISH_REASONS, usage_of
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

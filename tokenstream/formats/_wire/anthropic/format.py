@@ -6,18 +6,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, usage_of
-from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.formats._wire.bedrock_converse.whole import is_whole, steps_of
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, usage_of
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -9,22 +9,22 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, known
 from tokenstream.errors import ProtocolError
 from tokenstream.events import UsageUpdate
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_invoke.glance import GROUP, packed
 from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel, decline
 from tokenstream.formats._wire.bedrock_invoke.shapes import COUNTS, metrics_of
-from tokenstream.formats.base import Format
 from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.path import Read
     from tokenstream.formats._fast.shape import Path
-    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
 _SENTINEL = b"[DONE]"

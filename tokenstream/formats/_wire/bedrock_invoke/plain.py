@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, known, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.bedrock_invoke.shapes import (
@@ -14,7 +15,6 @@ from tokenstream.formats._wire.bedrock_invoke.shapes import (
     shape_of,
     value_at,
 )
-from tokenstream.formats.base import Format
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

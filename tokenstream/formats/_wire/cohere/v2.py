@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.cohere.parts import CohereContent
 from tokenstream.formats._wire.cohere.words import FINISH_REASONS, failure_of, usage_of
-from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
 
 _HELD = ("role", "content", "tool_plan", "tool_calls", "citations")

@@ -7,20 +7,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.gemini.names import camel
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 from tokenstream.formats._wire.gemini.words import FINISH_REASONS, meaning_of, reason_of
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
+    from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import Path
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 

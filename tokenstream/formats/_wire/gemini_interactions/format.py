@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, says_nothing, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import InteractionStep
 from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
-from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

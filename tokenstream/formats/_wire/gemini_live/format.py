@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn
 from tokenstream.formats._wire.gemini_live.words import FINISH_REASONS, camel, child, usage_of
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.errors import StreamTruncated
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._wire.langchain.calls import LangChainCalls
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks
-from tokenstream.formats.base import Format
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

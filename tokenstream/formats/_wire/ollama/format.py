@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.values import base64_bytes, json_text
-from tokenstream.formats.base import Format
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.parts import TextKind
-    from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._wire.openai_assistants.parts import AssistantsContent
 from tokenstream.formats._wire.openai_assistants.steps import AssistantsSteps
 from tokenstream.formats._wire.openai_assistants.words import FINISH_REASONS, INCOMPLETE_REASONS, OBJECTS
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
@@ -23,7 +24,6 @@ from tokenstream.formats._wire.openai_chat.calls import is_fragment
 from tokenstream.formats._wire.openai_chat.choice import ChoiceReader
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
 from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

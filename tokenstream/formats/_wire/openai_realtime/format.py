@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.openai_realtime.parts import Outputs
@@ -16,7 +17,6 @@ from tokenstream.formats._wire.openai_realtime.words import (
     output_format,
     usage_of,
 )
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_list, known, says_nothing, text_of
 from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.formats._base import PING_NAMES, Format
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.openai_responses.events import READERS
@@ -17,14 +18,13 @@ from tokenstream.formats._wire.openai_responses.words import (
     finish_of,
     usage_of,
 )
-from tokenstream.formats.base import PING_NAMES, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
-    from tokenstream.formats.base import Frame
+    from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import Message
 

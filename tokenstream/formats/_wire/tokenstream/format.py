@@ -19,12 +19,12 @@ from tokenstream.events import (
     ToolCallStart,
     Unknown,
 )
+from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._kit.open import mend
 from tokenstream.formats._resume.replay import Replay
 from tokenstream.formats._wire.tokenstream.parts import EVENTS, event_of
 from tokenstream.formats._wire.tokenstream.words import CONTROL, end_of
-from tokenstream.formats.base import Format, Frame
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, known, text_of
+from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
 from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merged, usage_of
-from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,10 +5,10 @@ The caller opens an object, such as a response, and the stream that reads the ob
 
 from __future__ import annotations
 
-from tokenstream.sources._failures import opening_failed, reading_failed
-from tokenstream.sources._find import async_source, sync_source
-from tokenstream.sources._httpx import from_async_response, from_response
-from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
+from tokenstream._sources.failures import opening_failed, reading_failed
+from tokenstream._sources.find import async_source, sync_source
+from tokenstream._sources.httpx import from_async_response, from_response
+from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
 
 __all__ = [
     "AsyncSource",

@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream._sources.failures import opening_failed
+from tokenstream._sources.kinds import Deferred
+from tokenstream._sources.sdk import refused_response
 from tokenstream.errors import MisuseError
-from tokenstream.sources._failures import opening_failed
-from tokenstream.sources._kinds import Deferred
-from tokenstream.sources._sdk import refused_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeGuard
 
-    from tokenstream.sources._kinds import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 _WHERE = "the server"
 _OWNED = ("close", "aclose", "acquire", "request")

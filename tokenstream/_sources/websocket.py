@@ -9,9 +9,9 @@ from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import status_error
+from tokenstream._sources.kinds import AsyncSource, SyncSource, named
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.formats._kit.errors import error_kind, kind_of_status
-from tokenstream.sources._kinds import AsyncSource, SyncSource, named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
 
-__all__ = ["Format", "Frame", "Unit"]
-
 PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that only show that the server is alive, whatever their data."""
 

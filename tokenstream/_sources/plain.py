@@ -7,10 +7,10 @@ from contextlib import closing
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources.frameworks import holds_a_run
+from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
+from tokenstream._sources.payloads import Converter
 from tokenstream.errors import MisuseError
-from tokenstream.sources._frameworks import holds_a_run
-from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing
-from tokenstream.sources._payloads import Converter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator

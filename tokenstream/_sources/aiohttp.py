@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import ResponseHead, lowered
+from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_like
+from tokenstream._sources.plain import at_once
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing, is_like
-from tokenstream.sources._plain import at_once
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

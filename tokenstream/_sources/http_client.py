@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import ResponseHead, lowered
+from tokenstream._sources.kinds import SyncSource, is_like
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import SyncSource, is_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.status import status_error
+from tokenstream._sources.boto3 import convert_aws_error
+from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -24,8 +26,6 @@ from tokenstream.errors import (
 from tokenstream.formats._detect.seen import find_error
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.sources._boto3 import convert_aws_error
-from tokenstream.sources._websocket import handshake_error, is_socket_closed, socket_closed_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

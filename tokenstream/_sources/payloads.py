@@ -8,9 +8,9 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._sources.frameworks import framework_payload_of, is_run_event, model_event_of
+from tokenstream._sources.kinds import SKIPPED
 from tokenstream.errors import ProtocolError
-from tokenstream.sources._frameworks import framework_payload_of, is_run_event, model_event_of
-from tokenstream.sources._kinds import SKIPPED
 
 if TYPE_CHECKING:
     from typing import TypeGuard

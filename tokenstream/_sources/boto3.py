@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.status import status_error
+from tokenstream._sources.requests import from_urllib3, is_urllib3
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.sources._requests import from_urllib3, is_urllib3
 
 if TYPE_CHECKING:
+    from tokenstream._sources.kinds import SyncSource
     from tokenstream.errors import StreamError
-    from tokenstream.sources._kinds import SyncSource
 
 _WHERE = ("stream", "body")
 """Keys under which the stream is in the responses of `converse_stream` and

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
 from tokenstream._connection.status import ResponseHead, lowered
+from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_like
+from tokenstream._sources.plain import at_once
 from tokenstream.errors import MisuseError
-from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing, is_like
-from tokenstream.sources._plain import at_once
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 

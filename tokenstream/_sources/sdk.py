@@ -6,12 +6,12 @@ from collections.abc import AsyncIterable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources.httpx import from_async_response, from_response, is_response
+from tokenstream._sources.plain import closed_by
 from tokenstream.errors import MisuseError
-from tokenstream.sources._httpx import from_async_response, from_response, is_response
-from tokenstream.sources._plain import closed_by
 
 if TYPE_CHECKING:
-    from tokenstream.sources._kinds import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 _LOWEST_ERROR_STATUS = 400
 _WHERE = ("response", "http_response", "_response")

@@ -7,19 +7,19 @@ import re
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._sources import awaited, boto3, plain, requests, sdk
+from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
+from tokenstream._sources.http_client import from_http_client, is_http_client
+from tokenstream._sources.httpx import from_async_response, from_response, is_response
+from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource, named
+from tokenstream._sources.payloads import is_whole
+from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError
-from tokenstream.sources import _awaited, _boto3, _plain, _requests, _sdk
-from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
-from tokenstream.sources._http_client import from_http_client, is_http_client
-from tokenstream.sources._httpx import from_async_response, from_response, is_response
-from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource, named
-from tokenstream.sources._payloads import is_whole
-from tokenstream.sources._websocket import from_async_socket, from_socket, socket_of
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from tokenstream.sources._websocket import OpenWebSocket
+    from tokenstream._sources.websocket import OpenWebSocket
 
 _PLACE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
@@ -43,7 +43,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
         MisuseError: The object cannot be read, or only by an `AsyncStream`.
         FileNotFoundError: The object is a path, and there is no such file.
     """
-    source = _boto3.stream_of(source)
+    source = boto3.stream_of(source)
     if isinstance(source, SyncSource | Deferred):
         return source
     found = _find_body(source) or _find_response(source)
@@ -51,12 +51,12 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
         return found
     if is_asynchronous(source):
         raise MisuseError(f"{named(source)} is asynchronous: read it with AsyncStream, in `async for`")
-    if _plain.is_file(source):
-        return _plain.from_file(source)
+    if plain.is_file(source):
+        return plain.from_file(source)
     if _is_iterable(source):
-        return _plain.from_iterable(source)
-    if _awaited.is_manager(source):
-        return _awaited.from_manager(source, sync_source)
+        return plain.from_iterable(source)
+    if awaited.is_manager(source):
+        return awaited.from_manager(source, sync_source)
     raise _unreadable_source(source)
 
 
@@ -67,27 +67,27 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
         MisuseError: The object cannot be read, or only by a `Stream`.
         FileNotFoundError: The object is a path, and there is no such file.
     """
-    source = _boto3.stream_of(source)
+    source = boto3.stream_of(source)
     if isinstance(source, AsyncSource | Deferred):
         return source
     body = _find_body(source)
     if body is not None:
-        return _plain.at_once(body)
+        return plain.at_once(body)
     found = _find_async_response(source)
     if found is not None:
         return found
-    if _awaited.is_async_manager(source) and not _is_async_iterable(source):
-        return _awaited.from_async_manager(source, async_source)
-    if _awaited.is_awaitable(source):
-        return _awaited.from_awaitable(source, async_source)
+    if awaited.is_async_manager(source) and not _is_async_iterable(source):
+        return awaited.from_async_manager(source, async_source)
+    if awaited.is_awaitable(source):
+        return awaited.from_awaitable(source, async_source)
     if _is_async_iterable(source):
-        return _plain.from_async_iterable(source)
+        return plain.from_async_iterable(source)
     if _is_in_pieces(source):
-        return _plain.at_once(_plain.from_iterable(source))
+        return plain.at_once(plain.from_iterable(source))
     file: Any = source
-    if _plain.is_file(file) and file.seekable():
-        return _plain.at_once(_plain.from_file(file))
-    if _plain.is_file(source) or _is_iterable(source) or _awaited.is_manager(source):
+    if plain.is_file(file) and file.seekable():
+        return plain.at_once(plain.from_file(file))
+    if plain.is_file(source) or _is_iterable(source) or awaited.is_manager(source):
         raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
     raise _unreadable_source(source)
 
@@ -107,9 +107,9 @@ def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart b
             "for a file, use connect or aconnect for an address, open a WebSocket with websockets or an SDK"
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
-        return _plain.from_body(source)
+        return plain.from_body(source)
     if _is_path(source):
-        return _plain.from_path(source)
+        return plain.from_path(source)
     return None
 
 
@@ -117,19 +117,19 @@ def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apa
     """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_response(source)
-    if _requests.is_requests(source):
-        return _requests.from_requests(source)
-    if _requests.is_urllib3(source):
-        return _requests.from_urllib3(source)
+    if requests.is_requests(source):
+        return requests.from_requests(source)
+    if requests.is_urllib3(source):
+        return requests.from_urllib3(source)
     if is_http_client(source):
         return from_http_client(source)
-    if _boto3.is_event_stream(source):
-        return _boto3.from_event_stream(source)
+    if boto3.is_event_stream(source):
+        return boto3.from_event_stream(source)
     socket = _find_socket(source, is_async=False)
     if socket is not None:
         return from_socket(socket)
-    beneath = _sdk.response_beneath(source)
-    return None if beneath is None else _sdk.from_holder(source, beneath)
+    beneath = sdk.response_beneath(source)
+    return None if beneath is None else sdk.from_holder(source, beneath)
 
 
 def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told apart by what it can do
@@ -138,16 +138,16 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - t
         return from_async_response(source)
     if is_aiohttp(source):
         return from_aiohttp(source)
-    if _requests.is_requests(source) or _requests.is_urllib3(source):
-        if not _requests.was_read(source):
+    if requests.is_requests(source) or requests.is_urllib3(source):
+        if not requests.was_read(source):
             raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
         read = _find_response(source)
-        return None if read is None else _plain.at_once(read)
+        return None if read is None else plain.at_once(read)
     socket = _find_socket(source, is_async=True)
     if socket is not None:
         return from_async_socket(socket)
-    beneath = _sdk.response_beneath(source)
-    return None if beneath is None else _sdk.from_async_holder(source, beneath)
+    beneath = sdk.response_beneath(source)
+    return None if beneath is None else sdk.from_async_holder(source, beneath)
 
 
 def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - told apart by what it can do
@@ -168,11 +168,11 @@ def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noq
 def is_asynchronous(source: object) -> bool:
     """Return True for an object that can only be read in an event loop."""
     # aiohttp responses and awaitables may be iterable, too, but only in their event loop.
-    if _awaited.is_awaitable(source) or is_aiohttp(source):
+    if awaited.is_awaitable(source) or is_aiohttp(source):
         return True
-    if _is_iterable(source) or _awaited.is_manager(source):
+    if _is_iterable(source) or awaited.is_manager(source):
         return False
-    return _is_async_iterable(source) or _awaited.is_async_manager(source)
+    return _is_async_iterable(source) or awaited.is_async_manager(source)
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
@@ -204,7 +204,7 @@ def _unreadable_source(source: object) -> MisuseError:
             f"{named(source)} is a whole answer, not a stream: pass stream=True in the request, "
             "or use the SDK's method that streams"
         )
-    if _boto3.is_response(source):
+    if boto3.is_response(source):
         return MisuseError(
             "this response of boto3 has no stream: it is a whole answer, or one payload; ask with "
             "converse_stream or invoke_model_with_response_stream"

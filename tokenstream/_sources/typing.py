@@ -13,7 +13,7 @@ from typing import IO, Any, ClassVar, Protocol, TypeAlias
 
 from typing_extensions import ReadOnly, TypedDict
 
-from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
+from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
 
 
 class _EitherResponse(Protocol):
