@@ -77,14 +77,14 @@ def connect(
     options = cast("dict[str, Any]", request)
     check_options(connect, options, client)
     if retry is not None:
-        from tokenstream._pipeline.glance import through_of
+        from tokenstream._pipeline.glance import make_stage_factory
         from tokenstream._request.again import request_again
 
         return request_again(
             Stream,
             retry,
             (method, url, client, deadlines, options),
-            Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
+            Options(format, limits, deadlines, pings=pings, make_stage=make_stage_factory(reasoning_tags)),
         )
     asked = HTTPRequest(method, url, client, deadlines, options)
     return Stream(
@@ -152,14 +152,14 @@ def aconnect(
     options = cast("dict[str, Any]", request)
     check_options(aconnect, options, client)
     if retry is not None:
-        from tokenstream._pipeline.glance import through_of
+        from tokenstream._pipeline.glance import make_stage_factory
         from tokenstream._request.again import request_again
 
         return request_again(
             AsyncStream,
             retry,
             (method, url, client, deadlines, options),
-            Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
+            Options(format, limits, deadlines, pings=pings, make_stage=make_stage_factory(reasoning_tags)),
         )
     asked = HTTPRequest(method, url, client, deadlines, options)
     return AsyncStream(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.glance import through_of
+from tokenstream._pipeline.glance import make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class Decoder:
         pings: bool = False,
         reasoning_tags: bool | Iterable[str] = (),
     ) -> None:
-        through = through_of(reasoning_tags)
+        make_stage = make_stage_factory(reasoning_tags)
         self._machine = Machine(
-            format, content_type=content_type, limits=limits, pings=pings, through=through
+            format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage
         )
 
     def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:

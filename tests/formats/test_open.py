@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream.events import Finish
-from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend
+from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.message import TextPart
 
 _HIGH, _LOW = "\ud83d", "\ude00"
@@ -46,7 +46,7 @@ def test_joining_pieces_gives_what_the_whole_gives(pieces: list[str]) -> None:
     """However a text is cut, also inside a character."""
     told, held, _ = _joined(*pieces)
 
-    assert mend("".join(pieces)) == told + mend(held)
+    assert mend_surrogates("".join(pieces)) == told + mend_surrogates(held)
 
 
 @given(_PIECES)
@@ -72,7 +72,7 @@ def test_joined_pieces_can_always_be_encoded(pieces: list[str]) -> None:
 )
 def test_a_value_is_mended_all_through(value: Any, whole: Any) -> None:
     """No JSON and no UTF-8 can carry half a character."""
-    assert whole == mend(value)
+    assert whole == mend_surrogates(value)
 
 
 def test_a_call_has_arguments_once_some_have_come() -> None:

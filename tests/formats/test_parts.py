@@ -128,7 +128,7 @@ def test_items_and_unknown_payloads_are_carried() -> None:
 def test_whatever_a_payload_with_broken_characters_says_can_be_written_as_json() -> None:
     """Halves of characters are replaced in names, ids and fields; those of text are joined."""
     parts = _Noting()
-    parts.halves = True
+    parts.may_hold_surrogates = True
     parts.head(id=_HIGH, model=_HIGH)
     parts.usage(Usage(provider_data={"a": _HIGH}))
     parts.field(_HIGH, _HIGH)

@@ -10,7 +10,7 @@ from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import Limits, Stream
 from tokenstream._pipeline.machine import Machine
-from tokenstream._pipeline.reasoning_tags import ReasoningTags, tagged
+from tokenstream._pipeline.reasoning_tags import ReasoningTags, make_tag_stage_factory
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart, TextPart
@@ -162,7 +162,9 @@ def test_an_object_is_read_without_the_thoughts_before_it() -> None:
 
 def test_most_deltas_are_read_at_a_glance_all_the_same() -> None:
     """Only those that may have to do with a tag or with code are decoded."""
-    machine = Machine(None, content_type=None, limits=None, pings=False, through=tagged(True))
+    machine = Machine(
+        None, content_type=None, limits=None, pings=False, make_stage=make_tag_stage_factory(True)
+    )
     for word in ["<think>a</think>", *["word "] * 500]:
         if machine.give(chat({"content": word}), 0.0) is None:
             while machine.pull() is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
@@ -62,7 +62,7 @@ class Connection:
         pings: True to return signs of life as events.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
-        through: Creates the stage that the format's events pass through; None for no stage.
+        make_stage: Creates the stage that the format's events pass through; None for no stage.
         kept: A format that has read another connection and continues with this one.
     """
 
@@ -89,14 +89,14 @@ class Connection:
         pings: bool,
         departures: Departures,
         found: Callable[[str], None],
-        through: Throughs | None = None,
+        make_stage: StageFactory | None = None,
         kept: Format | None = None,
     ) -> None:
         self._limits = limits
         self._found = found
         self._departures = departures
         self._pings = pings
-        self._through = through
+        self._through = make_stage
         self._taken = False
         """True if a last frame was accepted although its end is missing."""
         self._framing_over = False
@@ -132,8 +132,8 @@ class Connection:
         """Set the format, connect it to the departures and the stage behind it, and report its name."""
         self.format = known
         known.departures = self._departures
-        if self._through is not None and known.parts.through is None:
-            known.parts.through = self._through(self._limits)
+        if self._through is not None and known.parts.stage is None:
+            known.parts.stage = self._through(self._limits)
         if known.name:
             self._found(known.name)
 
@@ -299,7 +299,7 @@ class Connection:
         if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
             return _Position(None, None)
         # A stage after the format may hold events back, so the format's state alone does not suffice.
-        return _Position(known.position, known.state() if known.parts.through is None else None)
+        return _Position(known.position, known.state() if known.parts.stage is None else None)
 
     def _keep_position(self, left: int) -> None:
         """Store the position before the end closes the open parts, unless the answer is finished."""

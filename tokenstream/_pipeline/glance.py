@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream._growing import Target
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -277,7 +277,7 @@ def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
     return ContentDecoder(coding, limits=limits)
 
 
-def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
+def make_stage_factory(reasoning_tags: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
     """Return a function that creates the `ReasoningTags` stage; None if no tags are asked for.
 
     Raises:
@@ -285,9 +285,9 @@ def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa
     """
     if reasoning_tags is False or reasoning_tags == ():
         return None
-    from tokenstream._pipeline.reasoning_tags import tagged
+    from tokenstream._pipeline.reasoning_tags import make_tag_stage_factory
 
-    return tagged(reasoning_tags)
+    return make_tag_stage_factory(reasoning_tags)
 
 
 def is_callers_fault(cause: StreamError) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
     from tokenstream.stages._guards.guards import Guards
@@ -44,7 +44,7 @@ class GuardedMachine(Machine):
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
         pings: True to return signs of life as `Ping` events.
-        through: Creates the stage that a format's events pass through; None for no stage.
+        make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = ("_finish", "_hold", "_named", "_stops", "_way", "guards", "last")
@@ -56,7 +56,7 @@ class GuardedMachine(Machine):
         content_type: str | None,
         limits: Limits | None,
         pings: bool,
-        through: Throughs | None = None,
+        make_stage: StageFactory | None = None,
     ) -> None:
         self._hold: Hold | None = None
         """The events that are held back; None if none are held back."""
@@ -68,7 +68,7 @@ class GuardedMachine(Machine):
         """The answer's finish event, while guards are still judging it."""
         self.last: Event | None = None
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
-        super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
+        super().__init__(format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage)
         self._way: Callable[[], Event | None] = self._next
         """Returns the next event, before the guards receive it."""
 

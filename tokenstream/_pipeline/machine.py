@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
 
@@ -52,7 +52,7 @@ class Machine(Glancing):
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
         pings: True to return signs of life as `Ping` events.
-        through: Creates the stage that a format's events pass through; None for no stage.
+        make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -70,12 +70,12 @@ class Machine(Glancing):
         "gives_again",
         "holding",
         "kept",
+        "make_stage",
         "over",
         "pings",
         "pull",
         "resting",
         "take",
-        "through",
         "wanted",
     )
 
@@ -86,14 +86,14 @@ class Machine(Glancing):
         content_type: str | None,
         limits: Limits | None,
         pings: bool,
-        through: Throughs | None = None,
+        make_stage: StageFactory | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
         super().__init__(limits if limits is not None else DEFAULT_LIMITS, self._late_usage)
         self.departures = Departures()
         """Deviations of the server from its documentation, with the rule applied to each."""
         self.wanted = format
-        self.pings, self.through = pings, through
+        self.pings, self.make_stage = pings, make_stage
         self._connection: Connection
         self._coding: ContentDecoder | None = None
         self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
@@ -157,7 +157,7 @@ class Machine(Glancing):
             pings=self.pings,
             departures=self.departures,
             found=self._name_format,
-            through=self.through,
+            make_stage=self.make_stage,
             kept=kept or self.kept,
         )
         self.unit = str if self._connection.takes_text else bytes

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.events import Event
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Limits
 
 _KNOWN = ("think", "thinking", "thought", "reasoning")
@@ -25,7 +25,7 @@ _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
 _TEXT, _REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
-def tagged(asked: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
+def make_tag_stage_factory(asked: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
     """Return a function that creates a `ReasoningTags` for each format; None if no tags are asked for.
 
     Args:
@@ -138,16 +138,16 @@ class ReasoningTags:
         self._cut.clear()
         return out
 
-    def own(self, choice: int, place: int) -> int:
+    def original_index(self, choice: int, index: int) -> int:
         """Return the index that the format gave to a part before this stage renumbered it.
 
         Only for parts that are not text.
 
         Args:
             choice: The choice.
-            place: The part's index in the message.
+            index: The part's index in the message.
         """
-        return self._own.get((choice, place), place)
+        return self._own.get((choice, index), index)
 
     def follow(self, delta: Any, inner: _Follow) -> _Follow:  # noqa: ANN401 - a delta
         """Return a callback for deltas like this one that are read without decoding; see `Format.follow`.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Restarted
     from tokenstream.formats._base import Format
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending
 
@@ -32,7 +32,7 @@ class RenewableMachine(GuardedMachine):
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
         pings: True to return signs of life as `Ping` events.
-        through: Creates the stage that a format's events pass through; None for no stage.
+        make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -54,7 +54,7 @@ class RenewableMachine(GuardedMachine):
         content_type: str | None,
         limits: Limits | None,
         pings: bool,
-        through: Throughs | None = None,
+        make_stage: StageFactory | None = None,
     ) -> None:
         self._first_id = ""
         """The id of the first SSE event of the answer."""
@@ -74,7 +74,7 @@ class RenewableMachine(GuardedMachine):
         """True for an answer that was joined from several requests, and so has no position to resume at."""
         self._refusal: StreamError | None = None
         """The error that ends the stream because the seam was too doubtful; otherwise None."""
-        super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
+        super().__init__(format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage)
         self.accumulator.may_restart = True
 
     def renew(self, hold: Hold, now: float, *, kept: Format | None = None, seam: Seam | None = None) -> None:

@@ -307,8 +307,8 @@ class Format(Resuming, ABC):
         Args:
             delta: A delta that was returned.
         """
-        through, follow = self.parts.through, self.follow(delta)
-        return follow if through is None else through.follow(delta, follow)
+        stage, follow = self.parts.stage, self.follow(delta)
+        return follow if stage is None else stage.follow(delta, follow)
 
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
@@ -396,7 +396,7 @@ class Format(Resuming, ABC):
             data = from_json(payload)
         except ValueError:
             # Never reset: a format may keep a value and report it later.
-            self.parts.halves = True
+            self.parts.may_hold_surrogates = True
             return decode_lenient(payload, self.limits)
         if self.limits is not DEFAULT_LIMITS:
             check_bounds(payload, self.limits)
@@ -406,7 +406,7 @@ class Format(Resuming, ABC):
         """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
         if isinstance(frame, dict):
-            self.parts.halves = True
+            self.parts.may_hold_surrogates = True
             if self._replay is None or not self._is_replayed(self._replay, frame, ""):
                 self._read_object(frame, "")
             return

@@ -116,7 +116,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     return (None, True) if wait else _third_parties.detect(payload, event)
 
 
-def possible(payload: dict[str, Any], event: str) -> set[str]:
+def undecided(payload: dict[str, Any], event: str) -> set[str]:
     """Return the formats that a payload may belong to, if no format recognises it for certain.
 
     Args:

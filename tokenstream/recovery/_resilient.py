@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._pipeline.glance import through_of
+from tokenstream._pipeline.glance import make_stage_factory
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
@@ -73,7 +73,7 @@ def resilient(
     asked = check_retry(retry, is_async=False)
     openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(asked.fallback)))
     options = Options(
-        format, limits, deadlines, None, clock, pings, reorder, through=through_of(reasoning_tags)
+        format, limits, deadlines, None, clock, pings, reorder, make_stage=make_stage_factory(reasoning_tags)
     )
     return make_stream(Stream, openers, asked, options)
 
@@ -124,7 +124,7 @@ def aresilient(
     asked = check_retry(retry, is_async=True)
     openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(asked.fallback)))
     options = Options(
-        format, limits, deadlines, None, clock, pings, reorder, through=through_of(reasoning_tags)
+        format, limits, deadlines, None, clock, pings, reorder, make_stage=make_stage_factory(reasoning_tags)
     )
     return make_stream(AsyncStream, openers, asked, options)
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream._pipeline.glance import through_of
+from tokenstream._pipeline.glance import make_stage_factory
 from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
@@ -102,7 +102,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
                 clock,
                 pings,
                 reorder,
-                through=through_of(reasoning_tags),
+                make_stage=make_stage_factory(reasoning_tags),
             )
             driver = AsyncDriver(async_source(source), options)
         super().__init__(driver, 0)

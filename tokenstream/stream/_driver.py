@@ -100,7 +100,9 @@ class Driver(SingleConsumer):
         """A time before which no deadline can pass."""
         kind = RenewableMachine if options.renewable else GuardedMachine
         format, limits, pings = options.format, options.limits, options.pings
-        self.machine = kind(format, content_type=None, limits=limits, pings=pings, through=options.through)
+        self.machine = kind(
+            format, content_type=None, limits=limits, pings=pings, make_stage=options.make_stage
+        )
         self.machine.timer = time.perf_counter
         if options.checkpoint is not None:
             self.machine.restore(options.checkpoint)
@@ -127,7 +129,7 @@ class Driver(SingleConsumer):
             deadlines=self.silence.deadlines,
             clock=self.clock,
             pings=machine.pings,
-            through=machine.through,
+            make_stage=machine.make_stage,
         )
 
     @property

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._base import Format
-    from tokenstream.formats._kit.answer import Throughs
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint
     from tokenstream.stages import Reorder
@@ -28,5 +28,5 @@ class Options(NamedTuple):
     renewable: bool = False
     """True if another source may continue the answer."""
     checkpoint: Checkpoint | None = None
-    through: Throughs | None = None
+    make_stage: StageFactory | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream._pipeline.glance import through_of
+from tokenstream._pipeline.glance import make_stage_factory
 from tokenstream._sources import Deferred, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.stream._base import StreamBase
@@ -97,7 +97,7 @@ class Stream(StreamBase[SyncDriver], Choice):
                 clock,
                 pings,
                 reorder,
-                through=through_of(reasoning_tags),
+                make_stage=make_stage_factory(reasoning_tags),
             )
             driver = SyncDriver(sync_source(source), options)
         super().__init__(driver, 0)

@@ -80,7 +80,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
                 found = {"openai-chat"} if found is None else found
                 continue
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
-        possible = registry.possible(payload, event) if is_dict(payload) else set[str]()
+        possible = registry.undecided(payload, event) if is_dict(payload) else set[str]()
         found = possible if found is None else found & possible
     return found.pop() if found is not None and len(found) == 1 else None
 

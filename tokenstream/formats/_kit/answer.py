@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
-from tokenstream.formats._kit.open import OpenChoice, mend
+from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ABSENT = object()
 
 
-class Through(Protocol):
+class EventStage(Protocol):
     """A stage that replaces a format's events by other events, in which parts may have other indexes."""
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
@@ -27,14 +27,14 @@ class Through(Protocol):
     def cut(self, choice: int, part: int) -> None:
         """Return the held-back text of a part with the next events: the part was cut off."""
 
-    def own(self, choice: int, place: int) -> int:
+    def original_index(self, choice: int, index: int) -> int:
         """Return the index that the format gave to a part before this stage renumbered it.
 
         Only for parts that are not text.
 
         Args:
             choice: The choice.
-            place: The part's index in the message.
+            index: The part's index in the message.
         """
         ...
 
@@ -46,7 +46,7 @@ class Through(Protocol):
         """Return a callback for deltas like this one that are read without decoding; see `Format.follow`."""
 
 
-Throughs: TypeAlias = "Callable[[Limits], Through]"
+StageFactory: TypeAlias = "Callable[[Limits], EventStage]"
 """Creates the stage that a format's events pass through; called with the limits, once for each format."""
 
 
@@ -64,14 +64,14 @@ class Answer:
         "_parts_seen",
         "choices",
         "fields",
-        "halves",
         "limits",
+        "may_hold_surrogates",
         "note",
         "raw",
-        "through",
+        "stage",
     )
 
-    unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw", "through"})
+    unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw", "stage"})
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
@@ -79,13 +79,13 @@ class Answer:
         self.note = note
         self.raw: Any = None
         """The payload being read; it becomes the `raw` of every event made from it."""
-        self.halves = False
+        self.may_hold_surrogates = False
         """True if this payload or an earlier one may hold halves of surrogate pairs."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         self._out: list[Event] = []
         self._head: tuple[str | None, str | None, str] | None = None
-        self.through: Through | None = None
+        self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value reported for each field; a choice's field has the choice's index in its key."""
@@ -99,8 +99,8 @@ class Answer:
         out = self._out
         if out:
             self._out = []
-        if self.through is not None:
-            out = self.through.feed(out)
+        if self.stage is not None:
+            out = self.stage.feed(out)
         return out
 
     def emit(self, event: Event) -> None:
@@ -127,8 +127,8 @@ class Answer:
 
     def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
         """Record the answer's id, model and role; the first id and role count, and the last model."""
-        if self.halves:
-            id, model, role = mend(id), mend(model), mend(role)
+        if self.may_hold_surrogates:
+            id, model, role = mend_surrogates(id), mend_surrogates(model), mend_surrogates(role)
         head = self._head
         if head is None:
             self._head = (id or None, model or None, role or "assistant")
@@ -143,7 +143,9 @@ class Answer:
 
     def usage(self, usage: Usage) -> None:
         """Record a report of token counts; `provider_data` should hold the report that the provider sent."""
-        self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
+        self._out.append(
+            UsageUpdate(mend_surrogates(usage) if self.may_hold_surrogates else usage, raw=self.raw)
+        )
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field for which no special event exists, unless its value was reported before.
@@ -153,8 +155,8 @@ class Answer:
             value: Its value.
             choice: The choice that the field belongs to; None for the answer as a whole.
         """
-        if self.halves:
-            name, value = mend(name), mend(value)
+        if self.may_hold_surrogates:
+            name, value = mend_surrogates(name), mend_surrogates(value)
         key = name if choice is None else (self.choice(choice).index, name)
         if self.fields.get(key, _ABSENT) != value:
             self.fields[key] = value
@@ -171,8 +173,8 @@ class Answer:
             choice: The index of the choice that the list belongs to.
         """
         self.choice(choice)
-        if self.halves:
-            name, values = mend(name), mend(values)
+        if self.may_hold_surrogates:
+            name, values = mend_surrogates(name), mend_surrogates(values)
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:

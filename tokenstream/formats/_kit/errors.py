@@ -9,7 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -337,7 +337,7 @@ def _shorten(most: int, details: dict[str, Any], *names: str) -> str | None:
 
 
 def _cut(text: str, most: int) -> str:
-    return mend(text if len(text) <= most else f"{text[: most - 1]}…")
+    return mend_surrogates(text if len(text) <= most else f"{text[: most - 1]}…")
 
 
 def _code_of(details: dict[str, Any]) -> int | str | None:

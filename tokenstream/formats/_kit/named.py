@@ -66,20 +66,20 @@ class NamedParts(Parts):
         if unclosed is not None:
             self.note("part_unclosed")
             self.close(unclosed)
-        self.note_late()
-        part = self.open(0, self.content_of(kind, data))
+        self.note_late_content()
+        part = self.open(0, self.make_empty_part(kind, data))
         if data is not None:
             self._data[part.index] = data
         self.open_parts[kind][name] = part
         self.newest[kind] = name
         return part
 
-    def note_late(self) -> None:
+    def note_late_content(self) -> None:
         """Count a departure if content arrives after the finish reason."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 
-    def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+    def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
         """Return a part without its text.
 
         Args:
@@ -111,7 +111,7 @@ class NamedParts(Parts):
             self.unknown(text_of(payload, "type") or kind, payload)
             return
         part = self.named(kind, self.name_in(payload, kind))
-        self.learn(part, kind, known(payload, *self.text_fields))
+        self.merge_data(part, kind, known(payload, *self.text_fields))
         self.add(part, delta)
 
     def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
@@ -142,14 +142,14 @@ class NamedParts(Parts):
         self.names_closed.add((kind, name))
         self.close(part)
 
-    def learn(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
+    def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
         """Merge further data into an open part; if that changes them, report the start of the part again."""
         if data is None:
             return
         told = {**(self.data_of(part) or {}), **data}
         if told != self.data_of(part):
             self._data[part.index] = told
-            self.tell_again(part, self.content_of(kind, told))
+            self.report_start_again(part, self.make_empty_part(kind, told))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
         """Return the further data about a text or reasoning part."""

@@ -42,13 +42,13 @@ class OpenCall(OpenPart):
 
     __slots__ = (
         "arguments",
-        "earlier",
         "id",
+        "may_repeat",
         "name",
         "number",
         "placeholder",
         "provider_data",
-        "sent",
+        "sent_id",
         "type",
     )
 
@@ -64,11 +64,11 @@ class OpenCall(OpenPart):
         number: object = None,
     ) -> None:
         super().__init__("tool_call", choice, index)
-        self.id = self.sent = id
-        """The call's id; `sent` is the id that the server sent, which an earlier call may already have."""
+        self.id = self.sent_id = id
+        """The call's id; `sent_id` is the id that the server sent, which an earlier call may already have."""
         self.number = number
         """The call's index on the wire; None if the server sent none."""
-        self.earlier: list[ToolCall] = []
+        self.may_repeat: list[ToolCall] = []
         """Earlier calls with the same content so far; while there are any, no event reports this call."""
         self.name = name
         self.type = type
@@ -93,9 +93,9 @@ class OpenChoice:
 
     __slots__ = (
         "calls_seen",
+        "current_part",
         "finish",
         "finish_message",
-        "flow",
         "handed_out",
         "index",
         "next_part",
@@ -106,7 +106,7 @@ class OpenChoice:
     def __init__(self, index: int) -> None:
         self.index = index
         self.next_part = 0
-        self.flow: OpenPart | None = None
+        self.current_part: OpenPart | None = None
         """The open part to which a piece is added if the piece does not name its part."""
         self.opened: dict[int, OpenPart] = {}
         """Every open part, by index."""
@@ -145,22 +145,22 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     return whole
 
 
-def mend(value: ValueT) -> ValueT:
+def mend_surrogates(value: ValueT) -> ValueT:
     r"""Replace halves of surrogate pairs in all texts of a value, because UTF-8 cannot encode them.
 
     Example:
-        >>> mend({"id": "a\ud800", "n": 1})
+        >>> mend_surrogates({"id": "a\ud800", "n": 1})
         {'id': 'a�', 'n': 1}
     """
     mended: Any = value
     if isinstance(value, str):
         mended = value if _is_whole(value) else _mend_text(value)
     elif is_dict(value):
-        mended = {mend(key): mend(inner) for key, inner in value.items()}
+        mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
     elif is_list(value):
-        mended = [mend(inner) for inner in value]
+        mended = [mend_surrogates(inner) for inner in value]
     elif isinstance(value, BaseModel):
-        mended = value.model_copy(update={name: mend(inner) for name, inner in value})
+        mended = value.model_copy(update={name: mend_surrogates(inner) for name, inner in value})
     result: ValueT = mended
     return result
 

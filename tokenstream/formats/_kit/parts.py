@@ -26,7 +26,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.formats._kit.answer import Answer
-from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend
+from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.values import json_text
 from tokenstream.message import (
     Citation,
@@ -79,7 +79,7 @@ class Parts(Answer):
         super().__init__(limits, note)
         self.calls_seen = 0
         self._written: OpenPart | None = None
-        """The part written to last, if the format calls `turn_to`."""
+        """The part written to last, if the format calls `record_written_part`."""
 
     @property
     def open_calls(self) -> int:
@@ -89,7 +89,7 @@ class Parts(Answer):
     def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
         """Return the open part that an earlier event belongs to; None if it is closed."""
         state = self.choices.get(event.choice)
-        index = event.part if self.through is None else self.through.own(event.choice, event.part)
+        index = event.part if self.stage is None else self.stage.original_index(event.choice, event.part)
         return None if state is None else state.opened.get(index)
 
     # -- ends --------------------------------------------------------------
@@ -102,8 +102,8 @@ class Parts(Answer):
         the last one if the reason is that of a cut, such as "length".
         """
         state = self.choice(choice)
-        if self.halves:
-            raw_reason = mend(raw_reason)
+        if self.may_hold_surrogates:
+            raw_reason = mend_surrogates(raw_reason)
         if state.finish is not None:
             self.note("finish_repeated")
             if state.finish.raw_reason == raw_reason:
@@ -111,7 +111,7 @@ class Parts(Answer):
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
         self.close_choice(state, complete=reason not in _CUT_SHORT)
-        said = mend(state.finish_message) if self.halves else state.finish_message
+        said = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
         state.finish = Finish(reason, raw_reason, said, choice=choice)
         self._out.append(Finish(reason, raw_reason, said, choice=choice, raw=self.raw))
 
@@ -131,7 +131,7 @@ class Parts(Answer):
                 self.close_call(part, whole=complete or written)
             else:
                 self.close(part)
-        choice.flow = None
+        choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part of every choice; if the answer was cut off, no tool call is handed out."""
@@ -144,10 +144,10 @@ class Parts(Answer):
                 else:
                     self._release(part)
                     part.closed = True
-                    if self.through is not None:
-                        self.through.cut(part.choice, part.index)
+                    if self.stage is not None:
+                        self.stage.cut(part.choice, part.index)
             choice.opened.clear()
-            choice.flow = None
+            choice.current_part = None
 
     # -- parts -------------------------------------------------------------
 
@@ -159,17 +159,17 @@ class Parts(Answer):
             content: The part as it is before any text is added.
         """
         state = self.choice(choice)
-        if self.halves:
-            content = mend(content)
+        if self.may_hold_surrogates:
+            content = mend_surrogates(content)
         part = OpenPart(content.kind, choice, self._next_index(state))
         state.opened[part.index] = part
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
 
-    def tell_again(self, part: OpenPart, content: Part) -> None:
+    def report_start_again(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data; the part keeps its text."""
-        if self.halves:
-            content = mend(content)
+        if self.may_hold_surrogates:
+            content = mend_surrogates(content)
         self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
 
     def whole(
@@ -201,23 +201,23 @@ class Parts(Answer):
             start: The part without its text, used if a new part is opened; blank by default.
         """
         state = self.choices.get(choice) or self.choice(choice)
-        part = state.flow
+        part = state.current_part
         if part is None or part.kind != kind:
             if not text:
                 return
             self._end_flow(state)
             if state.finish is not None:
                 self.note("content_after_finish")
-            part = state.flow = self.open(choice, start or _STARTS[kind])
+            part = state.current_part = self.open(choice, start or _STARTS[kind])
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:
         """Add a signature to the reasoning being written, or to a new, empty reasoning part."""
         state = self.choice(choice)
-        if state.flow is None or state.flow.kind != "reasoning":
+        if state.current_part is None or state.current_part.kind != "reasoning":
             self._end_flow(state)
-            state.flow = self.open(choice, BLANK_REASONING)
-        self.add_signature(state.flow, signature)
+            state.current_part = self.open(choice, BLANK_REASONING)
+        self.add_signature(state.current_part, signature)
 
     def add(self, part: OpenPart, text: str) -> None:
         """Add text to a part; half a surrogate pair is held back until the other half arrives."""
@@ -235,7 +235,7 @@ class Parts(Answer):
         else:
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
 
-    def turn_to(self, part: OpenPart) -> None:
+    def record_written_part(self, part: OpenPart) -> None:
         """Record the part that is written to now; count a departure if another one, still open, was before.
 
         Args:
@@ -247,8 +247,8 @@ class Parts(Answer):
 
     def add_signature(self, part: OpenPart, signature: str) -> None:
         """Add a signature, or a piece of one, to a reasoning part."""
-        if self.halves:
-            signature = mend(signature)
+        if self.may_hold_surrogates:
+            signature = mend_surrogates(signature)
         if signature:
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
@@ -266,8 +266,8 @@ class Parts(Answer):
     def cite(self, choice: int, citation: Citation) -> None:
         """Add a citation as a separate part; the text around the citation stays open."""
         index = self._next_index(self.choice(choice))
-        if self.halves:
-            citation = mend(citation)
+        if self.may_hold_surrogates:
+            citation = mend_surrogates(citation)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:
@@ -281,12 +281,12 @@ class Parts(Answer):
             return
         self._release(part)
         part.closed = True
-        if content is not None and self.halves:
-            content = mend(content)
+        if content is not None and self.may_hold_surrogates:
+            content = mend_surrogates(content)
         state = self.choice(part.choice)
         state.opened.pop(part.index, None)
-        if state.flow is part:
-            state.flow = None
+        if state.current_part is part:
+            state.current_part = None
         self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- tool calls --------------------------------------------------------
@@ -322,8 +322,12 @@ class Parts(Answer):
             raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
         if not id:
             self.note("call_id_missing")
-        if self.halves:
-            id, name, provider_data = mend(id), mend(name), mend(provider_data)
+        if self.may_hold_surrogates:
+            id, name, provider_data = (
+                mend_surrogates(id),
+                mend_surrogates(name),
+                mend_surrogates(provider_data),
+            )
         call = OpenCall(
             choice,
             ~self.calls_seen,
@@ -336,13 +340,13 @@ class Parts(Answer):
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
-        call.earlier = [
+        call.may_repeat = [
             done
-            for place, done in state.handed_out.get(call.sent, ())
+            for place, done in state.handed_out.get(call.sent_id, ())
             if (place, done.name, done.type) == (number, name, type)
         ]
-        if not call.earlier:
-            self.tell_of(call)
+        if not call.may_repeat:
+            self.report_call(call)
         return call
 
     def new_id(self, choice: int) -> str:
@@ -352,19 +356,19 @@ class Parts(Answer):
             number += 1
         return f"call_{number}"
 
-    def tell_of(self, call: OpenCall) -> None:
+    def report_call(self, call: OpenCall) -> None:
         """Report a call's start and its arguments so far; if another call has its id, give it a new id."""
         state = self.choice(call.choice)
-        call.earlier = []
+        call.may_repeat = []
         self._end_flow(state)
         if state.finish is not None:
             self.note("content_after_finish")
-        if call.sent in state.handed_out:
+        if call.sent_id in state.handed_out:
             self.note("call_id_repeated")
             call.id = self.new_id(call.choice)
             state.handed_out[call.id] = []
         else:
-            state.handed_out[call.sent] = []
+            state.handed_out[call.sent_id] = []
         del state.opened[call.index]
         call.index = self._next_index(state)
         state.opened[call.index] = call
@@ -387,7 +391,7 @@ class Parts(Answer):
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
-        if call.earlier:
+        if call.may_repeat:
             self._compare(call, fragment)
         elif fragment:
             call.arguments.append(fragment)
@@ -399,9 +403,9 @@ class Parts(Answer):
         """Add to a call that has only repeated an earlier call so far; once it differs, report it."""
         at = call.arguments.length
         call.arguments.append(fragment)
-        call.earlier = [done for done in call.earlier if done.arguments_text.startswith(fragment, at)]
-        if not call.earlier:
-            self.tell_of(call)
+        call.may_repeat = [done for done in call.may_repeat if done.arguments_text.startswith(fragment, at)]
+        if not call.may_repeat:
+            self.report_call(call)
 
     def add_argument_values(self, call: OpenCall, values: object) -> None:
         """Convert arguments that arrived as JSON values to JSON text, and add the text to a call."""
@@ -426,12 +430,12 @@ class Parts(Answer):
             return
         self._release(call)
         repeated = False
-        if call.earlier:
+        if call.may_repeat:
             text = call.arguments.join()
             # Without arguments, only the start of the call was repeated.
-            repeated = not text or any(text == done.arguments_text for done in call.earlier)
+            repeated = not text or any(text == done.arguments_text for done in call.may_repeat)
             if not repeated:
-                self.tell_of(call)
+                self.report_call(call)
         call.closed = True
         state = self.choice(call.choice)
         state.opened.pop(call.index, None)
@@ -461,14 +465,14 @@ class Parts(Answer):
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
         done = _tool_call(call, text, complete=True)
-        self.choice(call.choice).handed_out.setdefault(call.sent, []).append((call.number, done))
+        self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, done))
         self._out.append(ToolCallDone(done, choice=call.choice, part=call.index, raw=self.raw))
 
     # -- internals ---------------------------------------------------------
 
     def _end_flow(self, choice: OpenChoice) -> None:
-        if choice.flow is not None:
-            self.close(choice.flow)
+        if choice.current_part is not None:
+            self.close(choice.current_part)
 
     def _release(self, part: OpenPart) -> None:
         """Add the held-back text to a part: a replaced half of a surrogate pair, or the arguments `{}`."""

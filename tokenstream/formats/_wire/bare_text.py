@@ -166,7 +166,7 @@ class Text(Format):
         part = self._part
         if part is None:
             part = self._begin()
-            self._growing = part if self.shortcuts and self.parts.through is None else None
+            self._growing = part if self.shortcuts and self.parts.stage is None else None
         else:
             text = self.joiner + text
         self.parts.add(part, text)

@@ -82,7 +82,7 @@ class Pieces(Format):
             self.parts.head()
         try:
             self.parts.write(0, "text", frame)
-            self._part = self.parts.choice(0).flow if self.parts.through is None else None
+            self._part = self.parts.choice(0).current_part if self.parts.stage is None else None
         except LimitExceeded as error:
             self.error = error
         return self.parts.take()

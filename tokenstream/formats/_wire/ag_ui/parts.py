@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from tokenstream._basics.untrusted import known, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
-from tokenstream.formats._kit.open import OpenCall, mend
+from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._wire.ag_ui.words import ASIDES
 from tokenstream.message import ReasoningPart, ServerToolResult
 
@@ -156,11 +156,15 @@ class RunParts(NamedParts):
         if value is None:
             self.unknown("REASONING_ENCRYPTED_VALUE", payload)
         elif payload.get("subtype") == "tool-call" and isinstance(call, OpenCall):
-            more = mend({"encryptedValue": value}) if self.halves else {"encryptedValue": value}
+            more = (
+                mend_surrogates({"encryptedValue": value})
+                if self.may_hold_surrogates
+                else {"encryptedValue": value}
+            )
             call.provider_data = {**(call.provider_data or {}), **more}
         elif payload.get("subtype") == "message" and name in self._thoughts:
             part = self._thoughts[name]
-            self.tell_again(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
+            self.report_start_again(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
             if part.closed:
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:

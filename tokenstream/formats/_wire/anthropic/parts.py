@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.formats._kit.blocks import BlockParts
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
 from tokenstream.formats._wire.anthropic.block import AnthropicBlock
 from tokenstream.formats._wire.anthropic.words import citation_of
@@ -82,7 +82,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             step = self._STEPS.get(kind)
             if step is not None:
                 if step(self, block, delta):
-                    self.turn_to(block.part)
+                    self.record_written_part(block.part)
                     return True
                 self.note("delta_misfits")
         self.items(kind or "content_block_delta", [payload])
@@ -171,7 +171,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         if block_type.endswith("_tool_result"):
             return self._open_result(block_type, content)
         block = self._open_part(block_type, OpaquePart(type=block_type, data=content))
-        block.data = mend(content) if self.halves else {**content}
+        block.data = mend_surrogates(content) if self.may_hold_surrogates else {**content}
         return block
 
     def _reopen(self, index: int, kind: str) -> AnthropicBlock | None:
@@ -247,7 +247,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             return False
         more = known(delta, "type")
         if more is not None:
-            block.data.update(mend(more) if self.halves else more)
+            block.data.update(mend_surrogates(more) if self.may_hold_surrogates else more)
             block.deltas += 1
             # Anthropic sends one delta. If there are more, their data wait for the end of the block:
             # an event for each of them would repeat all earlier data.
@@ -257,7 +257,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     def _tell_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
         """Report the start of a block's part again, with other data."""
-        self.tell_again(block.part, OpaquePart(type=block.type, data=data))
+        self.report_start_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dicts_of, is_dict, known, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import BlockParts
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
 from tokenstream.formats._wire.bedrock_converse.block import ConverseBlock
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of, citation_of
@@ -78,7 +78,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
                 self.note("call_after_done" if "toolUse" in delta else "part_after_close")
             block = self._open_block(index)
         elif block.part is not None:
-            self.turn_to(block.part)
+            self.record_written_part(block.part)
         for name, value in delta.items():
             step = self._STEPS.get(name)
             if value is None:
@@ -105,7 +105,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
-        block.start = content = mend(content) if self.halves else content
+        block.start = content = mend_surrogates(content) if self.may_hold_surrogates else content
         block.part = self.open(0, content)
         return block.part
 
@@ -264,12 +264,12 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     def _add_late(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
         # Replace halves of surrogate pairs now: the value may be reported with a later payload.
-        if block.add(name, mend(value) if self.halves else value):
+        if block.add(name, mend_surrogates(value) if self.may_hold_surrogates else value):
             self._tell_again(block, part)
 
     def _tell_again(self, block: ConverseBlock, part: OpenPart) -> None:
         """Report the start of a part again, with more data."""
-        self.tell_again(part, block.content())
+        self.report_start_again(part, block.content())
 
     # -- closing -----------------------------------------------------------
 

@@ -213,16 +213,16 @@ class BedrockInvoke(Format):
         """Pass a payload to the model's format, which is chosen by the first payload."""
         payload = rename_fields(payload)
         # The stage `through` must see each event once: on its way through this format, below.
-        through, self.parts.through = self.parts.through, None
+        stage, self.parts.stage = self.parts.stage, None
         inner = self._inner or self._choose(payload)
         if inner is None:
-            self.parts.through = through
+            self.parts.stage = stage
             self.parts.raw = raw
             self.parts.unknown(next(iter(payload)), payload)
             return
         inner.frames = self.frames - 1
         events = inner.feed(payload)
-        self.parts.through = through
+        self.parts.stage = stage
         for event in events:
             event.raw = raw
             if isinstance(event, UsageUpdate):

@@ -97,7 +97,7 @@ class CohereContent:
                 continue
             block = self._find_block(index, key, kind)
             self._parts.add(block, text)
-            self._parts.turn_to(block)
+            self._parts.record_written_part(block)
         rest = known(content, "type", *KEYS)
         if rest is not None:
             self._parts.note("delta_misfits")
@@ -175,7 +175,7 @@ class CohereContent:
         """Add text from v1, which does not mark parts."""
         self._settle()
         self._parts.write(choice, "text", text)
-        block = self._parts.choice(choice).flow
+        block = self._parts.choice(choice).current_part
         if block is not None and choice == 0:
             self._newest = 0
             self._places[0] = block.index

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, text_of
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import OpenCall, Parts
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.gemini.arguments import StreamedArguments, steps_of
@@ -62,7 +62,10 @@ class CallParts(Parts):
                 return self._read_nameless(value)
             call = self._start(state, candidate, value, more)
         elif more:
-            call.provider_data = {**(call.provider_data or {}), **(mend(more) if self.halves else more)}
+            call.provider_data = {
+                **(call.provider_data or {}),
+                **(mend_surrogates(more) if self.may_hold_surrogates else more),
+            }
         if value.get("willContinue") is True:
             self._add_values(choice, candidate, call, value)
             candidate.call = call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_dict, known, says_nothing, text_of
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.formats._wire.gemini.calls import CallParts
 from tokenstream.formats._wire.gemini.words import usage_of
@@ -113,7 +113,7 @@ class GeminiParts(CallParts):
         if not report:
             return None
         usage = usage_of(report, {**self._counts})
-        return mend(usage) if self.halves else usage
+        return mend_surrogates(usage) if self.may_hold_surrogates else usage
 
     # -- parts ---------------------------------------------------------------
 
@@ -262,12 +262,12 @@ class GeminiParts(CallParts):
         self, state: OpenChoice, before: Finish, reason: FinishReason, raw_reason: str | None
     ) -> None:
         """Report another finish reason, unless it is the same; an open text stays open."""
-        flow, state.flow = state.flow, None
+        flow, state.current_part = state.current_part, None
         if flow is not None:
             state.opened.pop(flow.index, None)
         super().finish(state.index, reason, raw_reason)
         if flow is not None:
-            state.opened[flow.index] = state.flow = flow
+            state.opened[flow.index] = state.current_part = flow
         if state.finish == before:
             self._out.pop()
 

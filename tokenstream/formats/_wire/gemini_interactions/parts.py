@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import OpenCall, OpenPart, mend
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import BLANK_TEXT, Parts
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.formats._wire.gemini_interactions.step import (
@@ -106,7 +106,7 @@ class InteractionSteps(Parts):
             self.note("delta_misfits")
             self.items(kind or "step.delta", [payload], 0)
         elif step.part is not None:
-            self.turn_to(step.part)
+            self.record_written_part(step.part)
 
     def stop(self, index: int) -> None:
         """Close a step; a tool call is handed out if it is whole."""
@@ -294,7 +294,7 @@ class InteractionSteps(Parts):
 
     def _finish_step(self, step: InteractionStep, *, whole: bool, cut: bool = False) -> None:
         """Close a step's part; if the answer was cut off (`cut`), only its data are reported."""
-        data = mend(step.data) if self.halves else step.data
+        data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
         part = step.part
         if isinstance(part, OpenCall):
             self._finish_call(step, part, data, whole=whole)
@@ -310,7 +310,7 @@ class InteractionSteps(Parts):
             if step.fragments:
                 # Report the fields that arrived after the start; the argument text stays.
                 start = server_call(step, data)
-                self.tell_again(part, start)
+                self.report_start_again(part, start)
             self.close(part, whole_of(step, data, part))
 
     def _finish_call(

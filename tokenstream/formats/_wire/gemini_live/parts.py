@@ -92,7 +92,7 @@ class LiveTurn(Parts):
             self.write(0, "text", text)
         else:
             # The next request must repeat a signed text unchanged, so it is not joined with its neighbours.
-            part = self.choice(0).flow
+            part = self.choice(0).current_part
             if part is not None:
                 self.close(part)
             signed = self.open(0, TextPart(provider_data={"thoughtSignature": signature}))
@@ -153,7 +153,7 @@ class LiveTurn(Parts):
             if mime and self._mime is None:
                 # The transcript opened the part, before any audio.
                 self._mime = mime
-                self.tell_again(part, MediaPart(mime_type=mime))
+                self.report_start_again(part, MediaPart(mime_type=mime))
             return part
         if part is not None:
             self.close(part)

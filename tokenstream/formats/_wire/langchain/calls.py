@@ -54,7 +54,7 @@ class LangChainCalls:
         """Return the call that a chunk continues or begins; None if it begins a call without a name."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
         call = self._by_index.get(index) if index is not None else None if name else self._last
-        if call is not None and (id is None or id == call.sent):
+        if call is not None and (id is None or id == call.sent_id):
             return call
         if name is None:
             return call

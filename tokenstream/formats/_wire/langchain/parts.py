@@ -67,7 +67,7 @@ class LangChainBlocks:
     def _read_text(self, block: dict[str, Any]) -> None:
         """Add the text and citations of a block; the text of another block begins a new part."""
         text, index = text_of(block, "text") or "", block.get("index")
-        flow = self._parts.choice(0).flow
+        flow = self._parts.choice(0).current_part
         if text and flow is not None and index != self._text_at:
             self._parts.close(flow)
         if text:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, known, says_nothing
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.message import OpaquePart
 
@@ -219,7 +219,9 @@ class ChatCalls:
                 arguments = call.held
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
             # The data are from earlier payloads, which may have contained halves of surrogate pairs.
-            self._parts.whole(self._choice, OpaquePart(type="tool_call", data=mend(known(data) or {})))
+            self._parts.whole(
+                self._choice, OpaquePart(type="tool_call", data=mend_surrogates(known(data) or {}))
+            )
 
     # -- assigning fragments -----------------------------------------------
 
@@ -339,7 +341,9 @@ class ChatCalls:
             self._by_place[fragment.place] = call
         # A call that was handed out no longer changes.
         if fragment.extras is not None and not (call.open is not None and call.open.closed):
-            call.fields.update(mend(fragment.extras) if self._parts.halves else fragment.extras)
+            call.fields.update(
+                mend_surrogates(fragment.extras) if self._parts.may_hold_surrogates else fragment.extras
+            )
             if call.open is not None:
                 call.open.provider_data = call.fields
         if call.open is None:
@@ -355,7 +359,7 @@ class ChatCalls:
         call.name = fragment.name
         self._unnamed.remove(call)
         # The id may be from an earlier payload, which may have contained halves of surrogate pairs.
-        id_sent = mend(call.id)
+        id_sent = mend_surrogates(call.id)
         if fragment.index == _LEGACY:
             id_sent = self._parts.new_id(self._choice)
         # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
@@ -363,7 +367,7 @@ class ChatCalls:
             self._choice,
             id_sent,
             call.name,
-            type=mend(call.type),
+            type=mend_surrogates(call.type),
             provider_data={**call.fields} or None,
             number=call.index,
         )
@@ -385,7 +389,7 @@ class ChatCalls:
         elif call.open.closed:
             if not _is_space(arguments):
                 self._parts.note("call_after_done")
-        elif call.open.earlier and not call.open.has_arguments and _is_space(arguments):
+        elif call.open.may_repeat and not call.open.has_arguments and _is_space(arguments):
             # White space after the repeated start of a finished call does not make it another call.
             return
         elif isinstance(arguments, str):

@@ -105,7 +105,7 @@ class ChatContent:
         start = self.start if kind == "text" else None
         if kind == "text" and start is not self._started:
             self._started = start
-            if self.state.flow is not None and self.state.flow.kind == "text":
+            if self.state.current_part is not None and self.state.current_part.kind == "text":
                 self.end_flow()
         self.parts.write(self.choice, kind, text, start)
 
@@ -119,8 +119,8 @@ class ChatContent:
 
     def end_flow(self) -> None:
         """Close the part being written."""
-        if self.state.flow is not None:
-            self.parts.close(self.state.flow)
+        if self.state.current_part is not None:
+            self.parts.close(self.state.current_part)
 
     # -- content as a list of parts ----------------------------------------
 
@@ -151,7 +151,11 @@ class ChatContent:
         signature = text_of(item, "signature")
         if signature:
             self.parts.sign(self.choice, signature)
-        if item.get("closed") is True and self.state.flow is not None and self.state.flow.kind == "reasoning":
+        if (
+            item.get("closed") is True
+            and self.state.current_part is not None
+            and self.state.current_part.kind == "reasoning"
+        ):
             self.end_flow()
 
     def _read_reference(self, item: dict[str, Any]) -> None:
@@ -238,7 +242,7 @@ class ChatContent:
 
     def _open_detail(self, item: dict[str, Any]) -> None:
         """Open a reasoning part for a detail, unless it continues the open one."""
-        flow = self.state.flow
+        flow = self.state.current_part
         detail = (item.get("type"), _scalar(item.get("index")))
         if flow is not None and flow.kind == "reasoning" and self._detail in (None, detail):
             self._detail = detail
@@ -246,7 +250,7 @@ class ChatContent:
         self.end_flow()
         self._detail = detail
         fields = known(item, *_DETAIL_TEXT, "signature")
-        self.state.flow = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
+        self.state.current_part = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
 
     def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
         mark = (_scalar(item.get("id")), _scalar(item.get("index")), hidden)
@@ -299,7 +303,7 @@ class ChatContent:
         mark = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
         if not self._is_new(mark):
             return
-        flow = self.state.flow
+        flow = self.state.current_part
         cites = flow.index if flow is not None and flow.kind == "text" else None
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import MessageStart
-from tokenstream.formats._kit.open import OpenCall, join_halves, mend
+from tokenstream.formats._kit.open import OpenCall, join_halves, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.openai_realtime.item import RealtimeContent, RealtimeItem
@@ -57,7 +57,7 @@ class Outputs(Parts):
             self.head(id=id, model=model)
             return
         state.finish, state.calls_seen = None, 0
-        self._head = (mend(id), mend(model), "assistant")
+        self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
 
     def end_response(self, response: str, *, complete: bool) -> None:
@@ -333,7 +333,7 @@ class Outputs(Parts):
             self._give_result(item, content or {})
         elif item.other is not None:
             if content is not None:
-                self.tell_again(item.other, OpaquePart(type=item.type, data=content))
+                self.report_start_again(item.other, OpaquePart(type=item.type, data=content))
             self.close(item.other)
         elif item.type == "function_call":
             self.note("call_nameless")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import arguments_of, described, written
 from tokenstream.message import OpaquePart
@@ -111,8 +111,8 @@ class CallItem(ResponseItem):
     def _settle(self, call: OpenCall, text: str) -> None:
         """Set the whole arguments, which replace the fragments if they differ."""
         self._settled = True
-        if self.parts.halves:
-            text = mend(text)
+        if self.parts.may_hold_surrogates:
+            text = mend_surrogates(text)
         given = call.arguments.join()
         if text.startswith(given):
             self.parts.add_arguments(call, text[len(given) :])

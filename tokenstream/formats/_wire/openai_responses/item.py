@@ -78,7 +78,7 @@ class ResponseItem(ABC):
 
     def tell(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data."""
-        self.parts.tell_again(part, content)
+        self.parts.report_start_again(part, content)
 
 
 class OnePart(ResponseItem):

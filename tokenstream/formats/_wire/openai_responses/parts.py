@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_clients
 from tokenstream.formats._wire.openai_responses.item import (
@@ -100,7 +100,7 @@ class ResponseItems(Parts):
 
     def clean(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return data that will be stored, with halves of surrogate pairs replaced."""
-        return mend(data) if self.halves else data
+        return mend_surrogates(data) if self.may_hold_surrogates else data
 
     @property
     def sequence_number(self) -> int | None:

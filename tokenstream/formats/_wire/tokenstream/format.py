@@ -21,7 +21,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._fast.path import Fast, refuse
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._resume.replay import Replay
 from tokenstream.formats._wire.tokenstream.parts import EVENTS, event_of
 from tokenstream.formats._wire.tokenstream.words import CONTROL, end_of
@@ -210,8 +210,8 @@ class TokenStream(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Report the event in `payload`, or record the end of the answer."""
-        if self.parts.halves:
-            payload = mend(payload)
+        if self.parts.may_hold_surrogates:
+            payload = mend_surrogates(payload)
         kind = text_of(payload, "type") or event
         if kind in ("end", "error"):
             self._end(payload)

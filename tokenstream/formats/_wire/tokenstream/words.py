@@ -20,7 +20,7 @@ from tokenstream.errors import (
     StreamError,
     StreamStalled,
 )
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
@@ -127,7 +127,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
     words = text_of(payload, "message") or _OF_CLASS.get(name, _OF_KIND[kind or cls.default_kind])
-    error = _made(cls, mend(words[:_MOST_MESSAGE]), payload)
+    error = _made(cls, mend_surrogates(words[:_MOST_MESSAGE]), payload)
     error.kind = kind or error.kind
     wait = float_of(payload, "retry_after")
     error.retry_after = wait if wait is not None and isfinite(wait) and wait >= 0 else None
@@ -179,7 +179,7 @@ def end_of(payload: dict[str, Any]) -> End:
 
 def _word(payload: dict[str, Any], name: str) -> str | None:
     word = text_of(payload, name)
-    return None if word is None else mend(word[:_MOST_WORD])
+    return None if word is None else mend_surrogates(word[:_MOST_WORD])
 
 
 _TRUNCATIONS = (_errors.StreamTruncated, _errors.StreamInterrupted, StreamStalled)

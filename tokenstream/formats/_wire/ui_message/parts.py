@@ -11,7 +11,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dicts_of, known, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
-from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import OpenCall, OpenPart
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, proofs_of
@@ -60,10 +60,10 @@ class UIParts(NamedParts):
 
     # -- text and reasoning ------------------------------------------------
 
-    def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+    def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
         """Return a part without its text; if it is reasoning, with the signature in its metadata."""
         if data is None or kind == "text":
-            return super().content_of(kind, data)
+            return super().make_empty_part(kind, data)
         signature, redacted = proofs_of(data)
         return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
 
@@ -88,7 +88,7 @@ class UIParts(NamedParts):
         name = self.name_in(payload, kind)
         part = self.open_parts[kind].get(name)
         if part is not None:
-            self.learn(part, kind, known(payload, *_TEXT_FIELDS))
+            self.merge_data(part, kind, known(payload, *_TEXT_FIELDS))
         self.stop(kind, name)
         if part is not None:
             for citation in dicts_of(payload.get("citations")):
@@ -113,7 +113,7 @@ class UIParts(NamedParts):
         if id_ in self.calls or id_ in self.calls_done:
             self.note("call_repeated")
             return None
-        self.note_late()
+        self.note_late_content()
         content = ServerToolCall(id=id_, name=name, provider_data=data)
         part = self.calls[id_] = self.open(0, content)
         self._server_calls[part.index] = content
@@ -170,7 +170,10 @@ class UIParts(NamedParts):
     def _learn_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
         data = known(payload, *_CALL_FIELDS)
         if data is not None:
-            call.provider_data = {**(call.provider_data or {}), **(mend(data) if self.halves else data)}
+            call.provider_data = {
+                **(call.provider_data or {}),
+                **(mend_surrogates(data) if self.may_hold_surrogates else data),
+            }
 
     def _settle_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
         """Replace a call's arguments by the server's final arguments, unless they are equal."""
@@ -185,7 +188,7 @@ class UIParts(NamedParts):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             call.held = ""
             call.arguments = TextLog()
-            call.arguments.append(mend(text))
+            call.arguments.append(mend_surrogates(text))
 
     def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
         """Close a call of a tool that the provider runs, with the final arguments."""
@@ -213,8 +216,8 @@ class UIParts(NamedParts):
 
     def drop_call(self, call: OpenCall) -> None:
         """Close a call without handing it out; the message keeps it unchanged."""
-        if call.earlier:
-            self.tell_of(call)
+        if call.may_repeat:
+            self.report_call(call)
         call.closed = True
         self.choice(0).opened.pop(call.index, None)
 
@@ -252,7 +255,7 @@ class UIParts(NamedParts):
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
         elif growing and not part.closed:
-            self.tell_again(part, content)
+            self.report_start_again(part, content)
         if part.closed:
             self._finish_again(part, content)
         elif not growing:
@@ -260,8 +263,8 @@ class UIParts(NamedParts):
 
     def _finish_again(self, part: OpenPart, content: Part) -> None:
         """Replace the whole content of a part that is already closed."""
-        if self.halves:
-            content = mend(content)
+        if self.may_hold_surrogates:
+            content = mend_surrogates(content)
         self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- steps -------------------------------------------------------------
