@@ -175,15 +175,6 @@ PUBLIC: dict[str, list[str]] = {
         "ValueDone",
         "ValueStart",
     ],
-    "tokenstream.partial_json.events": [
-        "JSONEvent",
-        "JSONKind",
-        "Path",
-        "Place",
-        "StringDelta",
-        "ValueDone",
-        "ValueStart",
-    ],
     "tokenstream.relay": [
         "AnswerExpired",
         "Journal",

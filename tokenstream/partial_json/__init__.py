@@ -8,12 +8,12 @@ from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._allow import Allow
+    from tokenstream.partial_json._events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
     from tokenstream.partial_json._missing import MISSING
     from tokenstream.partial_json._parser import PartialJSONParser
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._show import Show
     from tokenstream.partial_json._typed.partial import Partial
-    from tokenstream.partial_json.events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
 
 __all__ = [
     "MISSING",
@@ -35,18 +35,18 @@ __all__ = [
 # the package that defines the `Allow` flags.
 _HOMES = {
     "Allow": "_allow",
-    "JSONEvent": "events",
-    "JSONKind": "events",
+    "JSONEvent": "_events",
+    "JSONKind": "_events",
     "Lenient": "_repairs",
     "MISSING": "_missing",
     "Partial": "_typed.partial",
     "PartialJSONParser": "_parser",
-    "Path": "events",
+    "Path": "_events",
     "Repair": "_repairs",
     "Show": "_show",
-    "StringDelta": "events",
-    "ValueDone": "events",
-    "ValueStart": "events",
+    "StringDelta": "_events",
+    "ValueDone": "_events",
+    "ValueStart": "_events",
 }
 
 __getattr__, __dir__ = lazily(globals(), _HOMES)

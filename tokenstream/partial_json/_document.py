@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded
+from tokenstream.partial_json._events import Place, StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.numbers import MOST_DIGITS, parse_prefix
-from tokenstream.partial_json.events import Place, StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.partial_json.events import JSONEvent, JSONKind
+    from tokenstream.partial_json._events import JSONEvent, JSONKind
 
 # The bits of `Allow` in partial-json-parser, repeated here to avoid loading that package.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32

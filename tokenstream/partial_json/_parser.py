@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
+from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.partial_json._strict.grammar import COLON, IN_KEY, IN_STRING, VALUE
 from tokenstream.partial_json._strict.reader import StrictReader, check_text
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
-from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient import LenientReader
     from tokenstream.partial_json._lenient.choosing import ChoosingReader
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json.events import JSONEvent
 
 _DEFAULT_ALLOW = STR | ARR | OBJ
 

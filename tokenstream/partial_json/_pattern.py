@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json.events import ValueDone, ValueStart
+    from tokenstream.partial_json._events import ValueDone, ValueStart
 
 At: TypeAlias = str | tuple[str | int, ...]
 """A path as users write it: `"recipes.*.steps"`, or a tuple of keys if a key contains a dot."""

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._events import ValueDone, ValueStart
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._show import Cutter, How
-    from tokenstream.partial_json.events import ValueDone, ValueStart
 
 T = TypeVar("T")
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import forget
+from tokenstream.partial_json._events import StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, PathMatcher, Pattern
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
-from tokenstream.partial_json.events import StringDelta, ValueStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.errors import LimitExceeded
+    from tokenstream.partial_json._events import JSONEvent, ValueDone
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json.events import JSONEvent, ValueDone
 
 OutT = TypeVar("OutT")
 

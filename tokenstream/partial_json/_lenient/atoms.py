@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream.partial_json._strict.numbers import NUMBER
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._repairs import RepairName
-    from tokenstream.partial_json.events import JSONKind
 
 LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
 PREFIXES = frozenset({"b", "B", "u", "U"})

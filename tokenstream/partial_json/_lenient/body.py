@@ -36,9 +36,9 @@ from tokenstream.partial_json._lenient.tables import (
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.peek import Kind
     from tokenstream.partial_json._lenient.reader import LenientReader
-    from tokenstream.partial_json.events import JSONEvent
 
 # Match the valid JSON that may follow a string, by the closing bracket of the container.
 _GOES_ON: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tokenstream.partial_json._strict.reader import fed_after_end
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.partial_json.events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvent
 
 _AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"})
 """Names of repairs that are made outside of documents."""

@@ -24,8 +24,8 @@ from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.reader import LenientReader
-    from tokenstream.partial_json.events import JSONEvent
 
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
 _QUOTES = "".join(quote for quote in OPENING if quote not in "`\\&")

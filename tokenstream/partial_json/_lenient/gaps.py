@@ -32,8 +32,8 @@ from tokenstream.partial_json._lenient.tables import (
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.reader import LenientReader
-    from tokenstream.partial_json.events import JSONEvent
 
 _JSON_SPACE: Any = re.compile(r"[ \t\n\r]*").match
 _LINE_END: Any = re.compile(r"[\r\n]").search

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._lenient.peek import PLAIN
 from tokenstream.partial_json._lenient.prose import Prose
 from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
 from tokenstream.partial_json._strict.reader import fed_after_end
-from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.partial_json._document import Document
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.atoms import Atom
     from tokenstream.partial_json._strict.grammar import Step, Table
-    from tokenstream.partial_json.events import JSONEvent
 
 NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
 """The kinds of gap after a value: none, white space, the end of a line, the end of a code fence."""

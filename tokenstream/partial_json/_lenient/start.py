@@ -23,7 +23,7 @@ from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEP
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json.events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvent
 
 
 # -- before the document ----------------------------------------------------------

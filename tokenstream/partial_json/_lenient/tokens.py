@@ -20,8 +20,8 @@ from tokenstream.partial_json._strict.numbers import (
 )
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient.reader import LenientReader
-    from tokenstream.partial_json.events import JSONEvent
 
 _TOKEN: Any = re.compile(r"[\w.+\-$]*").match
 _ENDS_ATOM = frozenset(("", *",}]);#\x1b\\"))

@@ -32,10 +32,10 @@ from tokenstream.partial_json._typed.defaults import Defaults
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
-    from tokenstream.partial_json.events import JSONKind
 
 _PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")

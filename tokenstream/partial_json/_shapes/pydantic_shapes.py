@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
+    from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
     from tokenstream.partial_json._typed.defaults import Defaults
-    from tokenstream.partial_json.events import JSONKind
 
     Config: TypeAlias = CoreSchema | None
     Make: TypeAlias = Callable[["Types", SchemaPlace], ValueStructure | None]

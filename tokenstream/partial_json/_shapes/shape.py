@@ -21,10 +21,10 @@ from tokenstream.partial_json._shapes.write import plain_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
     from tokenstream.partial_json._typed.defaults import Defaults
-    from tokenstream.partial_json.events import JSONKind
 
 Entries: TypeAlias = dict[str | int, Any]
 """The values of an object or array so far, by key: validated values, `InvalidEntry` or `Unread`."""

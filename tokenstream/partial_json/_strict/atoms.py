@@ -17,8 +17,8 @@ from tokenstream.partial_json._strict.numbers import (
 )
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._strict.reader import StrictReader
-    from tokenstream.partial_json.events import JSONEvent
 
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20

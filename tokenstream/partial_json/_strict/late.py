@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json.events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvent
 
 LONG = 512
 """Pieces of at least this length, in characters, are put off."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import new_event
+from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -16,11 +17,10 @@ from tokenstream.partial_json._strict.grammar import (
     KEY,
     VALUE,
 )
-from tokenstream.partial_json.events import StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._strict.reader import StrictReader
-    from tokenstream.partial_json.events import JSONEvent
 
 
 def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for the reader's `feed`

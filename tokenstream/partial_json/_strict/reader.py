@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.atoms import continue_number, end_number
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
@@ -38,11 +39,10 @@ from tokenstream.partial_json._strict.strings import (
     read_string,
     unescape,
 )
-from tokenstream.partial_json.events import StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json.events import JSONEvent, JSONKind
+    from tokenstream.partial_json._events import JSONEvent, JSONKind
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _QUOTE_OR_END = ('"', "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON
+from tokenstream.partial_json._events import StringDelta, ValueDone
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS
@@ -21,7 +22,6 @@ from tokenstream.partial_json._typed.partial import Partial
 from tokenstream.partial_json._typed.schema import MOST_DEPTH, Schema
 from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
-from tokenstream.partial_json.events import StringDelta, ValueDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._events import JSONEvent, ValueStart
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shapes.shape import Errors, Slot, ValueStructure
     from tokenstream.partial_json._show import Cutter, How
-    from tokenstream.partial_json.events import JSONEvent, ValueStart
 
 T = TypeVar("T")
 

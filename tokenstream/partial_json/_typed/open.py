@@ -10,10 +10,10 @@ from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
 if TYPE_CHECKING:
+    from tokenstream.partial_json._events import ValueStart
     from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._show import How
     from tokenstream.partial_json._typed.state import FaultLink
-    from tokenstream.partial_json.events import ValueStart
 
 
 class Open:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message
+    from tokenstream.partial_json._events import ValueDone
     from tokenstream.partial_json._pattern import At
-    from tokenstream.partial_json.events import ValueDone
 
 
 def check_reason(said: object) -> str | None:

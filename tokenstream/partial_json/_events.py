@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["JSONEvent", "JSONKind", "Path", "Place", "StringDelta", "ValueDone", "ValueStart"]
-
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead to a value; () is the document itself."""
 
