@@ -145,13 +145,13 @@ def says_nothing(value: object) -> bool:
     return not value and (value is None or isinstance(value, str | list | dict))
 
 
-def known(fields: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return the non-empty fields that are not in `without`; None if there are none.
+def fields_except(fields: dict[str, Any], *names: str) -> dict[str, Any] | None:
+    """Return the non-empty fields that are not in `names`; None if there are none.
 
     Example:
-        >>> known({"type": "x", "text": "a", "id": None}, "text"), known({"text": "a"}, "text")
-        ({'type': 'x'}, None)
+        >>> fields_except({"type": "x", "text": "a", "id": None}, "text")
+        {'type': 'x'}
     """
     return {
-        key: value for key, value in fields.items() if key not in without and not says_nothing(value)
+        key: value for key, value in fields.items() if key not in names and not says_nothing(value)
     } or None

@@ -178,7 +178,7 @@ class Custom(Format):
         if mapped.finish is not None:
             found = self._read_finish(data, mapped.finish) or found
         if found:
-            self._carry(data)
+            self._report_unmapped_fields(data)
         elif event not in mapped.ends:
             self._read_other(data, event)
 
@@ -254,7 +254,7 @@ class Custom(Format):
     def _reason_of(self, word: str) -> FinishReason | None:
         return self.mapped.reasons.get(word, "unknown")
 
-    def _carry(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _report_unmapped_fields(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
         """Report the fields that no path leads to; if a value changes, report the last one at the end."""
         if not is_dict(data):
             return
@@ -266,14 +266,14 @@ class Custom(Format):
             else:
                 self.parts.field(name, value)
 
-    def _carry_late(self) -> None:
+    def _report_changed_fields(self) -> None:
         late, self._late = self._late, {}
         for name, value in late.items():
             self.parts.field(name, value)
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later payloads."""
-        self._carry_late()
+        self._report_changed_fields()
         if not self.parts.started:
             # The server sent no text, or a path is wrong and everything was reported as unknown.
             self.note("answer_empty")
@@ -285,7 +285,7 @@ class Custom(Format):
         Raises:
             LimitExceeded: The held-back text exceeds a limit.
         """
-        self._carry_late()
+        self._report_changed_fields()
         super().finish_input()
 
     def _read_other(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value

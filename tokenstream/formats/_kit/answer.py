@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
+from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -163,6 +164,20 @@ class Answer:
             self._out.append(
                 Unknown(name, value, kind="field", shared=choice is None, choice=choice or 0, raw=self.raw)
             )
+
+    def report_unknown_fields(
+        self, payload: dict[str, Any], known: Collection[str], choice: int | None = None
+    ) -> None:
+        """Report the fields of a JSON object that its format does not know, unless they are null or empty.
+
+        Args:
+            payload: The object.
+            known: Names of the fields that the format reads elsewhere, or ignores.
+            choice: The choice that the object belongs to; None for the answer as a whole.
+        """
+        for name, value in payload.items():
+            if name not in known and not says_nothing(value):
+                self.field(name, value, choice)
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
         """Report items of a list that grows, such as log probabilities.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from tokenstream._basics.untrusted import known, text_of
+from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
@@ -111,7 +111,7 @@ class NamedParts(Parts):
             self.unknown(text_of(payload, "type") or kind, payload)
             return
         part = self.named(kind, self.name_in(payload, kind))
-        self.merge_data(part, kind, known(payload, *self.text_fields))
+        self.merge_data(part, kind, fields_except(payload, *self.text_fields))
         self.add(part, delta)
 
     def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:

@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import (
     index_of,
     is_dict,
     is_list,
-    known,
     says_nothing,
     text_of,
 )
@@ -209,8 +208,7 @@ class OpenAICompletions(Format):
         usage = counts_in(payload, _NATIVE_USAGE) if over else None
         if usage is not None:
             self.parts.usage(usage)
-        for name, value in (known(payload, *_NATIVE_OWN_FIELDS) or {}).items():
-            self.parts.field(name, value, choice)
+        self.parts.report_unknown_fields(payload, _NATIVE_OWN_FIELDS, choice)
         if over:
             self._finish_native(choice, payload)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
+    fields_except,
     is_dict,
     is_list,
-    known,
     says_nothing,
     text_of,
 )
@@ -81,7 +81,7 @@ class TGI(Format):
         """
         token = payload.get("token")
         if is_dict(token):
-            return isinstance(token.get("text"), str) and not says_nothing(known(payload, "token"))
+            return isinstance(token.get("text"), str) and not says_nothing(fields_except(payload, "token"))
         return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -137,12 +137,12 @@ class TGI(Format):
         usage = counts_in(details, _USAGE)
         if usage is not None:
             self.parts.usage(usage)
-        rest = known(details, *_OWN_DETAILS)
+        rest = fields_except(details, *_OWN_DETAILS)
         if rest is not None:
             self.parts.field("details", rest)
         for place, other in enumerate(dicts_of(details.get("best_of_sequences")), 1):
             self.parts.write(place, "text", text_of(other, "generated_text") or "")
-            others = known(other, "generated_text", "finish_reason")
+            others = fields_except(other, "generated_text", "finish_reason")
             if others is not None:
                 self.parts.field("details", others, place)
             self._finish(place, other.get("finish_reason"))

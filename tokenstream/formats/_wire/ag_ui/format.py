@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
@@ -145,20 +145,20 @@ class AGUI(Format):
             self.note("start_repeated")
         self._started = True
         self.parts.head(id=text_of(payload, "runId"))
-        self._carry(payload, "runId")
+        self._report_unknown_fields(payload, "runId")
 
     def _read_run_finished(self, payload: dict[str, Any]) -> None:
         self.parts.head(id=text_of(payload, "runId"))
         self._read_usage(payload)
-        self._carry(payload, "runId", "usage")
+        self._report_unknown_fields(payload, "runId", "usage")
         outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
         self.parts.finish(0, self.finish_reasons.get(outcome, "unknown"), "RUN_FINISHED")
         self.conclude()
 
     def _read_run_error(self, payload: dict[str, Any]) -> None:
         self._read_usage(payload)
-        self._carry(payload, "message", "code", "usage")
-        self.error = provider_error({"error": {"message": "", **(known(payload, *ASIDES) or {})}})
+        self._report_unknown_fields(payload, "message", "code", "usage")
+        self.error = provider_error({"error": {"message": "", **(fields_except(payload, *ASIDES) or {})}})
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
         """Report the token counts, and the model if all counts are of one model."""
@@ -169,11 +169,9 @@ class AGUI(Format):
                 self.parts.head(model=models.pop())
             self.parts.usage(usage)
 
-    def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report as unknown the fields that are not in `names`, except fields that any event may have."""
-        for name, value in payload.items():
-            if name not in names and name not in ASIDES and not says_nothing(value):
-                self.parts.field(name, value)
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
+        self.parts.report_unknown_fields(payload, (*known, *ASIDES))
 
     _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {
         "RUN_STARTED": _read_run_started,

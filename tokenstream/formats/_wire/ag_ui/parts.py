@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from tokenstream._basics.untrusted import known, text_of
+from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
@@ -84,7 +84,7 @@ class RunParts(NamedParts):
     def read_call_start(self, payload: dict[str, Any]) -> OpenCall | None:
         """Open a call."""
         name = text_of(payload, "toolCallName") or ""
-        return self.start_call(call_id_of(payload), name, known(payload, *_CALL_FIELDS))
+        return self.start_call(call_id_of(payload), name, fields_except(payload, *_CALL_FIELDS))
 
     def read_call_end(self, payload: dict[str, Any]) -> None:
         """Close a call and hand it out."""
@@ -119,7 +119,7 @@ class RunParts(NamedParts):
             id=id_,
             name="TOOL_CALL_RESULT",
             content=payload.get("content"),
-            provider_data=known(payload, *_RESULT_FIELDS),
+            provider_data=fields_except(payload, *_RESULT_FIELDS),
         )
         self.whole(0, result)
 
@@ -169,12 +169,12 @@ class RunParts(NamedParts):
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:
             # The value belongs to a closed part, or to a message of another run.
-            self.items("encrypted_values", [known(payload, *ASIDES) or {}])
+            self.items("encrypted_values", [fields_except(payload, *ASIDES) or {}])
 
 
 def _fields_of(payload: dict[str, Any]) -> dict[str, Any] | None:
     """Return the fields of a message's start that the next request must contain, except a usual role."""
-    data = known(payload, *_MESSAGE_FIELDS)
+    data = fields_except(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
         data.pop("role")
     return data or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -159,7 +159,7 @@ provider_data=None, phase=None))]
         if self._has_head:
             self.note("start_repeated")
             self._blocks.restart()
-        self._carry(payload, "type", "message")
+        self._report_unknown_fields(payload, "type", "message")
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
         whole = bool(message.get("content")) and not self._blocks.has_parts
@@ -182,7 +182,7 @@ provider_data=None, phase=None))]
             return
         index = self._index(payload, self._blocks.newest + 1)
         self._blocks.start(index, dict_of(payload, "content_block"))
-        self._carry(payload, "type", "index", "content_block")
+        self._report_unknown_fields(payload, "type", "index", "content_block")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
         """Add to a block, and report fields that are not known."""
@@ -195,26 +195,26 @@ provider_data=None, phase=None))]
         if payload.keys() == _PLAIN and delta.keys() <= _KNOWN_IN_DELTAS:
             # Nearly all payloads are like this one, and have no further fields to report.
             return
-        self._carry(payload, "type", "index", "delta")
-        self._carry(delta, *_KNOWN_IN_DELTAS)
+        self._report_unknown_fields(payload, "type", "index", "delta")
+        self._report_unknown_fields(delta, *_KNOWN_IN_DELTAS)
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
         if self._skips_block():
             return
         self._blocks.stop(self._index(payload, self._blocks.newest))
         # The SDK's stream helper adds the finished block.
-        self._carry(payload, "type", "index", "content_block")
+        self._report_unknown_fields(payload, "type", "index", "content_block")
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
-        self._carry(payload, "type", "delta", "usage")
-        self._carry(delta, *_END_FIELDS)
+        self._report_unknown_fields(payload, "type", "delta", "usage")
+        self._report_unknown_fields(delta, *_END_FIELDS)
         self._read_usage(payload)
         self._read_finish(delta)
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
         # The SDK's stream helper adds the finished message.
-        self._carry(payload, "type", "message")
+        self._report_unknown_fields(payload, "type", "message")
         self._end_answer()
 
     # -- internals -----------------------------------------------------------
@@ -242,7 +242,7 @@ provider_data=None, phase=None))]
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
         )
-        self._carry(message, *_MESSAGE_FIELDS, *_END_FIELDS)
+        self._report_unknown_fields(message, *_MESSAGE_FIELDS, *_END_FIELDS)
         if whole:
             self._read_content(message.get("content"))
         self._read_usage(message)
@@ -271,14 +271,13 @@ provider_data=None, phase=None))]
         if reason is not None:
             self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
 
-    def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
-        for name, value in (known(payload, *names) or {}).items():
-            if name == "usage" and isinstance(value, dict):
-                self.note("usage_misplaced")
-                self._read_usage(payload)
-            elif name not in PADDING:
-                self.parts.field(name, value)
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are not in `known`; token counts are read wherever they are."""
+        if "usage" not in known and is_dict(payload.get("usage")) and payload["usage"]:
+            self.note("usage_misplaced")
+            self._read_usage(payload)
+            known = (*known, "usage")
+        self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
     _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
         "ping": _read_ping,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
@@ -103,7 +103,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return AnthropicBlock(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        rest = known(content, "type", "text", "citations")
+        rest = fields_except(content, "type", "text", "citations")
         block = self._open_part(block_type, BLANK_TEXT if rest is None else TextPart(provider_data=rest))
         self.add(block.part, text_of(content, "text") or "")
         for citation in dicts_of(content.get("citations")):
@@ -111,7 +111,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_thinking(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        rest = known(content, "type", "thinking", "signature")
+        rest = fields_except(content, "type", "thinking", "signature")
         start = BLANK_REASONING if rest is None else ReasoningPart(provider_data=rest)
         block = self._open_part(block_type, start)
         self.add(block.part, text_of(content, "thinking") or "")
@@ -119,7 +119,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_redacted(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        rest = known(content, "type", "data")
+        rest = fields_except(content, "type", "data")
         return self._open_part(
             block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=rest)
         )
@@ -130,7 +130,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         if not name:
             self.note("call_nameless")
             return self._open_part(block_type, OpaquePart(type=block_type, data=content))
-        rest = known(content, "type", "id", "name", "input")
+        rest = fields_except(content, "type", "id", "name", "input")
         call_id = text_of(content, "id")
         block = AnthropicBlock(
             block_type, self.open_call(0, call_id, name, provider_data=rest, number=self.newest)
@@ -143,7 +143,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         call = ServerToolCall(
             id=text_of(content, "id") or "",
             name=text_of(content, "name") or "",
-            provider_data=known(content, "id", "name", "input"),
+            provider_data=fields_except(content, "id", "name", "input"),
         )
         block = self._open_part(block_type, call)
         block.input = content.get("input")
@@ -155,7 +155,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             id=text_of(content, "tool_use_id") or "",
             name=block_type,
             content=content.get("content"),
-            provider_data=known(content, "type", "tool_use_id", "content"),
+            provider_data=fields_except(content, "type", "tool_use_id", "content"),
         )
         return self._open_part(block_type, result)
 
@@ -245,7 +245,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Add the data of a compaction; return False if the delta does not fit."""
         if block.type != "compaction":
             return False
-        more = known(delta, "type")
+        more = fields_except(delta, "type")
         if more is not None:
             block.data.update(mend_surrogates(more) if self.may_hold_surrogates else more)
             block.deltas += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -122,7 +122,7 @@ class BedrockConverse(Format):
         for name in names:
             self._READERS[name](self, payload[name])
         if names:
-            self._carry(payload, *names)
+            self._report_unknown_fields(payload, *names)
         else:
             self._read_other(payload, event)
 
@@ -182,27 +182,27 @@ class BedrockConverse(Format):
             self._blocks.restart()
         self._has_head, self._start_expected = True, False
         self.parts.head(role=text_of(payload, "role"))
-        self._carry(payload, "role")
+        self._report_unknown_fields(payload, "role")
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
         self._expect_start()
         self._blocks.start(self._index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
-        self._carry(payload, "contentBlockIndex", "start")
+        self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
         self._expect_start()
         self._blocks.delta(self._index(payload, max(self._blocks.newest, 0)), delta, payload)
-        self._carry(payload, "contentBlockIndex", "delta")
+        self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
         self._expect_start()
         self._blocks.stop(self._index(payload, self._blocks.newest))
-        self._carry(payload, "contentBlockIndex")
+        self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
         """Record the finish reason; without one, the open calls may not be whole."""
-        self._carry(payload, "stopReason")
+        self._report_unknown_fields(payload, "stopReason")
         reason = text_of(payload, "stopReason")
         self._stopped = True
         if reason is None:
@@ -220,7 +220,7 @@ class BedrockConverse(Format):
         model = text_of(router, "invokedModelId")
         if model is not None:
             self.parts.head(model=model)
-        self._carry(payload, "usage")
+        self._report_unknown_fields(payload, "usage")
 
     # -- internals -----------------------------------------------------------
 
@@ -236,13 +236,9 @@ class BedrockConverse(Format):
         self.note("part_index_missing")
         return default
 
-    def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
-        if len(payload) == len(names):
-            return
-        for name, value in (known(payload, *names) or {}).items():
-            if name not in PADDING:
-                self.parts.field(name, value)
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are not in `known`; padding is not reported."""
+        self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
     _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
         "messageStart": _read_message_start,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.open import mend_surrogates
@@ -121,7 +121,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _open_tool(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
         """Open a call of an application's or a server's tool; without a name, it becomes an opaque part."""
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
-        rest = known(start, "toolUseId", "name", "input")
+        rest = fields_except(start, "toolUseId", "name", "input")
         if text_of(start, "type") not in _CLIENT_TYPES:
             call = ServerToolCall(id=call_id or "", name=name or "", provider_data=rest)
             part = self._open_part(block, call)
@@ -129,7 +129,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             self.note("call_nameless")
             part = self._open_part(block, OpaquePart(type="toolUse", data=start))
         else:
-            rest = known(start, "toolUseId", "name", "input", "type")
+            rest = fields_except(start, "toolUseId", "name", "input", "type")
             part = block.part = self.open_call(0, call_id, name, provider_data=rest, number=self.newest)
         if start.get("input"):
             self._add_input(block, start)
@@ -141,7 +141,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             id=text_of(start, "toolUseId") or "",
             name=text_of(start, "type") or "",
             content=[],
-            provider_data=known(start, "toolUseId", "type", "content"),
+            provider_data=fields_except(start, "toolUseId", "type", "content"),
         )
         part = self._open_part(block, result)
         if "content" in start:
@@ -153,7 +153,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         kind = text_of(start, "format")
         media = MediaPart(
             mime_type=None if kind is None else f"image/{kind}",
-            provider_data=known(start, "source", "error"),
+            provider_data=fields_except(start, "source", "error"),
         )
         part = self._open_part(block, media)
         self._add_image(block, start)
@@ -186,7 +186,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             return False
         text, signature = delta.get("text"), delta.get("signature")
         redacted = base64_of(delta.get("redactedContent"))
-        rest = known(delta, "text", "signature", "redactedContent")
+        rest = fields_except(delta, "text", "signature", "redactedContent")
         if isinstance(text, str) and text:
             self.add(self._find_part(block, "reasoning"), text)
         if isinstance(signature, str) and signature:

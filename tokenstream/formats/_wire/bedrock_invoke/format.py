@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, known
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, is_list
 from tokenstream.errors import ProtocolError
 from tokenstream.events import UsageUpdate
 from tokenstream.formats import _registry as registry
@@ -164,9 +164,9 @@ class BedrockInvoke(Format):
             payload = inner
         if "bytes" in payload:
             self._read_chunk(payload["bytes"])
-            for name, value in (known(payload, "bytes", *PADDING) or {}).items():
+            if fields_except(payload, "bytes", *PADDING) is not None:
                 self._data = b""
-                self.parts.field(name, value)
+                self.parts.report_unknown_fields(payload, ("bytes", *PADDING))
             return
         if event == _INITIAL:
             return

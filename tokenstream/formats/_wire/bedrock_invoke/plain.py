@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.parts import Parts
@@ -120,8 +120,7 @@ class PlainModel(Format):
         for number, item in enumerate(dicts_of(payload[shape.items])):
             index = int_of(item, shape.index)
             self._read_item(shape, item, number if index is None else index, (shape.index,))
-        for name, value in (known(payload, *shape.fields, *PADDING) or {}).items():
-            self.parts.field(name, value)
+        self.parts.report_unknown_fields(payload, (*shape.fields, *PADDING))
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that stores each delta for its counts; `decline` if there are unknown counts."""
@@ -155,8 +154,7 @@ class PlainModel(Format):
             # Cohere's last payload has the whole answer: read it only if no payload before had any text.
             self.read(whole, "")
         own = (shape.text[0], "response", *[path[0] for path in shape.finish])
-        for name, value in (known(item, *read, *own) or {}).items():
-            self.parts.field(name, value, choice)
+        self.parts.report_unknown_fields(item, (*read, *own), choice)
         reason = next((found for path in shape.finish if isinstance(found := value_at(item, path), str)), "")
         if not reason or (is_dict(whole) and self.parts.finished):
             return

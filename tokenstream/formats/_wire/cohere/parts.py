@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, int_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, fields_except, int_of, text_of
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.cohere.words import citation_of
@@ -98,7 +98,7 @@ class CohereContent:
             block = self._find_block(index, key, kind)
             self._parts.add(block, text)
             self._parts.record_written_part(block)
-        rest = known(content, "type", *KEYS)
+        rest = fields_except(content, "type", *KEYS)
         if rest is not None:
             self._parts.note("delta_misfits")
             self._parts.items("content-delta", [{"index": index, **rest}])
@@ -129,7 +129,7 @@ class CohereContent:
         if made is None or blank is None:
             block = self._parts.open(0, OpaquePart(type=kind, data=content))
         else:
-            rest = known(content, "type", kind)
+            rest = fields_except(content, "type", kind)
             block = self._parts.open(0, blank if rest is None else made(provider_data=rest))
             self._parts.add(block, text_of(content, kind) or "")
         self._blocks[index] = block
@@ -207,8 +207,8 @@ class CohereContent:
             self._calls[index] = self._parts.open(0, OpaquePart(type="tool_call", data=call))
             return
         rest = {
-            **(known(call, "id", "type", "function") or {}),
-            **(known(function, "name", "arguments") or {}),
+            **(fields_except(call, "id", "type", "function") or {}),
+            **(fields_except(function, "name", "arguments") or {}),
         }
         opened = self._parts.open_call(0, text_of(call, "id"), name, provider_data=rest or None, number=index)
         self._calls[index] = opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.formats._wire.cohere.v2 import V2
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class V1(V2):
         if self.parts.started:
             self.note("start_repeated")
         self.parts.head(id=text_of(payload, *_IDS))
-        self.carry(payload, "event_type", "is_finished", *_IDS)
+        self.report_unknown_fields(payload, "event_type", "is_finished", *_IDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:
         """Add the text to its choice; a payload with another value is reported as unknown fields."""
@@ -71,7 +71,7 @@ class V1(V2):
         if isinstance(text, str):
             choice = payload.get("index", 0)
             self.content.write(text, choice if _is_index(choice) else 0)
-        self.carry(
+        self.report_unknown_fields(
             payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
         )
 
@@ -80,27 +80,29 @@ class V1(V2):
         delta = dict_of(payload, "tool_call_delta")
         if delta:
             self.content.add_delta(delta)
-        self.carry(payload, "event_type", "is_finished", "text", "tool_call_delta")
+        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_call_delta")
 
     def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
         if not self.content.planned:
             self.content.plan(payload.get("text"))
         self.content.generated(dicts_of(payload.get("tool_calls")))
-        self.carry(payload, "event_type", "is_finished", "text", "tool_calls")
+        self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
 
     def _read_citation_generation(self, payload: dict[str, Any]) -> None:
         self._cite(payload)
-        self.carry(payload, "event_type", "is_finished", "citations")
+        self.report_unknown_fields(payload, "event_type", "is_finished", "citations")
 
     def _read_search(self, payload: dict[str, Any]) -> None:
-        self.carry(payload, "event_type", "is_finished")
+        self.report_unknown_fields(payload, "event_type", "is_finished")
 
     def _read_stream_end(self, payload: dict[str, Any]) -> None:
         """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
             self.parts.head(id=text_of(response, *_IDS))
-        self.carry(payload, "event_type", "is_finished", "finish_reason", "response", "index", *_WORDS)
+        self.report_unknown_fields(
+            payload, "event_type", "is_finished", "finish_reason", "response", "index", *_WORDS
+        )
         generation = next(iter(dicts_of(response.get("generations"))), response)
         reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
         self._end(response, reason, text_of(payload, *_WORDS))
@@ -135,8 +137,7 @@ class V1(V2):
         if not self.content.has_calls:
             self.content.generated(dicts_of(response.get("tool_calls")))
         first_id = next((name for name in _IDS if text_of(response, name)), "id")
-        for name, value in (known(response, *_REPEATED, first_id) or {}).items():
-            self.parts.field(name, value)
+        self.parts.report_unknown_fields(response, (*_REPEATED, first_id))
         self.end_answer(reason, dict_of(response, "meta"), words)
 
     EVENTS: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    index_of,
+    is_dict,
+    is_list,
+    text_of,
+)
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
@@ -112,14 +119,14 @@ class V2(Format):
         if any(message.get(name) for name in _HELD[1:]) and self.content.is_empty:
             self.note("start_with_content")
             self.read_message(message)
-        self.carry(payload, "type", "id", "delta")
-        self.carry(dict_of(payload, "delta"), "message")
-        self.carry(message, *_HELD)
+        self.report_unknown_fields(payload, "type", "id", "delta")
+        self.report_unknown_fields(dict_of(payload, "delta"), "message")
+        self.report_unknown_fields(message, *_HELD)
 
     def _read_content_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         self.content.start(_index_of(payload), dict_of(message, "content"))
-        self._carry_around(payload, message, "content")
+        self._report_unknown_fields_around(payload, message, "content")
 
     def _read_content_delta(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
@@ -127,16 +134,16 @@ class V2(Format):
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
-        self._carry_around(payload, message, "content", "logprobs")
+        self._report_unknown_fields_around(payload, message, "content", "logprobs")
 
     def _read_content_end(self, payload: dict[str, Any]) -> None:
         self.content.stop(_index_of(payload))
-        self._carry_around(payload, _message_of(payload))
+        self._report_unknown_fields_around(payload, _message_of(payload))
 
     def _read_tool_plan(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         self.content.plan(message.get("tool_plan"))
-        self._carry_around(payload, message, "tool_plan")
+        self._report_unknown_fields_around(payload, message, "tool_plan")
 
     def _read_call_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
@@ -144,42 +151,42 @@ class V2(Format):
         # An event has one call; if there are more, their indexes count up from the event's index.
         for place, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
             self.content.start_call(None if index is None else index + place, call)
-        self._carry_around(payload, message, "tool_calls")
+        self._report_unknown_fields_around(payload, message, "tool_calls")
 
     def _read_call_delta(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         index = _index_of(payload)
         for place, call in enumerate(dicts_of(message.get("tool_calls"))):
             self.content.add_call(None if index is None else index + place, call)
-        self._carry_around(payload, message, "tool_calls")
+        self._report_unknown_fields_around(payload, message, "tool_calls")
 
     def _read_call_end(self, payload: dict[str, Any]) -> None:
         self.content.stop_call(_index_of(payload))
-        self._carry_around(payload, _message_of(payload))
+        self._report_unknown_fields_around(payload, _message_of(payload))
 
     def _read_citation_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         for citation in dicts_of(message.get("citations")):
             self.content.cite(citation)
-        self._carry_around(payload, message, "citations")
+        self._report_unknown_fields_around(payload, message, "citations")
 
     def _read_citation_end(self, payload: dict[str, Any]) -> None:
         # The start event of a citation contains the whole citation.
-        self._carry_around(payload, _message_of(payload))
+        self._report_unknown_fields_around(payload, _message_of(payload))
 
     def _read_message_end(self, payload: dict[str, Any]) -> None:
         """End the answer, with its finish reason and token counts."""
         delta = dict_of(payload, "delta")
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"))
-        self.carry(payload, "type", "id", "delta", "error")
-        self.carry(delta, "finish_reason", "usage", "error")
+        self.report_unknown_fields(payload, "type", "id", "delta", "error")
+        self.report_unknown_fields(delta, "finish_reason", "usage", "error")
         self.end_answer(
             text_of(delta, "finish_reason"), dict_of(delta, "usage"), _words_of(delta) or _words_of(payload)
         )
 
     def _read_debug(self, payload: dict[str, Any]) -> None:
-        self.carry(payload, "type")
+        self.report_unknown_fields(payload, "type")
 
     # -- shared with v1 --------------------------------------------------------
 
@@ -220,13 +227,13 @@ class V2(Format):
         if self.error is None:
             self.conclude()
 
-    def carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report the payload's fields, except those in `names`, as unknown fields of the answer."""
-        for name, value in (known(payload, *names) or {}).items():
-            if name not in PADDING:
-                self.parts.field(name, value)
+    def report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are not in `known`; padding is not reported."""
+        self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
-    def _carry_around(self, payload: dict[str, Any], message: dict[str, Any], *names: str) -> None:
+    def _report_unknown_fields_around(
+        self, payload: dict[str, Any], message: dict[str, Any], *names: str
+    ) -> None:
         """Report the unread fields of a payload, its delta and its message as unknown fields.
 
         Args:
@@ -234,9 +241,9 @@ class V2(Format):
             message: The message in the payload's delta.
             names: Names of the fields that have been read.
         """
-        self.carry(payload, "type", "index", "delta", *names)
-        self.carry(dict_of(payload, "delta"), "message")
-        self.carry(message, *names)
+        self.report_unknown_fields(payload, "type", "index", "delta", *names)
+        self.report_unknown_fields(dict_of(payload, "delta"), "message")
+        self.report_unknown_fields(message, *names)
 
     def _whole(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
@@ -249,8 +256,8 @@ class V2(Format):
         logprobs = payload.get("logprobs")
         if is_list(logprobs) and logprobs:
             self.parts.items("logprobs", logprobs)
-        self.carry(payload, "id", "finish_reason", "message", "usage", "logprobs")
-        self.carry(message, *_HELD)
+        self.report_unknown_fields(payload, "id", "finish_reason", "message", "usage", "logprobs")
+        self.report_unknown_fields(message, *_HELD)
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), None)
 
     READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import OpenCall, Parts
 from tokenstream.formats._kit.values import json_text
@@ -96,7 +96,7 @@ class CallParts(Parts):
 
     def _read_nameless(self, value: dict[str, Any]) -> bool:
         """Count a departure for a call without a name that continues no call; return whether it is empty."""
-        if known(value, "willContinue") is None:
+        if fields_except(value, "willContinue") is None:
             self.note("part_end_unmatched")
             return True
         self.note("call_nameless")
@@ -107,7 +107,7 @@ class CallParts(Parts):
     ) -> OpenCall:
         """Open a call; all its data except the arguments are in its first piece."""
         candidate.arguments = StreamedArguments()
-        sent, rest = text_of(value, "id"), known(value, *_CALL_FIELDS)
+        sent, rest = text_of(value, "id"), fields_except(value, *_CALL_FIELDS)
         # A missing id is no departure, since the API may omit it; a sent id is stored in the data, too.
         data = {**({"id": sent} if sent else {}), **more, **({"functionCall": rest} if rest else {})}
         made_up = sent or self.new_id(state.index)
@@ -137,17 +137,17 @@ class CallParts(Parts):
                 arguments.broken = True
             elif found is not _MISSING:
                 fragments.append(arguments.add(steps, found, more=argument.get("willContinue") is True))
-            elif known(argument, "jsonPath", "willContinue") is not None:
+            elif fields_except(argument, "jsonPath", "willContinue") is not None:
                 # Without this value, the call would differ from what the model wrote.
                 arguments.broken = True
-                self._carry_value(choice, argument)
+                self._report_misfit(choice, argument)
             elif not arguments.stop(steps):
-                self._carry_value(choice, argument)
+                self._report_misfit(choice, argument)
         if arguments.reordered and not reordered:
             self.note("arguments_reordered")
         self.add_arguments(call, "".join(fragments))
 
-    def _carry_value(self, choice: int, argument: dict[str, Any]) -> None:
+    def _report_misfit(self, choice: int, argument: dict[str, Any]) -> None:
         self.note("delta_misfits")
         self.items("partialArgs", [argument], choice)
 

@@ -6,7 +6,15 @@ from itertools import zip_longest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    fields_except,
+    index_of,
+    is_dict,
+    is_list,
+    text_of,
+)
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -135,8 +143,7 @@ class Gemini(Format):
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
             self._read_candidate(candidate)
-        for name, value in (known(chunk, *_KNOWN, *_ADDED_BY_SDK) or {}).items():
-            self.parts.field(name, value)
+        self.parts.report_unknown_fields(chunk, (*_KNOWN, *_ADDED_BY_SDK))
         self._chunks.report(dict_of(chunk, "usageMetadata"))
         if not self._chunks.plain:
             self._chunks.give_usage()
@@ -174,8 +181,7 @@ class Gemini(Format):
 
     def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
         """Report a candidate's further fields, its citations and log probabilities."""
-        for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
-            self.parts.field(name, value, choice.index)
+        self.parts.report_unknown_fields(candidate, _KNOWN_IN_CANDIDATES, choice.index)
         sources = self._chunks.candidate(choice).sources
         for citation in sources.grounded(dict_of(candidate, "groundingMetadata")):
             self.parts.cite(choice.index, citation)
@@ -194,7 +200,7 @@ class Gemini(Format):
         ]
         if items:
             self.parts.items("logprobs", items, choice)
-        rest = known(result, "chosenCandidates", "topCandidates")
+        rest = fields_except(result, "chosenCandidates", "topCandidates")
         if rest:
             self.parts.field("logprobsResult", rest, choice)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, is_dict, known, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.formats._wire.gemini.calls import CallParts
@@ -141,8 +141,8 @@ class GeminiParts(CallParts):
         """Read a part without a known content field; the first field that is left names it."""
         if text_of(more, _SIGNATURE):
             self._add_text(choice, "", more)
-        elif known(more, "thought"):
-            name = next(iter(known(more, "thought") or more))
+        elif fields_except(more, "thought"):
+            name = next(iter(fields_except(more, "thought") or more))
             self.whole(choice, OpaquePart(type=name, data=more))
 
     def _add_text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
@@ -150,14 +150,14 @@ class GeminiParts(CallParts):
         if not isinstance(value, str):
             return False
         thought = more.get("thought") is True
-        data = known(more, "thought")
+        data = fields_except(more, "thought")
         if data is None:
             self.write(choice, "reasoning" if thought else "text", value)
             return True
         # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
         signature = text_of(data, _SIGNATURE) if thought else None
         if signature is not None:
-            data = known(data, _SIGNATURE)
+            data = fields_except(data, _SIGNATURE)
         state = self.choice(choice)
         self._end_flow(state)
         kind = ReasoningPart if thought else TextPart
@@ -176,7 +176,7 @@ class GeminiParts(CallParts):
         if data is None:
             self.note("media_invalid")
             return False
-        rest = known({**value, **more}, "data", "mimeType")
+        rest = fields_except({**value, **more}, "data", "mimeType")
         self._end_flow(self.choice(choice))
         part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=rest))
         self.add_media(part, data)
@@ -187,7 +187,7 @@ class GeminiParts(CallParts):
         """Add media as a URL; return False if the value is not an object."""
         if not is_dict(value):
             return False
-        rest = known({**value, **more}, "fileUri", "mimeType")
+        rest = fields_except({**value, **more}, "fileUri", "mimeType")
         self.whole(
             choice,
             MediaPart(
@@ -206,7 +206,7 @@ class GeminiParts(CallParts):
         """Add a call of a tool that Google runs; return False if the value is not an object."""
         if not is_dict(value):
             return False
-        arguments = known(value, "id") if kind == "executableCode" else value.get("args")
+        arguments = fields_except(value, "id") if kind == "executableCode" else value.get("args")
         self.whole(
             choice,
             ServerToolCall(
@@ -233,7 +233,9 @@ class GeminiParts(CallParts):
             ServerToolResult(
                 id=text_of(value, "id") or "",
                 name=text_of(value, "toolType") or kind,
-                content=known(value, "id") if kind == "codeExecutionResult" else value.get("response"),
+                content=fields_except(value, "id")
+                if kind == "codeExecutionResult"
+                else value.get("response"),
                 provider_data={kind: value, **more},
             ),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -167,20 +167,20 @@ class GeminiInteractions(Format):
         if self.parts.started:
             self.note("start_repeated")
         self._take_interaction(dict_of(payload, "interaction"))
-        self._carry(payload, "interaction")
+        self._report_unknown_fields(payload, "interaction")
 
     def _read_status_update(self, payload: dict[str, Any]) -> None:
         status = text_of(payload, "status")
         self._status = status or self._status
         self._take_usage(payload.get("usage"))
-        self._carry(payload, "interaction_id", "status", "usage")
+        self._report_unknown_fields(payload, "interaction_id", "status", "usage")
 
     def _step_start(self, payload: dict[str, Any]) -> None:
         """Open a step."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start(self._index(payload, self._steps.newest + 1), step)
-        self._carry(payload, "index", "step", "content")
+        self._report_unknown_fields(payload, "index", "step", "content")
 
     def _step_delta(self, payload: dict[str, Any]) -> None:
         """Add to a step, and report usage and unknown fields."""
@@ -190,8 +190,8 @@ class GeminiInteractions(Format):
             # Nearly all payloads are like this one, and have no further fields to report.
             return
         self._take_usage(dict_of(payload, "metadata").get("total_usage"))
-        self._carry(payload, "index", "delta", "metadata")
-        for name, value in (known(dict_of(payload, "metadata"), "total_usage") or {}).items():
+        self._report_unknown_fields(payload, "index", "delta", "metadata")
+        for name, value in (fields_except(dict_of(payload, "metadata"), "total_usage") or {}).items():
             self.parts.field(name, value)
 
     def _step_stop(self, payload: dict[str, Any]) -> None:
@@ -201,11 +201,11 @@ class GeminiInteractions(Format):
         step_usage = dict_of(payload, "step_usage")
         if step_usage:
             self.parts.items("step_usage", [step_usage], 0)
-        self._carry(payload, "index", "usage", "step_usage")
+        self._report_unknown_fields(payload, "index", "usage", "step_usage")
 
     def _read_completed(self, payload: dict[str, Any]) -> None:
         interaction = dict_of(payload, "interaction")
-        self._carry(payload, "interaction")
+        self._report_unknown_fields(payload, "interaction")
         self._whole(interaction)
 
     def _take_whole(self, interaction: dict[str, Any]) -> None:
@@ -280,8 +280,7 @@ class GeminiInteractions(Format):
         )
         self._status = text_of(interaction, "status") or self._status
         self._take_usage(interaction.get("usage"))
-        for name, value in (known(interaction, *_KNOWN_IN_INTERACTIONS) or {}).items():
-            self.parts.field(name, value)
+        self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
 
     def _take_usage(self, report: object) -> None:
         if is_dict(report) and report:
@@ -292,13 +291,13 @@ class GeminiInteractions(Format):
 
     def _fail(self, errors: list[dict[str, Any]]) -> None:
         first = errors[0] if errors else {}
-        self.error = provider_error({"error": {"message": "the interaction failed", **(known(first) or {})}})
+        self.error = provider_error(
+            {"error": {"message": "the interaction failed", **(fields_except(first) or {})}}
+        )
 
-    def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
-        for name, value in payload.items():
-            if name not in names and name not in _SILENT and not says_nothing(value):
-                self.parts.field(name, value)
+    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
+        self.parts.report_unknown_fields(payload, (*known, *_SILENT))
 
     def _give_position(self) -> None:
         """Report the id of the last event, after which the interaction can be resumed."""

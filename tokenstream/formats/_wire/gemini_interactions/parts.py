@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import BLANK_TEXT, Parts
@@ -149,11 +149,11 @@ class InteractionSteps(Parts):
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
                 self._add_content(step, content)
-            rest = known(step.data, "type", "content")
+            rest = fields_except(step.data, "type", "content")
             if rest is not None:
                 self.items(OUTPUT, [rest], 0)
         elif step.type == THOUGHT:
-            rest = known(step.data, "type", "signature", "summary")
+            rest = fields_except(step.data, "type", "signature", "summary")
             step.part = self.open(0, ReasoningPart(provider_data=rest))
             for content in dicts_of(step.data.get("summary")):
                 self._summarise(step, {"content": content})
@@ -170,7 +170,7 @@ class InteractionSteps(Parts):
         """Open the step's call once its name is known."""
         name = text_of(step.data, "name")
         if name and step.part is None:
-            rest = known(step.data, "type", "id", "name", "arguments")
+            rest = fields_except(step.data, "type", "id", "name", "arguments")
             step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=rest)
 
     def _reopen(self, index: int, kind: str) -> InteractionStep | None:
@@ -211,7 +211,7 @@ class InteractionSteps(Parts):
         """Add a whole piece of content: text with its annotations, or media."""
         kind = text_of(content, "type") or ""
         if kind == "text":
-            rest = known(content, "type", "text", "annotations")
+            rest = fields_except(content, "type", "text", "annotations")
             part = self._next(step, "text", BLANK_TEXT if rest is None else TextPart(provider_data=rest))
             step.text = part.index
             self.add(part, text_of(content, "text") or "")
@@ -232,7 +232,7 @@ class InteractionSteps(Parts):
         part = step.part
         # Only audio arrives in pieces; any other content is a part by itself.
         if part is None or step.kind != kind or kind != "audio":
-            rest = known(delta, "type", "data", "mime_type", "uri")
+            rest = fields_except(delta, "type", "data", "mime_type", "uri")
             media = MediaPart(
                 mime_type=text_of(delta, "mime_type"), url=text_of(delta, "uri"), provider_data=rest
             )
@@ -285,7 +285,7 @@ class InteractionSteps(Parts):
         """Store the fields of a call or result, which replace earlier values."""
         if kind != step.type:
             return False
-        step.data.update(known(delta, "type") or {})
+        step.data.update(fields_except(delta, "type") or {})
         if step.type == CALL:
             self._begin_call(step)
         return True
@@ -320,7 +320,7 @@ class InteractionSteps(Parts):
         if not step.fragments:
             # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
             self._add_values(call, data.get("arguments"))
-        call.provider_data = known(data, "type", "id", "name", "arguments")
+        call.provider_data = fields_except(data, "type", "id", "name", "arguments")
         self.close_call(call, whole=whole)
 
     def _add_values(self, call: OpenCall, arguments: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.events import MessageStart
 from tokenstream.formats._kit.open import OpenPart, join_halves
 from tokenstream.formats._kit.parts import Parts
@@ -116,7 +116,7 @@ class LiveTurn(Parts):
             self.note("call_nameless")
             self.whole(0, OpaquePart(type="functionCall", data=call))
             return
-        sent, rest = text_of(call, "id"), known(call, *_CALL_FIELDS)
+        sent, rest = text_of(call, "id"), fields_except(call, *_CALL_FIELDS)
         data: dict[str, Any] = {**({"id": sent} if sent else {}), **({"functionCall": rest} if rest else {})}
         if signature is not None:
             data["thoughtSignature"] = signature

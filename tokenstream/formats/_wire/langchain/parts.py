@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, is_list, text_of
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.message import (
     Citation,
@@ -111,7 +111,10 @@ class LangChainBlocks:
         id, name = text_of(block, "id"), text_of(block, "name")
         if call is None or call.closed or name:
             call = self._parts.open(
-                0, ServerToolCall(id=id or "", name=name or "", provider_data=known(dict_of(block, "extras")))
+                0,
+                ServerToolCall(
+                    id=id or "", name=name or "", provider_data=fields_except(dict_of(block, "extras"))
+                ),
             )
             self._server_calls[index] = call
         arguments = block.get("args")
@@ -131,7 +134,7 @@ class LangChainBlocks:
             ServerToolResult(
                 id=text_of(block, "tool_call_id") or "",
                 content=block.get("output"),
-                provider_data=known(block, *_RESULT),
+                provider_data=fields_except(block, *_RESULT),
             ),
         )
 
@@ -148,7 +151,7 @@ class LangChainBlocks:
                 id=text_of(block, "id"),
                 mime_type=text_of(block, "mime_type"),
                 url=text_of(block, "url"),
-                provider_data=known(block, *_MEDIA),
+                provider_data=fields_except(block, *_MEDIA),
             ),
         )
         self._parts.add_media(part, data)
@@ -180,5 +183,5 @@ def _citation(annotation: dict[str, Any]) -> Citation:
         text=text_of(annotation, "cited_text"),
         start=int_of(annotation, "start_index"),
         end=int_of(annotation, "end_index"),
-        provider_data=known(annotation, *_CITED),
+        provider_data=fields_except(annotation, *_CITED),
     )

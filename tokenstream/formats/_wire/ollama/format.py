@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream._basics.untrusted import (
+    dict_of,
+    fields_except,
+    int_of,
+    is_dict,
+    is_list,
+    says_nothing,
+    text_of,
+)
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
@@ -151,8 +159,8 @@ class Ollama(Format):
                 )
                 continue
             rest = {
-                **(known(call, "id", "type", "function") or {}),
-                **(known(function, "name", "arguments") or {}),
+                **(fields_except(call, "id", "type", "function") or {}),
+                **(fields_except(function, "name", "arguments") or {}),
             }
             # Older servers send no ids, so making up an id is no departure.
             id = text_of(call, "id") or self.parts.new_id(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, int_of, is_dict, text_of
 from tokenstream.message import Citation, MediaPart, OpaquePart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AssistantsContent:
             for (owner, _), part in self._open.items():
                 if owner == name and part is not None:
                     self._parts.close(part)
-            data = known(message, *_OWN_MESSAGE_FIELDS)
+            data = fields_except(message, *_OWN_MESSAGE_FIELDS)
             if data is not None:
                 self._parts.field("message", data)
 
@@ -137,7 +137,7 @@ class AssistantsContent:
     def _read_image(self, key: _Key, block: dict[str, Any]) -> None:
         named = [name for name in _IMAGE_KEYS if is_dict(block.get(name))]
         image = dict_of(block, named[0] if named else "")
-        rest = known(image, "file_id", "url")
+        rest = fields_except(image, "file_id", "url")
         media = MediaPart(id=text_of(image, "file_id"), url=text_of(image, "url"), provider_data=rest)
         if key not in self._open:
             self._open[key] = None

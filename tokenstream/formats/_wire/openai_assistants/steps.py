@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
+    fields_except,
     index_of,
     is_dict,
     is_list,
-    known,
     says_nothing,
     text_of,
 )
@@ -161,7 +161,7 @@ class AssistantsSteps:
             return None
         given = text_of(item, "id")
         call = self._parts.open_call(
-            0, given, name, provider_data=known(item, "id", "index", "type", "function")
+            0, given, name, provider_data=fields_except(item, "id", "index", "type", "function")
         )
         if given is not None:
             self._calls[given] = call
@@ -176,7 +176,7 @@ class AssistantsSteps:
         tool = self._tools.get(key)
         if tool is None:
             call = text_of(item, "id") or ""
-            data = known({**item, **body}, "id", "index", "type", kind, *_INPUTS, *_RESULTS)
+            data = fields_except({**item, **body}, "id", "index", "type", kind, *_INPUTS, *_RESULTS)
             part = self._parts.open(0, ServerToolCall(id=call, name=kind, provider_data=data))
             tool = self._tools[key] = _HostedTool(part, call, kind)
         fragment = text_of(body, *_INPUTS)
@@ -195,7 +195,7 @@ class AssistantsSteps:
             index = index_of(output.get("index"))
             key: object = index if isinstance(index, int | str) else (len(tool.outputs),)
             fields, logs = tool.outputs.setdefault(key, ({}, []))
-            fields.update(known(output, "index", "logs") or {})
+            fields.update(fields_except(output, "index", "logs") or {})
             piece = text_of(output, "logs")
             if piece is not None:
                 logs.append(piece)

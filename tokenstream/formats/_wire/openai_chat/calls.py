@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, known, says_nothing
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.whole import Wholeness
@@ -41,9 +41,11 @@ class _Fragment:
         kind = item.get("type")
         self.type: str = kind if isinstance(kind, str) and kind else body_key or "function"
         self.arguments: object = body.get("input" if "input" in body else "arguments", _ABSENT)
-        self.extras = known(item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ()))
+        self.extras = fields_except(
+            item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ())
+        )
         if body is not item and len(body) > len(_BODY_FIELDS) - 1:
-            self.extras = {**(self.extras or {}), **(known(body, *_BODY_FIELDS) or {})} or None
+            self.extras = {**(self.extras or {}), **(fields_except(body, *_BODY_FIELDS) or {})} or None
         self.place = place
 
     @property
@@ -220,7 +222,7 @@ class ChatCalls:
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
             # The data are from earlier payloads, which may have contained halves of surrogate pairs.
             self._parts.whole(
-                self._choice, OpaquePart(type="tool_call", data=mend_surrogates(known(data) or {}))
+                self._choice, OpaquePart(type="tool_call", data=mend_surrogates(fields_except(data) or {}))
             )
 
     # -- assigning fragments -----------------------------------------------

@@ -87,13 +87,13 @@ class ChoiceReader:
 
     def read_field(self, key: str, value: object) -> None:
         """Report an unknown field of the choice."""
-        self._carry(self._same, key, value)
+        self._report_field(self._same, key, value)
 
     def read_delta_field(self, key: str, value: object) -> None:
         """Report an unknown field of the delta."""
-        self._carry(self._same_delta, key, value)
+        self._report_field(self._same_delta, key, value)
 
-    def _carry(self, same: dict[str, object], key: str, value: object) -> None:
+    def _report_field(self, same: dict[str, object], key: str, value: object) -> None:
         """Report an unknown field; values of some fields continue a list."""
         if says_nothing(value):
             return

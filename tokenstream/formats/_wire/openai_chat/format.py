@@ -11,7 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream._basics.untrusted import (
+    dicts_of,
+    fields_except,
+    index_of,
+    is_dict,
+    is_list,
+    says_nothing,
+    text_of,
+)
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._base import Format
@@ -268,7 +276,7 @@ class OpenAIChat(Format):
         if is_dict(usage) and usage:
             self.note("usage_misplaced")
             self.parts.usage(usage_of(usage))
-        rest = known(value, "usage", "error")
+        rest = fields_except(value, "usage", "error")
         if rest is not None:
             self.read_answer_field(key, rest)
         if value.get("error"):

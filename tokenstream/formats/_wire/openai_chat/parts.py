@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
+    fields_except,
     index_of,
     int_of,
     is_dict,
     is_list,
-    known,
     text_of,
 )
 from tokenstream.formats._kit.values import base64_bytes, scalar_text
@@ -212,7 +212,7 @@ class ChatContent:
         """Read a step of reasoning, with its actions, as a part."""
         self.end_flow()
         self.came("reasoning")
-        part = self.parts.open(self.choice, ReasoningPart(provider_data=known(step, *_STEP_TEXT)))
+        part = self.parts.open(self.choice, ReasoningPart(provider_data=fields_except(step, *_STEP_TEXT)))
         self.parts.add(part, text_of(step, *_STEP_TEXT) or "")
         self.parts.close(part)
 
@@ -235,7 +235,7 @@ class ChatContent:
                 self.write("reasoning", shown)
             if signature:
                 self.parts.sign(self.choice, signature)
-            elif known(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT):
+            elif fields_except(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT):
                 self._read_opaque(item)
         if text:
             self.write("reasoning", text)
@@ -249,14 +249,14 @@ class ChatContent:
             return
         self.end_flow()
         self._detail = detail
-        fields = known(item, *_DETAIL_TEXT, "signature")
+        fields = fields_except(item, *_DETAIL_TEXT, "signature")
         self.state.current_part = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
 
     def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
         mark = (_scalar(item.get("id")), _scalar(item.get("index")), hidden)
         if self._is_new(mark):
             self.came("reasoning")
-            part = ReasoningPart(redacted=hidden, provider_data=known(item, "data"))
+            part = ReasoningPart(redacted=hidden, provider_data=fields_except(item, "data"))
             self.parts.whole(self.choice, part)
 
     def read_extra(self, value: object) -> None:
@@ -265,8 +265,8 @@ class ChatContent:
         signature = text_of(google, "thought_signature")
         if signature is not None:
             self.parts.sign(self.choice, signature)
-        rest = {**value, "google": known(google, "thought_signature")} if is_dict(value) else value
-        rest = known(rest) if is_dict(rest) else rest
+        rest = {**value, "google": fields_except(google, "thought_signature")} if is_dict(value) else value
+        rest = fields_except(rest) if is_dict(rest) else rest
         if rest is not None:
             self.parts.field("extra_content", rest, self.choice)
 
@@ -340,7 +340,7 @@ class ChatContent:
         elif self._audio.closed and (data or transcript):
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
         self.parts.add_media(self._audio, data, transcript)
-        for name, value in (known(audio, "id", "data", "transcript") or {}).items():
+        for name, value in (fields_except(audio, "id", "data", "transcript") or {}).items():
             self.parts.field(f"audio.{name}", value, self.choice)
 
     # -- tools that the server runs ----------------------------------------
@@ -358,13 +358,15 @@ class ChatContent:
                     id=str(mark),
                     name=text_of(item, "name", "type") or "",
                     arguments_text=text_of(item, "arguments") or "",
-                    provider_data=known(item, "arguments", "output", "search_results"),
+                    provider_data=fields_except(item, "arguments", "output", "search_results"),
                 )
                 self.parts.whole(self.choice, call)
             if "output" in item and not self._ran[mark]:
                 self._ran[mark] = True
                 result = ServerToolResult(
-                    id=str(mark), name=text_of(item, "type") or "", content=known(item, "index", "arguments")
+                    id=str(mark),
+                    name=text_of(item, "type") or "",
+                    content=fields_except(item, "index", "arguments"),
                 )
                 self.parts.whole(self.choice, result)
 
@@ -400,9 +402,11 @@ def _media(url: str, item: dict[str, Any]) -> MediaPart | None:
     """Return the media at a URL, or in a data URL; None if a data URL's content is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
-        return MediaPart(url=url, provider_data=known(item, "image_url", "url"))
+        return MediaPart(url=url, provider_data=fields_except(item, "image_url", "url"))
     data = base64_bytes(text)
     if data is None:
         return None
     mime_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
-    return MediaPart(mime_type=mime_type or None, data=data, provider_data=known(item, "image_url", "url"))
+    return MediaPart(
+        mime_type=mime_type or None, data=data, provider_data=fields_except(item, "image_url", "url")
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, refuse
@@ -197,7 +197,7 @@ class OpenAIRealtime(Format):
         if len(self._open) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
         self._open[id] = None
-        self._carry(response)
+        self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
         """End a response; if no other one is open, report the finish reason."""
@@ -212,7 +212,7 @@ class OpenAIRealtime(Format):
         self._give_rest(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
         self._open.pop(id, None)
-        self._carry(response)
+        self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         self._read_usage(payload, response)
         if not self._open:
             self._finish(response, status)
@@ -245,11 +245,6 @@ class OpenAIRealtime(Format):
         if self._answer is not None:
             self.error = self._failure
             self.conclude()
-
-    def _carry(self, response: dict[str, Any]) -> None:
-        """Report the unknown fields of a response."""
-        for name, value in (known(response, *_RESPONSE_FIELDS) or {}).items():
-            self.parts.field(name, value)
 
     # -- items and content -----------------------------------------------------
 

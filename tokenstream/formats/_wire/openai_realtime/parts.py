@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import MessageStart
 from tokenstream.formats._kit.open import OpenCall, join_halves, mend_surrogates
@@ -244,12 +244,12 @@ class Outputs(Parts):
 
     def _open_content(self, item: RealtimeItem, index: int, type: str) -> RealtimeContent:  # noqa: A002 - the field's name
         """Open a content part as audio or text, with the ids that it has on the wire."""
-        where = known({"response_id": item.response, "item_id": item.id}) or {}
+        where = fields_except({"response_id": item.response, "item_id": item.id}) or {}
         where["content_index"] = index
         start: TextPart | MediaPart
         if type in _AUDIO:
             mime = text_of(self.audio_format, "type")
-            data = {**where, **(known({"format": self.audio_format}) or {})}
+            data = {**where, **(fields_except({"format": self.audio_format}) or {})}
             start = MediaPart(id=item.id or None, mime_type=mime, provider_data=data)
         else:
             start = TextPart(provider_data=where)
@@ -307,7 +307,7 @@ class Outputs(Parts):
         if not name:
             self.note("call_unnamed")
             return
-        data = known(start, *_CALL_FIELDS) or {}
+        data = fields_except(start, *_CALL_FIELDS) or {}
         if item.id:
             data["id"] = item.id
         item.call = self.open_call(0, text_of(start, "call_id"), name, provider_data=data or None)
@@ -316,7 +316,7 @@ class Outputs(Parts):
         call = ServerToolCall(
             id=item.id,
             name=text_of(start, "name") or "",
-            provider_data=known(start, "id", "name", "arguments", "output", "error", "status"),
+            provider_data=fields_except(start, "id", "name", "arguments", "output", "error", "status"),
         )
         item.call = self.open(0, call)
 

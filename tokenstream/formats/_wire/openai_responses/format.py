@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, is_list, known, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import PING_NAMES, Format
 from tokenstream.formats._fast.path import Fast, refuse
@@ -244,7 +244,7 @@ class OpenAIResponses(Format):
             kind = event
         if _is_known(kind):
             if not _EVENT_FIELDS.issuperset(payload):
-                self._carry({name: value for name, value in payload.items() if name not in _EVENT_FIELDS})
+                self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
             self._read_event(payload, kind)
         elif kind in PING_NAMES:
             self.ping()
@@ -295,7 +295,7 @@ class OpenAIResponses(Format):
 
     def _read_head(self, response: dict[str, Any]) -> None:
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
-        self._carry(known(response, *_RESPONSE_FIELDS) or {})
+        self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_end(self, response: dict[str, Any], word: str) -> None:
         """End a response; the payload repeats all content of the response.
@@ -321,11 +321,6 @@ class OpenAIResponses(Format):
     def _fail(self, error: ProviderError | None) -> None:
         self._items.report_number()
         self.error = error
-
-    def _carry(self, fields: dict[str, Any]) -> None:
-        for name, value in fields.items():
-            if not says_nothing(value):
-                self.parts.field(name, value)
 
 
 def _is_known(kind: str) -> bool:

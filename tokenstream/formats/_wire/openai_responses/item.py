@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import known, says_nothing, text_of
+from tokenstream._basics.untrusted import fields_except, says_nothing, text_of
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._wire.openai_responses.words import arguments_of, media_of, result_of, written
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
@@ -207,7 +207,7 @@ class ImageItem(OnePart):
             id=text_of(item, "id"),
             mime_type=f"image/{_SUBTYPES.get(kind, kind)}" if kind else None,
             url=url,
-            provider_data=known(item, "result"),
+            provider_data=fields_except(item, "result"),
         )
 
     def preview(self, payload: dict[str, Any]) -> bool:

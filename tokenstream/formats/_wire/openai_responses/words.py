@@ -6,7 +6,15 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream._basics.untrusted import (
+    dict_of,
+    fields_except,
+    int_of,
+    is_dict,
+    is_list,
+    says_nothing,
+    text_of,
+)
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import token_counts
 from tokenstream.formats._kit.values import base64_bytes
@@ -114,7 +122,7 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     details: object = payload.get("error")
     if not details and payload.get("type") == "error":
         # In a flat error, `type` is the type of the event, and not of the error.
-        details = known(payload, "type", "sequence_number")
+        details = fields_except(payload, "type", "sequence_number")
     return provider_error({**payload, "error": details} if details else payload, event)
 
 
@@ -156,7 +164,7 @@ def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
         >>> described({"id": "msg_1", "type": "message", "status": "in_progress"})
         {'id': 'msg_1'}
     """
-    fields = known(item, "type", *without)
+    fields = fields_except(item, "type", *without)
     if fields and fields.get("status") == "in_progress":
         del fields["status"]
     return fields

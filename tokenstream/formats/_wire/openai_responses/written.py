@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dicts_of, is_list, known, text_of
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_list, text_of
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import citation_of, described, phase_of
@@ -237,7 +237,7 @@ class MessageItem(WrittenItem):
         """Open a text, a refusal or an opaque part."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque(content)), {})
-        fields = known(content, *_CONTENT_FIELDS) or {}
+        fields = fields_except(content, *_CONTENT_FIELDS) or {}
         if kind == "reasoning":
             fields[key[0]] = key[1]
         return Section(self.parts.open(0, _start_of(kind, {**self.fields, **fields})), fields)
@@ -269,7 +269,7 @@ class ReasoningItem(WrittenItem):
         """Open a text; the first text uses the part that was opened with the item."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque(content)), {})
-        fields: dict[str, Any] = {key[0]: key[1], **(known(content, *_CONTENT_FIELDS) or {})}
+        fields: dict[str, Any] = {key[0]: key[1], **(fields_except(content, *_CONTENT_FIELDS) or {})}
         start = ReasoningPart(provider_data={**self.fields, **fields})
         first = self._first
         if self._shown is not None or first.closed:

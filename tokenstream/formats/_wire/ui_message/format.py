@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import is_dict, known, text_of
+from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
@@ -162,7 +162,7 @@ provider_data=None, phase=None))]
     def _start(self, payload: dict[str, Any]) -> None:
         self.parts.head(id=text_of(payload, "messageId"))
         self._read_metadata(payload)
-        self._carry(payload, "type", "messageId", _METADATA)
+        self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
         """Merge metadata into the message's metadata; report them, and the usage and model in them."""
@@ -180,12 +180,12 @@ provider_data=None, phase=None))]
 
     def _read_message_metadata(self, payload: dict[str, Any]) -> None:
         self._read_metadata(payload)
-        self._carry(payload, "type", _METADATA)
+        self.parts.report_unknown_fields(payload, ("type", _METADATA))
 
     def _finish(self, payload: dict[str, Any]) -> None:
         """Read the chunk `finish`, with metadata and, if it has one, the finish reason."""
         self._read_metadata(payload)
-        self._carry(payload, "type", _METADATA, "finishReason")
+        self.parts.report_unknown_fields(payload, ("type", _METADATA, "finishReason"))
         reason = text_of(payload, "finishReason")
         if reason is not None:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
@@ -194,13 +194,8 @@ provider_data=None, phase=None))]
         self._finish_seen = True
 
     def _read_abort(self, payload: dict[str, Any]) -> None:
-        self._carry(payload, "type")
+        self.parts.report_unknown_fields(payload, ("type",))
         self.parts.finish(0, "cancelled", "abort")
-
-    def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
-        for name, value in (known(payload, *names) or {}).items():
-            self.parts.field(name, value)
 
     def _read_error(self, payload: dict[str, Any]) -> None:
         self._withheld = self._withheld or provider_error(payload, "error")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic_core import from_json
 
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import dicts_of, known, text_of
+from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import mend_surrogates
@@ -81,14 +81,14 @@ class UIParts(NamedParts):
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a part with text or reasoning."""
-        self.start(kind, self.name_in(payload, kind, new=True), known(payload, *_TEXT_FIELDS))
+        self.start(kind, self.name_in(payload, kind, new=True), fields_except(payload, *_TEXT_FIELDS))
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a part with text or reasoning."""
         name = self.name_in(payload, kind)
         part = self.open_parts[kind].get(name)
         if part is not None:
-            self.merge_data(part, kind, known(payload, *_TEXT_FIELDS))
+            self.merge_data(part, kind, fields_except(payload, *_TEXT_FIELDS))
         self.stop(kind, name)
         if part is not None:
             for citation in dicts_of(payload.get("citations")):
@@ -106,7 +106,7 @@ class UIParts(NamedParts):
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
         """Open a call of a tool that the client runs or, if the payload says so, the provider."""
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
-        data = known(payload, *_CALL_FIELDS)
+        data = fields_except(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
             free_text = payload.get("inputEncoding") == "text"
             return self.start_call(id_, name, data, type="custom" if free_text else "function")
@@ -156,7 +156,7 @@ class UIParts(NamedParts):
             id=id_,
             name=type_,
             content=payload.get("output") if "output" in payload else payload.get("errorText"),
-            provider_data=known(payload, *_RESULT_FIELDS),
+            provider_data=fields_except(payload, *_RESULT_FIELDS),
         )
         self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
 
@@ -168,7 +168,7 @@ class UIParts(NamedParts):
         return self.take_call(id_)
 
     def _learn_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        data = known(payload, *_CALL_FIELDS)
+        data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
             call.provider_data = {
                 **(call.provider_data or {}),
@@ -196,7 +196,7 @@ class UIParts(NamedParts):
         if value is None:
             self.close(part)
             return
-        data = {**(started.provider_data or {}), **(known(payload, *_CALL_FIELDS) or {})}
+        data = {**(started.provider_data or {}), **(fields_except(payload, *_CALL_FIELDS) or {})}
         changes = {"arguments_text": _arguments(value, as_text=False), "provider_data": data or None}
         self.close(part, started.model_copy(update=changes))
 
@@ -210,7 +210,7 @@ class UIParts(NamedParts):
             name=call.name,
             arguments_text=_arguments(payload.get("input"), as_text=False),
             complete=True,
-            provider_data=known(data, *_CALL_FIELDS),
+            provider_data=fields_except(data, *_CALL_FIELDS),
         )
         self._finish_again(call, content)
 
@@ -229,7 +229,7 @@ class UIParts(NamedParts):
         if payload.get("transient") is True:
             self.unknown(type_, payload)
             return
-        part = OpaquePart(type=type_, data=known(payload, "type") or {})
+        part = OpaquePart(type=type_, data=fields_except(payload, "type") or {})
         if isinstance(id_, str):
             self._replace((type_, id_), part, growing=True)
         else:
@@ -237,7 +237,9 @@ class UIParts(NamedParts):
 
     def read_other(self, payload: dict[str, Any]) -> None:
         """Add a part of unknown type, such as an approval or a custom part, as an opaque part."""
-        self.whole(0, OpaquePart(type=text_of(payload, "type") or "", data=known(payload, "type") or {}))
+        self.whole(
+            0, OpaquePart(type=text_of(payload, "type") or "", data=fields_except(payload, "type") or {})
+        )
 
     def read_file(self, payload: dict[str, Any]) -> None:
         """Add a file, or a file of the model's reasoning."""

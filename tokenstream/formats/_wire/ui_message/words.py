@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from tokenstream._basics.untrusted import dict_of, int_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dict_of, fields_except, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
@@ -114,7 +114,7 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
         title=text_of(data, "title", "filename"),
         text=text_of(data, "text", "citedText"),
         cites=cites,
-        provider_data=known(data, "type"),
+        provider_data=fields_except(data, "type"),
     )
 
 
@@ -131,7 +131,7 @@ def media_of(data: dict[str, Any]) -> MediaPart:
     url = text_of(data, "url") or ""
     content = _data_of(url)
     declared = url[len("data:") :].partition(",")[0].partition(";")[0] if content is not None else ""
-    rest = known(data, "url", "mediaType", *(("type",) if data.get("type") == "file" else ()))
+    rest = fields_except(data, "url", "mediaType", *(("type",) if data.get("type") == "file" else ()))
     return MediaPart(
         mime_type=text_of(data, "mediaType") or declared or None,
         data=content or b"",
