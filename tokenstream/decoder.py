@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Limits
     from tokenstream.message import Message
-    from tokenstream.stages._metrics import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
 
 __all__ = ["Decoder"]
 

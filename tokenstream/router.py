@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, ove
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import check_lenient
-from tokenstream.stages._handlers import HandlerEntry, HandlerRun, ToolFailed
+from tokenstream.stages._handlers.entry import HandlerEntry
+from tokenstream.stages._handlers.run import HandlerRun
+from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool
 from tokenstream.turns._results import ToolResults
 

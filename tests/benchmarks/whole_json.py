@@ -16,7 +16,7 @@ from tests.benchmarks.typed_objects import Recipe
 from tokenstream import Decoder, Stream
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.stages import Partials
-from tokenstream.stages._objects import validate_output
+from tokenstream.stages._objects.partials import validate_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, Outpu
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.partial_json._lenient.choosing import ChoosingReader
 from tokenstream.stages import Field, Items, Partials
-from tokenstream.stages._objects import validate_output
+from tokenstream.stages._objects.partials import validate_output
 
 
 class _Note(BaseModel):

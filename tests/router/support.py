@@ -10,7 +10,7 @@ from tokenstream.events import Event
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.router import Router
 from tokenstream.stages import ValidatedCalls
-from tokenstream.stages._handlers import HandlerRun
+from tokenstream.stages._handlers.run import HandlerRun
 
 
 class Cursor:
@@ -67,7 +67,7 @@ def begin(router: Router, choice: Choice) -> HandlerRun:
 
 def done(run: HandlerRun, *events: Event) -> list[Any]:
     """Return what the handlers return, event by event."""
-    return [[work.do() for work in run.feed(event)] for event in events]
+    return [[work.call() for work in run.feed(event)] for event in events]
 
 
 def tool_call(id: str, name: str, arguments: str = "{}") -> ToolCall:

@@ -38,7 +38,7 @@ def test_an_error_tells_which_handler_raised_it(handler: Any, name: str) -> None
     run = run_on(router)
     [work] = run.feed(TextDelta("a"))
     error = LookupError()
-    work.blame(error)
+    work.add_note_to(error)
 
     assert [f"raised by the handler '{name}' for TextDelta or UsageUpdate"] == error.__notes__
 
@@ -50,7 +50,7 @@ def test_an_error_of_a_tool_tells_of_which_call() -> None:
     calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
     [work] = run_on(router, calls=calls).feed(ToolCallDone(calls[0]))
     error = LookupError()
-    work.blame(error)
+    work.add_note_to(error)
 
     assert ["raised by the handler '_Shows' for tool 'weather', call 'c1'"] == error.__notes__
 
@@ -63,7 +63,7 @@ def test_an_error_of_the_stream_holds_what_the_tools_gave_back() -> None:
     calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
     run = run_on(router, calls=calls)
     for work in run.feed(ToolCallDone(calls[0])):
-        run.keep(work, work.do())
+        run.store_result(work, work.call())
     error = StreamTruncated("cut")
     run.put_results_on(error, message_of("", "truncated", *calls))
     results = error.tool_results

@@ -57,9 +57,9 @@ def test_what_a_view_has_missed_comes_first_and_its_end_last() -> None:
     router.item(int, "steps")(lambda item: item)
     run = run_on(router, Cursor([1, NULL], [[2, 3], []], [4]))
 
-    assert [1, None] == [work.do() for work in run.begin()]
+    assert [1, None] == [work.call() for work in run.begin()]
     assert [[2, 3], []] == done(run, TextDelta("a"), TextDelta("b"))
-    assert [4] == [work.do() for work in run.end(message_of("ab"))]
+    assert [4] == [work.call() for work in run.end(message_of("ab"))]
 
 
 def test_a_field_of_a_tool_is_read_as_its_arguments_are_written() -> None:
@@ -111,7 +111,7 @@ def test_an_answer_that_is_no_json_is_an_error_only_where_it_was_to_be_json(
     run = run_on(router, _Lasting([], [], ["last", _CUT]))
     work = run.end(message)
 
-    assert (["last"] if message.text.strip() else []) == [each.do() for each in work]
+    assert (["last"] if message.text.strip() else []) == [each.call() for each in work]
     if raised:
         with pytest.raises(OutputIncomplete):
             run.finish(message)

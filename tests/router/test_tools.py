@@ -90,7 +90,7 @@ def test_a_call_that_cannot_be_run_is_answered_with_what_is_wrong() -> None:
     message = message_of("", "complete", *calls)
     for event in _ended(calls):
         for work in run.feed(event):
-            run.keep(work, work.do())
+            run.store_result(work, work.call())
     results = run.finish(message)
 
     assert frozenset({"c1", "c2"}) == results.errors
@@ -122,8 +122,8 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     choice: Any = SimpleNamespace(validated_calls=lambda *_, **_options: Cursor([one, two], [], [three]))
     run = begin(router, choice)
 
-    assert ["a", "b"] == [work.do() for work in run.begin()]
-    assert ["c"] == [work.do() for work in run.end(message_of(""))]
+    assert ["a", "b"] == [work.call() for work in run.begin()]
+    assert ["c"] == [work.call() for work in run.end(message_of(""))]
 
 
 def test_tools_come_behind_the_handlers_of_the_same_event() -> None:
@@ -185,9 +185,9 @@ def test_a_tool_may_fail_for_the_model_to_hear() -> None:
     handling, running = run.feed(ToolCallDone(calls[0]))
 
     assert (False, False, True) == (
-        run.keep_failure(handling, ToolFailed("of no tool")),
-        run.keep_failure(running, LookupError("none of the model's business")),
-        run.keep_failure(running, ToolFailed("no such city")),
+        run.store_failure(handling, ToolFailed("of no tool")),
+        run.store_failure(running, LookupError("none of the model's business")),
+        run.store_failure(running, ToolFailed("no such city")),
     )
     results = run.finish(message_of("", "complete", *calls))
     assert ({"c1": "no such city"}, frozenset({"c1"})) == (dict(results), results.errors)

@@ -9,7 +9,7 @@ from tokenstream import Decoder, Stream
 from tokenstream._pipeline.machine import Machine
 from tokenstream.message import Usage
 from tokenstream.stages import GapHistogram, Meter, Metrics
-from tokenstream.stages._metrics import BATCH, SAMPLE
+from tokenstream.stages._metrics.meter import BATCH, SAMPLE
 
 
 def test_nothing_is_marked_before_it_came() -> None:

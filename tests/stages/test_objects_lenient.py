@@ -14,7 +14,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
-from tokenstream.stages._objects import Field, Items, Partials, validate_output
+from tokenstream.stages._objects.field import Field
+from tokenstream.stages._objects.items import Items
+from tokenstream.stages._objects.partials import Partials, validate_output
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 

@@ -10,7 +10,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from tokenstream.framing._comments import COMMENT
-from tokenstream.stages._metrics import Meter
+from tokenstream.stages._metrics.meter import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
     from tokenstream.stages import Reorder
-    from tokenstream.stages._metrics import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
 
 
 class Observes(Protocol):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import lazily
-from tokenstream.stages._metrics import GapHistogram, Meter, Metrics
+from tokenstream.stages._metrics.gaps import GapHistogram
+from tokenstream.stages._metrics.meter import Meter
+from tokenstream.stages._metrics.metrics import Metrics
 
 if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.repetition import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
     from tokenstream.stages._markdown.blocks import MarkdownBlocks
-    from tokenstream.stages._objects import Field, Items, Partials
+    from tokenstream.stages._objects.field import Field
+    from tokenstream.stages._objects.items import Items
+    from tokenstream.stages._objects.partials import Partials
     from tokenstream.stages._patches import Patches
     from tokenstream.stages._reorder import Reorder
     from tokenstream.stages._stage import Stage
@@ -65,14 +69,14 @@ _HOMES = {
     "Budget": "_guards.budget",
     "CallDraft": "_tools.calls",
     "Chain": "_chain",
-    "Field": "_objects",
+    "Field": "_objects.field",
     "Graphemes": "_text.graphemes",
-    "Items": "_objects",
+    "Items": "_objects.items",
     "Lines": "_text.lines",
     "MarkdownBlock": "_markdown.block",
     "MarkdownBlocks": "_markdown.blocks",
     "Newest": "_text.throttle",
-    "Partials": "_objects",
+    "Partials": "_objects.partials",
     "Patches": "_patches",
     "Redact": "_text.redact",
     "Reorder": "_reorder",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
-from tokenstream.stages._handlers import ToolFailed
+from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._framework import RunOfAFramework
 from tokenstream.steps._spoken import ModelAnswer
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.payloads import payload_of
-from tokenstream.stages._handlers import ToolFailed
+from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._spoken import ModelAnswer
 

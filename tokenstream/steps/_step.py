@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 from tokenstream.errors import MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart
 from tokenstream.message import Ending, ToolCall, Usage
-from tokenstream.stages._handlers import ToolFailed
+from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._log import Log, StepAnswer
 from tokenstream.steps._tree import describe_step
 from tokenstream.stream._base import find_driver
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.stages._metrics import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream
 

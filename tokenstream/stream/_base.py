@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.stages._metrics import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._tap.onlooker import Onlooker

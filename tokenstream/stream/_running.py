@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from tokenstream import events
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stages._handlers import HandlerRun, Work
+    from tokenstream.stages._handlers.run import HandlerRun
+    from tokenstream.stages._handlers.work import Work
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.aspects import Cursors
@@ -193,21 +194,21 @@ class _Tasks:
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
-            if self._run.keep_failure(todo, error):
+            if self._run.store_failure(todo, error):
                 return
-            todo.blame(error)
+            todo.add_note_to(error)
             self._end_with(error)
         else:
-            self._run.keep(todo, value)
+            self._run.store_result(todo, value)
 
     async def _call(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
         """Call a handler; a sync tool is called in a thread, since it may block."""
         if not todo.is_tool or todo.entry.is_async():
-            return todo.do()
+            return todo.call()
         from anyio.to_thread import run_sync
 
         # The result is in a tuple, because trio refuses an awaitable as a thread's result.
-        (value,) = await run_sync(lambda: (todo.do(),), limiter=self._threads)
+        (value,) = await run_sync(lambda: (todo.call(),), limiter=self._threads)
         return value
 
     def _end_with(self, error: BaseException) -> None:
@@ -243,11 +244,13 @@ def _do_all(driver: SyncDriver, run: HandlerRun, work: list[Work]) -> None:
     """Call the handlers; an error that is not stored as a tool's failure closes the stream."""
     for todo in work:
         try:
-            run.keep(todo, _call_handler(todo) if run.around_tool is None else _call_in_context(run, todo))
+            run.store_result(
+                todo, _call_handler(todo) if run.around_tool is None else _call_in_context(run, todo)
+            )
         except BaseException as error:
-            if run.keep_failure(todo, error):
+            if run.store_failure(todo, error):
                 continue
-            todo.blame(error)
+            todo.add_note_to(error)
             driver.close(quiet=True)
             raise
 
@@ -269,7 +272,7 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
 
 def _call_handler(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
     """Call a handler, and refuse an awaitable result, which a sync stream cannot await."""
-    value = todo.do()
+    value = todo.call()
     # Most handlers return None, and `isawaitable` is slow.
     if value is None or not isawaitable(value):
         return value

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.stages._gaps import GapHistogram, buffering
+from tokenstream.stages._metrics.buffering import detect_buffering
+from tokenstream.stages._metrics.gaps import GapHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,7 +136,7 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
     events = sum(moment.events for moment in moments)
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
-    found = buffering(gaps, wait=first, deltas=events)
+    found = detect_buffering(gaps, wait=first, deltas=events)
     if found == "at_end" or (
         events >= _FEWEST and first >= _LEAST_WAIT and span <= events * _SECONDS_PER_EVENT
     ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
 from tokenstream.stages._content import has_content
-from tokenstream.stages._search import Search
+from tokenstream.stages._objects.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,6 +173,6 @@ class _Values(Search[Any]):
     _wanted: ClassVar = ("object", "array", "string", "number", "literal")
     _wanted_name: ClassVar = "a value"
 
-    def _finish(self, event: ValueDone, stands: int, out: list[Any]) -> None:
-        if stands == 0:
+    def _on_end(self, event: ValueDone, position: int, out: list[Any]) -> None:
+        if position == 0:
             out.append(event.value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from tokenstream.errors import OutputIncomplete
-from tokenstream.stages._objects import Partials
+from tokenstream.stages._objects.partials import Partials
 
 if TYPE_CHECKING:
     from collections.abc import Callable

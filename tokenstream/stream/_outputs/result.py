@@ -8,7 +8,7 @@ from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._cursor import NULL
-from tokenstream.stages._objects import Partials, validate_output
+from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stream._outputs.cursor import OutputCursor
 from tokenstream.stream._outputs.end import broken_off_error
 

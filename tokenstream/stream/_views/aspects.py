@@ -94,7 +94,7 @@ class Cursors:
         document: DocumentChoice | None = None,
     ) -> OutputCursor[Any]:
         """Return a cursor in the snapshots of an object as it arrives."""
-        from tokenstream.stages._objects import Partials
+        from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         def stage() -> Partials[Any]:
@@ -120,7 +120,7 @@ class Cursors:
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
         """Return a cursor in the elements of an array."""
-        from tokenstream.stages._objects import Items
+        from tokenstream.stages._objects.items import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         def stage() -> Items[Any]:
@@ -138,7 +138,7 @@ class Cursors:
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
         """Return a cursor in the pieces of a string field as the model writes it."""
-        from tokenstream.stages._objects import Field
+        from tokenstream.stages._objects.field import Field
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         def stage() -> Field:

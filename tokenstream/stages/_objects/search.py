@@ -10,6 +10,7 @@ from tokenstream.partial_json._events import StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, PathMatcher, Pattern
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
+from tokenstream.stages._objects.document_stage import STOP, DocumentStage, no_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,44 +30,6 @@ _KINDS = {
     "literal": "true or false",
 }
 _NULL = "null"
-STOP = "the output is invalid"
-"""The reason with which `fail_fast` stops a stream."""
-
-
-def escape_stop_iteration(error: Exception) -> Exception:
-    """Return a validator's exception; wrap a StopIteration, because a loop would silently end on it."""
-    if not isinstance(error, StopIteration | StopAsyncIteration):
-        return error
-    told = RuntimeError(f"a validator raised {type(error).__name__}")
-    told.__cause__ = error
-    return told
-
-
-def no_document(text: str) -> OutputInvalid:
-    """Return the error for an output in which lenient reading found no JSON at all."""
-    msg = "there is no JSON document in the output; say in the request that one is wanted, and of what shape"
-    return OutputInvalid(msg, text=text)
-
-
-class DocumentStage:
-    """The members `error`, `stop` and `check` of all stages that read a document."""
-
-    __slots__ = ("error", "stop")
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        """The failure, once there is one; after it, nothing more is returned.
-
-        It is an `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or an exception
-        of a validator that is not a ValueError, unchanged.
-        """
-        self.stop: str | None = None
-        """The reason to stop reading the answer; None while more of it is needed."""
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise self.error
 
 
 class Search(DocumentStage, Generic[OutT]):
@@ -80,14 +43,14 @@ class Search(DocumentStage, Generic[OutT]):
     """
 
     __slots__ = (
-        "_begun",
         "_fail_fast",
         "_kind",
+        "_last_start",
         "_length",
         "_lenient",
         "_matcher",
+        "_nearest",
         "_parser",
-        "_reached",
     )
 
     _wanted: ClassVar[tuple[str, ...]]
@@ -110,9 +73,9 @@ class Search(DocumentStage, Generic[OutT]):
         self._lenient = lenient
         self._length = 0
         """Number of characters read."""
-        self._begun = -1
+        self._last_start = -1
         """The offset of the value that began last; -1 before the first value."""
-        self._reached = OFF
+        self._nearest = OFF
         """The position of the value nearest to the path: 0 at the path, minus n if it is n keys above."""
         self._kind = ""
         """The kind of the value nearest to the path."""
@@ -154,34 +117,34 @@ class Search(DocumentStage, Generic[OutT]):
         if self.error is None:
             self._read(self._parser.end(), out)
         if self.error is None:
-            self.error = self._verdict()
+            self.error = self._final_error()
         return out
 
     # -- hooks for subclasses --------------------------------------------------------
 
-    def _begin(self, event: ValueStart, stands: int, out: list[OutT]) -> None:
+    def _on_start(self, event: ValueStart, position: int, out: list[OutT]) -> None:
         """Handle the start of a value.
 
         Args:
             event: The start.
-            stands: The value's position: 0 at the path, 1 for an element of that value; see
+            position: The value's position: 0 at the path, 1 for an element of that value; see
                 `PathMatcher.start`.
             out: Receives the results.
         """
 
-    def _grow(self, piece: str, out: list[OutT]) -> None:
+    def _on_text(self, piece: str, out: list[OutT]) -> None:
         """Handle a piece of any string in the document."""
 
-    def _finish(self, event: ValueDone, stands: int, out: list[OutT]) -> None:
+    def _on_end(self, event: ValueDone, position: int, out: list[OutT]) -> None:
         """Handle the end of a value.
 
         Args:
             event: The end, with the value.
-            stands: The value's position: 0 at the path, 1 for an element of that value.
+            position: The value's position: 0 at the path, 1 for an element of that value.
             out: Receives the results.
         """
 
-    def _refuse(self, error: OutputInvalid, out: list[OutT]) -> None:
+    def _on_invalid(self, error: OutputInvalid, out: list[OutT]) -> None:
         """Handle an error in a value at the path."""
         self._fail(error)
 
@@ -202,56 +165,64 @@ class Search(DocumentStage, Generic[OutT]):
         """Handle the parser's events, up to the first error."""
         for event in events:
             if isinstance(event, StringDelta):
-                self._grow(event.text, out)
+                self._on_text(event.text, out)
             elif isinstance(event, ValueStart):
-                self._start(event, out)
+                self._read_start(event, out)
             else:
-                self._done(event, out)
+                self._read_end(event, out)
             if self.error is not None:
                 return
 
-    def _start(self, event: ValueStart, out: list[OutT]) -> None:
-        """Read the start of a value."""
-        stands = self._matcher.start(event)
-        self._begun = event.offset
+    def _read_start(self, event: ValueStart, out: list[OutT]) -> None:
+        """Read the start of a value, and pass it to the subclass."""
+        position = self._matcher.start(event)
+        self._last_start = event.offset
         # A literal may be null, which is known only at its end.
         if event.kind != "literal":
-            self._note(event.kind, stands, out)
-        self._begin(event, stands, out)
+            self._note_nearest(event.kind, position, out)
+        self._on_start(event, position, out)
 
-    def _done(self, event: ValueDone, out: list[OutT]) -> None:
-        """Read the end of a value; the parser then drops it, unless it is part of a wanted value."""
+    def _read_end(self, event: ValueDone, out: list[OutT]) -> None:
+        """Read the end of a value, and pass it to the subclass."""
         value = event.value
-        stands = self._matcher.finish(event)
+        position = self._matcher.finish(event)
         if value is None or value is True or value is False:
-            self._note(_NULL if value is None else "literal", stands, out)
-        if stands <= 1:
+            self._note_nearest(_NULL if value is None else "literal", position, out)
+        # Only what is inside an element is still needed: it is part of the element's value.
+        if position <= 1:
             forget(event)
-        self._finish(event, stands, out)
+        self._on_end(event, position, out)
 
-    def _note(self, kind: str, stands: int, out: list[OutT]) -> None:
-        """Remember the value nearest to the path, and refuse a value of the wrong kind at the path."""
-        if stands < self._reached or stands > 0:
+    def _note_nearest(self, kind: str, position: int, out: list[OutT]) -> None:
+        """Remember the value nearest to the path, and refuse a value of the wrong kind at the path.
+
+        Args:
+            kind: The kind of the value that was read.
+            position: Its position; see `PathMatcher.start`.
+            out: Receives the error, if the subclass returns it in place of the value.
+        """
+        if position < self._nearest or position > 0:
             return
-        self._reached, self._kind = stands, kind
-        if stands == 0 and kind not in self._wanted and kind != _NULL:
+        self._nearest, self._kind = position, kind
+        if position == 0 and kind not in self._wanted and kind != _NULL:
             pattern = self._matcher.pattern
-            self._refuse(
-                _nothing_to_read(
-                    f"{pattern.name(len(pattern))} is {_KINDS[kind]} at character {self._begun:,}, "
+            self._on_invalid(
+                _output_error(
+                    f"{pattern.name(len(pattern))} is {_KINDS[kind]} at character {self._last_start:,}, "
                     f"where {self._wanted_name} was expected",
-                    offset=self._begun,
+                    offset=self._last_start,
                 ),
                 out,
             )
 
-    def _verdict(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
+    def _final_error(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
         """Return the error of the document, known at the end of the text; None if there is none."""
         fault = self._parser.error
         if fault is None:
-            return self._nothing_there()
+            return self._missing_value_error()
         if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
-            if self._lenient and self._begun < 0 and not self._parser.has_begun:
+            # The fault is the end of the text itself.
+            if self._lenient and self._last_start < 0 and not self._parser.has_begun:
                 return no_document("")
             return OutputIncomplete(
                 f"the output ended after {self._length:,} characters, before its JSON was whole",
@@ -260,24 +231,29 @@ class Search(DocumentStage, Generic[OutT]):
             )
         return fault
 
-    def _nothing_there(self) -> OutputInvalid | None:
-        """Return the error for a whole document without a value at the path; None if it needs none."""
-        pattern, reached = self._matcher.pattern, self._reached
-        if reached == 0:
+    def _missing_value_error(self) -> OutputInvalid | None:
+        """Return the error for a whole document that has no value at the path.
+
+        There is no error if the path leads through null, or if its next key is a
+        wildcard: an empty array has no elements.
+        """
+        pattern, position = self._matcher.pattern, self._nearest
+        if position == 0:
             return None
-        # The nearest value is above the path: add the negative position to get the number of keys found.
-        missing = len(pattern) + reached
-        empty = self._kind == _NULL or (self._kind in CONTAINERS and pattern.is_wild(missing))
-        if empty:
+        # The nearest value is above the path: `position` is minus the number of keys below that value.
+        found_keys = len(pattern) + position
+        is_container = self._kind in CONTAINERS
+        if self._kind == _NULL or (is_container and pattern.is_wild(found_keys)):
             return None
-        without = " without that key" if self._kind in CONTAINERS else ""
-        return _nothing_to_read(
-            f"there is nothing at {pattern.name(len(pattern))}: {pattern.name(missing)} "
+        without = " without that key" if is_container else ""
+        return _output_error(
+            f"there is nothing at {pattern.name(len(pattern))}: {pattern.name(found_keys)} "
             f"is {_KINDS[self._kind]}{without}"
         )
 
 
-def _nothing_to_read(problem: str, *, offset: int | None = None) -> OutputInvalid:
+def _output_error(problem: str, *, offset: int | None = None) -> OutputInvalid:
+    """Return the error for a document whose path leads to nothing, or to a value of the wrong kind."""
     # Imported only for an error: most answers have none.
     from tokenstream.stages._tools.words import words_for_place
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from operator import mul
-from typing import Literal
 
 _SHORTEST = 1e-4
 _PER_DECADE = 10
 _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]
 """Boundaries between the buckets, in seconds; the first and the last bucket have only one boundary."""
-_MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1:]], math.inf]
+MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1:]], math.inf]
 """The length assumed for every gap in a bucket, in seconds."""
 NO_COUNTS: tuple[int, ...] = (0,) * (len(_BOUNDS) + 1)
 
@@ -62,9 +60,9 @@ class GapHistogram:
         """Return the histogram of the gaps in both; `sum(histograms, start=GapHistogram())` adds many."""
         if not isinstance(other, GapHistogram):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
-        longest = [each.max for each in (self, other) if each.max is not None]
-        counts = tuple([one + more for one, more in zip(self.counts, other.counts, strict=True)])
-        return GapHistogram(counts, self.seconds + other.seconds, max(longest, default=None))
+        maxima = [each.max for each in (self, other) if each.max is not None]
+        counts = tuple([mine + others for mine, others in zip(self.counts, other.counts, strict=True)])
+        return GapHistogram(counts, self.seconds + other.seconds, max(maxima, default=None))
 
     @property
     def count(self) -> int:
@@ -103,11 +101,13 @@ class GapHistogram:
         """
         if self.max is None:
             return None
-        rank, below = math.ceil(self.count * percent / 100), 0
+        # In ascending order, the gap with this number is the percentile.
+        rank = math.ceil(self.count * percent / 100)
+        passed = 0
         for bucket, count in enumerate(self.counts):
-            below += count
-            if count and below >= rank:
-                return min(_MIDDLES[bucket], self.max)
+            passed += count
+            if count and passed >= rank:
+                return min(MIDDLES[bucket], self.max)
         return self.max
 
 
@@ -122,67 +122,11 @@ def count_sorted(gaps: list[float], counts: list[int]) -> None:
     """
     if not gaps:
         return
-    # Empty buckets before the first gap and after the last one are skipped.
-    done, last = 0, bisect_right(_BOUNDS, gaps[-1])
-    for bucket in range(bisect_right(_BOUNDS, gaps[0]), last):
-        end = bisect_left(gaps, _BOUNDS[bucket], done)
-        counts[bucket] += end - done
-        done = end
-    counts[last] += len(gaps) - done
-
-
-_NOTABLE, _SILENCE = 21, 35
-"""The first bucket of gaps that the network causes (10 ms), and of silences between bursts (0.25 s)."""
-_LEAST_DELTAS, _LEAST_IN_ALL = 20, 40
-"""The fewest deltas per burst, on average, and per answer, that prove something.
-
-With fewer deltas, the provider itself may send them in bursts.
-"""
-_SECONDS_PER_DELTA = 0.0003
-"""No model writes faster: deltas that arrive at this pace were written earlier and held back."""
-_MOST_FLIGHTS, _LEAST_IN_FLIGHT = 3, 10
-"""The most network round trips within a burst, on average, and the fewest deltas in each of them."""
-_LEAST_WAIT, _MOST_OF_WAIT = 0.5, 0.2
-"""The shortest wait before a single burst, and the share of that wait that the burst itself may last."""
-
-
-def buffering(
-    gaps: GapHistogram, *, wait: float, deltas: int, away: float = 0.0
-) -> Literal["bursts", "at_end"] | None:
-    """Return how a proxy or server on the way holds an answer back; None if there is no sign of it.
-
-    The times of the answer show it: text that was held back arrives faster than any
-    model writes, in bursts with silence between them, or all of it at the end. Short
-    answers prove nothing, nor do answers whose reader was busy with something else.
-
-    Args:
-        gaps: The gaps between chunks with content.
-        wait: Seconds until the first content.
-        deltas: Number of events with content.
-        away: Seconds without a reader.
-
-    Example:
-        >>> written = GapHistogram.of([0.02] * 99)
-        >>> buffering(written, wait=0.4, deltas=100)
-        >>> buffering(GapHistogram.of([2.0, 2.0]), wait=2.4, deltas=100)
-        'bursts'
-        >>> buffering(GapHistogram.of([]), wait=6.4, deltas=100)
-        'at_end'
-    """
-    silences, flights = sum(gaps.counts[_SILENCE:]), sum(gaps.counts[_NOTABLE:_SILENCE])
-    bursts = silences + 1
-    quick = sum(map(mul, gaps.counts[:_NOTABLE], _MIDDLES))
-    taken = sum(map(mul, gaps.counts[:_SILENCE], _MIDDLES))
-    # In order: too few deltas, too many gaps of the network, too few deltas between these gaps, a pace
-    # at which a model may write, and a reader that was away for too much of the silence.
-    if (
-        deltas < max(_LEAST_DELTAS * bursts, _LEAST_IN_ALL)
-        or flights > _MOST_FLIGHTS * bursts
-        or deltas < _LEAST_IN_FLIGHT * (bursts + flights)
-        or quick > _SECONDS_PER_DELTA * deltas
-        or away > (gaps.seconds - taken if silences else wait) / 2
-    ):
-        return None
-    if silences:
-        return "bursts"
-    return "at_end" if wait >= _LEAST_WAIT and taken <= wait * _MOST_OF_WAIT else None
+    # Buckets below the shortest gap and above the longest one stay empty, and are skipped.
+    first_bucket, last_bucket = bisect_right(_BOUNDS, gaps[0]), bisect_right(_BOUNDS, gaps[-1])
+    counted = 0
+    for bucket in range(first_bucket, last_bucket):
+        end = bisect_left(gaps, _BOUNDS[bucket], counted)
+        counts[bucket] += end - counted
+        counted = end
+    counts[last_bucket] += len(gaps) - counted

@@ -1,20 +1,18 @@
-"""The speed of an answer: its marks (when it reached certain points), gaps and tokens per second."""
+"""The meter of an answer: it records arrival times and counts, and computes the metrics on request."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from operator import sub
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream.stages._gaps import NO_COUNTS, GapHistogram, buffering, count_sorted
+from tokenstream.stages._metrics.gaps import NO_COUNTS, GapHistogram, count_sorted
+from tokenstream.stages._metrics.metrics import NO_GAPS, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream.message import Usage
-
-__all__ = ["BATCH", "SAMPLE", "GapHistogram", "Meter", "Metrics"]
 
 STALL_SECONDS = 2.0
 """The length from which a gap between two chunks with content counts as a stall."""
@@ -24,107 +22,22 @@ _AT_ONCE = 128
 """The number of gaps that are sorted and counted together."""
 SAMPLE = 128
 """One chunk out of this many is timed."""
-_NO_GAPS = GapHistogram()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
-    """The speed of an answer so far; all times in seconds.
-
-    The marks, from `first_byte` to `first_tool_call`, are counted from the start
-    of the clock, and are None until they are reached. Pings, comments and empty
-    pieces reach only the first of the marks, the first byte.
-
-    Example:
-        >>> Metrics(started="request", ttft=0.25, duration=1.25, output_tokens=101,
-        ...         last_content=1.25).tokens_per_second
-        100.0
-    """
-
-    started: Literal["request", "wrapped"]
-    """The start of the clock: the request, or the moment when a response was wrapped."""
-    first_byte: float | None = None
-    """Seconds until the first byte of the body."""
-    first_event: float | None = None
-    """Seconds until the first whole frame."""
-    ttft: float | None = None
-    """Seconds until the first token of any kind: text, reasoning, refusal, tool call, arguments or media."""
-    first_text: float | None = None
-    """Seconds until the first text."""
-    first_tool_call: float | None = None
-    """Seconds until the beginning of the first tool call."""
-    last_content: float | None = None
-    """Seconds until the last content so far."""
-    duration: float | None = None
-    """Seconds until the end of the answer, or the last byte so far; None before the first byte."""
-    chunks: int = 0
-    """Number of chunks that were read."""
-    bytes: int = 0
-    """Number of bytes that were read."""
-    events: int = 0
-    """Number of events that were returned."""
-    deltas: int = 0
-    """Number of events with content."""
-    content_chunks: int = 0
-    """Number of chunks with content."""
-    gaps: GapHistogram = _NO_GAPS
-    """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
-    stalls: int = 0
-    """Number of these gaps longer than two seconds."""
-    own_seconds: float | None = field(default=None, compare=False)
-    """Time that the library itself spent on chunks of one delta each; None before one was timed."""
-    away: float = 0.0
-    """Seconds without a reader: the caller's loop was busy with something else for more than 10 ms."""
-    output_tokens: int | None = None
-    """Number of the answer's tokens; `tokens_source` names the origin of the count."""
-    tokens_source: Literal["reported", "partial", "estimated"] | None = None
-    """The provider's final count, its count so far, or an estimate from the text."""
-
-    @property
-    def buffered(self) -> Literal["bursts", "at_end"] | None:
-        """The way in which a proxy or server on the way seems to hold the answer back.
-
-        The answer arrives in bursts with silence between them, or all of it at the end, and
-        faster than any model writes. None if the times are no sign of that, or if the answer
-        is too short to tell.
-        """
-        if self.ttft is None:
-            return None
-        return buffering(self.gaps, wait=self.ttft, deltas=self.deltas, away=self.away)
-
-    @property
-    def tpot(self) -> float | None:
-        """The time per token after the first: (last content - first content) / (tokens - 1).
-
-        None until the provider has reported the number of tokens.
-        """
-        speed = self.tokens_per_second if self.tokens_source == "reported" else None
-        return None if speed is None else 1 / speed
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Tokens per second after the first: (tokens - 1) / (last content - first content).
-
-        The number of tokens is an estimate if `tokens_source` is "estimated".
-        """
-        if self.output_tokens is None or self.last_content is None or self.ttft is None:
-            return None
-        seconds = self.last_content - self.ttft
-        return (self.output_tokens - 1) / seconds if seconds > 0 and self.output_tokens > 1 else None
-
-
-class _Counted(NamedTuple):
-    """The gaps that are counted already, and the arrival times whose gaps are not."""
+class _CountedGaps(NamedTuple):
+    """The totals of the gaps that are counted already, and the arrival times whose gaps are not."""
 
     counts: Sequence[int]
+    """The number of gaps in each bucket of a `GapHistogram`."""
     longest: float
     stalls: int
     number: int
+    """The number of gaps."""
     stamps: list[float]
     """The clock at each chunk with content, beginning with the last chunk that was counted."""
 
-    def count_gaps(self) -> tuple[list[float], _Counted]:
-        """Return the gaps that were not counted yet, and the totals that include them."""
+    def count_gaps(self) -> tuple[list[float], _CountedGaps]:
+        """Return the gaps that were not counted yet, and new totals that include these gaps."""
         stamps = self.stamps[:]
         gaps = list(map(sub, stamps[1:], stamps))
         if not gaps:
@@ -137,7 +50,7 @@ class _Counted(NamedTuple):
             longest = max(longest, ordered[-1])
             if ordered[-1] > STALL_SECONDS:
                 stalls += len(ordered) - bisect_right(ordered, STALL_SECONDS)
-        return gaps, _Counted(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
+        return gaps, _CountedGaps(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
 
 
 class Meter:
@@ -213,7 +126,7 @@ class Meter:
         self._own = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
         # Replaced as a whole, because another thread may ask for metrics at any moment.
-        self._counted = _Counted(NO_COUNTS, -1.0, 0, 0, self.stamps)
+        self._counted = _CountedGaps(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 
     def begin(self, started_at: float, *, wrapped: bool) -> None:
@@ -287,8 +200,8 @@ class Meter:
 
     def took(self, seconds: float, *, packing: float) -> None:
         """Record the seconds that a chunk on the fast path took, and those of counting gaps before it."""
-        samples, sampled, packed = self._own
-        self._own = (samples + 1, sampled + seconds, packed + packing)
+        timed_chunks, timed_seconds, counting_seconds = self._own
+        self._own = (timed_chunks + 1, timed_seconds + seconds, counting_seconds + packing)
 
     def finish(self, now: float) -> None:
         """Mark the end of the answer, once."""
@@ -310,12 +223,17 @@ class Meter:
         tokens = None if usage is None else usage.output_tokens
         _, counted = self._counted.count_gaps()
         last = counted.stamps[-1] if counted.stamps else None
-        first, gaps = self._first_content, _NO_GAPS
+        first, gaps = self._first_content, NO_GAPS
         if counted.number and first is not None and last is not None:
+            # The gaps follow one another, so their sum is the time from the first content to the last.
             gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
-        samples, sampled, packed = self._own
         content_chunks = counted.number + len(counted.stamps)
-        glanced = content_chunks - self.plain_content_chunks
+        fast_chunks = content_chunks - self.plain_content_chunks
+        timed_chunks, timed_seconds, counting_seconds = self._own
+        own_seconds = None
+        if timed_chunks:
+            # Only a sample of the chunks is timed, but every counting of gaps.
+            own_seconds = timed_seconds / timed_chunks * fast_chunks + counting_seconds
         return Metrics(
             started="wrapped" if self._wrapped else "request",
             first_byte=since(self._first_byte),
@@ -325,14 +243,14 @@ class Meter:
             first_tool_call=since(self._first_tool_call),
             last_content=since(last),
             duration=since(self.ended_at if self.ended_at is not None else now),
-            chunks=self.plain_chunks + glanced,
+            chunks=self.plain_chunks + fast_chunks,
             bytes=self.bytes,
             events=events,
-            deltas=self.plain_deltas + glanced,
+            deltas=self.plain_deltas + fast_chunks,
             content_chunks=content_chunks,
             gaps=gaps,
             stalls=counted.stalls,
-            own_seconds=sampled / samples * glanced + packed if samples else None,
+            own_seconds=own_seconds,
             away=self.away,
             output_tokens=tokens,
             tokens_source=None if usage is None or tokens is None else usage.source,

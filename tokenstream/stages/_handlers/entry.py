@@ -1,0 +1,76 @@
+"""A handler of a router, with a description of the items that it handles."""
+
+from __future__ import annotations
+
+import functools
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.errors import MisuseError
+from tokenstream.stages._tools.kinds import FunctionTool, TypeTool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.message import Message
+    from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._tools.kinds import Tool
+
+
+class HandlerEntry(NamedTuple):
+    """A handler with a description of the items that it handles."""
+
+    function: Callable[..., Any]
+    purpose: str
+    """A description, for error messages, of the items that the handler was registered for."""
+    events: tuple[type, ...] = ()
+    """The classes of events that the handler takes, or that may add an item to its view; empty for a tool."""
+    view: Callable[[Any], Cursor[Any]] | None = None
+    """Returns a cursor over the items that the handler takes; None if it takes events or calls."""
+    source: str | None = None
+    """The tool whose arguments the view reads; None if the view reads the text."""
+    tool: str | None = None
+    """The tool's name; None if the handler is not a tool."""
+    checked_by: Any = None
+    """The type that validates the tool's arguments, or the function itself if its signature does that."""
+    takes_call: bool = False
+    """True if the tool's function takes the call as a second argument."""
+    lenient: Lenient = False
+    """The leniency with which the tool's arguments are read if they are almost JSON."""
+    made: Tool | None = None
+    """The ready-made checker of the tool's calls; None if `as_tool` has to make a checker."""
+
+    @property
+    def name(self) -> str:
+        """The function's qualified name, or the class name of a callable object."""
+        function: Any = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        name: str | None = getattr(function, "__qualname__", None)
+        return name or type(function).__name__
+
+    def as_tool(self) -> Tool:
+        """Return the checker of the tool's calls."""
+        if self.made is not None:
+            return self.made
+        if self.checked_by is self.function:
+            return FunctionTool(str(self.tool), self.function)
+        return TypeTool(str(self.tool), self.checked_by, self.function)
+
+    def is_async(self) -> bool:
+        """Return True if the function is declared as a coroutine function."""
+        return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
+
+    def refusal(self) -> MisuseError:
+        """Return the error for an asynchronous function used with a Stream, which cannot await it."""
+        return MisuseError(
+            f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
+            "run the router with an AsyncStream, or make the handler a plain function"
+        )
+
+    def reads(self, message: Message) -> bool:
+        """Return True if the answer contains what the view reads: any text, or a call of the tool."""
+        if self.source is None:
+            return bool(message.text.strip())
+        return any(call.name == self.source for call in message.tool_calls)

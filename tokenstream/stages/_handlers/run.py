@@ -1,0 +1,171 @@
+"""One run of a router's handlers over an answer: for each event, the calls of handlers that it causes."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
+from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._handlers.work import CallWorkFinder, ViewWorkFinder, Work, WorkFinder
+from tokenstream.turns._results import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message, ToolCall
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._handlers.entry import HandlerEntry
+
+_NO_WORK: list[Work] = []
+_EVENTS_BEFORE_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
+"""Events after which a call with almost-JSON arguments may be passed to its tool."""
+
+
+class HandlerRun:
+    """One pass over a stream with a table of handlers: a stage that turns events into work.
+
+    Args:
+        entries: The handlers, in their order.
+        tools: The handlers that are tools, by name.
+        cursors: The stream; its views' methods return cursors. A run advances the cursors, and
+            reads nothing from the source itself.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[HandlerEntry],
+        tools: Mapping[str, HandlerEntry],
+        cursors: Any,  # noqa: ANN401 - the stream, from a higher layer
+    ) -> None:
+        self._entries = entries
+        self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
+        """Returns a context manager in which a tool is run; None if there is none."""
+        self._values: dict[str, object] = {}
+        self._errors: list[str] = []
+        self._view_finders: list[ViewWorkFinder] = []
+        self._finders: list[WorkFinder] = []
+        self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
+        for entry in entries:
+            find_work: Callable[[Event], list[Work]] = functools.partial(_pair_with_event, entry)
+            if entry.view is not None:
+                finder = ViewWorkFinder(entry, entry.view(cursors))
+                self._view_finders.append(finder)
+                find_work = finder.feed
+            self._register(entry.events, find_work)
+        self._finders += self._view_finders
+        self._checked_calls: Cursor[Any] | None = None
+        if tools:
+            names_of_views = frozenset(entry.source for entry in entries)
+            checkers = [entry.as_tool() for entry in tools.values()]
+            lenient = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
+            cursor = self._checked_calls = cursors.validated_calls(*checkers, lenient=lenient)
+            calls = CallWorkFinder(tools, names_of_views, cursor, self._store_error)
+            self._finders.append(calls)
+            # Added after all handlers of the event, so that the tools do not run if a handler raises.
+            self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), calls.feed)
+
+    def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:
+        """Let a function find the work for events of some classes."""
+        for event in events:
+            self._table.setdefault(event, []).append(find_work)
+
+    def refuse_async(self) -> None:
+        """Refuse asynchronous handlers, for a stream that cannot await them.
+
+        Raises:
+            MisuseError: A handler is asynchronous.
+        """
+        for entry in self._entries:
+            if entry.is_async():
+                raise entry.refusal()
+
+    def begin(self) -> list[Work]:
+        """Return the work for all items that arrived before this run: views start from the beginning."""
+        return [work for finder in self._finders for work in finder.catch_up()]
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
+        """Return the work for an event: first that of the handlers in their order, then that of the tools.
+
+        Args:
+            event: The event.
+            now: Unused; every stage has this parameter.
+        """
+        functions = self._table.get(event.__class__)
+        # A router reads only the first choice of an answer.
+        if functions is None or event.choice:
+            return _NO_WORK
+        if len(functions) == 1:
+            return functions[0](event)
+        return [work for find_work in functions for work in find_work(event)]
+
+    def end(self, message: Message) -> list[Work]:
+        """Return the work that the end of the stream adds.
+
+        Args:
+            message: The answer.
+        """
+        return [work for finder in self._finders for work in finder.end(message)]
+
+    def store_result(self, work: Work, value: object) -> None:
+        """Store a tool's return value as the result of its call; ignore the value of any other handler."""
+        if work.is_tool:
+            self._values[work.item.id] = value
+
+    def store_failure(self, work: Work, error: BaseException) -> bool:
+        """Return True if the error is a `ToolFailed` of a tool, and store its message as the call's result.
+
+        Args:
+            work: The work that failed.
+            error: The exception that it raised.
+        """
+        if not (work.is_tool and isinstance(error, ToolFailed)):
+            return False
+        self._store_error(work.item, str(error))
+        return True
+
+    def _store_error(self, call: ToolCall, words: str) -> None:
+        self._values[call.id] = words
+        self._errors.append(call.id)
+
+    def finish(self, message: Message) -> ToolResults:
+        """Return the results of the tools once all work is done.
+
+        Args:
+            message: The answer.
+
+        Raises:
+            OutputInvalid: The output that a view reads does not fit its type.
+            OutputIncomplete: The output that a view reads was cut off.
+            LimitExceeded: The output that a view reads is nested too deeply, or has too long a number.
+        """
+        for finder in self._view_finders:
+            if finder.error is not None:
+                self.put_results_on(finder.error, message)
+                raise finder.error
+        return self._results(message)
+
+    def put_results_on(self, error: BaseException, message: Message) -> None:
+        """Attach the tools' results to an error, because tools that have run cannot be undone.
+
+        Args:
+            error: The exception that ended the run, of any class, even one of a tool's own classes.
+            message: The answer.
+        """
+        error_with_results: Any = error
+        # The application's own exception class may refuse new attributes.
+        with suppress(AttributeError):
+            error_with_results.tool_results = self._results(message)
+
+    def _results(self, message: Message) -> ToolResults:
+        # When the answer is restarted, a repeated call gets a new id in the message.
+        renamed: dict[str, str] = getattr(self._checked_calls, "renamed", {})
+        values = {renamed.get(call, call): value for call, value in self._values.items()}
+        return ToolResults(message, values, [renamed.get(call, call) for call in self._errors])
+
+
+def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:
+    return [Work(entry, event)]

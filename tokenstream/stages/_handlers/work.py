@@ -1,0 +1,189 @@
+"""Calls of handlers that are still to be made, and the objects that find them in a stream."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.stages._cursor import NULL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message, ToolCall
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._handlers.entry import HandlerEntry
+
+_NO_WORK: list[Work] = []
+
+
+class Work(NamedTuple):
+    """One call of a handler that is still to be made."""
+
+    entry: HandlerEntry
+    item: Any
+    """The argument: an event, a piece of text or an element; for a tool, the call."""
+
+    @property
+    def is_tool(self) -> bool:
+        """True if the handler's return value is a tool result, which is kept for the model."""
+        return self.entry.tool is not None
+
+    def call(self) -> Any:  # noqa: ANN401 - whatever the handler returns
+        """Call the handler and return its result."""
+        entry, item = self
+        if entry.tool is None:
+            return entry.function(item)
+        if entry.checked_by is entry.function:
+            return item.run()
+        return entry.function(item.arguments, item) if entry.takes_call else entry.function(item.arguments)
+
+    def add_note_to(self, error: BaseException) -> None:
+        """Add a note that names the handler to an exception that the handler raised."""
+        call = f", call {self.item.id!r}" if self.is_tool else ""
+        # The application's own exception class may refuse new attributes, and so also a note.
+        with suppress(AttributeError):
+            error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
+
+
+class WorkFinder(ABC):
+    """Turns the items of a view into work, in one run.
+
+    Args:
+        cursor: The run's position in the view.
+    """
+
+    def __init__(self, cursor: Cursor[Any]) -> None:
+        self._cursor = cursor
+
+    def catch_up(self) -> list[Work]:
+        """Return the work for the items that have already arrived."""
+        return self._read_items(self._cursor.ready)
+
+    def feed(self, event: Event) -> list[Work]:
+        """Return the work for the items that an event adds."""
+        return self._read_items(functools.partial(self._cursor.after, event))
+
+    @abstractmethod
+    def end(self, message: Message) -> list[Work]:
+        """Return the work for the items that the end of the stream adds."""
+
+    @abstractmethod
+    def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
+        """Return the work for all available items, in order.
+
+        Args:
+            read_first: Returns the first item, or None; the cursor's `ready` returns the others.
+        """
+
+
+class ViewWorkFinder(WorkFinder):
+    """Turns the items of one view into work for its handler.
+
+    Args:
+        entry: The handler.
+        cursor: The run's position in the view.
+    """
+
+    def __init__(self, entry: HandlerEntry, cursor: Cursor[Any]) -> None:
+        super().__init__(cursor)
+        self.entry = entry
+        self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
+        """The first error in the model's output."""
+
+    def end(self, message: Message) -> list[Work]:
+        """Return the work for the items that the end of the stream adds.
+
+        Three cases are not an error:
+
+        1. The answer has nothing that the view could read, such as no text at all.
+        2. The view reads the text, which is not JSON, but the answer also calls tools.
+        3. The caller stopped the stream, so the output is incomplete.
+
+        Args:
+            message: The answer.
+        """
+        if not self.entry.reads(message):
+            return _NO_WORK
+        error_before = self.error
+        work = self._read_items(self._cursor.end, self._cursor.end)
+        is_prose = (
+            self.entry.source is None
+            and bool(message.tool_calls)
+            and isinstance(self.error, InvalidJSON | OutputIncomplete)
+        )
+        was_stopped = message.ending == "stopped" and isinstance(self.error, OutputIncomplete)
+        if is_prose or was_stopped:
+            self.error = error_before
+        return work
+
+    def _read_items(
+        self, read_first: Callable[[], Any], read_next: Callable[[], Any] | None = None
+    ) -> list[Work]:
+        """Return the work for all available items, in order; store the first error in `error`.
+
+        Args:
+            read_first: Returns the first item, or None.
+            read_next: Returns each further item, or None; the cursor's `ready` by default.
+        """
+        entry, read = self.entry, read_first
+        work: list[Work] = []
+        last_error: Exception | None = None
+        while True:
+            try:
+                item = read()
+            except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
+                # After an invalid element, reading continues; an error that ends the output is raised again.
+                if error is last_error:
+                    return work
+                last_error, self.error = error, self.error or error
+            else:
+                if item is None:
+                    return work
+                work.append(Work(entry, None if item is NULL else item))
+            read = read_next or self._cursor.ready
+
+
+class CallWorkFinder(WorkFinder):
+    """Turns the tool calls of one run into work for their tools, or stores an error as a call's result.
+
+    Args:
+        tools: The tools, by name.
+        names_of_views: Names of tools whose arguments are read by a view, and whose calls get no result.
+        cursor: The run's position in the checked calls.
+        store_error: Stores an error message for the model as the result of a call that cannot be run.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, HandlerEntry],
+        names_of_views: frozenset[str | None],
+        cursor: Cursor[Any],
+        store_error: Callable[[ToolCall, str], None],
+    ) -> None:
+        super().__init__(cursor)
+        self._tools = tools
+        self._names_of_views = names_of_views
+        self._store_error = store_error
+
+    def end(self, message: Message) -> list[Work]:
+        """Return the work for the calls that the end of the stream adds."""
+        return self._read_items(self._cursor.end)
+
+    def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
+        """Return the work for all available calls; store the error of each call that cannot be run."""
+        read = read_first
+        work: list[Work] = []
+        while (call := read()) is not None:
+            entry = self._tools.get(call.name)
+            if entry is not None and call.error is None:
+                work.append(Work(entry, call))
+            elif entry is not None or call.name not in self._names_of_views:
+                # The arguments are invalid, or there is no tool of that name: the model is told so.
+                self._store_error(call, call.error_for_model)
+            read = self._cursor.ready
+        return work

@@ -1,0 +1,1 @@
+"""The speed of an answer: a meter records it, metrics report it, and histograms count its gaps."""

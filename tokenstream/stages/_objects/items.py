@@ -1,0 +1,124 @@
+"""The stage that returns the elements of an array, each validated as soon as it is finished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from tokenstream.errors import OutputInvalid
+from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._typed.first_fault import first_fault
+from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages._objects.document_stage import escape_stop_iteration
+from tokenstream.stages._objects.search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.partial_json._events import ValueDone, ValueStart
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient
+
+T = TypeVar("T")
+
+
+class Items(Search[T | OutputInvalid]):
+    """The elements of an array in a document, each validated as soon as it is finished.
+
+    The values of an object are elements, too. An element that violates the schema
+    gives an `OutputInvalid` in its place, with the element's text, and its whole
+    path in the errors; reading continues after it. Elements are not kept after they
+    are returned, so a list may be endless; errors of the document have no `text`.
+
+    Args:
+        type: The type of each element: a type, or a pydantic `TypeAdapter`.
+        at: The array's path: `"steps"`, `"recipes.*.steps"`, or a tuple of keys;
+            "" for a document that is itself an array. An explicit null gives nothing.
+        fail_fast: Stop at the first element that violates the schema, or at invalid
+            JSON: `error` and `stop` are set.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        document: The document to read if the text holds several, with *lenient*:
+            "first" ignores the text after the first document, "last" shows nothing before
+            the end. None refuses a text with two different documents.
+
+    Example:
+        >>> numbers = Items(int, "numbers")
+        >>> numbers.feed('{"numbers": [1, 2'), numbers.feed("2, 3")
+        ([1], [22])
+    """
+
+    __slots__ = ("_element_offset", "_excerpt", "_schema")
+
+    _wanted: ClassVar = ("array", "object")
+    _wanted_name: ClassVar = "an array or an object"
+
+    def __init__(
+        self,
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
+        at: At = "",
+        *,
+        fail_fast: bool = False,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
+    ) -> None:
+        super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
+        self._schema = Schema[T].of(type)
+        # For almost-JSON, the element's text is written anew, because pydantic reads strict JSON only.
+        self._excerpt = WrittenExcerpt() if lenient else Excerpt()
+        self._element_offset = 0
+        """The offset at which the open element begins."""
+
+    def feed(self, text: str, *, now: float = 0.0) -> list[T | OutputInvalid]:
+        """Return the elements that a piece of the document finishes.
+
+        Args:
+            text: The piece, of any length; pieces may be cut anywhere.
+            now: Unused; every stage has this parameter.
+        """
+        self._excerpt.feed(text)
+        out = super().feed(text)
+        self._excerpt.settle()
+        return out
+
+    def _on_start(self, event: ValueStart, position: int, out: list[T | OutputInvalid]) -> None:
+        if position == 1:
+            self._element_offset = event.offset
+            self._excerpt.open(event.offset)
+
+    def _on_end(self, event: ValueDone, position: int, out: list[T | OutputInvalid]) -> None:
+        """Validate a finished element, and add its value or its error to the results."""
+        if position != 1:
+            return
+        text = self._excerpt.close(event.offset, event.value)
+        try:
+            out.append(self._schema.validate_text(text))
+        except OutputInvalid as error:
+            self._on_invalid(self._element_error(event, text, error.errors), out)
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
+            self.error = escape_stop_iteration(error)
+
+    def _element_error(
+        self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]
+    ) -> OutputInvalid:
+        """Return the error for an element that violates the schema.
+
+        Args:
+            event: The end of the element.
+            text: The element's JSON.
+            errors: The element's errors, as pydantic reports them: located relative to the element.
+        """
+        schema = self._schema
+        path = event.path
+        errors_in_document = [{**each, "loc": (*path, *each["loc"])} for each in errors]
+        fault = first_fault(errors_in_document, schema.words | self._matcher.pattern.keys)
+        why = f"the element at character {self._element_offset:,} is no valid {schema.title}: {fault}"
+        if not len(self._matcher.pattern) and self._kind == "object":
+            why += "; the document is an object: say where in it the elements are with at=…"
+        return OutputInvalid(why, text=text, errors=errors_in_document, path=path)
+
+    def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
+        if self._fail_fast:
+            self._fail(error)
+        else:
+            out.append(error)
