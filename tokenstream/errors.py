@@ -330,13 +330,14 @@ class LimitExceeded(ProtocolError):
     """
 
     def __init__(self, message: str | None = None, *, limit: str, value: int) -> None:
+        hint = ""
         if message is None:
             message = f"the input outgrew Limits.{limit} = {value:,}"
             if limit not in _FIXED:
-                message += (
-                    f"; if it is meant to be that large, pass limits=Limits({limit}=…) with a higher bound"
-                )
-        super().__init__(message)
+                hint = f"; if it is meant to be that large, pass limits=Limits({limit}=…) with a higher bound"
+        super().__init__(f"{message}{hint}")
+        # Read by `error_marks`: the command line leaves out advice that applies only to code.
+        self._code_hint = hint
         self.limit = limit
         self.value = value
 

@@ -17,6 +17,7 @@ from tokenstream.cli._doctor.hops import HOPS
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._doctor.probe import ProbedAnswer
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
+from tokenstream.formats._detect.seen import describe_unknown_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +69,15 @@ def test_events_one_after_the_other_stream() -> None:
 
     assert ("streams", (), ()) == (diagnosis.verdict, diagnosis.findings, diagnosis.hops)
     assert "60 events came at 60 moments within 2.95 s, the first after 0.50 s" == diagnosis.reason
+
+
+def test_events_of_an_unknown_format_are_judged_whatever_the_message_says() -> None:
+    """The error is recognised by its attributes, not by its sentence."""
+    error = describe_unknown_body("unknown", "odd")
+    error.args = ("other words",)
+    diagnosis = judge([_probe(_STEADY, error=error)])
+
+    assert ("streams", ["unknown_format"]) == (diagnosis.verdict, _names(diagnosis))
 
 
 def test_all_at_the_end_is_held_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,21 @@ import pytest
 
 from tests.cli.commands import CUT, run
 from tests.support.wire import sse
+from tokenstream._basics.error_marks import add_code_hint
+from tokenstream._connection.status import ErrorBody, ResponseHead
 from tokenstream.cli import main
-from tokenstream.cli._advice import FORMATS, advice, describe_error
+from tokenstream.cli._advice import FORMATS, advise_on_error, describe_error
 from tokenstream.errors import (
     ConnectError,
+    LimitExceeded,
     NotAStream,
     ProviderError,
     StatusError,
     StreamStalled,
     StreamTruncated,
 )
+from tokenstream.formats._detect.seen import describe_unknown_body, describe_unknown_format
+from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._serve.server import ReplayServer, Reply
 
 if TYPE_CHECKING:
@@ -31,12 +37,21 @@ _PYTHON = re.compile(r"\w=|(?<!\w)\.[a-z]|Limits\.|Limits\(|Deadlines")
 """A keyword, an attribute or a class: none of these is of use on a command line."""
 _HTML = b"<html><title>Gateway</title></html>"
 _UNKNOWN = sse('{"odd": 1}')
+_LIMIT = "this command has no option for it; a program may allow more, with the library's Limits"
 _FILE = "look at what was recorded: a file has no other answer to give"
 _AGAIN = "ask again: it may help"
 _NAME_IT = (
     f"if it is one of these formats, name it with --format: {', '.join(FORMATS)}; "
     "another one needs a program, with a mapping or a format of its own"
 )
+
+
+def _redirected() -> StreamError:
+    """Return the error for a redirect that was not followed."""
+    follower = ErrorBody(ResponseHead(status=307, headers={"location": "/there"}, url="http://example.com/"))
+    follower.end()
+    assert follower.error is not None
+    return follower.error
 
 
 def _rows(shown: str) -> tuple[str, str]:
@@ -63,7 +78,7 @@ def _rows(shown: str) -> tuple[str, str]:
         (sse("{nonsense}"), _FILE),
         (
             b'{"choices":' + b"[" * 300,
-            "this command has no option for it; a program may allow more, with the library's Limits",
+            _LIMIT,
         ),
     ],
 )
@@ -118,7 +133,7 @@ def test_calls_that_were_handed_out_are_named() -> None:
     error = StreamTruncated("it was cut")
     error.tool_calls_delivered = ("call_1", "call_2")
 
-    assert "ask again, but mind the tool calls that were handed out: call_1, call_2" == advice(
+    assert "ask again, but mind the tool calls that were handed out: call_1, call_2" == advise_on_error(
         error, "request"
     )
 
@@ -138,7 +153,29 @@ def test_calls_that_were_handed_out_are_named() -> None:
 )
 def test_each_kind_of_error_has_its_advice(error: StreamError, what_to_do: str) -> None:
     """By whose problem it is, and by whether asking again may help."""
-    assert what_to_do == advice(error, "request")
+    assert what_to_do == advise_on_error(error, "request")
+
+
+@pytest.mark.parametrize(
+    ("error", "what_to_do"),
+    [
+        (describe_unknown_body("unknown", "odd"), _NAME_IT),
+        (describe_unknown_format([b'{"odd": 1}'], DEFAULT_LIMITS), _NAME_IT),
+        (_redirected(), "ask at that address, if it is to be trusted"),
+        (LimitExceeded(limit="line", value=80), _LIMIT),
+    ],
+)
+def test_rewording_a_message_does_not_change_the_advice(error: StreamError, what_to_do: str) -> None:
+    """Errors are recognised by class and attributes; a hint for code is known wherever it stands."""
+    assert what_to_do == advise_on_error(error, "request")
+
+    error.args = ("other words",)
+    if not isinstance(error, LimitExceeded):
+        add_code_hint(error, ", and other advice")
+
+    assert what_to_do == advise_on_error(error, "request")
+    assert "other words" == describe_error(error)
+    assert what_to_do == advise_on_error(pickle.loads(pickle.dumps(error)), "request")
 
 
 def test_the_name_of_a_deadline_is_left_out() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
@@ -228,13 +229,15 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
     """Return the error for a redirect that was not followed, or for status 304."""
     target = head.headers.get("location")
     named = f"status {head.status} {head.reason}".rstrip()
+    hint = ""
     if target is not None:
         place, same = _target_of(head.url, target)
         message = f"the server redirects to {place} ({named}), which was not followed" + (
-            " by default: use that address, or set follow_redirects=True in the request"
+            " by default: use that address"
             if same
             else ", because credentials must not reach another origin; use that address if it is intended"
         )
+        hint = ", or set follow_redirects=True in the request" if same else ""
     elif head.status == _NOT_MODIFIED:
         message = (
             f"the server answered with {named} and no body: remove If-None-Match or If-Modified-Since "
@@ -244,7 +247,9 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
         message = f"the server redirects ({named}) but does not say where to; check the address"
     error = NotAStream(message, body=str(body[: limits.tail], "utf-8", "replace"))
     error.request_id = head.request_id
-    return error
+    if target is not None:
+        mark_cause(error, "redirect")
+    return add_code_hint(error, hint)
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:

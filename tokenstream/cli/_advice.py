@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from tokenstream._basics.error_marks import cause_of, message_without_hint
 from tokenstream.errors import LimitExceeded, NotAStream, ProviderError, StatusError
 from tokenstream.formats._registry import names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenstream.errors import StreamError
 
 Origin: TypeAlias = Literal["request", "pipe", "file"]
@@ -23,19 +26,15 @@ ASK_FOR_A_STREAM = (
 )
 """Advice for an answer that was not streamed, which raises no error."""
 
-_ATTRIBUTE = re.compile(r"; (?:what|its|the) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
+_ATTRIBUTE = re.compile(r"; [^;]* in \.(?:body|partial)\.?$")
 """Matches a reference to an attribute of the error, whose value the report prints in a row anyway."""
-_PYTHON = (
-    (re.compile(r" If it is (?:a format of these|one of .*?), name it with format=….*", re.DOTALL), ""),
-    (re.compile(r"; if it is meant to be that large, pass limits=.*"), ""),
-    (re.compile(r"\. Hand over the response itself .*"), ""),
-    (re.compile(r"; ask again$"), ""),
-    (re.compile(r", or set follow_redirects=True in the request"), ""),
+_CODE_NOTATION = (
     (re.compile(r" \(Deadlines\.\w+\)"), ""),
     (re.compile(r"\bLimits\.(\w+ = )"), r"the limit \1"),
     (re.compile(r'\bformat="([\w-]+)"'), r"--format \1"),
     (re.compile(r"\bformat="), "--format"),
 )
+"""Patterns of names and arguments as code writes them, each with its replacement for the command line."""
 
 
 def describe_error(error: Exception) -> str:
@@ -45,50 +44,63 @@ def describe_error(error: Exception) -> str:
         >>> describe_error(LimitExceeded(limit="line", value=80))
         'the input outgrew the limit line = 80'
     """
-    text = str(error)
+    text = message_without_hint(error)
     # Messages of these errors come from the server and contain no hints of ours.
     if not isinstance(error, ProviderError | StatusError):
-        for python, words in _PYTHON:
-            text = python.sub(words, text)
+        for notation, replacement in _CODE_NOTATION:
+            text = notation.sub(replacement, text)
     return _ATTRIBUTE.sub("", text)
 
 
-def advice(error: StreamError, origin: Origin) -> str:
+def is_unknown_format(error: NotAStream) -> bool:
+    """Return True if the body may be in a format that can be read once it is named."""
+    return cause_of(error) == "unknown_format"
+
+
+def advise_on_error(error: StreamError, origin: Origin) -> str:
     """Return a sentence of advice about an error.
 
     Args:
         error: The error.
         origin: Source of the answer; a request can be sent again, a file stays the same.
     """
-    delivered = ", ".join(error.tool_calls_delivered)
     if isinstance(error, NotAStream):
-        found = _advise_on_body(error, origin)
-    elif isinstance(error, LimitExceeded):
-        found = "this command has no option for it; a program may allow more, with the library's Limits"
-    elif origin == "file":
-        found = "look at what was recorded: a file has no other answer to give"
-    elif error.kind == "authentication":
-        found = "check the key and what it may do"
-    elif not error.retryable:
-        changed = error.kind == "invalid_request"
-        found = "change the request" if changed else "the same request will hardly do better"
-    else:
-        when = f"in {error.retry_after:g} seconds" if error.retry_after else "again"
-        mind = f", but mind the tool calls that were handed out: {delivered}"
-        found = f"ask {when}{mind}" if delivered else f"ask {when}: it may help"
-    return found
+        return _advise_on_body(error, origin)
+    if isinstance(error, LimitExceeded):
+        return "this command has no option for it; a program may allow more, with the library's Limits"
+    if origin == "file":
+        return "look at what was recorded: a file has no other answer to give"
+    if error.kind == "authentication":
+        return "check the key and what it may do"
+    if error.retryable:
+        return _advise_to_retry(error.retry_after, error.tool_calls_delivered)
+    if error.kind == "invalid_request":
+        return "change the request"
+    return "the same request will hardly do better"
+
+
+def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> str:
+    """Return the advice to send the request again.
+
+    Args:
+        retry_after: Seconds that the server asked the client to wait; None if it did not ask.
+        tool_calls: Ids of the calls that were delivered, and would be made twice.
+    """
+    time = f"in {retry_after:g} seconds" if retry_after else "again"
+    if tool_calls:
+        return f"ask {time}, but mind the tool calls that were handed out: {', '.join(tool_calls)}"
+    return f"ask {time}: it may help"
 
 
 def _advise_on_body(error: NotAStream, origin: Origin) -> str:
     """Return a sentence of advice about a body that is not a stream."""
-    said = str(error)
-    if "name it with format=" in said:
+    if is_unknown_format(error):
         return (
             f"if it is one of these formats, name it with --format: {', '.join(FORMATS)}; "
             "another one needs a program, with a mapping or a format of its own"
         )
     if origin == "file":
         return "look at how it was recorded"
-    if " redirects to " in said:
+    if cause_of(error) == "redirect":
         return "ask at that address, if it is to be trusted"
     return "check the address, and what stands between"

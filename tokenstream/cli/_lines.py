@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line, several_lines
-from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, describe_error
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error
 from tokenstream.cli._report import facts_of, figures_of
 from tokenstream.cli._visible import compact, quoted
 from tokenstream.events import Unknown, UsageUpdate
@@ -149,7 +149,7 @@ def _print_part(index: int, part: Part) -> None:
 
 
 def _print_error(error: StreamError, origin: Origin) -> None:
-    """Print an error: its message, its attributes, and advice."""
+    """Print an error: its message, its attributes, and advise_on_error."""
     _print_row("error", f"{type(error).__name__}: {one_line(describe_error(error))}")
     carried = {name: value for name, value in facts_of(error).items() if value not in (None, (), b"", "")}
     for name in ("tail", "body"):
@@ -158,7 +158,7 @@ def _print_error(error: StreamError, origin: Origin) -> None:
         if text:
             _print_row(f"its {name}", quoted(text))
     _print_row("", _write_pairs({name: compact(value) for name, value in carried.items()}))
-    _print_row("what to do", one_line(advice(error, origin)))
+    _print_row("what to do", one_line(advise_on_error(error, origin)))
 
 
 def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
+from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.json import check_bounds, decode_lenient
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
@@ -467,7 +468,8 @@ class Format(Resuming, ABC):
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before the answer did."""
         if not self.frames:
-            return StreamTruncated("the input ended without a single event; ask again")
+            error = StreamTruncated("the input ended without a single event")
+            return add_code_hint(error, "; ask again")
         open_calls = self.parts.open_calls
         inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
         return StreamTruncated(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, describe_error
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error, is_unknown_format
 from tokenstream.cli._doctor.hops import Hop, find_hops, find_limits, round_time
 from tokenstream.cli._doctor.pacing import pace_of
 from tokenstream.errors import (
@@ -139,7 +139,10 @@ def _find_failure(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding
         times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.ended_at}
         met = () if error.stage == "connect" else _list_limits_met(times, named)
         yield Finding(
-            name="no_answer", grave=True, what=describe_error(error), do=(*met, advice(error, "request"))
+            name="no_answer",
+            grave=True,
+            what=describe_error(error),
+            do=(*met, advise_on_error(error, "request")),
         )
     elif isinstance(error, StatusError):
         yield _judge_refusal(probe, error, named)
@@ -152,7 +155,9 @@ def _find_failure(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding
     elif isinstance(error, NotAStream):
         yield _judge_body(probe, error)
     else:
-        yield Finding(name="failed", grave=False, what=describe_error(error), do=(advice(error, "request"),))
+        yield Finding(
+            name="failed", grave=False, what=describe_error(error), do=(advise_on_error(error, "request"),)
+        )
 
 
 def _judge_refusal(probe: ProbedAnswer, error: StatusError, named: Sequence[Hop]) -> Finding:
@@ -161,7 +166,7 @@ def _judge_refusal(probe: ProbedAnswer, error: StatusError, named: Sequence[Hop]
     if error.status in _GATEWAY_STATUSES and waited >= _SLOW_FAILURE:
         met = _list_limits_met({"first byte": waited, "silence": waited, "answer": waited}, named)
     what = f"after {waited:.1f} s {describe_error(error)}"
-    return Finding(name="refused", grave=True, what=what, do=met or (advice(error, "request"),))
+    return Finding(name="refused", grave=True, what=what, do=met or (advise_on_error(error, "request"),))
 
 
 def _judge_cut(probe: ProbedAnswer, named: Sequence[Hop]) -> Finding:
@@ -215,7 +220,7 @@ def _write_limit(hop: Hop, limit: Limit) -> str:
 def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
     """Return the finding for a body that no known format fits; it may stream all the same."""
     events = sum(arrival.events for arrival in probe.arrivals)
-    unnamed = "name it with format=" in str(error)
+    unnamed = is_unknown_format(error)
     if unnamed and events > 1 and probe.kind in {"sse", "json"}:
         what = "the events are in an unknown format; their times are judged all the same"
         return Finding(name="unknown_format", grave=False, what=what)
@@ -223,7 +228,9 @@ def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
         what = "the body is text without events; the times of its pieces are judged all the same"
         do = ("--format text reads it, if it is an answer",)
         return Finding(name="unknown_format", grave=False, what=what, do=do)
-    return Finding(name="no_stream", grave=True, what=describe_error(error), do=(advice(error, "request"),))
+    return Finding(
+        name="no_stream", grave=True, what=describe_error(error), do=(advise_on_error(error, "request"),)
+    )
 
 
 def _is_text(probe: ProbedAnswer) -> bool:

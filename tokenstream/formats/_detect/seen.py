@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
@@ -61,9 +62,9 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
             'the answer itself, already decoded, pass format="pieces"',
             body=start,
         )
-    return NotAStream(
-        "the body is neither an event stream nor JSON; its first bytes are in .body. If it is one of "
-        f"these formats, name it with format=…: {', '.join(registry.names())}",
+    return _unknown_format_error(
+        "the body is neither an event stream nor JSON; its first bytes are in .body.",
+        f" If it is one of these formats, name it with format=…: {', '.join(registry.names())}",
         body=start,
     )
 
@@ -107,18 +108,17 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
     if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
         if not is_whole(lines[0].removeprefix(b"data:"), limits):
             return None
-        return NotAStream(
-            "no blank line ends the events of the body: the line ends were removed. Hand over the "
-            "response itself or its bytes, not its lines (iter_lines)",
-            body=str(tail, "utf-8", "replace"),
-        )
+        return _lost_line_ends_error("no blank line ends the events of the body", tail)
     if tail.count(b"data:") < 2 or b"\n" in tail or b"\r" in tail:
         return None
-    return NotAStream(
-        "the body is one line that says `data:` again and again: the line ends were "
-        "removed. Hand over the response itself or its bytes, not its lines (iter_lines)",
-        body=str(tail, "utf-8", "replace"),
-    )
+    return _lost_line_ends_error("the body is one line that says `data:` again and again", tail)
+
+
+def _lost_line_ends_error(symptom: str, tail: bytes) -> NotAStream:
+    """Return the error for a body whose line ends were removed; `tail` is its start."""
+    error = NotAStream(f"{symptom}: the line ends were removed", body=str(tail, "utf-8", "replace"))
+    hint = ". Hand over the response itself or its bytes, not its lines (iter_lines)"
+    return add_code_hint(error, hint)
 
 
 def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
@@ -143,12 +143,23 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
             "these are the events of a whole run of a framework, which may hold several answers: follow them "
             "with Steps, run.follow(events), or hand over the stream of the model itself"
         )
-    return NotAStream(
-        f"the events are of no known format; {_list_names(frames, limits)}. If it is one of "
-        f"{', '.join(registry.names())}, name it with format=…; read a simple format of a server of "
-        "your own with tokenstream.formats.custom(text=…), and any other with its SDK",
+    return _unknown_format_error(
+        f"the events are of no known format; {_list_names(frames, limits)}.",
+        f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of a "
+        "server of your own with tokenstream.formats.custom(text=…), and any other with its SDK",
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
+
+
+def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
+    """Return the error for a body or events of no known format.
+
+    Args:
+        message: The description of the body or events.
+        hint: Advice for code, added to the message.
+        body: The start of the body.
+    """
+    return mark_cause(add_code_hint(NotAStream(message, body=body), hint), "unknown_format")
 
 
 def describe_bad_piece(item: object) -> MisuseError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.error_marks import add_code_hint
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
@@ -102,7 +103,8 @@ class Undetected(Format):
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
-        return StreamTruncated("the body ended without a single event; ask again")
+        error = StreamTruncated("the body ended without a single event")
+        return add_code_hint(error, "; ask again")
 
     def _give_way(self, name: str | None) -> list[Event]:
         """Replace this format by the named one, and return the events of the held frames."""

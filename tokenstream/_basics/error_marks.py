@@ -1,0 +1,40 @@
+"""Private marks on errors, by which the command line recognises them, however a message is worded.
+
+They are attributes of the instance, so that they survive pickle with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
+
+if TYPE_CHECKING:
+    from tokenstream.errors import TokenStreamError
+
+Cause: TypeAlias = Literal["redirect", "unknown_format"]
+"""The cause of a `NotAStream`, if the command line has advice for it."""
+
+ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
+
+
+def add_code_hint(error: ErrorT, hint: str) -> ErrorT:
+    """Add advice that applies only to code to the end of an error's message; return the error."""
+    error.args = (f"{error}{hint}", *error.args[1:])
+    vars(error)["_code_hint"] = hint
+    return error
+
+
+def message_without_hint(error: Exception) -> str:
+    """Return an error's message without the advice that applies only to code."""
+    hint: str = vars(error).get("_code_hint", "")
+    return str(error).replace(hint, "")
+
+
+def mark_cause(error: ErrorT, cause: Cause) -> ErrorT:
+    """Note the cause of an error; return the error."""
+    vars(error)["_cause"] = cause
+    return error
+
+
+def cause_of(error: Exception) -> Cause | None:
+    """Return the cause that was noted; None if there is none."""
+    return cast("Cause | None", vars(error).get("_cause"))
