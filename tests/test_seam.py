@@ -46,9 +46,9 @@ def joined(before: list[Event], after: list[Event], *, prefill: bool = True) -> 
     given = accumulator.message.text
     seam = Seam(accumulator, PrefixJoint(given, echoes=False) if prefill else AskedJoint(given))
     held = 1
-    while held < len(after) and not seam.decides(after[held - 1]):
+    while held < len(after) and not seam.look_for_overlap(after[held - 1]):
         held += 1
-    found = [seam.resumed(), *seam.sew(after[:held]), *after[held:]]
+    found = [seam.make_announcement(), *seam.drop_overlap(after[:held]), *after[held:]]
     moved = [each for event in found if (each := seam.relocate(event)) is not None]
     for event in moved:
         accumulator.feed(event)

@@ -242,7 +242,7 @@ class RenewableMachine(GuardedMachine):
         if self.seam is None:
             self.take = self._taker
         else:
-            hold.ready = deque(self.seam.sew(hold.ready))
+            hold.ready = deque(self.seam.drop_overlap(hold.ready))
         return None, False
 
     def _pull_sewn(self) -> Event | None:

@@ -62,7 +62,7 @@ class _Requests(SourceOpener):
     """
 
     enters = False
-    builds = True
+    makes_request = True
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._ask, format)

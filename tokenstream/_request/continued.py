@@ -12,7 +12,7 @@ from tokenstream._request.request import headers_without
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
 from tokenstream.recovery._open import prefix_from_caller
-from tokenstream.recovery._servers import VLLM, find_prefix, has_refused, refuse
+from tokenstream.recovery._servers import VLLM, find_prefix, has_refused, remember_refusal
 from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class ContinuationRequests:
 
     def remember_refusal(self) -> None:
         """Remember that the model at this host does not accept a prefix."""
-        refuse(self._host, self._model)
+        remember_refusal(self._host, self._model)
 
     def limit(self, message: Message) -> int | None:
         """Return the output limit of the request, in tokens; None if it has no limit."""

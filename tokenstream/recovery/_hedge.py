@@ -23,57 +23,54 @@ class Contender:
     """An attempt that reads its source up to the first content; the stream then reads the chunks again.
 
     Args:
-        opens: Opens the attempt's source.
+        open_source: Opens the attempt's source.
         format: The answer's format; None to detect the format.
         limits: Bounds on untrusted input.
     """
 
     def __init__(
         self,
-        opens: Callable[[], Awaitable[AsyncSource]],
+        open_source: Callable[[], Awaitable[AsyncSource]],
         format: str | type[Format] | Format | None,
         limits: Limits | None,
     ) -> None:
-        self._opens = opens
+        self._open_source = open_source
         self._machine = Machine(format, content_type=None, limits=limits, pings=False)
         self._source: AsyncSource | None = None
         self._chunks: deque[Any] = deque()
-        self._end: Exception | None = None
+        self._error: Exception | None = None
         self.begun = False
         """True once the second attempt has begun; never set for the first attempt, which always begins."""
-        self.shown = False
+        self.has_content = False
         """True once the attempt has brought content."""
-        self.over = False
+        self.ended = False
         """True once the attempt has brought content or failed."""
 
-    async def run(self, tell: Callable[[], object]) -> None:
-        """Read until content arrives or the attempt fails.
-
-        Args:
-            tell: Called when that has happened.
-        """
+    async def run(self, on_end: Callable[[], object]) -> None:
+        """Read until content arrives or the attempt fails, then call `on_end`."""
         try:
-            source = self._source = await self._opens()
+            source = self._source = await self._open_source()
             if source.head is not None:
                 self._machine.answer(source.head, source.coding)
             if source.messages:
                 self._machine.take_messages()
-            while not self.shown and self._machine.error is None:
+            while not self.has_content and self._machine.error is None:
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)
-                self._take(chunk)
+                self._read_chunk(chunk)
         except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
-            self._end = error
-        self.over = True
-        tell()
+            self._error = error
+        self.ended = True
+        on_end()
 
-    def _take(self, chunk: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+    def _read_chunk(self, chunk: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+        """Read a chunk, up to its first event with content."""
         machine = self._machine
         machine.push(chunk, 0.0)
-        while not self.shown and (event := machine.pull()) is not None:
-            self.shown = shows(event)
+        while not self.has_content and (event := machine.pull()) is not None:
+            self.has_content = shows(event)
 
-    def source(self) -> AsyncSource:
+    def make_source(self) -> AsyncSource:
         """Return the source, which first yields the chunks that were already read.
 
         Raises:
@@ -81,8 +78,8 @@ class Contender:
         """
         source = self._source
         if source is None:
-            raise self._end or RuntimeError("the attempt was not begun")
-        return replace(source, chunks=_Replay(self._chunks, source, self._end), instant=False)
+            raise self._error or RuntimeError("the attempt was not begun")
+        return replace(source, chunks=_Replay(self._chunks, source, self._error), instant=False)
 
     @property
     def usage(self) -> Usage | None:
@@ -105,13 +102,13 @@ class _Replay:
     Args:
         chunks: The chunks that were already read.
         source: The source of these chunks.
-        end: The error that has ended the source; None if the source goes on.
+        error: The error that has ended the source; None if the source goes on.
     """
 
-    def __init__(self, chunks: deque[Any], source: AsyncSource, end: Exception | None) -> None:
+    def __init__(self, chunks: deque[Any], source: AsyncSource, error: Exception | None) -> None:
         self._chunks = chunks
-        self._rest = source.chunks
-        self._end = end
+        self._unread = source.chunks
+        self._error = error
 
     def __aiter__(self) -> _Replay:
         return self
@@ -119,9 +116,9 @@ class _Replay:
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
         if self._chunks:
             return self._chunks.popleft()
-        if self._end is not None:
-            raise self._end
-        return await self._rest.__anext__()
+        if self._error is not None:
+            raise self._error
+        return await self._unread.__anext__()
 
 
 async def race(first: Contender, second: Contender, after: float) -> Contender:
@@ -134,36 +131,44 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
         second: The attempt that begins if the first attempt brings no content for a while.
         after: The seconds after which the second attempt begins.
     """
-    kept: list[Contender] = []
+    winner: Contender | None = None
     try:
-        kept = [await _run_race(first, second, after)]
+        winner = await _run_race(first, second, after)
     finally:
+        # If the race is cancelled, there is no winner, and both attempts are closed.
         for contender in (first, second):
-            if contender not in kept:
+            if contender is not winner:
                 await contender.close()
-    return kept[0]
+    return winner
 
 
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
-    """Run both attempts until one brings content or neither can, and return the winner."""
+    """Run both attempts until one brings content or neither can, and return the winner.
+
+    Args:
+        first: The attempt that begins at once.
+        second: The attempt that begins if the first attempt brings no content for a while.
+        after: The seconds after which the second attempt begins.
+    """
     from anyio import Event, create_task_group, move_on_after
 
     try:
         async with create_task_group() as tasks:
             decided = Event()
 
-            def look() -> None:
-                if first.shown or second.shown or (first.over and (second.over or not second.begun)):
+            def check_decided() -> None:
+                neither_can_win = first.ended and (second.ended or not second.begun)
+                if first.has_content or second.has_content or neither_can_win:
                     decided.set()
 
-            tasks.start_soon(first.run, look)
+            tasks.start_soon(first.run, check_decided)
             with move_on_after(after):
                 await decided.wait()
             if not decided.is_set():
                 second.begun = True
-                tasks.start_soon(second.run, look)
+                tasks.start_soon(second.run, check_decided)
                 await decided.wait()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
         raise only_error(errors) from None
-    return second if second.shown and not first.shown else first
+    return second if second.has_content and not first.has_content else first

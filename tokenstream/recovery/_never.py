@@ -31,9 +31,9 @@ _REFUSALS = (
     "expected last role user",
 )
 """Phrases in the error messages of servers that refuse a prefix."""
-_FILTERED = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
+_FILTER_WORDS = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
 _FENCE = "```json"
-_OTHERS = {
+_REASONS = {
     "tool_call": "it has a tool call",
     "server_tool_call": "it broke off after a call of a tool that the provider runs",
     "server_tool_result": "it broke off after a call of a tool that the provider runs",
@@ -68,13 +68,13 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
     if message.finish_reason is not None or _is_filtered(error):
         return "the provider has ended it"
     kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
-    found = next((_OTHERS[kind] for kind in kinds if kind in _ANYWHERE), None)
-    if found is not None:
-        return found
+    reason_anywhere = next((_REASONS[kind] for kind in kinds if kind in _ANYWHERE), None)
+    if reason_anywhere is not None:
+        return reason_anywhere
     if kinds and kinds[-1] != "text":
-        return _OTHERS[kinds[-1]]
+        return _REASONS[kinds[-1]]
     if any(not part.complete for part in message.parts if part.kind == "server_tool_call"):
-        return _OTHERS["server_tool_call"]
+        return _REASONS["server_tool_call"]
     text = message.text
     if not text.strip():
         return "no text has arrived yet"
@@ -95,24 +95,26 @@ def refuses_prefill(error: StreamError) -> bool:
     """Return True if an error says that the server refuses a prefix."""
     if not is_bad_request(error) and not isinstance(error, ProviderError):
         return False
-    said = f"{error} {getattr(error, 'body', '')}".lower()
-    return any(words in said for words in _REFUSALS)
+    message = f"{error} {getattr(error, 'body', '')}".lower()
+    return any(phrase in message for phrase in _REFUSALS)
 
 
 def _is_filtered(error: StreamError) -> bool:
     """Return True if the provider's content filter caused the error."""
     if not isinstance(error, ProviderError):
         return False
-    said = f"{error.code} {error.type}".lower()
-    return any(word in said for word in _FILTERED)
+    code_and_type = f"{error.code} {error.type}".lower()
+    return any(word in code_and_type for word in _FILTER_WORDS)
 
 
 def _is_json(text: str) -> bool:
     """Return True if text breaks off inside of JSON: an object, an array or a ```json block."""
-    if text.count("```") % 2 and text[text.rindex("```") :][: len(_FENCE)].lower() == _FENCE:
+    in_code_block = text.count("```") % 2 == 1
+    if in_code_block and text[text.rindex("```") :].lower().startswith(_FENCE):
         return True
     if text[0] not in "{[":
         return False
+    # Text such as "[1] says" also begins with a bracket: only the parser can tell.
     from tokenstream.partial_json import PartialJSONParser
 
     parser = PartialJSONParser()

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import Attempt
 
 _WHERE = "the server"
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
+"""Kinds of parameters that an argument without a name can go to."""
 _REREADABLE = frozenset({bytes, str, list, tuple, dict})
 """Types of sources that can be read any number of times."""
 
@@ -39,7 +45,7 @@ class SourceOpener(ABC):
     """True if the request is a GET, so that a server that numbers its events may replay the answer."""
     prefills: Prefill | None = None
     """The caller's `prefill` option, which says that the server continues a prefix; None if not set."""
-    builds = False
+    makes_request = False
     """True if the library makes the request, and so follows the mode of each attempt."""
     enters = True
     """True if the source may be a context manager, which must be entered."""
@@ -51,11 +57,12 @@ class SourceOpener(ABC):
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
-        self.resumes = takes_attempt(opens)
+        self.takes_attempt = takes_attempt(opens)
         """True if the function takes the attempt, which has the position from which to resume."""
         self._refused = False
         """True once the server has refused a prefix."""
-        self._last: object = self
+        self._last_source: object = self
+        """The source of the previous attempt; before the first attempt, an object that is no source."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can.
@@ -64,7 +71,7 @@ class SourceOpener(ABC):
             message: The answer so far.
             limit_left: Number of tokens left of the output limit; None if no limit is known.
         """
-        return None if self.resumes else "open takes no attempt, and so does not get the answer so far"
+        return None if self.takes_attempt else "open takes no attempt, and so does not get the answer so far"
 
     def prefix(self, message: Message) -> Prefix | None:
         """Return the request fields for sending an answer as a prefix; None to ask in a user's turn.
@@ -95,20 +102,20 @@ class SourceOpener(ABC):
             begins: True if the timing of the answer starts with this attempt.
         """
 
-    def _give(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
+    def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
         """Call the caller's function, and return its source.
 
         Raises:
             MisuseError: The function returned the same source as before, which was already read.
         """
-        given: Any = self._opens(attempt) if self.resumes else self._opens()
-        if given is self._last and type(given) not in _REREADABLE:
+        source: Any = self._opens(attempt) if self.takes_attempt else self._opens()
+        if source is self._last_source and type(source) not in _REREADABLE:
             raise MisuseError(
-                f"open returned the same {type(given).__name__} as for the attempt before, "
+                f"open returned the same {type(source).__name__} as for the attempt before, "
                 "which has been read: open a new one each time"
             )
-        self._last = given
-        return given
+        self._last_source = source
+        return source
 
 
 class SyncOpener(SourceOpener):
@@ -116,38 +123,43 @@ class SyncOpener(SourceOpener):
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
         # The caller's function may itself return sources that are still to be opened.
-        beneath: list[Deferred] = []
+        inner_sources: list[Deferred] = []
 
-        def opened() -> SyncSource:
+        def open_source() -> SyncSource:
+            """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
-                found = sync_source(self._give(attempt))
-                while isinstance(found, Deferred):
-                    beneath.append(found)
-                    found = found.open()
+                source = sync_source(self._call_open(attempt))
+                while isinstance(source, Deferred):
+                    inner_sources.append(source)
+                    source = source.open()
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
                 failed = opening_failed(error, _WHERE)
                 raise failed from failed.__cause__
-            return found
+            return source
 
-        def socket() -> Any:  # noqa: ANN401 - a socket of any kind
-            find = beneath[-1].socket if beneath else None
+        def find_socket() -> Any:  # noqa: ANN401 - a socket of any kind
+            find = inner_sources[-1].socket if inner_sources else None
             return None if find is None else find()
 
-        return Deferred(opened, socket=socket, prepare=self.prepare, begins=begins, asked=self.asked)
+        return Deferred(
+            open_source, socket=find_socket, prepare=self.prepare, begins=begins, asked=self.asked
+        )
 
 
 class AsyncOpener(SourceOpener):
     """Opens the sources of an `AsyncStream`; the wait before an attempt is part of the opening."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        async def opened() -> AsyncSource:
+        async def open_source() -> AsyncSource:
             if attempt.wait > 0:
                 from anyio import sleep
 
                 await sleep(attempt.wait)
             return await self.open(attempt)
 
-        return Deferred(opened, enters=self.enters, prepare=self.prepare, begins=begins, asked=self.asked)
+        return Deferred(
+            open_source, enters=self.enters, prepare=self.prepare, begins=begins, asked=self.asked
+        )
 
     async def open(self, attempt: Attempt) -> AsyncSource:
         """Open the source of an attempt.
@@ -157,13 +169,14 @@ class AsyncOpener(SourceOpener):
             MisuseError: `open` did not return a source.
         """
         try:
-            found = async_source(self._give(attempt))
-            while isinstance(found, Deferred):
-                found = await found.open()
+            source = async_source(self._call_open(attempt))
+            while isinstance(source, Deferred):
+                # The caller's function returned a source that is still to be opened.
+                source = await source.open()
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
             failed = opening_failed(error, _WHERE)
             raise failed from failed.__cause__
-        return found
+        return source
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
@@ -177,29 +190,35 @@ def takes_attempt(opens: Opens) -> bool:
     Raises:
         MisuseError: `opens` is not a function, or needs more than one argument.
     """
-    given: Any = opens
-    if not callable(given):
+    function: Any = opens
+    if not callable(function):
         raise MisuseError(
-            f"open= is a function that opens a source, and not {type(given).__name__}: pass lambda: … or "
+            f"open= is a function that opens a source, and not {type(function).__name__}: pass lambda: … or "
             "def open(attempt)"
         )
     try:
-        signature = inspect.signature(given)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
         # A function written in C may have no signature.
         return False
-    for arguments in ((), (None,)):
-        try:
-            signature.bind(*arguments)
-        except TypeError:
-            continue
-        named = [each for each in signature.parameters.values() if each.kind is not each.KEYWORD_ONLY]
-        plain = named and named[0].kind is not named[0].VAR_KEYWORD
-        # A parameter with a default, such as `client=client`, is not meant for the attempt.
-        return bool(plain) and (
-            bool(arguments) or named[0].name == "attempt" or named[0].kind is named[0].VAR_POSITIONAL
-        )
-    raise MisuseError("open= takes the attempt as its one argument, or none at all")
+    if not _accepts(signature):
+        if _accepts(signature, None):
+            return True
+        raise MisuseError("open= takes the attempt as its one argument, or none at all")
+    # The function needs no argument. A parameter with a default, such as `client=client`, is not meant
+    # for the attempt, unless the parameter's name says so.
+    positional = [each for each in signature.parameters.values() if each.kind in _POSITIONAL]
+    first = positional[0] if positional else None
+    return first is not None and (first.name == "attempt" or first.kind is first.VAR_POSITIONAL)
+
+
+def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
+    """Return True if a function with this signature can be called with these arguments."""
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def make_openers(kind: type[SourceOpener], fallback: tuple[Fallback, ...]) -> tuple[SourceOpener, ...]:

@@ -27,8 +27,8 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 """Gemini's finish reasons for a call that it could not produce."""
 
 
-def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return a function that tells whether an event has content that none of the outcomes can reject.
+def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
+    """Return a function that returns True for an event with content that none of the outcomes can reject.
 
     Args:
         outcomes: The outcomes that are retried.
@@ -37,7 +37,7 @@ def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     if not (refusals or calls):
         return shows
 
-    def shows_for_good(event: Event) -> bool:
+    def has_final_content(event: Event) -> bool:
         """Return True if an event has content that cannot be rejected later."""
         if refusals and isinstance(event, RefusalDelta):
             return False
@@ -48,7 +48,7 @@ def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
             return False
         return shows(event)
 
-    return shows_for_good
+    return has_final_content
 
 
 def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
@@ -62,12 +62,10 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
     for event in events:
         accumulator.take(event)
     message = accumulator.message
-    for found in _outcomes_in(message):
-        if found in outcomes:
-            break
-    else:
+    outcome = next((each for each in _outcomes_in(message) if each in outcomes), None)
+    if outcome is None:
         return None
-    error = AnswerRejected(_WORDS[found], outcome=found)
+    error = AnswerRejected(_WORDS[outcome], outcome=outcome)
     error.partial = message.model_copy(update={"ending": "complete"})
     return error
 
@@ -79,8 +77,9 @@ def _outcomes_in(message: Message) -> Iterable[Outcome]:
     if message.finish_reason == "content_filter":
         yield "content_filter"
     calls = [part for part in message.parts if isinstance(part, ToolCall)]
-    broken = any(not call.complete for call in calls) and message.finish_reason != "length"
-    if broken or message.raw_finish_reason in _MALFORMED:
+    # At the length limit, an unfinished call is normal.
+    has_broken_call = any(not call.complete for call in calls) and message.finish_reason != "length"
+    if has_broken_call or message.raw_finish_reason in _MALFORMED:
         yield "malformed_call"
     if not (message.text.strip() or message.refusal or calls):
         yield "empty"

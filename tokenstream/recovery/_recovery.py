@@ -1,26 +1,19 @@
-"""Recovery of an answer that broke off: this module decides how to go on, and drivers do the waiting."""
+"""Recovery of an answer that broke off: prepares each further attempt; drivers do the waiting."""
 
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.backoff import clamp_reconnect, wait_before
 from tokenstream._pipeline.hold import Hold
-from tokenstream.errors import (
-    MisuseError,
-    PositionLost,
-    ProviderError,
-    StatusError,
-    StreamError,
-    StreamStalled,
-)
+from tokenstream.errors import MisuseError, PositionLost, ProviderError, StatusError, StreamError
 from tokenstream.events import Restarted, Resumed
-from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, is_bad_request, refuses_prefill
-from tokenstream.recovery._outcome import find_outcome, make_shows
+from tokenstream.recovery._current import CurrentAttempt
+from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT
+from tokenstream.recovery._outcome import find_outcome, make_content_test
+from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._rules import ContinuationRules, add_note_once
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._said import log
@@ -31,147 +24,128 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream._sources import AsyncSource, Deferred
     from tokenstream.events import Event
-    from tokenstream.message import Usage
+    from tokenstream.message import Ending
     from tokenstream.recovery._hedge import Contender
     from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._planning import Plan
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._continuation import Continuation
-    from tokenstream.stream._driver import Driver
 
-_LONGEST_WAIT = 60.0
-"""Longest back-off, in seconds."""
-_LONGEST_ASKED = 300.0
-"""Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
-
-_NOT_HELD = frozenset({400, 404, 409, 410, 412, 416, 422})
+_ANSWER_GONE = frozenset({400, 404, 409, 410, 412, 416, 422})
 """Statuses with which a server tells a request to resume that it no longer has the answer."""
 _NO_CONTENT = 204
 """Status that tells an event source to stop reconnecting."""
 
 
-class _Plan(NamedTuple):
-    """A plan for the next attempt."""
-
-    mode: AttemptMode
-    opener: SourceOpener
-    wait: float
-    why: str | None = None
-    stepped: bool = False
-    """True if the previous attempt was refused because of its prefix, and so does not count."""
-
-
 class Recovery:
-    """Decides how to go on with a broken answer, and prepares the machine for that.
+    """Goes on with a broken answer: prepares the machine and the source for each further attempt.
 
     It has a reference to the machine but not to the driver, so that an abandoned stream can be collected.
 
     Args:
         retry: The caller's options.
         openers: The first opener, then the fallbacks.
+        machine: The machine of a driver that has not read anything.
+        total: The driver's total deadline, in seconds; None for no deadline.
     """
 
-    def __init__(self, retry: Retry, openers: tuple[SourceOpener, ...]) -> None:
+    def __init__(
+        self,
+        retry: Retry,
+        openers: tuple[SourceOpener, ...],
+        machine: RenewableMachine,
+        total: float | None,
+    ) -> None:
         self._retry = retry
         self._openers = openers
         for opener in openers:
             opener.prefills = retry.prefill
-        self._at = 0
-        """Index of the opener that was used last."""
-        self._machine: RenewableMachine
-        self._rules: ContinuationRules
-        self._total: float | None = None
-        self._started: float | None = None
-        self._number = self._made = 1
-        """The number of the current attempt, and the number of attempts that count against the budget."""
-        self._free = 0
-        """Number of attempts that do not count against the budget."""
-        self._mode: AttemptMode = "start"
-        self._wait = 0.0
-        self._begun_at = 0.0
-        self._hold: Hold
-        self._shown = False
-        """True once content of the answer was delivered, so that a restart must be announced."""
-        self._over = False
-        self._lost_usage: tuple[Usage | None, ...] = ()
-        """Token counts of an attempt without content, after others had delivered content; else empty."""
+        self._machine = machine
+        self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
+        hold = Hold(self._is_content, self._announce)
+        machine.hold_back(hold)
+        self._current = CurrentAttempt(machine, hold)
+        self._rules = ContinuationRules(retry, machine)
+        self._planner = Planner(retry, openers, machine, self._current, self._rules, total=total)
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
-        self._asked: Continuation | None = None
-        """The continuation that the current attempt requests; None for other modes."""
         self._aligns = retry.align
-        self._until: Callable[[Event], bool] = make_shows(retry.outcomes)
-        self._reports: list[AttemptReport] = []
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
-        reports = self._reports if self._over else [*self._reports, self._report(None, None)]
-        return tuple(sorted(reports, key=lambda report: report.number))
+        current = self._current
+        running = [] if current.ended else [current.make_report(None, None)]
+        return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
 
-    def begin(self, driver: Driver) -> Deferred:
-        """Attach this object to a driver that has not read anything, and return the driver's first source.
+    def make_first_source(self, clock: Callable[[], float]) -> Deferred:
+        """Return the source of the first attempt, or with hedging, of the first two.
 
         Args:
-            driver: The stream's driver.
+            clock: Returns the time in seconds.
         """
-        self._machine = cast("RenewableMachine", driver.machine)
-        self._rules = ContinuationRules(self._retry, self._machine)
-        self._total = driver.silence.deadlines.total
-        machine = self._machine
-        self._hold = Hold(self._until, self._announce)
-        machine.hold_back(self._hold)
-        driver.recovery = self
         attempt = Attempt(
             number=1,
             mode="start",
-            message=machine.accumulator.message,
+            message=self._machine.accumulator.message,
             limit_left=self._retry.max_output_tokens,
         )
-        deferred = self._openers[0].deferred(attempt, begins=True)
+        source = self._openers[0].deferred(attempt, begins=True)
         if self._retry.hedge_after is None:
-            return deferred
-        return replace(deferred, open=partial(self._race, deferred.open, attempt, driver.clock), enters=True)
+            return source
+        return replace(source, open=partial(self._race, source.open, attempt, clock), enters=True)
 
-    async def _race(self, opens: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
+    # -- hedging -----------------------------------------------------------
+
+    async def _race(self, open_first: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
         """Open a source, and if that brings no content for a while, a second source; return the winner.
 
         Args:
-            opens: Opens the first source.
+            open_first: Opens the first source.
             attempt: The first attempt.
             clock: Returns the time in seconds.
         """
         from tokenstream.recovery._hedge import Contender, race
 
-        machine, opener, after = self._machine, self._openers[0], self._retry.hedge_after or 0.0
-        again = opener.deferred(replace(attempt, number=2, mode="hedge"))
-        first, second = (Contender(each, opener.format, machine.limits) for each in (opens, again.open))
+        limits, opener, after = self._machine.limits, self._openers[0], self._retry.hedge_after or 0.0
+        open_second = opener.deferred(replace(attempt, number=2, mode="hedge")).open
+        first = Contender(open_first, opener.format, limits)
+        second = Contender(open_second, opener.format, limits)
         if self._retry.budget < 2:
             after = math.inf
-        began = clock()
+        began_at = clock()
         winner = await race(first, second, after)
         if second.begun:
-            self._note_loser(
-                first if winner is second else second, hedged=winner is first, began=began, now=clock()
-            )
-        return winner.source()
+            loser, second_won = (first, True) if winner is second else (second, False)
+            self._note_loser(loser, second_won=second_won, began_at=began_at, now=clock())
+        return winner.make_source()
 
-    def _note_loser(self, loser: Contender, *, hedged: bool, began: float, now: float) -> None:
-        """Report the losing attempt with its usage, which is a minimum: the provider may have gone on."""
-        after = self._retry.hedge_after or 0.0
-        modes: tuple[AttemptMode, AttemptMode] = ("start", "hedge")
-        lost, won = (1, 0) if hedged else (0, 1)
-        begun = began + after * lost
-        self._reports.append(
-            AttemptReport(number=lost + 1, mode=modes[lost], seconds=max(0.0, now - begun), usage=loser.usage)
-        )
+    def _note_loser(self, loser: Contender, *, second_won: bool, began_at: float, now: float) -> None:
+        """Report the losing attempt, and make the winner the current attempt.
+
+        The loser's usage is a minimum, because the provider may have gone on writing.
+
+        Args:
+            loser: The losing attempt.
+            second_won: True if the winner is the second attempt.
+            began_at: When the first attempt began.
+            now: A clock reading, in seconds.
+        """
+        current = self._current
+        first: tuple[int, AttemptMode] = (1, "start")
+        second: tuple[int, AttemptMode] = (2, "hedge")
+        (number, mode), winner = (first, second) if second_won else (second, first)
+        loser_began_at = began_at if second_won else began_at + (self._retry.hedge_after or 0.0)
+        seconds = max(0.0, now - loser_began_at)
+        current.reports.append(AttemptReport(number=number, mode=mode, seconds=seconds, usage=loser.usage))
         self._machine.accumulator.spend(loser.usage and loser.usage.model_copy(update={"source": "partial"}))
-        self._number, self._mode = won + 1, modes[won]
-        self._made = 2
+        current.number, current.mode = winner
+        current.counted = 2
 
-    # -- deciding ----------------------------------------------------------
+    # -- the end of an attempt ---------------------------------------------
 
-    def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
+    def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
         """Return the source with which to continue, or None if the stream ends here.
 
         Args:
@@ -181,36 +155,40 @@ class Recovery:
         error = None if self._machine.differs else self._find_error(cause, now)
         if error is None:
             return None
-        plan = self._plan(error, now)
-        if plan is None:
-            # End the parts that were kept open for a continuation.
-            self._machine.finish(cause, now)
-            if self._asked is not None and not self._hold.released:
-                add_note_once(error, _continuation_note(self._reports))
-            if isinstance(error, PositionLost):
-                self._machine.error = error
-            return None
-        return self._go_on(plan, error, now)
+        plan = self._planner.plan(error, now)
+        if plan is not None:
+            return self._follow_plan(plan, error, now)
+        # End the parts that were kept open for a continuation.
+        self._machine.finish(cause, now)
+        current = self._current
+        if current.continuation is not None and not current.was_released:
+            add_note_once(error, _continuation_note(current.reports))
+        if isinstance(error, PositionLost):
+            self._machine.error = error
+        return None
 
-    def settle(self, error: Exception | None, now: float) -> None:
+    def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended.
 
         Args:
             error: The error with which the stream ends, or None.
             now: The time, in seconds.
         """
-        if not self._over:
+        current = self._current
+        if not current.ended:
             failed = error if isinstance(error, StreamError) and not self._machine.doubtful else None
-            self._reports.append(self._report(failed, now))
-            self._over = True
+            current.add_report(failed, now)
+            current.ended = True
 
     def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
         """Return the error of an answer whose input has ended or failed, or None."""
         machine = self._machine
-        if machine.answered and not machine.refused and machine.error is None and cause is None:
+        ended_well = machine.answered and not machine.refused and machine.error is None and cause is None
+        if ended_well:
             # The terminal event has arrived; the connection may still be open.
             return self._find_outcome()
-        if machine.error is None and self._position is not None:
+        if machine.error is None and self._planner.position is not None:
+            # The format is not ended, because it may resume the answer.
             error = machine.cut_short(cause)
             if error is not None:
                 return self._as_position_lost(error)
@@ -219,12 +197,13 @@ class Recovery:
 
     def _as_position_lost(self, error: StreamError) -> StreamError:
         """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
-        if self._mode != "resume" or self._hold.released:
+        if self._current.mode != "resume" or self._current.was_released:
             return error
-        status = self._machine.status
-        if not isinstance(error, StatusError) and status != _NO_CONTENT:
-            return error
-        if isinstance(error, StatusError) and (error.retryable or error.status not in _NOT_HELD):
+        if isinstance(error, StatusError):
+            answer_gone = not error.retryable and error.status in _ANSWER_GONE
+        else:
+            answer_gone = self._machine.status == _NO_CONTENT
+        if not answer_gone:
             return error
         lost = PositionLost(f"the server cannot resume from the position it was sent ({error})")
         lost.__cause__ = error
@@ -232,199 +211,116 @@ class Recovery:
 
     def _find_outcome(self) -> StreamError | None:
         """Return the error for a finished but useless answer, if nothing of it was delivered, or None."""
-        if not self._retry.outcomes or self._hold.released or self._shown:
+        current = self._current
+        if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
-        events = (*self._hold.held, *self._machine.left)
+        events = (*current.hold.held, *self._machine.left)
         return find_outcome(events, self._retry.outcomes)
 
-    def _plan(self, error: StreamError, now: float) -> _Plan | None:
-        """Return the plan for the next attempt; None if no further attempt is to be made."""
-        retry = self._retry
-        if isinstance(error, StreamStalled) and error.limit == "total":
-            return None
-        stepped = self._step_down(error)
-        if self._made - stepped >= retry.budget:
-            return None
-        mode, why = self._choose_mode(error, stepped=stepped)
-        if mode is None:
-            refused = stepped or self._was_refused(error)
-            if why is not None and (refused or retry.wants(error, otherwise=error.retryable)):
-                add_note_once(error, f"the answer was not continued: {why}")
-            return None
-        further = self._goes_further(mode)
-        # A permanent failure may not apply to another server or to another kind of request.
-        other = (
-            stepped or self._was_refused(error) or (isinstance(error, PositionLost) and mode == "continue")
-        )
-        if not stepped and not retry.wants(error, otherwise=error.retryable or further or other):
-            return None
-        opener = self._openers[self._at + further]
-        wait = 0.0 if further or stepped else self._wait_before(error, mode)
-        if wait is None:
-            return None
-        begun = self._machine.meter.started_at
-        bounds = [bound for bound in (retry.timeout, self._total) if bound is not None]
-        if any(now + wait - begun > bound for bound in bounds):
-            return None
-        return _Plan(mode, opener, wait, why, stepped=stepped)
+    # -- the next attempt --------------------------------------------------
 
-    def _was_refused(self, error: StreamError) -> bool:
-        """Return True if the server has refused the request to continue the answer."""
-        return self._asked is not None and not self._hold.released and is_bad_request(error)
-
-    def _step_down(self, error: StreamError) -> bool:
-        """Stop sending prefixes if a prefix was refused; return True if a request without one is possible."""
-        opener = self._openers[self._at]
-        if self._asked is None or self._asked.prefix is None or self._hold.released:
-            return False
-        known = refuses_prefill(error)
-        if not (known or is_bad_request(error)):
-            return False
-        opener.refuse_prefix(known=known)
-        return opener.prefix(self._machine.accumulator.message) is None
-
-    def _goes_further(self, mode: AttemptMode) -> bool:
-        """Return True if the next attempt uses the next fallback."""
-        if self._at + 1 == len(self._openers) or mode == "resume":
-            return False
-        # A fallback can continue an answer only if the mode is "continue" and its function takes the attempt.
-        return mode == "restart" or (self._retry.mode == "continue" and self._openers[self._at + 1].resumes)
-
-    def _choose_mode(self, error: StreamError, *, stepped: bool) -> tuple[AttemptMode | None, str | None]:
-        """Return the mode of the next attempt or None, and the reason not to continue the answer or None.
+    def _follow_plan(self, plan: Plan, error: StreamError, now: float) -> Deferred | None:
+        """Prepare the planned attempt, and return its source; None if the stream ends here.
 
         Args:
-            error: The error that ended the attempt.
-            stepped: True if a prefix was refused, and a request without a prefix is possible.
+            plan: The plan for the attempt.
+            error: The error that ended the current attempt.
+            now: A clock reading, in seconds.
         """
-        mode = self._retry.mode
-        if not self._shown:
-            # Nothing was delivered, so a restart leaves no trace.
-            return "resume" if mode == "resume" and self._may_resume(error) else "restart", None
-        if mode == "restart":
-            return "restart", None
-        if mode != "continue" and self._may_resume(error):
-            return "resume", None
-        opener = self._openers[self._at]
-        if mode == "resume" or not (mode == "continue" or opener.builds):
-            # The caller's `open` may only be able to request the whole answer.
-            return None, None
-        why = self._rules.why_not(error, opener)
-        if self._was_refused(error) and not stepped:
-            why = "the server refuses the request to continue it"
-        if why is None:
-            return "continue", None
-        return "restart" if mode == "continue" else None, why
-
-    def _may_resume(self, error: StreamError) -> bool:
-        # A provider's error ends the answer for good, and a lost position stays lost.
-        return self._position is not None and not isinstance(error, ProviderError | PositionLost)
-
-    @property
-    def _position(self) -> int | str | None:
-        """The position from which the server can replay the answer; None if the server cannot do that."""
-        opener, machine = self._openers[self._at], self._machine
-        if self._retry.mode in ("restart", "continue") or not opener.resumes:
-            return None
-        if machine.continued or self._asked is not None:
-            # The positions of a continuation do not belong to the original answer.
-            return None
-        asked = self._retry.mode == "resume"
-        reader = machine.reader
-        if reader.ended and not reader.assumed:
-            return None
-        if reader.position is not None and (asked or reader.is_kept(machine.accumulator.message)):
-            return reader.position
-        asked = asked or opener.replays
-        return machine.last_event_id if asked else None
-
-    def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
-        """Return the seconds to wait before an attempt; None if the server requests too long a wait."""
-        server_wait = self._machine.reconnect_after if mode == "resume" else None
-        if server_wait is not None and error.retry_after is None:
-            return clamp_reconnect(server_wait)
-        initial = self._retry.wait
-        return wait_before(
-            self._made + 1,
-            error=error,
-            initial=0.0 if callable(initial) else initial,
-            maximum=_LONGEST_WAIT,
-            random=random.random(),  # noqa: S311 - not a secret
-            maximum_asked=_LONGEST_ASKED,
-        )
-
-    # -- going on ----------------------------------------------------------
-
-    def _go_on(self, plan: _Plan, error: StreamError, now: float) -> Deferred | None:
-        """Prepare the planned attempt, and return its source; None if the stream ends here."""
-        machine, retry = self._machine, self._retry
-        ending: Any = "failed" if isinstance(error, ProviderError) else "truncated"
+        machine, retry, current = self._machine, self._retry, self._current
+        ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
         machine.describe(error, ending)
-        position = self._position if plan.mode == "resume" else None
-        asked = self._rules.make_turns(plan.opener) if plan.mode == "continue" else None
-        limit_left = self._rules.limit(plan.opener)
-        if asked is not None and limit_left is not None:
-            limit_left = self._rules.limit_left(plan.opener)
-            if limit_left is not None and limit_left < 1:
+        opener = self._openers[plan.opener_index]
+        continuation = self._rules.make_turns(opener) if plan.mode == "continue" else None
+        tokens_left = self._rules.limit(opener)
+        if continuation is not None and tokens_left is not None:
+            tokens_left = self._rules.tokens_left(opener)
+            if tokens_left is not None and tokens_left < 1:
                 self._end_at_limit(error, now)
                 return None
+        attempt = self._make_attempt(plan, error, continuation, tokens_left)
+        if retry.on_retry is not None:
+            retry.on_retry(attempt)
+        if current.ended:
+            # `on_retry` has stopped the stream.
+            return None
+        log(
+            "attempt %d ended (%s): %s in %.2f s",
+            current.number,
+            type(error).__name__,
+            attempt.mode,
+            attempt.wait,
+        )
+        current.add_report(error, now)
+        self._count_abandoned_tokens(plan.mode)
+        current.begin(attempt, now, replaces_refused=plan.prefix_refused)
+        current.opener_index = plan.opener_index
+        if plan.mode == "restart":
+            self._rules.begin_again()
+            if current.has_delivered:
+                self._broken_by = self._broken_by or error
+        self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
+        self._renew_machine(plan, continuation, now)
+        return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
+
+    def _make_attempt(
+        self, plan: Plan, error: StreamError, continuation: Continuation | None, tokens_left: int | None
+    ) -> Attempt:
+        """Return the planned attempt, as the caller's functions get it.
+
+        Args:
+            plan: The plan for the attempt.
+            error: The error that ended the current attempt.
+            continuation: The continuation to request; None in other modes.
+            tokens_left: Number of tokens left of the output limit; None if no limit is known.
+        """
+        machine, wait = self._machine, self._retry.wait
+        position = self._planner.position if plan.mode == "resume" else None
         attempt = Attempt(
-            number=self._made + self._free + 1,
+            number=self._current.counted + self._current.uncounted + 1,
             mode=plan.mode,
             message=error.partial,
             last_event_id=position if isinstance(position, str) else machine.last_event_id,
             sequence=position if isinstance(position, int) else None,
             error=error,
             wait=plan.wait,
-            limit_left=limit_left,
+            limit_left=tokens_left,
             why=plan.why,
-            asked=asked,
+            asked=continuation,
         )
-        if callable(retry.wait) and not plan.stepped:
-            attempt = replace(attempt, wait=_check_seconds(retry.wait(attempt)))
-        if retry.on_retry is not None:
-            retry.on_retry(attempt)
-        if self._over:
-            # `on_retry` has stopped the stream.
-            return None
-        log(
-            "attempt %d ended (%s): %s in %.2f s",
-            self._number,
-            type(error).__name__,
-            attempt.mode,
-            attempt.wait,
-        )
-        self._reports.append(self._report(error, now))
-        kept = machine.reader if plan.mode == "resume" else None
-        self._settle_usage(plan.mode)
-        self._at = self._openers.index(plan.opener)
-        self._number = attempt.number
-        self._made, self._free = self._made + 1 - plan.stepped, self._free + plan.stepped
-        self._mode, self._asked = attempt.mode, asked
-        self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._lost_usage = ()
-        if plan.mode == "restart":
-            self._rules.begin_again()
-        if self._shown and plan.mode == "restart":
-            self._broken_by = self._broken_by or error
-        self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
-        seam = None if asked is None else self._rules.make_seam(asked)
-        until = _release_at_once if self._shown and kept is not None else self._until
-        self._hold = Hold(until if seam is None else seam.decides, self._announce)
-        if kept is None:
-            machine.wanted = plan.opener.format
-        machine.renew(self._hold, now, kept=kept, seam=seam)
-        return replace(plan.opener.deferred(attempt), begins=False, wait=attempt.wait)
+        if callable(wait) and not plan.prefix_refused:
+            attempt = replace(attempt, wait=_check_seconds(wait(attempt)))
+        return attempt
+
+    def _renew_machine(self, plan: Plan, continuation: Continuation | None, now: float) -> None:
+        """Make the machine ready for the next attempt's events, which a new hold holds back."""
+        machine = self._machine
+        resuming_format = machine.reader if plan.mode == "resume" else None
+        seam = None if continuation is None else self._rules.make_seam(continuation)
+        if seam is not None:
+            until: Callable[[Event], bool] = seam.look_for_overlap
+        elif self._current.has_delivered and resuming_format is not None:
+            until = _release_at_once
+        else:
+            until = self._is_content
+        self._current.hold = hold = Hold(until, self._announce)
+        if resuming_format is None:
+            machine.wanted = self._openers[plan.opener_index].format
+        machine.renew(hold, now, kept=resuming_format, seam=seam)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
-        self._reports.append(self._report(error, now))
-        self._over = True
+        self._current.add_report(error, now)
+        self._current.ended = True
         self._machine.end_at_limit(now)
 
-    def _settle_usage(self, mode: AttemptMode) -> None:
-        """Add the tokens of an abandoned attempt to the usage, unless the message already includes them."""
-        hold = self._hold
+    def _count_abandoned_tokens(self, mode: AttemptMode) -> None:
+        """Add the tokens of an abandoned attempt to the usage, unless the message already includes them.
+
+        Args:
+            mode: The mode of the next attempt; one that resumes goes on with the same answer and its tokens.
+        """
+        hold = self._current.hold
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)
 
@@ -434,53 +330,29 @@ class Recovery:
         Args:
             failed: True if the attempt failed before it brought content.
         """
-        if failed and self._shown:
+        machine, current = self._machine, self._current
+        if failed and current.has_delivered:
             # The answer is still the content that was delivered before.
-            self._lost_usage = (self._hold.usage,)
-            if self._hold.usage is not None:
-                self._machine.accumulator.spend(self._hold.usage)
+            current.discard_usage()
             return None
-        machine, broken_by, self._broken_by = self._machine, self._broken_by, None
-        shown, self._shown = self._shown, True
-        if not shown:
+        is_first_content = not current.has_delivered
+        current.has_delivered = True
+        broken_by, self._broken_by = self._broken_by, None
+        if is_first_content:
             return []
-        if self._mode == "resume":
+        if current.mode == "resume":
             return [Resumed(dropped=machine.dropped)]
         if machine.seam is not None:
-            return self._rules.announce(machine.seam, self._reports[-1].error)
+            return self._rules.announce(machine.seam, current.reports[-1].error)
         if broken_by is None:
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)
         restarted.told_before = True
         if not self._aligns:
             return [restarted]
+        # The aligner skips the content that the loop already has.
         machine.align(restarted)
         return []
-
-    def _report(self, error: StreamError | None, now: float | None) -> AttemptReport:
-        """Return a report on the current attempt; `now` is None while the attempt is running."""
-        seam = self._machine.seam
-        begun = self._begun_at or self._machine.meter.started_at
-        return AttemptReport(
-            number=self._number,
-            mode=self._mode,
-            error=error,
-            wait=self._wait,
-            seconds=None if now is None else max(0.0, now - begun),
-            usage=self._usage,
-            id=None if seam is None else seam.id,
-            model=None if seam is None else seam.model,
-            confidence=None if seam is None else seam.known_confidence,
-        )
-
-    @property
-    def _usage(self) -> Usage | None:
-        """The token counts of the current attempt."""
-        if not self._hold.released:
-            return self._hold.usage
-        if self._lost_usage:
-            return self._lost_usage[0]
-        return self._machine.accumulator.own_usage
 
 
 def _continuation_note(reports: list[AttemptReport]) -> str:
@@ -495,6 +367,7 @@ def _release_at_once(_: Event) -> bool:
 
 
 def _check_seconds(value: object) -> float:
+    """Return the seconds that the caller's `wait` function returned, and refuse any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
     return float(value)

@@ -70,12 +70,12 @@ def resilient(
         >>> list(stream.text), len(stream.attempts)
         (['Hel', 'lo'], 2)
     """
-    asked = check_retry(retry, is_async=False)
-    openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(asked.fallback)))
+    retry = check_retry(retry, is_async=False)
+    openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(retry.fallback)))
     options = Options(
         format, limits, deadlines, None, clock, pings, reorder, make_stage=make_stage_factory(reasoning_tags)
     )
-    return make_stream(Stream, openers, asked, options)
+    return make_stream(Stream, openers, retry, options)
 
 
 def aresilient(
@@ -121,12 +121,12 @@ def aresilient(
         ...     async with aresilient(ask, Retry(attempts=5)) as stream:
         ...         return (await stream.final()).text
     """
-    asked = check_retry(retry, is_async=True)
-    openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(asked.fallback)))
+    retry = check_retry(retry, is_async=True)
+    openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(retry.fallback)))
     options = Options(
         format, limits, deadlines, None, clock, pings, reorder, make_stage=make_stage_factory(reasoning_tags)
     )
-    return make_stream(AsyncStream, openers, asked, options)
+    return make_stream(AsyncStream, openers, retry, options)
 
 
 def make_stream(
@@ -143,16 +143,20 @@ def make_stream(
     Raises:
         MisuseError: The mode is "resume" or "continue", but `open` does not take the attempt.
     """
-    if retry.mode in ("resume", "continue") and not openers[0].resumes:
+    if retry.mode in ("resume", "continue") and not openers[0].takes_attempt:
         part = "the position" if retry.mode == "resume" else "the turns of the answer so far"
         raise MisuseError(
             f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
-    plain: Any = kind
-    driver: Any = (AsyncDriver if plain is AsyncStream else SyncDriver)(
-        Deferred(_open_placeholder), options._replace(renewable=True)
+    is_async = issubclass(kind, AsyncStream)
+    driver: Any = (AsyncDriver if is_async else SyncDriver)(
+        # The driver needs a source to begin with; the one that recovery makes replaces it.
+        Deferred(_open_placeholder),
+        options._replace(renewable=True),
     )
-    driver.pump.replace(Recovery(retry, openers).begin(driver))
+    recovery = Recovery(retry, openers, driver.machine, driver.silence.deadlines.total)
+    driver.recovery = recovery
+    driver.pump.replace(recovery.make_first_source(driver.clock))
     return kind(driver)
 
 

@@ -24,7 +24,7 @@ Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _MODES: frozenset[str] = frozenset(get_args(Mode))
-_ATTEMPTS = 3
+_DEFAULT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ is restarted |
     @property
     def budget(self) -> int:
         """Total number of attempts."""
-        return self.attempts if self.attempts is not None else max(_ATTEMPTS, 1 + len(self.fallback))
+        return self.attempts if self.attempts is not None else max(_DEFAULT_ATTEMPTS, 1 + len(self.fallback))
 
     @property
     def outcomes(self) -> frozenset[str]:
@@ -139,15 +139,16 @@ is restarted |
         """
         on: Any = self.on
         if callable(on):
-            said = on(error)
-            return otherwise if said is None else bool(said)
+            decision = on(error)
+            return otherwise if decision is None else bool(decision)
         if isinstance(error, AnswerRejected):
+            # An answer is rejected only for an outcome that `on` names.
             return True
-        named = [each for each in on or () if each not in _OUTCOMES]
-        if not named:
+        conditions = [each for each in on or () if each not in _OUTCOMES]
+        if not conditions:
             return otherwise
-        classes = tuple(each for each in named if isinstance(each, type))
-        return isinstance(error, classes) or error.kind in named
+        classes = tuple(each for each in conditions if isinstance(each, type))
+        return isinstance(error, classes) or error.kind in conditions
 
 
 def _check_continuation(retry: Retry) -> None:
@@ -170,8 +171,8 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
     """Return the conditions as a tuple, and refuse invalid ones."""
     if isinstance(on, str) or not isinstance(on, Iterable):
         on = (on,)
-    given: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    for each in given:
+    conditions: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    for each in conditions:
         if isinstance(each, type) and issubclass(each, StreamError):
             continue
         if not isinstance(each, str) or each not in _OUTCOMES | _KINDS:
@@ -179,29 +180,33 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
             raise MisuseError(
                 f"on= takes classes of StreamError, a function, or these words: {words}; and not {each!r}"
             )
-    return given
+    return conditions
 
 
-def _check_fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever was given
-    """Return the fallbacks as a tuple, and refuse invalid ones."""
-    several: Any = given
-    if callable(given) or isinstance(given, str) or not isinstance(given, Iterable) or _is_pair(given):
-        several = (given,)
-    found: tuple[Any, ...] = tuple(several)
-    for each in found:
+def _check_fallbacks(fallback: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - any value of an option
+    """Return the fallbacks as a tuple, and refuse invalid ones.
+
+    Args:
+        fallback: The option's value: one fallback, or several.
+    """
+    is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback)
+    if is_single or not isinstance(fallback, Iterable):
+        fallback = (fallback,)
+    fallbacks: tuple[Any, ...] = tuple(fallback)
+    for each in fallbacks:
         if not (callable(each) or _is_pair(each)):
             raise MisuseError(
                 "fallback= takes functions that open a source, or pairs of one and its format, "
                 f"and not {each!r}"
             )
-    return found
+    return fallbacks
 
 
-def _is_pair(given: Any) -> bool:  # noqa: ANN401 - whatever was given
+def _is_pair(value: Any) -> bool:  # noqa: ANN401 - any value of an option
     """Return True for a pair of a function and a format."""
     return (
-        isinstance(given, tuple)
-        and len(given) == 2  # pyright: ignore[reportUnknownArgumentType]
-        and callable(given[0])  # pyright: ignore[reportUnknownArgumentType]
-        and isinstance(given[1], str | Format | None)
+        isinstance(value, tuple)
+        and len(value) == 2  # pyright: ignore[reportUnknownArgumentType]
+        and callable(value[0])  # pyright: ignore[reportUnknownArgumentType]
+        and isinstance(value[1], str | Format | None)
     )

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
-_LEAST_PART, _LEAST_TOKENS = 10, 16
-"""Minimum of an estimated remaining limit: the limit divided by the first number, but no less than
-the second number of tokens."""
+_MIN_SHARE = 10
+"""An estimate of the tokens left is at least the limit divided by this number."""
+_MIN_TOKENS = 16
+"""An estimate of the tokens left is at least this number of tokens."""
 
 
 class ContinuationRules:
@@ -38,7 +39,7 @@ class ContinuationRules:
     def __init__(self, retry: Retry, machine: RenewableMachine) -> None:
         self._retry = retry
         self._machine = machine
-        self._counted = 0
+        self._counted_before = 0
         """Number of the answer's tokens, as counted by servers on earlier connections."""
 
     def why_not(self, error: StreamError, opener: SourceOpener) -> str | None:
@@ -51,27 +52,28 @@ class ContinuationRules:
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
         never = reason_against(messages, error, prefill=opener.prefix(messages[0]) is not None)
-        return never or opener.why_not(messages[0], self.limit_left(opener))
+        return never or opener.why_not(messages[0], self.tokens_left(opener))
 
     def make_turns(self, opener: SourceOpener) -> Continuation:
         """Return the continuation that makes the turns of the request for the rest."""
         message = self._machine.accumulator.message
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
-    def make_seam(self, asked: Continuation) -> Seam:
+    def make_seam(self, continuation: Continuation) -> Seam:
         """Return the seam that joins the rest to the answer."""
-        given = asked.message.text
-        joint: Joint = AskedJoint(given, patient=self._retry.hold)
-        if asked.prefix is not None:
-            joint = PrefixJoint(given, echoes=asked.prefix.echoes)
+        before, prefix = continuation.message.text, continuation.prefix
+        if prefix is None:
+            joint: Joint = AskedJoint(before, patient=self._retry.hold)
+        else:
+            joint = PrefixJoint(before, echoes=prefix.echoes)
         return Seam(self._machine.accumulator, joint)
 
     def limit(self, opener: SourceOpener) -> int | None:
         """Return the output limit of the first request, in tokens; None if no limit is known."""
-        found = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
-        return min((limit for limit in found if limit is not None), default=None)
+        limits = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
+        return min((limit for limit in limits if limit is not None), default=None)
 
-    def limit_left(self, opener: SourceOpener) -> int | None:
+    def tokens_left(self, opener: SourceOpener) -> int | None:
         """Return the number of tokens left of the output limit; None if no limit is known.
 
         It is 0 only if the server counted that many tokens; an estimate always leaves some.
@@ -79,23 +81,25 @@ class ContinuationRules:
         limit = self.limit(opener)
         if limit is None:
             return None
-        counted = self._counted + self._tokens_counted
+        counted = self._counted_before + self._counted_now
         if counted >= limit:
             return 0
+        # The server may have counted only some of the tokens, so the text's size gives an estimate.
         message = self._machine.accumulator.message
-        said = size_of(message.text + message.reasoning)
-        reckoned = limit - max(counted, math.ceil(said / BYTES_PER_TOKEN))
-        return min(limit - counted, max(reckoned, limit // _LEAST_PART, _LEAST_TOKENS))
+        size = size_of(message.text + message.reasoning)
+        estimate = limit - max(counted, math.ceil(size / BYTES_PER_TOKEN))
+        # As an estimate may be too low, some tokens are always left, but no more than the server allows.
+        return min(limit - counted, max(estimate, limit // _MIN_SHARE, _MIN_TOKENS))
 
     @property
-    def _tokens_counted(self) -> int:
+    def _counted_now(self) -> int:
         """Number of tokens that the server counted on the connection that broke."""
-        own = self._machine.accumulator.own_usage
-        return (own.output_tokens if own is not None else None) or 0
+        usage = self._machine.accumulator.own_usage
+        return 0 if usage is None else usage.output_tokens or 0
 
     def begin_again(self) -> None:
         """Reset the number of tokens, because the answer is restarted."""
-        self._counted = 0
+        self._counted_before = 0
 
     def announce(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
         """Return the events that announce the rest; no events if the seam's confidence is too low.
@@ -105,9 +109,9 @@ class ContinuationRules:
             broken_by: The error that broke off the answer; if the confidence is too low, the answer
                 ends with this error.
         """
-        resumed, least = seam.resumed(), self._retry.least
+        resumed, least = seam.make_announcement(), self._retry.least
         if broken_by is None or resumed.confidence >= least:
-            self._counted += self._tokens_counted
+            self._counted_before += self._counted_now
             return [resumed]
         add_note_once(
             broken_by,

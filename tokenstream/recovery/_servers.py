@@ -63,17 +63,13 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
     if host == "api.anthropic.com" and (confirmed or _CLAUDE.match(model)):
         return Prefix()
     for row in _ROWS:
-        if (
-            host == row.host
-            and path.startswith(row.path)
-            and (confirmed or row.sure)
-            and (row.json or not json)
-        ):
+        is_server = host == row.host and path.startswith(row.path)
+        if is_server and (confirmed or row.sure) and (row.json or not json):
             return row.prefix
     return None
 
 
-def refuse(host: str, model: str) -> None:
+def remember_refusal(host: str, model: str) -> None:
     """Record that a model at a host has refused a prefix."""
     if len(_refused) >= _REMEMBERED:
         _refused.pop(next(iter(_refused)), None)

@@ -311,7 +311,7 @@ class Driver(SingleConsumer):
         if recovery is None or self.diverted or self.verdict.asked is not None:
             return False
         try:
-            source = recovery.replace(cause, now)
+            source = recovery.make_next_source(cause, now)
         except BaseException:
             # A function of the application, such as `on_retry`, raised the error: the stream cannot go on.
             self.cut("stopped", "a function of the application's raised")
@@ -420,7 +420,7 @@ class Driver(SingleConsumer):
 
     def _settle_recovery(self) -> None:
         if self.recovery is not None:
-            self.recovery.settle(self.error, self.clock())
+            self.recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream with the answer of the previous attempt, because the new answer differs from it.

@@ -1,0 +1,112 @@
+"""The current attempt at an answer, and reports on the attempts before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.stream._attempts import AttemptReport
+
+if TYPE_CHECKING:
+    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Usage
+    from tokenstream.stream._attempts import Attempt, AttemptMode
+    from tokenstream.stream._continuation import Continuation
+
+
+class CurrentAttempt:
+    """State of the attempt that is running, and reports on the finished ones.
+
+    Args:
+        machine: The stream's machine, which has the answer.
+        hold: Holds back the first events of the first attempt.
+    """
+
+    def __init__(self, machine: RenewableMachine, hold: Hold) -> None:
+        self._machine = machine
+        self.hold = hold
+        """Holds back the first events of this attempt."""
+        self.mode: AttemptMode = "start"
+        self.number = 1
+        """The attempt's number in its report."""
+        self.counted = 1
+        """Number of attempts so far that count against the budget."""
+        self.uncounted = 0
+        """Number of attempts so far that do not count, because the server refused their prefix."""
+        self.opener_index = 0
+        """Index of the opener that opened this attempt's source."""
+        self.continuation: Continuation | None = None
+        """The continuation that this attempt requests; None for other modes."""
+        self.has_delivered = False
+        """True once this or an earlier attempt has delivered content, so that a restart must be announced."""
+        self.ended = False
+        """True once the stream has ended, so that the reports are complete."""
+        self.reports: list[AttemptReport] = []
+        """Reports on the finished attempts."""
+        self._wait = 0.0
+        self._begun_at = 0.0
+        self._failed_usage: tuple[Usage | None, ...] = ()
+        """Token counts of this attempt if it failed without content, after others had delivered content."""
+
+    @property
+    def was_released(self) -> bool:
+        """True if this attempt has brought content, so that its events are no longer held back."""
+        return self.hold.released
+
+    def begin(self, attempt: Attempt, now: float, *, replaces_refused: bool) -> None:
+        """Replace the current attempt with the next one.
+
+        Args:
+            attempt: The next attempt.
+            now: A clock reading, in seconds.
+            replaces_refused: True if the current attempt was refused for its prefix, and so does not count.
+        """
+        self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
+        if replaces_refused:
+            self.uncounted += 1
+        else:
+            self.counted += 1
+        self._wait, self._begun_at = attempt.wait, now + attempt.wait
+        self._failed_usage = ()
+
+    def discard_usage(self) -> None:
+        """Count the tokens of this attempt, which failed without content, as spent."""
+        usage = self.hold.usage
+        self._failed_usage = (usage,)
+        if usage is not None:
+            self._machine.accumulator.spend(usage)
+
+    def add_report(self, error: StreamError | None, now: float) -> None:
+        """Add the report on this attempt, which has ended.
+
+        Args:
+            error: The error that ended the attempt; None if it succeeded.
+            now: A clock reading, in seconds.
+        """
+        self.reports.append(self.make_report(error, now))
+
+    def make_report(self, error: StreamError | None, now: float | None) -> AttemptReport:
+        """Return a report on this attempt; `now` is None while the attempt is running."""
+        seam = self._machine.seam
+        begun_at = self._begun_at or self._machine.meter.started_at
+        return AttemptReport(
+            number=self.number,
+            mode=self.mode,
+            error=error,
+            wait=self._wait,
+            seconds=None if now is None else max(0.0, now - begun_at),
+            usage=self._usage,
+            id=None if seam is None else seam.id,
+            model=None if seam is None else seam.model,
+            confidence=None if seam is None else seam.known_confidence,
+        )
+
+    @property
+    def _usage(self) -> Usage | None:
+        """The token counts of this attempt; None if the server reported none."""
+        if not self.was_released:
+            return self.hold.usage
+        if self._failed_usage:
+            return self._failed_usage[0]
+        return self._machine.accumulator.own_usage

@@ -1,0 +1,201 @@
+"""The decision if and how a broken-off answer is requested again."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream._basics.backoff import clamp_reconnect, wait_before
+from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamStalled
+from tokenstream.recovery._never import is_bad_request, refuses_prefill
+from tokenstream.recovery._rules import add_note_once
+
+if TYPE_CHECKING:
+    from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._retry import Retry
+    from tokenstream.recovery._rules import ContinuationRules
+    from tokenstream.stream._attempts import AttemptMode
+
+_MAX_BACKOFF = 60.0
+"""Longest back-off, in seconds."""
+_MAX_SERVER_WAIT = 300.0
+"""Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
+
+
+class Plan(NamedTuple):
+    """A plan for the next attempt."""
+
+    mode: AttemptMode
+    opener_index: int
+    wait: float
+    """Seconds to wait before the attempt."""
+    why: str | None = None
+    """Reason for restarting the answer although a continuation was wanted; otherwise None."""
+    prefix_refused: bool = False
+    """True if the server refused the previous attempt because of its prefix; this one then does not count."""
+
+
+class Planner:
+    """Decides if another attempt is made, and of which kind.
+
+    Args:
+        retry: The caller's options.
+        openers: The first opener, then the fallbacks.
+        machine: The stream's machine, which has the answer.
+        current: The current attempt.
+        rules: The rules for continuing the answer.
+        total: The stream's total deadline, in seconds; None for no deadline.
+    """
+
+    def __init__(
+        self,
+        retry: Retry,
+        openers: tuple[SourceOpener, ...],
+        machine: RenewableMachine,
+        current: CurrentAttempt,
+        rules: ContinuationRules,
+        *,
+        total: float | None,
+    ) -> None:
+        self._retry = retry
+        self._openers = openers
+        self._machine = machine
+        self._current = current
+        self._rules = rules
+        # Seconds after the first request in which new attempts may begin.
+        self._bounds = [bound for bound in (retry.timeout, total) if bound is not None]
+
+    def plan(self, error: StreamError, now: float) -> Plan | None:
+        """Return the plan for the next attempt; None if no further attempt is to be made.
+
+        Args:
+            error: The error that ended the current attempt.
+            now: A clock reading, in seconds.
+        """
+        retry, current = self._retry, self._current
+        if isinstance(error, StreamStalled) and error.limit == "total":
+            return None
+        prefix_refused = self._drop_refused_prefix(error)
+        # An attempt that was refused for its prefix does not count.
+        counted = current.counted - 1 if prefix_refused else current.counted
+        if counted >= retry.budget:
+            return None
+        request_refused = prefix_refused or self._is_refused_continuation(error)
+        mode, why = self._choose_mode(error, prefix_refused=prefix_refused)
+        if mode is None:
+            # The note is only for an error that would have been retried.
+            if why is not None and (request_refused or retry.wants(error, otherwise=error.retryable)):
+                add_note_once(error, f"the answer was not continued: {why}")
+            return None
+        uses_fallback = self._uses_fallback(mode)
+        position_replaced = isinstance(error, PositionLost) and mode == "continue"
+        # A permanent failure may not apply to another server or to another kind of request.
+        is_other_request = uses_fallback or request_refused or position_replaced
+        if not prefix_refused and not retry.wants(error, otherwise=error.retryable or is_other_request):
+            return None
+        wait = 0.0 if uses_fallback or prefix_refused else self._wait_before(error, mode)
+        if wait is None or self._is_too_late(now + wait):
+            return None
+        opener_index = current.opener_index + 1 if uses_fallback else current.opener_index
+        return Plan(mode, opener_index, wait, why, prefix_refused)
+
+    def _is_too_late(self, begin: float) -> bool:
+        """Return True if no attempt may begin at this time any more."""
+        first_request = self._machine.meter.started_at
+        return any(begin - first_request > bound for bound in self._bounds)
+
+    def _is_refused_continuation(self, error: StreamError) -> bool:
+        """Return True if the server has refused the request to continue the answer."""
+        current = self._current
+        return current.continuation is not None and not current.was_released and is_bad_request(error)
+
+    def _drop_refused_prefix(self, error: StreamError) -> bool:
+        """Stop sending prefixes if a prefix was refused; return True if a request without one is possible."""
+        current = self._current
+        opener, continuation = self._openers[current.opener_index], current.continuation
+        if continuation is None or continuation.prefix is None or current.was_released:
+            return False
+        is_known_refusal = refuses_prefill(error)
+        if not (is_known_refusal or is_bad_request(error)):
+            return False
+        opener.refuse_prefix(known=is_known_refusal)
+        return opener.prefix(self._machine.accumulator.message) is None
+
+    def _uses_fallback(self, mode: AttemptMode) -> bool:
+        """Return True if the next attempt uses the next fallback."""
+        following = self._current.opener_index + 1
+        # Only the server that began the answer can resume it.
+        if following == len(self._openers) or mode == "resume":
+            return False
+        # A fallback can continue an answer only if the mode is "continue" and its function takes the attempt.
+        return mode == "restart" or (
+            self._retry.mode == "continue" and self._openers[following].takes_attempt
+        )
+
+    def _choose_mode(
+        self, error: StreamError, *, prefix_refused: bool
+    ) -> tuple[AttemptMode | None, str | None]:
+        """Return the mode of the next attempt or None, and the reason not to continue the answer or None.
+
+        Args:
+            error: The error that ended the attempt.
+            prefix_refused: True if a prefix was refused, and a request without a prefix is possible.
+        """
+        mode = self._retry.mode
+        if not self._current.has_delivered:
+            # Nothing was delivered, so a restart leaves no trace.
+            return "resume" if mode == "resume" and self._may_resume(error) else "restart", None
+        if mode == "restart":
+            return "restart", None
+        if mode != "continue" and self._may_resume(error):
+            return "resume", None
+        opener = self._openers[self._current.opener_index]
+        if mode == "resume" or not (mode == "continue" or opener.makes_request):
+            # The caller's `open` may only be able to request the whole answer.
+            return None, None
+        why = self._rules.why_not(error, opener)
+        if self._is_refused_continuation(error) and not prefix_refused:
+            why = "the server refuses the request to continue it"
+        if why is None:
+            return "continue", None
+        return "restart" if mode == "continue" else None, why
+
+    def _may_resume(self, error: StreamError) -> bool:
+        # A provider's error ends the answer for good, and a lost position stays lost.
+        return self.position is not None and not isinstance(error, ProviderError | PositionLost)
+
+    @property
+    def position(self) -> int | str | None:
+        """The position from which the server can replay the answer; None if the server cannot do that."""
+        opener, machine = self._openers[self._current.opener_index], self._machine
+        if self._retry.mode in ("restart", "continue") or not opener.takes_attempt:
+            return None
+        if machine.continued or self._current.continuation is not None:
+            # The positions of a continuation do not belong to the original answer.
+            return None
+        resume_requested = self._retry.mode == "resume"
+        reader = machine.reader
+        if reader.ended and not reader.assumed:
+            return None
+        # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
+        if reader.position is not None and (resume_requested or reader.is_kept(machine.accumulator.message)):
+            return reader.position
+        return machine.last_event_id if resume_requested or opener.replays else None
+
+    def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
+        """Return the seconds to wait before an attempt; None if the server requests too long a wait."""
+        server_wait = self._machine.reconnect_after if mode == "resume" else None
+        if server_wait is not None and error.retry_after is None:
+            return clamp_reconnect(server_wait)
+        initial = self._retry.wait
+        return wait_before(
+            self._current.counted + 1,
+            error=error,
+            # The function in `wait` replaces the back-off later, but the wait that the server requests counts.
+            initial=0.0 if callable(initial) else initial,
+            maximum=_MAX_BACKOFF,
+            random=random.random(),  # noqa: S311 - not a secret
+            maximum_asked=_MAX_SERVER_WAIT,
+        )
