@@ -154,7 +154,7 @@ def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_
     left = iter(bodies)
 
     class Known(SyncOpener):
-        builds = True
+        makes_request = True
 
     def ask(attempt: Attempt) -> Any:
         asked.append(attempt.mode)

@@ -46,8 +46,9 @@ class CurrentAttempt:
         """Reports on the finished attempts."""
         self._wait = 0.0
         self._begun_at = 0.0
-        self._failed_usage: tuple[Usage | None, ...] = ()
-        """Token counts of this attempt if it failed without content, after others had delivered content."""
+        self._was_discarded = False
+        """True if this attempt failed without content, after earlier ones had delivered content."""
+        self._discarded_usage: Usage | None = None
 
     @property
     def was_released(self) -> bool:
@@ -68,12 +69,12 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._failed_usage = ()
+        self._was_discarded, self._discarded_usage = False, None
 
     def discard_usage(self) -> None:
         """Count the tokens of this attempt, which failed without content, as spent."""
         usage = self.hold.usage
-        self._failed_usage = (usage,)
+        self._was_discarded, self._discarded_usage = True, usage
         if usage is not None:
             self._machine.accumulator.spend(usage)
 
@@ -107,6 +108,6 @@ class CurrentAttempt:
         """The token counts of this attempt; None if the server reported none."""
         if not self.was_released:
             return self.hold.usage
-        if self._failed_usage:
-            return self._failed_usage[0]
+        if self._was_discarded:
+            return self._discarded_usage
         return self._machine.accumulator.own_usage

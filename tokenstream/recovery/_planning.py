@@ -193,7 +193,7 @@ class Planner:
         return wait_before(
             self._current.counted + 1,
             error=error,
-            # The function in `wait` replaces the back-off later, but the wait that the server requests counts.
+            # The caller's function replaces the back-off later, but not the server's wait.
             initial=0.0 if callable(initial) else initial,
             maximum=_MAX_BACKOFF,
             random=random.random(),  # noqa: S311 - not a secret
