@@ -133,15 +133,18 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         current = self._current
-        first: tuple[int, AttemptMode] = (1, "start")
-        second: tuple[int, AttemptMode] = (2, "hedge")
-        (number, mode), winner = (first, second) if second_won else (second, first)
-        loser_began_at = began_at if second_won else began_at + (self._retry.hedge_after or 0.0)
-        seconds = max(0.0, now - loser_began_at)
+        current.counted = 2
+        number: int
+        mode: AttemptMode
+        if second_won:
+            number, mode = 1, "start"
+            current.number, current.mode = 2, "hedge"
+        else:
+            number, mode = 2, "hedge"
+            began_at += self._retry.hedge_after or 0.0
+        seconds = max(0.0, now - began_at)
         current.reports.append(AttemptReport(number=number, mode=mode, seconds=seconds, usage=loser.usage))
         self._machine.accumulator.spend(loser.usage and loser.usage.model_copy(update={"source": "partial"}))
-        current.number, current.mode = winner
-        current.counted = 2
 
     # -- the end of an attempt ---------------------------------------------
 
@@ -326,6 +329,8 @@ class Recovery:
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - one question
         """Return the events to deliver before the first events of an attempt; None to discard the attempt.
+
+        The attempt's `Hold` calls this when it releases the events that it has held back.
 
         Args:
             failed: True if the attempt failed before it brought content.

@@ -30,7 +30,7 @@ class Recovers(Protocol):
         """The attempts so far."""
         ...
 
-    def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
+    def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:
         """Return the source with which to continue, or None if the stream ends here.
 
         Args:
@@ -39,7 +39,7 @@ class Recovers(Protocol):
         """
         ...
 
-    def settle(self, error: Exception | None, now: float) -> None:
+    def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended."""
         ...
 
