@@ -34,7 +34,7 @@ from tests.stream.async_sources import (
 from tests.support.loopback import Loopback
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import StreamTruncated
-from tokenstream.stream._reading import direct as _direct
+from tokenstream.stream._reading import direct_reader as _direct
 from tokenstream.stream._reading import reader as _reader
 
 pytestmark = pytest.mark.anyio

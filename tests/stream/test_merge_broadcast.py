@@ -230,14 +230,14 @@ def test_waiting_for_a_slow_reader_is_no_silence(kind: str) -> None:
 def test_a_loop_that_waits_for_a_slow_reader_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks now and then, and not all the time."""
     looks = 0
-    look = SyncHub.next_beside
+    look = SyncHub.poll
 
     def counted(*of: Any) -> Any:
         nonlocal looks
         looks += 1
         return look(*of)
 
-    monkeypatch.setattr(SyncHub, "next_beside", counted)
+    monkeypatch.setattr(SyncHub, "poll", counted)
     _beside_slow("sync", Seen(), "reads")
 
     assert looks < 60
@@ -250,7 +250,7 @@ def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
     feed, seen = Feed(), Seen()
     shared = Stream(feed.chunks(), format="openai-chat")
     reader = shared.broadcast().reader()
-    look, late = SyncHub.next_beside, saying("x", "y")[:1]
+    look, late = SyncHub.poll, saying("x", "y")[:1]
 
     def brought_late(*of: Any) -> Any:
         event = look(*of)
@@ -260,7 +260,7 @@ def test_what_another_reader_brings_while_a_stream_leaves_the_line_is_given(
                 next(reader)
         return event
 
-    monkeypatch.setattr(SyncHub, "next_beside", brought_late)
+    monkeypatch.setattr(SyncHub, "poll", brought_late)
     with merge({"shared": shared}) as seen.merged:
         for pair in seen.merged:
             seen.take(pair)

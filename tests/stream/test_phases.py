@@ -34,13 +34,13 @@ SCENARIOS: dict[str, tuple[list[Any], list[Phase]]] = {
 def phases(monkeypatch: pytest.MonkeyPatch) -> list[Phase]:
     """Return the phases that streams come to."""
     come_to: list[Phase] = []
-    go: Callable[[Driver, PhaseStep], None] = Driver._take_step  # noqa: SLF001 - the one place where phases change
+    go: Callable[[Driver, PhaseStep], None] = Driver._change_phase  # noqa: SLF001 - the one place where phases change
 
     def noted(driver: Driver, step: PhaseStep) -> None:
         go(driver, step)
         come_to.append(driver.phase)
 
-    monkeypatch.setattr(Driver, "_take_step", noted)
+    monkeypatch.setattr(Driver, "_change_phase", noted)
     return come_to
 
 
@@ -122,14 +122,14 @@ async def test_a_source_that_cannot_be_opened_is_never_read(phases: list[Phase])
     assert phases == [DRAINING, ENDED]
 
 
-@pytest.mark.parametrize(("first", "stopped"), [("ask", True), ("decide", False)])
+@pytest.mark.parametrize(("first", "stopped"), [("request_end", True), ("decide", False)])
 def test_whichever_comes_first_is_the_verdict(first: str, stopped: bool) -> None:
     """A stop that comes when the end is decided changes nothing; the first reason stands."""
     verdict = EndVerdict()
     if first == "decide":
         verdict.decide()
-    verdict.ask("enough")
-    verdict.ask("too late")
+    verdict.request_end("enough")
+    verdict.request_end("too late")
 
-    assert verdict.asked == ("enough" if stopped else None)
+    assert verdict.end_request == ("enough" if stopped else None)
     assert verdict.decide() is stopped

@@ -181,7 +181,7 @@ async def test_another_source_goes_on_between_two_reads_of_an_event_loop() -> No
 
 
 async def item(pump: AsyncPump, until: float | None = None) -> Any:
-    found = pump.take() or await pump.read(until)
+    found = pump.take_item() or await pump.read(until)
     return found[1]
 
 
@@ -190,7 +190,7 @@ async def test_what_is_put_back_comes_first_in_an_event_loop() -> None:
     pump = AsyncPump(AsyncSource(chunks(b"c"), Closed().later), lambda: 0.0)
     pump.put_back([(1.0, b"a"), (2.0, b"b")])
 
-    assert [pump.take(), pump.take()] == [(1.0, b"a"), (2.0, b"b")]
+    assert [pump.take_item(), pump.take_item()] == [(1.0, b"a"), (2.0, b"b")]
     assert await item(pump) == b"c"
     await pump.close()
 

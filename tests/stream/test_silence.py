@@ -65,8 +65,8 @@ def test_time_that_the_loop_was_away_is_no_silence() -> None:
     """It is added to what may pass, until content comes."""
     silence, machine = silence_of(first_event=5.0, idle_content=3.0)
     arrive(machine, 1.0)
-    silence.was_away(2.0)
-    silence.was_away(0.5)
+    silence.exclude_busy_time(2.0)
+    silence.exclude_busy_time(0.5)
 
     assert silence.deadline == 6.5
     arrive(machine, 5.0)

@@ -238,7 +238,9 @@ class HTTPRequest:
                     failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_response(response)
-                return replace(source, close=stack.pop_all().close, waits=self._waits, asked=self._asked)
+                return replace(
+                    source, close=stack.pop_all().close, read_deadlines=self._waits, asked=self._asked
+                )
 
         return Deferred(
             open_source, socket=line.socket, prepare=lambda: self._prepare("Client"), asked=self._asked
@@ -270,7 +272,9 @@ class HTTPRequest:
                     failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_async_response(response)
-                return replace(source, close=stack.pop_all().aclose, waits=self._waits, asked=self._asked)
+                return replace(
+                    source, close=stack.pop_all().aclose, read_deadlines=self._waits, asked=self._asked
+                )
 
         return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 

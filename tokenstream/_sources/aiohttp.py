@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import ResponseHead, lowered
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_like
-from tokenstream._sources.plain import at_once
+from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
     )
     read = getattr(response, "_body", None)
     if read is not None:
-        return at_once(SyncSource(iter([read]), do_nothing, head, _coding_of(response)))
+        return read_at_once(SyncSource(iter([read]), do_nothing, head, _coding_of(response)))
 
     async def close() -> None:
         # After the end of the body, the connection is in its pool already; before that, this cuts it.

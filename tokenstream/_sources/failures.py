@@ -66,7 +66,7 @@ _IMPOSSIBLE = {
     "UnsupportedProtocol": "its address does not begin with http:// or https://",
 }
 """Maps exceptions to mistakes in the request, without quotations from the request, which may have a key."""
-_MOST_WORD = 100
+_MAX_CONTENT_TYPE = 100
 """Largest number of characters of a content type in a message."""
 _UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
 """Numbers of the errors of a look-up if the host name has no address.
@@ -76,9 +76,9 @@ temporary.
 """
 _NO_TLS = ("WRONG_VERSION_NUMBER", "WRONG VERSION NUMBER", "RECORD_LAYER_FAILURE", "RECORD LAYER FAILURE")
 """Words in the errors of OpenSSL if the server does not use TLS."""
-_MOST_BENEATH = 8
+_MAX_CAUSES = 8
 """Largest number of exceptions in a chain of causes that are examined."""
-_SAID = frozenset({"ApiError", "MistralError", "ResponseError"})
+_SDK_ERRORS = frozenset({"ApiError", "MistralError", "ResponseError"})
 """Exceptions of cohere, mistralai and ollama, which have a status but no response."""
 _TEXT_GENERATION = {
     "GenerationError": "generation",
@@ -101,22 +101,24 @@ _READ_BEFORE = frozenset(
 )
 
 
-def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
+def reading_failed(
+    error: Exception, read_deadlines: Deadlines | None, *, begun: bool
+) -> StreamError | MisuseError:
     """Convert an exception that a source raised while it was read.
 
     The exception becomes the `__cause__` of the returned error.
 
     Args:
         error: The exception.
-        waits: The deadlines from which the read timeout was derived; None for a client of the caller.
+        read_deadlines: The deadlines that set the read timeout; None for a client of the caller.
         begun: True if a first event has arrived.
     """
     if isinstance(error, StreamError | MisuseError):
         return error
-    names = _names(error)
+    names = _class_names(error)
     found: StreamError | MisuseError
     if "MidStreamFallbackError" in names:
-        found = _convert_cause(error, waits, begun=begun)
+        found = _convert_cause(error, read_deadlines, begun=begun)
     elif names & _READ_BEFORE:
         found = MisuseError(
             f"the response was already read or closed ({type(error).__name__}); pass it unread"
@@ -124,13 +126,13 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
     elif isinstance(error, ImportError):
         found = _missing_package(error)
     elif _is_timeout(error):
-        limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
+        limit = "transport" if read_deadlines is None else "idle_bytes" if begun else "first_event"
         found = StreamStalled(
             f"nothing arrived within the client's read timeout ({_describe(error)}); "
             "what had arrived is in .partial",
             limit=limit,
         )
-    elif _names_beneath(error) & _CODINGS:
+    elif _chain_class_names(error) & _CODINGS:
         found = ProtocolError(
             f"the body's compression is broken ({_describe(error)}); ask for Accept-Encoding: identity"
         )
@@ -162,19 +164,23 @@ def _missing_package(error: ImportError) -> MisuseError:
     return MisuseError(f"{named} is needed here and cannot be imported: install it")
 
 
-def _convert_cause(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
+def _convert_cause(
+    error: Exception, read_deadlines: Deadlines | None, *, begun: bool
+) -> StreamError | MisuseError:
     """Convert a litellm exception that wraps another exception; the result is about the wrapped one."""
     beneath = error.__cause__ or error.__context__
     if not isinstance(beneath, Exception):
         return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
-    found = reading_failed(beneath, waits, begun=begun)
+    found = reading_failed(beneath, read_deadlines, begun=begun)
     if isinstance(found, StreamInterrupted) and _status_of(beneath) >= 400:
-        said = {"message": _words(beneath), "code": _status_of(beneath)}
+        said = {"message": _message_of(beneath), "code": _status_of(beneath)}
         found = provider_error({"error": said}) or found
     return found
 
 
-def opening_failed(error: Exception, where: str, waits: Deadlines | None = None) -> StreamError | MisuseError:
+def opening_failed(
+    error: Exception, where: str, read_deadlines: Deadlines | None = None
+) -> StreamError | MisuseError:
     """Convert an exception that was raised while a source was opened, before there was a response.
 
     The exception becomes the `__cause__` of the returned error.
@@ -182,22 +188,22 @@ def opening_failed(error: Exception, where: str, waits: Deadlines | None = None)
     Args:
         error: The exception.
         where: The host of the request, or "the server".
-        waits: The deadlines from which the read timeout was derived; None for a client of the caller.
+        read_deadlines: The deadlines that set the read timeout; None for a client of the caller.
     """
     if isinstance(error, StreamError | MisuseError):
         return error
-    names = _names(error)
+    names = _class_names(error)
     found = (
         _convert_refusal(error, names)
         or _convert_provider_error(error, names)
-        or _convert_opening(error, names, where, waits)
+        or _convert_opening(error, names, where, read_deadlines)
     )
     found.__cause__ = error
     return found
 
 
 def _convert_opening(
-    error: Exception, names: set[str], where: str, waits: Deadlines | None
+    error: Exception, names: set[str], where: str, read_deadlines: Deadlines | None
 ) -> StreamError | MisuseError:
     """Return the error for an exception of opening a source that is about the connection or the request."""
     if "TooManyRedirects" in names:
@@ -208,14 +214,14 @@ def _convert_opening(
     if impossible:
         return MisuseError(f"the request cannot be made: {impossible}")
     # SDKs and requests wrap the exception whose class shows if there was a connection already.
-    connecting = bool(_names_beneath(error) & _CONNECTING)
+    connecting = bool(_chain_class_names(error) & _CONNECTING)
     if _is_timeout(error) and not connecting:
-        limit = "first_event" if waits is not None else "transport"
+        limit = "first_event" if read_deadlines is not None else "transport"
         return StreamStalled(f"no response came from {where} ({_describe(error)})", limit=limit)
     if not connecting and not _is_transport(error):
         return MisuseError(f"the source cannot be opened: {_describe(error)}")
-    what = _reasons(error)[-1]
-    hint = _hint(error)
+    what = _describe_chain(error)[-1]
+    hint = _find_advice(error)
     said = (
         f"no connection to {where} ({what})"
         if connecting
@@ -226,12 +232,12 @@ def _convert_opening(
     )
 
 
-def _hint(error: Exception) -> str:
+def _find_advice(error: Exception) -> str:
     """Return advice for a connection that would fail again; "" if another attempt may succeed."""
-    for each in _chain(error):
-        if "gaierror" in _names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
+    for each in _cause_chain(error):
+        if "gaierror" in _class_names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
             return "the host name has no address: check it"
-        reason = _words(each).upper() if _is_connection(each) else ""
+        reason = _message_of(each).upper() if _is_connection(each) else ""
         if "CERTIFICATE" in reason:
             return "the certificate is not trusted: check the address, and what the client trusts"
         if any(word in reason for word in _NO_TLS):
@@ -249,13 +255,13 @@ def unsendable_request(error: Exception, names: Iterable[str]) -> MisuseError:
         error: The client's exception.
         names: Names of the request's options, which may be quoted.
     """
-    words = _without_quotes(_words(error), frozenset(names))
+    words = _without_quotes(_message_of(error), frozenset(names))
     if not any(map(str.isalpha, words)):
         # Without its quotations, the message is empty.
         words = type(error).__name__
-    impossible = _find_request_fault(error, _names(error))
+    impossible = _find_request_fault(error, _class_names(error))
     found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
-    if words == _words(error):
+    if words == _message_of(error):
         found.__cause__ = error
     return found
 
@@ -306,25 +312,25 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
         return handshake_error(response)
     if names & {"APIStatusError", "HTTPStatusError", "HTTPError"} and _status_of(response) >= 400:
         return status_error(
-            response.status_code, dict(response.headers), _body_of(response) or _body_told(error)
+            response.status_code, dict(response.headers), _body_of(response) or _body_in_exception(error)
         )
     # If a response is not HTTP, aiohttp's exception has the status 400, too.
-    refused = "ClientResponseError" in names and "HttpProcessingError" not in _names_beneath(error)
+    refused = "ClientResponseError" in names and "HttpProcessingError" not in _chain_class_names(error)
     if refused and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
-    if names & _SAID and (_status_of(error) or "ResponseError" in names):
+    if names & _SDK_ERRORS and (_status_of(error) or "ResponseError" in names):
         return _convert_sdk_error(error)
     if "TextGenerationError" in names:
         kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]
         return provider_error(
-            {"error": _words(error) or "no words", "error_type": kinds[0] if kinds else None}
+            {"error": _message_of(error) or "no words", "error_type": kinds[0] if kinds else None}
         )
     if "APIError" in names and is_dict(getattr(error, "details", None)):
         return _convert_google_error(error, response)
     if "APIError" in names and not names & {"APIConnectionError"}:
         body: object = getattr(error, "body", None)
-        said = body.get("error", body) if is_dict(body) else {"message": _words(error)}
+        said = body.get("error", body) if is_dict(body) else {"message": _message_of(error)}
         return provider_error({"error": said}, "error")
     return None
 
@@ -349,7 +355,7 @@ def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an e
     kind = _headers_of(error).get("content-type") or "no content type"
     return NotAStream(
         f"the server answered with status {_status_of(error)}, but with a body that the SDK does not accept "
-        f"as a stream ({kind[:_MOST_WORD]}); the start of it is in .body",
+        f"as a stream ({kind[:_MAX_CONTENT_TYPE]}); the start of it is in .body",
         body=body[: DEFAULT_LIMITS.tail] if isinstance(body, str) else "",
     )
 
@@ -381,7 +387,7 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
     return content
 
 
-def _body_told(error: Exception) -> bytes:
+def _body_in_exception(error: Exception) -> bytes:
     """Return the body, or its error, from an exception of the SDK that has read the body; else b""."""
     told: object = getattr(error, "body", None)
     if is_dict(told):
@@ -395,19 +401,19 @@ def _status_of(response: object) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _names(error: BaseException) -> set[str]:
+def _class_names(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
 
 
-def _names_beneath(error: BaseException) -> set[str]:
+def _chain_class_names(error: BaseException) -> set[str]:
     """Return the names of the classes of an exception and of its causes, with their base classes."""
-    return {name for each in _chain(error) for name in _names(each)}
+    return {name for each in _cause_chain(error) for name in _class_names(each)}
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def _cause_chain(error: BaseException) -> list[BaseException]:
     """Return an exception and its causes, the innermost last."""
     chain = [error]
-    while len(chain) < _MOST_BENEATH:
+    while len(chain) < _MAX_CAUSES:
         beneath = chain[-1].__cause__ or chain[-1].__context__
         if beneath is None:
             break
@@ -416,7 +422,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _is_transport(error: BaseException) -> bool:
-    return isinstance(error, OSError) or bool(_names(error) & _TRANSPORT)
+    return isinstance(error, OSError) or bool(_class_names(error) & _TRANSPORT)
 
 
 def _is_timeout(error: BaseException) -> bool:
@@ -425,10 +431,10 @@ def _is_timeout(error: BaseException) -> bool:
     The `__context__` does not count, because that exception need not be the cause.
     """
     beneath: object = error
-    for _ in range(_MOST_BENEATH):
+    for _ in range(_MAX_CAUSES):
         if not isinstance(beneath, BaseException):
             return False
-        if _names(beneath) & _TIMEOUTS:
+        if _class_names(beneath) & _TIMEOUTS:
             return True
         if not _is_transport(beneath):
             return False
@@ -437,17 +443,17 @@ def _is_timeout(error: BaseException) -> bool:
     return False
 
 
-def _reasons(error: BaseException) -> list[str]:
+def _describe_chain(error: BaseException) -> list[str]:
     """Return the description of an exception, then those of its causes that concern the connection."""
-    beneath = [each for each in _chain(error)[1:] if _is_connection(each) and _words(each)]
+    beneath = [each for each in _cause_chain(error)[1:] if _is_connection(each) and _message_of(each)]
     return [_describe(each) for each in (error, *beneath)]
 
 
 def _is_connection(error: BaseException) -> bool:
-    return _is_transport(error) or bool(_names(error) & (_CONNECTING | _TIMEOUTS))
+    return _is_transport(error) or bool(_class_names(error) & (_CONNECTING | _TIMEOUTS))
 
 
-def _words(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the error still counts if its `__str__` fails
@@ -461,8 +467,10 @@ def _describe(error: BaseException) -> str:
     example, quote the invalid value.
     """
     # The message of http.client's BadStatusLine is left out, too, since it quotes the server's line.
-    speaks = _is_connection(error) and (isinstance(error, OSError) or "BadStatusLine" not in _names(error))
-    words = _without_quotes(_words(error)) if speaks else ""
+    speaks = _is_connection(error) and (
+        isinstance(error, OSError) or "BadStatusLine" not in _class_names(error)
+    )
+    words = _without_quotes(_message_of(error)) if speaks else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 

@@ -72,7 +72,7 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
         return source
     body = _find_body(source)
     if body is not None:
-        return plain.at_once(body)
+        return plain.read_at_once(body)
     found = _find_async_response(source)
     if found is not None:
         return found
@@ -83,10 +83,10 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
     if _is_async_iterable(source):
         return plain.from_async_iterable(source)
     if _is_in_pieces(source):
-        return plain.at_once(plain.from_iterable(source))
+        return plain.read_at_once(plain.from_iterable(source))
     file: Any = source
     if plain.is_file(file) and file.seekable():
-        return plain.at_once(plain.from_file(file))
+        return plain.read_at_once(plain.from_file(file))
     if plain.is_file(source) or _is_iterable(source) or awaited.is_manager(source):
         raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
     raise _unreadable_source(source)
@@ -142,7 +142,7 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - t
         if not requests.was_read(source):
             raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
         read = _find_response(source)
-        return None if read is None else plain.at_once(read)
+        return None if read is None else plain.read_at_once(read)
     socket = _find_socket(source, is_async=True)
     if socket is not None:
         return from_async_socket(socket)

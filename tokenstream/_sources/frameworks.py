@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import is_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_OF_LANGCHAIN = (
+_LANGCHAIN_FIELDS = (
     "type",
     "id",
     "additional_kwargs",
@@ -24,28 +24,28 @@ _OF_LANGCHAIN = (
     "chunk_position",
 )
 """Fields of a chunk that are used; `tool_calls` is not, since LangChain guesses it from the pieces."""
-_OF_A_MESSAGE = frozenset({"type", "content", "response_metadata"})
-_OF_A_WHOLE = ("tool_calls", "invalid_tool_calls")
-_OF_LLAMAINDEX = frozenset({"delta", "raw", "additional_kwargs"})
+_MESSAGE_FIELDS = frozenset({"type", "content", "response_metadata"})
+_WHOLE_MESSAGE_FIELDS = ("tool_calls", "invalid_tool_calls")
+_LLAMAINDEX_FIELDS = frozenset({"delta", "raw", "additional_kwargs"})
 _RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
 """Types of events of an OpenAI Agents run; the first contains an event of the model."""
 
 
 def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
     """Return the payload for an object from a framework's stream; None for any other object."""
-    make = _maker_for(item.__class__)
+    make = _find_converter(item.__class__)
     return None if make is None else make(item)
 
 
 @lru_cache
-def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
+def _find_converter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
     """Return the function that converts objects of a class; None if the class's fields are not known."""
     fields: Any = getattr(kind, "model_fields", {})
-    if fields.keys() >= _OF_A_MESSAGE:
+    if fields.keys() >= _MESSAGE_FIELDS:
         named: object = fields["type"].default
-        return _of_chunk if named == "AIMessageChunk" else _of_whole if named == "ai" else None
-    is_response = fields.keys() >= _OF_LLAMAINDEX and ("message" in fields or "text" in fields)
-    return _of_response if is_response else None
+        return _convert_chunk if named == "AIMessageChunk" else _convert_whole if named == "ai" else None
+    is_response = fields.keys() >= _LLAMAINDEX_FIELDS and ("message" in fields or "text" in fields)
+    return _convert_response if is_response else None
 
 
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
@@ -68,27 +68,33 @@ def is_run_event(event: object) -> bool:
     return getattr(event, "type", None) in _RUN_EVENTS
 
 
-def _of_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
     """Return the payload for a chunk of a LangChain message."""
-    told = {name: getattr(chunk, name, None) for name in _OF_LANGCHAIN}
+    told = {name: getattr(chunk, name, None) for name in _LANGCHAIN_FIELDS}
     payload = {
-        name: value if isinstance(value, str) else _plain(value) for name, value in told.items() if value
+        name: value if isinstance(value, str) else _to_json_types(value)
+        for name, value in told.items()
+        if value
     }
-    payload["response_metadata"] = _plain(chunk.response_metadata)
+    payload["response_metadata"] = _to_json_types(chunk.response_metadata)
     content = payload["content"] = chunk.content
     if is_list(content):
         # These are LangChain's normalised blocks, which versions before 1 do not have.
-        payload["content"] = _plain(getattr(chunk, "content_blocks", content))
+        payload["content"] = _to_json_types(getattr(chunk, "content_blocks", content))
     return payload
 
 
-def _of_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
-    return _of_chunk(message) | {name: _plain(getattr(message, name, None)) for name in _OF_A_WHOLE}
+def _convert_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+    return _convert_chunk(message) | {
+        name: _to_json_types(getattr(message, name, None)) for name in _WHOLE_MESSAGE_FIELDS
+    }
 
 
-def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaIndex
+def _convert_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaIndex
     """Return the payload for a chat or completion response of LlamaIndex."""
-    payload = {name: _plain(getattr(response, name, None)) for name in (*_OF_LLAMAINDEX, "logprobs")}
+    payload = {
+        name: _to_json_types(getattr(response, name, None)) for name in (*_LLAMAINDEX_FIELDS, "logprobs")
+    }
     message = getattr(response, "message", None)
     if message is None:
         # The text of a completion response is cumulative, so it is used only without a delta.
@@ -97,13 +103,13 @@ def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaInd
     blocks = [block for block in message.blocks if not (told and block.block_type == "text")]
     return payload | {
         "message": {
-            "role": _plain(message.role),
-            "blocks": _plain(blocks),
-            "additional_kwargs": _plain(message.additional_kwargs),
+            "role": _to_json_types(message.role),
+            "blocks": _to_json_types(blocks),
+            "additional_kwargs": _to_json_types(message.additional_kwargs),
         }
     }
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - what a provider's SDK has made
+def _to_json_types(value: Any) -> Any:  # noqa: ANN401 - what a provider's SDK has made
     """Return a value in JSON types; values that JSON cannot express become None."""
     return to_jsonable_python(value, bytes_mode="base64", fallback=lambda _: None, exclude_none=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenstream._connection.status import ResponseHead, lowered
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_like
-from tokenstream._sources.plain import at_once
+from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
@@ -34,7 +34,7 @@ def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's
     """Return the source of an asynchronous httpx or httpx2 response for an `AsyncStream`."""
     head = _head_of(response)
     if _was_read(response):
-        return at_once(from_response(response))
+        return read_at_once(from_response(response))
     if not isinstance(response.stream, AsyncIterable):
         raise MisuseError("the response is not asynchronous: read it with Stream, in `for`")
     return AsyncSource(

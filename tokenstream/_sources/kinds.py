@@ -30,7 +30,7 @@ class SyncSource:
     """The content coding of the chunks, which the stream must decode; "" if there is none."""
     socket: Callable[[], Any] | None = None
     """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
-    waits: Deadlines | None = None
+    read_deadlines: Deadlines | None = None
     """The deadlines from which the read timeout was derived; None for a client of the caller."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
@@ -78,7 +78,7 @@ class AsyncSource:
     """True if a cancelled read loses nothing, so that no separate task has to read."""
     entered: bool = False
     """True if a context manager was entered, which may have a cancel scope open until it is left."""
-    waits: Deadlines | None = None
+    read_deadlines: Deadlines | None = None
     """The deadlines from which the read timeout was derived; None for a client of the caller."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""

@@ -96,11 +96,11 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
     if type(item) in _AS_THEY_ARE or item is None:
         return item
     if _is_message(item):
-        return _of_message(item)
+        return _convert_message(item)
     if is_object(item):
-        return _of_object(item)
+        return _convert_object(item)
     if _is_mapping(item):
-        return _of_fields(item) if hasattr(item, _FIELDS) else dict(item)
+        return _convert_fields(item) if hasattr(item, _FIELDS) else dict(item)
     # This library's own events are dataclasses, too, but not payloads.
     if (
         is_dataclass(item)
@@ -141,14 +141,14 @@ def _is_message(item: object) -> bool:
     return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
 
 
-def _of_message(item: Any) -> Any:  # noqa: ANN401 - a message
+def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
     """Return a protobuf message as the JSON value that the same API sends over HTTP."""
     kind = item.__class__
     made: Any = importlib.import_module("google.protobuf.json_format")
     return made.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 
 
-def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
+def _convert_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
     """Return all fields of an object that is a dataclass and a dict, as the objects of huggingface_hub are.
 
     As dicts, the objects inside it would lack fields that their dataclass does not declare, but
@@ -156,11 +156,11 @@ def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict to
     """
     if _is_mapping(value) and hasattr(value, _FIELDS):
         said = {**value, **vars(value)}
-        return {name: _of_fields(inner) for name, inner in said.items() if inner is not None}
-    return [_of_fields(inner) for inner in value] if is_list(value) else value
+        return {name: _convert_fields(inner) for name, inner in said.items() if inner is not None}
+    return [_convert_fields(inner) for inner in value] if is_list(value) else value
 
 
-def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
+def _convert_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     """Return the payload for an SDK object; None for an event that a helper of the SDK has added."""
     without: set[str] = set()
     # Only in these SDKs are fields with these names additions; in others they may be data of the server.
@@ -187,7 +187,7 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
-def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
+def _check_server_value(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
     """Return a converted item; raise if it is a JSON value from an SDK's stream that cannot be a payload.
 
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
@@ -199,14 +199,14 @@ def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything t
     Raises:
         ProtocolError: The server sent a JSON value that is not an object.
     """
-    if type(payload) in _VALUES and _maker_of(items) in _SDKS:
+    if type(payload) in _VALUES and _package_of(items) in _SDKS:
         raise ProtocolError(
             f"a JSON object is expected, not {_VALUES[type(payload)]}; what came before it is in .partial"
         )
     return payload
 
 
-def _maker_of(items: object) -> str:
+def _package_of(items: object) -> str:
     """Return the name of the package in which an iterator's class or a generator's function is defined."""
     frame: Any = getattr(items, "gi_frame", None) or getattr(items, "ag_frame", None)
     module = items.__class__.__module__ if frame is None else str(frame.f_globals.get("__name__"))
@@ -236,4 +236,4 @@ class Converter:
         found = payload_of(as_received(self._items, item))
         if found is None and item is not None:
             return SKIPPED
-        return found if found.__class__ is dict else _of_server(found, self._items)
+        return found if found.__class__ is dict else _check_server_value(found, self._items)

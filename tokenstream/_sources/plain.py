@@ -37,11 +37,11 @@ def from_path(path: os.PathLike[Any]) -> SyncSource:
     named = os.fspath(path)
     # If there is no such file, this raises in the line that creates the stream, not at the first read.
     os.stat(named)  # noqa: PTH116 - as bytes, too
-    chunks = _of_path(named)
+    chunks = _read_path(named)
     return SyncSource(chunks, chunks.close)
 
 
-def _of_path(path: str | bytes) -> Generator[bytes]:
+def _read_path(path: str | bytes) -> Generator[bytes]:
     """Yield the bytes of a file, which is open only during the iteration."""
     try:
         file = open(path, "rb")  # noqa: PTH123, SIM115 - as bytes, too; closed below
@@ -73,20 +73,20 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     if getattr(file, "closed", False) or not file.readable():
         raise MisuseError("the file is closed, or not open for reading; pass it open, or pass its path")
     beneath = getattr(file, "buffer", None)
-    if _never_blocks(file if beneath is None else beneath):
+    if _is_non_blocking(file if beneath is None else beneath):
         raise MisuseError(_NO_BLOCKING)
     if beneath is None:
-        return SyncSource(_of_file(file), file.close)
+        return SyncSource(_read_file(file), file.close)
     if file.seekable():
         # A text file reads ahead, so move the underlying file back to the position of the text file.
         try:
             file.seek(file.tell())
         except OSError as error:
             raise MisuseError("a loop over the text file has already begun; pass it before that") from error
-    return SyncSource(_of_file(beneath), file.close)
+    return SyncSource(_read_file(beneath), file.close)
 
 
-def _never_blocks(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
+def _is_non_blocking(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
     """Return True for a non-blocking file, where a moment without data looks like the end of the file."""
     raw = getattr(file, "raw", file)
     # Only FileIO counts: a socket with a timeout is non-blocking, but its file object waits all the same.
@@ -95,7 +95,7 @@ def _never_blocks(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
     return not os.get_blocking(raw.fileno())
 
 
-def _of_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text file
+def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text file
     read: Callable[[int], bytes | str | None] = getattr(file, "read1", file.read)
     while chunk := read(_AT_A_TIME):
         yield chunk
@@ -107,10 +107,10 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
     """Return the source of an iterable of chunks or payloads."""
     items = iter(source)
     plain = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
-    return SyncSource(items, _closing(items, source), convert=None if plain else Converter(items))
+    return SyncSource(items, _make_closer(items, source), convert=None if plain else Converter(items))
 
 
-def _closing(items: object, source: object) -> Callable[[], object]:
+def _make_closer(items: object, source: object) -> Callable[[], object]:
     """Return a function that closes an iterator and its iterable, as far as they can be closed."""
     own = [getattr(each, "close", None) for each in ([items] if items is source else [items, source])]
     closers = [close for close in own if callable(close)]
@@ -128,11 +128,11 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return the source of an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
     return AsyncSource(
-        items, _AsyncClosing(items, source), convert=Converter(items), messages=holds_a_run(items)
+        items, _AsyncCloser(items, source), convert=Converter(items), messages=holds_a_run(items)
     )
 
 
-class _AsyncClosing:
+class _AsyncCloser:
     """Closes an asynchronous iterator and its iterable, as far as they can be closed.
 
     A closure instead of this class would take three times the memory.
@@ -146,10 +146,10 @@ class _AsyncClosing:
 
     async def __call__(self) -> None:
         for each in [self._items] if self._items is self._source else [self._items, self._source]:
-            await closed_by(each)
+            await close_object(each)
 
 
-async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
+async def close_object(source: Any) -> None:  # noqa: ANN401 - anything
     """Close an object if it has `aclose`, or a sync or async `close`."""
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
     if callable(close):
@@ -158,7 +158,7 @@ async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
             await waiting
 
 
-class _Available:
+class _AvailableItems:
     """Iterates asynchronously over items that are all available, so that it never waits."""
 
     __slots__ = ("_items",)
@@ -175,11 +175,11 @@ class _Available:
         raise StopAsyncIteration
 
 
-def at_once(source: SyncSource) -> AsyncSource:
+def read_at_once(source: SyncSource) -> AsyncSource:
     """Return an asynchronous source for a source whose chunks are all available."""
 
     async def close() -> None:
         source.close()
 
-    chunks = _Available(source.chunks)
+    chunks = _AvailableItems(source.chunks)
     return AsyncSource(chunks, close, source.head, source.coding, instant=True, convert=source.convert)

@@ -30,7 +30,7 @@ def is_urllib3(source: object) -> bool:
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
     """Return True if the body of a response was already read, even if it was not stored."""
     raw = response.raw if is_requests(response) else response
-    return not is_urllib3(raw) or _is_over(raw)
+    return not is_urllib3(raw) or _is_closed(raw)
 
 
 def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
@@ -42,9 +42,9 @@ def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
         url=response.url or "",
     )
     raw = response.raw
-    if not is_urllib3(raw) or _is_over(raw):
-        return SyncSource(_content(response), do_nothing, head)
-    return _live(raw, head, response.close)
+    if not is_urllib3(raw) or _is_closed(raw):
+        return SyncSource(_read_requests_body(response), do_nothing, head)
+    return _make_live_source(raw, head, response.close)
 
 
 def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
@@ -55,15 +55,15 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
         reason=response.reason or "",
         url=_url_of(response),
     )
-    if _is_over(response):
+    if _is_closed(response):
         # urllib3 has decoded the body, unless decode_content was turned off.
         coding = "" if response.decode_content else head.content_coding
-        return SyncSource(_data(response), do_nothing, head, coding)
-    return _live(response, head, response.close)
+        return SyncSource(_read_urllib3_body(response), do_nothing, head, coding)
+    return _make_live_source(response, head, response.close)
 
 
-def _live(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
-    return SyncSource(_body(raw), close, head, head.content_coding, socket=_socket_finder(raw))
+def _make_live_source(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
+    return SyncSource(_read_chunks(raw), close, head, head.content_coding, socket=_make_socket_finder(raw))
 
 
 def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
@@ -74,18 +74,18 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
         return ""
 
 
-def _is_over(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+def _is_closed(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
     # urllib3 reads the whole body of an HTTP/2 response at once, but does not report it as closed.
     return bool(raw.closed) or raw.version == 20
 
 
-def _content(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
+def _read_requests_body(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
     """Yield the stored body of a requests response; raise if the body was read but not stored."""
     # A response that was created by hand has no urllib3 response in `raw`.
     if (
         is_urllib3(response.raw)
         and not getattr(response, "_content_consumed", True)
-        and _is_gone(response.raw)
+        and _had_body(response.raw)
     ):
         raise MisuseError(_READ_BEFORE)
     try:
@@ -94,25 +94,25 @@ def _content(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
         raise MisuseError(_READ_BEFORE) from error
 
 
-def _data(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
+def _read_urllib3_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
     data = raw.data or b""
-    if not data and getattr(raw, "_body", None) is None and _is_gone(raw):
+    if not data and getattr(raw, "_read_chunks", None) is None and _had_body(raw):
         raise MisuseError(_READ_BEFORE)
     yield data
 
 
-def _is_begun(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+def _has_begun(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
     return bool(raw.tell() or getattr(raw, "_uncached_read_occurred", False))
 
 
-def _is_gone(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+def _had_body(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
     """Return True if a closed response had a body, which is lost unless it was stored."""
-    return _is_begun(raw) or bool(raw.chunked) or bool(raw.length_remaining)
+    return _has_begun(raw) or bool(raw.chunked) or bool(raw.length_remaining)
 
 
-def _body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
+def _read_chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
     """Yield the bytes of a body as they arrive, without decoding the content coding."""
-    if _is_begun(raw):
+    if _has_begun(raw):
         raise MisuseError(_READ_BEFORE)
     if hasattr(raw, "read1"):
         # `stream()` is not used, because it waits until the requested number of bytes has arrived.
@@ -124,7 +124,7 @@ def _body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
         yield from raw.stream(_AT_A_TIME if raw.chunked else 1, decode_content=False)
 
 
-def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
+def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
     """Return a function that returns the socket of a response.
 
     The function returns None once the connection is in its pool again. It keeps the socket object
@@ -133,7 +133,7 @@ def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
     found = getattr(raw.connection, "sock", None)
     if found is None and raw.connection is not None and hasattr(raw, "shutdown"):
         # If the end of the connection ends the body, urllib3 has detached the socket from the connection.
-        found = _Shutdown(raw)
+        found = _ShutdownHandle(raw)
 
     def find() -> Any:  # noqa: ANN401 - a socket
         return found if raw.connection is not None else None
@@ -141,7 +141,7 @@ def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
     return find
 
 
-class _Shutdown:
+class _ShutdownHandle:
     """Replaces a socket that can only be shut down through its response."""
 
     def __init__(self, raw: Any) -> None:  # noqa: ANN401 - of urllib3

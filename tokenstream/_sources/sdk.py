@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.httpx import from_async_response, from_response, is_response
-from tokenstream._sources.plain import closed_by
+from tokenstream._sources.plain import close_object
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2
     """Return the response that a stream object has in an attribute; None if there is none."""
     for name in _WHERE:
         found = getattr(source, name, None)
-        if found is not None and is_response(found) and not _is_empty_beside(found, source):
+        if found is not None and is_response(found) and not _is_empty_response(found, source):
             return found
     return None
 
 
-def _is_empty_beside(response: Any, source: object) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+def _is_empty_response(response: Any, source: object) -> bool:  # noqa: ANN401 - httpx's or httpx2's
     """Return True if the response is read and empty, while the object itself can be iterated.
 
     This is so in a litellm stream that iterates over a whole answer.
@@ -78,7 +78,7 @@ def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN40
 
     async def close() -> None:
         try:
-            await closed_by(source)
+            await close_object(source)
         finally:
             await response.aclose()
 

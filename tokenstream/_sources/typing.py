@@ -72,7 +72,7 @@ class _Model(Protocol):
     def model_dump(self) -> dict[str, Any]: ...
 
 
-class _Made(Protocol):
+class _DictModel(Protocol):
     """An SDK object that can convert itself to a dict."""
 
     def to_dict(self) -> dict[str, Any]: ...
@@ -96,16 +96,16 @@ class _AwsBody(TypedDict):
     body: ReadOnly[AsyncIterable[_Item]]
 
 
-_Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _Made | _Dataclass
+_Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _DictModel | _Dataclass
 """An item of a source: a piece of a body, or a payload."""
 _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
 """A whole body, or a file."""
 _Either: TypeAlias = _Body | _EitherResponse | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
-_AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
+_InPieces: TypeAlias = list[Any] | tuple[_Item, ...]
 """A body in pieces. The type of lists is `list[Any]`, because `list` is invariant in its items."""
 _Async: TypeAlias = (
-    _Either | _AtHand | _AiohttpResponse | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
+    _Either | _InPieces | _AiohttpResponse | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
 )
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 

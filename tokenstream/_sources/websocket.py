@@ -77,33 +77,33 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - told apart
     """
     # The methods of the class are checked, because an instance of a mock has any attribute.
     if _is_connection(source):
-        return OpenWebSocket(_receiver(source), getattr(source, "close", None) or source.aclose, source)
-    if _can(source, _SDK_CONNECTION):
+        return OpenWebSocket(_find_receive(source), getattr(source, "close", None) or source.aclose, source)
+    if _has_methods(source, _SDK_CONNECTION):
         if getattr(source, "_make_ws", None) is not None:
             # The connection can reconnect by itself, but only if the application iterates over it.
             return None
         beneath = getattr(source, "_connection", None)
-        recv = _receiver(beneath) if _is_connection(beneath) else source.recv_bytes
+        recv = _find_receive(beneath) if _is_connection(beneath) else source.recv_bytes
         return OpenWebSocket(recv, source.close, beneath)
-    if _can(source, _SDK_SESSION):
+    if _has_methods(source, _SDK_SESSION):
         beneath = getattr(source, "_ws", None)
         if beneath is None or not _is_connection(beneath):
             raise MisuseError(
                 f"the connection inside {named(source)} cannot be found: pass the WebSocket connection itself"
             )
-        return OpenWebSocket(_receiver(beneath), source.close, beneath)
+        return OpenWebSocket(_find_receive(beneath), source.close, beneath)
     return None
 
 
-def _can(source: object, names: tuple[str, ...]) -> bool:
+def _has_methods(source: object, names: tuple[str, ...]) -> bool:
     return all(callable(getattr(type(source), name, None)) for name in names)
 
 
 def _is_connection(source: object) -> bool:
-    return _can(source, (*_SOCKET, "close")) or _can(source, (*_SOCKET, "aclose"))
+    return _has_methods(source, (*_SOCKET, "close")) or _has_methods(source, (*_SOCKET, "aclose"))
 
 
-def _receiver(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
+def _find_receive(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
     """Return the function that receives a message, as bytes if the connection has that option."""
     recv: Any = connection.recv
     return partial(recv, decode=False) if "decode" in signature(recv).parameters else recv
@@ -171,7 +171,7 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
         told = f"the connection broke without a closing frame ({error})"
     else:
         told = f"the server closed the connection with code {code}" + (f": {reason}" if reason else "")
-    kind, retryable = _kind_of(code, reason)
+    kind, retryable = _error_kind_of(code, reason)
     return StreamInterrupted(f"{told}; what had arrived is in .partial", kind=kind, retryable=retryable)
 
 
@@ -182,7 +182,7 @@ def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of w
     return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")
 
 
-def _kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
+def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
     """Return the kind of error that a closing frame means, and whether another attempt may help, or None.
 
     Args:

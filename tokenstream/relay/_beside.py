@@ -47,7 +47,7 @@ class SoleReader:
         has arrived already may not have been read yet.
         """
         driver.enter_loop()
-        driver.begin_beside(self)
+        driver.begin_polling(self)
 
     async def next(self) -> Event:
         """Wait for the next event.
@@ -58,7 +58,7 @@ class SoleReader:
         """
         driver = self._driver
         while True:
-            if self._rung or not driver.is_waiting_beside:
+            if self._rung or not driver.will_ring:
                 event = await self.take_arrived()
                 if event is not None:
                     return event
@@ -69,8 +69,8 @@ class SoleReader:
         """Return the next event if it has arrived already, else None."""
         self._rung = self._late = False
         driver = self._driver
-        event = driver.glance_beside()
-        return await driver.next_beside(self) if event is None else event
+        event = driver.poll_fast()
+        return await driver.poll(self) if event is None else event
 
     def set(self) -> None:
         """Signal that something has arrived."""
@@ -98,7 +98,7 @@ class SoleReader:
         self._since = driver.clock()
         if not (self._steady and self._timer is not None):
             until = driver.idle_until(self._since)
-            self._steady = driver.due > -math.inf and driver.machine.plain
+            self._steady = driver.earliest_deadline > -math.inf and driver.machine.plain
             self._set_timer(loop, until)
         self._future = loop.create_future()
         try:

@@ -13,7 +13,7 @@ from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
 from tokenstream.stream._said import warn
-from tokenstream.stream._tap.beside import AsyncWatched, SyncWatched, can_loop
+from tokenstream.stream._tap.beside import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
-class Followed(SyncWatched[ItemT]):
+class Followed(SyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -31,7 +31,7 @@ class Followed(SyncWatched[ItemT]):
     _made_by: ClassVar[str] = "run.follow(…)"
 
 
-class AsyncFollowed(AsyncWatched[ItemT]):
+class AsyncFollowed(AsyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `async for`; made by `Steps.follow`."""
 
     __slots__ = ()

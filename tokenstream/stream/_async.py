@@ -295,7 +295,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
         )
         if callable(rule):
-            self._driver.source_driver.ask_beside(kept, awaited=is_awaited(rule))
+            self._driver.source_driver.await_guard(kept, awaited=is_awaited(rule))
         return self
 
     # -- several consumers ---------------------------------------------------
@@ -413,7 +413,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         traceback: TracebackType | None,
     ) -> None:
         driver = self._driver
-        unopened = driver.settle_unopened() if error is None else None
+        unopened = driver.conclude_unopened() if error is None else None
         try:
             await driver.close(failed=(error or unopened) is not None)
         finally:

@@ -40,7 +40,7 @@ class AsyncDriver(Driver):
         options: The options of the stream.
     """
 
-    __slots__ = ("_swapped", "judges", "pump")
+    __slots__ = ("_next_source", "judges", "pump")
 
     block = "async with"
     exhausted = StopAsyncIteration
@@ -54,7 +54,7 @@ class AsyncDriver(Driver):
             if isinstance(source, Deferred):
                 source.discard()
             raise
-        self._swapped: Deferred | None = None
+        self._next_source: Deferred | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.judges: Judges | None = None
         """The guards that have to be awaited; None if the stream has none."""
@@ -73,13 +73,17 @@ class AsyncDriver(Driver):
         if pump.busy:
             raise concurrent_read_error()
         try:
-            event, glance = None, machine.shortcut
-            if glance is None:
+            event, fast_path = None, machine.shortcut
+            if fast_path is None:
                 event = machine.pull()
-            elif machine.now < self.due and (item := next(pump.batch, None)) is not None:
+            elif machine.now < self.earliest_deadline and (item := next(pump.batch, None)) is not None:
                 # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
                 now, chunk = item
-                event = glance(chunk, now) if chunk.__class__ is machine.unit else self.take(chunk, now)
+                event = (
+                    fast_path(chunk, now)
+                    if chunk.__class__ is machine.unit
+                    else self.process_item(chunk, now)
+                )
                 event = event or machine.pull()
             while event is None:
                 event = await self._advance() or machine.pull()
@@ -116,16 +120,16 @@ class AsyncDriver(Driver):
         """Return the next event if it has already arrived, otherwise None."""
         return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
 
-    def next_beside(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
+    def poll(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
         """Return the next event for a loop that also reads other streams; None if no event has arrived.
 
         Args:
             bell: Rung when something may have arrived.
         """
-        if self.verdict.asked is not None:
+        if self.verdict.end_request is not None:
             self.end()
-        if self.pump.listen(bell, at_hand=self.judges is not None):
-            return self._step(partial(self._advance_beside, bell))
+        if self.pump.listen(bell, even_if_instant=self.judges is not None):
+            return self._step(partial(self._advance_without_waiting, bell))
         return self.__anext__()
 
     @property
@@ -136,8 +140,8 @@ class AsyncDriver(Driver):
     async def open_now(self) -> None:
         """Open the source before the first read."""
         while self.is_unopened and self.machine.plain:
-            if self._swapped is not None:
-                await self._swap(self._swapped)
+            if self._next_source is not None:
+                await self._replace_ended_source(self._next_source)
             await self._read()
 
     async def wait_open(self, first: First) -> None:
@@ -159,33 +163,33 @@ class AsyncDriver(Driver):
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None."""
-        if self._swapped is not None or not self.wants_more():
+        if self._next_source is not None or not self.wants_more():
             return None
-        item = await self._look()
-        return None if item is None else self.take(item[1], item[0])
+        item = await self._take_arrived()
+        return None if item is None else self.process_item(item[1], item[0])
 
-    def glance_beside(self) -> Event | None:
+    def poll_fast(self) -> Event | None:
         """Return the next event if the machine's fast path produces it.
 
-        If the result is None, the caller has to try `next_beside`.
+        If the result is None, the caller has to try `poll`.
         """
         machine, pump = self.machine, self.pump
-        glance = machine.shortcut
-        if glance is None or machine.now >= self.due or pump.busy or self.judges is not None:
+        fast_path = machine.shortcut
+        if fast_path is None or machine.now >= self.earliest_deadline or pump.busy or self.judges is not None:
             return None
-        item = next(pump.batch, None) or pump.take_new()
+        item = next(pump.batch, None) or pump.take_new_item()
         if item is None:
             return None
         now, chunk = item
-        return glance(chunk, now) if chunk.__class__ is machine.unit else self.take(chunk, now)
+        return fast_path(chunk, now) if chunk.__class__ is machine.unit else self.process_item(chunk, now)
 
     @property
-    def is_waiting_beside(self) -> bool:
+    def will_ring(self) -> bool:
         """True if every arrived item was delivered, and the reading task will ring for the next one."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
-    async def _advance_beside(self, bell: ArrivalBell) -> Event | None:
+    async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived until one produces an event; return that event, or None.
 
         The reading task opens and closes the source, so this method does not wait for either.
@@ -197,20 +201,20 @@ class AsyncDriver(Driver):
                 if not pump.release():
                     break
                 event = await self._advance()
-            elif self._swapped is not None:
+            elif self._next_source is not None:
                 if not pump.release():
                     break
-                await self._swap(self._swapped)
-                self.begin_beside(bell)
+                await self._replace_ended_source(self._next_source)
+                self.begin_polling(bell)
             else:
-                item = pump.take()
+                item = pump.take_item()
                 if item is None:
                     break
-                event = self.take(item[1], item[0])
+                event = self.process_item(item[1], item[0])
             event = event or machine.pull()
         return event
 
-    def begin_beside(self, bell: ArrivalBell) -> None:
+    def begin_polling(self, bell: ArrivalBell) -> None:
         """Begin to read for a loop that also reads other streams.
 
         Args:
@@ -218,7 +222,7 @@ class AsyncDriver(Driver):
         """
         if self.phase is not _ENDED and not self.pump.begun:
             self._begin()
-            self.pump.listen(bell, at_hand=self.judges is not None)
+            self.pump.listen(bell, even_if_instant=self.judges is not None)
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing arrives before then; None for never.
@@ -228,21 +232,21 @@ class AsyncDriver(Driver):
         """
         if self._awaits_judges:
             return self.chain.deadline
-        if self.machine.over or self._swapped is not None or self.phase is _ENDED:
+        if self.machine.over or self._next_source is not None or self.phase is _ENDED:
             return None
         return self.find_read_limit(self.pump.since or since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
         if self._awaits_judges:
-            self._tick(self.clock())
+            self._check_deadlines(self.clock())
         else:
-            self.take(WAITED, self.clock())
+            self.process_item(WAITED, self.clock())
 
-    def finish_beside(self) -> bool:
+    def finish_polling(self) -> bool:
         """End the reading task; return True if chunks that it has already read can still be taken."""
         self.pump.release()
-        return self.pump.has_task and self._swapped is None
+        return self.pump.has_task and self._next_source is None
 
     @property
     def _awaits_judges(self) -> bool:
@@ -279,7 +283,7 @@ class AsyncDriver(Driver):
 
     @property
     def is_unopened(self) -> bool:
-        return isinstance(self.pump.source, Deferred) or self._swapped is not None
+        return isinstance(self.pump.source, Deferred) or self._next_source is not None
 
     @property
     def is_reading(self) -> bool:
@@ -289,14 +293,14 @@ class AsyncDriver(Driver):
     def closed(self) -> bool:
         """True once the source is closed."""
         # After `stop`, the reading task closes the source.
-        return self.pump.closed or (self.phase is _ENDED and self.pump.over)
+        return self.pump.closed or (self.phase is _ENDED and self.pump.has_ended)
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here; the message keeps the content read so far."""
-        self.verdict.ask(reason or "stop")
+        self.verdict.request_end(reason or "stop")
         self.pump.call_soon(self.end)
 
-    def ask_beside(self, question: Question, *, awaited: bool) -> None:
+    def await_guard(self, question: Question, *, awaited: bool) -> None:
         """Await a guard's answer in a separate task, if that answer is awaitable.
 
         Args:
@@ -314,7 +318,7 @@ class AsyncDriver(Driver):
         if self.judges is not None:
             self.judges.cancel()
         if self.phase is not _ENDED:
-            self.cut("stopped", self.verdict.asked)
+            self.cut_short("stopped", self.verdict.end_request)
             self.pump.stop()
 
     async def close(self, *, failed: bool = False) -> None:
@@ -324,7 +328,7 @@ class AsyncDriver(Driver):
             failed: True if another error is being raised: closing must neither replace nor delay it.
         """
         self.ask_to_close()
-        self.cut("stopped", "closed")
+        self.cut_short("stopped", "closed")
         if self.judges is not None:
             await self.judges.close()
         await self.close_source(failed=failed)
@@ -369,12 +373,12 @@ class AsyncDriver(Driver):
             await self._await_judges(self.judges, until)
             return None
         if self.wants_more():
-            if self._swapped is not None:
-                await self._swap(self._swapped)
+            if self._next_source is not None:
+                await self._replace_ended_source(self._next_source)
             item = next(self.pump.batch, None)
-            return await self._read(until) if item is None else self.take(item[1], item[0])
+            return await self._read(until) if item is None else self.process_item(item[1], item[0])
         ended = self.phase is _ENDED
-        if (ended or not self.settle()) and self.machine.last is None:
+        if (ended or not self.conclude()) and self.machine.last is None:
             failed = not ended and self.error is not None
             await self.close_source(failed=failed, quiet=True)
             if not ended and self.error is not None:
@@ -392,25 +396,25 @@ class AsyncDriver(Driver):
         finally:
             self.pump.busy = False
         if self.machine.waits and self.phase is not _ENDED:
-            self._tick(self.clock())
+            self._check_deadlines(self.clock())
 
-    async def _swap(self, source: Deferred) -> None:
+    async def _replace_ended_source(self, source: Deferred) -> None:
         """Close the source that has ended, and replace it."""
         await self.close_source(failed=True)
         if self.phase is not _ENDED:
             self.pump.replace(source)
-        self._swapped = None
+        self._next_source = None
 
     def release_source(self) -> None:
         self.pump.stop()
 
-    def swap(self, source: Deferred) -> None:
-        self._swapped = source
+    def replace_source(self, source: Deferred) -> None:
+        self._next_source = source
 
     async def _read(self, until: float | None = None) -> Event | None:
         """Wait for the next item, and return its event if the machine's fast path produced one."""
         now, item = await self.next_item(until)
-        return self.take(item, now)
+        return self.process_item(item, now)
 
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
         """Return the next item of the pump, with the time of its arrival; `END` if the stream was stopped.
@@ -422,7 +426,7 @@ class AsyncDriver(Driver):
         pump = self.pump
         if pump.busy:
             raise concurrent_read_error()
-        if self.verdict.asked is not None:
+        if self.verdict.end_request is not None:
             # Another thread called `stop`, and the event loop has not run its callback yet.
             self.end()
         if self.phase is _ENDED:
@@ -431,7 +435,7 @@ class AsyncDriver(Driver):
         try:
             if not pump.begun:
                 self._begin()
-            item = pump.take()
+            item = pump.take_item()
             if item is None:
                 item = await pump.read(self.find_read_limit(pump.since, until) if timed else until)
         finally:
@@ -445,13 +449,13 @@ class AsyncDriver(Driver):
         if isinstance(self.pump.source, Deferred):
             self.begin_request(self.pump.source)
 
-    async def _look(self) -> tuple[float, Any] | None:
+    async def _take_arrived(self) -> tuple[float, Any] | None:
         """Return an item that the pump has already read, or None."""
         if self.judges is not None:
             self.judges.check()
         self.pump.busy = True
         try:
-            return await self.pump.look()
+            return await self.pump.take_arrived()
         finally:
             self.pump.busy = False
 

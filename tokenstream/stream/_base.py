@@ -40,7 +40,7 @@ class StreamBase(Generic[DriverT]):
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
         driver = self._driver
-        return [driver.judge(message) for message in driver.accumulator.messages]
+        return [driver.apply_stop(message) for message in driver.accumulator.messages]
 
     @property
     def metrics(self) -> Metrics:
@@ -55,7 +55,7 @@ class StreamBase(Generic[DriverT]):
         """
         messages = self.messages
         whole = bool(messages) and all(message.complete for message in messages)
-        return None if whole else self._driver.verdict.reason
+        return None if whole else self._driver.verdict.stop_reason
 
     @property
     def departures(self) -> Mapping[str, Departure]:

@@ -16,7 +16,7 @@ from tokenstream.stages import Chain
 from tokenstream.stream._opening import claim_reorder, is_failure, prepare
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
-from tokenstream.stream._reading.items import END, LOST, WAITED, Away, SourceFailed, SourceOpened
+from tokenstream.stream._reading.items import END, LOST, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import Gap, GuardTime, Silence
 from tokenstream.stream._said import broken_off_error, concurrent_read_error, inform, log
 from tokenstream.stream._views.aspects import SingleConsumer
@@ -33,13 +33,13 @@ __all__ = ["REST_SECONDS", "Driver", "Options"]
 
 _DEADLINES = Deadlines()
 _ENDED = Phase.ENDED
-_MOST_AFTER_END = 64 * 1024
+_MAX_BYTES_AFTER_END = 64 * 1024
 """Maximum number of bytes to read after the terminal event, so that the connection can be reused."""
 REST_SECONDS = 0.5
 """Longest wait for the end of the body after the terminal event."""
 
 
-class _Rest(NamedTuple):
+class _RestLimits(NamedTuple):
     """Limits for reading after the terminal event, where only the end of the body is expected."""
 
     size: int
@@ -65,12 +65,12 @@ class Driver(SingleConsumer):
 
     __slots__ = (
         "__weakref__",
-        "_rest",
-        "_waits",
+        "_read_deadlines",
+        "_rest_limits",
         "chain",
         "clock",
         "diverted",
-        "due",
+        "earliest_deadline",
         "error",
         "head",
         "machine",
@@ -94,9 +94,9 @@ class Driver(SingleConsumer):
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None
         """Continues an answer that broke off; None if the stream does not retry."""
-        self._rest: _Rest | None = None
-        self._waits: Deadlines | None = None
-        self.due = -math.inf
+        self._rest_limits: _RestLimits | None = None
+        self._read_deadlines: Deadlines | None = None
+        self.earliest_deadline = -math.inf
         """A time before which no deadline can pass."""
         kind = RenewableMachine if options.renewable else GuardedMachine
         format, limits, pings = options.format, options.limits, options.pings
@@ -140,11 +140,11 @@ class Driver(SingleConsumer):
     @property
     def message(self) -> Message:
         """The answer so far."""
-        return self.judge(self.machine.accumulator.message)
+        return self.apply_stop(self.machine.accumulator.message)
 
-    def judge(self, message: Message) -> Message:
+    def apply_stop(self, message: Message) -> Message:
         """Return a message with its final ending, even if the read that `stop` ends has not returned yet."""
-        if self.verdict.asked is None or message.ending != "streaming":
+        if self.verdict.end_request is None or message.ending != "streaming":
             return message
         answered = self.machine.answered and self.machine.format is not None
         cut = {"ending": "stopped", "usage": self.accumulator.counted}
@@ -173,8 +173,8 @@ class Driver(SingleConsumer):
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Process the response head of a source that was just opened."""
         head = source.head
-        self._waits = source.waits
-        self._take_step(PhaseStep.OPENED)
+        self._read_deadlines = source.read_deadlines
+        self._change_phase(PhaseStep.OPENED)
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None:
             if head.received_at is None:
@@ -187,7 +187,7 @@ class Driver(SingleConsumer):
     def wants_more(self) -> bool:
         """Return True if the stream needs another item; False once the stream is over."""
         machine = self.machine
-        if machine.plain and machine.now < self.due:
+        if machine.plain and machine.now < self.earliest_deadline:
             return True
         if self.diverted and self.phase is not _ENDED:
             raise MisuseError(
@@ -197,22 +197,22 @@ class Driver(SingleConsumer):
         if machine.over or machine.error is not None:
             if not machine.over and self._try_recover(None, machine.now):
                 return True
-            self._drain()
+            self._begin_draining()
             return False
         if machine.answered:
             if machine.holding and self._try_recover(None, machine.now):
                 return True
             # A server may keep a finished stream open and send heartbeats for minutes, so reading
             # stops at a limit of bytes or of time, or at the first heartbeat.
-            self._drain()
-            size, comments, until = self._rest or self._begin_rest()
+            self._begin_draining()
+            size, comments, until = self._rest_limits or self._set_rest_limits()
             return machine.meter.bytes < size and machine.comments == comments and self.clock() < until
-        if machine.now >= self.due:
+        if machine.now >= self.earliest_deadline:
             self.silence.since = None
-            self._tick(machine.now)
+            self._check_deadlines(machine.now)
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-            due = self.silence.due if machine.reorder is None else -math.inf
-            self.due = min(due, machine.guarded_until)
+            due = self.silence.earliest_deadline if machine.reorder is None else -math.inf
+            self.earliest_deadline = min(due, machine.guarded_until)
             return not self.machine.over and machine.error is None
         return True
 
@@ -224,13 +224,13 @@ class Driver(SingleConsumer):
             until: Time at which the caller stops waiting.
         """
         if self.machine.answered:
-            own: float | None = (self._rest or self._begin_rest()).until
+            own: float | None = (self._rest_limits or self._set_rest_limits()).until
         else:
             self.silence.since = self.clock() if since is None else since
             own = self.chain.deadline
         return own if until is None or (own is not None and own < until) else until
 
-    def take(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
+    def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
         """Process an item of the pump, and return its event if the machine produces one at once.
 
         Args:
@@ -246,47 +246,47 @@ class Driver(SingleConsumer):
             return None
         if item.__class__ is machine.unit:
             return machine.give(item, now)
-        if item.__class__ is Away:
-            self.silence.was_away(item.seconds)
+        if item.__class__ is BusyTime:
+            self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
-            self._take_wait(now)
+            self._process_wait(now)
         else:
             try:
-                self._take_rarity(item, now)
+                self._process_rare_item(item, now)
             except MisuseError:
-                self.cut("stopped", "misuse")
+                self.cut_short("stopped", "misuse")
                 raise
         return None
 
-    def _take_rarity(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
+    def _process_rare_item(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
         """Process an item that is rare: an end, an opened or failed source, or an unusual chunk."""
         machine = self.machine
         if item is END:
-            self._finish(None, now)
+            self._end_input(None, now)
         elif item is LOST:
-            self._finish(broken_off_error(), now)
+            self._end_input(broken_off_error(), now)
         elif item.__class__ is SourceOpened:
             self.open(item.source)
             if item.late:
-                self._take_wait(now)
+                self._process_wait(now)
         elif item.__class__ is SourceFailed:
             self.fail(item.error)
         else:
             machine.push(item, now)
 
-    def _take_wait(self, now: float) -> None:
+    def _process_wait(self, now: float) -> None:
         """Process a wait in which nothing arrived: finish an answered stream, or else check the deadlines."""
         if self.machine.answered:
             self.machine.finish(None, now)
         else:
-            self._tick(now)
+            self._check_deadlines(now)
 
-    def _tick(self, now: float) -> None:
+    def _check_deadlines(self, now: float) -> None:
         """End the stream if it was silent for too long; otherwise release events that are due."""
         self.chain.tick(now)
         error = self.silence.error
         if error is not None:
-            self._finish(error, now)
+            self._end_input(error, now)
         else:
             self.machine.give_late(now)
 
@@ -298,7 +298,7 @@ class Driver(SingleConsumer):
             timed = Chain(timed, Gap(machine.reorder))
         return timed if machine.guards is None else Chain(timed, GuardTime(machine))
 
-    def _finish(self, cause: StreamError | None, now: float) -> None:
+    def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
         if self.machine.waits and cause is not None:
             self.machine.fail_guarded(cause)
@@ -308,39 +308,39 @@ class Driver(SingleConsumer):
     def _try_recover(self, cause: StreamError | None, now: float) -> bool:
         """Replace the source with that of the next attempt; return False if no further attempt is made."""
         recovery = self.recovery
-        if recovery is None or self.diverted or self.verdict.asked is not None:
+        if recovery is None or self.diverted or self.verdict.end_request is not None:
             return False
         try:
             source = recovery.make_next_source(cause, now)
         except BaseException:
             # A function of the application, such as `on_retry`, raised the error: the stream cannot go on.
-            self.cut("stopped", "a function of the application's raised")
+            self.cut_short("stopped", "a function of the application's raised")
             self.release_source()
             raise
         if source is None:
             return False
-        self._rest = None
-        self.due = -math.inf
-        self.silence.begin_again(now + source.wait)
+        self._rest_limits = None
+        self.earliest_deadline = -math.inf
+        self.silence.begin_connection(now + source.wait)
         self.chain = self.make_timed_chain()
-        self.swap(source)
+        self.replace_source(source)
         return True
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""
         raise NotImplementedError
 
-    def swap(self, source: Deferred) -> None:
+    def replace_source(self, source: Deferred) -> None:
         """Close the current source, and read from another one."""
         raise NotImplementedError
 
-    def _begin_rest(self) -> _Rest:
+    def _set_rest_limits(self) -> _RestLimits:
         """Set the limits for reading after the terminal event."""
         machine = self.machine
-        self._rest = _Rest(
-            machine.meter.bytes + _MOST_AFTER_END, machine.comments, self.clock() + REST_SECONDS
+        self._rest_limits = _RestLimits(
+            machine.meter.bytes + _MAX_BYTES_AFTER_END, machine.comments, self.clock() + REST_SECONDS
         )
-        return self._rest
+        return self._rest_limits
 
     # -- ending ------------------------------------------------------------
 
@@ -351,26 +351,26 @@ class Driver(SingleConsumer):
             MisuseError: The calling code made a mistake.
         """
         begun = self.machine.meter.first_event_at is not None
-        found = reading_failed(error, self._waits, begun=begun)
+        found = reading_failed(error, self._read_deadlines, begun=begun)
         if isinstance(found, MisuseError):
             raise found
-        self._finish(found, self.clock())
+        self._end_input(found, self.clock())
 
-    def settle(self, ending: Ending | None = None) -> bool:
+    def conclude(self, ending: Ending | None = None) -> bool:
         """Finish the stream; return True if events that were held back must be delivered first."""
         machine = self.machine
         if not machine.over:
             machine.finish(None, self.clock())
             return True
         if self.phase is not _ENDED:
-            self._drain()
-            ending = self._decide(ending)
+            self._begin_draining()
+            ending = self._decide_ending(ending)
             machine.conclude(ending)
             if ending is None:
                 self.error = machine.error
             # The last step: after a Ctrl-C in the lines above, the next read repeats them.
-            self._take_step(PhaseStep.ENDED)
-            self._settle_recovery()
+            self._change_phase(PhaseStep.ENDED)
+            self._report_to_recovery()
             log("stream ended, %s", machine.accumulator.ending)
             if "not_streamed" in machine.departures:
                 inform(
@@ -399,26 +399,26 @@ class Driver(SingleConsumer):
         """True if the source has not been opened yet."""
         raise NotImplementedError
 
-    def settle_unopened(self) -> StreamError | StreamClosed | None:
+    def conclude_unopened(self) -> StreamError | StreamClosed | None:
         """End a stream that could not be opened; return its error, unless a read has already raised it."""
         machine = self.machine
-        ended = self.phase is _ENDED or self.verdict.asked is not None
+        ended = self.phase is _ENDED or self.verdict.end_request is not None
         if ended or not machine.over or machine.meter.chunks:
             return None
-        self.settle()
+        self.conclude()
         return self.error
 
-    def cut(self, ending: Ending, reason: str | None) -> None:
+    def cut_short(self, ending: Ending, reason: str | None) -> None:
         """End the stream here, without reading the rest of the source."""
         if self.phase is not _ENDED:
-            decided = self._decide(ending)
+            decided = self._decide_ending(ending)
             self.machine.cut(self.clock())
             self.machine.conclude(decided)
-            self._take_step(PhaseStep.ENDED)
-            self._settle_recovery()
+            self._change_phase(PhaseStep.ENDED)
+            self._report_to_recovery()
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
 
-    def _settle_recovery(self) -> None:
+    def _report_to_recovery(self) -> None:
         if self.recovery is not None:
             self.recovery.record_end(self.error, self.clock())
 
@@ -437,7 +437,7 @@ class Driver(SingleConsumer):
     def break_off(self) -> Exception:
         """End a stream whose decoding was interrupted, as by Ctrl-C; return the exception for the loop."""
         self.machine.break_off(self.clock())
-        self.settle()
+        self.conclude()
         return self.exhausted() if self.error is None else self.error
 
     def ask_to_close(self) -> None:
@@ -445,12 +445,12 @@ class Driver(SingleConsumer):
         if self.phase is _ENDED:
             return
         self.verdict.closed = True
-        if self.verdict.asked is None and not self.is_reading and not self.machine.meter.chunks:
+        if self.verdict.end_request is None and not self.is_reading and not self.machine.meter.chunks:
             self.error = StreamClosed(
                 "the stream was closed before anything was read, so there is no answer: "
                 f"read it inside `{self.block}`, or call .stop() if it is not wanted"
             )
-        self.verdict.ask("closed", closing=True)
+        self.verdict.request_end("closed", closing=True)
 
     @property
     def is_reading(self) -> bool:
@@ -482,7 +482,7 @@ class Driver(SingleConsumer):
             raise concurrent_read_error() from None
         raise error
 
-    def _decide(self, ending: Ending | None) -> Ending | None:
+    def _decide_ending(self, ending: Ending | None) -> Ending | None:
         """Return the ending: the natural end or a stop, whichever was first."""
         if self.verdict.decide():
             ending = "stopped"
@@ -490,9 +490,9 @@ class Driver(SingleConsumer):
         whole = self.machine.answered and not self.machine.waits
         return "complete" if ending == "stopped" and whole else ending
 
-    def _drain(self) -> None:
+    def _begin_draining(self) -> None:
         if self.phase is Phase.OPENING or self.phase is Phase.READING:
-            self._take_step(PhaseStep.ANSWERED)
+            self._change_phase(PhaseStep.ANSWERED)
 
-    def _take_step(self, step: PhaseStep) -> None:
+    def _change_phase(self, step: PhaseStep) -> None:
         self.phase = NEXT[self.phase, step]

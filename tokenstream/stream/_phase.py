@@ -55,20 +55,20 @@ NEXT: dict[tuple[Phase, PhaseStep], Phase] = {
 class EndVerdict:
     """Decides once how a stream ends: by itself or by a stop, whichever is first."""
 
-    __slots__ = ("_decided", "_lock", "asked", "closed", "reason")
+    __slots__ = ("_decided", "_lock", "closed", "end_request", "stop_reason")
 
     def __init__(self) -> None:
         # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
         self._lock = threading.RLock()
         self._decided = False
-        self.asked: str | None = None
+        self.end_request: str | None = None
         """Reason of the first `stop` or `close` before the end; None if neither was called."""
-        self.reason: str | None = None
+        self.stop_reason: str | None = None
         """Reason of `stop`; None if the stream was only closed."""
         self.closed = False
         """True if the stream was closed before its end."""
 
-    def ask(self, reason: str, *, closing: bool = False) -> None:
+    def request_end(self, reason: str, *, closing: bool = False) -> None:
         """Request the end of the stream; this has no effect once the ending is decided.
 
         Args:
@@ -76,12 +76,12 @@ class EndVerdict:
             closing: True if the stream is only closed, which is not reported as a stop.
         """
         with self._lock:
-            if not self._decided and self.asked is None:
-                self.asked = reason
-                self.reason = None if closing else reason
+            if not self._decided and self.end_request is None:
+                self.end_request = reason
+                self.stop_reason = None if closing else reason
 
     def decide(self) -> bool:
-        """Decide the ending, and return True if the stream was stopped; a later `ask` has no effect."""
+        """Decide the ending; return True if its end was requested. Later requests have no effect."""
         with self._lock:
             self._decided = True
-        return self.asked is not None
+        return self.end_request is not None

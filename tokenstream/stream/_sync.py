@@ -394,7 +394,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        unopened = self._driver.settle_unopened() if error is None else None
+        unopened = self._driver.conclude_unopened() if error is None else None
         self._driver.close(quiet=(error or unopened) is not None)
         if unopened is not None:
             raise unopened

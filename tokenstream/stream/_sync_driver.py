@@ -69,24 +69,29 @@ class SyncDriver(Driver):
             event = machine.pull() if machine.shortcut is None else None
             while event is None:
                 chunks = pump.direct
-                if not machine.plain or machine.now >= self.due or chunks is None or pump.pending:
+                if (
+                    not machine.plain
+                    or machine.now >= self.earliest_deadline
+                    or chunks is None
+                    or pump.pending
+                ):
                     event = self._advance() or machine.pull()
                     continue
                 # Most chunks take this path. It does the same as `_read`, without the cost of its calls.
                 clock = self.clock
                 now = clock()
                 if now - machine.now > NOTABLE_SECONDS:
-                    self._was_away(now)
+                    self._exclude_busy_time(now)
                 pump.pending = True
                 try:
-                    chunk: Any = next(chunks, END) if self.verdict.asked is None else END
+                    chunk: Any = next(chunks, END) if self.verdict.end_request is None else END
                 except Exception as error:  # noqa: BLE001 - raised later, after the events before it
                     chunk = SourceFailed(error)
-                if chunk.__class__ is machine.unit and self.verdict.asked is None:
-                    glance = machine.shortcut
-                    event = machine.give(chunk, clock()) if glance is None else glance(chunk, clock())
+                if chunk.__class__ is machine.unit and self.verdict.end_request is None:
+                    fast_path = machine.shortcut
+                    event = machine.give(chunk, clock()) if fast_path is None else fast_path(chunk, clock())
                 else:
-                    event = self._place(pump.convert(chunk))
+                    event = self._process_unless_stopped(pump.convert(chunk))
                 # Not in a `finally`: after a Ctrl-C, the chunk may not have been stored.
                 pump.pending = False
                 event = event or machine.pull()
@@ -99,7 +104,7 @@ class SyncDriver(Driver):
             # This does the same as `leave`, without the cost of a call for each event.
             pump.busy = False
             pump.lock.release()
-            if self.verdict.asked is not None:
+            if self.verdict.end_request is not None:
                 self.end(quiet=True)
         return event
 
@@ -139,18 +144,18 @@ class SyncDriver(Driver):
         """Return the next event if it has already arrived, otherwise None."""
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
-    def next_beside(self, bell: ArrivalBell) -> Event | None:
+    def poll(self, bell: ArrivalBell) -> Event | None:
         """Return the next event for a loop that also reads other streams; None if no event has arrived.
 
         Args:
             bell: Rung when something may have arrived.
         """
-        return self._step(partial(self._advance_beside, bell))
+        return self._step(partial(self._advance_without_waiting, bell))
 
     @property
     def waits_in_time(self) -> bool:
         """True if a read may have a timeout, and loses nothing when the time has passed."""
-        return self.pump.bound is not None or self.pump.is_waiting
+        return self.pump.bound is not None or self.pump.awaits_retry
 
     def read_ahead(self) -> None:
         """Let a thread read the source, so that `step_until` can stop waiting on time."""
@@ -174,8 +179,8 @@ class SyncDriver(Driver):
         if pump.chunks is not None and not self.machine.answered:
             # A timeout would end a source whose reads have no limit.
             return pump.read(None)
-        if until is not None and pump.is_waiting:
-            return pump.wait(self.find_read_limit(None, until))
+        if until is not None and pump.awaits_retry:
+            return pump.wait_for_retry(self.find_read_limit(None, until))
         if isinstance(pump.source, Deferred):
             self.begin_request(pump.source)
         return pump.read(self.find_read_limit(None))
@@ -185,7 +190,7 @@ class SyncDriver(Driver):
         if not self.pump.enter():
             raise concurrent_read_error()
         try:
-            while self.is_unopened and self.machine.plain and self.verdict.asked is None:
+            while self.is_unopened and self.machine.plain and self.verdict.end_request is None:
                 self._read()
         finally:
             self.leave()
@@ -212,28 +217,28 @@ class SyncDriver(Driver):
         return None if self.pump.bound is None else self._advance(self.clock())
 
     @property
-    def is_waiting_beside(self) -> bool:
+    def will_ring(self) -> bool:
         """True if every arrived item was delivered, and the reading thread will ring for the next one."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
-    def _advance_beside(self, bell: ArrivalBell) -> Event | None:
+    def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
             if self.wants_more():
-                self.begin_beside(bell)
-                if not pump.has_come:
+                self.begin_polling(bell)
+                if not pump.has_item:
                     break
-                event = self._place(pump.read(None))
+                event = self._process_unless_stopped(pump.read(None))
                 pump.pending = False
             else:
                 event = self._advance()
             event = event or machine.pull()
         return event
 
-    def begin_beside(self, bell: ArrivalBell) -> None:
+    def begin_polling(self, bell: ArrivalBell) -> None:
         """Let a thread read the source, for a loop that also reads other streams.
 
         Args:
@@ -256,11 +261,11 @@ class SyncDriver(Driver):
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
         if self.pump.enter():
             try:
-                self.take(WAITED, self.clock())
+                self.process_item(WAITED, self.clock())
             finally:
                 self.leave()
 
-    def finish_beside(self) -> bool:
+    def finish_polling(self) -> bool:
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
@@ -300,7 +305,7 @@ class SyncDriver(Driver):
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here; the message keeps the content read so far."""
-        self.verdict.ask(reason or "stop")
+        self.verdict.request_end(reason or "stop")
         self.end(quiet=True)
 
     def close(self, *, quiet: bool = False) -> None:
@@ -324,7 +329,7 @@ class SyncDriver(Driver):
             pump.stop()
             return
         try:
-            self._end_inside(quiet=quiet)
+            self._end_with_lock(quiet=quiet)
         finally:
             pump.lock.release()
 
@@ -370,7 +375,7 @@ class SyncDriver(Driver):
         if self.wants_more():
             return self._read(until)
         ended = self.phase is _ENDED
-        if (ended or not self.settle()) and self.machine.last is None:
+        if (ended or not self.conclude()) and self.machine.last is None:
             self.close_source(quiet=True)
             if not ended and self.error is not None:
                 raise self.error.with_traceback(None)
@@ -382,24 +387,24 @@ class SyncDriver(Driver):
         machine, pump = self.machine, self.pump
         now = self.clock()
         if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
-            self._was_away(now)
-        event = self._place(self.next_item(until))
+            self._exclude_busy_time(now)
+        event = self._process_unless_stopped(self.next_item(until))
         pump.pending = False
         return event
 
-    def _was_away(self, now: float) -> None:
+    def _exclude_busy_time(self, now: float) -> None:
         """Exclude from the silence the time in which the loop was busy elsewhere."""
         machine = self.machine
-        self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
+        self.silence.exclude_busy_time(now - (machine.now if machine.meter.chunks else self._ready_at))
 
-    def _place(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
+    def _process_unless_stopped(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
         """Process an item of the pump; return its event if the machine's fast path produced one."""
-        if self.verdict.asked is not None and item.__class__ is not SourceOpened:
+        if self.verdict.end_request is not None and item.__class__ is not SourceOpened:
             # Somebody called `stop` while the item was being read.
-            self._end_inside(quiet=True)
+            self._end_with_lock(quiet=True)
             return None
         try:
-            return self.take(item, self.clock())
+            return self.process_item(item, self.clock())
         except MisuseError:
             self.close_source(quiet=True)
             raise
@@ -407,7 +412,7 @@ class SyncDriver(Driver):
     def release_source(self) -> None:
         self.close_source(quiet=True)
 
-    def swap(self, source: Deferred) -> None:
+    def replace_source(self, source: Deferred) -> None:
         self.close_source(quiet=True)
         self.pump.replace(source)
 
@@ -415,14 +420,14 @@ class SyncDriver(Driver):
         self._ready_at = self.clock()
         super().open(source)
 
-    def _end_inside(self, *, quiet: bool) -> None:
+    def _end_with_lock(self, *, quiet: bool) -> None:
         """End the stream in the reading thread."""
-        self.cut("stopped", self.verdict.asked)
+        self.cut_short("stopped", self.verdict.end_request)
         self.close_source(quiet=quiet)
 
     def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
-        if self.verdict.asked is not None or self.phase is _ENDED:
+        if self.verdict.end_request is not None or self.phase is _ENDED:
             return StopIteration()
         return concurrent_read_error()
 
@@ -435,6 +440,6 @@ class SyncDriver(Driver):
     def leave(self) -> None:
         """End the read; also end the stream, if `stop` was called during the read."""
         self.pump.leave()
-        if self.verdict.asked is not None:
+        if self.verdict.end_request is not None:
             # Quiet, because an event or another error may be on its way to the caller.
             self.end(quiet=True)

@@ -264,7 +264,7 @@ async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
     """Another thread has asked for it."""
     stream = AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello")))
     response = await anext(stream.responses)
-    stream._driver.verdict.ask("enough")  # noqa: SLF001 - what `stop` does in another thread
+    stream._driver.verdict.request_end("enough")  # noqa: SLF001 - what `stop` does in another thread
 
     assert (await response.final()).ending == "stopped"
     await stream.aclose()

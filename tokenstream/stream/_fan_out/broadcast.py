@@ -68,10 +68,10 @@ class _SharedPump(Pump):
         finally:
             self._lock.acquire()
 
-    def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+    def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         self._lock.release()
         try:
-            return super().wait(until)
+            return super().wait_for_retry(until)
         finally:
             self._lock.acquire()
 
@@ -106,12 +106,12 @@ class SyncHub(Hub[SyncDriver]):
             until: Time at which to stop waiting; None for no limit.
         """
         with self.lock:
-            if place.busy:
+            if place.in_use:
                 raise concurrent_read_error()
-            place.busy = True
+            place.in_use = True
             try:
                 while (found := look()) is None:
-                    if self.over:
+                    if self.has_ended:
                         self.driver.step()
                     if until is not None and self.driver.clock() >= until:
                         return None
@@ -123,59 +123,59 @@ class SyncHub(Hub[SyncDriver]):
     def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
         """Return the result of `look`; if it is None, first read the data that has already arrived."""
         with self.lock:
-            me = self.identify_caller()
-            if (found := look()) is None and self._may_read(me):
-                self._read(me, self.driver.step_now)
+            caller = self.identify_caller()
+            if (found := look()) is None and self._may_read(caller):
+                self._read(caller, self.driver.step_now)
                 found = look()
-            if found is None and self.over:
+            if found is None and self.has_ended:
                 self.driver.step()
         return found
 
-    def next_beside(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
+    def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event for a loop over several streams; None if no event has arrived."""
         with self.lock:
-            me = self.identify_caller()
-            if (event := self.take(place)) is None and self._may_read(me):
-                self._read(me, partial(self.driver.next_beside, bell))
-                event = self.take(place)
-            if event is None and self.over:
+            caller = self.identify_caller()
+            if (event := self.take_event(place)) is None and self._may_read(caller):
+                self._read(caller, partial(self.driver.poll, bell))
+                event = self.take_event(place)
+            if event is None and self.has_ended:
                 self.driver.step()
         return event
 
-    def act_alone(self, act: Callable[[], object]) -> None:
+    def run_alone(self, function: Callable[[], object]) -> None:
         """Call a function while no reader uses the driver; wait for that if necessary."""
         with self.lock:
-            me = self.identify_caller()
+            caller = self.identify_caller()
             while self.leader is not None:
-                if self.leader is me:
+                if self.leader is caller:
                     raise concurrent_read_error()
                 self._changed.wait()
-            with self.lead(me):
-                act()
+            with self.lead(caller):
+                function()
 
-    def end(self, act: Callable[[], object]) -> None:
+    def end(self, function: Callable[[], object]) -> None:
         """Call a function that ends the stream, and wake all readers."""
         with self.lock:
-            self.set_free()
+            self.release_driver()
             try:
-                act()
+                function()
             finally:
                 self.driver.pump.busy = True
                 self.wake()
-                self.make_room()
+                self.announce_room()
         self.notify_listeners()
 
     def wake(self) -> None:
         super().wake()
         self._changed.notify_all()
 
-    def make_room(self) -> None:
-        super().make_room()
+    def announce_room(self) -> None:
+        super().announce_room()
         self._room.notify_all()
 
-    def begin_beside(self, bell: ArrivalBell) -> None:
+    def begin_polling(self, bell: ArrivalBell) -> None:
         with self.lock:
-            super().begin_beside(bell)
+            super().begin_polling(bell)
 
     def close(self, *, quiet: bool = False) -> None:
         """Close the stream for all readers."""
@@ -183,22 +183,22 @@ class SyncHub(Hub[SyncDriver]):
 
     def leave(self, place: ReaderPlace) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
-        place.gone = True
+        place.is_closed = True
         with self.lock:
             self.wake()
-            self.make_room()
+            self.announce_room()
 
     # -- within ------------------------------------------------------------
 
     def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
         """Read one event for all readers; wait instead while another reader reads or the queue is full."""
-        me = self.identify_caller()
+        caller = self.identify_caller()
         if self.leader is not None:
-            if self.leader is me:
+            if self.leader is caller:
                 # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             self._wait(self._changed, until)
-        elif self.must_wait(me, again=self.watcher is place):
+        elif self.must_wait(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
             if self.watcher is place:
@@ -206,23 +206,23 @@ class SyncHub(Hub[SyncDriver]):
             else:
                 self._wait(self._changed, until)
         elif until is None or self.driver.phase is Phase.ENDED:
-            self._read(me, self.driver.__next__)
+            self._read(caller, self.driver.__next__)
         else:
-            self._read(me, partial(self.driver.step_until, until))
+            self._read(caller, partial(self.driver.step_until, until))
 
     def _wait(
         self, condition: threading.Condition, until: float | None, most: float = threading.TIMEOUT_MAX
     ) -> None:
         condition.wait(most if until is None else min(max(until - self.driver.clock(), 0.0), most))
 
-    def _read(self, me: object, read: Callable[[], Event | None]) -> None:
+    def _read(self, caller: object, read: Callable[[], Event | None]) -> None:
         """Read one event for all readers.
 
         Args:
-            me: The current thread.
+            caller: The current thread.
             read: Reads the event.
         """
-        with self.lead(me):
+        with self.lead(caller):
             self.publish(read())
         self.lock.release()
         try:
@@ -277,14 +277,14 @@ class _SyncReaderDriver(ReaderDriver):
 
     def read_ahead(self) -> None:
         """Let a thread read the source, so that a read can have a time limit."""
-        self.hub.act_alone(self.hub.driver.read_ahead)
+        self.hub.run_alone(self.hub.driver.read_ahead)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived for too long."""
         with self.hub.lock:
             # While a full queue prevents all reads, the stream does not count as silent.
-            if not self.is_reading and not self.hub.crowded:
-                self.hub.act_alone(self.hub.driver.expire)
+            if not self.is_reading and not self.hub.is_full:
+                self.hub.run_alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream with the answer of the previous attempt, because the new answer differs from it."""
@@ -321,7 +321,7 @@ class Broadcast:
         Args:
             name: The reader's name in error messages; None for a number.
         """
-        return BroadcastReader(_SyncReaderDriver(self._hub, self._hub.join(name)))
+        return BroadcastReader(_SyncReaderDriver(self._hub, self._hub.add_reader(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.
@@ -428,7 +428,7 @@ def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tu
     check_options(policy, size)
     hub = SyncHub(driver)
     hub.set_options(policy, size)
-    return Broadcast(hub), _SyncReaderDriver(hub, hub.join("the stream", here=True), whole=True)
+    return Broadcast(hub), _SyncReaderDriver(hub, hub.add_reader("the stream", from_now=True), is_stream=True)
 
 
 refuse_block(BroadcastReader, is_async=False)

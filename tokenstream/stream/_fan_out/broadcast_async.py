@@ -78,12 +78,12 @@ class AsyncHub(Hub[AsyncDriver]):
             look: Returns the item for which the reader waits, or None.
             until: Time at which to stop waiting; None for no limit.
         """
-        if place.busy:
+        if place.in_use:
             raise concurrent_read_error()
-        place.busy = True
+        place.in_use = True
         try:
             while (found := look()) is None:
-                if self.over:
+                if self.has_ended:
                     await self.driver.step()
                 if until is not None and self.driver.clock() >= until:
                     return None
@@ -94,33 +94,33 @@ class AsyncHub(Hub[AsyncDriver]):
 
     async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
         """Return the result of `look`; if it is None, first read the data that has already arrived."""
-        me = self.identify_caller()
-        if (found := look()) is None and self._may_read(me):
-            await self._read(me, self.driver.step_now)
+        caller = self.identify_caller()
+        if (found := look()) is None and self._may_read(caller):
+            await self._read(caller, self.driver.step_now)
             found = look()
-        if found is None and self.over:
+        if found is None and self.has_ended:
             await self.driver.step()
         return found
 
-    async def next_beside(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
+    async def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event for a loop over several streams; None if no event has arrived."""
-        me = self.identify_caller()
-        if (event := self.take(place)) is None and self._may_read(me):
-            await self._read(me, partial(self.driver.next_beside, bell))
-            event = self.take(place)
-        if event is None and self.over:
+        caller = self.identify_caller()
+        if (event := self.take_event(place)) is None and self._may_read(caller):
+            await self._read(caller, partial(self.driver.poll, bell))
+            event = self.take_event(place)
+        if event is None and self.has_ended:
             await self.driver.step()
         return event
 
-    async def act_alone(self, act: Callable[[], Awaitable[object]]) -> None:
+    async def run_alone(self, function: Callable[[], Awaitable[object]]) -> None:
         """Call a function while no reader uses the driver; wait for that if necessary."""
-        me = self.identify_caller()
+        caller = self.identify_caller()
         while self.leader is not None:
-            if self.leader is me:
+            if self.leader is caller:
                 raise concurrent_read_error()
             await self._wait(None)
-        with self.lead(me):
-            await act()
+        with self.lead(caller):
+            await function()
 
     def wake(self) -> None:
         super().wake()
@@ -128,8 +128,8 @@ class AsyncHub(Hub[AsyncDriver]):
         if event is not None:
             event.set()
 
-    def make_room(self) -> None:
-        super().make_room()
+    def announce_room(self) -> None:
+        super().announce_room()
         room, self._room_event = self._room_event, None
         if room is not None:
             room.set()
@@ -140,7 +140,7 @@ class AsyncHub(Hub[AsyncDriver]):
         Args:
             failed: True if another error is being raised.
         """
-        self.set_free()
+        self.release_driver()
         try:
             await self.driver.close(failed=failed)
         finally:
@@ -158,26 +158,26 @@ class AsyncHub(Hub[AsyncDriver]):
     def announce_end(self) -> None:
         """Wake all readers and listeners after the end of the stream."""
         self.wake()
-        self.make_room()
+        self.announce_room()
         self.notify_listeners()
 
     async def leave(self, place: ReaderPlace) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
-        place.gone = True
+        place.is_closed = True
         self.wake()
-        self.make_room()
+        self.announce_room()
 
     # -- within ------------------------------------------------------------
 
     async def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
         """Read one event for all readers; wait instead while another reader reads or the queue is full."""
-        me = self.identify_caller()
+        caller = self.identify_caller()
         if self.leader is not None:
-            if self.leader is me:
+            if self.leader is caller:
                 # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             await self._wait(until)
-        elif self.must_wait(me, again=self.watcher is place):
+        elif self.must_wait(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
             if self.watcher is place:
@@ -185,9 +185,9 @@ class AsyncHub(Hub[AsyncDriver]):
             else:
                 await self._wait(until)
         elif until is None or self.driver.phase is Phase.ENDED:
-            await self._read(me, self.driver.__anext__)
+            await self._read(caller, self.driver.__anext__)
         else:
-            await self._read(me, partial(self.driver.step_until, until))
+            await self._read(caller, partial(self.driver.step_until, until))
 
     async def _wait(self, until: float | None) -> None:
         """Wait until `wake` is called, or until a time."""
@@ -212,14 +212,14 @@ class AsyncHub(Hub[AsyncDriver]):
         with anyio.move_on_after(seconds):
             await self._room_event.wait()
 
-    async def _read(self, me: object, read: Callable[[], Awaitable[Event | None]]) -> None:
+    async def _read(self, caller: object, read: Callable[[], Awaitable[Event | None]]) -> None:
         """Read one event for all readers.
 
         Args:
-            me: The current task.
+            caller: The current task.
             read: Reads the event.
         """
-        with self.lead(me):
+        with self.lead(caller):
             self.publish(await read())
         self.notify_listeners()
 
@@ -240,12 +240,12 @@ class _AsyncReaderDriver(ReaderDriver):
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived for too long."""
         # While a full queue prevents all reads, the stream does not count as silent.
-        if not self.is_reading and not self.hub.crowded:
+        if not self.is_reading and not self.hub.is_full:
             self.hub.driver.expire()
             self.hub.wake()
 
-    def glance_beside(self) -> None:
-        """Return None, so that the caller uses `next_beside`, which also wakes the other readers."""
+    def poll_fast(self) -> None:
+        """Return None, so that the caller uses `poll`, which also wakes the other readers."""
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         event: Coroutine[Any, Any, Event] = self.next_event()
@@ -280,7 +280,7 @@ class AsyncBroadcast:
         Args:
             name: The reader's name in error messages; None for a number.
         """
-        return AsyncBroadcastReader(_AsyncReaderDriver(self._hub, self._hub.join(name)))
+        return AsyncBroadcastReader(_AsyncReaderDriver(self._hub, self._hub.add_reader(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.
@@ -391,7 +391,9 @@ def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> t
     check_options(policy, size)
     hub = AsyncHub(driver)
     hub.set_options(policy, size)
-    return AsyncBroadcast(hub), _AsyncReaderDriver(hub, hub.join("the stream", here=True), whole=True)
+    return AsyncBroadcast(hub), _AsyncReaderDriver(
+        hub, hub.add_reader("the stream", from_now=True), is_stream=True
+    )
 
 
 refuse_block(AsyncBroadcastReader, is_async=True)

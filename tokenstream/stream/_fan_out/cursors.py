@@ -26,7 +26,7 @@ class SharedCursor(Generic[ItemT]):
         place: The reader's place in the stream.
     """
 
-    __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
+    __slots__ = ("_cursor", "_hub", "_is_text", "_place", "_seen_count")
 
     def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: ReaderPlace) -> None:
         self._cursor = cursor
@@ -34,7 +34,7 @@ class SharedCursor(Generic[ItemT]):
         self._place = place
         self._is_text = isinstance(cursor, TextCursor)
         """True for a text cursor, whose `ready` always returns all text that has arrived."""
-        self._looked = -2
+        self._seen_count = -2
         """Number of events that had arrived when the cursor last looked; -2 before the first time."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
@@ -43,8 +43,8 @@ class SharedCursor(Generic[ItemT]):
     def ready(self) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items."""
         number, last = self._hub.news
-        behind = number - self._looked
-        self._place.seen = self._looked = number
+        behind = number - self._seen_count
+        self._place.seen_count = self._seen_count = number
         # If only one event is new, its piece need not be looked up in the text.
         return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
 
@@ -52,9 +52,9 @@ class SharedCursor(Generic[ItemT]):
         """Return the next item that the reader does not have yet; `event` may be `NEWS`."""
         place = self._place
         number, last = self._hub.news
-        place.seen = self._looked = number
+        place.seen_count = self._seen_count = number
         # If only one event is new, the cursor can read that event itself.
-        if event is NEWS and number == place.before + 1:
+        if event is NEWS and number == place.seen_before + 1:
             return self._cursor.after(last)
         return self._cursor.ready()
 

@@ -54,17 +54,17 @@ class ReaderPlace:
     """
 
     __slots__ = (
-        "before",
-        "busy",
-        "condensed",
         "dropped",
-        "gone",
-        "lost",
+        "in_use",
+        "is_closed",
+        "last_user",
+        "lost_by",
         "name",
-        "owner",
         "position",
         "reads_events",
-        "seen",
+        "seen_before",
+        "seen_count",
+        "summary",
     )
 
     def __init__(self, name: str, position: int) -> None:
@@ -72,21 +72,21 @@ class ReaderPlace:
         self.position = position
         self.reads_events = False
         """True once the reader has read an event, and not only views."""
-        self.condensed: list[Event] = []
+        self.summary: list[Event] = []
         """Events that summarise the answer so far, in reverse order, if the first events are not held."""
         self.dropped = 0
         """Number of events that the reader has missed."""
-        self.lost = 0
+        self.lost_by = 0
         """Number of events by which the reader was behind when it lost its next event; 0 before that."""
-        self.seen = -1
+        self.seen_count = -1
         """Number of events that had arrived when the reader last looked."""
-        self.before = -1
+        self.seen_before = -1
         """The previous value of `seen`."""
-        self.busy = False
+        self.in_use = False
         """True while the reader is in use."""
-        self.gone = False
+        self.is_closed = False
         """True once the reader was closed or dropped."""
-        self.owner: object = None
+        self.last_user: object = None
         """The thread or task that last read an event from the reader."""
 
 
@@ -99,20 +99,20 @@ class Hub(Generic[DriverT]):
 
     __slots__ = (
         "__weakref__",
-        "_behind",
         "_bells",
-        "_chosen",
         "_listeners",
+        "_lowest_position",
         "_numbers",
-        "_owners",
+        "_options_fixed",
         "_readers",
-        "_slowest",
+        "_slow_count",
+        "_slow_users",
         "_sweep_at",
         "around_tool",
         "driver",
+        "has_ended",
         "leader",
         "news",
-        "over",
         "policy",
         "ring",
         "size",
@@ -130,11 +130,11 @@ class Hub(Generic[DriverT]):
         # Readers begin at event 0. If events were read before, the ring begins at 1, so that
         # readers get a summary instead.
         self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
-        self._chosen = False
+        self._options_fixed = False
         """True once the options were set, or a loop over events has begun."""
         self.news: tuple[int, Any] = (0, None)
         """Number of events that have arrived, and the last event."""
-        self.over = False
+        self.has_ended = False
         """True once the stream has ended and all its events were read."""
         self.leader: object = None
         """The thread or task that reads the stream for all readers; None between two reads."""
@@ -143,12 +143,12 @@ class Hub(Generic[DriverT]):
         """Places of the loops over events, for which the policy "wait" waits."""
         self._sweep_at = _FEW
         """Number of readers at which closed readers are removed from the list."""
-        self._slowest = 0
+        self._lowest_position = 0
         """A position that is not greater than any position of `_readers`."""
-        self._behind = 0
+        self._slow_count = 0
         """Number of readers for which a full queue waited at the last check."""
-        self._owners: set[int] = set()
-        """Ids of the threads or tasks that use the readers counted by `_behind`."""
+        self._slow_users: set[int] = set()
+        """Ids of the threads or tasks that use the readers counted by `_slow_count`."""
         self.watcher: ReaderPlace | None = None
         """The only reader that is woken once a full queue has room; its read wakes the other readers."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
@@ -163,15 +163,15 @@ class Hub(Generic[DriverT]):
         if driver is not None:
             driver.pump.busy = False
 
-    def join(self, name: str | None = None, *, here: bool = False) -> ReaderPlace:
+    def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
         """Add a new reader, and return its place.
 
         Args:
             name: The reader's name; None for a number.
-            here: True if the reader gets only events that arrive from now on.
+            from_now: True if the reader gets only events that arrive from now on.
         """
         return ReaderPlace(
-            f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0
+            f"reader {next(self._numbers)}" if name is None else name, self.ring.end if from_now else 0
         )
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
@@ -205,7 +205,7 @@ class Hub(Generic[DriverT]):
         """
         kept = (self.policy, self.size)
         asked = check_options(policy, size, *kept)
-        if asked != kept and self._chosen:
+        if asked != kept and self._options_fixed:
             raise MisuseError(
                 f"this stream is already shared with policy={kept[0]!r} and size={kept[1]} for all its "
                 "readers: leave both arguments out to use these"
@@ -213,7 +213,7 @@ class Hub(Generic[DriverT]):
         if asked != kept:
             self.policy, self.size = asked
             self.ring = self._new_ring(self.ring)
-        self._chosen = self._chosen or policy is not None or size is not None
+        self._options_fixed = self._options_fixed or policy is not None or size is not None
 
     def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
         """Return a ring of the current size, with the given events."""
@@ -233,68 +233,68 @@ class Hub(Generic[DriverT]):
             place: The reader's place.
             seen: Number of events that had arrived when the reader last looked.
         """
-        if place.gone:
+        if place.is_closed:
             raise self.driver.exhausted
         number = self.news[0]
         if number == seen:
             return None
-        place.before, place.seen = seen, number
+        place.seen_before, place.seen_count = seen, number
         return NEWS
 
-    def take(self, place: ReaderPlace) -> Event | None:
+    def take_event(self, place: ReaderPlace) -> Event | None:
         """Return the next event of a reader; None if no event has arrived for it.
 
         Raises:
             MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
         """
-        if place.gone:
+        if place.is_closed:
             raise self.driver.exhausted
         if not place.reads_events:
-            self._begin(place)
-        place.owner = self.identify_caller()
-        if place.condensed:
-            return place.condensed.pop()
+            self._begin_events(place)
+        place.last_user = self.identify_caller()
+        if place.summary:
+            return place.summary.pop()
         ring = self.ring
         position = place.position
-        if place.lost or position < ring.begin:
-            position = self._catch_up(place)
+        if place.lost_by or position < ring.begin:
+            position = self._apply_policy(place)
         if position == ring.end:
             return None
         place.position = position + 1
-        if self._behind and position <= ring.end - self.size:
-            self._behind -= 1
-            if not self._behind:
-                self.make_room()
+        if self._slow_count and position <= ring.end - self.size:
+            self._slow_count -= 1
+            if not self._slow_count:
+                self.announce_room()
         return ring[position]
 
-    def _begin(self, place: ReaderPlace) -> None:
+    def _begin_events(self, place: ReaderPlace) -> None:
         """Start to deliver events to a reader.
 
         If the first of them are no longer held, the reader gets a summary of the answer so far.
         """
-        place.reads_events = self._chosen = True
+        place.reads_events = self._options_fixed = True
         if place.position < self.ring.begin:
             from tokenstream.stream._views.event_cursor import EventCursor
 
-            place.condensed = EventCursor(self.driver.accumulator).ready()[::-1]
+            place.summary = EventCursor(self.driver.accumulator).ready()[::-1]
             place.position = self.ring.end
         if self.policy == "wait":
             if len(self._readers) >= self._sweep_at:
-                self._readers = [place for place in self._readers if not place.gone]
+                self._readers = [place for place in self._readers if not place.is_closed]
                 self._sweep_at = max(_FEW, 2 * len(self._readers))
             self._readers.append(place)
-            self._slowest = min(self._slowest, place.position)
+            self._lowest_position = min(self._lowest_position, place.position)
 
-    def _catch_up(self, place: ReaderPlace) -> int:
+    def _apply_policy(self, place: ReaderPlace) -> int:
         """Apply the policy to a reader whose next event is no longer held; return its new position."""
         missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":
             place.dropped += missed
             place.position = self.ring.begin
             return place.position
-        place.lost = place.lost or self.ring.end - place.position
+        place.lost_by = place.lost_by or self.ring.end - place.position
         raise MisuseError(
-            f"{place.name!r} fell {place.lost} events behind, and only {self.size} are held: "
+            f"{place.name!r} fell {place.lost_by} events behind, and only {self.size} are held: "
             "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
         )
 
@@ -316,34 +316,34 @@ class Hub(Generic[DriverT]):
         """Return the current thread or task."""
         return threading.current_thread()
 
-    def must_wait(self, me: object, *, again: bool = True) -> bool:
+    def must_wait(self, caller: object, *, recheck: bool = True) -> bool:
         """Return True if the queue is full, so that no event may be read before slow readers go on.
 
         Args:
-            me: The current thread or task.
-            again: True to check all readers again, because some may be closed by now.
+            caller: The current thread or task.
+            recheck: True to check all readers again, because some may be closed by now.
 
         Raises:
             MisuseError: The current thread or task itself uses a slow reader, and would wait forever.
         """
         full = self.ring.end - self.size
-        if self.policy != "wait" or self._slowest > full or self.driver.phase is Phase.ENDED:
+        if self.policy != "wait" or self._lowest_position > full or self.driver.phase is Phase.ENDED:
             return False
-        if self._behind and not again and id(me) not in self._owners:
+        if self._slow_count and not recheck and id(caller) not in self._slow_users:
             return True
         # Do not wait for a reader whose thread or task has ended; the traceback of an error may keep
         # that reader alive.
         readers = self._readers = [
             place
             for place in self._readers
-            if not place.gone and (place.position > full or not _is_over(place.owner))
+            if not place.is_closed and (place.position > full or not _has_ended(place.last_user))
         ]
-        self._slowest = min((place.position for place in readers), default=self.ring.end)
+        self._lowest_position = min((place.position for place in readers), default=self.ring.end)
         behind = [place for place in readers if place.position <= full]
-        self._behind = len(behind)
-        self._owners = {id(place.owner) for place in behind}
-        if id(me) in self._owners:
-            names = ", ".join(repr(place.name) for place in behind if place.owner is me)
+        self._slow_count = len(behind)
+        self._slow_users = {id(place.last_user) for place in behind}
+        if id(caller) in self._slow_users:
+            names = ", ".join(repr(place.name) for place in behind if place.last_user is caller)
             raise MisuseError(
                 f"the queue of {self.size} events is full and waits for {names}, which this thread or task "
                 "reads itself: read from it first, or close it, or use .broadcast(policy='drop_oldest')"
@@ -351,36 +351,36 @@ class Hub(Generic[DriverT]):
         return bool(behind)
 
     @property
-    def crowded(self) -> bool:
+    def is_full(self) -> bool:
         """True if the queue was full at the last check."""
-        return bool(self._behind) and not self.over
+        return bool(self._slow_count) and not self.has_ended
 
-    def _may_read(self, me: object) -> bool:
+    def _may_read(self, caller: object) -> bool:
         """Return True if a thread or task may read now: without a leader or full queue, before the end."""
-        return self.leader is None and not self.over and not self.must_wait(me)
+        return self.leader is None and not self.has_ended and not self.must_wait(caller)
 
-    def lead(self, me: object) -> _Leadership:
+    def lead(self, caller: object) -> _Leadership:
         """Return a context in which a thread or task reads the stream for all readers."""
-        return _Leadership(self, me)
+        return _Leadership(self, caller)
 
     def wake(self) -> None:
         """Wake all waiting readers, so that they look again."""
         for bell in self._bells:
             bell.set()
 
-    def make_room(self) -> None:
+    def announce_room(self) -> None:
         """Wake the watcher, because a full queue may have room."""
         for bell in self._bells:
             bell.set()
 
     def end_reading(self, place: ReaderPlace) -> None:
         """Record that a reader is no longer in use."""
-        place.busy = False
+        place.in_use = False
         if self.watcher is place:
             self.watcher = None
             self.wake()
 
-    def begin_beside(self, bell: ArrivalBell) -> None:
+    def begin_polling(self, bell: ArrivalBell) -> None:
         """Begin to read for a loop that also reads other streams, unless there is a leader.
 
         Args:
@@ -388,9 +388,9 @@ class Hub(Generic[DriverT]):
         """
         self._bells = [*self._bells, bell]
         if self.leader is None:
-            self.driver.begin_beside(bell)
+            self.driver.begin_polling(bell)
 
-    def set_free(self) -> None:
+    def release_driver(self) -> None:
         """Allow the driver to end the stream, unless a reader is reading."""
         if self.leader is None:
             self.driver.pump.busy = False
@@ -399,14 +399,14 @@ class Hub(Generic[DriverT]):
 class _Leadership:
     """A context in which one thread or task reads the stream for all readers."""
 
-    __slots__ = ("_hub", "_me")
+    __slots__ = ("_caller", "_hub")
 
-    def __init__(self, hub: Hub[Any], me: object) -> None:
+    def __init__(self, hub: Hub[Any], caller: object) -> None:
         self._hub = hub
-        self._me = me
+        self._caller = caller
 
     def __enter__(self) -> None:
-        self._hub.leader = self._me
+        self._hub.leader = self._caller
         self._hub.driver.pump.busy = False
 
     def __exit__(
@@ -420,12 +420,12 @@ class _Leadership:
             return False
         if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
             # The error is not raised here, because the driver raises it for each reader.
-            hub.over = True
+            hub.has_ended = True
             return True
         return False
 
 
-def _is_over(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of either kind
+def _has_ended(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of either kind
     """Return True if a thread or task has ended."""
     if isinstance(owner, threading.Thread):
         return not owner.is_alive()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from tokenstream.errors import StreamConsumed, StreamError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import LEAST_WAIT
-from tokenstream.stream._uncopied import Uncopied
+from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -32,9 +32,9 @@ K = TypeVar("K")
 StreamT = TypeVar("StreamT", bound=Any)
 DriverT = TypeVar("DriverT", bound=Any)
 
-_MOST_AT_ONCE = 8
+_MAX_PER_TURN = 8
 """Maximum number of events that one stream delivers in its turn."""
-_LEAST_RUN = 64
+_MIN_BETWEEN_PAUSES = 64
 """Minimum number of events to deliver between two pauses that let the reading tasks run."""
 
 
@@ -111,25 +111,34 @@ class MergeLane(Generic[K, DriverT]):
         entry: The stream's entry in the queue.
     """
 
-    __slots__ = ("alarm", "driver", "entry", "label", "late", "over", "since", "steady")
+    __slots__ = (
+        "alarm",
+        "alarm_is_earliest",
+        "driver",
+        "entry",
+        "grace_given",
+        "has_ended",
+        "label",
+        "since",
+    )
 
     def __init__(self, label: K, driver: DriverT, entry: _QueueEntry) -> None:
         self.label = label
         self.driver = driver
         self.entry = entry
-        self.over = False
+        self.has_ended = False
         """True once the stream has no more events to deliver."""
         self.since = 0.0
         """Time since which nothing has arrived, by the driver's clock."""
         self.alarm = math.inf
         """Time at which to check the stream's deadlines, by the monotonic clock."""
-        self.steady = False
+        self.alarm_is_earliest = False
         """True if nothing that arrives before the alarm can require an earlier alarm."""
-        self.late = False
+        self.grace_given = False
         """True if a deadline seems to have passed, but chunks that have arrived may still be unread."""
 
 
-class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
+class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     """Several streams without a loop over them: their turns, deadlines and outcomes.
 
     Args:
@@ -141,15 +150,15 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         "__weakref__",
         "_alarms",
         "_errors",
+        "_events_until_pause",
         "_fail_fast",
-        "_given_count",
         "_is_last_call",
-        "_is_raised",
         "_lanes",
         "_live_count",
         "_queue",
-        "_run_left",
         "_streams",
+        "_turn_count",
+        "_was_error_raised",
         "failed",
     )
 
@@ -163,15 +172,15 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._lanes: list[MergeLane[K, DriverT]] = []
         self._live_count = -1
         """Number of streams that are not over; -1 before the first read."""
-        self._given_count = 0
+        self._turn_count = 0
         """Number of events that the current stream has delivered in its turn."""
-        self._run_left = _LEAST_RUN
+        self._events_until_pause = _MIN_BETWEEN_PAUSES
         """Number of events to deliver before the next pause that lets the reading tasks run."""
         self._is_last_call = False
         """True after a failure that ends all streams; only events that have arrived are still delivered."""
         self._alarms: list[tuple[float, int]] = []
         """A heap of alarms, each with the number of its lane; the earliest alarm is the first."""
-        self._is_raised = False
+        self._was_error_raised = False
         """True once the loop has raised the error."""
 
     def __repr__(self) -> str:
@@ -211,7 +220,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     # -- turns -------------------------------------------------------------
 
-    def _check_left(self) -> None:
+    def _refuse_ended(self) -> None:
         """Refuse a new loop if no events are left to read."""
         if self._live_count == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
@@ -221,7 +230,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         """Begin to read all streams."""
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
             lane = MergeLane(label, driver, _QueueEntry(self._queue, number))
-            if driver.verdict.reason is None:
+            if driver.verdict.stop_reason is None:
                 # A stream that was stopped before is not an error; it just has no events.
                 with label_errors(label):
                     driver.enter_loop()
@@ -230,57 +239,57 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._live_count = len(self._lanes)
         for lane in self._lanes:
             with label_errors(lane.label):
-                lane.driver.begin_beside(lane.entry)
+                lane.driver.begin_polling(lane.entry)
 
     def _next_lane(self) -> MergeLane[K, DriverT] | None:
         """Return the lane that has its turn now; None if the queue is empty."""
         entries = self._queue.entries
         while entries:
             lane = self._lanes[entries[0].number]
-            if not lane.over:
+            if not lane.has_ended:
                 return lane
             entries.popleft()
         return None
 
-    def _give_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
+    def _label_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
         """Count and label an event of a stream; after a few events, go to the next stream."""
-        self._given_count += 1
-        self._run_left -= 1
-        if lane.driver.is_waiting_beside:
+        self._turn_count += 1
+        self._events_until_pause -= 1
+        if lane.driver.will_ring:
             self._dequeue(lane)
-        elif self._given_count >= _MOST_AT_ONCE:
-            self._given_count = 0
+        elif self._turn_count >= _MAX_PER_TURN:
+            self._turn_count = 0
             self._queue.entries.rotate(-1)
         return Labelled(lane.label, event)
 
-    def _begin_run(self) -> None:
-        """Set the number of events before the next pause: two for each queued stream, or `_LEAST_RUN`."""
-        self._run_left = max(_LEAST_RUN, 2 * len(self._queue.entries))
+    def _schedule_pause(self) -> None:
+        """Set the number of events before the next pause: two for each queued stream, but not few."""
+        self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.entries))
 
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
         """Take a stream that has no event just now out of the queue, and set its alarm."""
         if self._is_last_call:
-            self._take_out(lane)
+            self._remove_lane(lane)
             return
-        self._given_count = 0
+        self._turn_count = 0
         self._queue.entries.popleft()
-        lane.late = lane.entry.is_queued = False
+        lane.grace_given = lane.entry.is_queued = False
         driver = lane.driver
         # In this state, no chunk can make a deadline earlier.
-        steady = driver.due > -math.inf and driver.machine.plain
-        if steady and lane.steady:
+        steady = driver.earliest_deadline > -math.inf and driver.machine.plain
+        if steady and lane.alarm_is_earliest:
             return
         since = lane.since = driver.clock()
         until = driver.idle_until(since)
         if until is not None:
-            lane.steady = steady
+            lane.alarm_is_earliest = steady
             self._set_alarm(lane, time.monotonic() + until - since)
 
-    def _take_out(self, lane: MergeLane[K, DriverT]) -> None:
+    def _remove_lane(self, lane: MergeLane[K, DriverT]) -> None:
         """Take the first stream out of the queue for good."""
-        self._given_count = 0
+        self._turn_count = 0
         self._queue.entries.popleft()
-        lane.over = True
+        lane.has_ended = True
         self._live_count -= 1
 
     def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
@@ -291,19 +300,19 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             error: The exception; it is raised again, unless it is a `StreamError` or ends the stream.
         """
         if isinstance(error, StreamError):
-            self._fail(lane, error)
+            self._remove_failed(lane, error)
         elif isinstance(error, lane.driver.exhausted):
-            self._take_out(lane)
+            self._remove_lane(lane)
         else:
             label_error(error, lane.label)
             raise error
 
-    def _fail(self, lane: MergeLane[K, DriverT], error: StreamError) -> None:
+    def _remove_failed(self, lane: MergeLane[K, DriverT], error: StreamError) -> None:
         """Take out a stream that has failed.
 
         With `fail_fast`, the other streams only deliver the events that have already arrived.
         """
-        self._take_out(lane)
+        self._remove_lane(lane)
         if not self._errors:
             self.failed = lane.label
         self._errors[lane.label] = error
@@ -311,16 +320,16 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         if self._fail_fast and not self._is_last_call:
             self._is_last_call = True
             for other in self._lanes:
-                if not other.over:
+                if not other.has_ended:
                     other.entry.set()
-                    other.over = not other.driver.finish_beside()
-                    self._live_count -= other.over
+                    other.has_ended = not other.driver.finish_polling()
+                    self._live_count -= other.has_ended
 
-    def _end(self) -> StreamError | None:
+    def _take_error(self) -> StreamError | None:
         """End the merge once no events are left; return the error to raise, only once, or None."""
-        if not self._errors or self._is_raised:
+        if not self._errors or self._was_error_raised:
             return None
-        self._is_raised = True
+        self._was_error_raised = True
         for lane in self._lanes if self._fail_fast else ():
             lane.driver.stop(f"the stream {self.failed!r} has failed")
         error = self._errors[cast("K", self.failed)]
@@ -337,12 +346,12 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             heappush(self._alarms, (at, lane.entry.number))
 
     @property
-    def _is_due(self) -> bool:
+    def _is_alarm_due(self) -> bool:
         """True if the time of an alarm has passed."""
         alarms = self._alarms
         return bool(alarms) and alarms[0][0] <= time.monotonic()
 
-    def _look_at_clock(self) -> float | None:
+    def _handle_alarms(self) -> float | None:
         """Handle the alarms that are due; return the seconds until the next alarm, or None without one."""
         alarms = self._alarms
         while alarms:
@@ -352,12 +361,12 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             at, number = heappop(alarms)
             lane = self._lanes[number]
             if at == lane.alarm:
-                lane.alarm, lane.steady = math.inf, False
+                lane.alarm, lane.alarm_is_earliest = math.inf, False
                 if not lane.entry.is_queued:
-                    self._look_at_deadlines(lane, now)
+                    self._check_deadlines(lane, now)
         return None
 
-    def _look_at_deadlines(self, lane: MergeLane[K, DriverT], now: float) -> None:
+    def _check_deadlines(self, lane: MergeLane[K, DriverT], now: float) -> None:
         """Check a stream's deadlines: set a later alarm, or apply the deadlines.
 
         Before the deadlines are applied, the reading thread or task gets a short time to read the
@@ -370,8 +379,8 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         seconds = until - driver.clock()
         if seconds > 0:
             self._set_alarm(lane, now + seconds)
-        elif not lane.late:
-            lane.late = True
+        elif not lane.grace_given:
+            lane.grace_given = True
             self._set_alarm(lane, now + LEAST_WAIT)
         else:
             driver.expire()

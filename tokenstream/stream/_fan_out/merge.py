@@ -42,14 +42,14 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         self._arrival = self._queue.waiter = threading.Event()
 
     def __iter__(self) -> Iterator[Labelled[K]]:
-        self._check_left()
+        self._refuse_ended()
         return self
 
     def __next__(self) -> Labelled[K]:
         if not self._lock.acquire(blocking=False):
             raise concurrent_read_error()
         try:
-            return self._next()
+            return self._next_event()
         finally:
             self._lock.release()
 
@@ -70,12 +70,12 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
 
     # -- within ------------------------------------------------------------
 
-    def _next(self) -> Labelled[K]:
+    def _next_event(self) -> Labelled[K]:
         """Return the next event of any stream; wait for one if none has arrived."""
         if self._live_count < 0:
             self._begin()
-        if self._is_due:
-            self._look_at_clock()
+        if self._is_alarm_due:
+            self._handle_alarms()
         while self._live_count:
             lane = self._next_lane()
             if lane is None:
@@ -83,14 +83,14 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
                 continue
             lane.entry.was_rung = False
             try:
-                event = lane.driver.next_beside(lane.entry)
+                event = lane.driver.poll(lane.entry)
             except Exception as error:  # noqa: BLE001 - `_handle_error` raises unexpected ones again
                 self._handle_error(lane, error)
             else:
                 if event is not None:
-                    return self._give_event(lane, event)
+                    return self._label_event(lane, event)
                 self._dequeue(lane)
-        failure = self._end()
+        failure = self._take_error()
         if failure is None:
             raise StopIteration
         self._close(quiet=True)
@@ -98,15 +98,15 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
 
     def _dequeue(self, lane: MergeLane[K, SyncDriver]) -> None:
         super()._dequeue(lane)
-        if lane.entry.was_rung and not lane.over:
-            # A thread rang the entry after `next_beside` had found nothing, but before the lane left
+        if lane.entry.was_rung and not lane.has_ended:
+            # A thread rang the entry after `poll` had found nothing, but before the lane left
             # the queue.
             lane.entry.set()
 
     def _wait(self) -> None:
         """Wait until a stream is in the queue, or an alarm is due."""
         self._arrival.clear()
-        seconds = self._look_at_clock()
+        seconds = self._handle_alarms()
         if not self._queue.entries:
             self._arrival.wait(seconds)
 

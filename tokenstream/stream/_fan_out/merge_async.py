@@ -43,7 +43,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         self._tasks: TaskGroup | None = None
 
     def __aiter__(self) -> AsyncIterator[Labelled[K]]:
-        self._check_left()
+        self._refuse_ended()
         return self
 
     async def __anext__(self) -> Labelled[K]:
@@ -51,7 +51,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             raise concurrent_read_error()
         self._busy = True
         try:
-            return await self._next()
+            return await self._next_event()
         finally:
             self._busy = False
 
@@ -89,11 +89,11 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
 
     # -- within ------------------------------------------------------------
 
-    async def _next(self) -> Labelled[K]:
+    async def _next_event(self) -> Labelled[K]:
         """Return the next event of any stream; wait for one if none has arrived."""
         if self._live_count < 0:
             self._begin()
-        if self._run_left <= 0 or self._is_due:
+        if self._events_until_pause <= 0 or self._is_alarm_due:
             await self._pause()
         while self._live_count:
             lane = self._next_lane()
@@ -102,14 +102,14 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
                 continue
             driver = lane.driver
             try:
-                event = driver.glance_beside() or await driver.next_beside(lane.entry)
+                event = driver.poll_fast() or await driver.poll(lane.entry)
             except Exception as error:  # noqa: BLE001 - `_handle_error` raises unexpected ones again
                 self._handle_error(lane, error)
                 continue
             if event is not None:
-                return self._give_event(lane, event)
+                return self._label_event(lane, event)
             self._dequeue(lane)
-        failure = self._end()
+        failure = self._take_error()
         if failure is None:
             raise StopAsyncIteration
         await self._close(failed=True)
@@ -120,8 +120,8 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         from anyio.lowlevel import checkpoint
 
         await checkpoint()
-        self._begin_run()
-        return self._look_at_clock()
+        self._schedule_pause()
+        return self._handle_alarms()
 
     async def _wait(self) -> None:
         """Wait until a stream is in the queue, or an alarm is due."""

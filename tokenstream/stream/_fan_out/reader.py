@@ -29,29 +29,29 @@ class ReaderDriver(SingleConsumer):
     Args:
         hub: The hub, which reads the stream for all readers.
         place: The reader's place in the stream.
-        whole: True if the reader is the stream itself, so that closing it closes the stream.
+        is_stream: True if the reader is the stream itself, so that closing it closes the stream.
     """
 
-    __slots__ = ("__weakref__", "hub", "place", "whole")
+    __slots__ = ("__weakref__", "hub", "is_stream", "place")
 
     cursor_type: type[SharedCursor[Any]] = SharedCursor
     """The class that wraps a cursor for the reader."""
 
-    def __init__(self, hub: Any, place: ReaderPlace, *, whole: bool = False) -> None:  # noqa: ANN401 - either hub
+    def __init__(self, hub: Any, place: ReaderPlace, *, is_stream: bool = False) -> None:  # noqa: ANN401 - either hub
         self.hub = hub
         self.place = place
-        self.whole = whole
+        self.is_stream = is_stream
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
         return getattr(self.hub.driver, name)
 
     def __repr__(self) -> str:
-        return repr(self.hub.driver) if self.whole else f"<{self.place.name!r} of {self.hub.driver!r}>"
+        return repr(self.hub.driver) if self.is_stream else f"<{self.place.name!r} of {self.hub.driver!r}>"
 
     def __del__(self) -> None:
         # `__del__` runs in any thread at any time, so it must not take a lock. Waiting readers check
-        # `gone` from time to time.
-        self.place.gone = True
+        # `is_closed` from time to time.
+        self.place.is_closed = True
 
     # -- reading -----------------------------------------------------------
 
@@ -74,7 +74,7 @@ class ReaderDriver(SingleConsumer):
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
         """Return the reader's next event; after the last event, raise the stream's error or end the loop."""
-        return self.hub.wait_for(self.place, partial(self.hub.take, self.place), None)
+        return self.hub.wait_for(self.place, partial(self.hub.take_event, self.place), None)
 
     def step(self) -> Any:  # noqa: ANN401 - `NEWS`
         """Wait until something has arrived that no view of the reader has read yet."""
@@ -90,15 +90,15 @@ class ReaderDriver(SingleConsumer):
 
     def _look_for_news(self) -> Callable[[], Any]:
         """Return a function that returns `NEWS` once something arrives after this call."""
-        return partial(self.hub.look_for_news, self.place, self.place.seen)
+        return partial(self.hub.look_for_news, self.place, self.place.seen_count)
 
     def enter_loop(self) -> None:
         """Refuse a new loop over the events if no events are left for this reader."""
         hub, place = self.hub, self.place
-        if place.gone:
+        if place.is_closed:
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
         left = not place.reads_events or self.has_events
-        if hub.over and not left and hub.driver.error is None:
+        if hub.has_ended and not left and hub.driver.error is None:
             hub.driver.enter_loop()
 
     # -- beside other streams, in one loop -----------------------------------
@@ -106,19 +106,19 @@ class ReaderDriver(SingleConsumer):
     @property
     def has_events(self) -> bool:
         """True if an event has arrived for this reader."""
-        return bool(self.place.condensed) or self.place.position != self.hub.ring.end
+        return bool(self.place.summary) or self.place.position != self.hub.ring.end
 
     @property
-    def is_waiting_beside(self) -> bool:
+    def will_ring(self) -> bool:
         """True if every arrived event was delivered, and the bell will ring for the next one."""
-        waiting: bool = self.hub.driver.is_waiting_beside
+        waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 
     @property
-    def due(self) -> float:
+    def earliest_deadline(self) -> float:
         """A time before which no deadline has to be checked; while the queue is full, minus infinity."""
-        due: float = self.hub.driver.due
-        return -math.inf if self.hub.crowded else due
+        due: float = self.hub.driver.earliest_deadline
+        return -math.inf if self.hub.is_full else due
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing arrives before then; None for never.
@@ -127,16 +127,16 @@ class ReaderDriver(SingleConsumer):
             since: Time since which nothing has arrived.
         """
         # A full queue may wait for a thread or task that ends without notice, so check again soon.
-        until: float | None = since + PATIENCE if self.hub.crowded else self.hub.driver.idle_until(since)
+        until: float | None = since + PATIENCE if self.hub.is_full else self.hub.driver.idle_until(since)
         return until
 
-    def begin_beside(self, bell: ArrivalBell) -> None:
+    def begin_polling(self, bell: ArrivalBell) -> None:
         """Begin to read for a loop that also reads other streams."""
-        self.hub.begin_beside(bell)
+        self.hub.begin_polling(bell)
 
-    def next_beside(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None
+    def poll(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None
         """Return the next event for a loop that also reads other streams; None if no event has arrived."""
-        return self.hub.next_beside(self.place, bell)
+        return self.hub.poll(self.place, bell)
 
     # -- opening and ending --------------------------------------------------
 
@@ -147,20 +147,20 @@ class ReaderDriver(SingleConsumer):
 
     def open_now(self) -> Any:  # noqa: ANN401 - None, once awaited
         """Open the source before the first read."""
-        return self.hub.act_alone(self.hub.driver.open_now)
+        return self.hub.run_alone(self.hub.driver.open_now)
 
     def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
         """Read until the answer has begun; see `Stream.wait_open`."""
-        return self.hub.act_alone(partial(self.hub.driver.wait_open, first))
+        return self.hub.run_alone(partial(self.hub.driver.wait_open, first))
 
     def ask_to_close(self) -> None:
         """Record that the stream is closed before its end."""
-        self.hub.set_free()
+        self.hub.release_driver()
         self.hub.driver.ask_to_close()
 
     def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
         """Close this reader; if it is the stream itself, close the stream for all readers."""
-        return self.hub.close(**how) if self.whole else self.hub.leave(self.place)
+        return self.hub.close(**how) if self.is_stream else self.hub.leave(self.place)
 
 
 class _EventDriver:

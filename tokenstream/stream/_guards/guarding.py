@@ -91,5 +91,5 @@ def guard(
         guards = Guards(lambda: accumulator.message)
     guards.add(kept, first_tokens, hold=hold)
     machine.guard(guards, _StreamStopper(driver))
-    driver.chain, driver.due = driver.make_timed_chain(), -math.inf
+    driver.chain, driver.earliest_deadline = driver.make_timed_chain(), -math.inf
     return kept

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.calls import ValidatedCalls
     from tokenstream.stream._outputs.documents import BegunCall, OutputChoice
 
-_NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
+_UNRELATED_EVENTS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
 """Events that have nothing to do with tool calls."""
 _NOTHING = "null"
 """The arguments text that some servers send instead of an empty object."""
@@ -38,13 +38,13 @@ class CallDraftCursor:
 
     __slots__ = (
         "_answer",
-        "_begun",
+        "_calls",
+        "_chars_read",
+        "_delivered",
         "_ended",
         "_failure",
-        "_found",
-        "_given",
-        "_held",
-        "_open",
+        "_open_calls",
+        "_queue",
         "_restarts",
         "_tools",
     )
@@ -52,15 +52,15 @@ class CallDraftCursor:
     def __init__(self, answer: OutputChoice, tools: ValidatedCalls) -> None:
         self._answer = answer
         self._tools = tools
-        self._begun = BegunCalls(answer)
+        self._calls = BegunCalls(answer)
         self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
-        self._open: dict[int, _OpenCall] = {}
+        self._open_calls: dict[int, _OpenCall] = {}
         """Calls that have begun but not ended, by part index."""
-        self._given: set[int] = set()
+        self._delivered: set[int] = set()
         """Numbers of the calls that were delivered whole; if the answer restarts, they get no drafts."""
-        self._found: deque[CallDraft[Any, Any]] = deque()
+        self._queue: deque[CallDraft[Any, Any]] = deque()
         """Drafts to deliver next."""
-        self._held = -1
+        self._chars_read = -1
         """Length of the answer in characters when all open calls were last read."""
         self._failure: Exception | None = None
         """An exception of the application's own validator, or the error to raise at the end."""
@@ -73,10 +73,10 @@ class CallDraftCursor:
             StreamError: The answer was restarted, and has a different call in place of a delivered one.
         """
         if self._restarts != self._answer.accumulator.restarts:
-            self._begin_again()
-        if not self._found and self._failure is None:
-            self._catch_up()
-        return self._next()
+            self._start_over()
+        if not self._queue and self._failure is None:
+            self._read_arrived()
+        return self._next_draft()
 
     def after(self, event: Any) -> CallDraft[Any, Any] | None:  # noqa: ANN401 - any event
         """Return the draft that an event adds, or None.
@@ -85,19 +85,19 @@ class CallDraftCursor:
             StreamError: As in `ready`.
         """
         accumulator = self._answer.accumulator
-        if event.__class__ in _NO_CALLS:
+        if event.__class__ in _UNRELATED_EVENTS:
             return None
         if event.__class__ is not ToolCallDelta or self._restarts != accumulator.restarts:
             return self.ready()
         if event.choice != self._answer.choice:
             return None
-        open_call = self._open.get(event.part)
+        open_call = self._open_calls.get(event.part)
         if open_call is None or self._failure is not None:
             return self.ready()
-        if accumulator.held == self._held + len(event.fragment):
-            self._held = accumulator.held
-        self._take(open_call, open_call.text.after(event))
-        return self._next()
+        if accumulator.held == self._chars_read + len(event.fragment):
+            self._chars_read = accumulator.held
+        self._read_piece(open_call, open_call.text.after(event))
+        return self._next_draft()
 
     def end(self) -> CallDraft[Any, Any] | None:
         """Return the next draft that the end of the stream adds, or raise the error of the answer.
@@ -110,67 +110,71 @@ class CallDraftCursor:
         if found is None and self._failure is None:
             # Nothing is left to deliver; this raises an error if a delivered call is missing.
             self._ended.end()
-            cut = next((open_call for open_call in self._open.values() if open_call.has_drafts), None)
+            cut = next((open_call for open_call in self._open_calls.values() if open_call.has_drafts), None)
             self._failure = None if cut is None else self._make_cut_error(cut)
-        return self._next(over=True) if found is None else found
+        return self._next_draft(at_end=True) if found is None else found
 
     # -- within ------------------------------------------------------------------
 
-    def _begin_again(self) -> None:
+    def _start_over(self) -> None:
         """Forget everything but the numbers of delivered calls, because the answer was restarted."""
         self._restarts = self._answer.accumulator.restarts
-        self._begun = BegunCalls(self._answer)
-        self._open.clear()
-        self._found.clear()
-        self._held, self._failure = -1, None
+        self._calls = BegunCalls(self._answer)
+        self._open_calls.clear()
+        self._queue.clear()
+        self._chars_read, self._failure = -1, None
 
-    def _next(self, *, over: bool = False) -> CallDraft[Any, Any] | None:
+    def _next_draft(self, *, at_end: bool = False) -> CallDraft[Any, Any] | None:
         """Return the next queued draft; None if no draft is queued, or raise the failure if it is time.
 
         Args:
-            over: True at the end of the stream.
+            at_end: True at the end of the stream.
         """
-        if self._found:
-            return self._found.popleft()
+        if self._queue:
+            return self._queue.popleft()
         failure = self._failure
         # An exception of the application is raised at once, an error of the answer at its end.
-        if failure is not None and (over or not isinstance(failure, TokenStreamError)):
+        if failure is not None and (at_end or not isinstance(failure, TokenStreamError)):
             raise failure.with_traceback(None) from failure.__cause__
         return None
 
-    def _catch_up(self) -> None:
+    def _read_arrived(self) -> None:
         """Read what has arrived since the last call, and queue the drafts for it."""
-        for call in self._begun.begun():
-            self._open[call.at] = _OpenCall(call, self._tools, again=call.number in self._given)
+        for call in self._calls.find_new():
+            self._open_calls[call.part_index] = _OpenCall(
+                call, self._tools, was_delivered=call.number in self._delivered
+            )
         # One ended call at a time, so that it is delivered before the error of the next call.
         ended = self._ended.ready()
         if ended is not None:
-            self._finish(ended)
+            self._queue_last_draft(ended)
             return
         held = self._answer.accumulator.held
-        for open_call in self._open.values():
-            if self._failure is None and (held != self._held or open_call.is_new):
-                self._take(open_call, open_call.text.ready())
-        self._held = held
+        for open_call in self._open_calls.values():
+            if self._failure is None and (held != self._chars_read or open_call.is_new):
+                self._read_piece(open_call, open_call.text.ready())
+        self._chars_read = held
 
-    def _take(self, open_call: _OpenCall, piece: str | None) -> None:
+    def _read_piece(self, open_call: _OpenCall, piece: str | None) -> None:
         """Read a piece of a call's arguments, and queue a draft if the piece changes the call."""
         before = open_call.document.last
         if piece is not None and open_call.has_drafts:
             open_call.document.feed(piece)
             self._note_failure(open_call)
         if open_call.has_drafts and (open_call.is_new or open_call.document.last is not before):
-            self._found.append(open_call.make_draft())
+            self._queue.append(open_call.make_draft())
         open_call.is_new = False
 
-    def _finish(self, ended: ToolCall) -> None:
+    def _queue_last_draft(self, ended: ToolCall) -> None:
         """Queue the last draft of a call that has ended."""
-        at = next(at for at, open_call in self._open.items() if open_call.text.begun.id == ended.id)
-        open_call = self._open.pop(at)
+        at = next(
+            at for at, open_call in self._open_calls.items() if open_call.text.call_so_far.id == ended.id
+        )
+        open_call = self._open_calls.pop(at)
         open_call.finish()
         self._note_failure(open_call)
-        self._given.add(open_call.call.number)
-        self._found.append(open_call.make_draft(ended))
+        self._delivered.add(open_call.call.number)
+        self._queue.append(open_call.make_draft(ended))
 
     def _note_failure(self, open_call: _OpenCall) -> None:
         """Store an exception of the application's own validator."""
@@ -193,15 +197,15 @@ class _OpenCall:
     Args:
         call: The call.
         tools: Checks the calls against the tools.
-        again: True if the call was delivered whole before the answer was restarted.
+        was_delivered: True if the call was delivered whole before the answer was restarted.
     """
 
     __slots__ = ("_tools", "call", "document", "has_drafts", "is_new", "stage", "text")
 
-    def __init__(self, call: BegunCall, tools: ValidatedCalls, *, again: bool) -> None:
+    def __init__(self, call: BegunCall, tools: ValidatedCalls, *, was_delivered: bool) -> None:
         self.call = call
         self._tools = tools
-        self.has_drafts = call.start.name in tools.names and not again
+        self.has_drafts = call.start.name in tools.names and not was_delivered
         """True if drafts of the call are delivered; a call of an unknown tool has only a last draft."""
         self.is_new = True
         """True until the first draft of the call is made."""
@@ -215,7 +219,7 @@ class _OpenCall:
         Args:
             ended: The finished call; None while the call is open.
         """
-        call = ended or self.text.begun
+        call = ended or self.text.call_so_far
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 
     def finish(self) -> None:
@@ -225,7 +229,7 @@ class _OpenCall:
             piece = read()
             if piece is not None:
                 document.feed(piece)
-        free = text.begun.type == "custom"
+        free = text.call_so_far.type == "custom"
         if text.rewritten or (not free and text.text.strip() == _NOTHING):
             self.stage = self._tools.drafting(self.call.start)
             self.stage.feed(text.text if text.rewritten else "{}")

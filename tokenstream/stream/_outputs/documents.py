@@ -91,13 +91,13 @@ class OutputDocument(Generic[ItemT]):
         kind: The kind of items that the stage returns.
     """
 
-    __slots__ = ("_given", "_kind", "last", "stage", "text")
+    __slots__ = ("_delivered_count", "_kind", "last", "stage", "text")
 
     def __init__(self, text: AnswerText | ArgumentsText, stage: OutputStage[ItemT], kind: OutputKind) -> None:
         self.text = text
         self.stage = stage
         self._kind = kind
-        self._given = 0
+        self._delivered_count = 0
         """Number of items returned so far; for pieces of a string, of characters and errors."""
         self.last: ItemT | None = None
         """The last item that was returned."""
@@ -110,7 +110,7 @@ class OutputDocument(Generic[ItemT]):
     def feed(self, piece: str) -> list[ItemT]:
         """Return the items that a piece of the text adds."""
         found = self.stage.feed(piece)
-        return self._count(found) if found else found
+        return self._count_items(found) if found else found
 
     def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
         """Read the whole text, because it differs from the pieces read so far; return the new items.
@@ -121,7 +121,7 @@ class OutputDocument(Generic[ItemT]):
         if self.stage.error is None and self.stage.complete:
             # Usually, this is the same JSON with other spacing or escapes.
             return []
-        given, self._given, self.stage = self._given, 0, stage
+        given, self._delivered_count, self.stage = self._delivered_count, 0, stage
         found = self.feed(self.text.text)
         if self._kind == "pieces":
             return _join_pieces(_split_pieces(found)[given:])
@@ -134,9 +134,9 @@ class OutputDocument(Generic[ItemT]):
             message: The answer.
         """
         error = self.stage.error
-        return ([], error) if error is not None else self._end(message)
+        return ([], error) if error is not None else self._end_stage(message)
 
-    def _end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
+    def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
         """End the stage; if the text was cut off, return an error that says so."""
         stage, text = self.stage, self.text
         complete = stage.complete
@@ -144,21 +144,21 @@ class OutputDocument(Generic[ItemT]):
         found = stage.end()
         error = stage.error
         if isinstance(error, InvalidJSON) or not (cut or isinstance(error, OutputIncomplete)):
-            return self._count(found), error
+            return self._count_items(found), error
         if error is None:
             return [], incomplete_error(message, text.text, whole=complete, best=self.best)
         if not isinstance(error, OutputInvalid | OutputIncomplete):
             return [], error
         return [], incomplete_error(message, text.text, whole=complete, errors=error.errors, best=error.best)
 
-    def _count(self, found: list[ItemT]) -> list[ItemT]:
+    def _count_items(self, found: list[ItemT]) -> list[ItemT]:
         """Count the items to return, and return them; adjacent pieces of a string are joined."""
         if not found:
             return found
         if self._kind == "pieces":
-            self._given += sum(len(piece) if isinstance(piece, str) else 1 for piece in found)
+            self._delivered_count += sum(len(piece) if isinstance(piece, str) else 1 for piece in found)
             return _join_pieces(found)
-        self._given += len(found)
+        self._delivered_count += len(found)
         self.last = found[-1]
         return found
 
@@ -168,7 +168,7 @@ class BegunCall(NamedTuple):
 
     part: GrowingPart
     """The growing part with the call."""
-    at: int
+    part_index: int
     """Index of the part in the choice."""
     number: int
     """Number of the call within the choice, from 0."""
@@ -195,7 +195,7 @@ class BegunCalls:
         self._number = 0
         """Number of calls among these parts."""
 
-    def begun(self) -> list[BegunCall]:
+    def find_new(self) -> list[BegunCall]:
         """Return the calls that have begun since the last call of this method."""
         answer = self._answer
         found: list[BegunCall] = []
@@ -218,7 +218,16 @@ class OutputDocuments(Generic[ItemT]):
             from the first call that has arguments.
     """
 
-    __slots__ = ("_answer", "_at", "_begun", "_calls", "_growing", "_kind", "_spare", "_stage")
+    __slots__ = (
+        "_answer",
+        "_calls",
+        "_documents",
+        "_first_stage",
+        "_growing",
+        "_kind",
+        "_selected_index",
+        "_stage",
+    )
 
     def __init__(
         self, answer: OutputChoice, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
@@ -226,55 +235,57 @@ class OutputDocuments(Generic[ItemT]):
         self._answer = answer
         self._stage = stage
         # The first stage is made now, because making it checks the caller's arguments.
-        self._spare: OutputStage[ItemT] | None = stage()
+        self._first_stage: OutputStage[ItemT] | None = stage()
         self._kind: OutputKind = kind
-        self._begun: list[OutputDocument[ItemT]] = []
+        self._documents: list[OutputDocument[ItemT]] = []
         self._growing: dict[int, OutputDocument[ItemT]] = {}
         """Documents of calls that may be incomplete, by part index."""
         self._calls = BegunCalls(answer)
-        self._at = 0
-        """Index in `_begun` of the call to read, if only one call is read."""
+        self._selected_index = 0
+        """Index in `_documents` of the call to read, if only one call is read."""
         if answer.tool is None:
-            self._begin(AnswerText(answer.accumulator, answer.choice))
+            self._add_document(AnswerText(answer.accumulator, answer.choice))
 
     @property
     def only(self) -> OutputDocument[ItemT] | None:
         """The answer's own text as the only document; None if the arguments of calls are read."""
-        return self._begun[0] if self._answer.tool is None else None
+        return self._documents[0] if self._answer.tool is None else None
 
     @property
     def selected(self) -> list[OutputDocument[ItemT]]:
         """The documents to read: all of them for elements of arrays, otherwise at most one."""
-        begun = self._begun
+        begun = self._documents
         if self._kind == "items" or len(begun) <= 1:
             return begun
-        while self._at + 1 < len(begun) and begun[self._at].text.empty:
-            self._at += 1
-        return begun[self._at : self._at + 1]
+        while self._selected_index + 1 < len(begun) and begun[self._selected_index].text.empty:
+            self._selected_index += 1
+        return begun[self._selected_index : self._selected_index + 1]
 
     @property
-    def judged(self) -> list[OutputDocument[ItemT]]:
+    def required(self) -> list[OutputDocument[ItemT]]:
         """The documents to judge at the end: all with content, or the first one if all are empty."""
         return [document for document in self.selected if not document.text.empty] or self.selected[:1]
 
-    def growing(self) -> list[OutputDocument[ItemT]]:
+    def find_growing(self) -> list[OutputDocument[ItemT]]:
         """Return the documents that may have grown since the last call of this method."""
         if self._answer.tool is None:
-            return self._begun
-        self._look()
+            return self._documents
+        self._add_new_calls()
         if self._kind != "items":
             return self.selected
         growing = self._growing
-        self._growing = {index: document for index, document in growing.items() if not document.text.over}
+        self._growing = {
+            index: document for index, document in growing.items() if not document.text.is_complete
+        }
         return list(growing.values())
 
-    def find(self, event: Any) -> OutputDocument[ItemT] | None:  # noqa: ANN401 - any event
+    def find_document(self, event: Any) -> OutputDocument[ItemT] | None:  # noqa: ANN401 - any event
         """Return the document to which an event may add; None if the event belongs to no selected call."""
         answer = self._answer
         if event.choice != answer.choice:
             return None
         if event.__class__ is ToolCallStart:
-            self._look()
+            self._add_new_calls()
         found = self._growing.get(event.part)
         return found if self._kind == "items" or found in self.selected else None
 
@@ -282,17 +293,17 @@ class OutputDocuments(Generic[ItemT]):
         """Read a document again with a new stage, because its whole text differs from its pieces."""
         return document.read_again(self._stage())
 
-    def _look(self) -> None:
+    def _add_new_calls(self) -> None:
         """Add a document for each call of the tool that has begun since the last call of this method."""
-        for call in self._calls.begun():
+        for call in self._calls.find_new():
             if call.start.name == self._answer.tool:
-                self._growing[call.at] = self._begin(ArgumentsText(call.part))
+                self._growing[call.part_index] = self._add_document(ArgumentsText(call.part))
 
-    def _begin(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
+    def _add_document(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
         """Add a document."""
-        stage, self._spare = self._spare or self._stage(), None
+        stage, self._first_stage = self._first_stage or self._stage(), None
         document = OutputDocument(text, stage, self._kind)
-        self._begun.append(document)
+        self._documents.append(document)
         return document
 
 

@@ -35,16 +35,16 @@ class ResultCursor(Generic[T]):
         type: The value's type.
         lenient: Whether to repair almost-JSON, and how; see `Lenient`.
         document: Which of several documents to read, with *lenient*.
-        known: Results of earlier requests, each under a key made of the request's arguments.
+        outcomes: Results of earlier requests, each under a key made of the request's arguments.
     """
 
-    __slots__ = ("_answer", "_document", "_key", "_known", "_lenient", "_type")
+    __slots__ = ("_answer", "_document", "_key", "_lenient", "_outcomes", "_type")
 
     def __init__(
         self,
         answer: OutputChoice,
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
-        known: dict[Hashable, Any],
+        outcomes: dict[Hashable, Any],
         *,
         lenient: Lenient,
         document: DocumentChoice | None = None,
@@ -56,7 +56,7 @@ class ResultCursor(Generic[T]):
         self._type = type
         self._lenient: Lenient = lenient
         self._document: DocumentChoice | None = document
-        self._known = known
+        self._outcomes = outcomes
         self._key = (answer.choice, answer.tool, lenient, document, _key_of(type))
 
     def ready(self) -> T | None:
@@ -75,12 +75,12 @@ class ResultCursor(Generic[T]):
             OutputIncomplete: The output was cut off.
             LimitExceeded: The output is nested too deeply, or contains a number that is too long.
         """
-        found: _Found[T] | None = self._known.get(self._key)
-        if found is None:
-            found = self._known[self._key] = self._find()
-        return found.take()
+        outcome: _Outcome[T] | None = self._outcomes.get(self._key)
+        if outcome is None:
+            outcome = self._outcomes[self._key] = self._make_outcome()
+        return outcome.get()
 
-    def broke_off(self, cause: StreamError) -> T:
+    def end_broken_off(self, cause: StreamError) -> T:
         """Return the value although the stream broke off, if this choice was already complete.
 
         Args:
@@ -92,23 +92,23 @@ class ResultCursor(Generic[T]):
         answer = self._answer
         if answer.accumulator.ending_of(answer.index) == "complete":
             return self.end()
-        found: _Found[T] | None = self._known.get(self._key)
-        if found is None:
-            found = self._known[self._key] = _Found[T](self._type, error=self._unfinished(cause))
-        return found.take()
+        outcome: _Outcome[T] | None = self._outcomes.get(self._key)
+        if outcome is None:
+            outcome = self._outcomes[self._key] = _Outcome[T](self._type, error=self._unfinished_error(cause))
+        return outcome.get()
 
     # -- within ------------------------------------------------------------------
 
-    def _find(self) -> _Found[T]:
+    def _make_outcome(self) -> _Outcome[T]:
         """Return the value, or the error of the output, as a result to store."""
         try:
-            return _Found(self._type, self._value())
+            return _Outcome(self._type, self._read_value())
         except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-            return _Found(self._type, error=error)
+            return _Outcome(self._type, error=error)
 
-    def _value(self) -> T:
+    def _read_value(self) -> T:
         """Return the value of the finished answer."""
-        drafts = self._drafts()
+        drafts = self._make_drafts()
         text = drafts.whole_text(lenient=self._lenient)
         if text is not None:
             try:
@@ -119,24 +119,24 @@ class ResultCursor(Generic[T]):
         *_, best = iter(drafts.end, None)
         return best.final()
 
-    def _unfinished(self, cause: StreamError) -> OutputIncomplete:
+    def _unfinished_error(self, cause: StreamError) -> OutputIncomplete:
         """Return the error for a choice that was not complete when the stream broke off."""
-        text = self._drafts().text
-        found = self._stage().feed(text)
+        text = self._make_drafts().text
+        found = self._make_stage().feed(text)
         best = found[-1] if found else None
         error = broken_off_error(text, errors=() if best is None else best.errors, best=best)
         error.partial = self._answer.message
         error.__cause__ = cause
         return error
 
-    def _drafts(self) -> OutputCursor[Partial[T]]:
-        return OutputCursor(self._answer, self._stage, "drafts")
+    def _make_drafts(self) -> OutputCursor[Partial[T]]:
+        return OutputCursor(self._answer, self._make_stage, "drafts")
 
-    def _stage(self) -> Partials[T]:
+    def _make_stage(self) -> Partials[T]:
         return Partials(self._type, lenient=self._lenient, document=self._document)
 
 
-class _Found(Generic[T]):
+class _Outcome(Generic[T]):
     """A stored result: a value or an error.
 
     Args:
@@ -152,7 +152,7 @@ class _Found(Generic[T]):
         self._value: Any = value
         self._error = error
 
-    def take(self) -> T:
+    def get(self) -> T:
         """Return the value, or raise the error."""
         if self._error is not None:
             raise self._error.with_traceback(None) from self._error.__cause__

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 _SPACE = " \t\r\n"
-_SAYS_NOTHING = re.compile(r"[ \t\r\n{}]*\Z").match
+_IS_EMPTY = re.compile(r"[ \t\r\n{}]*\Z").match
 """Matches arguments without content, which have only spaces and braces."""
 # Matches an empty object with something behind it.
-_PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
-_MOST_HELD = 64
+_EMPTY_PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
+_MAX_HELD_BACK = 64
 """Maximum number of characters to hold back, since each new piece examines all of them again."""
 
 
@@ -36,7 +36,7 @@ class AnswerText(TextCursor):
 
     __slots__ = ()
 
-    over = False
+    is_complete = False
     rewritten = False
 
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
@@ -77,9 +77,9 @@ class ArgumentsText:
     """
 
     __slots__ = (
-        "_begun",
-        "_behind",
-        "_free",
+        "_follows_empty_object",
+        "_has_begun",
+        "_is_free_text",
         "_log",
         "_part",
         "_position",
@@ -88,13 +88,13 @@ class ArgumentsText:
 
     def __init__(self, part: GrowingPart, *, free: bool = False) -> None:
         self._part = part
-        self._free = free
+        self._is_free_text = free
         self._log: TextLog | None = None
         """The fragments of the arguments, until the call is complete."""
         self._position = 0
-        self._behind = False
+        self._follows_empty_object = False
         """True if the arguments follow an empty object, so that they are read only at the end."""
-        self._begun = free
+        self._has_begun = free
         """True once a piece of the arguments was delivered."""
         self.rewritten = False
         """True if the arguments of the complete call differ from the delivered pieces."""
@@ -103,21 +103,21 @@ class ArgumentsText:
     def text(self) -> str:
         """The arguments received so far."""
         call = self._call
-        if self._free:
-            return self._since(0)
+        if self._is_free_text:
+            return self._text_from(0)
         if call is not None:
             return call.arguments_text if call.arguments_text.strip(_SPACE) else "{}"
-        text = self._since(0)
-        empty = _PREFIX.match(text)
+        text = self._text_from(0)
+        empty = _EMPTY_PREFIX.match(text)
         return text[empty.end() :] if empty else text
 
     @property
-    def begun(self) -> ToolCall:
+    def call_so_far(self) -> ToolCall:
         """The finished call or, while it is growing, the call as it was at its start."""
         return self._ended or cast("ToolCall", self._part.start)
 
     @property
-    def over(self) -> bool:
+    def is_complete(self) -> bool:
         """True once the call is complete."""
         return self._call is not None
 
@@ -125,7 +125,7 @@ class ArgumentsText:
     def empty(self) -> bool:
         """True if the call is complete and its arguments have no content."""
         call = self._call
-        return call is not None and not self._begun and _SAYS_NOTHING(call.arguments_text) is not None
+        return call is not None and not self._has_begun and _IS_EMPTY(call.arguments_text) is not None
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
         """Return True if the call was cut off, in an answer that is over, so that it must not be run.
@@ -146,17 +146,17 @@ class ArgumentsText:
     def ready(self) -> str | None:
         """Return the arguments that were received since the last call, as one piece; None without any."""
         if self._call is not None:
-            self._settle()
-        elif self._behind:
+            self._check_rewritten()
+        elif self._follows_empty_object:
             return None
-        text = self._since(self._position) if self._begun else self._beginning()
+        text = self._text_from(self._position) if self._has_begun else self._first_piece()
         self._position += len(text)
         return text or None
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
         """Return the piece that an event of the call adds to the arguments, or None."""
         log = self._log
-        if log is not None and self._begun and event.__class__ is ToolCallDelta:
+        if log is not None and self._has_begun and event.__class__ is ToolCallDelta:
             text: str = event.fragment
             if log.length == self._position + len(text):
                 self._position += len(text)
@@ -165,9 +165,9 @@ class ArgumentsText:
 
     def end(self) -> str | None:
         """Return the arguments that were held back, now that no others can follow."""
-        if self._begun:
+        if self._has_begun:
             return None
-        self._begun = True
+        self._has_begun = True
         text = self.text
         self._position = len(text)
         return text or None
@@ -186,18 +186,18 @@ class ArgumentsText:
         final = self._part.final
         return final if isinstance(final, ToolCall) else None
 
-    def _beginning(self) -> str:
+    def _first_piece(self) -> str:
         """Return the first piece once the arguments have content; "" until then."""
-        text = self._since(0)
-        if len(text) <= _MOST_HELD and _SAYS_NOTHING(text):
+        text = self._text_from(0)
+        if len(text) <= _MAX_HELD_BACK and _IS_EMPTY(text):
             return ""
-        if self._call is None and _PREFIX.match(text):
-            self._behind = True
+        if self._call is None and _EMPTY_PREFIX.match(text):
+            self._follows_empty_object = True
             return ""
-        self._begun = True
+        self._has_begun = True
         return text
 
-    def _since(self, position: int) -> str:
+    def _text_from(self, position: int) -> str:
         """Return the arguments from a position on."""
         ended = self._ended
         if ended is not None:
@@ -207,12 +207,12 @@ class ArgumentsText:
             log = self._log = self._part.pieces
         return "" if log is None or log.length == position else log.since(position)
 
-    def _settle(self) -> None:
+    def _check_rewritten(self) -> None:
         """Set `rewritten` if the arguments of the complete call differ from the delivered pieces."""
         log, self._log = self._log, None
-        if log is None or not self._begun:
+        if log is None or not self._has_begun:
             return
-        whole = self._since(0)
+        whole = self._text_from(0)
         if not whole.startswith(log.join()[: self._position]):
             self.rewritten = True
             self._position = len(whole)

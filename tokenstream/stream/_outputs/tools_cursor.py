@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools.calls import ValidatedCalls
 
-_TELLING = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
+_DECIDING_EVENTS = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
 """Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
@@ -26,25 +26,25 @@ class CheckedCursor(CallCursor):
         wait: True to hold back all calls until the answer is complete.
     """
 
-    __slots__ = ("_tools", "_unsettled")
+    __slots__ = ("_maybe_cut", "_tools")
 
     def __init__(
         self, accumulator: Accumulator, choice: int, tools: ValidatedCalls, *, wait: bool = False
     ) -> None:
         super().__init__(accumulator, choice, wait=wait)
         self._tools = tools
-        self._unsettled: ToolCall | None = None
+        self._maybe_cut: ToolCall | None = None
         """A call that ended with unfinished arguments; if another part follows, it was not cut off."""
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
         """Return the call that an event ends, even if its arguments are not JSON."""
-        return self.ready() if event.__class__ in _TELLING else None
+        return self.ready() if event.__class__ in _DECIDING_EVENTS else None
 
     def make_waiting(self) -> CheckedCursor:
         """Return a cursor that delivers the calls only once the answer is complete."""
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
 
-    def _find(self, number: int) -> ToolCall | None:
+    def _find_call(self, number: int) -> ToolCall | None:
         """Return a call that has ended, checked; None for a call that is open or may have been cut off.
 
         Args:
@@ -54,8 +54,8 @@ class CheckedCursor(CallCursor):
         call = self.accumulator.ended_call(choice, number)
         if call is None:
             return None
-        if call is self._unsettled or (not call.complete and self._tools.lacks_end(call)):
-            self._unsettled = call
+        if call is self._maybe_cut or (not call.complete and self._tools.lacks_end(call)):
+            self._maybe_cut = call
             state = self.accumulator.standing()[0].get(choice)
             if state is None or not state.has_gone_on(call.id):
                 return None

@@ -210,7 +210,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         try:
             return next(ItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
-            return cursor.broke_off(error)
+            return cursor.end_broken_off(error)
 
 
 class AsyncOutputViews(ChoiceBase[AsyncDriver]):
@@ -373,4 +373,4 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         try:
             return await anext(AsyncItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
-            return cursor.broke_off(error)
+            return cursor.end_broken_off(error)

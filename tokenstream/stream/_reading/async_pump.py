@@ -1,6 +1,6 @@
 """The pump of an `async for` loop, which opens, reads and closes a source.
 
-A `Reader` reads the source in a separate task; a `Direct` reads it in the loop's own task.
+A `Reader` reads the source in a separate task; a `DirectReader` reads it in the loop's own task.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
-from tokenstream.stream._reading.direct import Direct
+from tokenstream.stream._reading.direct_reader import DirectReader
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.items import LOST, WAITED
 from tokenstream.stream._reading.reader import RUNNING, Reader, leave_group
@@ -63,7 +63,7 @@ class AsyncPump:
         """Read from another source from now on; the previous source must already be closed."""
         self.source: AsyncSource | Deferred | None = source
         self._closed = False
-        self._reader: Reader | Direct | None = None
+        self._reader: Reader | DirectReader | None = None
         self.batch: Iterator[tuple[float, Any]] = iter(())
         """Items that have arrived, each with the time of its arrival."""
 
@@ -83,7 +83,7 @@ class AsyncPump:
         """True once the first read has begun."""
         return self._reader is not None
 
-    def take(self) -> tuple[float, Any] | None:
+    def take_item(self) -> tuple[float, Any] | None:
         """Return the next item that has already arrived, or None.
 
         Raises:
@@ -97,32 +97,32 @@ class AsyncPump:
             reader = self._reader = self._new_reader()
         else:
             reader.check_host()
-        self.batch = iter(reader.take())
+        self.batch = iter(reader.take_items())
         return next(self.batch, None)
 
-    def take_new(self) -> tuple[float, Any] | None:
+    def take_new_item(self) -> tuple[float, Any] | None:
         """Return the next item that the reading task has read, or None; `batch` must be empty."""
         reader = self._reader
-        if not isinstance(reader, Reader) or not reader.has_come:
+        if not isinstance(reader, Reader) or not reader.has_item:
             return None
-        return self.take()
+        return self.take_item()
 
     @property
     def will_ring(self) -> bool:
         """True if all items read so far were taken, and the reading task rings a bell for the next one."""
         reader = self._reader
-        if not isinstance(reader, Reader) or not reader.rings or reader.has_come or reader.over:
+        if not isinstance(reader, Reader) or not reader.rings or reader.has_item or reader.has_ended:
             return False
         return length_hint(self.batch, 1) == 0
 
-    async def look(self) -> tuple[float, Any] | None:
+    async def take_arrived(self) -> tuple[float, Any] | None:
         """Return the next item that has already arrived, or None; first, the reading task may run once."""
-        item = self.take()
-        if item is None and not isinstance(self._reader, Direct):
+        item = self.take_item()
+        if item is None and not isinstance(self._reader, DirectReader):
             from anyio.lowlevel import checkpoint
 
             await checkpoint()
-            item = self.take()
+            item = self.take_item()
         elif item is None and self._needs_no_task:
             item = await self.read(self._clock())
         return item
@@ -141,21 +141,21 @@ class AsyncPump:
             reader = self._reader = self._new_reader()
         seconds = None if until is None else max(until - self._clock(), 0.0)
         arrived = await reader.wait(seconds)
-        self.batch = iter(reader.take())
+        self.batch = iter(reader.take_items())
         item = next(self.batch, None)
         if item is None:
             item = (self._clock(), LOST if arrived else WAITED)
         return item
 
-    def listen(self, bell: ArrivalBell, *, at_hand: bool = False) -> bool:
+    def listen(self, bell: ArrivalBell, *, even_if_instant: bool = False) -> bool:
         """Ring a bell whenever an item arrives, from now on; return False if the bell will not ring.
 
         A task reads from now on, even if the loop itself could. The bell does not ring
-        for a source that never waits, unless `at_hand` is set.
+        for a source that never waits, unless `even_if_instant` is set.
 
         Args:
             bell: The bell.
-            at_hand: True to use a task even for a source that never waits.
+            even_if_instant: True to use a task even for a source that never waits.
 
         Raises:
             MisuseError: A task is needed and cannot be started.
@@ -163,11 +163,11 @@ class AsyncPump:
         reader = self._reader
         if self.source is None:
             return False
-        alone = self._is_instant and not at_hand
-        if reader is None or (isinstance(reader, Direct) and reader.intact and not alone):
-            reader = self._reader = self._new_reader(alone=alone)
-        if isinstance(reader, Direct):
-            if reader.intact and not alone:
+        without_task = self._is_instant and not even_if_instant
+        if reader is None or (isinstance(reader, DirectReader) and reader.is_intact and not without_task):
+            reader = self._reader = self._new_reader(without_task=without_task)
+        if isinstance(reader, DirectReader):
+            if reader.is_intact and not without_task:
                 raise MisuseError(
                     "on trio, tasks read several streams side by side: "
                     "read them inside `async with merge(...) as merged`"
@@ -193,25 +193,25 @@ class AsyncPump:
     def release(self) -> bool:
         """Let the reading task close the source; return True if no reading task is left."""
         reader = self._reader
-        if not isinstance(reader, Reader) or reader.over:
+        if not isinstance(reader, Reader) or reader.has_ended:
             return True
         if not reader.stopped:
             reader.stop()
         return reader.is_loop_over
 
-    def _new_reader(self, *, alone: bool | None = None) -> Reader | Direct:
+    def _new_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:
         """Start to read the source, with a task or without.
 
         Args:
-            alone: True to read without a task; by default, only if the source needs no task.
+            without_task: True to read without a task; by default, only if the source needs no task.
         """
         source = self.source
         if source is None:
             raise RuntimeError("the source is closed")
         host = self._host = self._host or find_host()
-        alone = self._needs_no_task if alone is None else alone
-        if alone or host is None or (host.name == "trio" and self._tasks is None):
-            return Direct(source, self._clock, host)
+        without_task = self._needs_no_task if without_task is None else without_task
+        if without_task or host is None or (host.name == "trio" and self._tasks is None):
+            return DirectReader(source, self._clock, host)
         entered = source.entered if isinstance(source, AsyncSource) else source.enters
         kind = Reader if entered or self._tasks is not None or host.name != "asyncio" else NativeReader
         reader = kind(source, self._clock, host)
@@ -249,11 +249,11 @@ class AsyncPump:
         tasks = create_task_group()
         await tasks.__aenter__()
         self._tasks = tasks
-        self._go_on_in_task()
+        self._continue_in_task()
 
-    def _go_on_in_task(self) -> None:
+    def _continue_in_task(self) -> None:
         """Read in a task from now on, if the source was read without a task outside of the block."""
-        if isinstance(self._reader, Direct) and self._reader.intact:
+        if isinstance(self._reader, DirectReader) and self._reader.is_intact:
             self._reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
@@ -265,7 +265,7 @@ class AsyncPump:
         if self._entered:
             return False
         self._entered, self._tasks, self._host = True, tasks, self._host or find_host()
-        self._go_on_in_task()
+        self._continue_in_task()
         return True
 
     def leave_tasks(self) -> None:
@@ -308,9 +308,9 @@ class AsyncPump:
         return self._closed or (self._reader is not None and self._reader.is_loop_over)
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """True once nothing reads the source any more."""
-        return self._reader is not None and self._reader.over
+        return self._reader is not None and self._reader.has_ended
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function in the thread of the event loop; at once in that thread, or without any loop."""
@@ -341,8 +341,8 @@ class AsyncPump:
         if reader is None:
             if source is None:
                 return None
-            reader = self._reader = Direct(source, self._clock, self._host or find_host())
-        if reader.over and source is None:
+            reader = self._reader = DirectReader(source, self._clock, self._host or find_host())
+        if reader.has_ended and source is None:
             return None
         await reader.close(failed=failed)
         error, reader.closing_error = reader.closing_error, None
@@ -360,4 +360,4 @@ class AsyncPump:
         if isinstance(source, Deferred) and reader is None:
             source.discard()
         elif source is not None:
-            (reader or Direct(source, self._clock, self._host)).abandon()
+            (reader or DirectReader(source, self._clock, self._host)).abandon()

@@ -14,7 +14,7 @@ LOST = object()
 WAITED = object()
 """The read reached its time limit before a chunk arrived."""
 NOTABLE_SECONDS = 0.01
-"""Shortest time between two reads of the loop that is reported as `Away`."""
+"""Shortest time between two reads of the loop that is reported as `BusyTime`."""
 
 
 class SourceOpened:
@@ -41,7 +41,7 @@ class SourceFailed:
         self.error = error
 
 
-class Away:
+class BusyTime:
     """Nothing was read for a while because the loop was busy elsewhere, not because the source was silent."""
 
     __slots__ = ("seconds",)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
-from tokenstream.stream._reading.read_ahead import Late, ReadAhead
+from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class Pump:
     """
 
     __slots__ = (
-        "_ahead",
         "_clock",
+        "_read_ahead",
         "_socket",
         "_stopped",
-        "_woken",
+        "_wake_event",
         "bound",
         "busy",
         "chunks",
@@ -51,7 +51,7 @@ class Pump:
     def __init__(self, source: SyncSource | Deferred, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._stopped = False
-        self._woken: threading.Event | None = None
+        self._wake_event: threading.Event | None = None
         """Set to end a wait between two sources; None when no wait is in progress."""
         # Reentrant, so that Ctrl-C between `acquire` and the `try` after it does not lock out this thread.
         self.lock = threading.RLock()
@@ -67,7 +67,7 @@ class Pump:
         self.source: SyncSource | Deferred | None = source
         self.closed = False
         """True once the source was closed."""
-        self._ahead: ReadAhead | None = None
+        self._read_ahead: ReadAhead | None = None
         """The reading thread; None if the loop itself reads."""
         self.chunks: Iterator[Any] | None = None
         """The chunks of the open source; None until it is opened."""
@@ -88,7 +88,7 @@ class Pump:
 
     def listen(self, bell: ArrivalBell) -> None:
         """Let a thread open and read the source; the thread rings the bell when something has arrived."""
-        ahead, source = self._ahead, self.source
+        ahead, source = self._read_ahead, self.source
         if ahead is None:
             if isinstance(source, Deferred):
                 ahead = ReadAhead((), source.socket, source)
@@ -100,19 +100,19 @@ class Pump:
                 if self.bound is not None:
                     self.bound(None)
                 ahead = ReadAhead(self.chunks, self._socket)
-            self._ahead, self.chunks, self.bound, self.direct = ahead, ahead, ahead.bound, None
+            self._read_ahead, self.chunks, self.bound, self.direct = ahead, ahead, ahead.bound, None
         ahead.bell = bell
 
     @property
-    def has_come(self) -> bool:
+    def has_item(self) -> bool:
         """True if the next read returns at once, because the thread has an item for it."""
-        return self._ahead is not None and self._ahead.has_come
+        return self._read_ahead is not None and self._read_ahead.has_item
 
     @property
     def will_ring(self) -> bool:
         """True if the thread has a bell to ring for its next item, and all earlier items were taken."""
-        ahead = self._ahead
-        return ahead is not None and ahead.bell is not None and not ahead.has_come
+        ahead = self._read_ahead
+        return ahead is not None and ahead.bell is not None and not ahead.has_item
 
     @property
     def begun(self) -> bool:
@@ -121,9 +121,9 @@ class Pump:
 
     def finish(self) -> bool:
         """End the reading thread; return False without one. Items that it has read can still be taken."""
-        if self._ahead is None:
+        if self._read_ahead is None:
             return False
-        self._ahead.finish()
+        self._read_ahead.finish()
         return True
 
     def read_ahead(self) -> None:
@@ -133,7 +133,7 @@ class Pump:
         if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
             self.bound = self.source.read_ahead()
         else:
-            ahead = self._ahead = ReadAhead(self.chunks, self._socket)
+            ahead = self._read_ahead = ReadAhead(self.chunks, self._socket)
             self.chunks, self.bound = ahead, ahead.bound
         self.direct = None
 
@@ -178,7 +178,7 @@ class Pump:
             chunks = self.chunks
             seconds = None if until is None else max(until - self._clock(), 0.0)
             if chunks is None:
-                return self._open(seconds) if self._wait(seconds) else WAITED
+                return self._open(seconds) if self._wait_for_retry(seconds) else WAITED
             if self.bound is not None:
                 self.bound(seconds)
             elif seconds is not None and self._socket is not None:
@@ -187,25 +187,25 @@ class Pump:
             return self._next(chunks)
         except Exception as error:  # noqa: BLE001 - raised later, after the events before it
             if watch is None:
-                # If a thread reads, it raises `Late`; a TimeoutError is then an error of the source.
-                late = TimeoutError if self._ahead is None else Late
+                # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
+                late = TimeoutError if self._read_ahead is None else ReadTimeout
                 waited = self.bound is not None and isinstance(error, late)
             else:
                 waited = watch.fired
             return WAITED if waited else SourceFailed(error)
 
     @property
-    def is_waiting(self) -> bool:
+    def awaits_retry(self) -> bool:
         """True while the source may not be opened yet, because of a delay before a retry."""
         return isinstance(self.source, Deferred) and self.source.wait > 0
 
-    def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+    def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         """Wait until the source may be opened; the next read opens it.
 
         Args:
             until: Time at which to stop waiting; None for no limit.
         """
-        self._wait(None if until is None else max(until - self._clock(), 0.0))
+        self._wait_for_retry(None if until is None else max(until - self._clock(), 0.0))
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
@@ -232,7 +232,7 @@ class Pump:
             self.source, self._socket = opened, opened.socket
         return item
 
-    def _wait(self, seconds: float | None) -> bool:
+    def _wait_for_retry(self, seconds: float | None) -> bool:
         """Wait until the source may be opened or `stop` is called; return False if it may not be opened yet.
 
         Args:
@@ -243,10 +243,10 @@ class Pump:
             return True
         wait = source.wait if seconds is None else min(source.wait, seconds)
         source.wait -= wait
-        self._woken = threading.Event()
+        self._wake_event = threading.Event()
         if not self._stopped:
-            self._woken.wait(wait)
-        self._woken = None
+            self._wake_event.wait(wait)
+        self._wake_event = None
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
@@ -278,12 +278,12 @@ class Pump:
         # Set before `pending` is read, while the reading thread sets `pending` before it reads
         # this attribute. So at least one of the two threads sees what the other has set.
         self._stopped = True
-        woken = self._woken
+        woken = self._wake_event
         if woken is not None:
             woken.set()
         if self.pending:
             shut_down(self._socket)
-        ahead = self._ahead
+        ahead = self._read_ahead
         if ahead is not None:
             ahead.stop()
 
@@ -294,15 +294,15 @@ class Pump:
             # Cleared first, because closing a source may call this method again.
             self.source, self.closed = None, True
             if isinstance(source, SyncSource):
-                if self._ahead is None:
+                if self._read_ahead is None:
                     source.close()
                 else:
-                    self._ahead.close(source.close)
+                    self._read_ahead.close(source.close)
             elif source is not None:
-                if self._ahead is None:
+                if self._read_ahead is None:
                     source.discard()
                 else:
-                    self._ahead.close(self._ahead.drop)
+                    self._read_ahead.close(self._read_ahead.drop)
         except Exception:
             raise
         except BaseException:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tokenstream._sources import Deferred, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
-_MOST_AHEAD = 64
+_MAX_AHEAD = 64
 """Maximum number of chunks that are read ahead of the loop."""
-_LOOK_SECONDS = 0.1
+_CHECK_SECONDS = 0.1
 """Interval at which a thread that cannot be woken checks whether to go on."""
 _CLOSING_SECONDS = 5.0
 """Time within which a source's read should return once its socket is shut down."""
 
 
-class Late(TimeoutError):
+class ReadTimeout(TimeoutError):
     """Nothing arrived within the read's time limit."""
 
 
@@ -48,12 +48,12 @@ class ReadAhead:
         "_chunks",
         "_close",
         "_error",
+        "_has_ended",
+        "_is_ending",
+        "_is_reading",
         "_items",
-        "_last",
         "_opened",
         "_opening",
-        "_over",
-        "_reading",
         "_seconds",
         "_socket",
         "_stopped",
@@ -79,14 +79,14 @@ class ReadAhead:
         self._changed = threading.Condition()
         self._items: deque[Any] = deque()
         self._seconds: float | None = None
-        self._reading = True
+        self._is_reading = True
         """True while the thread waits for the source."""
-        self._over = False
+        self._has_ended = False
         """True once the thread has stopped reading."""
         self._error: BaseException | None = None
         """The source's error, which the loop raises after the items that were read before the error."""
         self._stopped = False
-        self._last = False
+        self._is_ending = False
         """True once the thread was asked to end; items that it has read can still be taken."""
         self._woken = False
         """True once the socket is shut down, so that the thread's read returns soon."""
@@ -104,24 +104,24 @@ class ReadAhead:
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._over or self._stopped, self._seconds)
+            self._changed.wait_for(lambda: self._items or self._has_ended or self._stopped, self._seconds)
             if self._stopped:
                 raise StopIteration
             if self._items:
                 item = self._items.popleft()
                 self._changed.notify_all()
                 return item
-            if not self._over:
-                raise Late
+            if not self._has_ended:
+                raise ReadTimeout
             error, self._error = self._error, None
         if error is not None:
             raise error
         raise StopIteration
 
     @property
-    def has_come(self) -> bool:
+    def has_item(self) -> bool:
         """True if the next read returns at once."""
-        return bool(self._items) or self._stopped or (self._over and not self._last)
+        return bool(self._items) or self._stopped or (self._has_ended and not self._is_ending)
 
     def stop(self) -> None:
         """Make a read in progress return."""
@@ -133,9 +133,9 @@ class ReadAhead:
     def finish(self) -> None:
         """End the thread as soon as possible; items that it has read can still be taken."""
         with self._changed:
-            self._last = True
+            self._is_ending = True
             self._changed.notify_all()
-            waits = self._reading and not self._over
+            waits = self._is_reading and not self._has_ended
         self._woken = self._woken or (waits and shut_down(self._socket))
 
     def drop(self) -> None:
@@ -157,12 +157,12 @@ class ReadAhead:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-            waits = self._reading and not self._over
+            waits = self._is_reading and not self._has_ended
         self._ring()
         if not waits or self._woken or self._bound is not None or shut_down(self._socket):
             self._thread.join(_CLOSING_SECONDS)
         with self._changed:
-            if not self._over:
+            if not self._has_ended:
                 self._close = close
                 return
         close()
@@ -172,13 +172,13 @@ class ReadAhead:
         try:
             if self._opening is None or self._open(self._opening):
                 for item in self._chunks if self._bound is None else self._read_patiently(self._bound):
-                    if not self._put(item):
+                    if not self._put_item(item):
                         break
         except BaseException as error:  # noqa: BLE001 - the loop raises it
             self._error = error
         finally:
             with self._changed:
-                self._over = True
+                self._has_ended = True
                 close = self._close
                 self._changed.notify_all()
             self._ring()
@@ -188,41 +188,41 @@ class ReadAhead:
     def _open(self, opening: Deferred) -> bool:
         """Open the source after its delay; return False if the thread should end."""
         with self._changed:
-            self._reading = False
-            if self._changed.wait_for(lambda: self._is_leaving, opening.wait):
+            self._is_reading = False
+            if self._changed.wait_for(lambda: self._should_end, opening.wait):
                 return False
-            self._reading, self._opening = True, None
+            self._is_reading, self._opening = True, None
         source = self._opened = opening.open()
         self._chunks, self._socket = source.chunks, source.socket
-        return self._put(SourceOpened(source))
+        return self._put_item(SourceOpened(source))
 
     def _read_patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
         """Yield the chunks, and check at intervals whether the thread should end."""
         chunks = iter(self._chunks)
-        while not self._is_leaving:
-            bound(_LOOK_SECONDS)
+        while not self._should_end:
+            bound(_CHECK_SECONDS)
             with suppress(TimeoutError):
                 item = next(chunks, chunks)
                 if item is chunks:
                     return
                 yield item
 
-    def _put(self, item: object) -> bool:
+    def _put_item(self, item: object) -> bool:
         """Pass an item to the loop, and wait if it has too many; return False if the thread should end."""
         with self._changed:
-            if self._is_leaving:
+            if self._should_end:
                 return False
-            self._reading = False
+            self._is_reading = False
             self._items.append(item)
             self._changed.notify_all()
             self._ring()
-            self._changed.wait_for(lambda: self._is_leaving or len(self._items) < _MOST_AHEAD)
-            self._reading = True
-            return not self._is_leaving
+            self._changed.wait_for(lambda: self._should_end or len(self._items) < _MAX_AHEAD)
+            self._is_reading = True
+            return not self._should_end
 
     @property
-    def _is_leaving(self) -> bool:
-        return self._stopped or self._last
+    def _should_end(self) -> bool:
+        return self._stopped or self._is_ending
 
     def _ring(self) -> None:
         if self.bell is not None:

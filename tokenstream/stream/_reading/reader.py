@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
-from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Away, SourceFailed, SourceOpened
+from tokenstream.stream._reading.items import (
+    END,
+    NOTABLE_SECONDS,
+    WAITED,
+    BusyTime,
+    SourceFailed,
+    SourceOpened,
+)
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._said import loop_over_error
 
@@ -27,15 +34,15 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import ArrivalBell
 
-_MOST_AHEAD = 64
+_MAX_AHEAD = 64
 """Maximum number of chunks to read ahead of the loop."""
-_MOST_BYTES_AHEAD = 256 * 1024
+_MAX_BYTES_AHEAD = 256 * 1024
 """Maximum number of bytes to read ahead; the last chunk may exceed it."""
-_LARGE = _MOST_BYTES_AHEAD // _MOST_AHEAD
-"""Size up to which `_MOST_AHEAD` chunks are within `_MOST_BYTES_AHEAD`, so that no sum is needed."""
+_LARGE_CHUNK = _MAX_BYTES_AHEAD // _MAX_AHEAD
+"""Size up to which `_MAX_AHEAD` chunks are within `_MAX_BYTES_AHEAD`, so that no sum is needed."""
 CLOSING_SECONDS = 5.0
 """Time that a source may take to close after the waiting task was cancelled or failed."""
-_MOST_LEFT = 1_000
+_MAX_LEFTOVER = 1_000
 """Maximum number of chunks to read from a closed body."""
 LEAST_WAIT = 0.02
 """Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
@@ -56,17 +63,17 @@ class Reader:
     """
 
     __slots__ = (
+        "_bell",
         "_clock",
         "_closed",
-        "_filled",
-        "_finished",
+        "_end_event",
         "_host",
         "_items",
-        "_reading",
-        "_room",
-        "_whole",
+        "_read_scope",
+        "_room_event",
+        "_task_scope",
         "closing_error",
-        "over",
+        "has_ended",
         "since",
         "source",
         "stopped",
@@ -76,7 +83,7 @@ class Reader:
         self.source = source
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
-        self.over = False
+        self.has_ended = False
         """True once the task has ended."""
         self.stopped = False
         """True once the task was asked to end."""
@@ -84,12 +91,12 @@ class Reader:
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
-        self._filled: ArrivalBell | None = None
-        self._room: Event | None = None
-        self._finished: Event | None = None
-        self._whole: CancelScope | None = None
+        self._bell: ArrivalBell | None = None
+        self._room_event: Event | None = None
+        self._end_event: Event | None = None
+        self._task_scope: CancelScope | None = None
         """Surrounds everything that the task does."""
-        self._reading: CancelScope | None = None
+        self._read_scope: CancelScope | None = None
         """Surrounds only the reading."""
         self._closed = False
 
@@ -101,33 +108,33 @@ class Reader:
         task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
         RUNNING.add(task)
         task.add_done_callback(self._on_done)
-        self._note_task(task)
+        self._store_task(task)
 
-    def _note_task(self, task: asyncio.Task[None]) -> None:
+    def _store_task(self, task: asyncio.Task[None]) -> None:
         """Store the task, if a subclass needs it."""
 
     # -- for the loop ------------------------------------------------------
 
-    def take(self) -> list[tuple[float, Any]]:
+    def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
-        if self._room is not None:
-            self._room.set()
+        if self._room_event is not None:
+            self._room_event.set()
         return items
 
     @property
-    def has_come(self) -> bool:
+    def has_item(self) -> bool:
         """True if an item can be taken."""
         return bool(self._items)
 
     @property
     def rings(self) -> bool:
         """True if a bell rings when something arrives."""
-        return self._filled is not None
+        return self._bell is not None
 
     def listen(self, bell: ArrivalBell) -> None:
         """Ring this bell from now on whenever something arrives."""
-        self._filled = bell
+        self._bell = bell
 
     @property
     def is_loop_over(self) -> bool:
@@ -138,7 +145,7 @@ class Reader:
         """Check that the event loop is the same as before; if the earlier loop is over, end with an error."""
         if not self._host.check_running():
             self.abandon()
-            self.over = True
+            self.has_ended = True
             # An open source can only be closed in its own loop, so it counts as closed.
             self._closed = isinstance(self.source, AsyncSource)
             self._items.append((self._clock(), SourceFailed(loop_over_error())))
@@ -149,7 +156,7 @@ class Reader:
         Args:
             seconds: Longest time to wait; None to wait forever.
         """
-        if self._items or self.over:
+        if self._items or self.has_ended:
             return True
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
@@ -157,10 +164,10 @@ class Reader:
         # The task may only wait for room, and then reads on as soon as it runs. Letting it run
         # once costs a fraction of a timer.
         await checkpoint()
-        if self._items or self.over:
+        if self._items or self.has_ended:
             return True
-        others, filled = self._filled, Event()
-        self._filled = filled
+        others, filled = self._bell, Event()
+        self._bell = filled
         try:
             if seconds is None:
                 await filled.wait()
@@ -168,7 +175,7 @@ class Reader:
                 with move_on_after(max(seconds, LEAST_WAIT)):
                     await filled.wait()
         finally:
-            self._filled = others
+            self._bell = others
             if others is not None:
                 # Arrivals during the wait set only the event of this call.
                 others.set()
@@ -180,20 +187,20 @@ class Reader:
         if not self._host.is_running():
             # The event loop is over, and so is the task.
             return
-        self._cancel()
-        self._wake()
+        self._cancel_read()
+        self._ring()
 
     def wake(self) -> None:
         """End a wait in progress, with the item `WAITED`."""
-        if self._filled is not None:
-            self._put(self._clock(), WAITED)
+        if self._bell is not None:
+            self._put_item(self._clock(), WAITED)
 
-    def _cancel(self) -> None:
+    def _cancel_read(self) -> None:
         """Cancel the opening or the read in progress."""
-        if self._reading is not None:
-            self._reading.cancel()
-        elif self._whole is not None and isinstance(self.source, Deferred):
-            self._whole.cancel()
+        if self._read_scope is not None:
+            self._read_scope.cancel()
+        elif self._task_scope is not None and isinstance(self.source, Deferred):
+            self._task_scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
         """End the task and wait until the source is closed, even if this call is cancelled.
@@ -206,7 +213,7 @@ class Reader:
         """
         from anyio import move_on_after
 
-        if not self.over and not self._host.is_running():
+        if not self.has_ended and not self._host.is_running():
             self.abandon()
             if not self._host.check_running():
                 return
@@ -220,19 +227,19 @@ class Reader:
                 if not self._closed:
                     # The event loop ended before the task began.
                     await self._close()
-            if self._whole is not None and not self.over:
-                self._whole.cancel()
+            if self._task_scope is not None and not self.has_ended:
+                self._task_scope.cancel()
 
     async def _wait_for_end(self) -> None:
-        if not self.over:
+        if not self.has_ended:
             from anyio import Event
 
-            self._finished = self._finished or Event()
-            await self._finished.wait()
+            self._end_event = self._end_event or Event()
+            await self._end_event.wait()
 
     def abandon(self) -> None:
         """End the task from any thread, without waiting; its source delivers nothing more."""
-        if not self.over:
+        if not self.has_ended:
             self._host.call(self.stop)
         if isinstance(self.source, AsyncSource):
             shut_down(self.source.socket)
@@ -249,8 +256,8 @@ class Reader:
         # may hold its own scope until it exits, and scopes must exit in order.
         patience = CLOSING_SECONDS
         try:
-            with CancelScope(shield=True) as whole:
-                self._whole = whole
+            with CancelScope(shield=True) as task_scope:
+                self._task_scope = task_scope
                 try:
                     if not self.stopped:
                         await self._open_and_read()
@@ -258,10 +265,10 @@ class Reader:
                 finally:
                     self.since = None
                     # A task cancelled from outside must not hold up the shutdown of its event loop.
-                    whole.deadline = current_time() + patience
+                    task_scope.deadline = current_time() + patience
                     await self._close()
         finally:
-            self._end()
+            self._mark_ended()
 
     async def _open_and_read(self) -> None:
         """Open the source if necessary, and read it to its end, an error or a cancellation."""
@@ -272,14 +279,14 @@ class Reader:
             if isinstance(source, Deferred):
                 self.since = clock()
                 source = self.source = await source.open()
-                self._put(clock(), SourceOpened(source))
-            with CancelScope() as self._reading:
+                self._put_item(clock(), SourceOpened(source))
+            with CancelScope() as self._read_scope:
                 if not self.stopped:
                     await self._read(source)
         except StopAsyncIteration:
-            self._put(clock(), END)
+            self._put_item(clock(), END)
         except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
-            self._put(clock(), SourceFailed(error))
+            self._put_item(clock(), SourceFailed(error))
 
     async def _read(self, source: AsyncSource) -> None:
         """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""
@@ -289,22 +296,22 @@ class Reader:
             chunk = await step()
             now = self.since = clock()
             items = self._items
-            most = _MOST_AHEAD
+            most = _MAX_AHEAD
             if chunk.__class__ is bytes:
-                if len(chunk) > _LARGE:
-                    most = self._room_for(chunk)
+                if len(chunk) > _LARGE_CHUNK:
+                    most = self._find_chunk_limit(chunk)
             elif convert is not None:
                 chunk = convert(chunk)
                 if chunk is SKIPPED:
                     continue
             items.append((now, chunk))
-            if self._filled is not None:
-                self._filled.set()
+            if self._bell is not None:
+                self._bell.set()
             if len(items) >= most:
                 await self._wait_for_room(now)
 
     async def _wait_for_room(self, began: float) -> None:
-        """Wait until the loop has taken chunks; report a long wait as `Away`.
+        """Wait until the loop has taken chunks; report a long wait as `BusyTime`.
 
         Args:
             began: Time at which the wait began.
@@ -312,18 +319,18 @@ class Reader:
         from anyio import Event
 
         self.since = None
-        while len(self._items) >= _MOST_AHEAD or not self._room_for(b""):
-            self._room = Event()
-            await self._room.wait()
-            self._room = None
+        while len(self._items) >= _MAX_AHEAD or not self._find_chunk_limit(b""):
+            self._room_event = Event()
+            await self._room_event.wait()
+            self._room_event = None
         now = self.since = self._clock()
         if now - began > NOTABLE_SECONDS:
-            self._put(now, Away(now - began))
+            self._put_item(now, BusyTime(now - began))
 
-    def _room_for(self, chunk: bytes) -> int:
+    def _find_chunk_limit(self, chunk: bytes) -> int:
         """Return the limit of held chunks if this chunk is added, which is 0 if they have too many bytes."""
         size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
-        return _MOST_AHEAD if size < _MOST_BYTES_AHEAD else 0
+        return _MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""
@@ -333,7 +340,7 @@ class Reader:
             source.discard()
             return
         try:
-            if self._whole is not None and self._whole.cancel_called and not source.entered:
+            if self._task_scope is not None and self._task_scope.cancel_called and not source.entered:
                 # The source was opened although the opening had been cancelled.
                 await _close_shielded(source)
             else:
@@ -341,26 +348,26 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - raised when the stream is closed
             self.closing_error = error
 
-    def _put(self, now: float, item: object) -> None:
+    def _put_item(self, now: float, item: object) -> None:
         self._items.append((now, item))
-        self._wake()
+        self._ring()
 
-    def _wake(self) -> None:
-        if self._filled is not None:
-            self._filled.set()
+    def _ring(self) -> None:
+        if self._bell is not None:
+            self._bell.set()
 
-    def _end(self) -> None:
-        self.over = True
-        if self._finished is not None:
-            self._finished.set()
-        self._wake()
+    def _mark_ended(self) -> None:
+        self.has_ended = True
+        if self._end_event is not None:
+            self._end_event.set()
+        self._ring()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         RUNNING.discard(task)
         if not task.cancelled():
             # A KeyboardInterrupt has already left the loop; asyncio warns if nobody retrieves it here.
             task.exception()
-        self._end()
+        self._mark_ended()
 
 
 async def _close_shielded(source: AsyncSource) -> None:
@@ -384,7 +391,7 @@ async def close_source(source: AsyncSource) -> None:
     # An error only means that the generator is over, as intended.
     with CancelScope() as scope, suppress(Exception):
         scope.cancel()
-        for _ in range(_MOST_LEFT):
+        for _ in range(_MAX_LEFTOVER):
             await source.chunks.__anext__()
 
 

@@ -37,27 +37,27 @@ class NativeReader(Reader):
         host: The event loop.
     """
 
-    __slots__ = ("_again", "_cancellable", "_task")
+    __slots__ = ("_cancellable", "_task", "_timer")
 
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
         super().__init__(source, clock, host)
         self._cancellable = False
         """True while the source is being opened or read; closing the source must not be cancelled."""
         self._task: asyncio.Task[None] | None = None
-        self._again: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def _note_task(self, task: asyncio.Task[None]) -> None:
+    def _store_task(self, task: asyncio.Task[None]) -> None:
         self._task = task
 
-    def _cancel(self) -> None:
+    def _cancel_read(self) -> None:
         # A second cancellation has to wait: the first may have made the read close its connection
         # in a shielded anyio scope.
-        if self._again is None:
-            self._cancel_again()
+        if self._timer is None:
+            self._cancel_until_end()
 
-    def _cancel_again(self) -> None:
+    def _cancel_until_end(self) -> None:
         if self._cancellable and self._task is not None:
-            self._again = self._host.loop.call_later(_AGAIN_SECONDS, self._cancel_again)
+            self._timer = self._host.loop.call_later(_AGAIN_SECONDS, self._cancel_until_end)
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -73,15 +73,15 @@ class NativeReader(Reader):
                     if isinstance(source, Deferred):
                         self.since = clock()
                         source = self.source = await source.open()
-                        self._put(clock(), SourceOpened(source))
+                        self._put_item(clock(), SourceOpened(source))
                     if not self.stopped:
                         await self._read(source)
                 patience = math.inf
             except StopAsyncIteration:
-                self._put(clock(), END)
+                self._put_item(clock(), END)
                 patience = math.inf
             except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
-                self._put(clock(), SourceFailed(error))
+                self._put_item(clock(), SourceFailed(error))
                 patience = math.inf
             except CancelledError:
                 if not self.stopped:
@@ -89,12 +89,12 @@ class NativeReader(Reader):
                 patience = math.inf
             finally:
                 self._cancellable = False
-                if self._again is not None:
-                    self._again.cancel()
+                if self._timer is not None:
+                    self._timer.cancel()
                 self.since = None
                 await self._close_within(patience)
         finally:
-            self._end()
+            self._mark_ended()
             self._task = None
 
     async def _close_within(self, seconds: float) -> None:
@@ -105,5 +105,5 @@ class NativeReader(Reader):
         while self.stopped and task is not None and task.cancelling():
             # This class itself made these cancellations.
             task.uncancel()
-        with CancelScope(shield=True, deadline=current_time() + seconds) as self._whole:
+        with CancelScope(shield=True, deadline=current_time() + seconds) as self._task_scope:
             await self._close()

@@ -33,17 +33,17 @@ class Silence:
 
     stop: str | None = None
 
-    __slots__ = ("_away", "_chunks", "_machine", "deadlines", "error", "since")
+    __slots__ = ("_busy_since_content", "_earlier_chunks", "_machine", "deadlines", "error", "since")
 
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
         self.deadlines = deadlines
         self._machine = machine
-        self._away = (0.0, 0.0)
+        self._busy_since_content = (0.0, 0.0)
         """Time of the last content, and the seconds since then in which the loop did not read."""
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.error: StreamStalled | None = None
-        self._chunks = -1
+        self._earlier_chunks = -1
         """Number of chunks before a new connection; until its first chunk, only `first_event` applies."""
 
     @property
@@ -52,10 +52,10 @@ class Silence:
         return min((begun + seconds for _, seconds, begun in self._active_deadlines()), default=None)
 
     @property
-    def due(self) -> float:
+    def earliest_deadline(self) -> float:
         """A time before which no deadline can pass, whatever arrives until then."""
         meter = self._machine.meter
-        if meter.first_event_at is None or meter.chunks == self._chunks or self._machine.resting:
+        if meter.first_event_at is None or meter.chunks == self._earlier_chunks or self._machine.resting:
             # The next item may start a deadline.
             return -math.inf
         deadline = self.deadline
@@ -85,24 +85,24 @@ class Silence:
         if self.error is not None:
             raise self.error
 
-    def begin_again(self, now: float) -> None:
+    def begin_connection(self, now: float) -> None:
         """Start to wait for the first event of another connection.
 
         Args:
             now: Time at which the wait begins.
         """
         self.error = None
-        self._chunks = self._machine.meter.chunks
+        self._earlier_chunks = self._machine.meter.chunks
         self._machine.begun_at = now
 
-    def was_away(self, seconds: float) -> None:
+    def exclude_busy_time(self, seconds: float) -> None:
         """Exclude a number of seconds in which the loop was busy and did not read."""
         self._machine.meter.away += seconds
         if self._machine.resting:
             return
-        content_at, away = self._away
+        content_at, away = self._busy_since_content
         last = self._machine.meter.content_at
-        self._away = (last, seconds + (away if content_at == last else 0.0))
+        self._busy_since_content = (last, seconds + (away if content_at == last else 0.0))
 
     def _active_deadlines(self) -> list[tuple[str, float, float]]:
         """Return the deadlines that apply now, each with its name, its seconds and the time of its start."""
@@ -110,19 +110,19 @@ class Silence:
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting or self._machine.waits:
             pass
-        elif meter.first_event_at is None or meter.chunks == self._chunks:
-            begun = self._waited_from(meter.started_at)
+        elif meter.first_event_at is None or meter.chunks == self._earlier_chunks:
+            begun = self._find_silence_start(meter.started_at)
             begun = begun if since is None else max(begun, since)
             waits.insert(0, ("first_event", deadlines.first_event, begun))
         else:
-            waits.append(("idle_content", deadlines.idle_content, self._waited_from(meter.content_at)))
+            waits.append(("idle_content", deadlines.idle_content, self._find_silence_start(meter.content_at)))
             if since is not None:
                 waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
         return [(limit, seconds, begun) for limit, seconds, begun in waits if seconds is not None]
 
-    def _waited_from(self, last: float) -> float:
+    def _find_silence_start(self, last: float) -> float:
         """Return the time from which to count a silence, moved by the time in which the loop was busy."""
-        content_at, away = self._away
+        content_at, away = self._busy_since_content
         last = max(last, self._machine.begun_at)
         return last + (away if content_at == self._machine.meter.content_at else 0.0)
 

@@ -13,11 +13,11 @@ from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._reading.items import END, WAITED, Away, SourceFailed, SourceOpened
+from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._said import broken_off_error, concurrent_read_error
 from tokenstream.stream._session.session import Session
 from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._uncopied import Uncopied
+from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -47,7 +47,7 @@ StreamT = TypeVar("StreamT", bound=_AnyStream)
 AsyncStreamT = TypeVar("AsyncStreamT", bound=_AnyAsyncStream)
 
 
-class Responses(Uncopied, Generic[StreamT]):
+class Responses(UncopyableObject, Generic[StreamT]):
     """Iterator over the answers on one connection, each a `Stream` with its own ending.
 
     An unread answer is read to its end before the next answer is returned. The loop ends when
@@ -69,23 +69,23 @@ class Responses(Uncopied, Generic[StreamT]):
         self._current: StreamT | None = None
 
     def __iter__(self) -> Iterator[StreamT]:
-        self._session.enter()
+        self._session.enter_loop()
         return self
 
     def __next__(self) -> StreamT:
         session, pump = self._session, self._driver.pump
         self._read_rest()
-        while session.several is None:
+        while session.has_several is None:
             self._read()
-        if session.claim_whole():
-            pump.put_back(session.kept)
+        if session.claim_single_answer():
+            pump.put_back(session.unsorted)
             self._current = self._stream
             return self._stream
         while (lane := session.next_lane()) is None:
-            if session.over or not session.several:
+            if session.has_ended or not session.has_several:
                 raise StopIteration
             self._read()
-        messages = _LaneMessages(self.message, lane)
+        messages = _LaneMessages(self.next_message, lane)
         bound = None if pump.bound is None else messages.bound
         source = SyncSource(
             messages,
@@ -95,8 +95,8 @@ class Responses(Uncopied, Generic[StreamT]):
             read_ahead=partial(self._read_ahead, messages),
             lent=True,
         )
-        driver = SyncDriver(source, session.options(lane))
-        session.live.add(driver)
+        driver = SyncDriver(source, session.make_options(lane))
+        session.drivers.add(driver)
         self._current = response = self._kind(driver)
         return response
 
@@ -105,15 +105,15 @@ class Responses(Uncopied, Generic[StreamT]):
         current, self._current = self._current, None
         if current is None or current.closed:
             return
-        over = self._session.over
+        over = self._session.has_ended
         try:
             current.final()
         except StreamError:
-            if current is self._stream or self._session.over is not over:
+            if current is self._stream or self._session.has_ended is not over:
                 # Raise the error here, since it is the reason why no more answers follow.
                 raise
 
-    def message(self, lane: AnswerLane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def next_message(self, lane: AnswerLane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next message of an answer; None at the end of the answer.
 
         Args:
@@ -124,9 +124,9 @@ class Responses(Uncopied, Generic[StreamT]):
             TimeoutError: No message arrived in time.
         """
         until = None if seconds is None else self._driver.clock() + seconds
-        while (message := lane.take()) is None:
-            if lane.ended:
-                self._session.check(lane)
+        while (message := lane.take_message()) is None:
+            if lane.has_ended:
+                self._session.raise_failure(lane)
                 return None
             self._read(until)
         return message
@@ -143,7 +143,7 @@ class Responses(Uncopied, Generic[StreamT]):
         if not pump.enter():
             raise concurrent_read_error()
         try:
-            if driver.verdict.asked is not None or driver.phase is Phase.ENDED:
+            if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
                 session.end()
             elif session.sorter is None and isinstance(pump.source, SyncSource):
                 session.open(pump.source)
@@ -152,7 +152,7 @@ class Responses(Uncopied, Generic[StreamT]):
         finally:
             pump.pending = False
             driver.leave()
-            if session.over and session.several:
+            if session.has_ended and session.has_several:
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
@@ -164,13 +164,13 @@ class Responses(Uncopied, Generic[StreamT]):
         driver, session = self._driver, self._session
         try:
             # Deadlines apply to the answers, not to the connection.
-            item = driver.pump.read(until) if session.several else driver.next_item()
-            if driver.verdict.asked is not None and item.__class__ is not SourceOpened:
+            item = driver.pump.read(until) if session.has_several else driver.next_item()
+            if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
                 session.end()
-            elif item is WAITED and session.several:
+            elif item is WAITED and session.has_several:
                 raise TimeoutError
             else:
-                self._take(item)
+                self._process_item(item)
         except MisuseError as error:
             session.end(error)
         except Exception:
@@ -182,25 +182,25 @@ class Responses(Uncopied, Generic[StreamT]):
                 session.end(broken_off_error())
             raise
 
-    def _take(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+    def _process_item(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
         """Pass an item of the pump to the parent stream, if it is about the connection, or to the session."""
         # The sync pump takes an item back unchanged, so the item is its own "kept" form.
         driver, session = self._driver, self._session
         if item is WAITED or item.__class__ is SourceOpened:
-            driver.take(item, driver.clock())
+            driver.process_item(item, driver.clock())
             if driver.machine.error is not None:
                 session.end(driver.machine.error)
-        elif not session.ends_with(item, item):
-            session.take(item, item)
+        elif not session.end_if_last(item, item):
+            session.sort_chunk(item, item)
 
 
 class _LaneMessages:
     """Iterator over the messages of one answer."""
 
-    __slots__ = ("_give", "_lane", "_seconds")
+    __slots__ = ("_lane", "_next_message", "_seconds")
 
-    def __init__(self, give: Callable[[AnswerLane, float | None], Any], lane: AnswerLane) -> None:
-        self._give = give
+    def __init__(self, next_message: Callable[[AnswerLane, float | None], Any], lane: AnswerLane) -> None:
+        self._next_message = next_message
         self._lane = lane
         self._seconds: float | None = None
 
@@ -212,13 +212,13 @@ class _LaneMessages:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        message = self._give(self._lane, self._seconds)
+        message = self._next_message(self._lane, self._seconds)
         if message is None:
             raise StopIteration
         return message
 
 
-class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
+class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
     """Asynchronous iterator over the answers on one connection, each an `AsyncStream` with its own ending.
 
     An unread answer is read to its end before the next answer is returned. The loop ends when
@@ -242,26 +242,26 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         self._current: AsyncStreamT | None = None
 
     def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
-        self._session.enter()
+        self._session.enter_loop()
         return self
 
     async def __anext__(self) -> AsyncStreamT:
         session = self._session
         await self._read_rest()
-        while session.several is None:
+        while session.has_several is None:
             await self._read()
-        if session.claim_whole():
-            self._driver.pump.put_back(session.kept)
+        if session.claim_single_answer():
+            self._driver.pump.put_back(session.unsorted)
             self._current = self._stream
             return self._stream
         while (lane := session.next_lane()) is None:
-            if session.over or not session.several:
+            if session.has_ended or not session.has_several:
                 raise StopAsyncIteration
             await self._read()
-        messages = _AsyncLaneMessages(self.message, lane)
+        messages = _AsyncLaneMessages(self.next_message, lane)
         source = AsyncSource(messages, _make_drop(lane), messages=True, survives=True, lent=True)
-        driver = AsyncDriver(source, session.options(lane))
-        session.live.add(driver)
+        driver = AsyncDriver(source, session.make_options(lane))
+        session.drivers.add(driver)
         self._current = response = self._kind(driver)
         return response
 
@@ -269,21 +269,21 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current = self._current
         if current is not None and not current.closed:
-            over = self._session.over
+            over = self._session.has_ended
             try:
                 await current.final()
             except StreamError:
-                if current is self._stream or self._session.over is not over:
+                if current is self._stream or self._session.has_ended is not over:
                     # Raise the error here, since it is the reason why no more answers follow.
                     self._current = None
                     raise
         self._current = None
 
-    async def message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
+    async def next_message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next message of an answer; None at the end of the answer."""
-        while (message := lane.take()) is None:
-            if lane.ended:
-                self._session.check(lane)
+        while (message := lane.take_message()) is None:
+            if lane.has_ended:
+                self._session.raise_failure(lane)
                 return None
             await self._read()
         return message
@@ -292,15 +292,15 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         """Read one item of the connection, as the parent stream would; cancelling this loses nothing."""
         driver, session = self._driver, self._session
         # Deadlines apply to the answers, not to the connection.
-        now, item = await driver.next_item(timed=not session.several)
+        now, item = await driver.next_item(timed=not session.has_several)
         try:
-            self._take(now, item)
+            self._process_item(now, item)
         except MisuseError as error:
             session.end(error)
-        if session.over and session.several:
+        if session.has_ended and session.has_several:
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
-    def _take(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+    def _process_item(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
         """Pass an item of the pump to the parent stream, if it is about the connection, or to the session.
 
         Args:
@@ -310,31 +310,35 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         driver, session = self._driver, self._session
         if driver.phase is Phase.ENDED:
             item = END
-        elif item is WAITED or item.__class__ in (SourceOpened, Away):
-            driver.take(item, now)
+        elif item is WAITED or item.__class__ in (SourceOpened, BusyTime):
+            driver.process_item(item, now)
         if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
             session.open(driver.pump.source)
         if driver.machine.error is not None:
             item = SourceFailed(driver.machine.error)
-        if item is WAITED or item.__class__ in (SourceOpened, Away) or session.ends_with(item, (now, item)):
+        if (
+            item is WAITED
+            or item.__class__ in (SourceOpened, BusyTime)
+            or session.end_if_last(item, (now, item))
+        ):
             return
-        session.take(item, (now, item))
+        session.sort_chunk(item, (now, item))
 
 
 class _AsyncLaneMessages:
     """Iterator over the messages of one answer."""
 
-    __slots__ = ("_give", "_lane")
+    __slots__ = ("_lane", "_next_message")
 
-    def __init__(self, give: Callable[[AnswerLane], Awaitable[Any]], lane: AnswerLane) -> None:
-        self._give = give
+    def __init__(self, next_message: Callable[[AnswerLane], Awaitable[Any]], lane: AnswerLane) -> None:
+        self._next_message = next_message
         self._lane = lane
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        message = await self._give(self._lane)
+        message = await self._next_message(self._lane)
         if message is None:
             raise StopAsyncIteration
         return message

@@ -34,27 +34,27 @@ class Session:
         self._driver = driver
         self.sorter: Sorter | None = None
         """Sorts messages by answer; None until the source is open."""
-        self.kept: list[Any] = []
+        self.unsorted: list[Any] = []
         """Items read before it is known whether the connection has several answers."""
-        self.begun: deque[AnswerLane] = deque()
+        self.new_lanes: deque[AnswerLane] = deque()
         """Lanes of answers that have begun, but were not returned to the loop yet."""
-        self.live: WeakSet[Driver] = WeakSet()
+        self.drivers: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
         self.failure: Exception | None = None
         """The error that broke the connection."""
-        self.reported = False
+        self.was_failure_raised = False
         """True once the stream of an answer, or the loop over the answers, has raised `failure`."""
-        self.over = False
+        self.has_ended = False
         """True once nothing more can arrive."""
         self.handed_out = False
         """True once the loop over the answers has returned the parent stream as the only answer."""
 
     @property
-    def several(self) -> bool | None:
+    def has_several(self) -> bool | None:
         """True if the connection has several answers; None while the number is unknown."""
-        if self.sorter is None or (self.over and self.sorter.several is None):
-            return False if self.over else None
-        return self.sorter.several
+        if self.sorter is None or (self.has_ended and self.sorter.has_several is None):
+            return False if self.has_ended else None
+        return self.sorter.has_several
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Prepare to sort the messages of the source, which was just opened."""
@@ -63,10 +63,10 @@ class Session:
         self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
         if head is not None and (head.status >= _LOWEST_OTHER_STATUS or source.coding):
             # The parent stream itself reads a body that reports an error or has a content coding.
-            self.sorter.several = False
-        self._take_over()
+            self.sorter.has_several = False
+        self._take_over_answers()
 
-    def take(self, chunk: Any, kept: Any) -> None:  # noqa: ANN401 - what the source gives
+    def sort_chunk(self, chunk: Any, kept: Any) -> None:  # noqa: ANN401 - what the source gives
         """Sort a chunk into the lanes of its answers.
 
         Args:
@@ -78,38 +78,38 @@ class Session:
         """
         machine = self._driver.machine
         sorter: Any = self.sorter
-        if not sorter.several:
-            self.kept.append(kept)
+        if not sorter.has_several:
+            self.unsorted.append(kept)
         if not isinstance(chunk, bytes):
             machine.push(chunk, machine.now)
             chunk, machine.chunk = machine.chunk, None
-        trouble = sorter.trouble
-        self.begun.extend(sorter.feed(chunk))
-        if sorter.trouble is not trouble:
+        error_before = sorter.server_error
+        self.new_lanes.extend(sorter.feed(chunk))
+        if sorter.server_error is not error_before:
             # Log the error now: otherwise it would only be reported with the next answer, which may
             # never begin because of the error.
-            code = sorter.trouble.code or sorter.trouble.type or "without a code"
+            code = sorter.server_error.code or sorter.server_error.type or "without a code"
             warn("the server reported an error between two answers: %s", code)
-        self._take_over()
+        self._take_over_answers()
         if sorter.error is not None:
             self.end(sorter.error)
 
-    def _take_over(self) -> None:
+    def _take_over_answers(self) -> None:
         """Take the answers over from the parent stream, once it is known that there are several."""
         driver, sorter = self._driver, self.sorter
-        if sorter is not None and sorter.several and not driver.diverted:
+        if sorter is not None and sorter.has_several and not driver.diverted:
             if driver.machine.guards is not None:
                 raise MisuseError(
                     "a guard looks at one answer, and this connection has several: "
                     "call .guard() on each stream of `stream.responses`"
                 )
-            self.kept.clear()
+            self.unsorted.clear()
             driver.diverted = True
             if driver.machine.format is None:
                 driver.machine.wanted = sorter.name
                 driver.machine.connect(None)
 
-    def ends_with(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
+    def end_if_last(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
         """Return True if an item is the last one; in that case, end the session.
 
         Args:
@@ -124,7 +124,7 @@ class Session:
             failure = None
         else:
             return False
-        self.kept.append(kept)
+        self.unsorted.append(kept)
         self.end(failure)
         return True
 
@@ -135,32 +135,32 @@ class Session:
             failure: The error that broke the connection; None if the connection ended or the stream
                 was stopped.
         """
-        sorter, stopped = self.sorter, self._driver.verdict.asked
-        self.over = True
+        sorter, stopped = self.sorter, self._driver.verdict.end_request
+        self.has_ended = True
         unfinished = False
         if sorter is not None:
-            if not sorter.began:
-                failure = failure or sorter.trouble
-            unfinished = sorter.unfinished
+            if not sorter.has_begun:
+                failure = failure or sorter.server_error
+            unfinished = sorter.has_unfinished
             sorter.end()
         self.failure = failure if stopped is None else None
         if stopped is not None:
-            for response in self.live:
-                response.verdict.ask(stopped)
-        elif self.several:
+            for response in self.drivers:
+                response.verdict.request_end(stopped)
+        elif self.has_several:
             self._conclude("truncated" if unfinished else "complete")
 
     def _conclude(self, ending: Ending) -> None:
         """End the parent stream with the failure or, without one, with the given ending."""
         driver = self._driver
         if self.failure is None:
-            driver.cut(ending, "the connection ended")
+            driver.cut_short(ending, "the connection ended")
             return
         try:
             driver.fail(self.failure)
         except MisuseError:
-            driver.cut("stopped", "misuse")
-        driver.settle()
+            driver.cut_short("stopped", "misuse")
+        driver.conclude()
 
     def next_lane(self) -> AnswerLane | None:
         """Return the lane of the next answer that has begun; None if more must be read first.
@@ -168,31 +168,31 @@ class Session:
         Raises:
             StreamError: The connection broke, and no answer has raised that error.
         """
-        if self.begun:
-            return self.begun.popleft()
-        if self.failure is not None and not self.reported:
-            self.reported = True
+        if self.new_lanes:
+            return self.new_lanes.popleft()
+        if self.failure is not None and not self.was_failure_raised:
+            self.was_failure_raised = True
             raise self._driver.error or self.failure
         return None
 
-    def check(self, lane: AnswerLane) -> None:
+    def raise_failure(self, lane: AnswerLane) -> None:
         """Raise the connection's error, if that error cut this answer off."""
-        if self.failure is not None and not lane.whole:
-            self.reported = True
+        if self.failure is not None and not lane.is_whole:
+            self.was_failure_raised = True
             raise self.failure
 
-    def options(self, lane: AnswerLane) -> Options:
+    def make_options(self, lane: AnswerLane) -> Options:
         """Return the parent stream's options, with the format of an answer, for the stream of that answer."""
         return self._driver.options._replace(format=lane.format)
 
-    def claim_whole(self) -> bool:
+    def claim_single_answer(self) -> bool:
         """Return True, once, if the parent stream is the only answer and the loop should return it now."""
-        if self.handed_out or self.several or self._driver.verdict.asked is not None:
+        if self.handed_out or self.has_several or self._driver.verdict.end_request is not None:
             return False
         self.handed_out = True
         return True
 
-    def enter(self) -> None:
+    def enter_loop(self) -> None:
         """Refuse a new loop over the answers if nothing is left to read."""
-        if not self.begun:
+        if not self.new_lanes:
             self._driver.enter_loop()

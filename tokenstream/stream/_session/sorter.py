@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 _PAYLOAD_SIZE = 1_024
 """Assumed size in bytes of a payload that was decoded elsewhere."""
-_MOST_UNDECIDED = 64
+_MAX_UNDECIDED = 64
 """Number of frames without a known format after which the connection counts as a single answer."""
-_MOST_OVER = 256
+_MAX_FINISHED = 256
 """Number of finished answers to remember, so that their late messages do not begin new answers."""
 
 
-class Held:
+class WaitingBytes:
     """Counter of the bytes that wait in all lanes."""
 
     __slots__ = ("size",)
@@ -46,39 +46,39 @@ class AnswerLane:
 
     Args:
         format: The format object that reads the answer.
-        held: Counts the bytes waiting in all lanes.
+        waiting: Counts the bytes waiting in all lanes.
     """
 
-    __slots__ = ("_held", "_messages", "dropped", "ended", "format", "whole")
+    __slots__ = ("_messages", "_waiting", "dropped", "format", "has_ended", "is_whole")
 
-    def __init__(self, format: Format, held: Held) -> None:
+    def __init__(self, format: Format, waiting: WaitingBytes) -> None:
         self.format = format
-        self._held = held
+        self._waiting = waiting
         self._messages: deque[Any] = deque()
-        self.ended = False
+        self.has_ended = False
         """True once no more messages can arrive."""
-        self.whole = False
+        self.is_whole = False
         """True once the answer itself has ended; False if only the connection has."""
         self.dropped = False
         """True once no stream reads this lane any more."""
 
-    def put(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+    def put_message(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
         """Add a message, unless the lane was dropped."""
         if not self.dropped:
             self._messages.append(message)
-            self._held.size += _size_of(message)
+            self._waiting.size += _size_of(message)
 
-    def take(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def take_message(self) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next message; None if no message has arrived."""
         if not self._messages:
             return None
         message = self._messages.popleft()
-        self._held.size -= _size_of(message)
+        self._waiting.size -= _size_of(message)
         return message
 
     def drop(self) -> None:
         """Discard the messages that have arrived, and all later messages."""
-        while self.take() is not None:
+        while self.take_message() is not None:
             pass
         self.dropped = True
 
@@ -97,18 +97,18 @@ class Sorter:
     stop: str | None = None
 
     __slots__ = (
-        "_between",
         "_connection",
+        "_finished",
         "_frames",
-        "_held",
         "_limits",
         "_messages",
-        "_open",
-        "_over",
+        "_messages_between",
+        "_open_lanes",
         "_session",
+        "_waiting",
         "error",
-        "several",
-        "trouble",
+        "has_several",
+        "server_error",
     )
 
     def __init__(self, wanted: str | type[Format] | Format | None, *, limits: Limits, messages: bool) -> None:
@@ -126,21 +126,21 @@ class Sorter:
         if messages:
             self._connection.take_messages()
         self.error: StreamError | None = None
-        self.several: bool | None = None
+        self.has_several: bool | None = None
         """True if the connection has several answers; None while the number is unknown."""
-        self.trouble: StreamError | None = None
+        self.server_error: StreamError | None = None
         """The last error that the server sent between two answers; most of these errors end no answer."""
         self._session: Format | None = None
         """The format object for messages that belong to no answer; None until the format is known."""
         self._frames: list[Frame] = []
         """Frames that arrived before the format was known."""
-        self._held = Held()
-        self._between: list[Any] = []
+        self._waiting = WaitingBytes()
+        self._messages_between: list[Any] = []
         """Messages that arrived between two answers."""
-        self._open: dict[str, AnswerLane] = {}
-        self._over: deque[str] = deque(maxlen=_MOST_OVER)
+        self._open_lanes: dict[str, AnswerLane] = {}
+        self._finished: deque[str] = deque(maxlen=_MAX_FINISHED)
         if wanted is not None:
-            self._settle(wanted)
+            self._set_format(wanted)
 
     def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
         """Sort a chunk; return the lanes of the answers that begin in it."""
@@ -156,20 +156,20 @@ class Sorter:
 
     def end(self, *, now: float = 0.0) -> list[AnswerLane]:
         """End every open answer, because the connection has ended."""
-        for lane in self._open.values():
-            lane.ended = True
-        self._open.clear()
+        for lane in self._open_lanes.values():
+            lane.has_ended = True
+        self._open_lanes.clear()
         return []
 
     @property
-    def unfinished(self) -> bool:
+    def has_unfinished(self) -> bool:
         """True if an answer is still open."""
-        return any(not lane.dropped for lane in self._open.values())
+        return any(not lane.dropped for lane in self._open_lanes.values())
 
     @property
-    def began(self) -> bool:
+    def has_begun(self) -> bool:
         """True if any answer has begun."""
-        return bool(self._open or self._over)
+        return bool(self._open_lanes or self._finished)
 
     # -- within ------------------------------------------------------------
 
@@ -178,17 +178,17 @@ class Sorter:
         """The format's name; None until the format is known."""
         return None if self._session is None else self._session.name
 
-    def _settle(self, format: str | type[Format] | Format) -> None:
+    def _set_format(self, format: str | type[Format] | Format) -> None:
         """Set the format, which also decides whether the connection has several answers."""
         self._session = registry.create(format, limits=self._limits, pings=False)
-        self.several = self._session.several or (self._messages and self._session.several_on_socket)
+        self.has_several = self._session.several or (self._messages and self._session.several_on_socket)
 
     def _sort(self, frame: Frame) -> list[AnswerLane]:
         """Sort a frame; return the lane of the answer that it begins, if any."""
         payload = self._decode(frame)
         if self._session is None:
             return self._detect(frame, payload)
-        return self._place(self._session, frame, payload) if self.several else []
+        return self._put_in_lane(self._session, frame, payload) if self.has_several else []
 
     def _decode(self, frame: Frame) -> dict[str, Any]:
         """Return a frame's payload as a dict, which is empty if the payload is malformed or no object."""
@@ -207,14 +207,14 @@ class Sorter:
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name = registry.detect(payload, event)[0]
         if name is not None:
-            self._settle(name)
-        elif len(self._frames) >= _MOST_UNDECIDED or provider_error(payload, event):
+            self._set_format(name)
+        elif len(self._frames) >= _MAX_UNDECIDED or provider_error(payload, event):
             # An error in an unknown format may be the only message.
-            self.several = False
-        if self.several is None:
+            self.has_several = False
+        if self.has_several is None:
             return []
         frames, self._frames = self._frames, []
-        return [lane for each in frames for lane in self._sort(each)] if self.several else []
+        return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
 
     def _may_begin(self, name: str, payload: dict[str, Any], session: Format) -> bool:
         """Return True if a message may begin an answer, and is not a late message of a finished answer.
@@ -222,9 +222,9 @@ class Sorter:
         Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
         share one id; recording: none.
         """
-        return not name or name not in self._over or session.begun_by(payload, "") == name
+        return not name or name not in self._finished or session.begun_by(payload, "") == name
 
-    def _place(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
+    def _put_in_lane(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
         """Put a message into the lane of its answer; return that lane if the message begins the answer.
 
         Args:
@@ -235,37 +235,37 @@ class Sorter:
         name, ends = session.place_of(payload)
         if name is None:
             session.feed(payload)
-            if not self._open and payload.get("type", "error") == "error":
-                self.trouble = provider_error(payload, "") or self.trouble
-        lane = None if name is None else self._open.get(name)
+            if not self._open_lanes and payload.get("type", "error") == "error":
+                self.server_error = provider_error(payload, "") or self.server_error
+        lane = None if name is None else self._open_lanes.get(name)
         begun: list[AnswerLane] = []
         if name is not None and lane is None and self._may_begin(name, payload, session):
-            lane = self._open[name] = AnswerLane(session.of_answer(name), self._held)
+            lane = self._open_lanes[name] = AnswerLane(session.of_answer(name), self._waiting)
             begun.append(lane)
-            self._pass_on(lane)
-        oldest = next((each for each, open_one in self._open.items() if not open_one.dropped), None)
+            self._move_waiting_messages(lane)
+        oldest = next((each for each, open_one in self._open_lanes.items() if not open_one.dropped), None)
         if ends and name is None:
-            name, lane = oldest, None if oldest is None else self._open[oldest]
-        current = lane or (None if oldest is None else self._open[oldest])
+            name, lane = oldest, None if oldest is None else self._open_lanes[oldest]
+        current = lane or (None if oldest is None else self._open_lanes[oldest])
         if current is not None:
-            current.put(payload_of(frame))
+            current.put_message(payload_of(frame))
         else:
-            self._between.append(payload_of(frame))
-            self._held.size += _size_of(self._between[-1])
-        if self._held.size > self._limits.body:
+            self._messages_between.append(payload_of(frame))
+            self._waiting.size += _size_of(self._messages_between[-1])
+        if self._waiting.size > self._limits.body:
             self.error = LimitExceeded(limit="body", value=self._limits.body)
         if lane is not None and name is not None and ends:
-            lane.ended = lane.whole = True
-            del self._open[name]
-            self._over.append(name)
+            lane.has_ended = lane.is_whole = True
+            del self._open_lanes[name]
+            self._finished.append(name)
         return begun
 
-    def _pass_on(self, lane: AnswerLane) -> None:
+    def _move_waiting_messages(self, lane: AnswerLane) -> None:
         """Move the messages that arrived before a new answer into the lane of that answer."""
-        between, self._between = self._between, []
+        between, self._messages_between = self._messages_between, []
         for message in between:
-            self._held.size -= _size_of(message)
-            lane.put(message)
+            self._waiting.size -= _size_of(message)
+            lane.put_message(message)
 
 
 def _size_of(message: object) -> int:

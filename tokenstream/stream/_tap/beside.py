@@ -9,11 +9,11 @@ from tokenstream._sources.awaited import is_async_manager, is_awaitable, is_mana
 from tokenstream._sources.httpx import is_response
 from tokenstream._sources.kinds import named
 from tokenstream._sources.payloads import is_whole
-from tokenstream._sources.plain import closed_by
+from tokenstream._sources.plain import close_object
 from tokenstream._sources.sdk import response_beneath
 from tokenstream.errors import MisuseError
-from tokenstream.stream._tap.body import can_be_shown, is_asynchronous, show
-from tokenstream.stream._tap.items import AsyncPassing, Passing
+from tokenstream.stream._tap.body import can_watch_body, is_asynchronous, watch_body
+from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,7 +28,7 @@ _CLOSERS = frozenset({"close", "aclose"})
 _WHOLE = (bytes, bytearray, memoryview, str, Mapping)
 
 
-class Watched(Generic[ItemT]):
+class WatchedStream(Generic[ItemT]):
     """The stream of another library, with a watcher of all that is read from it.
 
     Args:
@@ -56,7 +56,7 @@ class Watched(Generic[ItemT]):
             self._attach(source)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has
-        if name in Watched.__slots__:
+        if name in WatchedStream.__slots__:
             raise AttributeError(name)
         found = getattr(self._target, name)
         return self._wrap_close(found) if name in _CLOSERS and self._shown is None else found
@@ -68,9 +68,9 @@ class Watched(Generic[ItemT]):
         self._target, self._open = target, True
         response = response_of(target)
         # A context manager may return an object that reads the response that the watcher already sees.
-        if response is not None and response is not self._shown and can_be_shown(response):
+        if response is not None and response is not self._shown and can_watch_body(response):
             self._shown = response
-            show(response, self._onlooker)
+            watch_body(response, self._onlooker)
 
     def _enter(self, entered: Any, given: Any) -> None:  # noqa: ANN401 - a context manager, and what it gave
         """Record that a context manager was entered.
@@ -104,7 +104,7 @@ class Watched(Generic[ItemT]):
         return self._target
 
 
-class SyncManaged(Watched[ItemT]):
+class SyncWatchedManager(WatchedStream[ItemT]):
     """A wrapper that can be entered with `with`."""
 
     __slots__ = ()
@@ -142,7 +142,7 @@ class SyncManaged(Watched[ItemT]):
             self._onlooker.stop()
 
 
-class SyncWatched(SyncManaged[ItemT]):
+class SyncWatchedStream(SyncWatchedManager[ItemT]):
     """A wrapper of a stream that is read in a `for` loop."""
 
     __slots__ = ()
@@ -150,14 +150,14 @@ class SyncWatched(SyncManaged[ItemT]):
     def __iter__(self) -> Iterator[ItemT]:
         target: Iterable[ItemT] = self._require_open("with")
         items = iter(target)
-        return Passing(items, self._onlooker, again=target) if self._shown is None else items
+        return WatchedIterator(items, self._onlooker, again=target) if self._shown is None else items
 
     def __next__(self) -> ItemT:
         items: Iterator[ItemT] = self._require_open("with")
-        return next(Passing(items, self._onlooker) if self._shown is None else items)
+        return next(WatchedIterator(items, self._onlooker) if self._shown is None else items)
 
 
-class AsyncManaged(Watched[ItemT]):
+class AsyncWatchedManager(WatchedStream[ItemT]):
     """A wrapper that can be entered with `async with`, which first awaits the source if necessary."""
 
     __slots__ = ()
@@ -189,7 +189,7 @@ class AsyncManaged(Watched[ItemT]):
         try:
             if left is None:
                 # An asynchronous generator is not a context manager.
-                await closed_by(self._target)
+                await close_object(self._target)
                 return None
             suppressed: bool | None = await _find_method(left, "__aexit__")(left, kind, error, traceback)
             return suppressed
@@ -197,7 +197,7 @@ class AsyncManaged(Watched[ItemT]):
             self._onlooker.stop()
 
 
-class AsyncWatched(AsyncManaged[ItemT]):
+class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
     """A wrapper of a stream that is read in an `async for` loop."""
 
     __slots__ = ()
@@ -205,11 +205,11 @@ class AsyncWatched(AsyncManaged[ItemT]):
     def __aiter__(self) -> AsyncIterator[ItemT]:
         target: AsyncIterable[ItemT] = self._require_open("async with")
         items = aiter(target)
-        return AsyncPassing(items, self._onlooker, again=target) if self._shown is None else items
+        return AsyncWatchedIterator(items, self._onlooker, again=target) if self._shown is None else items
 
     async def __anext__(self) -> ItemT:
         items: AsyncIterator[ItemT] = self._require_open("async with")
-        return await anext(AsyncPassing(items, self._onlooker) if self._shown is None else items)
+        return await anext(AsyncWatchedIterator(items, self._onlooker) if self._shown is None else items)
 
 
 def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods

@@ -45,7 +45,7 @@ class BodyWatcher(Protocol):
         ...
 
 
-def can_be_shown(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+def can_watch_body(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
     """Return True if a response's body is still unread, and can be replaced by a wrapper."""
     if response.is_stream_consumed is not False or response.is_closed is not False:
         return False
@@ -57,16 +57,16 @@ def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2'
     return not isinstance(response.stream, Iterable)
 
 
-def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
+def watch_body(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
     """Show a watcher every chunk that any code reads from a response's body."""
     find = from_async_response if is_asynchronous(response) else from_response
     found = find(response)
     onlooker.opened(found.head, found.coding)
     body = response.stream
-    response.stream = _make_shown_class(_find_bases(body))(body, onlooker)
+    response.stream = _make_watched_class(_find_bases(body))(body, onlooker)
 
 
-class _Shown:
+class _WatchedBody:
     """A wrapper of a response's body, with all attributes of that body."""
 
     def __init__(self, body: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
@@ -80,7 +80,7 @@ class _Shown:
         return getattr(self._body, name)
 
 
-class _SyncShown(_Shown):
+class _SyncWatchedBody(_WatchedBody):
     def __iter__(self) -> Iterator[bytes]:
         see, onlooker = self._onlooker.see, self._onlooker
         try:
@@ -102,7 +102,7 @@ class _SyncShown(_Shown):
             self._body.close()
 
 
-class _AsyncShown(_Shown):
+class _AsyncWatchedBody(_WatchedBody):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         see, onlooker = self._onlooker.see, self._onlooker
         chunks = self._body.__aiter__()
@@ -134,8 +134,8 @@ def _find_bases(body: object) -> tuple[type, ...]:
 
 
 @functools.cache
-def _make_shown_class(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a class that httpx or httpx2 knows
+def _make_watched_class(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a class that httpx or httpx2 knows
     """Return a class of wrappers that also inherits from the byte-stream classes of httpx or httpx2."""
     names = {base.__name__ for base in bases}
-    ours = [kind for name, kind in ((_SYNC, _SyncShown), (_ASYNC, _AsyncShown)) if name in names]
+    ours = [kind for name, kind in ((_SYNC, _SyncWatchedBody), (_ASYNC, _AsyncWatchedBody)) if name in names]
     return type("ShownBody", (*ours, *bases), {})

@@ -38,7 +38,7 @@ class Watcher(BodyWatcher, Protocol):
         ...
 
 
-class _Seen:
+class _ItemFilter:
     """Shows a watcher the items of a loop, except for the items that an earlier loop has shown.
 
     Args:
@@ -69,13 +69,13 @@ class _Seen:
             self._onlooker.see_item(item)
 
 
-class Passing(Generic[ItemT]):
+class WatchedIterator(Generic[ItemT]):
     """Iterator that yields the items of another iterator unchanged, and shows each to a watcher.
 
     Args:
         items: The other iterator.
         onlooker: The watcher.
-        again: The object over which the loop iterates, if a new loop begins; see `_Seen`.
+        again: The object over which the loop iterates, if a new loop begins; see `_ItemFilter`.
     """
 
     __slots__ = ("_items", "_onlooker", "_seen")
@@ -83,7 +83,7 @@ class Passing(Generic[ItemT]):
     def __init__(self, items: Iterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
-        self._seen = _Seen(onlooker, again)
+        self._seen = _ItemFilter(onlooker, again)
 
     def __iter__(self) -> Iterator[ItemT]:
         return self
@@ -101,15 +101,15 @@ class Passing(Generic[ItemT]):
         return item
 
 
-class AsyncPassing(Generic[ItemT]):
-    """`Passing` for an asynchronous iterator."""
+class AsyncWatchedIterator(Generic[ItemT]):
+    """`WatchedIterator` for an asynchronous iterator."""
 
     __slots__ = ("_items", "_onlooker", "_seen")
 
     def __init__(self, items: AsyncIterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
-        self._seen = _Seen(onlooker, again)
+        self._seen = _ItemFilter(onlooker, again)
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
         return self

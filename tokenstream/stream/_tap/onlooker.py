@@ -28,7 +28,7 @@ class Onlooker:
         clock: Returns the time in seconds.
     """
 
-    __slots__ = ("_begun", "_first", "_lost", "clock", "error", "items", "machine", "over")
+    __slots__ = ("_begun", "_first", "_lost", "clock", "error", "has_ended", "items", "machine")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Onlooker:
         """The payload of the first item; None if that item had no payload."""
         self.items = 0
         """Number of items that have passed so far."""
-        self.over = False
+        self.has_ended = False
         """True once the ending is decided; everything later is ignored."""
         self.error: StreamError | None = None
         """The error that ended the answer; None for an answer that ended without an error."""
@@ -82,7 +82,7 @@ class Onlooker:
 
     def see(self, chunk: Any) -> None:  # noqa: ANN401 - a chunk or a payload
         """Process a chunk of bytes or text, or a payload as a dict."""
-        if self.over:
+        if self.has_ended:
             return
         self._lost = False
         machine = self.machine
@@ -110,7 +110,7 @@ class Onlooker:
     def see_item(self, item: object) -> None:
         """Process an item, such as an object of an SDK."""
         self.items += 1
-        if self.over:
+        if self.has_ended:
             return
         try:
             payload = payload_of(item)
@@ -161,20 +161,20 @@ class Onlooker:
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        if not self.over and self.machine.assumed:
+        if not self.has_ended and self.machine.assumed:
             # Code that stops at the sentinel has read the whole answer, so its tool calls are valid.
             self._finish(None)
-        elif not self.over:
+        elif not self.has_ended:
             # Some programs close the source right after the terminal event, before the end of the body.
             self.machine.cut(self.clock())
-            self.over = True
+            self.has_ended = True
             self.machine.conclude("complete" if self.machine.answered else "stopped")
 
     # -- within ------------------------------------------------------------
 
     def _finish(self, cause: StreamError | MisuseError | None) -> None:
         """End the message, with an error or without."""
-        if self.over:
+        if self.has_ended:
             return
         if isinstance(cause, MisuseError):
             # The reading code misused the source, which itself raises that error.
@@ -198,7 +198,7 @@ class Onlooker:
         self._conclude()
 
     def _conclude(self) -> None:
-        self.over = True
+        self.has_ended = True
         self.machine.conclude()
         self.error = self.machine.error
 

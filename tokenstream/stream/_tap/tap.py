@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import named
 from tokenstream.errors import MisuseError
-from tokenstream.stream._tap.beside import AsyncWatched, SyncWatched, Watched, can_read
+from tokenstream.stream._tap.beside import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 from tokenstream.stream._tap.onlooker import Onlooker
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _HttpxResponse(Protocol):
         ...
 
 
-class _Tapped(Watched[ItemT]):
+class _TapBase(WatchedStream[ItemT]):
     """The stream of another library, with the message of the answer read so far."""
 
     __slots__ = ()
@@ -83,7 +83,7 @@ class _Tapped(Watched[ItemT]):
         return f"<tap of {named(self._target)}: {what}>"
 
 
-class Tap(_Tapped[ItemT], SyncWatched[ItemT]):
+class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     """A stream that is read in a `for` loop, with the message of the answer read so far; made by `tap`.
 
     Iteration yields the stream's own objects. All attributes and methods of the stream are
@@ -93,7 +93,7 @@ class Tap(_Tapped[ItemT], SyncWatched[ItemT]):
     __slots__ = ()
 
 
-class AsyncTap(_Tapped[ItemT], AsyncWatched[ItemT]):
+class AsyncTap(_TapBase[ItemT], AsyncWatchedStream[ItemT]):
     """A stream that is read in an `async for` loop, with the message of the answer read so far.
 
     Made by `tap`. Iteration yields the stream's own objects. All attributes and methods of the

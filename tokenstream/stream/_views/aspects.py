@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.stream._uncopied import Uncopied
+from tokenstream.stream._uncopyable import UncopyableObject
 from tokenstream.stream._views.cursors import CallCursor, TextCursor
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Cursors:
         return OutputChoice(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 
-class SingleConsumer(Uncopied):
+class SingleConsumer(UncopyableObject):
     """The part of a driver's interface that views and `run` need, for a stream with a single consumer."""
 
     __slots__ = ()

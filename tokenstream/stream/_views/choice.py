@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tokenstream.stream._uncopied import Uncopied
+from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DriverT = TypeVar("DriverT", bound="Driver")
 
 
-class ChoiceBase(Uncopied, Generic[DriverT]):
+class ChoiceBase(UncopyableObject, Generic[DriverT]):
     """One alternative answer of a stream; subclasses add its sync or async views."""
 
     __slots__ = ("_driver", "_index")

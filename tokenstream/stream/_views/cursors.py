@@ -65,11 +65,11 @@ class TextCursor:
         if log is None:
             if self._expected is not None:
                 return self._compare(self._expected)
-            log = self._log = self._find()
+            log = self._log = self._find_log()
             if log is None:
                 return None
         if log.void:
-            return self._begin_again(log)
+            return self._start_comparison(log)
         if log.length == self._position:
             return None
         text = log.since(self._position)
@@ -100,11 +100,11 @@ class TextCursor:
 
     # -- within ------------------------------------------------------------
 
-    def _find(self) -> TextLog | None:
+    def _find_log(self) -> TextLog | None:
         """Return the log with the text; None until the text has begun."""
         return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
-    def _begin_again(self, given: TextLog) -> str | None:
+    def _start_comparison(self, given: TextLog) -> str | None:
         """Start to compare a restarted answer with the delivered text.
 
         Args:
@@ -119,7 +119,7 @@ class TextCursor:
         """Skip the text that was delivered before the restart, and return the text after it, or None."""
         log = self._compared
         if log is None or log.void:
-            log, self._position = self._find(), 0
+            log, self._position = self._find_log(), 0
             self._compared = log
         if log is None or log.length == self._position:
             return None
@@ -144,16 +144,24 @@ class CallCursor:
         wait: True to hold back all calls until the answer is complete.
     """
 
-    __slots__ = ("_given", "_next", "_restarts", "_wait", "accumulator", "choice", "renamed")
+    __slots__ = (
+        "_delivered",
+        "_next_number",
+        "_restarts",
+        "_until_complete",
+        "accumulator",
+        "choice",
+        "renamed",
+    )
 
     def __init__(self, accumulator: Accumulator, choice: int, *, wait: bool = False) -> None:
         self.accumulator = accumulator
         self.choice = choice
-        self._given: list[ToolCall] = []
-        self._next = 0
+        self._delivered: list[ToolCall] = []
+        self._next_number = 0
         """Number of the next call, counted from the start of the answer."""
         self._restarts = 0
-        self._wait = wait
+        self._until_complete = wait
         self.renamed: dict[str, str] = {}
         """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 
@@ -164,19 +172,19 @@ class CallCursor:
             StreamError: The answer was restarted, and has a different call in place of a delivered one.
         """
         accumulator = self.accumulator
-        if self._wait and accumulator.ending_of(self.choice) != "complete":
+        if self._until_complete and accumulator.ending_of(self.choice) != "complete":
             return None
         if self._restarts != accumulator.restarts:
-            self._restarts, self._next = accumulator.restarts, 0
-        while (call := self._find(self._next)) is not None:
-            if self._next == len(self._given):
-                self._next += 1
-                self._given.append(call)
+            self._restarts, self._next_number = accumulator.restarts, 0
+        while (call := self._find_call(self._next_number)) is not None:
+            if self._next_number == len(self._delivered):
+                self._next_number += 1
+                self._delivered.append(call)
                 return call
-            before = self._given[self._next]
+            before = self._delivered[self._next_number]
             if not is_same_call(before, call):
                 raise difference(accumulator)
-            self._next += 1
+            self._next_number += 1
             self.renamed[before.id] = call.id
         return None
 
@@ -191,7 +199,7 @@ class CallCursor:
             StreamError: The answer was restarted, and lacks a call that was delivered.
         """
         call = self.ready()
-        if call is None and self._next < len(self._given) and self.accumulator.ending != "stopped":
+        if call is None and self._next_number < len(self._delivered) and self.accumulator.ending != "stopped":
             raise difference(self.accumulator)
         return call
 
@@ -199,6 +207,6 @@ class CallCursor:
         """Return a cursor that delivers the calls only once the answer is complete."""
         return CallCursor(self.accumulator, self.choice, wait=True)
 
-    def _find(self, number: int) -> ToolCall | None:
+    def _find_call(self, number: int) -> ToolCall | None:
         """Return the call with a number; None if the accumulator has not released it."""
         return self.accumulator.delivered(self.choice or self.accumulator.main, number)

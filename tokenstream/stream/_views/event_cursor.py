@@ -57,10 +57,10 @@ class EventCursor:
         "_begun",
         "_choices",
         "_fields",
-        "_given",
-        "_given_spent",
         "_head",
         "_readers",
+        "_reported_spent",
+        "_reported_usage",
         "_restarts",
         "_spent",
         "_usage",
@@ -72,14 +72,14 @@ class EventCursor:
         self._restarts = accumulator.restarts
         self._spent: Usage | None = None
         """Usage of abandoned attempts, as of the last call."""
-        self._given_spent: Usage | None = None
+        self._reported_spent: Usage | None = None
         """Usage of abandoned attempts, as reported by the events returned so far."""
         self._usage: tuple[Any, ...] = ()
-        self._given = GrowingUsage()
+        self._reported_usage = GrowingUsage()
         """Usage of this attempt, as reported by the events returned so far."""
-        self._forget()
+        self._start_over()
 
-    def _forget(self) -> None:
+    def _start_over(self) -> None:
         """Start at the beginning of the answer."""
         self._begun = False
         self._head: tuple[Any, ...] = ()
@@ -91,7 +91,7 @@ class EventCursor:
         choices, head, usage, spent = self._accumulator.standing()
         events: list[Event] = []
         if choices is not self._choices or spent is not self._spent:
-            self._begin_again(choices, spent, events)
+            self._add_restart(choices, spent, events)
         # Finish reasons are read first: another thread may be writing, and once a choice has a finish
         # reason, all its parts are there.
         states = sorted(choices.copy().items())
@@ -114,7 +114,7 @@ class EventCursor:
 
     # -- within ------------------------------------------------------------
 
-    def _begin_again(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
+    def _add_restart(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
         """Add an event for a restart of the answer, or for a new attempt with separately counted usage."""
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
@@ -123,10 +123,10 @@ class EventCursor:
         if not restarted and (spent is None or spent.source == "reported"):
             return
         finished = any(reader.finish is not None for reader in self._readers.values())
-        self._add_counts(_find_missing(spent, self._given_spent, self._given), events)
-        counted = self._given.with_spent(self._given_spent, final=finished)
-        self._given_spent = counted or Usage(source="partial")
-        self._given, self._usage = GrowingUsage(), ()
+        self._add_counts(_find_unreported(spent, self._reported_spent, self._reported_usage), events)
+        counted = self._reported_usage.with_spent(self._reported_spent, final=finished)
+        self._reported_spent = counted or Usage(source="partial")
+        self._reported_usage, self._usage = GrowingUsage(), ()
         if not restarted and self._begun:
             events.append(Resumed("continue"))
             return
@@ -136,7 +136,7 @@ class EventCursor:
         else:
             events.append(Restarted(Message.model_construct()))
         self._restarts = restarts
-        self._forget()
+        self._start_over()
 
     def _add_head(
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
@@ -161,16 +161,19 @@ class EventCursor:
             return
         self._usage = now
         self._add_counts(
-            _find_missing(usage.with_spent(self._spent, final=True), self._given_spent, self._given), events
+            _find_unreported(
+                usage.with_spent(self._spent, final=True), self._reported_spent, self._reported_usage
+            ),
+            events,
         )
 
     def _add_counts(self, usage: Usage | None, events: list[Event]) -> None:
         """Add an event for the usage, unless it changes nothing."""
         if usage is None:
             return
-        counts, report = dict(self._given.counts), dict(self._given.report)
-        self._given.add(usage)
-        if counts != self._given.counts or report != self._given.report:
+        counts, report = dict(self._reported_usage.counts), dict(self._reported_usage.report)
+        self._reported_usage.add(usage)
+        if counts != self._reported_usage.counts or report != self._reported_usage.report:
             events.append(UsageUpdate(usage))
 
 
@@ -200,7 +203,7 @@ class _ChoiceCursor:
             self._open.append(cursor)
         for cursor in self._open:
             yield from cursor.ready()
-        self._open = [cursor for cursor in self._open if not cursor.over]
+        self._open = [cursor for cursor in self._open if not cursor.has_ended]
         yield from _list_changes(state.provider_data, self._fields, state.index, shared=False)
 
 
@@ -236,7 +239,7 @@ def _list_changes(
             yield Unknown(name, data, choice=choice, kind="field", shared=shared)
 
 
-def _find_missing(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
+def _find_unreported(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
     """Return the difference of `counted` and `known`, which is the usage to report; None without counts.
 
     Args:

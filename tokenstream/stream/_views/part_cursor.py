@@ -44,7 +44,7 @@ class PartCursor:
         index: The index of the part in the message.
     """
 
-    __slots__ = ("_choice", "_data", "_final", "_index", "_part", "_position", "_span", "_start")
+    __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_position", "_span_index", "_start")
 
     def __init__(self, part: GrowingPart, choice: int, index: int) -> None:
         self._part = part
@@ -56,13 +56,13 @@ class PartCursor:
         """The final part that was delivered."""
         self._position = 0
         """Position up to which the text was delivered, in the shared log if the part has one."""
-        self._span = 0
+        self._span_index = 0
         """Index in the part's spans, which are its sections of the log, of the section at `_position`."""
-        self._data = 0
+        self._data_length = 0
         """Length of the signature or the media data that was delivered."""
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """True if the part had ended at the last call of `ready`."""
         return self._final is not None
 
@@ -86,16 +86,16 @@ class PartCursor:
             case Citation() if final is not None:
                 pass
             case _:
-                yield from self._begin(
+                yield from self._read_start(
                     start if final is None else content.model_copy(update={"complete": False})
                 )
         if final is not None:
-            yield self._end(final)
+            yield self._make_end(final)
         self._final = final
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, start: Part) -> Iterator[Event]:
+    def _read_start(self, start: Part) -> Iterator[Event]:
         """Yield the part's start, unless it was already delivered and has not changed."""
         before = self._start
         if before is start:
@@ -114,7 +114,7 @@ class PartCursor:
         yield PartStart(start, choice=self._choice, part=self._index)
         # The start of some parts already has the whole content.
         if before is None and isinstance(start, MediaPart):
-            self._position, self._data = len(start.transcript), len(start.data)
+            self._position, self._data_length = len(start.transcript), len(start.data)
         elif before is None and isinstance(start, ServerToolCall):
             self._position = len(start.arguments_text)
 
@@ -126,7 +126,7 @@ class PartCursor:
             return self._part.start
         return final.model_copy(update={"complete": False})
 
-    def _end(self, final: Part) -> Event:
+    def _make_end(self, final: Part) -> Event:
         """Return the event for the end of the part."""
         choice, index = self._choice, self._index
         if isinstance(final, Citation):
@@ -141,8 +141,8 @@ class PartCursor:
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
         """Yield the start and the new text of a text, a reasoning with its signature, or a refusal."""
-        yield from self._begin(start)
-        text, choice, index = self._missing_words(), self._choice, self._index
+        yield from self._read_start(start)
+        text, choice, index = self._take_new_words(), self._choice, self._index
         if isinstance(content, TextPart):
             if text:
                 yield TextDelta(text, choice=choice, part=index)
@@ -152,7 +152,7 @@ class PartCursor:
         else:
             if text:
                 yield ReasoningDelta(text, choice=choice, part=index)
-            signature = "".join(self._missing_extra())
+            signature = "".join(self._take_new_extra())
             if signature:
                 yield ReasoningDelta("", signature, choice=choice, part=index)
 
@@ -160,8 +160,8 @@ class PartCursor:
         self, start: Part, content: ToolCall | ServerToolCall, final: Part | None
     ) -> Iterator[Event]:
         """Yield the start and the new arguments of a call."""
-        yield from self._begin(start)
-        text = self._missing_text(content.arguments_text, is_all=final is not None)
+        yield from self._read_start(start)
+        text = self._take_new_text(content.arguments_text, is_all=final is not None)
         if text and isinstance(content, ToolCall):
             yield ToolCallDelta(content.id, text, choice=self._choice, part=self._index)
         elif text:
@@ -169,27 +169,27 @@ class PartCursor:
 
     def _read_media(self, start: Part, content: MediaPart, final: Part | None) -> Iterator[Event]:
         """Yield the start, the new data and the new transcript of a media part."""
-        yield from self._begin(start)
-        transcript = self._missing_text(content.transcript, is_all=final is not None)
+        yield from self._read_start(start)
+        transcript = self._take_new_text(content.transcript, is_all=final is not None)
         if final is None:
-            data = b"".join(self._missing_extra(len(content.data)))
+            data = b"".join(self._take_new_extra(len(content.data)))
         else:
-            data = content.data[self._data :]
+            data = content.data[self._data_length :]
         if data or transcript:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
-    def _missing_words(self) -> str:
+    def _take_new_words(self) -> str:
         """Return the part's new text from the log that several parts share."""
         log = self._part.log
         if log is None:
             return ""
         # The length is read first: text that another thread adds later may belong to another part.
         length = log.length
-        bounds = self._part.spans[self._span :]
+        bounds = self._part.spans[self._span_index :]
         if not bounds:
             return ""
         # An odd number of bounds means that the last section is still open.
-        self._span += len(bounds) - len(bounds) % 2
+        self._span_index += len(bounds) - len(bounds) % 2
         if len(bounds) % 2:
             bounds.append(max(length, bounds[-1]))
         begin = bounds[0] = max(bounds[0], self._position)
@@ -202,7 +202,7 @@ class PartCursor:
         turns = zip(bounds[::2], bounds[1::2], strict=True)
         return "".join([text[start - begin : stop - begin] for start, stop in turns])
 
-    def _missing_text(self, start: str, *, is_all: bool) -> str:
+    def _take_new_text(self, start: str, *, is_all: bool) -> str:
         """Return the new characters of a text that belongs to this part alone.
 
         Args:
@@ -221,7 +221,7 @@ class PartCursor:
         self._position += len(text)
         return text
 
-    def _missing_extra(self, base: int = 0) -> list[Any]:
+    def _take_new_extra(self, base: int = 0) -> list[Any]:
         """Return the new pieces of a signature or of media data.
 
         Args:
@@ -229,8 +229,8 @@ class PartCursor:
         """
         # The number of missing characters is known, so the pieces are taken from the end.
         pieces = [*(self._part.extra or ())]
-        missing = base + sum(map(len, pieces)) - self._data
-        self._data += max(missing, 0)
+        missing = base + sum(map(len, pieces)) - self._data_length
+        self._data_length += max(missing, 0)
         found: list[Any] = []
         while missing > 0 and pieces:
             piece = pieces.pop()

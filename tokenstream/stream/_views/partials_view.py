@@ -29,7 +29,7 @@ def _patches(*, append: bool, by_alias: bool | None) -> Any:  # noqa: ANN401 - a
     return Patches(append=append, by_alias=by_alias)
 
 
-class _Drafts:
+class _DraftShaping:
     """Methods that shape drafts; each returns a new view from the start of the answer."""
 
     __slots__ = ()
@@ -67,7 +67,7 @@ class _Drafts:
         raise NotImplementedError
 
 
-class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
+class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
     """A view of an object as it arrives, read in a `for` loop, or throttled or turned into patches."""
 
     __slots__ = ()
@@ -108,7 +108,7 @@ class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
     __slots__ = ()
 
 
-class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
+class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T]):
     """A view of an object as it arrives, read in an `async for` loop, or throttled or turned into patches."""
 
     __slots__ = ()

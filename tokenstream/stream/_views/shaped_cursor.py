@@ -34,15 +34,15 @@ class ShapedCursor(Generic[ItemT]):
     __slots__ = (
         "_chain",
         "_clock",
+        "_delivered_at",
         "_failure",
-        "_found",
         "_gathered",
-        "_given_at",
-        "_over",
+        "_have_stages_ended",
+        "_queue",
         "_stages",
         "_text",
+        "has_text_ended",
         "is_timed",
-        "over",
     )
 
     def __init__(
@@ -54,20 +54,20 @@ class ShapedCursor(Generic[ItemT]):
         self._chain = self._new_chain()
         self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
         """True if a stage may return items because time has passed."""
-        self._found: deque[ItemT] = deque()
+        self._queue: deque[ItemT] = deque()
         """Items to deliver next."""
         self._gathered: list[Any] = []
         """Pieces that arrived while the reader was busy."""
-        self._given_at = math.inf
+        self._delivered_at = math.inf
         """Time of the last delivery."""
         self._failure: Exception | None = None
-        """The error to raise once `_found` is empty."""
-        self._over = False
+        """The error to raise once `_queue` is empty."""
+        self._have_stages_ended = False
         """True once the stages have ended."""
-        self.over = False
+        self.has_text_ended = False
         """True once a stage has ended the text, even if the answer goes on."""
 
-    def find(self, name: str) -> Any:  # noqa: ANN401 - any stage
+    def find_stage(self, name: str) -> Any:  # noqa: ANN401 - any stage
         """Return the stage that has an attribute of a given name."""
         return next(stage for stage in self._chain.stages if hasattr(stage, name))
 
@@ -89,21 +89,21 @@ class ShapedCursor(Generic[ItemT]):
         Raises:
             TokenStreamError: An error takes the place of the next item.
         """
-        if self._found or self._failure is not None:
-            return self._next()
-        return None if self._over else self._take(self._text.ready)
+        if self._queue or self._failure is not None:
+            return self._pop_item()
+        return None if self._have_stages_ended else self._read_next(self._text.ready)
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Return the item that an event adds, or an item that is due, or None."""
-        return self._take(self._text.after, event)
+        return self._read_next(self._text.after, event)
 
     def tick(self) -> ItemT | None:
         """Return an item that is due; None if no item is due."""
         now = self._clock()
         due = self._chain.deadline
         if due is not None and due <= now:
-            self._found.extend(self._chain.tick(now))
-        return self._next()
+            self._queue.extend(self._chain.tick(now))
+        return self._pop_item()
 
     def end(self) -> ItemT | None:
         """Return the next item that is left at the end of the stream, or None.
@@ -111,29 +111,29 @@ class ShapedCursor(Generic[ItemT]):
         Raises:
             TokenStreamError: The text is invalid, or broke off.
         """
-        if not self._over:
-            item = self._take(self._text.end)
+        if not self._have_stages_ended:
+            item = self._read_next(self._text.end)
             if item is not None:
                 return item
-            self._finish()
-        return self._next()
+            self._end_stages()
+        return self._pop_item()
 
     def break_off(self) -> ItemT | None:
         """Return an item that was still held back when the stream failed, or None."""
-        self._finish()
-        return self._next()
+        self._end_stages()
+        return self._pop_item()
 
     # -- a busy reader ---------------------------------------------------------
 
     @property
     def is_behind(self) -> bool:
         """True if the reader was busy since the last delivery, so that the pieces since then are joined."""
-        busy = self.is_timed and not self._found and self._clock() - self._given_at > NOTABLE_SECONDS
-        return busy and not self._over
+        busy = self.is_timed and not self._queue and self._clock() - self._delivered_at > NOTABLE_SECONDS
+        return busy and not self._have_stages_ended
 
     def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
         """Gather the piece that an event adds; return True if more pieces may be gathered."""
-        piece = self._read(self._text.after, event)
+        piece = self._read_piece(self._text.after, event)
         if piece is not None:
             self._gathered.append(piece)
         return self._failure is None and len(self._gathered) < _MOST_GATHERED
@@ -143,26 +143,26 @@ class ShapedCursor(Generic[ItemT]):
     def _new_chain(self) -> Chain[str, Any]:
         return Chain(*(make() for make in self._stages))
 
-    def _take(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def _read_next(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Feed the text's next piece to the stages, and return the next item."""
-        piece = self._read(text, *event)
+        piece = self._read_piece(text, *event)
         if self._gathered:
             if piece is not None:
                 self._gathered.append(piece)
             self._feed_gathered()
         elif piece is not None:
             self._feed(piece)
-        elif self.is_timed and not self._over and self._chain.deadline is not None:
+        elif self.is_timed and not self._have_stages_ended and self._chain.deadline is not None:
             return self.tick()
-        return self._next()
+        return self._pop_item()
 
-    def _read(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
+    def _read_piece(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
         """Return the text's next piece or None; store an error, to raise it after the items before it."""
         try:
             return text(*event)
         except Exception as error:  # noqa: BLE001 - raised after the items before it
             self._feed_gathered()
-            self._found.extend(self._chain.end(now=self._clock()))
+            self._queue.extend(self._chain.end(now=self._clock()))
             self._failure = error
             # The text after an error, such as the next of several strings, needs new stages.
             self._chain = self._new_chain()
@@ -177,24 +177,24 @@ class ShapedCursor(Generic[ItemT]):
 
     def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft
         chain = self._chain
-        self._found.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
+        self._queue.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
         if chain.stop is not None:
-            self.over = True
-            self._finish()
+            self.has_text_ended = True
+            self._end_stages()
 
-    def _finish(self) -> None:
+    def _end_stages(self) -> None:
         """End the stages, unless they have ended."""
-        if not self._over:
+        if not self._have_stages_ended:
             self._feed_gathered()
-            self._over = True
-            self._found.extend(self._chain.end(now=self._clock()))
+            self._have_stages_ended = True
+            self._queue.extend(self._chain.end(now=self._clock()))
 
-    def _next(self) -> ItemT | None:
+    def _pop_item(self) -> ItemT | None:
         """Return the next item to deliver or None; after the last item, raise the stored error."""
-        if self._found:
+        if self._queue:
             if self.is_timed:
-                self._given_at = self._clock()
-            return self._found.popleft()
+                self._delivered_at = self._clock()
+            return self._queue.popleft()
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._views.text_plan import Plan, refuse_closed
-from tokenstream.stream._views.view import AsyncView, Repaired, View
+from tokenstream.stream._views.view import AsyncView, RepairedView, View
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
-class PlannedView(Repaired, View[ItemT]):
+class PlannedView(RepairedView, View[ItemT]):
     """A view that keeps its plan, so that other views can extend the plan.
 
     Args:
@@ -57,7 +57,7 @@ class ShapedView(PlannedView[ItemT]):
             if cursor.is_behind:
                 self._catch_up(cursor)
             item: ItemT | None = cursor.ready()
-            while item is None and not cursor.over:
+            while item is None and not cursor.has_text_ended:
                 due = cursor.deadline
                 try:
                     event = driver.step() if due is None else self._step_until(due)
@@ -97,7 +97,7 @@ class ShapedView(PlannedView[ItemT]):
         return driver.step_until(due) if driver.waits_in_time else driver.step()
 
 
-class AsyncPlannedView(Repaired, AsyncView[ItemT]):
+class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
     """A view that keeps its plan, so that other views can extend the plan.
 
     Args:
@@ -132,7 +132,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
             if cursor.is_behind:
                 await self._catch_up(cursor)
             item: ItemT | None = cursor.ready()
-            while item is None and not cursor.over:
+            while item is None and not cursor.has_text_ended:
                 due = cursor.deadline
                 try:
                     event = await (driver.step() if due is None else self._step_until(due))

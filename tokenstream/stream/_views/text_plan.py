@@ -75,12 +75,12 @@ class Plan(NamedTuple):
         return Plan(self.text, (*self.steps, PlanStep(method, make)), self.timer or timer)
 
     @property
-    def paces(self) -> bool:
+    def has_pace(self) -> bool:
         """True if a stage determines when pieces are delivered."""
         return any(_ORDER[step.method][0] == _PACE for step in self.steps)
 
     @property
-    def cuts(self) -> bool:
+    def has_pieces(self) -> bool:
         """True if a stage determines where pieces end."""
         return any(_ORDER[step.method][0] == _PIECES for step in self.steps)
 

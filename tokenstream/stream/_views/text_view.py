@@ -25,7 +25,7 @@ _USUAL_HZ = 30.0
 """Default number of updates per second of `accumulate`."""
 
 
-class _Shaping:
+class _TextShaping:
     """Methods that shape a text; each returns a new view from the start of the text.
 
     Chain the methods in this order:
@@ -51,7 +51,7 @@ class _Shaping:
             >>> list(Stream(["Hel", "lo wor", "ld"], format="pieces").text.words())
             ['Hello', ' world']
         """
-        return self._with("words", _stage("Words"))
+        return self._with_stage("words", _stage_maker("Words"))
 
     def graphemes(self) -> Self:
         """Return a view whose pieces never split a grapheme, such as an emoji or a letter with its accent.
@@ -64,7 +64,7 @@ class _Shaping:
             >>> [len(piece) for piece in Stream(["e", "\u0301a"], format="pieces").text.graphemes()]
             [2, 1]
         """
-        return self._with("graphemes", _stage("Graphemes"))
+        return self._with_stage("graphemes", _stage_maker("Graphemes"))
 
     def lines(self) -> Self:
         r"""Return a view of lines, each with its ending.
@@ -74,7 +74,7 @@ class _Shaping:
             >>> list(Stream(["a\nb", "c\n", "d"], format="pieces").text.lines())
             ['a\n', 'bc\n', 'd']
         """
-        return self._with("lines", _stage("Lines"))
+        return self._with_stage("lines", _stage_maker("Lines"))
 
     def sentences(
         self, *, first: int | None = None, longest: int | None = None, spoken: bool = False
@@ -96,7 +96,9 @@ class _Shaping:
             >>> list(text.sentences())
             ['It is 3.5 km away. ', 'Go now!']
         """
-        return self._with("sentences", _stage("Sentences", first=first, longest=longest, spoken=spoken))
+        return self._with_stage(
+            "sentences", _stage_maker("Sentences", first=first, longest=longest, spoken=spoken)
+        )
 
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
         """Return a view of at most `hz` pieces per second; text between two deliveries is joined.
@@ -119,7 +121,7 @@ class _Shaping:
             >>> list(Stream(["The", " sky", " is", " blue."], format="pieces").text.throttle(hz=20))
             ['The', ' sky is blue.']
         """
-        return self._with("throttle", _stage("Throttle", hz), timer=timer)
+        return self._with_stage("throttle", _stage_maker("Throttle", hz), timer=timer)
 
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
         """Return a view that delivers text at an even pace, which follows the pace of the arriving text.
@@ -140,7 +142,9 @@ class _Shaping:
             >>> "".join(Stream(["The sky", " is blue."], format="pieces").text.smooth(max_delay=0.2))
             'The sky is blue.'
         """
-        return self._with("smooth", _stage("Smooth", max_delay, whole=self._plan.cuts), timer=timer)
+        return self._with_stage(
+            "smooth", _stage_maker("Smooth", max_delay, whole=self._plan.has_pieces), timer=timer
+        )
 
     def redact(
         self,
@@ -166,7 +170,7 @@ class _Shaping:
             >>> "".join(text.redact(r"sk-\d{4}", with_="***"))
             'Use *** twice.'
         """
-        return self._with("redact", _stage("Redact", pattern, with_, max_length=max_length))
+        return self._with_stage("redact", _stage_maker("Redact", pattern, with_, max_length=max_length))
 
     def until(
         self,
@@ -192,7 +196,9 @@ class _Shaping:
             ...     list(stream.text.until("END"))
             ['The answer. ']
         """
-        return self._with("until", _stage("Until", marker, include=include, max_length=max_length))
+        return self._with_stage(
+            "until", _stage_maker("Until", marker, include=include, max_length=max_length)
+        )
 
     def split_tags(self, *names: str, starts_inside: bool = False) -> Self:
         """Return a view of the text outside of tags such as `<think>`; its `inside` has the other text.
@@ -214,7 +220,7 @@ class _Shaping:
             >>> "".join(text), text.inside
             ('It rains.', 'Hm.')
         """
-        return self._with("split_tags", _stage("SplitTags", *names, starts_inside=starts_inside))
+        return self._with_stage("split_tags", _stage_maker("SplitTags", *names, starts_inside=starts_inside))
 
     @property
     def inside(self) -> str:
@@ -227,35 +233,35 @@ class _Shaping:
             refuse_closed()
         if all(step.method != "split_tags" for step in self._plan.steps):
             raise MisuseError(".inside is the text within tags: call .split_tags() first")
-        inside: str = self._cursor.find("inside").inside
+        inside: str = self._cursor.find_stage("inside").inside
         return inside
 
-    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
+    def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
         raise NotImplementedError
 
     def _plan_accumulated(self, hz: float | None) -> Plan:
         plan = self._plan
-        if hz is not None or not plan.paces:
-            plan = plan.then("throttle", _stage("Throttle", _USUAL_HZ if hz is None else hz))
-        return plan.then("accumulate", _stage("Accumulate"))
+        if hz is not None or not plan.has_pace:
+            plan = plan.then("throttle", _stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
+        return plan.then("accumulate", _stage_maker("Accumulate"))
 
     def _plan_blocks(
         self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
     ) -> Plan:
-        make = _stage("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
+        make = _stage_maker("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
         return self._plan.then("markdown_blocks", make)
 
 
-def _stage(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
+def _stage_maker(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
     """Return a function that makes a stage; its first call imports the module of all stages."""
-    return partial(_make, name, args, named)
+    return partial(_make_stage, name, args, named)
 
 
-def _make(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401 - any stage
+def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401 - any stage
     return getattr(import_module("tokenstream.stages"), name)(*args, **named)
 
 
-class TextView(_Shaping, PlannedView[str]):
+class TextView(_TextShaping, PlannedView[str]):
     """A view of a text as it arrives, read in a `for` loop or shaped first."""
 
     __slots__ = ()
@@ -304,7 +310,7 @@ class TextView(_Shaping, PlannedView[str]):
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return ShapedView(self._driver, plan, self._instead)
 
-    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+    def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)
 
@@ -315,7 +321,7 @@ class ShapedTextView(ShapedView[str], TextView):
     __slots__ = ()
 
 
-class AsyncTextView(_Shaping, AsyncPlannedView[str]):
+class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
     """A view of a text as it arrives, read in an `async for` loop or shaped first."""
 
     __slots__ = ()
@@ -349,7 +355,7 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedView(self._driver, plan, self._instead)
 
-    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+    def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)
 

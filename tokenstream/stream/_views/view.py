@@ -10,7 +10,7 @@ from tokenstream._basics.elsewhere import UnsupportedUse
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
-from tokenstream.stream._uncopied import Uncopied
+from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream.partial_json import Repair
@@ -22,7 +22,7 @@ ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 
 
-class _ViewBase(Uncopied):
+class _ViewBase(UncopyableObject):
     """Base class of views, which refuses uses other than reading a view in a loop."""
 
     __slots__ = ("_instead",)
@@ -62,7 +62,7 @@ class _ViewBase(Uncopied):
         return UnsupportedUse(f"this view {why}: read it in a loop, or take {self._instead}")
 
 
-class _Closed:
+class _ClosedView:
     """Replaces the driver and the cursor of a closed view.
 
     Args:
@@ -80,12 +80,12 @@ class _Closed:
         """Raise the exception that ends the loop."""
         raise self._end
 
-    def make_waiting(self) -> _Closed:
+    def make_waiting(self) -> _ClosedView:
         """Return the cursor for a view of complete calls, which is closed, too."""
         return self
 
 
-class Repaired:
+class RepairedView:
     """A view of JSON that may need repairs."""
 
     __slots__ = ()
@@ -128,7 +128,7 @@ class View(_ViewBase, Generic[ItemT]):
             ...     print(first, list(text), stream.closed)
             Hel [] False
         """
-        left: Any = _Closed(StopIteration)
+        left: Any = _ClosedView(StopIteration)
         self._driver = self._cursor = left
 
     def __iter__(self) -> View[ItemT]:
@@ -165,7 +165,7 @@ class ItemView(View[ItemT]):
         return _unwrap_null(super().__next__())
 
 
-class ItemsView(Repaired, ItemView[ItemT]):
+class ItemsView(RepairedView, ItemView[ItemT]):
     """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
@@ -200,7 +200,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             ...     await text.aclose()
             ...     return piece
         """
-        left: Any = _Closed(StopAsyncIteration)
+        left: Any = _ClosedView(StopAsyncIteration)
         self._driver = self._cursor = left
 
     def __aiter__(self) -> AsyncView[ItemT]:
@@ -237,7 +237,7 @@ class AsyncItemView(AsyncView[ItemT]):
         return _unwrap_null(await super().__anext__())
 
 
-class AsyncItemsView(Repaired, AsyncItemView[ItemT]):
+class AsyncItemsView(RepairedView, AsyncItemView[ItemT]):
     """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()

@@ -15,7 +15,7 @@ from tokenstream._sources.kinds import named
 from tokenstream._sources.requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
 from tokenstream.errors import MisuseError
 from tokenstream.stream._tap.beside import response_of
-from tokenstream.stream._tap.body import can_be_shown, show
+from tokenstream.stream._tap.body import can_watch_body, watch_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,8 +51,8 @@ def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart b
 def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's or httpx2's
     """Note the body of an httpx or httpx2 response: at once if it was read already, else as it is read."""
     notes.method = _method_of(response)
-    if can_be_shown(response):
-        show(response, notes)
+    if can_watch_body(response):
+        watch_body(response, notes)
     elif hasattr(response, "_content"):
         _note_complete(from_response(response), notes)
     else:

@@ -16,15 +16,15 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._tap.beside import (
-    AsyncManaged,
-    AsyncWatched,
-    SyncManaged,
-    SyncWatched,
-    Watched,
+    AsyncWatchedManager,
+    AsyncWatchedStream,
+    SyncWatchedManager,
+    SyncWatchedStream,
+    WatchedStream,
     can_loop,
     can_read,
 )
-from tokenstream.stream._tap.items import AsyncPassing, Passing
+from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator
 from tokenstream.testing._record.bodies import note_body
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
     notes.messages = source.messages
     notes.patient = source.bound is not None
     if isinstance(source, SyncSource):
-        source.chunks = Passing(source.chunks, notes)
+        source.chunks = WatchedIterator(source.chunks, notes)
     else:
-        source.chunks = AsyncPassing(source.chunks, notes)
+        source.chunks = AsyncWatchedIterator(source.chunks, notes)
     source.close = _stop_after_close(source.close, notes)
 
 
@@ -152,7 +152,7 @@ def _is_complete(source: object) -> bool:
     return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str)
 
 
-class _Noted(Watched[Any]):
+class _Noted(WatchedStream[Any]):
     """A noted source.
 
     If entering or awaiting the source returns another object, the bytes of that object are noted.
@@ -178,7 +178,7 @@ class _Noted(Watched[Any]):
         return self if self._target is self._source else note_loop(self._target, self._onlooker)
 
 
-class _Manager(_Noted, SyncManaged[Any]):
+class _Manager(_Noted, SyncWatchedManager[Any]):
     """A noted source for `with`."""
 
     __slots__ = ()
@@ -197,7 +197,7 @@ class _Manager(_Noted, SyncManaged[Any]):
         return super().__exit__(kind, error, traceback)
 
 
-class _AsyncManager(_Noted, AsyncManaged[Any]):
+class _AsyncManager(_Noted, AsyncWatchedManager[Any]):
     """A noted source for `async with`."""
 
     __slots__ = ()
@@ -241,13 +241,13 @@ class _EitherManager(_Manager, _AsyncManager):
     __slots__ = ()
 
 
-class _Loop(_Manager, SyncWatched[Any]):
+class _Loop(_Manager, SyncWatchedStream[Any]):
     """A noted source for `for`."""
 
     __slots__ = ()
 
 
-class _AsyncLoop(_AsyncManager, AsyncWatched[Any]):
+class _AsyncLoop(_AsyncManager, AsyncWatchedStream[Any]):
     """A noted source for `async for`."""
 
     __slots__ = ()

@@ -17,7 +17,7 @@ _INVALID = object()
 """Placeholder for an invalid element, for which an error was raised."""
 
 
-class Given:
+class DeliveredItems:
     """Compares a restarted answer with the items that its reader already has.
 
     Items are compared by value and position, and the pieces of a string as one text.
@@ -27,24 +27,24 @@ class Given:
         kind: The kind of items: elements, or pieces of a string.
     """
 
-    __slots__ = ("_at", "_inside", "_items", "_pieces")
+    __slots__ = ("_items", "_matched_chars", "_pieces", "_position")
 
     def __init__(self, kind: OutputKind) -> None:
         self._pieces = kind == "pieces"
         self._items: list[Any] = []
-        self._at = 0
+        self._position = 0
         """Number of items found again since the restart; the length of `_items` once none is missing."""
-        self._inside = 0
+        self._matched_chars = 0
         """Number of characters of the next piece that were found again."""
 
     def begin_again(self) -> None:
         """Compare from the first item on, because the answer was restarted."""
-        self._at = self._inside = 0
+        self._position = self._matched_chars = 0
 
     @property
-    def owes(self) -> bool:
+    def lacks_items(self) -> bool:
         """True while the restarted answer still lacks an item that was delivered."""
-        return self._at < len(self._items)
+        return self._position < len(self._items)
 
     def check(self, accumulator: Accumulator) -> None:
         """Refuse the end of an answer that lacks a delivered item, unless the stream was stopped.
@@ -55,7 +55,7 @@ class Given:
         if accumulator.ending != "stopped":
             raise difference(accumulator)
 
-    def pass_over(self, take: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - an item
+    def skip_delivered(self, take: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - an item
         """Return the first item that was not delivered before; None if no further item has arrived.
 
         Args:
@@ -70,13 +70,13 @@ class Given:
             try:
                 item = take()
             except OutputInvalid:
-                if not self.owes:
+                if not self.lacks_items:
                     self._note(_INVALID)
                     raise
                 item = _INVALID
             if item is None:
                 return None
-            if not self.owes:
+            if not self.lacks_items:
                 self._note(item)
                 return item
             rest = self._skip_piece(item) if self._pieces and isinstance(item, str) else self._skip_item(item)
@@ -89,27 +89,27 @@ class Given:
     def _note(self, item: object) -> None:
         """Record an item that is delivered now."""
         self._items.append(item)
-        self._at = len(self._items)
+        self._position = len(self._items)
 
     def _skip_item(self, item: object) -> str | None:
         """Skip an item that equals the delivered item, and return ""; return None for a different item."""
-        before = self._items[self._at]
+        before = self._items[self._position]
         same = (before is item) if _INVALID in (before, item) else bool(before == item)
-        if not same or self._inside:
+        if not same or self._matched_chars:
             return None
-        self._at += 1
+        self._position += 1
         return ""
 
     def _skip_piece(self, piece: str) -> str | None:
         """Skip the delivered part of a string's piece, and return the rest; None for different text."""
-        while piece and self.owes:
-            before = self._items[self._at]
+        while piece and self.lacks_items:
+            before = self._items[self._position]
             if not isinstance(before, str):
                 return None
-            size = min(len(piece), len(before) - self._inside)
-            if not before.startswith(piece[:size], self._inside):
+            size = min(len(piece), len(before) - self._matched_chars)
+            if not before.startswith(piece[:size], self._matched_chars):
                 return None
-            piece, self._inside = piece[size:], self._inside + size
-            if self._inside == len(before):
-                self._at, self._inside = self._at + 1, 0
+            piece, self._matched_chars = piece[size:], self._matched_chars + size
+            if self._matched_chars == len(before):
+                self._position, self._matched_chars = self._position + 1, 0
         return piece

@@ -1,8 +1,8 @@
 """Reading a source in the loop's own task, if no other task is available or needed.
 
-A `Direct` has the interface of a `Reader`, and reads one chunk at a time. A cancelled
+A `DirectReader` has the interface of a `Reader`, and reads one chunk at a time. A cancelled
 read ends most sources for good, without an error: the next read then looks like a clean
-end. So a `Direct` remembers the cancellation, and reports `LOST` instead of `END`.
+end. So a `DirectReader` remembers the cancellation, and reports `LOST` instead of `END`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
-from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, Away, SourceFailed, SourceOpened
+from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._said import loop_over_error
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
 
 
-class Direct:
+class DirectReader:
     """Reads a source, one chunk for each call of `wait`.
 
     Args:
@@ -37,14 +37,14 @@ class Direct:
     __slots__ = (
         "_clock",
         "_host",
+        "_is_reading",
         "_items",
-        "_last",
-        "_lost",
-        "_opening",
-        "_reading",
+        "_last_read_at",
+        "_open_began",
         "_scope",
+        "_was_lost",
         "closing_error",
-        "over",
+        "has_ended",
         "since",
         "source",
         "stopped",
@@ -54,7 +54,7 @@ class Direct:
         self.source = source
         self.since: float | None = None
         """Time at which the current or the last read was requested."""
-        self.over = False
+        self.has_ended = False
         """True once the source is closed or being closed."""
         self.closing_error: Exception | None = None
         self.stopped = False
@@ -62,50 +62,51 @@ class Direct:
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
-        self._last = clock()
-        self._lost = False
-        self._opening = False
-        self._reading = False
+        self._last_read_at = clock()
+        self._was_lost = False
+        self._open_began = False
+        self._is_reading = False
         self._scope: CancelScope | None = None
 
-    def take(self) -> list[tuple[float, Any]]:
+    def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival.
 
-        If none have arrived, a read begins now, and the time since the last read may be reported as `Away`.
+        If none have arrived, a read begins now. If the last read was a while ago, the result is
+        then a `BusyTime`, because the loop did not wait for the source in between.
         """
         items, self._items = self._items, []
         if not items:
             now = self.since = self._clock()
-            away, self._last = now - self._last, now
+            away, self._last_read_at = now - self._last_read_at, now
             if away > NOTABLE_SECONDS:
-                items.append((now, Away(away)))
+                items.append((now, BusyTime(away)))
         return items
 
     @property
-    def intact(self) -> bool:
+    def is_intact(self) -> bool:
         """True if another reader can continue with the source without losing anything."""
         opened = isinstance(self.source, AsyncSource)
-        return opened and not (self._lost or self._reading or self._items or self.over)
+        return opened and not (self._was_lost or self._is_reading or self._items or self.has_ended)
 
     @property
-    def _instant(self) -> bool:
+    def _is_instant(self) -> bool:
         """True if the source never waits, so that no event loop is needed."""
         return isinstance(self.source, AsyncSource) and self.source.instant
 
     @property
-    def _survives(self) -> bool:
+    def _survives_cancellation(self) -> bool:
         """True if a cancelled read loses nothing."""
         return isinstance(self.source, AsyncSource) and self.source.survives
 
     @property
     def is_loop_over(self) -> bool:
         """True if the source needs an event loop that has ended."""
-        return self._host is not None and not self._instant and self._host.is_over()
+        return self._host is not None and not self._is_instant and self._host.is_over()
 
     def check_host(self) -> None:
         """Refuse to read in a different event loop; if the first loop has ended, report a failure."""
-        if self._host is not None and not self._instant and not self._host.check_running():
-            self._put(SourceFailed(loop_over_error()))
+        if self._host is not None and not self._is_instant and not self._host.check_running():
+            self._put_item(SourceFailed(loop_over_error()))
 
     async def wait(self, seconds: float | None) -> bool:
         """Read once; return True if an item or the end of the source arrived in time.
@@ -113,34 +114,34 @@ class Direct:
         Args:
             seconds: Longest wait; None for no limit.
         """
-        source, self._reading = self.source, True
+        source, self._is_reading = self.source, True
         try:
             if isinstance(source, AsyncSource) and source.instant:
                 await self._read_at_once(source, seconds)
             else:
                 await self._read_in_time(source, seconds)
         except StopAsyncIteration:
-            self._put(LOST if self._lost else END)
+            self._put_item(LOST if self._was_lost else END)
         except Exception as error:  # noqa: BLE001 - the stream raises it after the events before it
-            self._put(SourceFailed(error))
+            self._put_item(SourceFailed(error))
         except BaseException:
-            self._lost = not self._survives
+            self._was_lost = not self._survives_cancellation
             raise
         finally:
-            self._reading = False
+            self._is_reading = False
             if self.stopped:
                 await self.close(failed=True)
-        return bool(self._items) or self.over
+        return bool(self._items) or self.has_ended
 
     def stop(self) -> None:
         """End a read in progress, which then closes the source."""
-        self.stopped = self._reading
+        self.stopped = self._is_reading
         if self._scope is not None:
             self._scope.cancel()
 
     def wake(self) -> None:
         """Make a read in progress return without an item, if that loses nothing."""
-        if self._scope is not None and self._survives:
+        if self._scope is not None and self._survives_cancellation:
             self._scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
@@ -150,13 +151,13 @@ class Direct:
             failed: True if an error or a cancellation is being raised, which must not wait for long.
         """
         self.stop()
-        if self._reading or self.over:
+        if self._is_reading or self.has_ended:
             return
-        self.over = True
+        self.has_ended = True
         if self.is_loop_over:
             self.abandon()
             return
-        if self._host is None or self._instant:
+        if self._host is None or self._is_instant:
             await self._close()
             return
         from anyio import current_effective_deadline, move_on_after
@@ -181,19 +182,19 @@ class Direct:
     async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
         """Read a chunk of a source that never waits; only its own time limit applies."""
         if source.bound is None:
-            self._put(await source.next_chunk())
+            self._put_item(await source.next_chunk())
             return
         source.bound(seconds)
         # The source raises this error when the time has passed by its own clock.
         with suppress(TimeoutError):
-            self._put(await source.next_chunk())
-        self._last = self._clock()
+            self._put_item(await source.next_chunk())
+        self._last_read_at = self._clock()
 
     async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
         """Open the source or read a chunk, and cancel that after a time."""
         from anyio import CancelScope, current_time
 
-        if isinstance(source, Deferred) and source.enters and not self._opening:
+        if isinstance(source, Deferred) and source.enters and not self._open_began:
             # The source's context manager may open a cancel scope, which must not outlive one of ours.
             await self._open(source)
             return
@@ -201,28 +202,30 @@ class Direct:
         try:
             with CancelScope(deadline=deadline) as self._scope:
                 if isinstance(source, AsyncSource):
-                    self._put(await source.next_chunk())
-                elif self._opening:
+                    self._put_item(await source.next_chunk())
+                elif self._open_began:
                     # The request was sent, and the wait for its response was cancelled.
-                    self._put(LOST)
+                    self._put_item(LOST)
                 else:
                     await self._open(source)
-            self._lost = self._lost or (self._scope.cancelled_caught and not self._survives)
+            self._was_lost = self._was_lost or (
+                self._scope.cancelled_caught and not self._survives_cancellation
+            )
         finally:
             self._scope = None
-            self._last = self._clock()
+            self._last_read_at = self._clock()
 
     async def _open(self, source: Deferred) -> None:
-        self._opening = True
+        self._open_began = True
         opened: AsyncSource = await source.open()
         self.source = opened
-        self._put(SourceOpened(opened))
+        self._put_item(SourceOpened(opened))
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""
         source = self.source
         if isinstance(source, Deferred):
-            if not self._opening:
+            if not self._open_began:
                 source.discard()
             return
         try:
@@ -230,8 +233,8 @@ class Direct:
         except Exception as error:  # noqa: BLE001 - `closing_error` gives it to the caller
             self.closing_error = error
 
-    def _put(self, item: object) -> None:
-        self._last = self._clock()
-        self._items.append((self._last, item))
+    def _put_item(self, item: object) -> None:
+        self._last_read_at = self._clock()
+        self._items.append((self._last_read_at, item))
         if item.__class__ is bytes:
-            self._lost = False
+            self._was_lost = False

@@ -7,7 +7,7 @@ from typing import NoReturn, SupportsIndex
 from tokenstream._basics.elsewhere import UnsupportedUse
 
 
-class Uncopied:
+class UncopyableObject:
     """An object that cannot be copied, because both copies would read from one source."""
 
     __slots__ = ()
