@@ -35,9 +35,9 @@ _USAGE = {
     "generated_tokens": "output_tokens",
 }
 # `index` only counts the tokens, so it need not be reported.
-_OWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details", *PADDING})
+_KNOWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details", *PADDING})
 _WHOLE_FIELDS = frozenset({"generated_text", "details"})
-_OWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
+_KNOWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
 
 
 class TGI(Format):
@@ -56,7 +56,7 @@ class TGI(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = ("_said",)
+    __slots__ = ("_has_text",)
 
     name: ClassVar[str] = "tgi"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
@@ -68,12 +68,12 @@ class TGI(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._said = False
-        """True once a token has arrived."""
+        self._has_text = False
+        """True once a token or the whole text has arrived."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is a token or a whole generation.
+        """Return whether a first payload is a token or a whole generation of this format.
 
         Args:
             payload: The decoded payload.
@@ -81,7 +81,8 @@ class TGI(Format):
         """
         token = payload.get("token")
         if is_dict(token):
-            return isinstance(token.get("text"), str) and not says_nothing(fields_except(payload, "token"))
+            # A payload with nothing but a token may belong to another format.
+            return isinstance(token.get("text"), str) and fields_except(payload, "token") is not None
         return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -95,7 +96,8 @@ class TGI(Format):
             LimitExceeded: There are more choices or parts than a limit allows.
         """
         token, whole = payload.get("token"), payload.get("generated_text")
-        if not is_dict(token) and not isinstance(whole, str) and not is_dict(payload.get("details")):
+        is_known = is_dict(token) or isinstance(whole, str) or is_dict(payload.get("details"))
+        if not is_known:
             self.parts.unknown(event or text_of(payload, "type", "object") or "event", payload)
             return
         if not self.parts.started:
@@ -103,7 +105,7 @@ class TGI(Format):
         if is_dict(token):
             self._read_token(token, payload)
         for name, value in payload.items():
-            if name not in _OWN_FIELDS and not says_nothing(value):
+            if name not in _KNOWN_FIELDS and not says_nothing(value):
                 self.parts.field(name, value)
         if isinstance(whole, str):
             self._read_whole(whole)
@@ -112,24 +114,24 @@ class TGI(Format):
             self.conclude()
 
     def _read_token(self, token: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add a token to the text; special tokens and alternatives are reported as lists."""
-        self._said = True
+        """Add a token to the text; report a special token, and the alternatives to a token, as items."""
+        self._has_text = True
         text = token.get("text")
         if token.get("special") is True or not isinstance(text, str):
             self.parts.items("special_tokens", [token])
         else:
             self.parts.write(0, "text", text)
-        others = payload.get("top_tokens")
-        if is_list(others) and others:
-            self.parts.items("top_tokens", [{"token": token, "top_tokens": others}])
+        alternatives = payload.get("top_tokens")
+        if is_list(alternatives) and alternatives:
+            self.parts.items("top_tokens", [{"token": token, "top_tokens": alternatives}])
 
     def _read_whole(self, text: str) -> None:
-        """Read the whole text, which may be the only text, or repeat the tokens."""
-        if self._said:
-            # The text may differ from the tokens: TGI may have cut off stop sequences and spaces.
+        """Read the whole text: it is either the only text, or repeats the text of the tokens."""
+        if self._has_text:
+            # It may differ from the tokens: TGI may have cut off stop sequences and spaces.
             self.parts.field("generated_text", text)
         else:
-            self._said = True
+            self._has_text = True
             self.parts.write(0, "text", text)
 
     def _read_details(self, details: dict[str, Any]) -> None:
@@ -137,15 +139,16 @@ class TGI(Format):
         usage = counts_in(details, _USAGE)
         if usage is not None:
             self.parts.usage(usage)
-        rest = fields_except(details, *_OWN_DETAILS)
-        if rest is not None:
-            self.parts.field("details", rest)
-        for place, other in enumerate(dicts_of(details.get("best_of_sequences")), 1):
-            self.parts.write(place, "text", text_of(other, "generated_text") or "")
-            others = fields_except(other, "generated_text", "finish_reason")
-            if others is not None:
-                self.parts.field("details", others, place)
-            self._finish(place, other.get("finish_reason"))
+        further = fields_except(details, *_KNOWN_DETAILS)
+        if further is not None:
+            self.parts.field("details", further)
+        # The further choices arrive whole; the first choice has index 0.
+        for index, sequence in enumerate(dicts_of(details.get("best_of_sequences")), 1):
+            self.parts.write(index, "text", text_of(sequence, "generated_text") or "")
+            further = fields_except(sequence, "generated_text", "finish_reason")
+            if further is not None:
+                self.parts.field("details", further, index)
+            self._finish(index, sequence.get("finish_reason"))
         self._finish(0, details.get("finish_reason"))
 
     def _finish(self, choice: int, word: object) -> None:

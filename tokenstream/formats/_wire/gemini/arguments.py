@@ -15,7 +15,7 @@ PathSteps: TypeAlias = tuple[str | int, ...]
 # One step of a path: `.name`, `[0]`, or a quoted name such as `["a b"]` or `['a b']`.
 _STEP = re.compile(
     r"""\.(?P<name>[^.\[\]'"]+)
-    | \[(?P<place>[0-9]{1,9})\]
+    | \[(?P<position>[0-9]{1,9})\]
     | \[(?P<quoted>"[^"\\]*+(?:\\.[^"\\]*+)*+" | '[^'\\]*+(?:\\.[^'\\]*+)*+')\]""",
     re.VERBOSE | re.DOTALL,
 )
@@ -23,14 +23,16 @@ _DEEPEST = 150
 """The longest path that is read: JSON that is nested more deeply could not be decoded."""
 
 
-def steps_of(path: object) -> PathSteps | None:
+def read_path(path: object) -> PathSteps | None:
     """Return the steps of a JSONPath to a single value, or None for any other path.
+
+    A path that may match several values, such as `$.a[*]`, is not read.
 
     Args:
         path: A path such as `$.a.b[0]['c d']` (RFC 9535).
 
     Example:
-        >>> steps_of("$.a.b[0]['c d']"), steps_of("$.a[*]"), steps_of("$")
+        >>> read_path("$.a.b[0]['c d']"), read_path("$.a[*]"), read_path("$")
         (('a', 'b', 0, 'c d'), None, None)
     """
     if not isinstance(path, str) or not path.startswith("$"):
@@ -39,7 +41,7 @@ def steps_of(path: object) -> PathSteps | None:
     position = 1
     while position < len(path):
         match = _STEP.match(path, position)
-        step = None if match is None else _step(match)
+        step = None if match is None else _read_step(match)
         if match is None or step is None or len(steps) == _DEEPEST:
             return None
         steps.append(step)
@@ -47,14 +49,15 @@ def steps_of(path: object) -> PathSteps | None:
     return tuple(steps) or None
 
 
-def _step(match: re.Match[str]) -> str | int | None:
-    """Return the name or index of a matched step; None if a quoted name is malformed."""
+def _read_step(match: re.Match[str]) -> str | int | None:
+    """Return the name or position that `_STEP` matched; None for a malformed quoted name."""
     if match["name"] is not None:
         return match["name"]
-    if match["place"] is not None:
-        return int(match["place"])
+    if match["position"] is not None:
+        return int(match["position"])
     quoted = match["quoted"]
     if quoted[0] == "'":
+        # JSON has no single quotes.
         quoted = '"' + quoted[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
     try:
         name: str = json.loads(quoted, strict=False)
@@ -64,47 +67,55 @@ def _step(match: re.Match[str]) -> str | int | None:
 
 
 _NOWHERE = object()
+"""Result of `_get_or_set` for a step that does not exist in the object or array, and cannot be created."""
 
 
 class _Level:
-    """An open object or array in the JSON text, and the members written so far."""
+    """An open object or array in the JSON text, and the members written so far.
+
+    Args:
+        step: The level's name or position in the enclosing level.
+        first: The step to the level's first value: a name if the level is an object, else a position.
+    """
 
     __slots__ = ("count", "names", "step")
 
-    def __init__(self, step: str | int, inside: str | int) -> None:
+    def __init__(self, step: str | int, first: str | int) -> None:
         self.step = step
         """The level's name or position in the enclosing level."""
-        self.names: set[str] | None = set() if isinstance(inside, str) else None
+        self.names: set[str] | None = set() if isinstance(first, str) else None
+        """The names written so far; None for an array."""
         self.count = 0
+        """Number of values written so far."""
 
     def fits(self, step: str | int) -> bool:
-        """Return whether a step fits the level: a name for an object, a position for an array."""
+        """Return whether a step is of the level's kind: a name for an object, a position for an array."""
         return isinstance(step, str) == (self.names is not None)
 
-    def has(self, step: str | int) -> bool:
-        """Return whether a member is already written or, in an array, is not the next one."""
-        return step in self.names if self.names is not None else step != self.count
+    def can_append(self, step: str | int) -> bool:
+        """Return whether a value can be written next: under a new name, or at an array's next position."""
+        return step not in self.names if self.names is not None else step == self.count
 
-    def separate(self, step: str | int) -> str:
-        """Count the next value; return the comma and the name to write before it."""
-        before = ", " if self.count else ""
+    def begin_value(self, step: str | int) -> str:
+        """Count a value that is about to be written; return the comma and the name to write before it."""
+        comma = ", " if self.count else ""
         self.count += 1
         if self.names is None:
-            return before
+            return comma
         self.names.add(str(step))
-        return f"{before}{_dump(step)}: "
+        return f"{comma}{_dump(step)}: "
 
 
 class _StringPieces(list[str]):
-    """The pieces of a string in order of arrival."""
+    """The pieces of one string, in order of arrival; the type tells them from an array."""
 
 
 class StreamedArguments:
     """Writes values to a JSON text as they arrive, as long as they arrive in the order of the text.
 
-    A value whose place in the text has passed is stored. In that case, the member of the
-    outermost object that contains it is written a second time, before the closing brace:
-    of two members with the same name, a JSON parser uses the last.
+    A value that arrives after the object or array around it was closed in the text is stored.
+    The member of the outermost object that contains the value is then written a second time,
+    before the closing brace: of two members with the same name, a JSON parser uses the last.
 
     Example:
         >>> arguments = StreamedArguments()
@@ -114,52 +125,53 @@ class StreamedArguments:
         (', "n": 3', '}}')
     """
 
-    __slots__ = ("_again", "_going", "_levels", "_log", "_text_at", "broken")
+    __slots__ = ("_levels", "_log", "_open_string", "_rewritten", "_unfinished", "broken")
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
-        self._text_at: PathSteps | None = None
+        self._open_string: PathSteps | None = None
         """Path of the open string in the text."""
-        self._going: dict[PathSteps, _StringPieces] = {}
-        """Strings for which more text was announced."""
+        self._unfinished: dict[PathSteps, _StringPieces] = {}
+        """Strings for which more text was announced, by path."""
         self._log: list[tuple[PathSteps, object]] = []
         """All values so far, each with its path; a string is stored in pieces."""
-        self._again: dict[str | int, None] = {}
+        self._rewritten: dict[str | int, None] = {}
         """Members of the outermost object that must be written again."""
         self.broken = False
-        """True once a value could not be put in its place, so that the arguments will never be whole."""
+        """True once a value could not be added, so that the arguments will never be whole."""
 
     @property
-    def goes_on(self) -> bool:
-        """True while text is missing that was announced for a string."""
-        return bool(self._going)
+    def lacks_text(self) -> bool:
+        """True while a string lacks text that was announced."""
+        return bool(self._unfinished)
 
     @property
     def reordered(self) -> bool:
-        """True once a value arrived after its place in the text had passed."""
-        return bool(self._again)
+        """True once a value arrived too late to be written in its place in the text."""
+        return bool(self._rewritten)
 
-    def add(self, steps: PathSteps, value: object, *, more: bool = False) -> str:
+    def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
         """Add a value; return the text to append.
 
         Args:
-            steps: The path of the value.
+            path: The path of the value.
             value: A JSON value; if more text was announced at this path, a string continues that text.
             more: True if more text is announced at this path.
         """
         if self.broken:
             return ""
-        pieces = self._going.pop(steps, None)
+        # The string that this value continues, if it is a string.
+        pieces = self._unfinished.pop(path, None)
         if not isinstance(value, str):
-            self._log.append((steps, value))
+            self._log.append((path, value))
         elif pieces is None:
             pieces = _StringPieces([value])
-            self._log.append((steps, pieces))
+            self._log.append((path, pieces))
         else:
             pieces.append(value)
         if pieces is not None and more and isinstance(value, str):
-            self._going[steps] = pieces
-        return self._again_or_now(steps, value, more=more)
+            self._unfinished[path] = pieces
+        return self._write_now_or_later(path, value, more=more)
 
     def put(self, name: str, value: object) -> str:
         """Add or replace a whole member of the arguments; return the text to append.
@@ -168,49 +180,53 @@ class StreamedArguments:
             name: The member's name.
             value: A JSON value.
         """
-        if self.broken or not self._levels or not self._levels[0].has(name):
+        if self.broken or not self._levels or self._levels[0].can_append(name):
             return self.add((name,), value)
-        self._going = {steps: pieces for steps, pieces in self._going.items() if steps[0] != name}
+        # The text already has a member with this name, so the new value is written at the end.
+        self._unfinished = {path: pieces for path, pieces in self._unfinished.items() if path[0] != name}
         self._log.append(((name,), value))
-        self._again[name] = None
+        self._rewritten[name] = None
         return ""
 
-    def stop(self, steps: PathSteps) -> bool:
-        """End the string at a path; return whether more of it had been announced."""
-        return self._going.pop(steps, None) is not None
+    def end_string(self, path: PathSteps) -> bool:
+        """End the string at a path; return False if no more text was announced for it anyway."""
+        return self._unfinished.pop(path, None) is not None
 
     def end(self) -> str:
         """Return the text that closes the arguments; if they are not whole, leave them open."""
-        open_ended = self.broken or self.goes_on
-        again = self._write_again() if self._again and not open_ended else ""
-        if self.broken or open_ended:
+        rewritten = "" if self.broken or self.lacks_text else self._write_again()
+        # Writing the members again may have failed, too.
+        if self.broken or self.lacks_text:
             # With an empty text, the call would look like one without arguments.
             return "" if self._levels else "{"
-        return self._close_to(1) + again + ("}" if self._levels else "{}")
+        return self._close_to(1) + rewritten + ("}" if self._levels else "{}")
 
     # -- writing -----------------------------------------------------------
 
-    def _again_or_now(self, steps: PathSteps, value: object, *, more: bool) -> str:
+    def _write_now_or_later(self, path: PathSteps, value: object, *, more: bool) -> str:
         """Return a value's text to append now; "" if its member must be written again at the end."""
-        if self._again:
-            self._again[steps[0]] = None
+        if self._rewritten:
+            # Some member must be written again, so later values are written with it, at the end.
+            self._rewritten[path[0]] = None
             return ""
-        if self._text_at == steps and isinstance(value, str):
-            return self._write(value, steps, more=more)
-        common = self._count_common(steps)
-        if isinstance(steps[0], int) or (self._levels and not self._levels[common].fits(steps[common])):
+        if self._open_string == path and isinstance(value, str):
+            return self._write(value, path, more=more)
+        common = self._count_common(path)
+        # The arguments are an object; and an object has no positions, an array no names.
+        if isinstance(path[0], int) or (self._levels and not self._levels[common].fits(path[common])):
             self.broken = True
             return ""
-        gap = any(isinstance(step, int) and step > 0 for step in steps[common + 1 :])
-        if gap or (self._levels and self._levels[common].has(steps[common])):
-            self._again[steps[0]] = None
+        # A new array cannot be written now if its first element has not arrived.
+        gap = any(isinstance(step, int) and step > 0 for step in path[common + 1 :])
+        if gap or (self._levels and not self._levels[common].can_append(path[common])):
+            self._rewritten[path[0]] = None
             return ""
-        return self._close_to(common + 1) + self._open(steps, common) + self._write(value, steps, more=more)
+        return self._close_to(common + 1) + self._open(path, common) + self._write(value, path, more=more)
 
-    def _count_common(self, steps: PathSteps) -> int:
-        """Return the number of open levels, without the outermost one, that a path leads through."""
+    def _count_common(self, path: PathSteps) -> int:
+        """Return the number of open levels that a path leads through, not counting the outermost one."""
         depth = 0
-        for level, step in zip(self._levels[1:], steps[:-1], strict=False):
+        for level, step in zip(self._levels[1:], path[:-1], strict=False):
             if level.step != step:
                 break
             depth += 1
@@ -218,76 +234,89 @@ class StreamedArguments:
 
     def _close_to(self, depth: int) -> str:
         """Return the text that closes the open string, and all levels except the outermost `depth`."""
-        closing = '"' if self._text_at is not None else ""
-        self._text_at = None
+        closing = '"' if self._open_string is not None else ""
+        self._open_string = None
         while len(self._levels) > depth:
             closing += "]" if self._levels.pop().names is None else "}"
         return closing
 
-    def _open(self, steps: PathSteps, common: int) -> str:
+    def _open(self, path: PathSteps, common: int) -> str:
         """Return the text that opens the levels of a path, up to its value.
 
         Args:
-            steps: The path.
+            path: The path.
             common: The number of steps whose levels are already open.
         """
         opening = ""
         if not self._levels:
-            self._levels.append(_Level("", steps[0]))
+            self._levels.append(_Level("", path[0]))
             opening = "{"
-        for depth in range(common, len(steps)):
-            opening += self._levels[depth].separate(steps[depth])
-            if depth + 1 < len(steps):
-                inside = steps[depth + 1]
-                self._levels.append(_Level(steps[depth], inside))
-                opening += "{" if isinstance(inside, str) else "["
+        for depth in range(common, len(path)):
+            opening += self._levels[depth].begin_value(path[depth])
+            if depth + 1 < len(path):
+                first = path[depth + 1]
+                self._levels.append(_Level(path[depth], first))
+                opening += "{" if isinstance(first, str) else "["
         return opening
 
-    def _write(self, value: object, steps: PathSteps, *, more: bool) -> str:
-        """Return a value as JSON; a string with `more` to come is left open."""
+    def _write(self, value: object, path: PathSteps, *, more: bool) -> str:
+        """Return a value as JSON; if `more` is to follow, leave its string open."""
         if not isinstance(value, str):
             return _dump(value)
         text = _dump(value)[1:-1]
-        if self._text_at is None:
+        if self._open_string is None:
             text = f'"{text}'
-        self._text_at = steps if more else None
+        self._open_string = path if more else None
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
-        """Return the members that must be written again, assembled from all values so far."""
+        """Return the text of the members that must be written again, "" if there are none.
+
+        Sets `broken` if the values do not fit together.
+        """
+        if not self._rewritten:
+            return ""
         root: dict[str | int, Any] = {}
-        for steps, value in self._log:
+        for path, value in self._log:
             whole = "".join(value) if isinstance(value, _StringPieces) else value
-            if not _put(root, steps, whole):
+            if not _set_at_path(root, path, whole):
                 self.broken = True
                 return ""
-        return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._again])
+        return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._rewritten])
 
 
-def _put(inside: Any, steps: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
-    """Put a value at a path in a nested object, creating the levels; return whether that was possible."""
-    for step, following in pairwise(steps):
-        empty: Any = {} if isinstance(following, str) else []
-        inside = _enter(inside, step, empty)
-    return _enter(inside, steps[-1], value, replaces=True) is value
+def _set_at_path(root: Any, path: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
+    """Set the value at a path, creating the objects and arrays on the way; return False if one misfits."""
+    level = root
+    for step, next_step in pairwise(path):
+        new_level: Any = {} if isinstance(next_step, str) else []
+        level = _get_or_set(level, step, new_level)
+    return _get_or_set(level, path[-1], value, replace=True) is value
 
 
-def _enter(inside: Any, step: str | int, value: Any, *, replaces: bool = False) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a step; if there is none, or `replaces`, set it to `value` first.
+def _get_or_set(level: Any, step: str | int, value: Any, *, replace: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a step of an object or array; first set it to `value` if it is missing.
 
-    Returns `_NOWHERE` if the step does not fit the object or array.
+    Args:
+        level: An object or array; anything else has no steps.
+        step: A name or a position.
+        value: The value to set.
+        replace: Set the value even if there is one.
+
+    Returns:
+        The value, or `_NOWHERE` if the level cannot have a value at the step.
     """
-    if is_dict(inside) and isinstance(step, str):
-        if replaces or step not in inside:
-            inside[step] = value
-        return inside[step]
-    if not is_list(inside) or isinstance(step, str) or step > len(inside):
+    if is_dict(level) and isinstance(step, str):
+        if replace or step not in level:
+            level[step] = value
+        return level[step]
+    if not is_list(level) or isinstance(step, str) or step > len(level):
         return _NOWHERE
-    if step == len(inside):
-        inside.append(value)
-    elif replaces:
-        inside[step] = value
-    return inside[step]
+    if step == len(level):
+        level.append(value)
+    elif replace:
+        level[step] = value
+    return level[step]
 
 
 def _dump(value: object) -> str:

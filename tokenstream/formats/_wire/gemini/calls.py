@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_d
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import OpenCall, Parts
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats._wire.gemini.arguments import StreamedArguments, steps_of
+from tokenstream.formats._wire.gemini.arguments import StreamedArguments, read_path
 from tokenstream.formats._wire.gemini.sources import Sources
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _MISSING = object()
 
 
 class Candidate:
-    """State of a choice that `OpenChoice` has no field for."""
+    """State of a Gemini candidate that `OpenChoice`, the state of its choice, has no field for."""
 
     __slots__ = ("arguments", "call", "sources")
 
@@ -41,11 +41,11 @@ class CallParts(Parts):
         """Return the `Candidate` of a choice, which is created on first use."""
         if choice.reader is None:
             choice.reader = Candidate()
-        found: Candidate = choice.reader
-        return found
+        candidate: Candidate = choice.reader
+        return candidate
 
     def add_call(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        """Read a call or a piece of a call; return whether the value could be read.
+        """Read a call or a piece of a call; return False if the value is not readable as either.
 
         Args:
             choice: The choice's index.
@@ -56,11 +56,11 @@ class CallParts(Parts):
             return False
         state = self.choice(choice)
         candidate = self.candidate(state)
-        call = self._call_of(candidate, value)
+        call = self._find_continued_call(candidate, value)
         if call is None:
             if not text_of(value, "name"):
-                return self._read_nameless(value)
-            call = self._start(state, candidate, value, more)
+                return self._note_nameless(value)
+            call = self._start_call(state, candidate, value, more)
         elif more:
             call.provider_data = {
                 **(call.provider_data or {}),
@@ -70,6 +70,7 @@ class CallParts(Parts):
             self._add_values(choice, candidate, call, value)
             candidate.call = call
         else:
+            # This piece is the last one, and often also the first.
             if candidate.call is None and "partialArgs" not in value:
                 self._add_whole(call, value.get("args"))
             else:
@@ -79,40 +80,49 @@ class CallParts(Parts):
             self.close_call(call)
         return True
 
-    def _call_of(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
-        """Return the open call that a piece continues; None if it begins a call, or no call is open."""
+    def _find_continued_call(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
+        """Return the open call that a piece continues; close the open call if the piece begins another.
+
+        The result is None if the piece begins a call, or if no call is open.
+        """
         call, name = candidate.call, text_of(value, "name")
         if call is None or name is None:
             return call
         known_id = (call.provider_data or {}).get("id")
         # Without ids, a piece with the open call's name may also begin another call of the same tool. It
         # continues the open call if it has partial values, or neither arguments nor a continuation.
-        goes_on = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
-        if name == call.name and text_of(value, "id") == known_id and (known_id or goes_on):
+        continues = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
+        if name == call.name and text_of(value, "id") == known_id and (known_id or continues):
             self.note("call_repeated")
             return call
         self.end_call(candidate)
         return None
 
-    def _read_nameless(self, value: dict[str, Any]) -> bool:
-        """Count a departure for a call without a name that continues no call; return whether it is empty."""
+    def _note_nameless(self, value: dict[str, Any]) -> bool:
+        """Count a departure for a piece without a name while no call is open; return whether it is empty."""
         if fields_except(value, "willContinue") is None:
+            # The piece only announces whether another follows.
             self.note("part_end_unmatched")
             return True
         self.note("call_nameless")
         return False
 
-    def _start(
+    def _start_call(
         self, state: OpenChoice, candidate: Candidate, value: dict[str, Any], more: dict[str, Any]
     ) -> OpenCall:
-        """Open a call; all its data except the arguments are in its first piece."""
+        """Open a call at its first piece, which has the call's name and all data except the arguments."""
         candidate.arguments = StreamedArguments()
-        sent, rest = text_of(value, "id"), fields_except(value, *_CALL_FIELDS)
-        # A missing id is no departure, since the API may omit it; a sent id is stored in the data, too.
-        data = {**({"id": sent} if sent else {}), **more, **({"functionCall": rest} if rest else {})}
-        made_up = sent or self.new_id(state.index)
+        sent_id, other_fields = text_of(value, "id"), fields_except(value, *_CALL_FIELDS)
+        # `provider_data` has the id only if the server sent one. `OpenCall` always needs an id, and a
+        # missing one is no departure, since the API may omit it.
+        data: dict[str, Any] = {"id": sent_id} if sent_id else {}
+        data.update(more)
+        if other_fields:
+            data["functionCall"] = other_fields
         name = text_of(value, "name") or ""
-        return self.open_call(state.index, made_up, name, provider_data=data or None)
+        return self.open_call(
+            state.index, sent_id or self.new_id(state.index), name, provider_data=data or None
+        )
 
     def _add_whole(self, call: OpenCall, arguments: object) -> None:
         """Add the arguments of a call that arrived in one piece."""
@@ -125,46 +135,49 @@ class CallParts(Parts):
     def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
         """Add the arguments in a piece of a call: values with paths, or whole members."""
         arguments = candidate.arguments
-        reordered = arguments.reordered
+        was_reordered = arguments.reordered
         fragments: list[str] = []
         if not is_dict(value.get("args", {})):
             arguments.broken = True
         for name, member in dict_of(value, "args").items():
             fragments.append(arguments.put(name, member))
         for argument in dicts_of(value.get("partialArgs")):
-            steps, found = steps_of(argument.get("jsonPath")), _value_of(argument)
-            if steps is None:
+            path, argument_value = read_path(argument.get("jsonPath")), _value_of(argument)
+            if path is None:
                 arguments.broken = True
-            elif found is not _MISSING:
-                fragments.append(arguments.add(steps, found, more=argument.get("willContinue") is True))
+            elif argument_value is not _MISSING:
+                more = argument.get("willContinue") is True
+                fragments.append(arguments.add(path, argument_value, more=more))
             elif fields_except(argument, "jsonPath", "willContinue") is not None:
                 # Without this value, the call would differ from what the model wrote.
                 arguments.broken = True
-                self._report_misfit(choice, argument)
-            elif not arguments.stop(steps):
-                self._report_misfit(choice, argument)
-        if arguments.reordered and not reordered:
+                self._report_unread_argument(choice, argument)
+            elif not arguments.end_string(path):
+                # Without a value, the argument can only end a string, and none is open at its path.
+                self._report_unread_argument(choice, argument)
+        if arguments.reordered and not was_reordered:
             self.note("arguments_reordered")
         self.add_arguments(call, "".join(fragments))
 
-    def _report_misfit(self, choice: int, argument: dict[str, Any]) -> None:
+    def _report_unread_argument(self, choice: int, argument: dict[str, Any]) -> None:
+        """Report a partial argument that cannot be added, so that it is not lost."""
         self.note("delta_misfits")
         self.items("partialArgs", [argument], choice)
 
-    def end_call(self, candidate: Candidate, *, stopped: bool = True) -> None:
-        """Close the open call, if any, since no more pieces of it can arrive.
+    def end_call(self, candidate: Candidate, *, cut_off: bool = False) -> None:
+        """Close the call whose arguments are still arriving, if any: no more pieces of it can arrive.
 
         Args:
             candidate: The candidate with the call.
-            stopped: True if the model went on or stopped by itself; otherwise the call was cut off.
+            cut_off: True if the answer broke off in the call; False if the model continued or stopped.
         """
         call, candidate.call = candidate.call, None
         if call is None:
             return
-        if stopped:
+        if not cut_off:
             self.note("part_unclosed")
             self.add_arguments(call, candidate.arguments.end())
-        self.close_call(call, whole=stopped and not candidate.arguments.goes_on)
+        self.close_call(call, whole=not cut_off and not candidate.arguments.lacks_text)
 
 
 def _value_of(argument: dict[str, Any]) -> object:

@@ -18,7 +18,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._wire.gemini.names import camel
+from tokenstream.formats._wire.gemini.names import to_camel_case
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 from tokenstream.formats._wire.gemini.words import FINISH_REASONS, meaning_of, reason_of
 
@@ -49,8 +49,10 @@ _OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
 _TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
-_TELLING = ("promptFeedback", "modelVersion", "responseId")
-_WRAPPED = frozenset({"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"})
+_DISTINCTIVE_FIELDS = ("promptFeedback", "modelVersion", "responseId")
+_WRAPPED_FIELDS = frozenset(
+    {"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"}
+)
 
 
 class Gemini(Format):
@@ -103,14 +105,15 @@ class Gemini(Format):
             payload: The decoded payload.
             event: The SSE event's name.
         """
-        payload = camel(_inner(payload))
+        payload = to_camel_case(_unwrap(payload))
         if payload.keys() & _OF_OTHERS or payload.keys() & _OF_GEMINI_LIVE:
             return False
         if is_list(payload.get("candidates")):
             return all(is_dict(candidate) for candidate in payload["candidates"])
         if not is_dict(payload.get("usageMetadata")):
+            # A blocked prompt has no candidates.
             return is_dict(payload.get("promptFeedback"))
-        return True if any(name in payload for name in _TELLING) else None
+        return True if any(name in payload for name in _DISTINCTIVE_FIELDS) else None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`."""
@@ -118,17 +121,18 @@ class Gemini(Format):
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
         chunks.decoded, chunks.plain = isinstance(frame, dict), False
         events = super().feed(frame, now=now)
+        # The counts of a plain delta are reported only once in a while.
         if chunks.plain and events:
             chunks.latest = events[0]
             chunks.waited += 1
             if chunks.waited >= chunks.every:
-                chunks.give_usage_again()
+                chunks.emit_periodic_usage()
                 events += chunks.take()
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return a callback that stores each delta for its counts; False from it means that they are due."""
-        return self._chunks.keep
+        """Return the callback that stores each delta for its token counts; see `Format.follow`."""
+        return self._chunks.store_delta
 
     def late_usage(self) -> Usage | None:
         """Return the counts of the last usage report, even if no event has contained them so far."""
@@ -136,17 +140,17 @@ class Gemini(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
-        chunk = camel(_inner(payload))
+        chunk = to_camel_case(_unwrap(payload))
         if chunk is payload and _is_plain(chunk):
-            # The counts change with every piece of text, but not every change is reported.
+            # Its counts are reported later, by `feed`.
             self._chunks.plain = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
             self._read_candidate(candidate)
         self.parts.report_unknown_fields(chunk, (*_KNOWN, *_ADDED_BY_SDK))
-        self._chunks.report(dict_of(chunk, "usageMetadata"))
+        self._chunks.store_usage(dict_of(chunk, "usageMetadata"))
         if not self._chunks.plain:
-            self._chunks.give_usage()
+            self._chunks.emit_usage()
         blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         if blocked and not chunk.get("candidates"):
             self.parts.finish(0, "content_filter", blocked)
@@ -172,7 +176,7 @@ class Gemini(Format):
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
-            self._chunks.part(choice.index, part)
+            self._chunks.read_part(choice.index, part)
         self._read_metadata(choice, candidate)
         choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
         reason = reason_of(candidate, filled=self._chunks.decoded)
@@ -183,20 +187,24 @@ class Gemini(Format):
         """Report a candidate's further fields, its citations and log probabilities."""
         self.parts.report_unknown_fields(candidate, _KNOWN_IN_CANDIDATES, choice.index)
         sources = self._chunks.candidate(choice).sources
-        for citation in sources.grounded(dict_of(candidate, "groundingMetadata")):
+        for citation in sources.cite_grounding(dict_of(candidate, "groundingMetadata")):
             self.parts.cite(choice.index, citation)
-        for citation in sources.cited(dict_of(candidate, "citationMetadata")):
+        for citation in sources.cite_quotations(dict_of(candidate, "citationMetadata")):
             self.parts.cite(choice.index, citation)
         self._read_logprobs(choice.index, dict_of(candidate, "logprobsResult"))
 
     def _read_logprobs(self, choice: int, result: dict[str, Any]) -> None:
-        """Report log probabilities: each chosen token with its alternatives, and the remaining fields."""
+        """Report log probabilities: each chosen token together with the alternatives to it.
+
+        Further fields of the result are reported as one field.
+        """
         chosen = dicts_of(result.get("chosenCandidates"))
         top = dicts_of(result.get("topCandidates"))
-        none: dict[str, Any] = {}
+        # One of the lists may be shorter.
+        empty: dict[str, Any] = {}
         items = [
-            {**token, "topCandidates": others.get("candidates")}
-            for token, others in zip_longest(chosen, top, fillvalue=none)
+            {**token, "topCandidates": alternatives.get("candidates")}
+            for token, alternatives in zip_longest(chosen, top, fillvalue=empty)
         ]
         if items:
             self.parts.items("logprobs", items, choice)
@@ -205,16 +213,19 @@ class Gemini(Format):
             self.parts.field("logprobsResult", rest, choice)
 
 
-def _inner(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the chunk in a payload, which some tools of Google put in a field `response`."""
+def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the chunk in a payload, which some of Google's tools put in a field `response`.
+
+    The other fields of such a payload become fields of the chunk.
+    """
     response = payload.get("response")
-    if is_dict(response) and "candidates" not in payload and response.keys() & _WRAPPED:
-        return {**{name: value for name, value in payload.items() if name != "response"}, **response}
-    return payload
+    if not is_dict(response) or "candidates" in payload or not response.keys() & _WRAPPED_FIELDS:
+        return payload
+    return {**{name: value for name, value in payload.items() if name != "response"}, **response}
 
 
 def _is_plain(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk has one piece of text or thought, and no finish reason or log probabilities."""
+    """Return whether a chunk is only a piece of text or thought, perhaps with token counts."""
     candidates = dicts_of(chunk.get("candidates"))
     parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
     if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):
@@ -225,5 +236,6 @@ def _is_plain(chunk: dict[str, Any]) -> bool:
 
 
 def _is_empty(choice: OpenChoice) -> bool:
+    """Return whether a choice stopped by itself without any content."""
     finish = choice.finish
     return finish is not None and finish.reason == "stop" and not choice.next_part

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
-_UNION = frozenset(
+_CONTENT_FIELDS = frozenset(
     {
         "text",
         "functionCall",
@@ -40,10 +40,10 @@ _UNION = frozenset(
         "audioTranscription",
     }
 )
-"""Content fields, of which a part has one; the other fields of a part describe the content."""
+"""Names of content fields. A part has one of them; its other fields describe the content."""
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
-"""Most plain deltas without a usage event: decoding each report would take longer than the text."""
+"""Most plain deltas between two usage events: an event for each would take longer than the text."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -55,19 +55,22 @@ class GeminiParts(CallParts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_counts", "_given", "_report", "decoded", "every", "latest", "plain", "waited")
+    __slots__ = ("_counts", "_emitted_report", "_report", "decoded", "every", "latest", "plain", "waited")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.decoded = False
         """True if the payload arrived decoded: its base64 may use another alphabet."""
         self._report: dict[str, Any] | None = None
-        self._given: dict[str, Any] | None = None
+        """The last usage report, except that the payload of `latest` may have a newer one."""
+        self._emitted_report: dict[str, Any] | None = None
+        """The usage report of the last usage event."""
         self.latest: Event | None = None
-        """The last plain delta (only text and counts), whose payload has a newer usage report."""
+        """The last plain delta (only text and counts), if its usage report was not read yet."""
         self.plain = False
         """True if the current payload is a plain delta."""
         self._counts: dict[str, int] = {}
+        """The last values of the two counts that are added up; see `usage_of`."""
         self.waited = 0
         """Number of plain deltas since the last usage event."""
         self.every = 1
@@ -75,34 +78,38 @@ class GeminiParts(CallParts):
 
     # -- usage ---------------------------------------------------------------
 
-    def report(self, report: dict[str, Any]) -> None:
-        """Store a usage report; nearly every chunk has one, and the last report is final."""
+    def store_usage(self, report: dict[str, Any]) -> None:
+        """Store a usage report, unless it is empty; nearly every chunk has one, and the last is final."""
         if report:
             self._report = report
             self.latest = None
 
-    def keep(self, delta: Event) -> bool:
-        """Store a plain delta that was not decoded; return False if its counts must be reported now."""
+    def store_delta(self, delta: Event) -> bool:
+        """Store a plain delta that was not decoded, for its counts.
+
+        Returns:
+            False, without storing the delta, if a usage event is due: the payload must then be decoded.
+        """
         if self.waited + 1 >= self.every:
             return False
         self.latest = delta
         self.waited += 1
         return True
 
-    def give_usage_again(self) -> None:
-        """Report the usage of the last plain delta, and lengthen the interval to the next report."""
+    def emit_periodic_usage(self) -> None:
+        """Report the usage of the last plain delta, and double the interval to the next usage event."""
         self.every = min(2 * self.every, _MOST_WAITING)
-        self.give_usage()
+        self.emit_usage()
 
-    def give_usage(self) -> None:
+    def emit_usage(self) -> None:
         """Report the counts of the last usage report, if they are new."""
         self.waited = 0
         latest, self.latest = self.latest, None
         if latest is not None:
             self._report = dict_of(latest.raw, "usageMetadata") or self._report
             self.raw = latest.raw
-        if self._report is not None and self._report != self._given:
-            self._given = self._report
+        if self._report is not None and self._report != self._emitted_report:
+            self._emitted_report = self._report
             self.usage(usage_of(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
@@ -117,36 +124,51 @@ class GeminiParts(CallParts):
 
     # -- parts ---------------------------------------------------------------
 
-    def part(self, choice: int, part: dict[str, Any]) -> None:
-        """Add a part of a candidate's content."""
-        kinds = [name for name in part if name in _UNION and part[name] is not None]
-        more = {name: value for name, value in part.items() if name not in _UNION and _is_set(value)}
+    def read_part(self, choice: int, part: dict[str, Any]) -> None:
+        """Read a part of a candidate's content.
+
+        A part should have one content field. If it has several, each is read as a part
+        of its own, and the signature belongs to the last.
+        """
+        kinds = [name for name in part if name in _CONTENT_FIELDS and part[name] is not None]
+        more = {name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)}
+        # Bytes from the SDK are URL-safe base64, but the next request needs the standard alphabet.
         if self.decoded and isinstance(more.get(_SIGNATURE), str):
             more[_SIGNATURE] = more[_SIGNATURE].translate(_URL_SAFE)
         if not kinds:
-            self._add_other(choice, more)
+            self._add_without_content(choice, more)
+            return
         for kind in kinds[:-1]:
-            # A part should have one content field; if it has several, the signature belongs to the last.
-            without = {name: value for name, value in more.items() if name != _SIGNATURE}
-            self._add_one(choice, kind, part[kind], without)
-        for kind in kinds[-1:]:
-            self._add_one(choice, kind, part[kind], more)
+            unsigned = {name: value for name, value in more.items() if name != _SIGNATURE}
+            self._add_content(choice, kind, part[kind], unsigned)
+        self._add_content(choice, kinds[-1], part[kinds[-1]], more)
 
-    def _add_one(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> None:
+    def _add_content(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> None:
+        """Add the content of a part.
+
+        Args:
+            choice: The choice's index.
+            kind: The name of the content field.
+            value: The value of the content field.
+            more: The other fields of the part.
+        """
         reader = self._READERS.get(kind)
         if reader is None or not reader(self, choice, value, more):
             self.whole(choice, OpaquePart(type=kind, data={kind: value, **more}))
 
-    def _add_other(self, choice: int, more: dict[str, Any]) -> None:
-        """Read a part without a known content field; the first field that is left names it."""
+    def _add_without_content(self, choice: int, more: dict[str, Any]) -> None:
+        """Add a part that has no known content field: a signature, or a kind of part not known yet."""
         if text_of(more, _SIGNATURE):
             self._add_text(choice, "", more)
-        elif fields_except(more, "thought"):
-            name = next(iter(fields_except(more, "thought") or more))
-            self.whole(choice, OpaquePart(type=name, data=more))
+        elif fields := fields_except(more, "thought"):
+            # The first field names the part.
+            self.whole(choice, OpaquePart(type=next(iter(fields)), data=more))
 
     def _add_text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        """Add text or a thought; with a signature or other data, it becomes a part by itself."""
+        """Add text or a thought, which becomes a part by itself if it has a signature or other data.
+
+        Like all methods in `_READERS`, it returns False if the value is not readable.
+        """
         if not isinstance(value, str):
             return False
         thought = more.get("thought") is True
@@ -155,13 +177,14 @@ class GeminiParts(CallParts):
             self.write(choice, "reasoning" if thought else "text", value)
             return True
         # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
+        # The signature of a thought has a place in the message; that of a text is further data.
         signature = text_of(data, _SIGNATURE) if thought else None
         if signature is not None:
             data = fields_except(data, _SIGNATURE)
         state = self.choice(choice)
         self._end_flow(state)
-        kind = ReasoningPart if thought else TextPart
-        part = self.open(choice, kind(provider_data=data))
+        part_type = ReasoningPart if thought else TextPart
+        part = self.open(choice, part_type(provider_data=data))
         self.add(part, value)
         self.add_signature(part, signature or "")
         self.close(part)
@@ -244,51 +267,57 @@ class GeminiParts(CallParts):
     # -- ends ----------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record a finish reason; content may follow it, and the last finish reason of a choice is final."""
+        """Record a finish reason.
+
+        Content may follow it, and so may another finish reason; the last one of a choice counts.
+        """
         state = self.choice(choice)
         candidate = self.candidate(state)
-        self.cite_rest(state)
-        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that it goes on;
+        self.cite_unsupporting(state)
+        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still announces another;
         # recording: gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
-        self.end_call(candidate, stopped=reason == "stop")
-        before, state.finish = state.finish, None
-        if before is None:
+        self.end_call(candidate, cut_off=reason != "stop")
+        # Without this reset, `Parts.finish` would ignore the same reason after more content.
+        earlier, state.finish = state.finish, None
+        if earlier is None:
             super().finish(choice, reason, raw_reason)
             return
-        # Quirk (translating proxies, 2025-06): every chunk says STOP; text goes on in one part then;
+        # Quirk (translating proxies, 2025-06): every chunk says STOP; text then continues in the same part;
         # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
         self.note("finish_repeated")
-        self._finish_again(state, before, reason, raw_reason)
+        self._finish_again(state, earlier, reason, raw_reason)
 
     def _finish_again(
-        self, state: OpenChoice, before: Finish, reason: FinishReason, raw_reason: str | None
+        self, state: OpenChoice, earlier: Finish, reason: FinishReason, raw_reason: str | None
     ) -> None:
-        """Report another finish reason, unless it is the same; an open text stays open."""
+        """Record another finish reason, and report it unless it equals `earlier`; an open text stays open."""
         flow, state.current_part = state.current_part, None
         if flow is not None:
             state.opened.pop(flow.index, None)
         super().finish(state.index, reason, raw_reason)
         if flow is not None:
             state.opened[flow.index] = state.current_part = flow
-        if state.finish == before:
+        if state.finish == earlier:
+            # Drop the event that `Parts.finish` has just made.
             self._out.pop()
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part, and report usage, sources and the final finish reason."""
         for choice in self.choices.values():
-            self.end_call(self.candidate(choice), stopped=False)
-            before = choice.finish
+            self.end_call(self.candidate(choice), cut_off=True)
+            finish = choice.finish
             if complete:
-                self.cite_rest(choice)
-            if complete and before is not None and before.reason == "stop" and choice.calls_seen:
+                self.cite_unsupporting(choice)
+            if complete and finish is not None and finish.reason == "stop" and choice.calls_seen:
+                # A call followed the finish reason, which makes it "tool_calls"; see `Parts.finish`.
                 choice.finish = None
-                self._finish_again(choice, before, "stop", before.raw_reason)
-        self.give_usage()
+                self._finish_again(choice, finish, "stop", finish.raw_reason)
+        self.emit_usage()
         super().close_all(complete=complete)
 
-    def cite_rest(self, choice: OpenChoice) -> None:
+    def cite_unsupporting(self, choice: OpenChoice) -> None:
         """Cite the sources that support no particular passage."""
-        for citation in self.candidate(choice).sources.rest():
+        for citation in self.candidate(choice).sources.cite_unsupporting():
             self.cite(choice.index, citation)
 
     _READERS: ClassVar[dict[str, Callable[[GeminiParts, int, object, dict[str, Any]], bool]]] = {

@@ -15,23 +15,31 @@ _KINDS = ("web", "retrievedContext", "maps", "image")
 
 
 class Sources:
-    """The sources of one candidate that have been cited so far.
+    """Makes the citations of one candidate, each of them once.
+
+    Google's *grounding chunks* are sources; its *grounding supports* are passages of the
+    answer, each with the positions of the chunks that support it.
 
     Example:
         >>> sources = Sources()
-        >>> cited = {"citations": [{"startIndex": 3, "endIndex": 9, "uri": "https://example.org"}]}
-        >>> [citation.url for citation in sources.cited(cited)], list(sources.cited(cited))
-        (['https://example.org'], [])
+        >>> quoted = {"citations": [{"startIndex": 3, "endIndex": 9, "uri": "https://example.org"}]}
+        >>> [citation.url for citation in sources.cite_quotations(quoted)]
+        ['https://example.org']
+        >>> list(sources.cite_quotations(quoted))
+        []
     """
 
-    __slots__ = ("_chunks", "_named", "_seen")
+    __slots__ = ("_chunks", "_citations", "_cited_sources")
 
     def __init__(self) -> None:
-        self._seen: set[tuple[object, ...]] = set()
-        self._named: set[tuple[object, ...]] = set()
+        self._citations: set[tuple[object, ...]] = set()
+        """Keys of the citations yielded so far."""
+        self._cited_sources: set[tuple[object, ...]] = set()
+        """The URL and title of each grounding chunk that was cited."""
         self._chunks: list[dict[str, Any]] = []
+        """The last list of grounding chunks."""
 
-    def grounded(self, metadata: dict[str, Any]) -> Iterator[Citation]:
+    def cite_grounding(self, metadata: dict[str, Any]) -> Iterator[Citation]:
         """Yield a citation for each source of each supported passage, unless it was cited before.
 
         Args:
@@ -45,35 +53,45 @@ class Sources:
             segment = dict_of(support, "segment")
             for index in indices if is_list(indices) else []:
                 if isinstance(index, int) and 0 <= index < len(self._chunks):
-                    yield from self._name(self._chunks[index], segment, support)
+                    yield from self._cite_chunk(self._chunks[index], segment, support)
 
-    def rest(self) -> Iterator[Citation]:
-        """Yield citations of the last grounding metadata's sources that support no particular passage."""
+    def cite_unsupporting(self) -> Iterator[Citation]:
+        """Yield a citation for each source in the last list of chunks that supports no passage."""
         for chunk in self._chunks:
             source = _source_of(chunk)
-            if (text_of(source, *_URLS), text_of(source, "title")) not in self._named:
-                yield from self._name(chunk, {}, None)
+            if (text_of(source, *_URLS), text_of(source, "title")) not in self._cited_sources:
+                yield from self._cite_chunk(chunk, {}, None)
 
-    def cited(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield a citation for each passage of the answer that quotes a source, unless cited before."""
+    def cite_quotations(self, metadata: dict[str, Any]) -> Iterator[Citation]:
+        """Yield a citation for each passage of the answer that quotes a source, unless it was cited before.
+
+        Args:
+            metadata: The citation metadata.
+        """
         # The documented name is `citations`; some servers send `citationSources`.
         for name in ("citations", "citationSources"):
             for source in dicts_of(metadata.get(name)):
-                start, end = _places(source)
+                start, end = _span_of(source)
                 url, title = text_of(source, "uri"), text_of(source, "title")
                 if self._is_new("cited", url, title, start, end):
                     yield Citation(url=url, title=title, start=start, end=end, provider_data=source)
 
-    def _name(
+    def _cite_chunk(
         self, chunk: dict[str, Any], segment: dict[str, Any], support: dict[str, Any] | None
     ) -> Iterator[Citation]:
-        """Yield a citation of one grounding chunk for one passage, unless it was cited before."""
+        """Yield a citation of a grounding chunk, unless the chunk was cited for the same passage before.
+
+        Args:
+            chunk: The chunk.
+            segment: The start and end of the passage; empty if the chunk supports no particular one.
+            support: The grounding support that names the passage, if any.
+        """
         source = _source_of(chunk)
         url, title = text_of(source, *_URLS), text_of(source, "title")
-        start, end = _places(segment)
+        start, end = _span_of(segment)
         if url is None and title is None:
             return
-        self._named.add((url, title))
+        self._cited_sources.add((url, title))
         if self._is_new("grounded", url, title, start, end):
             data: dict[str, Any] = {"groundingChunk": chunk}
             if support is not None:
@@ -83,9 +101,9 @@ class Sources:
             )
 
     def _is_new(self, *key: object) -> bool:
-        if key in self._seen:
+        if key in self._citations:
             return False
-        self._seen.add(key)
+        self._citations.add(key)
         return True
 
 
@@ -93,6 +111,7 @@ _URLS = ("uri", "sourceUri", "imageUri")
 
 
 def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Return the object in a grounding chunk that describes its source; empty for an unknown kind."""
     for kind in _KINDS:
         source = dict_of(chunk, kind)
         if source:
@@ -100,7 +119,7 @@ def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _places(passage: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Return the start and end of a passage; a start of 0 is omitted on the wire."""
+def _span_of(passage: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Return the start and end of a passage; the API omits a start of 0."""
     start, end = int_of(passage, "startIndex"), int_of(passage, "endIndex")
     return (0 if start is None and end is not None else start), end

@@ -40,11 +40,11 @@ _UNSET = "FINISH_REASON_UNSPECIFIED"
 
 
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
-    """Return a candidate's finish reason; None if the candidate goes on.
+    """Return a candidate's finish reason, or None if the candidate has none yet.
 
     Args:
         candidate: The candidate.
-        filled: True if the payload was made from an object in which unset fields have default values.
+        filled: True if the payload was made from an SDK's object, in which unset fields have default values.
 
     Example:
         >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})
@@ -58,7 +58,7 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
 
 
 def meaning_of(reason: str) -> FinishReason:
-    """Return the finish reason for a word or number of Gemini.
+    """Return the finish reason for one of Gemini's words or numbers.
 
     Example:
         >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("ESCALATION")
@@ -69,15 +69,16 @@ def meaning_of(reason: str) -> FinishReason:
     return FINISH_REASONS.get(reason.upper(), "unknown")
 
 
-def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
+def usage_of(report: dict[str, Any], output_counts: dict[str, int]) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
     `candidatesTokenCount` does not include the thoughts, so the output tokens are
-    the sum of this count and `thoughtsTokenCount`.
+    the sum of this count and `thoughtsTokenCount`. A report may lack one of the two;
+    the last value of that count still holds.
 
     Args:
         report: The report.
-        known: The last values of these two counts, which the report updates.
+        output_counts: The last values of these two counts; updated from the report.
 
     Example:
         >>> usage_of({"candidatesTokenCount": 3, "thoughtsTokenCount": 4}, {}).output_tokens
@@ -86,10 +87,11 @@ def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
     for name in ("candidatesTokenCount", "responseTokenCount", "thoughtsTokenCount"):
         count = int_of(report, name)
         if count is not None:
-            known[name.replace("response", "candidates")] = count
+            # Gemini Live calls the same count "responseTokenCount".
+            output_counts[name.replace("response", "candidates")] = count
     return Usage(
         input_tokens=int_of(report, "promptTokenCount"),
-        output_tokens=sum(known.values()) if known else None,
+        output_tokens=sum(output_counts.values()) if output_counts else None,
         total_tokens=int_of(report, "totalTokenCount"),
         reasoning_tokens=int_of(report, "thoughtsTokenCount"),
         cached_tokens=int_of(report, "cachedContentTokenCount"),

@@ -11,7 +11,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import InteractionStep
-from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
+from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, UNFINISHED, usage_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ _EVENTS = frozenset(
         "step.stop",
     }
 )
-_PLAIN = {"event_type", "index", "delta"}
-_IN_TEXT_DELTAS = {"type", "text"}
+_PLAIN_PAYLOAD = {"event_type", "index", "delta"}
+"""The fields of a payload that has nothing but a delta."""
+_TEXT_DELTA = {"type", "text"}
+"""The fields of a delta that has nothing but text."""
 _SILENT = frozenset({"event_type", "event_id", *PADDING})
 _KNOWN_IN_INTERACTIONS = (
     "id",
@@ -68,7 +70,7 @@ class GeminiInteractions(Format):
         ['PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_event_id", "_given_id", "_status", "_steps")
+    __slots__ = ("_event_id", "_reported_id", "_status", "_steps")
 
     name: ClassVar[str] = "gemini-interactions"
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
@@ -87,7 +89,9 @@ class GeminiInteractions(Format):
         self._status: str | None = None
         """The last status of the interaction."""
         self._event_id: str | None = None
-        self._given_id: str | None = None
+        """The id of the last event."""
+        self._reported_id: str | None = None
+        """The last event id that was reported as a field of the answer."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -106,7 +110,7 @@ class GeminiInteractions(Format):
 
     @property
     def position(self) -> str | None:
-        """The last `event_id`, to be sent as `last_event_id`."""
+        """The last `event_id`; a client sends it as `last_event_id` to resume the answer."""
         return self._event_id
 
     def position_of(self, payload: dict[str, Any]) -> str | None:
@@ -132,16 +136,16 @@ class GeminiInteractions(Format):
         if reader is not None:
             reader(self, payload)
         elif payload.get("object") == "interaction":
-            self._take_whole(payload)
+            self._read_whole_interaction(payload)
         elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
-            # The SDK yields this for an event that it has no class for.
+            # The SDK yields such an object for an event for which it has no class.
             self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
         else:
             self.parts.unknown(kind or "event", payload)
-        self._give_position()
+        self._report_position()
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; unless it is the sentinel, count a departure."""
+        """Ignore a frame after the terminal event; count a departure if it is not the sentinel."""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
             super().after_end(frame)
@@ -149,16 +153,16 @@ class GeminiInteractions(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the interaction has not ended, set `error` to `StreamTruncated`."""
         status = self._status
-        if self.error is None and not self.ended and status is not None and status not in GOES_ON:
+        if self.error is None and not self.ended and status is not None and status not in UNFINISHED:
             # The terminal event is missing, but the final status has arrived.
             self._finish(status)
             if status == "failed":
-                self._fail([])
+                self._set_error([])
         return super().end(now=now)
 
     def finish_input(self) -> None:
         """Close the open parts at the end of the input."""
-        self._give_position()
+        self._report_position()
         super().finish_input()
 
     # -- events --------------------------------------------------------------
@@ -166,38 +170,37 @@ class GeminiInteractions(Format):
     def _read_created(self, payload: dict[str, Any]) -> None:
         if self.parts.started:
             self.note("start_repeated")
-        self._take_interaction(dict_of(payload, "interaction"))
+        self._read_interaction_fields(dict_of(payload, "interaction"))
         self._report_unknown_fields(payload, "interaction")
 
     def _read_status_update(self, payload: dict[str, Any]) -> None:
         status = text_of(payload, "status")
         self._status = status or self._status
-        self._take_usage(payload.get("usage"))
+        self._read_usage(payload.get("usage"))
         self._report_unknown_fields(payload, "interaction_id", "status", "usage")
 
-    def _step_start(self, payload: dict[str, Any]) -> None:
+    def _start_step(self, payload: dict[str, Any]) -> None:
         """Open a step."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
-        self._steps.start(self._index(payload, self._steps.newest + 1), step)
+        self._steps.start_step(self._step_index(payload, self._steps.newest + 1), step)
         self._report_unknown_fields(payload, "index", "step", "content")
 
-    def _step_delta(self, payload: dict[str, Any]) -> None:
-        """Add to a step, and report usage and unknown fields."""
+    def _read_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to its step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
-        self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
-        if payload.keys() == _PLAIN and delta.keys() <= _IN_TEXT_DELTAS:
+        self._steps.add_delta(self._step_index(payload, max(self._steps.newest, 0)), delta, payload)
+        if payload.keys() == _PLAIN_PAYLOAD and delta.keys() <= _TEXT_DELTA:
             # Nearly all payloads are like this one, and have no further fields to report.
             return
-        self._take_usage(dict_of(payload, "metadata").get("total_usage"))
+        self._read_usage(dict_of(payload, "metadata").get("total_usage"))
         self._report_unknown_fields(payload, "index", "delta", "metadata")
-        for name, value in (fields_except(dict_of(payload, "metadata"), "total_usage") or {}).items():
-            self.parts.field(name, value)
+        self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
 
-    def _step_stop(self, payload: dict[str, Any]) -> None:
+    def _stop_step(self, payload: dict[str, Any]) -> None:
         """Close a step, and report usage."""
-        self._steps.stop(self._index(payload, self._steps.newest))
-        self._take_usage(payload.get("usage"))
+        self._steps.stop_step(self._step_index(payload, self._steps.newest))
+        self._read_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
         if step_usage:
             self.parts.items("step_usage", [step_usage], 0)
@@ -206,29 +209,30 @@ class GeminiInteractions(Format):
     def _read_completed(self, payload: dict[str, Any]) -> None:
         interaction = dict_of(payload, "interaction")
         self._report_unknown_fields(payload, "interaction")
-        self._whole(interaction)
+        self._read_ended_interaction(interaction)
 
-    def _take_whole(self, interaction: dict[str, Any]) -> None:
+    def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
-        if text_of(interaction, "status") not in GOES_ON:
-            self._whole(interaction)
+        if text_of(interaction, "status") not in UNFINISHED:
+            self._read_ended_interaction(interaction)
             return
-        self._take_interaction(interaction)
-        self._take_steps(interaction)
+        self._read_interaction_fields(interaction)
+        self._read_steps(interaction)
 
-    def _take_steps(self, interaction: dict[str, Any]) -> None:
-        """Read the steps of an interaction, unless content has arrived before."""
+    def _read_steps(self, interaction: dict[str, Any]) -> None:
+        """Read the steps in an interaction, unless events have reported content before."""
         if self._steps.has_parts:
             return
+        # In previews of the API, the field was called `outputs`.
         steps = interaction.get("steps") or interaction.get("outputs")
         for index, step in enumerate(dicts_of(steps)):
             if step.get("type") != "user_input":
-                self._steps.whole_step(index, step)
+                self._steps.add_whole_step(index, step)
 
-    def _whole(self, interaction: dict[str, Any]) -> None:
-        """Read an interaction that is over."""
-        self._take_interaction(interaction)
-        self._take_steps(interaction)
+    def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction that has ended, and end the answer."""
+        self._read_interaction_fields(interaction)
+        self._read_steps(interaction)
         status = text_of(interaction, "status")
         if status is None:
             self.note("finish_missing")
@@ -236,10 +240,11 @@ class GeminiInteractions(Format):
         if status is not None:
             self._finish(status)
         errors = dicts_of(interaction.get("errors")) or dicts_of(interaction.get("error"))
-        self._give_position()
+        self._report_position()
         if status == "failed":
-            self._fail(errors)
+            self._set_error(errors)
         elif errors:
+            # Only a part of the answer failed, such as a step.
             self.parts.field("errors", errors)
         self.conclude()
 
@@ -247,15 +252,19 @@ class GeminiInteractions(Format):
         "interaction.created": _read_created,
         "interaction.status_update": _read_status_update,
         "interaction.completed": _read_completed,
-        "step.start": _step_start,
-        "step.delta": _step_delta,
-        "step.stop": _step_stop,
+        "step.start": _start_step,
+        "step.delta": _read_delta,
+        "step.stop": _stop_step,
     }
 
     # -- internals -----------------------------------------------------------
 
     def _kind_of(self, payload: dict[str, Any], event: str) -> str:
-        """Return the type of an event, by its present name; differing names are departures."""
+        """Return the type of an event: the type in the payload, or else the name of its SSE event.
+
+        Types in previews of the API are replaced by the present ones. Counts a departure
+        if the payload has no type, or if the two differ.
+        """
         kind = text_of(payload, "event_type")
         if kind is None and event:
             self.note("type_missing")
@@ -264,43 +273,42 @@ class GeminiInteractions(Format):
         kind = kind or event
         return ALIASES.get(kind, kind)
 
-    def _index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's step; if it has none, count a departure and return the default."""
+    def _step_index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's step; without one, count a departure and return the default."""
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index
         self.note("part_index_missing")
         return default
 
-    def _take_interaction(self, interaction: dict[str, Any]) -> None:
+    def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
         """Report the id, model, status, usage and unknown fields of an interaction."""
         self.parts.head(
             id=text_of(interaction, "id"),
             model=text_of(interaction, "model") or text_of(interaction, "agent"),
         )
         self._status = text_of(interaction, "status") or self._status
-        self._take_usage(interaction.get("usage"))
+        self._read_usage(interaction.get("usage"))
         self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
 
-    def _take_usage(self, report: object) -> None:
+    def _read_usage(self, report: object) -> None:
         if is_dict(report) and report:
             self.parts.usage(usage_of(report))
 
     def _finish(self, status: str) -> None:
         self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
 
-    def _fail(self, errors: list[dict[str, Any]]) -> None:
-        first = errors[0] if errors else {}
-        self.error = provider_error(
-            {"error": {"message": "the interaction failed", **(fields_except(first) or {})}}
-        )
+    def _set_error(self, errors: list[dict[str, Any]]) -> None:
+        """Store the first error of a failed interaction, or a general one if there is none."""
+        fields = (fields_except(errors[0]) or {}) if errors else {}
+        self.error = provider_error({"error": {"message": "the interaction failed", **fields}})
 
     def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
         """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
         self.parts.report_unknown_fields(payload, (*known, *_SILENT))
 
-    def _give_position(self) -> None:
-        """Report the id of the last event, after which the interaction can be resumed."""
-        if self._event_id != self._given_id:
-            self._given_id = self._event_id
+    def _report_position(self) -> None:
+        """Report the id of the last event as a field: the answer can be resumed after this event."""
+        if self._event_id != self._reported_id:
+            self._reported_id = self._event_id
             self.parts.field("event_id", self._event_id)

@@ -1,4 +1,4 @@
-"""Steps, which have an index, as parts of the message."""
+"""Turns the steps of an interaction, which have an index, into parts of the message."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     OUTPUT,
     THOUGHT,
     InteractionStep,
-    result_of,
     server_call,
-    whole_of,
+    server_result,
+    whole_content,
 )
 from tokenstream.formats._wire.gemini_interactions.words import citation_of
 from tokenstream.message import (
@@ -50,7 +50,9 @@ class InteractionSteps(Parts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._open: dict[int, InteractionStep] = {}
+        """The open steps, by index."""
         self._closed: set[int] = set()
+        """Indexes of the closed steps."""
         self.newest = -1
         """Index of the step started last."""
 
@@ -61,7 +63,7 @@ class InteractionSteps(Parts):
 
     # -- steps -----------------------------------------------------------------
 
-    def start(self, index: int, data: dict[str, Any]) -> InteractionStep:
+    def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
         """Open a step.
 
         Args:
@@ -70,29 +72,30 @@ class InteractionSteps(Parts):
         """
         if index in self._open:
             self.note("part_unclosed")
-            self.stop(index)
+            self.stop_step(index)
         if index in self._closed:
             self.note("part_index_reused")
             self._closed.discard(index)
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
-        # In previews of the API, contents had indexes, and there were no steps around contents.
-        step = InteractionStep(OUTPUT if kind == "text" or kind in _MEDIA else kind, {**data})
+        # In previews of the API, a text or an image had an index itself, and there was no step around it.
+        is_bare_content = kind == "text" or kind in _MEDIA
+        step = InteractionStep(OUTPUT if is_bare_content else kind, {**data})
         self._open[index] = step
         self.newest = index
-        if step.type == kind:
-            self._begin(step)
-        else:
+        if is_bare_content:
             self._add_content(step, data)
+        else:
+            self._open_part(step)
         return step
 
-    def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a step; if the delta fits no step, report it unchanged, as unknown.
+    def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
+        """Add a delta to its step; if it fits no step, report the payload unchanged, as unknown.
 
         Args:
             index: The step's index.
-            delta: The addition.
+            delta: The delta.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -101,27 +104,28 @@ class InteractionSteps(Parts):
             self.items(kind or "step.delta", [payload], 0)
             return
         adder = self._ADDERS.get(kind)
-        fits = adder(self, step, delta) if adder is not None else self._set(step, kind, delta)
+        fits = adder(self, step, delta) if adder is not None else self._update_step(step, kind, delta)
         if not fits:
             self.note("delta_misfits")
             self.items(kind or "step.delta", [payload], 0)
         elif step.part is not None:
             self.record_written_part(step.part)
 
-    def stop(self, index: int) -> None:
+    def stop_step(self, index: int) -> None:
         """Close a step; a tool call is handed out if it is whole."""
         step = self._open.pop(index, None)
         if step is None:
             self.note("part_end_unmatched")
             return
+        # The limit keeps the set small if a server closes steps without end.
         if len(self._closed) < self.limits.parts:
             self._closed.add(index)
-        self._finish_step(step, whole=True)
+        self._close_step(step, whole=True)
 
-    def whole_step(self, index: int, data: dict[str, Any]) -> None:
+    def add_whole_step(self, index: int, data: dict[str, Any]) -> None:
         """Add a step that arrived in one piece."""
-        self.start(index, data)
-        self.stop(index)
+        self.start_step(index, data)
+        self.stop_step(index)
 
     # -- endings common to all formats -------------------------------------------
 
@@ -130,66 +134,87 @@ class InteractionSteps(Parts):
         complete = reason in ("stop", "tool_calls", "pause")
         for step in self._open.values():
             self.note("part_unclosed")
+            # A call without arguments may have been cut off before its first fragment.
             has_arguments = step.fragments or bool(step.data.get("arguments"))
-            self._finish_step(step, whole=complete and has_arguments)
+            self._close_step(step, whole=complete and has_arguments)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:
         """Close every step; if the answer was cut off, no tool call is handed out."""
         for step in self._open.values():
-            self._finish_step(step, whole=False, cut=True)
+            self._close_step(step, whole=False, cut_off=True)
         self._open.clear()
         super().close_all(complete=complete)
 
     # -- opening ---------------------------------------------------------------
 
-    def _begin(self, step: InteractionStep) -> None:
-        """Open a step's part, if its start reveals enough."""
+    def _open_part(self, step: InteractionStep) -> None:
+        """Open the part of a step and add the content of its start event.
+
+        The model's output and a call without a name have no part yet.
+        """
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
                 self._add_content(step, content)
-            rest = fields_except(step.data, "type", "content")
-            if rest is not None:
-                self.items(OUTPUT, [rest], 0)
+            further = fields_except(step.data, "type", "content")
+            if further is not None:
+                # There is no part of the message that could hold these fields.
+                self.items(OUTPUT, [further], 0)
         elif step.type == THOUGHT:
-            rest = fields_except(step.data, "type", "signature", "summary")
-            step.part = self.open(0, ReasoningPart(provider_data=rest))
+            further = fields_except(step.data, "type", "signature", "summary")
+            step.part = self.open(0, ReasoningPart(provider_data=further))
             for content in dicts_of(step.data.get("summary")):
-                self._summarise(step, {"content": content})
+                self._add_summary(step, {"content": content})
         elif step.type == CALL:
-            self._begin_call(step)
+            self._open_call_once_named(step)
         elif step.type.endswith("_call"):
             step.part = self.open(0, server_call(step, step.data))
         elif step.type.endswith("_result"):
-            step.part = self.open(0, result_of(step))
+            step.part = self.open(0, server_result(step))
         else:
             step.part = self.open(0, OpaquePart(type=step.type, data={**step.data}))
 
-    def _begin_call(self, step: InteractionStep) -> None:
-        """Open the step's call once its name is known."""
+    def _open_call_once_named(self, step: InteractionStep) -> None:
+        """Open the step's call, unless it is open already or its name has not arrived."""
         name = text_of(step.data, "name")
         if name and step.part is None:
-            rest = fields_except(step.data, "type", "id", "name", "arguments")
-            step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=rest)
+            further = fields_except(step.data, "type", "id", "name", "arguments")
+            step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=further)
 
     def _reopen(self, index: int, kind: str) -> InteractionStep | None:
-        """Open the missing step of a delta; return None if the delta does not reveal enough."""
-        after_close = index in self._closed
-        found = OUTPUT if kind == "text" or kind in _MEDIA else _TOLD.get(kind, "")
-        if not found and kind.endswith(("_call", "_result")):
-            found = kind
-        if not found:
-            self.note("call_after_done" if after_close and kind == "arguments_delta" else "part_unopened")
+        """Open a step for a delta whose step was never opened or is closed.
+
+        Args:
+            index: The step's index.
+            kind: The delta's type.
+
+        Returns:
+            The step; None if the type of the delta does not reveal the type of the step.
+        """
+        was_closed = index in self._closed
+        if kind == "text" or kind in _MEDIA:
+            step_type = OUTPUT
+        elif kind.endswith(("_call", "_result")):
+            # These deltas have the type of their step.
+            step_type = kind
+        else:
+            step_type = _STEP_TYPES.get(kind, "")
+        if not step_type:
+            self.note("call_after_done" if was_closed and kind == "arguments_delta" else "part_unopened")
             return None
-        self.note("part_after_close" if after_close else "part_unopened")
+        self.note("part_after_close" if was_closed else "part_unopened")
         self._closed.discard(index)
-        return self.start(index, {"type": found})
+        return self.start_step(index, {"type": step_type})
 
     # -- adding ----------------------------------------------------------------
 
     def _add_text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
-        """Add text to the step's thought or output; return False if the delta does not fit."""
+        """Add text to the step, a thought or the model's output; return False if the delta does not fit.
+
+        Like all methods in `_ADDERS`, it returns False if the delta lacks the field
+        that its type promises, or if the step is of another type.
+        """
         text = delta.get("text")
         if not isinstance(text, str):
             return False
@@ -202,8 +227,8 @@ class InteractionSteps(Parts):
         if part is None or step.kind != "text":
             if not text:
                 return True
-            part = self._next(step, "text", BLANK_TEXT)
-            step.text = part.index
+            part = self._open_next_part(step, "text", BLANK_TEXT)
+            step.text_index = part.index
         self.add(part, text)
         return True
 
@@ -211,61 +236,75 @@ class InteractionSteps(Parts):
         """Add a whole piece of content: text with its annotations, or media."""
         kind = text_of(content, "type") or ""
         if kind == "text":
-            rest = fields_except(content, "type", "text", "annotations")
-            part = self._next(step, "text", BLANK_TEXT if rest is None else TextPart(provider_data=rest))
-            step.text = part.index
+            further = fields_except(content, "type", "text", "annotations")
+            blank = BLANK_TEXT if further is None else TextPart(provider_data=further)
+            part = self._open_next_part(step, "text", blank)
+            step.text_index = part.index
             self.add(part, text_of(content, "text") or "")
-            self._annotate(step, content)
+            self._add_citations(step, content)
         elif kind not in _MEDIA or not self._add_media(step, content):
-            self._next(step, kind, OpaquePart(type=kind, data=content))
+            self._open_next_part(step, kind, OpaquePart(type=kind, data=content))
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
-        """Add media to the step's output; return False if the step cannot have any."""
+        """Add media to the model's output; return False for any other step."""
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
         if step.type != OUTPUT:
             return False
         if data is None:
+            # They are not base64.
             self.refuse_media(0, kind, delta)
             return True
         part = step.part
         # Only audio arrives in pieces; any other content is a part by itself.
         if part is None or step.kind != kind or kind != "audio":
-            rest = fields_except(delta, "type", "data", "mime_type", "uri")
+            further = fields_except(delta, "type", "data", "mime_type", "uri")
             media = MediaPart(
-                mime_type=text_of(delta, "mime_type"), url=text_of(delta, "uri"), provider_data=rest
+                mime_type=text_of(delta, "mime_type"), url=text_of(delta, "uri"), provider_data=further
             )
-            part = self._next(step, kind, media)
+            part = self._open_next_part(step, kind, media)
         self.add_media(part, data)
         return True
 
-    def _next(self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart) -> OpenPart:
-        """Close the step's last part, and open its next part."""
+    def _open_next_part(
+        self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart
+    ) -> OpenPart:
+        """Close the part that the model's output has now, if any, and open the next.
+
+        Args:
+            step: The step with the output.
+            kind: The content type of the next part.
+            content: The next part as it is before any text is added.
+        """
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
         return step.part
 
-    def _annotate(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_citations(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+        """Cite the sources in a delta's annotations of the text; return False if the step has no text."""
         if step.type != OUTPUT:
             return False
         for annotation in dicts_of(delta.get("annotations")):
-            self.cite(0, citation_of(annotation, step.text))
+            self.cite(0, citation_of(annotation, step.text_index))
         return True
 
-    def _summarise(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_summary(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+        """Add a piece of a thought's summary; return False if the delta does not fit."""
         content = dict_of(delta, "content")
         if step.type != THOUGHT or step.part is None or not isinstance(content.get("text"), str):
             return False
         self.add(step.part, content["text"])
         return True
 
-    def _sign(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _store_signature(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+        """Store the signature of a thought until the step is closed; return False if the delta has none."""
         signature = text_of(delta, "signature")
         if signature is not None:
             step.data["signature"] = signature
-        return signature is not None or "signature" in delta
+        # A signature that is null or no text fits, but changes nothing.
+        return "signature" in delta
 
     def _add_fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add a piece of a tool call's arguments; return False if the delta does not fit."""
@@ -281,50 +320,61 @@ class InteractionSteps(Parts):
         step.fragments = step.fragments or bool(fragment)
         return True
 
-    def _set(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
-        """Store the fields of a call or result, which replace earlier values."""
+    def _update_step(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
+        """Store the fields of a delta that has the type of its step, such as a call or a result.
+
+        Returns:
+            False, without storing anything, if `kind`, the type of the delta, is another.
+        """
         if kind != step.type:
             return False
         step.data.update(fields_except(delta, "type") or {})
         if step.type == CALL:
-            self._begin_call(step)
+            self._open_call_once_named(step)
         return True
 
     # -- closing ---------------------------------------------------------------
 
-    def _finish_step(self, step: InteractionStep, *, whole: bool, cut: bool = False) -> None:
-        """Close a step's part; if the answer was cut off (`cut`), only its data are reported."""
+    def _close_step(self, step: InteractionStep, *, whole: bool, cut_off: bool = False) -> None:
+        """Close a step's part.
+
+        Args:
+            step: The step.
+            whole: False if a call in the step is incomplete, and must not be handed out.
+            cut_off: True if the answer broke off. Parts other than calls then stay open, and `Parts`
+                closes them as cut off.
+        """
         data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
         part = step.part
         if isinstance(part, OpenCall):
-            self._finish_call(step, part, data, whole=whole)
+            self._close_call_step(step, part, data, whole=whole)
         elif part is None:
             if step.type == CALL:
+                # The name of the call never arrived.
                 self.note("call_nameless")
                 self.close(self.open(0, OpaquePart(type=step.type, data=data)))
         elif step.type == THOUGHT:
             self.add_signature(part, text_of(data, "signature") or "")
-            if not cut:
+            if not cut_off:
                 self.close(part)
-        elif not cut:
+        elif not cut_off:
             if step.fragments:
                 # Report the fields that arrived after the start; the argument text stays.
-                start = server_call(step, data)
-                self.report_start_again(part, start)
-            self.close(part, whole_of(step, data, part))
+                self.report_start_again(part, server_call(step, data))
+            self.close(part, whole_content(step, data, part))
 
-    def _finish_call(
+    def _close_call_step(
         self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call."""
         if not step.fragments:
             # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
-            self._add_values(call, data.get("arguments"))
+            self._add_argument_value(call, data.get("arguments"))
         call.provider_data = fields_except(data, "type", "id", "name", "arguments")
         self.close_call(call, whole=whole)
 
-    def _add_values(self, call: OpenCall, arguments: object) -> None:
-        """Add arguments that are a JSON value, or text by departure."""
+    def _add_argument_value(self, call: OpenCall, arguments: object) -> None:
+        """Add the arguments in a step's field; they should be a JSON value there, not JSON text."""
         if isinstance(arguments, str):
             self.note("arguments_unparsed")
             self.add_arguments(call, arguments)
@@ -333,10 +383,10 @@ class InteractionSteps(Parts):
 
     _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {
         "text": _add_text,
-        "text_annotation_delta": _annotate,
-        "text_annotation": _annotate,
-        "thought_summary": _summarise,
-        "thought_signature": _sign,
+        "text_annotation_delta": _add_citations,
+        "text_annotation": _add_citations,
+        "thought_summary": _add_summary,
+        "thought_signature": _store_signature,
         "arguments_delta": _add_fragment,
         "image": _add_media,
         "audio": _add_media,
@@ -345,10 +395,10 @@ class InteractionSteps(Parts):
     }
 
 
-_TOLD = {
+_STEP_TYPES = {
     "thought_summary": THOUGHT,
     "thought_signature": THOUGHT,
     "text_annotation_delta": OUTPUT,
     "text_annotation": OUTPUT,
 }
-"""Maps types of deltas to the type of step that they belong to."""
+"""Maps the types of some deltas to the type of the step that such a delta belongs to."""

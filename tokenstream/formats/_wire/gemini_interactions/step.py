@@ -25,7 +25,7 @@ class InteractionStep:
         data: The fields of the step so far.
     """
 
-    __slots__ = ("data", "fragments", "kind", "part", "text", "type")
+    __slots__ = ("data", "fragments", "kind", "part", "text_index", "type")
 
     def __init__(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the field's name
         self.type = type
@@ -34,17 +34,14 @@ class InteractionStep:
         """The part that the next delta of the step belongs to."""
         self.kind = ""
         """The content type of this part."""
-        self.text: int | None = None
+        self.text_index: int | None = None
         """Index of the step's last text part."""
         self.fragments = False
-        """True if the arguments of the step arrived as text."""
+        """True once a piece of the step's arguments has arrived as text."""
 
 
-def name_of(step: InteractionStep) -> str:
-    return text_of(step.data, "name") or step.type
-
-
-def result_of(step: InteractionStep) -> ServerToolResult:
+def server_result(step: InteractionStep) -> ServerToolResult:
+    """Return the result of a tool that the provider ran, from the fields of a step so far."""
     return ServerToolResult(
         id=text_of(step.data, "call_id") or "",
         name=step.type,
@@ -53,12 +50,18 @@ def result_of(step: InteractionStep) -> ServerToolResult:
     )
 
 
-def whole_of(
+def whole_content(
     step: InteractionStep, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
-    """Return the whole content of a step; None if its deltas add up to the content."""
+    """Return the whole content of a step's part, for `Parts.close`; None if its deltas add up to it.
+
+    Args:
+        step: The step.
+        data: The fields of the step, as texts that can be encoded.
+        part: The part.
+    """
     if part.kind == "server_tool_result":
-        return result_of(step)
+        return server_result(step)
     if part.kind == "opaque" and step.type != OUTPUT:
         return OpaquePart(type=step.type, data=data)
     if part.kind != "server_tool_call" or step.fragments:
@@ -69,9 +72,16 @@ def whole_of(
 
 
 def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = "") -> ServerToolCall:
+    """Return the call of a tool that the provider runs.
+
+    Args:
+        step: The step.
+        data: The fields of the step so far.
+        arguments: The arguments as JSON text; "" if they arrive as fragments.
+    """
     return ServerToolCall(
         id=text_of(data, "id") or "",
-        name=name_of(step),
+        name=text_of(step.data, "name") or step.type,
         arguments_text=arguments,
         provider_data={**data},
     )

@@ -29,7 +29,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "failed": "error",
 }
 """Maps the final status of an interaction to a finish reason; any other status is "unknown"."""
-GOES_ON = frozenset({"in_progress", "queued"})
+UNFINISHED = frozenset({"in_progress", "queued"})
 """Statuses of an interaction that has not ended."""
 
 

@@ -9,7 +9,13 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn
-from tokenstream.formats._wire.gemini_live.words import FINISH_REASONS, camel, child, usage_of
+from tokenstream.formats._wire.gemini_live.words import (
+    FINISH_REASONS,
+    camel_case,
+    fields_of,
+    object_in,
+    usage_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +71,7 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_asks", "_one", "_open", "_turn")
+    __slots__ = ("_awaits_result", "_one", "_open", "_turn")
 
     name: ClassVar[str] = "gemini-live"
     framing: ClassVar[str] = "messages"
@@ -81,7 +87,7 @@ class GeminiLive(Format):
         self._one = one
         self._open = False
         """True while a turn is open."""
-        self._asks = False
+        self._awaits_result = False
         """True while the model waits for the result of a tool call."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
@@ -93,17 +99,17 @@ class GeminiLive(Format):
         """Return whether a first payload is of this format, judging by the names of its fields."""
         if "type" in payload:
             return False
-        return any(camel(name) in _NAMES and is_dict(value) for name, value in payload.items())
+        return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return "" for a payload of a turn, or None for any other, and whether the payload ends the turn."""
-        fields = {camel(name): value for name, value in payload.items()}
+        fields = fields_of(payload)
         # Google closes the connection after an error; other servers may leave it open and send nothing.
         if provider_error(payload) is not None:
             return "", True
-        content = child(fields, "serverContent")
-        of_a_turn = "toolCall" in fields or any(content.get(name) for name in _OF_A_TURN)
-        return ("" if of_a_turn else None), _ends_turn(content)
+        content = object_in(fields, "serverContent")
+        belongs_to_turn = "toolCall" in fields or any(content.get(name) for name in _OF_A_TURN)
+        return ("" if belongs_to_turn else None), _ends_turn(content)
 
     def of_answer(self, answer: str) -> GeminiLive:
         """Return a format that reads one turn of a session."""
@@ -116,8 +122,8 @@ class GeminiLive(Format):
 
     @property
     def resting(self) -> bool:
-        """True while no turn is open, the end of a turn is being played, or the model waits for a tool."""
-        return not self._open or self._asks or self.parts.finished
+        """True while the server waits: for a new turn, for a tool's result, or until the audio was played."""
+        return not self._open or self._awaits_result or self.parts.finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if a turn is open, or none has begun, set `error`."""
@@ -127,7 +133,7 @@ class GeminiLive(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
-        fields = {camel(name): value for name, value in payload.items()}
+        fields = fields_of(payload)
         # Read the counts first: if the payload ends a turn, they belong to this turn.
         report = fields.pop("usageMetadata", None)
         if is_dict(report):
@@ -135,7 +141,7 @@ class GeminiLive(Format):
         for name, value in fields.items():
             reader = self._READERS.get(name)
             if reader is not None and is_dict(value):
-                reader(self, {camel(key): inner for key, inner in value.items()})
+                reader(self, fields_of(value))
             elif value is not None:
                 self.parts.unknown(name, value)
 
@@ -144,19 +150,20 @@ class GeminiLive(Format):
     def _read_content(self, content: dict[str, Any]) -> None:
         """Read a message about a turn: its content, transcripts, further fields, and its end."""
         if any(content.get(name) for name in _OF_A_TURN):
-            self._begin()
-            self._asks = False
-        turn = child(content, "modelTurn")
+            self._begin_turn()
+            self._awaits_result = False
+        turn = object_in(content, "modelTurn")
         for part in dicts_of(turn.get("parts")):
             self._turn.add_part(part)
-        self._turn.add_transcript(child(content, "outputTranscription"))
+        self._turn.add_transcript(object_in(content, "outputTranscription"))
         for name, value in content.items():
-            self._take(name, value)
-        self._end(content)
+            self._read_other_field(name, value)
+        self._read_end(content)
 
-    def _take(self, name: str, value: object) -> None:
-        """Read a field of a turn that is not its content."""
+    def _read_other_field(self, name: str, value: object) -> None:
+        """Report a field of a message about a turn, unless the field is read elsewhere."""
         if name in ("inputTranscription", "interimInputTranscription"):
+            # The user's speech is no part of the answer.
             self.parts.unknown(name, value)
         elif name in ("groundingMetadata", "urlContextMetadata"):
             if not says_nothing(value):
@@ -166,12 +173,12 @@ class GeminiLive(Format):
         elif name not in _READ_ELSEWHERE and not says_nothing(value):
             self.parts.field(name, value, 0)
 
-    def _begin(self) -> None:
+    def _begin_turn(self) -> None:
         if not self._open:
             self._open = True
-            self._turn.begin()
+            self._turn.begin_turn()
 
-    def _end(self, content: dict[str, Any]) -> None:
+    def _read_end(self, content: dict[str, Any]) -> None:
         """Read the fields that end the turn or its content."""
         state = self.parts.choice(0)
         reason = text_of(content, "turnCompleteReason")
@@ -199,10 +206,10 @@ class GeminiLive(Format):
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 
     def _read_tool_call(self, data: dict[str, Any]) -> None:
-        self._begin()
-        self._asks = True
+        self._begin_turn()
+        self._awaits_result = True
         for call in dicts_of(data.get("functionCalls")):
-            self._turn.call(call)
+            self._turn.add_call(call)
 
     def _read_cancellation(self, data: dict[str, Any]) -> None:
         """Report the ids of cancelled calls: the user has interrupted the turn."""
@@ -213,15 +220,15 @@ class GeminiLive(Format):
             self.parts.unknown("toolCallCancellation", data)
 
     def _read_setup(self, data: dict[str, Any]) -> None:
-        self._keep("setupComplete", data)
+        self._report_for_client("setupComplete", data)
 
-    def _go_away(self, data: dict[str, Any]) -> None:
-        self._keep("goAway", data)
+    def _read_disconnection(self, data: dict[str, Any]) -> None:
+        self._report_for_client("goAway", data)
 
     def _read_resumption(self, data: dict[str, Any]) -> None:
-        self._keep("sessionResumptionUpdate", data)
+        self._report_for_client("sessionResumptionUpdate", data)
 
-    def _keep(self, name: str, data: dict[str, Any]) -> None:
+    def _report_for_client(self, name: str, data: dict[str, Any]) -> None:
         """Report data that the client needs later, such as the handle for resuming the session."""
         self.parts.field(name, data)
 
@@ -230,11 +237,12 @@ class GeminiLive(Format):
         "toolCall": _read_tool_call,
         "toolCallCancellation": _read_cancellation,
         "setupComplete": _read_setup,
-        "goAway": _go_away,
+        "goAway": _read_disconnection,
         "sessionResumptionUpdate": _read_resumption,
     }
 
 
+# Fields that `_read_content`, `_read_end` and `_ends_turn` read.
 _READ_ELSEWHERE = frozenset(
     {
         "modelTurn",
@@ -249,8 +257,11 @@ _READ_ELSEWHERE = frozenset(
 
 
 def _ends_turn(content: dict[str, Any]) -> bool:
-    """Return whether a turn ends."""
+    """Return whether a message about a turn ends it.
+
+    The message may complete the turn and yet have a status that says that the model is still active.
+    """
     if content.get("turnComplete") is not True:
         return False
     status = text_of(content, "interactionStatus")
-    return status is None or status in _UNSPECIFIED or status in ("IDLE", "REQUIRES_ACTION")
+    return status in (None, *_UNSPECIFIED, "IDLE", "REQUIRES_ACTION")

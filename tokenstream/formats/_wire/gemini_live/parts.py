@@ -1,4 +1,4 @@
-"""The content of the model's turns, which becomes parts of the message."""
+"""Turns the content of the model's turns into parts of the message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.events import MessageStart
 from tokenstream.formats._kit.open import OpenPart, join_halves
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._wire.gemini_live.words import bytes_of, camel, child
+from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -25,34 +26,38 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
+# Fields of a part that describe its content.
 _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
 
 
 class LiveTurn(Parts):
     """Parts of turns, whose pieces have no id.
 
-    An audio part ends with the turn, a text part where content of another kind begins.
+    An audio part ends with its turn. A text part ends as soon as content of another kind arrives.
 
     Args:
         limits: Bounds on parts and tool calls.
         note: Counts a departure.
     """
 
-    __slots__ = ("_audio", "_cited", "_mime")
+    __slots__ = ("_audio", "_cited", "_mime_type")
 
     splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._audio: OpenPart | None = None
-        self._mime: str | None = None
+        """The turn's audio part, once there is any audio or transcript."""
+        self._mime_type: str | None = None
+        """The MIME type of this part; None while it has only a transcript."""
         self._cited = 0
         """Number of the turn's sources cited so far; each payload repeats all sources."""
 
-    def begin(self) -> None:
+    def begin_turn(self) -> None:
         """Begin a turn; if there was a turn before, report the start of another answer."""
         state = self.choice(0)
         if state.finish is None:
+            # No turn has ended yet.
             self.head()
             return
         state.finish, state.calls_seen = None, 0
@@ -63,21 +68,22 @@ class LiveTurn(Parts):
         """Close the audio, which is complete."""
         if self._audio is not None:
             self.close(self._audio)
-        self._audio = self._mime = None
+        self._audio = self._mime_type = None
 
     # -- content of a turn ---------------------------------------------------
 
     def add_part(self, part: dict[str, Any]) -> None:
         """Add one part of the model's turn."""
-        fields = {camel(name): value for name, value in part.items()}
+        fields = fields_of(part)
         text = fields.get("text")
         if isinstance(text, str):
             self._add_text(text, fields)
         for name, value in fields.items():
             reader = self._READERS.get(name)
             if reader is not None:
-                reader(self, child(fields, name), fields)
+                reader(self, object_in(fields, name), fields)
             elif name != "text" and name not in _MODIFIERS and value is not None:
+                # An unknown kind of content: the other fields may describe it.
                 self.whole(0, OpaquePart(type=name, data=fields))
                 return
 
@@ -100,7 +106,7 @@ class LiveTurn(Parts):
             self.close(signed)
 
     def add_transcript(self, transcription: dict[str, Any]) -> None:
-        """Add to the transcript of the audio, which may arrive before or after the audio itself."""
+        """Add a piece of the audio's transcript, which may arrive before or after the audio itself."""
         text = text_of(transcription, "text")
         if text is None:
             return
@@ -109,20 +115,27 @@ class LiveTurn(Parts):
             text = join_halves(part, text, self.note)
         self.add_media(part, transcript=text)
 
-    def call(self, call: dict[str, Any], signature: str | None = None) -> None:
-        """Add a call of one of the application's tools; it arrives in one piece."""
+    def add_call(self, call: dict[str, Any], signature: str | None = None) -> None:
+        """Add a call of one of the application's tools, which arrives in one piece.
+
+        Args:
+            call: The call as the server sent it.
+            signature: The signature of the part with the call, if any; the next request must repeat it.
+        """
         name = text_of(call, "name")
         if name is None:
             self.note("call_nameless")
             self.whole(0, OpaquePart(type="functionCall", data=call))
             return
-        sent, rest = text_of(call, "id"), fields_except(call, *_CALL_FIELDS)
-        data: dict[str, Any] = {**({"id": sent} if sent else {}), **({"functionCall": rest} if rest else {})}
+        sent_id, other_fields = text_of(call, "id"), fields_except(call, *_CALL_FIELDS)
+        data: dict[str, Any] = {"id": sent_id} if sent_id else {}
+        if other_fields:
+            data["functionCall"] = other_fields
         if signature is not None:
             data["thoughtSignature"] = signature
-        opened = self.open_call(0, sent, name, provider_data=data or None)
-        args = call.get("args")
-        self.add_arguments(opened, json.dumps({} if args is None else args, ensure_ascii=False))
+        opened = self.open_call(0, sent_id, name, provider_data=data or None)
+        arguments = call.get("args")
+        self.add_arguments(opened, json.dumps({} if arguments is None else arguments, ensure_ascii=False))
         self.close_call(opened)
 
     def cite_sources(self, metadata: dict[str, Any]) -> None:
@@ -138,33 +151,39 @@ class LiveTurn(Parts):
 
     def _add_inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         """Add inline media: audio to the turn's audio part, other media as a part by itself."""
-        content, mime = bytes_of(data.get("data")), text_of(data, "mimeType")
+        content, mime_type = base64_bytes(data.get("data")), text_of(data, "mimeType")
         if content is None:
             self.refuse_media(0, "inlineData", fields)
-        elif mime is not None and not mime.startswith("audio/"):
-            self.whole(0, MediaPart(mime_type=mime, data=content))
+        elif mime_type is not None and not mime_type.startswith("audio/"):
+            self.whole(0, MediaPart(mime_type=mime_type, data=content))
         else:
-            self.add_media(self._open_audio(mime), content)
+            self.add_media(self._open_audio(mime_type), content)
 
-    def _open_audio(self, mime: str | None) -> OpenPart:
-        """Return the turn's audio part; open a new part if there is none, or the type changes."""
+    def _open_audio(self, mime_type: str | None) -> OpenPart:
+        """Return the turn's audio part; open a new part if there is none, or if the MIME type changes.
+
+        Args:
+            mime_type: The MIME type of the piece to add; None if the piece has none or is a transcript.
+        """
         part = self._audio
-        if part is not None and not part.closed and not (mime and self._mime and mime != self._mime):
-            if mime and self._mime is None:
+        is_other_type = bool(mime_type and self._mime_type) and mime_type != self._mime_type
+        if part is not None and not part.closed and not is_other_type:
+            if mime_type and self._mime_type is None:
                 # The transcript opened the part, before any audio.
-                self._mime = mime
-                self.report_start_again(part, MediaPart(mime_type=mime))
+                self._mime_type = mime_type
+                self.report_start_again(part, MediaPart(mime_type=mime_type))
             return part
         if part is not None:
             self.close(part)
-        self._mime = mime
-        self._audio = part = self.open(0, MediaPart(mime_type=mime))
+        self._mime_type = mime_type
+        self._audio = part = self.open(0, MediaPart(mime_type=mime_type))
         return part
 
     def _add_call_part(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
-        self.call(data, text_of(fields, "thoughtSignature"))
+        self.add_call(data, text_of(fields, "thoughtSignature"))
 
     def _add_code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        """Add code that Google runs, as the call of a tool."""
         self.whole(
             0,
             ServerToolCall(
@@ -176,6 +195,7 @@ class LiveTurn(Parts):
         )
 
     def _add_code_result(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        """Add the result of code that Google ran."""
         self.whole(
             0,
             ServerToolResult(

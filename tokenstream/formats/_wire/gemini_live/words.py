@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -50,53 +49,50 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "MAX_REGENERATION_REACHED": "error",
     }
 )
-"""Maps fields that end a turn, and words for its end, to finish reasons."""
+"""Maps to finish reasons: the fields that end a turn, and the words that give the reason for its end."""
 _SNAKE = re.compile("_([a-z])")
 
 
-def camel(name: str) -> str:
+def camel_case(name: str) -> str:
     """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
 
     Example:
-        >>> camel("server_content"), camel("serverContent")
+        >>> camel_case("server_content"), camel_case("serverContent")
         ('serverContent', 'serverContent')
     """
     return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
-def child(payload: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that is an object, with its names in camelCase; {} for any other value.
+def fields_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an object's fields with their names in camelCase; names inside the fields are unchanged.
 
     Example:
-        >>> child({"serverContent": {"turn_complete": True}}, "serverContent")
+        >>> fields_of({"turn_complete": True, "interrupted": False})
+        {'turnComplete': True, 'interrupted': False}
+    """
+    return {(camel_case(name) if "_" in name else name): value for name, value in fields.items()}
+
+
+def object_in(payload: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a field that is an object, with its names in camelCase; {} if the field is no object.
+
+    Example:
+        >>> object_in({"serverContent": {"turn_complete": True}}, "serverContent")
         {'turnComplete': True}
     """
-    return {camel(key): value for key, value in dict_of(payload, name).items()}
-
-
-def bytes_of(written: object) -> bytes | None:
-    r"""Decode base64 in either alphabet; return None for any other value.
-
-    Example:
-        >>> bytes_of("AAE="), bytes_of("_-8"), bytes_of("?"), bytes_of(1)
-        (b'\x00\x01', b'\xff\xef', None, None)
-    """
-    if not isinstance(written, str) or not written.isascii():
-        return None
-    plain = written.replace("+", "-").replace("/", "_").rstrip("=")
-    if not re.fullmatch("[A-Za-z0-9_-]*", plain) or len(plain) % 4 == 1:
-        return None
-    return urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
+    return fields_of(dict_of(payload, name))
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
+    The count of the response does not include the thoughts, so the output tokens are the sum of both.
+
     Example:
         >>> usage_of({"responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 9}).output_tokens
         7
     """
-    counts = {camel(key): value for key, value in report.items()}
+    counts = fields_of(report)
     written = int_of(counts, "responseTokenCount", "candidatesTokenCount")
     thought = int_of(counts, "thoughtsTokenCount")
     both = [count for count in (written, thought) if count is not None]

@@ -45,8 +45,8 @@ _STATISTICS = (
     "prompt_eval_duration",
     "eval_duration",
 )
-_KINDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
-"""Fields with text and their kinds; if a line has several, they are read in this order."""
+_TEXT_FIELDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
+"""Maps the fields with text to the kind of the text; if a line has several, they are read in this order."""
 
 
 class Ollama(Format):
@@ -65,7 +65,7 @@ class Ollama(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = ("_timed",)
+    __slots__ = ("_time_reported",)
 
     name: ClassVar[str] = "ollama"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
@@ -73,15 +73,15 @@ class Ollama(Format):
     # Proxies that convert the lines to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
-        texts=[*[("message", name) for name in _KINDS], *[(name,) for name in _KINDS]],
+        texts=[*[("message", name) for name in _TEXT_FIELDS], *[(name,) for name in _TEXT_FIELDS]],
         changing=[("created_at",)],
         units=frozenset({"event", "line"}),
     )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._timed = False
-        """True once the time of the answer has been reported, which is the time of its first line."""
+        self._time_reported = False
+        """True once the time of the first line has been reported, as the time of the answer."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
@@ -95,7 +95,7 @@ class Ollama(Format):
         )
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
+        """Ignore a frame after the end; count a departure if it is not `[DONE]`."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
@@ -116,8 +116,8 @@ class Ollama(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_texts(self, holder: dict[str, Any]) -> None:
-        """Add the texts of a line, or of its message."""
-        for key, kind in _KINDS.items():
+        """Add the texts in `holder`, which is a line or the message in it."""
+        for key, kind in _TEXT_FIELDS.items():
             text = holder.get(key)
             if isinstance(text, str) and text:
                 self.parts.write(0, kind, text)
@@ -125,7 +125,7 @@ class Ollama(Format):
     def _read_message(self, message: dict[str, Any]) -> None:
         """Read a message's tool calls and images, and report its unknown fields."""
         for key, value in message.items():
-            if says_nothing(value) or key == "role" or (key in _KINDS and isinstance(value, str)):
+            if says_nothing(value) or key == "role" or (key in _TEXT_FIELDS and isinstance(value, str)):
                 continue
             reader = self._MESSAGE_READERS.get(key)
             items = [value] if is_dict(value) and "function" in value else value
@@ -135,16 +135,20 @@ class Ollama(Format):
                 reader(self, items)
 
     def _read_fields(self, payload: dict[str, Any]) -> None:
-        """Report the further fields of a line: log probabilities, an image, its time, unknown fields."""
+        """Read the other fields of a line: log probabilities, an image, its time, and unknown fields."""
         for key, value in payload.items():
-            if key in _LINE or says_nothing(value) or (key in _KINDS and isinstance(value, str)):
+            is_text = key in _TEXT_FIELDS and isinstance(value, str)
+            if is_text or key in _READ_ELSEWHERE or says_nothing(value):
                 continue
             if key == "logprobs" and is_list(value):
                 self.parts.items(key, value)
             elif key == "image" and isinstance(value, str):
                 self._add_image(value)
-            elif key != "created_at" or not self._timed:
-                self._timed = self._timed or key == "created_at"
+            elif key != "created_at":
+                self.parts.field(key, value)
+            elif not self._time_reported:
+                # Each line has another time; only the first is reported.
+                self._time_reported = True
                 self.parts.field(key, value)
 
     def _read_calls(self, calls: list[Any]) -> None:
@@ -158,7 +162,7 @@ class Ollama(Format):
                     0, OpaquePart(type="tool_call", data=call if is_dict(call) else {"tool_call": call})
                 )
                 continue
-            rest = {
+            other_fields = {
                 **(fields_except(call, "id", "type", "function") or {}),
                 **(fields_except(function, "name", "arguments") or {}),
             }
@@ -166,8 +170,8 @@ class Ollama(Format):
             id = text_of(call, "id") or self.parts.new_id(0)
             if id in self.parts.choice(0).handed_out:
                 # `open_call` replaces an id already in use, but the next request must repeat the sent id.
-                rest["id"] = id
-            opened = self.parts.open_call(0, id, name, provider_data=rest or None)
+                other_fields["id"] = id
+            opened = self.parts.open_call(0, id, name, provider_data=other_fields or None)
             arguments = function.get("arguments")
             if isinstance(arguments, str):
                 self.note("arguments_unparsed")
@@ -184,10 +188,11 @@ class Ollama(Format):
             else:
                 self.parts.items("message.images", [image])
 
-    def _add_image(self, written: str) -> None:
-        data = base64_bytes(written)
+    def _add_image(self, encoded: str) -> None:
+        """Add an image in base64; if it cannot be decoded, add it as an opaque part."""
+        data = base64_bytes(encoded)
         if data is None:
-            self.parts.refuse_media(0, "image", {"image": written})
+            self.parts.refuse_media(0, "image", {"image": encoded})
             return
         part = self.parts.open(0, MediaPart())
         self.parts.add_media(part, data)
@@ -216,5 +221,5 @@ class Ollama(Format):
     }
 
 
-_LINE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS, *PADDING})
-"""Fields of a line that are read elsewhere."""
+_READ_ELSEWHERE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS, *PADDING})
+"""Fields of a line that `Ollama._read_fields` skips."""

@@ -9,8 +9,8 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import Outputs
-from tokenstream.formats._wire.openai_realtime.place import is_event, place_of
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
     finish_reason,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._wire.openai_realtime.item import RealtimeContent
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -58,10 +59,10 @@ class OpenAIRealtime(Format):
         "_answer",
         "_answerless",
         "_failure",
+        "_last_error",
         "_open",
         "_outputs",
         "_session",
-        "_told",
     )
 
     name: ClassVar[str] = "openai-realtime"
@@ -90,10 +91,11 @@ class OpenAIRealtime(Format):
         self._open: dict[str, None] = {}
         """Ids of the open responses."""
         self._answerless = False
+        """True if the session is of a type that has no responses."""
         self._failure: StreamError | None = None
         """The error of the last response, if that response failed."""
-        self._told: StreamError | None = None
-        """The last error event's error since a response began; most of them do not end the session."""
+        self._last_error: StreamError | None = None
+        """The last error that an event has reported since a response began; most do not end the session."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""
@@ -106,7 +108,7 @@ class OpenAIRealtime(Format):
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return the id of a payload's response, or None for the session, and whether the response ends."""
-        return place_of(payload)
+        return response_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
         """Return a format that reads one response, and knows what this format has read about the session."""
@@ -123,14 +125,13 @@ class OpenAIRealtime(Format):
         return not self._open
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None for pieces of content; `refuse` for whole contents, which must be decoded."""
-        # A whole content must be decoded, to check that it does not repeat reported pieces.
+        """Return `refuse` for an event with a whole content: it must be decoded, as it may repeat deltas."""
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if a response is open, set `error`."""
         if self.error is None and not self.ended:
-            self.error = self._verdict()
+            self.error = self._error_at_end()
         return super().end(now=now)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
@@ -149,19 +150,19 @@ class OpenAIRealtime(Format):
         else:
             self.parts.unknown(kind or "event", payload)
 
-    def _verdict(self) -> StreamError | None:
-        """Return the error to raise at the end of the input, or None if the last response is over."""
-        over = self._failure is not None or self.parts.finished or self._answerless
-        if over and not self._open:
+    def _error_at_end(self) -> StreamError | None:
+        """Return the error to raise at the end of the input; None if the last response has ended well."""
+        had_response = self._failure is not None or self.parts.finished
+        if not self._open and (had_response or self._answerless):
             return self._failure
-        return self._told or self.cut_short()
+        return self._last_error or self.cut_short()
 
     # -- the session ---------------------------------------------------------
 
     def _read_ping(self, payload: dict[str, Any]) -> None:
         self.ping()
 
-    def _take_session(self, payload: dict[str, Any]) -> None:
+    def _read_session(self, payload: dict[str, Any]) -> None:
         """Record the session's model, audio format and type, and report the event as unknown."""
         session = self._session = dict_of(payload, "session")
         model = text_of(session, "model")
@@ -177,14 +178,14 @@ class OpenAIRealtime(Format):
             self.parts.field("rate_limits", limits)
 
     def _read_error(self, payload: dict[str, Any]) -> None:
-        """Read an error event, which is about one of the client's events; the session goes on."""
-        self._told = provider_error(payload, "error")
+        """Store the error of an error event: usually one of the client's events failed, not the session."""
+        self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
     # -- responses -----------------------------------------------------------
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        """Begin a response; if no other one is open, it begins an answer."""
+        """Begin a response; if no other one is open, begin an answer, too."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
         if id in self._open:
@@ -192,8 +193,8 @@ class OpenAIRealtime(Format):
             return
         self._outputs.audio_format = output_format(response) or self._outputs.audio_format
         if not self._open:
-            self._failure = self._told = None
-            self._outputs.begin(id or None, text_of(self._session, "model"))
+            self._failure = self._last_error = None
+            self._outputs.begin_response(id or None, text_of(self._session, "model"))
         if len(self._open) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
         self._open[id] = None
@@ -204,12 +205,13 @@ class OpenAIRealtime(Format):
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open:
+            # Its end was repeated, or its start is missing.
             if self.parts.finished:
                 self.note("finish_repeated")
                 return
             self.note("start_missing")
         status = text_of(response, "status") or ""
-        self._give_rest(response, id)
+        self._add_missing_items(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
         self._open.pop(id, None)
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
@@ -217,15 +219,21 @@ class OpenAIRealtime(Format):
         if not self._open:
             self._finish(response, status)
 
-    def _give_rest(self, response: dict[str, Any], id: str) -> None:
-        """Report the items of a finished response that no event has sent."""
+    def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
+        """Add the items of a finished response for which no event has arrived.
+
+        Args:
+            response: The response, with all of its items.
+            id: The response's id, "" if it has none.
+        """
         for index, item in enumerate(dicts_of(response.get("output"))):
-            if not self._outputs.is_known(item, id, index):
-                where = {"response_id": id, "output_index": index}
-                self._outputs.start_item(where, item)
-                self._outputs.end_item(where, item)
+            if not self._outputs.was_reported(item, id, index):
+                payload = {"response_id": id, "output_index": index}
+                self._outputs.start_item(payload, item)
+                self._outputs.end_item(payload, item)
 
     def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
+        """Report the token counts of a finished response."""
         report = dict_of(response, "usage")
         if not report and dict_of(payload, "usage"):
             # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
@@ -261,58 +269,65 @@ class OpenAIRealtime(Format):
         self._outputs.end_content(payload)
 
     def _read_text(self, payload: dict[str, Any]) -> None:
-        delta = payload.get("delta")
-        content = self._outputs.content(payload, "text") if isinstance(delta, str) else None
-        if content is None or not isinstance(delta, str):
-            self._read_misfit(payload)
-            return
-        self._outputs.write_text(content, delta)
+        self._read_delta(payload, "text", self._outputs.write_text)
 
     def _read_transcript(self, payload: dict[str, Any]) -> None:
-        delta = payload.get("delta")
-        content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
-        if content is None or not isinstance(delta, str):
-            self._read_misfit(payload)
-            return
-        self._outputs.write_transcript(content, delta)
+        self._read_delta(payload, "audio", self._outputs.write_transcript)
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
-        delta = payload.get("delta")
-        content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
-        if content is None or not isinstance(delta, str):
-            self._read_misfit(payload)
-            return
-        self._outputs.write_audio(content, delta)
+        self._read_delta(payload, "audio", self._outputs.write_audio)
 
-    def _read_misfit(self, payload: dict[str, Any]) -> None:
+    def _read_delta(
+        self,
+        payload: dict[str, Any],
+        type: str,  # noqa: A002 - the field's name
+        write: Callable[[RealtimeContent, str], None],
+    ) -> None:
+        """Add a delta to its content part; if the delta or its item does not fit, report the payload.
+
+        Args:
+            payload: The payload with the delta.
+            type: The kind of content: "text" or "audio".
+            write: Adds the delta to the content part.
+        """
+        delta = payload.get("delta")
+        if isinstance(delta, str):
+            content = self._outputs.content_for_delta(payload, type)
+            if content is not None:
+                write(content, delta)
+                return
+        self._report_misfit(payload)
+
+    def _report_misfit(self, payload: dict[str, Any]) -> None:
         self.note("delta_misfits")
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 
-    def _read_content_whole(self, payload: dict[str, Any]) -> None:
-        """Read the end of a text, transcript or audio; it repeats the whole content."""
-        item = self._outputs.item(payload)
+    def _read_whole_content(self, payload: dict[str, Any]) -> None:
+        """Read the end of a text, transcript or audio; the payload repeats the whole of it."""
+        item = self._outputs.find_item(payload)
         index = payload.get("content_index")
         if item is not None and isinstance(index, int) and index in item.contents:
-            self._outputs.whole_content(item, index, payload)
+            self._outputs.add_missing_content(item, index, payload)
 
     def _read_arguments(self, payload: dict[str, Any]) -> None:
         delta = payload.get("delta")
         if isinstance(delta, str):
             self._outputs.write_arguments(payload, delta)
         else:
-            self._read_misfit(payload)
+            self._report_misfit(payload)
 
     def _read_arguments_done(self, payload: dict[str, Any]) -> None:
-        of_server = "mcp_call" in (text_of(payload, "type") or "")
-        self._outputs.end_arguments(payload, "mcp_call" if of_server else "function_call")
+        """Read the end of a call's arguments, which repeats all of them."""
+        is_server_call = "mcp_call" in (text_of(payload, "type") or "")
+        self._outputs.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
 
     _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
         "ping": _read_ping,
         "keepalive": _read_ping,
-        "session.created": _take_session,
-        "session.updated": _take_session,
-        "transcription_session.created": _take_session,
-        "transcription_session.updated": _take_session,
+        "session.created": _read_session,
+        "session.updated": _read_session,
+        "transcription_session.created": _read_session,
+        "transcription_session.updated": _read_session,
         "rate_limits.updated": _read_rate_limits,
         "error": _read_error,
         "response.created": _read_created,
@@ -322,18 +337,18 @@ class OpenAIRealtime(Format):
         "response.content_part.added": _read_content_added,
         "response.content_part.done": _read_content_done,
         "response.output_text.delta": _read_text,
-        "response.output_text.done": _read_content_whole,
+        "response.output_text.done": _read_whole_content,
         "response.output_audio_transcript.delta": _read_transcript,
-        "response.output_audio_transcript.done": _read_content_whole,
+        "response.output_audio_transcript.done": _read_whole_content,
         "response.output_audio.delta": _read_audio,
-        "response.output_audio.done": _read_content_whole,
+        "response.output_audio.done": _read_whole_content,
         # Names in the beta version of the API.
         "response.text.delta": _read_text,
-        "response.text.done": _read_content_whole,
+        "response.text.done": _read_whole_content,
         "response.audio_transcript.delta": _read_transcript,
-        "response.audio_transcript.done": _read_content_whole,
+        "response.audio_transcript.done": _read_whole_content,
         "response.audio.delta": _read_audio,
-        "response.audio.done": _read_content_whole,
+        "response.audio.done": _read_whole_content,
         "response.function_call_arguments.delta": _read_arguments,
         "response.function_call_arguments.done": _read_arguments_done,
         "response.mcp_call_arguments.delta": _read_arguments,

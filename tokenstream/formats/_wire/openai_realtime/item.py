@@ -11,28 +11,31 @@ if TYPE_CHECKING:
 class RealtimeContent:
     """One content part of a message item."""
 
-    __slots__ = ("part", "told")
+    __slots__ = ("part", "reported")
 
     def __init__(self, part: OpenPart) -> None:
         self.part = part
-        self.told: set[str] = set()
-        """Kinds of content (text, transcript, audio) reported so far; the end event repeats them."""
+        self.reported: set[str] = set()
+        """Kinds of content (text, transcript, audio) reported so far; the part's end event repeats them."""
 
 
 class RealtimeItem:
     """One output item of a response."""
 
-    __slots__ = ("call", "contents", "done", "id", "other", "response", "told", "type")
+    __slots__ = ("arguments_reported", "call", "contents", "done", "id", "other", "response", "type")
 
     def __init__(self, id: str, response: str, type: str) -> None:  # noqa: A002 - the field's name
         self.id = id
         self.response = response
+        """The id of the item's response."""
         self.type = type
         self.contents: dict[int, RealtimeContent] = {}
+        """The content parts of a message, by index."""
         self.call: OpenPart | None = None
         """The call in this item, of a tool that the application or the server runs."""
         self.other: OpenPart | None = None
         """The opaque part for this item, if its type is unknown."""
-        self.told = False
+        self.arguments_reported = False
         """True once arguments of a call that the server runs have been reported."""
         self.done = False
+        """True once the item has ended."""

@@ -1,4 +1,4 @@
-"""Output items of responses, which become parts of the message."""
+"""Turns the output items of responses into parts of the message."""
 
 from __future__ import annotations
 
@@ -32,20 +32,22 @@ class Outputs(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_by_id", "_by_place", "audio_format")
+    __slots__ = ("_by_id", "_by_index", "audio_format")
 
     splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._by_id: dict[str, RealtimeItem] = {}
-        self._by_place: dict[tuple[str, int], RealtimeItem] = {}
+        """The items of the open responses."""
+        self._by_index: dict[tuple[str, int], RealtimeItem] = {}
+        """The same items, by the id of the response and the index in its output."""
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, as the session or the response states it."""
 
     # -- responses ---------------------------------------------------------
 
-    def begin(self, id: str | None, model: str | None) -> None:
+    def begin_response(self, id: str | None, model: str | None) -> None:
         """Begin a response; if there was a response before, report the start of another answer.
 
         Args:
@@ -54,6 +56,7 @@ class Outputs(Parts):
         """
         state = self.choice(0)
         if state.finish is None:
+            # No response has ended yet.
             self.head(id=id, model=model)
             return
         state.finish, state.calls_seen = None, 0
@@ -68,86 +71,110 @@ class Outputs(Parts):
             complete: True if the response ended by itself. If it was cut off, open calls
                 are not handed out.
         """
-        for item in [item for item in self._by_place.values() if item.response == response]:
+        for item in [item for item in self._by_index.values() if item.response == response]:
             if not item.done:
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
-        self._by_place = {place: item for place, item in self._by_place.items() if item.response != response}
+        self._by_index = {key: item for key, item in self._by_index.items() if item.response != response}
         self._by_id = {id: item for id, item in self._by_id.items() if item.response != response}
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the status of the last open response and close every open part."""
+        """Record the finish reason of the last open response and close every open part."""
         super().finish(choice, reason, raw_reason)
-        self._forget()
+        self._forget_items()
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out."""
         super().close_all(complete=complete)
-        self._forget()
+        self._forget_items()
 
-    def _forget(self) -> None:
+    def _forget_items(self) -> None:
         self._by_id.clear()
-        self._by_place.clear()
+        self._by_index.clear()
 
     # -- items -------------------------------------------------------------
 
-    def item(self, payload: dict[str, Any]) -> RealtimeItem | None:
-        """Return the item that a payload names by id, or by response and index; None if there is none."""
-        found = self._by_id.get(text_of(payload, "item_id") or "")
-        return found or self._by_place.get(self._place(payload))
+    def find_item(self, payload: dict[str, Any]) -> RealtimeItem | None:
+        """Return the item that a payload names by id, or by response and index; None before its start."""
+        item = self._by_id.get(text_of(payload, "item_id") or "")
+        return item or self._by_index.get(self._index_key(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
-        """Start an output item and return it; if its start is repeated, return the item unchanged."""
-        id, place = text_of(item, "id") or "", self._place(payload)
+        """Start an output item and return it; if it was started before, return it unchanged.
+
+        Args:
+            payload: The payload with the start, which names the response and the index of the item.
+            item: The item as the server sent it.
+        """
+        id, key = text_of(item, "id") or "", self._index_key(payload)
         if id in self._by_id:
             self.note("content_twice")
             return self._by_id[id]
-        replaced = self._by_place.get(place)
+        replaced = self._by_index.get(key)
         if replaced is not None and not replaced.done:
             self.note("part_index_reused")
             self._close_item(replaced, whole=False)
         if len(self._by_id) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
-        started = RealtimeItem(id, place[0], text_of(item, "type") or "")
-        self._by_place[place] = started
-        self._by_id[id or f"{place[0]}/{place[1]}"] = started
-        self._OPENERS.get(started.type, Outputs._open_other)(self, started, item)
+        response, index = key
+        started = RealtimeItem(id, response, text_of(item, "type") or "")
+        self._by_index[key] = started
+        # An item without an id still counts towards the limit.
+        self._by_id[id or f"{response}/{index}"] = started
+        opener = self._OPENERS.get(started.type, Outputs._open_other)
+        opener(self, started, item)
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an output item; the payload repeats all content of the item."""
-        found = self.item({**payload, "item_id": item.get("id")})
-        if found is None:
+        """End an output item, and add its content as far as no event has reported it.
+
+        Args:
+            payload: The payload with the end, which names the response and the index of the item.
+            item: The item as the server sent it, with all of its content.
+        """
+        ended = self.find_item({**payload, "item_id": item.get("id")})
+        if ended is None:
             self.note("part_unopened")
-            found = self.start_item(payload, item)
-        if found.done:
+            ended = self.start_item(payload, item)
+        if ended.done:
             self.note("part_end_unmatched")
             return
         for index, content in enumerate(dicts_of(item.get("content"))):
-            self.whole_content(found, index, content)
-        if found.call is None and found.type in _CALLS:
-            self._OPENERS[found.type](self, found, item)
-        self.whole_arguments(found, item)
-        self._close_item(found, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
+            self.add_missing_content(ended, index, content)
+        if ended.call is None and ended.type in _CALLS:
+            # The start of the call had no name.
+            self._OPENERS[ended.type](self, ended, item)
+        self.add_missing_arguments(ended, item)
+        self._close_item(ended, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
-    def is_known(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Return whether an item of a finished response was reported before."""
-        return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_place
+    def was_reported(self, item: dict[str, Any], response: str, index: int) -> bool:
+        """Return whether an event of its own has reported an item of a finished response.
 
-    def _place(self, payload: dict[str, Any]) -> tuple[str, int]:
+        Args:
+            item: The item as the response contains it.
+            response: The id of the response.
+            index: The index of the item in the response's output.
+        """
+        return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_index
+
+    def _index_key(self, payload: dict[str, Any]) -> tuple[str, int]:
+        """Return the id of a payload's response, and the index of its item in the response's output."""
         index = payload.get("output_index")
         return text_of(payload, "response_id") or "", index if isinstance(index, int) else 0
 
     # -- content -----------------------------------------------------------
 
-    def content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
-        """Return the content part that a payload adds to, which is opened if it was never started.
+    def content_for_delta(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
+        """Return the content part that a delta adds to; open it if it was never started or is closed.
 
         Args:
-            payload: The payload.
-            type: The kind of addition: "text" or "audio".
+            payload: The payload with the delta.
+            type: The kind of content: "text" or "audio".
+
+        Returns:
+            The content part; None if the item is not a message.
         """
-        item = self.item(payload)
+        item = self.find_item(payload)
         if item is None:
             self.note("part_unopened")
             start = {"id": payload.get("item_id"), "type": "message"}
@@ -155,18 +182,15 @@ class Outputs(Parts):
         if item.type != "message":
             return None
         index = self._content_index(payload)
-        found = item.contents.get(index)
-        if found is None:
-            self.note("part_unopened")
-            return self._open_content(item, index, type)
-        if found.part.closed:
-            self.note("part_after_close")
-            return self._open_content(item, index, type)
-        return found
+        content = item.contents.get(index)
+        if content is not None and not content.part.closed:
+            return content
+        self.note("part_unopened" if content is None else "part_after_close")
+        return self._open_content(item, index, type)
 
     def start_content(self, payload: dict[str, Any]) -> None:
-        """Start a content part."""
-        item, part = self.item(payload), dict_of(payload, "part")
+        """Start a content part of a message."""
+        item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unopened" if item is None else "delta_misfits")
             return
@@ -175,67 +199,78 @@ class Outputs(Parts):
             self.note("content_twice")
             return
         self._open_content(item, index, text_of(part, "type") or "text")
-        self.whole_content(item, index, part)
+        self.add_missing_content(item, index, part)
 
-    def whole_content(self, item: RealtimeItem, index: int, content: dict[str, Any]) -> None:
-        """Report the whole content of a content part, except kinds of which pieces were reported."""
-        found = item.contents.get(index)
-        if found is None:
+    def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
+        """Add the text, transcript and audio of a content part as far as no delta has reported them.
+
+        Args:
+            item: The item.
+            index: The index of the content part.
+            whole: The whole content part, as the server sent it.
+        """
+        content = item.contents.get(index)
+        if content is None:
             if item.type != "message":
                 return
-            found = self._open_content(item, index, text_of(content, "type") or "text")
-        if found.part.closed:
+            content = self._open_content(item, index, text_of(whole, "type") or "text")
+        if content.part.closed:
             return
-        for name, tell in (("text", self.write_text), ("transcript", self.write_transcript)):
-            whole = text_of(content, name)
-            if whole and name not in found.told:
-                tell(found, whole)
-        audio = text_of(content, "audio")
-        if audio and "audio" not in found.told:
-            self.write_audio(found, audio)
+        text, transcript, audio = (
+            text_of(whole, "text"),
+            text_of(whole, "transcript"),
+            text_of(whole, "audio"),
+        )
+        if text and "text" not in content.reported:
+            self.write_text(content, text)
+        if transcript and "transcript" not in content.reported:
+            self.write_transcript(content, transcript)
+        if audio and "audio" not in content.reported:
+            self.write_audio(content, audio)
 
     def end_content(self, payload: dict[str, Any]) -> None:
         """End a content part; the payload repeats all content of the part."""
-        item = self.item(payload)
-        found = None if item is None else item.contents.get(self._content_index(payload))
-        if item is None or found is None or found.part.closed:
+        item = self.find_item(payload)
+        content = None if item is None else item.contents.get(self._content_index(payload))
+        if item is None or content is None or content.part.closed:
             self.note("part_end_unmatched")
             return
-        self.whole_content(item, self._content_index(payload), dict_of(payload, "part"))
-        self.close(found.part)
+        self.add_missing_content(item, self._content_index(payload), dict_of(payload, "part"))
+        self.close(content.part)
 
     def write_text(self, content: RealtimeContent, text: str) -> None:
         """Add text to a content part."""
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
-        content.told.add("text")
+        content.reported.add("text")
         self.add(content.part, text)
 
     def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add a transcript to a content part with audio."""
+        """Add to the transcript of a content part with audio."""
         part = content.part
         if part.kind != "media":
             self.note("delta_misfits")
             return
-        content.told.add("transcript")
+        content.reported.add("transcript")
         if part.held or not text.isascii():
             text = join_halves(part, text, self.note)
         self.add_media(part, transcript=text)
 
-    def write_audio(self, content: RealtimeContent, written: str) -> None:
-        """Add audio, which is base64, to a content part."""
+    def write_audio(self, content: RealtimeContent, encoded: str) -> None:
+        """Add audio, which is encoded as base64, to a content part."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
-        content.told.add("audio")
-        data = base64_bytes(written)
+        content.reported.add("audio")
+        data = base64_bytes(encoded)
         if data is None:
-            self.refuse_media(0, "audio", {"data": written})
+            self.refuse_media(0, "audio", {"data": encoded})
         else:
             self.add_media(content.part, data)
 
     def _content_index(self, payload: dict[str, Any]) -> int:
+        """Return the index of a payload's content part; if it has none, count a departure and return 0."""
         index = payload.get("content_index")
         if isinstance(index, int):
             return index
@@ -243,24 +278,28 @@ class Outputs(Parts):
         return 0
 
     def _open_content(self, item: RealtimeItem, index: int, type: str) -> RealtimeContent:  # noqa: A002 - the field's name
-        """Open a content part as audio or text, with the ids that it has on the wire."""
-        where = fields_except({"response_id": item.response, "item_id": item.id}) or {}
-        where["content_index"] = index
+        """Open a content part as audio or text; its further data are its ids and index on the wire."""
+        data = fields_except({"response_id": item.response, "item_id": item.id}) or {}
+        data["content_index"] = index
         start: TextPart | MediaPart
         if type in _AUDIO:
-            mime = text_of(self.audio_format, "type")
-            data = {**where, **(fields_except({"format": self.audio_format}) or {})}
-            start = MediaPart(id=item.id or None, mime_type=mime, provider_data=data)
+            if self.audio_format:
+                data["format"] = self.audio_format
+            mime_type = text_of(self.audio_format, "type")
+            start = MediaPart(id=item.id or None, mime_type=mime_type, provider_data=data)
         else:
-            start = TextPart(provider_data=where)
+            start = TextPart(provider_data=data)
         content = item.contents[index] = RealtimeContent(self.open(0, start))
         return content
 
     # -- calls -------------------------------------------------------------
 
     def write_arguments(self, payload: dict[str, Any], fragment: str) -> None:
-        """Add to a call's arguments; if the call is not open yet, wait for its end, which repeats all."""
-        item = self.item(payload)
+        """Add a fragment to a call's arguments.
+
+        If no call is open yet, drop the fragment: the call's end event repeats all arguments.
+        """
+        item = self.find_item(payload)
         if item is None or item.call is None:
             self.note("part_unopened")
             return
@@ -271,29 +310,39 @@ class Outputs(Parts):
             self.add_arguments(call, fragment)
         else:
             self.add(call, fragment)
-            item.told = True
+            item.arguments_reported = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
-        """Read the end of a call's arguments; whether the call is whole depends on the end of its item."""
-        item = self.item(payload)
+        """Add a call's arguments as far as no delta has reported them; the end of the item closes the call.
+
+        Args:
+            payload: The payload that ends the arguments, and repeats them.
+            type: The type of the item: "function_call" or "mcp_call".
+        """
+        item = self.find_item(payload)
         if item is None:
             self.note("part_unopened")
             item = self.start_item(payload, {**payload, "id": payload.get("item_id"), "type": type})
         elif item.call is None and item.type == type:
             # The start of the call had no name.
             self._OPENERS[type](self, item, payload)
-        self.whole_arguments(item, payload)
+        self.add_missing_arguments(item, payload)
 
-    def whole_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Report the whole arguments, if no piece of them was reported."""
+    def add_missing_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
+        """Add the whole arguments to a call, unless a delta has reported a piece of them.
+
+        Args:
+            item: The item; without an open call, nothing is added.
+            holder: The object whose field `arguments` has the whole arguments.
+        """
         call, text = item.call, text_of(holder, "arguments")
         if call is None or call.closed or text is None:
             return
         if isinstance(call, OpenCall):
             if not call.has_arguments:
                 self.add_arguments(call, text)
-        elif not item.told:
-            item.told = True
+        elif not item.arguments_reported:
+            item.arguments_reported = True
             self.add(call, text)
 
     # -- opening and closing -------------------------------------------------
@@ -302,7 +351,7 @@ class Outputs(Parts):
         """Do nothing, because the content parts of a message have start events."""
 
     def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
-        """Open a call of an application's tool; without a name, it waits for the item's end."""
+        """Open a call of one of the application's tools; without a name, it is opened at the item's end."""
         name = text_of(start, "name")
         if not name:
             self.note("call_unnamed")
@@ -313,6 +362,7 @@ class Outputs(Parts):
         item.call = self.open_call(0, text_of(start, "call_id"), name, provider_data=data or None)
 
     def _open_server_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+        """Open a call of a tool that the server runs."""
         call = ServerToolCall(
             id=item.id,
             name=text_of(start, "name") or "",
@@ -321,41 +371,45 @@ class Outputs(Parts):
         item.call = self.open(0, call)
 
     def _open_other(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+        """Open an opaque part for an item of an unknown type."""
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
     def _close_item(self, item: RealtimeItem, *, whole: bool, content: dict[str, Any] | None = None) -> None:
-        """Close all parts of an item; `content` is the whole item, if its end has arrived."""
+        """Close all parts of an item.
+
+        Args:
+            item: The item.
+            whole: False if the item was cut off; a call of the application's tools is then not handed out.
+            content: The whole item as its end event contains it; None if that event is missing.
+        """
         item.done = True
         if isinstance(item.call, OpenCall):
             self.close_call(item.call, whole=whole)
         elif item.call is not None:
             self.close(item.call)
-            self._give_result(item, content or {})
+            self._add_server_result(item, content or {})
         elif item.other is not None:
             if content is not None:
                 self.report_start_again(item.other, OpaquePart(type=item.type, data=content))
             self.close(item.other)
         elif item.type == "function_call":
+            # The name of the call never arrived.
             self.note("call_nameless")
             self.whole(0, OpaquePart(type=item.type, data=content or {}))
         else:
-            for each in item.contents.values():
-                self.close(each.part)
+            for message_content in item.contents.values():
+                self.close(message_content.part)
 
-    def _give_result(self, item: RealtimeItem, content: dict[str, Any]) -> None:
-        """Report the result of a tool that the server ran."""
+    def _add_server_result(self, item: RealtimeItem, content: dict[str, Any]) -> None:
+        """Add the result of a tool that the server ran, or the tool's error, if the item has either."""
         name = "error" if content.get("error") else "output"
         if content.get(name) is not None:
             self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name]))
 
     def _note_unclosed(self, item: RealtimeItem) -> None:
-        """Count a departure if an item without an end event has open parts."""
-        call = item.call
-        if (
-            call is not None
-            or item.other is not None
-            or any(not c.part.closed for c in item.contents.values())
-        ):
+        """Count a departure if an item that has not ended has open parts."""
+        has_open_content = any(not content.part.closed for content in item.contents.values())
+        if item.call is not None or item.other is not None or has_open_content:
             self.note("part_unclosed")
 
     _OPENERS: ClassVar[dict[str, Callable[[Outputs, RealtimeItem, dict[str, Any]], None]]] = {

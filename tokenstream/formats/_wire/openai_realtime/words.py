@@ -22,9 +22,9 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""Maps a response's status, or the reason why a response is incomplete, to a finish reason."""
-_OLD_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-"""Maps the beta version's names of audio formats to the present names."""
+"""Maps to finish reasons: the statuses of a response, and the reasons why a response is incomplete."""
+_BETA_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+"""Maps the names of audio formats in the beta version of the API to MIME types."""
 
 
 def finish_reason(status: str, reason: str | None) -> FinishReason:
@@ -53,7 +53,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the output audio format of a session or response; {} if there is none.
+    """Return the format of the output audio that a session or response states; {} if it states none.
 
     Example:
         >>> output_format({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}})
@@ -64,5 +64,6 @@ def output_format(holder: dict[str, Any]) -> dict[str, Any]:
     audio_format = dict_of(dict_of(dict_of(holder, "audio"), "output"), "format")
     if text_of(audio_format, "type"):
         return audio_format
-    old = _OLD_AUDIO.get(text_of(holder, "output_audio_format") or "")
-    return {"type": old} if old else {}
+    # The beta version of the API stated a name only.
+    mime_type = _BETA_AUDIO.get(text_of(holder, "output_audio_format") or "")
+    return {"type": mime_type} if mime_type else {}

@@ -99,7 +99,7 @@ class ResponseItems(Parts):
         self._audio: OpenPart | None = None
 
     def clean(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return data that will be stored, with halves of surrogate pairs replaced."""
+        """Return data that will be stored, with may_hold_surrogates of surrogate pairs replaced."""
         return mend_surrogates(data) if self.may_hold_surrogates else data
 
     @property

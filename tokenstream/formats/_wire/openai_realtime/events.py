@@ -1,4 +1,4 @@
-"""Recognise events of this API, and find the response of an event."""
+"""Recognise events of the Realtime API, and find the response that an event belongs to."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ def is_event(payload: dict[str, Any]) -> bool:
     kind = text_of(payload, "type") or ""
     if kind.startswith(("session.", "transcription_session.")):
         return "session" in payload
-    marked = "event_id" in payload and "sequence_number" not in payload
-    response = dict_of(payload, "response")
+    # Events of the Responses API have a sequence number instead of an id.
+    has_id = "event_id" in payload and "sequence_number" not in payload
     if kind in ("response.created", "response.done"):
-        of_another = text_of(response, "object") == "response"
-        return text_of(response, "object") == "realtime.response" or (marked and not of_another)
+        object_type = text_of(dict_of(payload, "response"), "object")
+        # In the Responses API, the object's type is "response".
+        return object_type == "realtime.response" or (has_id and object_type != "response")
     if kind == "error":
-        return marked and "error" in payload
+        return has_id and "error" in payload
     if kind.startswith("response."):
-        return marked and "response_id" in payload
-    return marked and kind.startswith(_SESSION_EVENTS)
+        return has_id and "response_id" in payload
+    return has_id and kind.startswith(_SESSION_EVENTS)
 
 
-def place_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
-    """Return the id of an event's response, or None for the session, and whether the response ends.
+def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
+    """Return the id of the event's response, and whether the event ends that response.
+
+    The id is None for an event about the session itself.
 
     Example:
-        >>> place_of({"type": "response.done", "response": {"id": "resp_1"}})
+        >>> response_of({"type": "response.done", "response": {"id": "resp_1"}})
         ('resp_1', True)
     """
     kind = text_of(payload, "type") or ""
     if not kind.startswith("response."):
         return None, False
     id = text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id")
-    # Without any ids, all events belong to the open response.
+    # If a server sends no ids, "" begins a response; its other events belong to the open response.
     return id or ("" if kind == "response.created" else None), kind == "response.done"
