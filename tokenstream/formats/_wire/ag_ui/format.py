@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
-from tokenstream.formats._wire.ag_ui.words import ASIDES, FINISH_REASONS, usage_of
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, FINISH_REASONS, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_CHUNKS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
+_CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
 # These events do not belong to the message, so they do not complete a part that chunks are writing;
 # an error cuts the part off.
-_BESIDE = frozenset(
+_OUTSIDE_MESSAGE = frozenset(
     {
         "ACTIVITY_DELTA",
         "ACTIVITY_SNAPSHOT",
@@ -33,8 +33,8 @@ _BESIDE = frozenset(
         "SUBAGENT_STARTED",
     }
 )
-# State and activity events are for the application or its interface.
-_CARRIED = frozenset(
+# State and activity events are for the application or its interface, so no part is made of them.
+_REPORTED_AS_UNKNOWN = frozenset(
     {
         "ACTIVITY_DELTA",
         "ACTIVITY_SNAPSHOT",
@@ -54,8 +54,8 @@ _CARRIED = frozenset(
         "THINKING_START",
     }
 )
-_RUN = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
-_TYPES = _RUN | _CARRIED | PART_READERS.keys()
+_RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
+_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
 
 
 class AGUI(Format):
@@ -77,7 +77,7 @@ class AGUI(Format):
         TextDelta
     """
 
-    __slots__ = ("_run", "_started")
+    __slots__ = ("_run_parts", "_started")
 
     name: ClassVar[str] = "ag-ui"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -86,14 +86,14 @@ class AGUI(Format):
         texts=[("delta",)],
         changing=[("timestamp",)],
         # Agents attach the model's event from which they made their own.
-        asides=ASIDES - {"type"},
+        asides=COMMON_FIELDS - {"type"},
         padding=frozenset(),
     )
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._run = RunParts(self.limits, self.note)
-        self.parts = self._run
+        self._run_parts = RunParts(self.limits, self.note)
+        self.parts = self._run_parts
         self._started = False
 
     @classmethod
@@ -116,29 +116,31 @@ class AGUI(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type") or event
-        if kind not in _CHUNKS and kind not in _BESIDE:
-            self._run.end_chunk()
+        if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
+            # A part that chunks write has no end event: any other event of the message ends it.
+            self._run_parts.end_chunked_part()
         if kind not in _TYPES:
             self.parts.unknown(kind or "event", payload)
             return
         if "type" not in payload:
             self.note("type_missing")
         if not self.parts.started:
-            self._start(payload, kind)
+            self._report_head(payload, kind)
         reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
         if reader is not None:
             reader(self, payload)
         elif part_reader is not None:
-            part_reader(self._run, payload)
+            part_reader(self._run_parts, payload)
         else:
             self.parts.unknown(kind, payload)
 
     # -- the run -----------------------------------------------------------
 
-    def _start(self, payload: dict[str, Any], kind: str) -> None:
-        if kind not in _RUN:
+    def _report_head(self, payload: dict[str, Any], kind: str) -> None:
+        """Report the answer's id, which only the events of the run itself contain."""
+        if kind not in _RUN_EVENTS:
             self.note("start_missing")
-        self.parts.head(id=text_of(payload, "runId") if kind in _RUN else None)
+        self.parts.head(id=text_of(payload, "runId") if kind in _RUN_EVENTS else None)
 
     def _read_run_started(self, payload: dict[str, Any]) -> None:
         if self._started:
@@ -148,6 +150,7 @@ class AGUI(Format):
         self._report_unknown_fields(payload, "runId")
 
     def _read_run_finished(self, payload: dict[str, Any]) -> None:
+        """End the answer, with the run's token counts and its outcome as the finish reason."""
         self.parts.head(id=text_of(payload, "runId"))
         self._read_usage(payload)
         self._report_unknown_fields(payload, "runId", "usage")
@@ -158,7 +161,9 @@ class AGUI(Format):
     def _read_run_error(self, payload: dict[str, Any]) -> None:
         self._read_usage(payload)
         self._report_unknown_fields(payload, "message", "code", "usage")
-        self.error = provider_error({"error": {"message": "", **(fields_except(payload, *ASIDES) or {})}})
+        self.error = provider_error(
+            {"error": {"message": "", **(fields_except(payload, *COMMON_FIELDS) or {})}}
+        )
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
         """Report the token counts, and the model if all counts are of one model."""
@@ -171,7 +176,7 @@ class AGUI(Format):
 
     def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
         """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
-        self.parts.report_unknown_fields(payload, (*known, *ASIDES))
+        self.parts.report_unknown_fields(payload, (*known, *COMMON_FIELDS))
 
     _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {
         "RUN_STARTED": _read_run_started,

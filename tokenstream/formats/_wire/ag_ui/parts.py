@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.ag_ui.words import ASIDES
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS
 from tokenstream.message import ReasoningPart, ServerToolResult
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_MESSAGE_FIELDS = (*ASIDES, "delta")
+_MESSAGE_FIELDS = (*COMMON_FIELDS, "delta")
 # Fields that are not reported, or that the start of a message has reported.
 _CONTENT_FIELDS = (*_MESSAGE_FIELDS, "messageId", "subagentRunId", "role", "name")
-_CALL_FIELDS = (*ASIDES, "delta", "toolCallId", "toolCallName")
-_RESULT_FIELDS = (*ASIDES, "toolCallId", "content")
+_CALL_FIELDS = (*COMMON_FIELDS, "delta", "toolCallId", "toolCallName")
+_RESULT_FIELDS = (*COMMON_FIELDS, "toolCallId", "content")
 
 
 class RunParts(NamedParts):
@@ -34,45 +34,47 @@ class RunParts(NamedParts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_chunk", "_thoughts")
+    __slots__ = ("_chunked_part", "_reasoning_by_id")
 
     id_field: ClassVar[str] = "messageId"
     text_fields: ClassVar[tuple[str, ...]] = _CONTENT_FIELDS
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._chunk: tuple[str, str] | None = None
-        """Kind and id of the part that a chunk opened; any event except further chunks of it closes it."""
-        self._thoughts: dict[str, OpenPart] = {}
-        """For each id, the last reasoning part."""
+        self._chunked_part: tuple[str, str] | None = None
+        """Kind and id of the open part that chunks write; any other event of the message closes it."""
+        self._reasoning_by_id: dict[str, OpenPart] = {}
+        """For each message id, the last reasoning part."""
 
     # -- messages ----------------------------------------------------------
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a message."""
         name = self.name_in(payload, kind, new=True)
-        part = self.start(kind, name, _fields_of(payload))
+        part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
-            self._thoughts[name] = part
+            self._reasoning_by_id[name] = part
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a message."""
         self.stop(kind, self.name_in(payload, kind))
 
     def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add to a message that has no start and end events; its first chunk opens it."""
-        name = text_of(payload, "messageId")
-        if name is None and self._chunk is not None and self._chunk[0] == kind:
-            name = self._chunk[1]
-        if name is None:
+        """Add a chunk to its message, which has no start and end events: its first chunk opens it."""
+        message_id = text_of(payload, "messageId")
+        if message_id is None and self._chunked_part is not None and self._chunked_part[0] == kind:
+            # A chunk without an id continues the message of the chunk before.
+            message_id = self._chunked_part[1]
+        if message_id is None:
             self.note("part_index_missing")
-            name = ""
-        if (kind, name) != self._chunk:
-            self.end_chunk()
-            if name not in self.open_parts[kind]:
-                self.read_start({**payload, "messageId": name}, kind=kind)
-                self._chunk = (kind, name)
-        self.add(self.named(kind, name), text_of(payload, "delta") or "")
+            message_id = ""
+        if (kind, message_id) != self._chunked_part:
+            self.end_chunked_part()
+            # A message that a start event opened also has an end event, so chunks do not end it.
+            if message_id not in self.open_parts[kind]:
+                self.read_start({**payload, "messageId": message_id}, kind=kind)
+                self._chunked_part = (kind, message_id)
+        self.add(self.named(kind, message_id), text_of(payload, "delta") or "")
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
         """Return whether, according to the documentation, this payload of a text has an id."""
@@ -94,29 +96,31 @@ class RunParts(NamedParts):
         self._end_call(call_id_of(payload))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
-        """Add to a call that has no start and end events; its first chunk opens it."""
-        id_ = text_of(payload, "toolCallId")
-        if id_ is None and self._chunk is not None and self._chunk[0] == "tool_call":
-            id_ = self._chunk[1]
-        id_ = id_ or ""
-        if ("tool_call", id_) != self._chunk:
-            self.end_chunk()
-            named = text_of(payload, "toolCallName") is not None
-            if named and id_ not in self.calls and self.read_call_start(payload) is not None:
-                self._chunk = ("tool_call", id_)
-        if not self.add_to_call(id_, text_of(payload, "delta") or ""):
+        """Add a chunk to its call, which has no start and end events: its first chunk opens it."""
+        call_id = text_of(payload, "toolCallId")
+        if call_id is None and self._chunked_part is not None and self._chunked_part[0] == "tool_call":
+            # A chunk without an id continues the call of the chunk before.
+            call_id = self._chunked_part[1]
+        call_id = call_id or ""
+        if ("tool_call", call_id) != self._chunked_part:
+            self.end_chunked_part()
+            # Only the first chunk of a call has the tool's name.
+            has_name = text_of(payload, "toolCallName") is not None
+            if has_name and call_id not in self.calls and self.read_call_start(payload) is not None:
+                self._chunked_part = ("tool_call", call_id)
+        if not self.add_to_call(call_id, text_of(payload, "delta") or ""):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
         """Record a tool's result."""
-        id_ = call_id_of(payload)
-        if id_ in self.calls:
+        call_id = call_id_of(payload)
+        if call_id in self.calls:
             # If a tool has returned a result, its arguments must be complete.
             self.note("part_unclosed")
-            self._end_call(id_)
-        self.unanswered.discard(id_)
+            self._end_call(call_id)
+        self.unanswered.discard(call_id)
         result = ServerToolResult(
-            id=id_,
+            id=call_id,
             name="TOOL_CALL_RESULT",
             content=payload.get("content"),
             provider_data=fields_except(payload, *_RESULT_FIELDS),
@@ -125,21 +129,21 @@ class RunParts(NamedParts):
 
     def _end_call(self, id: str) -> None:
         call = self.take_call(id)
-        # In a run, all calls are for the client.
+        # All calls of a run are the client's, so each one is an `OpenCall`.
         self.close_call(cast("OpenCall", call))
 
     # -- ends --------------------------------------------------------------
 
-    def end_chunk(self) -> None:
+    def end_chunked_part(self) -> None:
         """Close the part that a chunk opened."""
-        chunk, self._chunk = self._chunk, None
-        if chunk is None:
+        part, self._chunked_part = self._chunked_part, None
+        if part is None:
             return
-        kind, name = chunk
+        kind, part_id = part
         if kind == "tool_call":
-            self._end_call(name)
+            self._end_call(part_id)
         else:
-            self.stop("text" if kind == "text" else "reasoning", name)
+            self.stop("text" if kind == "text" else "reasoning", part_id)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the outcome and close every open part."""
@@ -151,29 +155,27 @@ class RunParts(NamedParts):
 
     def read_encrypted(self, payload: dict[str, Any]) -> None:
         """Attach an encrypted value to a message or call; the next request must send the value back."""
-        name, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
-        call = self.calls.get(name)
+        entity_id, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
+        call = self.calls.get(entity_id)
         if value is None:
             self.unknown("REASONING_ENCRYPTED_VALUE", payload)
         elif payload.get("subtype") == "tool-call" and isinstance(call, OpenCall):
-            more = (
-                mend_surrogates({"encryptedValue": value})
-                if self.may_hold_surrogates
-                else {"encryptedValue": value}
-            )
-            call.provider_data = {**(call.provider_data or {}), **more}
-        elif payload.get("subtype") == "message" and name in self._thoughts:
-            part = self._thoughts[name]
+            if self.may_hold_surrogates:
+                value = mend_surrogates(value)
+            call.provider_data = {**(call.provider_data or {}), "encryptedValue": value}
+        elif payload.get("subtype") == "message" and entity_id in self._reasoning_by_id:
+            part = self._reasoning_by_id[entity_id]
             self.report_start_again(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
             if part.closed:
+                # The repeated start opened the part again.
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:
             # The value belongs to a closed part, or to a message of another run.
-            self.items("encrypted_values", [fields_except(payload, *ASIDES) or {}])
+            self.items("encrypted_values", [fields_except(payload, *COMMON_FIELDS) or {}])
 
 
-def _fields_of(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the fields of a message's start that the next request must contain, except a usual role."""
+def _data_of_start(payload: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the fields of a start event that the next request must repeat; the usual roles are left out."""
     data = fields_except(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
         data.pop("role")

@@ -17,7 +17,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 }
 """Maps a run's outcome to a finish reason; a run without an outcome succeeded."""
 
-ASIDES = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
+COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
 """Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
 
 
@@ -46,5 +46,6 @@ def usage_of(reports: object) -> Usage | None:
 
 
 def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
+    """Return the sum of a count over all entries that have it, under one of its names; None if none has."""
     counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]
     return sum(counts) if counts else None

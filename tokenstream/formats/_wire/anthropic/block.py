@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class AnthropicBlock:
-    """A content block that can still grow.
+    """A content block that has not ended.
 
     Args:
         type: Anthropic's word for the type of the block.
-        part: The part or call in the message that the block became.
+        part: The part of our message that the block became, such as a text or a tool call.
     """
 
     __slots__ = ("data", "deltas", "input", "part", "signature", "type")

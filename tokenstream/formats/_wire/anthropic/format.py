@@ -37,7 +37,8 @@ _ERROR_DETAILS = frozenset({"type", "message", "details"})
 _HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
 _MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
 _END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
-_PLAIN = {"type", "index", "delta"}
+# The fields of a payload with a delta, unless the server adds others.
+_USUAL_DELTA_FIELDS = {"type", "index", "delta"}
 _KNOWN_IN_DELTAS = frozenset(
     {
         "type",
@@ -71,7 +72,7 @@ provider_data=None, phase=None))]
         ['Hel']
     """
 
-    __slots__ = ("_blocks", "_has_head", "_nameless", "_replayed", "_start_expected")
+    __slots__ = ("_blocks", "_has_head", "_nameless", "_start_expected", "_start_was_whole")
 
     name: ClassVar[str] = "anthropic"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
@@ -91,7 +92,7 @@ provider_data=None, phase=None))]
         self._nameless = False
         self._has_head = False
         self._start_expected = True
-        self._replayed = False
+        self._start_was_whole = False
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -102,6 +103,7 @@ provider_data=None, phase=None))]
         if kind == "message":
             return isinstance(payload.get("content"), list) and "stop_reason" in payload
         if kind == "error":
+            # Other APIs also send events of this type, but with other fields.
             details = dict_of(payload, "error")
             return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
         if kind == "message_start" and not event:
@@ -162,14 +164,14 @@ provider_data=None, phase=None))]
         self._report_unknown_fields(payload, "type", "message")
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
-        whole = bool(message.get("content")) and not self._blocks.has_parts
-        if whole:
+        has_content = bool(message.get("content")) and not self._blocks.has_parts
+        if has_content:
             self.note("start_with_content")
-            # If the start already has the stop reason, nothing new can follow.
-            self._replayed = text_of(message, "stop_reason") is not None
-        self._read_message(message, whole=whole)
+            # If the start already has the stop reason, the blocks that follow only repeat its content.
+            self._start_was_whole = text_of(message, "stop_reason") is not None
+        self._read_message(message, whole=has_content)
 
-    def _whole_message(self, payload: dict[str, Any]) -> None:
+    def _read_whole_message(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
         if self._blocks.has_parts:
             self.note("content_twice")
@@ -178,34 +180,38 @@ provider_data=None, phase=None))]
         self._end_answer()
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
-        if self._skips_block():
+        """Open a block."""
+        if self._repeats_start():
             return
-        index = self._index(payload, self._blocks.newest + 1)
+        index = self._block_index(payload, self._blocks.newest + 1)
         self._blocks.start(index, dict_of(payload, "content_block"))
         self._report_unknown_fields(payload, "type", "index", "content_block")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
-        """Add to a block, and report fields that are not known."""
-        if self._skips_block():
+        """Add a delta to its block, and report the unknown fields of the payload and the delta."""
+        if self._repeats_start():
             return
         delta = dict_of(payload, "delta")
-        index = self._index(payload, max(self._blocks.newest, 0))
+        index = self._block_index(payload, max(self._blocks.newest, 0))
         if not self._blocks.delta(index, delta, payload):
+            # The payload was reported as unknown, with all its fields.
             return
-        if payload.keys() == _PLAIN and delta.keys() <= _KNOWN_IN_DELTAS:
+        if payload.keys() == _USUAL_DELTA_FIELDS and delta.keys() <= _KNOWN_IN_DELTAS:
             # Nearly all payloads are like this one, and have no further fields to report.
             return
         self._report_unknown_fields(payload, "type", "index", "delta")
         self._report_unknown_fields(delta, *_KNOWN_IN_DELTAS)
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
-        if self._skips_block():
+        """Close a block."""
+        if self._repeats_start():
             return
-        self._blocks.stop(self._index(payload, self._blocks.newest))
+        self._blocks.stop(self._block_index(payload, self._blocks.newest))
         # The SDK's stream helper adds the finished block.
         self._report_unknown_fields(payload, "type", "index", "content_block")
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
+        """Read the end of the message: token counts and finish reason."""
         delta = dict_of(payload, "delta")
         self._report_unknown_fields(payload, "type", "delta", "usage")
         self._report_unknown_fields(delta, *_END_FIELDS)
@@ -219,16 +225,17 @@ provider_data=None, phase=None))]
 
     # -- internals -----------------------------------------------------------
 
-    def _skips_block(self) -> bool:
-        """Return whether a block only repeats content of the answer's start."""
+    def _repeats_start(self) -> bool:
+        """Return True if the events of blocks only repeat the whole answer that `message_start` contained."""
         if self._start_expected:
+            # No `message_start` has arrived; this is counted once.
             self._start_expected = False
             self.note("start_missing")
-        if self._replayed:
+        if self._start_was_whole:
             self.note("content_twice")
-        return self._replayed
+        return self._start_was_whole
 
-    def _index(self, payload: dict[str, Any], default: int) -> int:
+    def _block_index(self, payload: dict[str, Any], default: int) -> int:
         """Return the index of a payload's block; if it has none, count a departure and return the default."""
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
@@ -237,7 +244,12 @@ provider_data=None, phase=None))]
         return default
 
     def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
-        """Read a message's head and usage and, if it is a whole answer, its content and finish reason."""
+        """Read a message: its head and token counts and, for a whole answer, its content and finish reason.
+
+        Args:
+            message: The message.
+            whole: True if the message has the whole content; False if blocks follow.
+        """
         self._has_head, self._start_expected = True, False
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
@@ -251,6 +263,8 @@ provider_data=None, phase=None))]
             self._read_finish(message)
 
     def _read_content(self, content: object) -> None:
+        """Read the content of a whole message: a list of blocks, or text."""
+        # Some servers send text in place of a list of blocks.
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         for index, block in enumerate(dicts_of(content)):
@@ -287,5 +301,5 @@ provider_data=None, phase=None))]
         "content_block_stop": _read_block_stop,
         "message_delta": _read_message_delta,
         "message_stop": _read_message_stop,
-        "message": _whole_message,
+        "message": _read_whole_message,
     }

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class AnthropicBlocks(BlockParts[AnthropicBlock]):
-    """Parts of a message whose blocks have a start payload and may be written alternately.
+    """The parts of a message, made from content blocks, whose events may alternate.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -59,7 +59,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             self._closed.discard(index)
         block_type = text_of(content, "type") or ""
         self.newest = index
-        block = self._OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
+        block = self._BLOCK_OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
         self._open[index] = block
         return block
 
@@ -69,19 +69,19 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return 0 in self.choices and self.choices[0].next_part > 0
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
-        """Add to a block; if the delta fits no block, report it unchanged, as unknown, and return False.
+        """Add a delta to its block; if it fits no block, report its payload as unknown and return False.
 
         Args:
             index: The block's index.
-            delta: The addition.
+            delta: The delta.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
-        block = self._open.get(index) or self._reopen(index, kind)
+        block = self._open.get(index) or self._open_unannounced(index, kind)
         if block is not None:
-            step = self._STEPS.get(kind)
-            if step is not None:
-                if step(self, block, delta):
+            reader = self._DELTA_READERS.get(kind)
+            if reader is not None:
+                if reader(self, block, delta):
                     self.record_written_part(block.part)
                     return True
                 self.note("delta_misfits")
@@ -97,12 +97,16 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     # -- opening -----------------------------------------------------------
 
+    # Each method opens a block of one type. It is passed the type and the content of the start event.
+
     def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
+        """Open a part for a block; content after the finish reason is a departure."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         return AnthropicBlock(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a text, with the citations that its start contains."""
         rest = fields_except(content, "type", "text", "citations")
         block = self._open_part(block_type, BLANK_TEXT if rest is None else TextPart(provider_data=rest))
         self.add(block.part, text_of(content, "text") or "")
@@ -111,6 +115,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_thinking(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a reasoning part, with a signature if the start contains one."""
         rest = fields_except(content, "type", "thinking", "signature")
         start = BLANK_REASONING if rest is None else ReasoningPart(provider_data=rest)
         block = self._open_part(block_type, start)
@@ -119,6 +124,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_redacted(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a reasoning part whose text is encrypted."""
         rest = fields_except(content, "type", "data")
         return self._open_part(
             block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=rest)
@@ -171,13 +177,14 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         if block_type.endswith("_tool_result"):
             return self._open_result(block_type, content)
         block = self._open_part(block_type, OpaquePart(type=block_type, data=content))
+        # Deltas may add to the data of a compaction.
         block.data = mend_surrogates(content) if self.may_hold_surrogates else {**content}
         return block
 
-    def _reopen(self, index: int, kind: str) -> AnthropicBlock | None:
-        """Open the missing block of a delta; return None if the delta does not reveal enough."""
+    def _open_unannounced(self, index: int, kind: str) -> AnthropicBlock | None:
+        """Open a block for a delta that arrived without a block; return None if the block's type is unclear."""
         after_close = index in self._closed
-        block_type = self._TOLD.get(kind)
+        block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
             self.note("call_after_done" if after_close and kind == "input_json_delta" else "part_unopened")
             return None
@@ -187,7 +194,10 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     # -- adding ------------------------------------------------------------
 
+    # Each method adds a delta of one type to a block, and returns False if the delta does not fit the block.
+
     def _add_text(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+        """Add a piece of text; return False if the delta does not fit."""
         text = delta.get("text")
         if not isinstance(text, str) or block.part.kind != "text":
             return False
@@ -220,6 +230,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         else:
             return False
         if fragment:
+            # The fragments replace the input in the block's start.
             block.input = None
         return True
 
@@ -235,13 +246,14 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _cite(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+        """Add a citation to a text; return False if the delta does not fit."""
         citation = dict_of(delta, "citation")
         if not citation or block.part.kind != "text":
             return False
         self.cite(0, citation_of(citation, block.part.index))
         return True
 
-    def _compact(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+    def _add_compaction(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         """Add the data of a compaction; return False if the delta does not fit."""
         if block.type != "compaction":
             return False
@@ -252,10 +264,10 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             # Anthropic sends one delta. If there are more, their data wait for the end of the block:
             # an event for each of them would repeat all earlier data.
             if block.deltas == 1:
-                self._tell_again(block, {**block.data})
+                self._report_data_again(block, {**block.data})
         return True
 
-    def _tell_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
+    def _report_data_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
         """Report the start of a block's part again, with other data."""
         self.report_start_again(block.part, OpaquePart(type=block.type, data=data))
 
@@ -264,11 +276,16 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     def _give_rest(self, block: AnthropicBlock, *, expected: bool = False) -> None:
         """Report the data of a block that have not been reported yet."""
         if block.deltas > 1:
-            self._tell_again(block, block.data)
-        self._give_input(block, expected=expected)
+            self._report_data_again(block, block.data)
+        self._add_whole_input(block, expected=expected)
 
-    def _give_input(self, block: AnthropicBlock, *, expected: bool) -> None:
-        """Report the arguments in a block's start, unless fragments replaced them."""
+    def _add_whole_input(self, block: AnthropicBlock, *, expected: bool) -> None:
+        """Add the input that was in the block's start as arguments, unless fragments have replaced it.
+
+        Args:
+            block: The block.
+            expected: True if the input may be a JSON value; otherwise, only text is no departure.
+        """
         value, block.input = block.input, None
         # The start has `{}` if fragments will follow.
         # Quirk (Anthropic, 2025-12): calls made by code have all their input in the start;
@@ -284,22 +301,22 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         else:
             self.add(block.part, value)
 
-    _OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, dict[str, Any]], AnthropicBlock]]] = {
+    _BLOCK_OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, dict[str, Any]], AnthropicBlock]]] = {
         "text": _open_text,
         "thinking": _open_thinking,
         "redacted_thinking": _open_redacted,
         "tool_use": _open_call_block,
         "fallback": _open_fallback,
     }
-    _STEPS: ClassVar[dict[str, Callable[[AnthropicBlocks, AnthropicBlock, dict[str, Any]], bool]]] = {
+    _DELTA_READERS: ClassVar[dict[str, Callable[[AnthropicBlocks, AnthropicBlock, dict[str, Any]], bool]]] = {
         "text_delta": _add_text,
         "thinking_delta": _add_thinking,
         "input_json_delta": _add_input,
         "signature_delta": _sign,
         "citations_delta": _cite,
-        "compaction_delta": _compact,
+        "compaction_delta": _add_compaction,
     }
-    _TOLD: ClassVar[dict[str, str]] = {
+    _BLOCK_TYPES_OF_DELTAS: ClassVar[dict[str, str]] = {
         "text_delta": "text",
         "citations_delta": "text",
         "thinking_delta": "thinking",
