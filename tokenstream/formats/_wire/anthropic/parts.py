@@ -182,7 +182,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_unannounced(self, index: int, kind: str) -> AnthropicBlock | None:
-        """Open a block for a delta that arrived without a block; return None if the block's type is unclear."""
+        """Open a block for a delta that arrived without one; return None if the block's type is unclear."""
         after_close = index in self._closed
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:

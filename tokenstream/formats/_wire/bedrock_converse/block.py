@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class ConverseBlock:
-    """A content block that can still grow.
+    """A content block that has not ended.
 
     The block's part is opened once its kind is known: at its start, or at its first delta.
     """
 
-    __slots__ = ("_told", "late", "part", "start")
+    __slots__ = ("_was_reported", "added", "part", "start")
 
     def __init__(self) -> None:
         self.clear()
@@ -32,44 +32,45 @@ class ConverseBlock:
         self.part: OpenPart | None = None
         self.start: Part = BLANK_TEXT
         """The block's part as it was opened."""
-        self.late: dict[str, Any] = {}
+        self.added: dict[str, Any] = {}
         """Maps the names of fields that deltas have added to the part to lists of their values."""
-        self._told = False
+        self._was_reported = False
 
     def add(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
         """Add a field that arrived after the start; return True to report it now, False to wait for the end.
 
-        Servers send such data in one piece. If there are more, a report of each would repeat all before it.
+        Servers send this data in one piece. If there are more pieces, a report of each one would
+        repeat all pieces before it.
         """
-        pieces = self.late.setdefault(name, [])
+        pieces = self.added.setdefault(name, [])
         pieces.append(value)
-        first, self._told = not self._told, True
-        return first
+        is_first, self._was_reported = not self._was_reported, True
+        return is_first
 
     @property
-    def has_more(self) -> bool:
+    def has_unreported(self) -> bool:
         """True if the block has fields that wait to be reported at the end."""
-        return sum(len(pieces) for pieces in self.late.values()) > 1
+        return sum(len(pieces) for pieces in self.added.values()) > 1
 
     def content(self) -> Part:
-        """Return the part with all that deltas have added, except text."""
-        return _WITH[self.start.kind](self.start, self.late)
+        """Return the part as it was opened, with the fields that deltas have added, but without text."""
+        return _COMBINERS[self.start.kind](self.start, self.added)
 
 
-def _join(pieces: list[str]) -> str:
-    """Join pieces of base64, each of which may be padded."""
+def _join_base64(pieces: list[str]) -> str:
+    """Join pieces of base64, each of which may end with padding."""
     decoded = [bytes_of(piece) for piece in pieces]
     if len(pieces) == 1 or None in decoded:
         return "".join(pieces)
     return base64_of(b"".join([piece for piece in decoded if piece])) or ""
 
 
-def _merge(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a result's content with adjacent texts joined."""
+def _join_texts(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join adjacent pieces of text in the content of a tool's result."""
     merged: list[dict[str, Any]] = []
-    for texts, group in groupby(pieces, _is_text):
-        found = list(group)
-        merged += [{"text": "".join([piece["text"] for piece in found])}] if texts else found
+    for are_texts, group in groupby(pieces, _is_text):
+        adjacent = list(group)
+        merged += [{"text": "".join([piece["text"] for piece in adjacent])}] if are_texts else adjacent
     return merged
 
 
@@ -77,23 +78,23 @@ def _is_text(piece: dict[str, Any]) -> bool:
     return isinstance(piece.get("text"), str) and len(piece) == 1
 
 
-def _with_redacted(start: Part, late: dict[str, list[Any]]) -> Part:
-    return start.model_copy(update={"redacted": _join(late["redacted"])})
+def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
+    return start.model_copy(update={"redacted": _join_base64(added["redacted"])})
 
 
-def _with_content(start: Part, late: dict[str, list[Any]]) -> Part:
-    return start.model_copy(update={"content": _merge(late["content"])})
+def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
+    return start.model_copy(update={"content": _join_texts(added["content"])})
 
 
-def _with_place(start: Part, late: dict[str, list[Any]]) -> Part:
-    """Return media with the URL of the file in S3."""
+def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:
+    """Return an image with the fields added to it, and with the URL of its file in S3."""
     data: dict[str, Any] = {**(getattr(start, "provider_data", None) or {})}
-    data |= {name: values[-1] for name, values in late.items()}
+    data |= {name: values[-1] for name, values in added.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})
 
 
-_WITH: dict[str, Callable[[Part, dict[str, list[Any]]], Part]] = {
-    "reasoning": _with_redacted,
-    "server_tool_result": _with_content,
-    "media": _with_place,
+_COMBINERS: dict[str, Callable[[Part, dict[str, list[Any]]], Part]] = {
+    "reasoning": _add_redacted,
+    "server_tool_result": _add_result_content,
+    "media": _add_image_data,
 }

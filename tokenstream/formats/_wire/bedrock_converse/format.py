@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
-from tokenstream.formats._wire.bedrock_converse.whole import is_whole, steps_of
+from tokenstream.formats._wire.bedrock_converse.whole import is_whole, start_and_deltas
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, usage_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STREAM_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
 )
-_INITIAL = "initial-response"
+_INITIAL_RESPONSE = "initial-response"
 """Name of the first message of some binary event streams: the rest of the response, empty here."""
 
 
@@ -74,12 +74,13 @@ class BedrockConverse(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
         """Return whether a first payload is of this format."""
-        if event == _INITIAL:
+        if event == _INITIAL_RESPONSE:
             return None
         if event in _STREAM_EVENTS:
             return "role" in payload or "contentBlockIndex" in payload or "stopReason" in payload
         if event == "metadata":
             return "inputTokens" in dict_of(payload, "usage")
+        # Without an event name, the name is a key of the payload, or of an object under "event".
         inner = payload.get("event")
         if len(payload) == 1 and is_dict(inner):
             payload = inner
@@ -118,6 +119,7 @@ class BedrockConverse(Format):
         if reader is not None:
             reader(self, payload)
             return
+        # Without an event name, the names are keys of the payload.
         names = [name for name in payload if name in self._READERS and is_dict(payload[name])]
         for name in names:
             self._READERS[name](self, payload[name])
@@ -127,14 +129,20 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that rejects deltas like this one if they also contain redacted reasoning."""
+        """Return a callback for deltas like this one; it refuses deltas that also contain redacted reasoning.
+
+        Refused deltas are decoded: the fast path would read only their text.
+
+        Args:
+            delta: A delta that was decoded.
+        """
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
-        return _decline if "redactedContent" in reasoning else None
+        return refuse if "redactedContent" in reasoning else None
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload that is no known event: a wrapped event, an error, or a whole answer."""
-        if event == _INITIAL:
+        if event == _INITIAL_RESPONSE:
             return
         name = next(iter(payload), "")
         inner = payload.get(name)
@@ -143,40 +151,38 @@ class BedrockConverse(Format):
                 # Agents on AgentCore pass each of the model's events on as a value under this name.
                 self.read(inner, "")
                 return
+            # An object with one key may be an exception, whose name is the key.
             self.error = named_exception(payload)
             if self.error is not None:
                 return
         if is_whole(payload):
-            self._whole(payload)
+            self._read_whole(payload)
         else:
             self.parts.unknown(event or name or "event", payload)
 
-    def _whole(self, payload: dict[str, Any]) -> None:
-        """Read a whole answer of the Converse operation, which does not stream."""
+    def _read_whole(self, payload: dict[str, Any]) -> None:
+        """Read an answer of the Converse operation, which sends it whole, as the events of a stream."""
         if self._has_head or self._blocks.newest >= 0:
             self.note("content_twice")
             return
         message = payload["output"]["message"]
         self._read_message_start({name: value for name, value in message.items() if name != "content"})
-        for index, (start, deltas) in enumerate(map(steps_of, dicts_of(message.get("content")))):
+        for index, (start, deltas) in enumerate(map(start_and_deltas, dicts_of(message.get("content")))):
             self._blocks.start(index, start)
             for delta in deltas:
                 self._blocks.delta(index, delta, payload)
             self._blocks.stop(index)
-        last = ("stopReason", "additionalModelResponseFields")
-        self._read_message_stop({name: payload[name] for name in last if name in payload})
-        self._read_metadata(
-            {
-                name: value
-                for name, value in payload.items()
-                if name not in (*last, "output", "ResponseMetadata")
-            }
-        )
+        # The remaining fields are those of a stream's last two events, `messageStop` and `metadata`.
+        stop_fields = ("stopReason", "additionalModelResponseFields")
+        already_read = (*stop_fields, "output", "ResponseMetadata")
+        self._read_message_stop({name: payload[name] for name in stop_fields if name in payload})
+        self._read_metadata({name: value for name, value in payload.items() if name not in already_read})
         self.conclude()
 
     # -- events --------------------------------------------------------------
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
+        """Report the message's role; if the start is repeated, the message begins again."""
         if self._has_head:
             self.note("start_repeated")
             self._blocks.restart()
@@ -185,19 +191,19 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "role")
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
-        self._expect_start()
-        self._blocks.start(self._index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
+        self._note_missing_start()
+        self._blocks.start(self._block_index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
-        self._expect_start()
-        self._blocks.delta(self._index(payload, max(self._blocks.newest, 0)), delta, payload)
+        self._note_missing_start()
+        self._blocks.delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
-        self._expect_start()
-        self._blocks.stop(self._index(payload, self._blocks.newest))
+        self._note_missing_start()
+        self._blocks.stop(self._block_index(payload, self._blocks.newest))
         self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
@@ -224,12 +230,13 @@ class BedrockConverse(Format):
 
     # -- internals -----------------------------------------------------------
 
-    def _expect_start(self) -> None:
+    def _note_missing_start(self) -> None:
         if self._start_expected:
             self._start_expected = False
             self.note("start_missing")
 
-    def _index(self, payload: dict[str, Any], default: int) -> int:
+    def _block_index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's block; if it has none, count a departure and return the default."""
         index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
         if index is not None:
             return index
@@ -248,7 +255,3 @@ class BedrockConverse(Format):
         "messageStop": _read_message_stop,
         "metadata": _read_metadata,
     }
-
-
-def _decline(_: Event) -> bool:
-    return False

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
 
-_BLANKS: dict[str, Part] = {"text": BLANK_TEXT, "reasoning": BLANK_REASONING}
+_EMPTY_PARTS: dict[str, Part] = {"text": BLANK_TEXT, "reasoning": BLANK_REASONING}
 _CLIENT_TYPES = frozenset({None, "tool_use"})
 """Types of a `toolUse` block whose tool the application runs."""
 
 
 class ConverseBlocks(BlockParts[ConverseBlock]):
-    """Parts of a message whose text and reasoning have no start payload.
+    """The parts of a message, made from content blocks, of which text and reasoning have no start event.
 
-    The indexes may have gaps.
+    The indexes of the blocks may have gaps.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -60,15 +60,15 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         block = self._open_block(index)
         for name, value in start.items():
             if value is not None:
-                self._start_as(block, name, value)
+                self._read_start_field(block, name, value)
         self._written = block.part
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a block; if the delta fits no block, report it unchanged, as unknown.
+        """Add a delta to its block; fields that do not fit the block are reported as unknown.
 
         Args:
             index: The block's index.
-            delta: The addition.
+            delta: The delta; each of its fields adds to the block.
             payload: The payload with the delta.
         """
         self._go_on()
@@ -80,12 +80,13 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         elif block.part is not None:
             self.record_written_part(block.part)
         for name, value in delta.items():
-            step = self._STEPS.get(name)
             if value is None:
                 continue
-            if step is None or not step(self, block, value):
-                if step is not None:
-                    self.note("delta_misfits")
+            reader = self._DELTA_READERS.get(name)
+            if reader is None:
+                self.items(name, [payload])
+            elif not reader(self, block, value):
+                self.note("delta_misfits")
                 self.items(name, [payload])
         # A block opened by its first delta is not a change of parts.
         self._written = block.part
@@ -103,26 +104,34 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return block
 
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
+        """Open a block's part; content after the finish reason is a departure."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         block.start = content = mend_surrogates(content) if self.may_hold_surrogates else content
         block.part = self.open(0, content)
         return block.part
 
-    def _start_as(self, block: ConverseBlock, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Open the part of a block by a field of its start; an unknown field opens an opaque part."""
-        opener = self._OPENERS.get(name)
-        step = self._STEPS.get(name)
+    def _read_start_field(self, block: ConverseBlock, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Open the part of a block that a field of the start event describes.
+
+        Args:
+            block: The block.
+            name: The field's name; a name that is not known makes the part opaque.
+            value: The field's value.
+        """
+        opener = self._PART_OPENERS.get(name)
+        reader = self._DELTA_READERS.get(name)
         if opener is not None and is_dict(value):
             opener(self, block, value)
-        elif step is None or not step(self, block, value):
+        elif reader is None or not reader(self, block, value):
             self._open_part(block, OpaquePart(type=name, data=value if is_dict(value) else {name: value}))
 
     def _open_tool(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
-        """Open a call of an application's or a server's tool; without a name, it becomes an opaque part."""
+        """Open a call of the application's or the server's tool; without a name, open an opaque part."""
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
         rest = fields_except(start, "toolUseId", "name", "input")
         if text_of(start, "type") not in _CLIENT_TYPES:
+            # The server runs the tool itself.
             call = ServerToolCall(id=call_id or "", name=name or "", provider_data=rest)
             part = self._open_part(block, call)
         elif name is None:
@@ -161,14 +170,16 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     # -- adding ------------------------------------------------------------
 
-    def _find_part(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return a block's part of this kind; the first delta opens it."""
+    # The methods in `_DELTA_READERS` are passed one field of a delta.
+
+    def _part_for(self, block: ConverseBlock, kind: str) -> OpenPart:
+        """Return the block's part for a delta of this kind; the first delta opens the part."""
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
             self._replace(block)
             block.clear()
-        return block.part or self._open_part(block, _BLANKS[kind])
+        return block.part or self._open_part(block, _EMPTY_PARTS[kind])
 
     def _add_text(self, block: ConverseBlock, text: object) -> bool:
         """Add text to a block; return False if the value is not text."""
@@ -177,7 +188,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         # Quirk (Amazon Nova, 2025-03): blocks of empty text alone, where a guardrail took a word out;
         # recording: bedrock-invoke-openllmetry-test-nova-invoke-stream-bb275d29.
         if text:
-            self.add(self._find_part(block, "text"), text)
+            self.add(self._part_for(block, "text"), text)
         return True
 
     def _add_reasoning(self, block: ConverseBlock, delta: object) -> bool:
@@ -188,11 +199,11 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         redacted = base64_of(delta.get("redactedContent"))
         rest = fields_except(delta, "text", "signature", "redactedContent")
         if isinstance(text, str) and text:
-            self.add(self._find_part(block, "reasoning"), text)
+            self.add(self._part_for(block, "reasoning"), text)
         if isinstance(signature, str) and signature:
-            self.add_signature(self._find_part(block, "reasoning"), signature)
+            self.add_signature(self._part_for(block, "reasoning"), signature)
         if redacted is not None:
-            self._add_late(block, self._find_part(block, "reasoning"), "redacted", redacted)
+            self._add_data(block, self._part_for(block, "reasoning"), "redacted", redacted)
         if rest is not None:
             self.items("reasoningContent", [rest])
         return text is None or isinstance(text, str)
@@ -220,10 +231,11 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return True
 
     def _cite(self, block: ConverseBlock, citation: object) -> bool:
+        """Add a citation to a text; return False if the value does not fit."""
         if not is_dict(citation) or not citation:
             return False
         # Citations arrive before the text that they support, so the text may have to be opened.
-        part = self._find_part(block, "text")
+        part = self._part_for(block, "text")
         self.cite(0, citation_of(citation, part.index))
         return True
 
@@ -237,7 +249,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         if part.kind != "server_tool_result":
             return False
         for piece in pieces:
-            self._add_late(block, part, "content", piece)
+            self._add_data(block, part, "content", piece)
         return bool(pieces)
 
     def _add_image(self, block: ConverseBlock, delta: object) -> bool:
@@ -259,30 +271,33 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         self.add_media(part, data)
         for name, value in (("s3Location", fields.get("s3Location")), ("error", delta.get("error"))):
             if is_dict(value):
-                self._add_late(block, part, name, value)
+                self._add_data(block, part, name, value)
         return True
 
-    def _add_late(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
-        # Replace halves of surrogate pairs now: the value may be reported with a later payload.
+    def _add_data(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
+        """Add a field to a part; the first is reported at once, further ones at the end of the block."""
+        # Surrogates are mended now, because the data may be reported with a later payload.
         if block.add(name, mend_surrogates(value) if self.may_hold_surrogates else value):
-            self._tell_again(block, part)
+            self._report_data_again(block, part)
 
-    def _tell_again(self, block: ConverseBlock, part: OpenPart) -> None:
-        """Report the start of a part again, with more data."""
+    def _report_data_again(self, block: ConverseBlock, part: OpenPart) -> None:
+        """Report the start of a part again, with the data that deltas have added."""
         self.report_start_again(part, block.content())
 
     # -- closing -----------------------------------------------------------
 
     def _give_rest(self, block: ConverseBlock) -> None:
-        if block.has_more and block.part is not None:
-            self._tell_again(block, block.part)
+        if block.has_unreported and block.part is not None:
+            self._report_data_again(block, block.part)
 
-    _OPENERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, dict[str, Any]], OpenPart]]] = {
+    _PART_OPENERS: ClassVar[
+        dict[str, Callable[[ConverseBlocks, ConverseBlock, dict[str, Any]], OpenPart]]
+    ] = {
         "toolUse": _open_tool,
         "toolResult": _open_result,
         "image": _open_image,
     }
-    _STEPS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, object], bool]]] = {
+    _DELTA_READERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, object], bool]]] = {
         "text": _add_text,
         "reasoningContent": _add_reasoning,
         "toolUse": _add_input,

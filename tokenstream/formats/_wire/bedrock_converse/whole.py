@@ -10,7 +10,7 @@ from tokenstream.formats._kit.values import json_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BlockSteps: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
+StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 """The start of a block, and its deltas."""
 
 
@@ -25,48 +25,48 @@ def is_whole(payload: dict[str, Any]) -> bool:
     return is_list(message.get("content")) and "stopReason" in payload
 
 
-def steps_of(block: dict[str, Any]) -> BlockSteps:
+def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
     """Return the start and the deltas that a block of a whole answer would have in a stream.
 
     Example:
-        >>> steps_of({"text": "Hello"})
+        >>> start_and_deltas({"text": "Hello"})
         ({}, [{'text': 'Hello'}])
-        >>> steps_of({"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}})
+        >>> start_and_deltas({"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}})
         ({'toolUse': {'toolUseId': 't1', 'name': 'now', 'input': '{}'}}, [])
     """
-    for name, steps in _STEPS.items():
+    for name, convert in _CONVERTERS.items():
         value = block.get(name)
         if value is not None:
-            return steps(value)
+            return convert(value)
     return block, []
 
 
-def _of_text(value: object) -> BlockSteps:
+def _of_text(value: object) -> StartAndDeltas:
     return {}, [{"text": value}]
 
 
-def _of_call(value: object) -> BlockSteps:
+def _of_call(value: object) -> StartAndDeltas:
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
     # Converse documents arguments as JSON values, a stream sends them as text.
     return {"toolUse": {**value, "input": json_text(value["input"])}}, []
 
 
-def _of_reasoning(value: object) -> BlockSteps:
+def _of_reasoning(value: object) -> StartAndDeltas:
     if not is_dict(value):
         return {"reasoningContent": value}, []
     rest = {name: inner for name, inner in value.items() if name != "reasoningText"}
     return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **rest}}]
 
 
-def _of_cited(value: object) -> BlockSteps:
+def _of_cited(value: object) -> StartAndDeltas:
     if not is_dict(value):
         return {"citationsContent": value}, []
     citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
     return {}, [*citations, *dicts_of(value.get("content"))]
 
 
-_STEPS: dict[str, Callable[[object], BlockSteps]] = {
+_CONVERTERS: dict[str, Callable[[object], StartAndDeltas]] = {
     "text": _of_text,
     "toolUse": _of_call,
     "reasoningContent": _of_reasoning,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, is_list
@@ -10,11 +9,11 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import UsageUpdate
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
-from tokenstream.formats._wire.bedrock_invoke.glance import GROUP, packed
-from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel, decline
+from tokenstream.formats._wire.bedrock_invoke.chunk import BYTES_PER_GROUP, make_chunk_reader, unpack
+from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
 from tokenstream.formats._wire.bedrock_invoke.shapes import COUNTS, metrics_of
 from tokenstream.framing import EventStreamMessage
 
@@ -28,16 +27,17 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _SENTINEL = b"[DONE]"
-_INITIAL = "initial-response"
+_INITIAL_RESPONSE = "initial-response"
 """Name of the first message of some binary event streams: the rest of the response, empty here."""
-_OWN = "amazon-bedrock-"
+_ADDED_PREFIX = "amazon-bedrock-"
 """Prefix of the fields that Bedrock adds to a model's payload."""
 _METRICS = "amazon-bedrock-invocationMetrics"
-_LAST_WORDS = frozenset({_METRICS, "amazon-bedrock-trace"})
+_LAST_FIELDS = frozenset({_METRICS, "amazon-bedrock-trace"})
 """Fields that occur only in the last payload."""
-_FIRST = ("anthropic", "bedrock-converse", "cohere")
-_LAST = ("openai-chat",)
-"""Native formats of models; the order of trying is `_FIRST`, the table of plain payloads, `_LAST`."""
+_TRIED_FIRST = ("anthropic", "bedrock-converse", "cohere")
+"""Formats of models, in the order in which they are tried, before the table of plain payloads."""
+_TRIED_LAST = ("openai-chat",)
+"""Formats that are tried if the table of plain payloads has none that fits."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _TEXTS: tuple[Path, ...] = (
     ("delta", "text"),
@@ -54,7 +54,7 @@ _TEXTS: tuple[Path, ...] = (
     ("generation",),
     ("completion",),
 )
-"""Places of a delta's text in the models' payloads."""
+"""Paths to a delta's text in the payloads of the models."""
 _CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNTS))
 
 
@@ -74,7 +74,7 @@ class BedrockInvoke(Format):
         ['Hel']
     """
 
-    __slots__ = ("_counted", "_data", "_glance", "_inner", "_over")
+    __slots__ = ("_chunk_reader", "_counted", "_data", "_inner", "_last_arrived")
 
     name: ClassVar[str] = "bedrock-invoke"
     framing: ClassVar[str] = "aws-eventstream"
@@ -85,19 +85,19 @@ class BedrockInvoke(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._inner: Format | None = None
-        self._over = False
+        self._last_arrived = False
         """True once the last payload has arrived, which has Bedrock's token counts or a guardrail's trace."""
         self._counted: set[str] = set()
         """Names of the token counts that the model itself has reported."""
         self._data = b""
         """The model's last payload, if all events of the frame are from it; else empty."""
-        self._glance: tuple[bytes, Read] | None = None
-        """The first bytes of chunks like the last one, and a function that reads the rest of a chunk."""
+        self._chunk_reader: tuple[bytes, Read] | None = None
+        """The first bytes of chunks like the last one, and a function that reads the rest of such a chunk."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
         """Return whether a first payload is of this format."""
-        if event == _INITIAL:
+        if event == _INITIAL_RESPONSE:
             return None
         if event == "chunk":
             return "bytes" in payload
@@ -110,36 +110,42 @@ class BedrockInvoke(Format):
     def finished(self) -> bool:
         """True once the model's payloads or Bedrock's fields say that the answer is over."""
         inner = self._inner
-        return self._over or super().finished or (inner is not None and inner.finished)
+        return self._last_arrived or super().finished or (inner is not None and inner.finished)
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`."""
-        glance = self._glance
-        if glance is not None and isinstance(frame, EventStreamMessage):
-            start, read = glance
-            plain = frame.event == "chunk" and frame.kind == "event" and frame.payload.startswith(start)
-            delta = read(frame.payload[len(start) :]) if plain else None
+        chunk_reader = self._chunk_reader
+        if chunk_reader is not None and isinstance(frame, EventStreamMessage):
+            start, read = chunk_reader
+            fits = frame.event == "chunk" and frame.kind == "event" and frame.payload.startswith(start)
+            delta = read(frame.payload[len(start) :]) if fits else None
             if delta is not None:
                 return [delta]
-        self._data, self._glance = b"", None
+        self._data, self._chunk_reader = b"", None
         events = self.feed_plainly(frame)
         fast = self._fast_path
         if fast is not None:
+            # Learn from this payload to read the next ones like it without decoding.
             fast.take(self._data or {}, events)
-            split = fast.split(GROUP)
-            self._glance = None if split is None else packed(*split[1:])
+            split = fast.split(BYTES_PER_GROUP)
+            self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the callback of the model's format for deltas like this one."""
+        """Return the callback of the model's format for deltas like this one.
+
+        Args:
+            delta: A delta that was decoded.
+        """
         inner = self._inner
         if inner is None or isinstance(inner, PlainModel):
             return None if inner is None else inner.follow(delta)
-        return decline if is_dict(delta.raw) and COUNTS & delta.raw.keys() else inner.follow(delta)
+        # Only `PlainModel` reads the counts of payloads that are not decoded.
+        return refuse if is_dict(delta.raw) and COUNTS & delta.raw.keys() else inner.follow(delta)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
-        self._glance = None
+        self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
             if not self.parts.finished:
                 self.note("finish_missing")
@@ -159,16 +165,18 @@ class BedrockInvoke(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
+        # Without an event name, the name is the key of the payload.
         inner = payload.get("chunk")
         if event != "chunk" and is_dict(inner):
             payload = inner
         if "bytes" in payload:
             self._read_chunk(payload["bytes"])
             if fields_except(payload, "bytes", *PADDING) is not None:
+                # The events of this frame are not only the model's.
                 self._data = b""
                 self.parts.report_unknown_fields(payload, ("bytes", *PADDING))
             return
-        if event == _INITIAL:
+        if event == _INITIAL_RESPONSE:
             return
         self.error = None if event else named_exception(payload)
         if self.error is None:
@@ -176,9 +184,9 @@ class BedrockInvoke(Format):
 
     # -- the model's payloads ------------------------------------------------
 
-    def _read_chunk(self, written: object) -> None:
-        """Read a chunk: the sentinel, or a payload of the model."""
-        data = _unpack(written)
+    def _read_chunk(self, encoded: object) -> None:
+        """Read a chunk's bytes, which are a payload of the model, or the sentinel."""
+        data = unpack(encoded)
         if not data or data.isspace():
             self.note("empty_data")
         elif data.strip() == _SENTINEL:
@@ -194,27 +202,33 @@ class BedrockInvoke(Format):
         payload = self.decode(data)
         if not is_dict(payload):
             raise ProtocolError("the bytes of a chunk are not a JSON object")
-        own = {name: value for name, value in payload.items() if name.startswith(_OWN)}
-        rest = {name: value for name, value in payload.items() if name not in own} if own else payload
+        added = {name: value for name, value in payload.items() if name.startswith(_ADDED_PREFIX)}
+        rest = {name: value for name, value in payload.items() if name not in added} if added else payload
         if rest:
             self._read_payload(rest, payload)
-        for name, value in own.items():
+        for name, value in added.items():
             self.parts.field(name, value)
         # Quirk (Amazon Titan, 2025-03): where a guardrail blocks the request there are no metrics and no
         # reason, but its trace; recording: bedrock-invoke-openllmetry-test-guardrail-invoke-stream-ac9d3c56.
-        self._over = self._over or not _LAST_WORDS.isdisjoint(own)
-        metrics = own.get(_METRICS)
+        self._last_arrived = self._last_arrived or not _LAST_FIELDS.isdisjoint(added)
+        metrics = added.get(_METRICS)
         if is_dict(metrics):
-            self._count(metrics)
-        if not own:
+            self._report_metrics(metrics)
+        if not added:
+            # The fast path may learn from this payload: all of it is the model's.
             self._data = data
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
-        """Pass a payload to the model's format, which is chosen by the first payload."""
+        """Pass a payload to the model's format, which is chosen by the first payload.
+
+        Args:
+            payload: The payload without the fields that Bedrock added.
+            raw: The whole payload, which becomes the `raw` of the events.
+        """
         payload = rename_fields(payload)
         # The stage `through` must see each event once: on its way through this format, below.
         stage, self.parts.stage = self.parts.stage, None
-        inner = self._inner or self._choose(payload)
+        inner = self._inner or self._choose_format(payload)
         if inner is None:
             self.parts.stage = stage
             self.parts.raw = raw
@@ -232,58 +246,40 @@ class BedrockInvoke(Format):
         self.noted_at = max(self.noted_at, inner.noted_at)
         self.error, self.ended = inner.error, inner.ended
 
-    def _choose(self, payload: dict[str, Any]) -> Format | None:
+    def _choose_format(self, payload: dict[str, Any]) -> Format | None:
         """Choose the model's format by its first payload, and use its parts; None if no format fits."""
-        names = registry.names()
-        for asked in (_FIRST, (), _LAST):
-            found: Format | None = None
-            name = next((name for name in asked if name in names and _is_of(name, payload)), None)
-            if name is not None:
-                found = registry.create(name, limits=self.limits, pings=self.pings)
-            elif not asked and PlainModel.recognises(payload, ""):
-                found = PlainModel(limits=self.limits, pings=self.pings)
-            if found is not None:
-                found.departures = self.departures
-                found.shortcuts = self.shortcuts
-                self._inner = found
-                # The model's format opens and closes all parts, so `parts` must be the same object.
-                self.parts = found.parts
-                return found
-        return None
+        name = _find_format(_TRIED_FIRST, payload)
+        if name is None and PlainModel.recognises(payload, ""):
+            chosen: Format = PlainModel(limits=self.limits, pings=self.pings)
+        else:
+            name = name or _find_format(_TRIED_LAST, payload)
+            if name is None:
+                return None
+            chosen = registry.create(name, limits=self.limits, pings=self.pings)
+        chosen.departures = self.departures
+        chosen.shortcuts = self.shortcuts
+        self._inner = chosen
+        # The model's format opens and closes all parts, so `parts` must be the same object.
+        self.parts = chosen.parts
+        return chosen
 
-    def _count(self, metrics: dict[str, Any]) -> None:
+    def _report_metrics(self, metrics: dict[str, Any]) -> None:
         """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
         counted = [name for name in _COUNTS if getattr(usage, name) is not None]
-        better = self._counted.intersection(counted)
-        if len(better) < len(counted):
-            self.parts.usage(usage.model_copy(update=dict.fromkeys(better)))
+        known = self._counted.intersection(counted)
+        if len(known) < len(counted):
+            self.parts.usage(usage.model_copy(update=dict.fromkeys(known)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return the name of events read without decoding, their first bytes, and a function for the rest."""
-        return None if self._glance is None else ("chunk", *self._glance)
-
-
-def _unpack(written: object) -> bytes:
-    """Return the bytes of a chunk, which are base64 on the wire.
-
-    Raises:
-        ProtocolError: The value is neither bytes nor base64.
-    """
-    if isinstance(written, bytes):
-        return written
-    if not isinstance(written, str):
-        raise ProtocolError("a chunk has no bytes")
-    try:
-        return binascii.a2b_base64("".join(written.split()), strict_mode=True)
-    except ValueError:
-        raise ProtocolError("the bytes of a chunk are not base64") from None
+        return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)
 
 
 def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
-    """Rename the fields of a payload that has OpenAI's shape but other names.
+    """Return a payload with OpenAI's field names; Mistral's chat models on Bedrock use other names.
 
-    Mistral's chat models on Bedrock use the names `message` for a delta, `stop_reason` for a finish reason.
+    They call a delta `message`, and a finish reason `stop_reason`.
 
     Example:
         >>> rename_fields({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})
@@ -303,5 +299,10 @@ def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_of(name: str, payload: dict[str, Any]) -> bool:
-    return registry.load(name).recognises(payload, "") is True
+def _find_format(names: tuple[str, ...], payload: dict[str, Any]) -> str | None:
+    """Return the first of some formats that recognises a payload; None if none of them does."""
+    registered = registry.names()
+    for name in names:
+        if name in registered and registry.load(name).recognises(payload, "") is True:
+            return name
+    return None

@@ -1,4 +1,4 @@
-"""Models whose payloads hold only text, a finish reason and token counts."""
+"""Read models whose payloads contain only text, a finish reason and token counts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.bedrock_invoke.shapes import (
@@ -30,28 +31,28 @@ class _CountedParts(Parts):
     Each payload may have new counts; an event for each of them would take longer than the text.
     """
 
-    __slots__ = ("_counts", "last")
+    __slots__ = ("_counts", "unread_delta")
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._counts: dict[str, tuple[str, int]] = {}
         """The last counts, under "input" and "output": the model's name for the count, and the number."""
-        self.last: Event | None = None
+        self.unread_delta: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
 
-    def keep(self, delta: Event) -> None:
+    def keep_delta(self, delta: Event) -> None:
         """Store a delta that was read without decoding, whose payload has counts."""
-        self.last = delta
+        self.unread_delta = delta
 
-    def count(self, payload: dict[str, Any]) -> None:
+    def record_counts(self, payload: dict[str, Any]) -> None:
         """Record the counts of a payload; the last counts are reported at the end.
 
         Args:
             payload: The decoded payload.
         """
-        read, self.last = self.last, None
-        if read is not None and is_dict(read.raw):
-            self.count(read.raw)
+        delta, self.unread_delta = self.unread_delta, None
+        if delta is not None and is_dict(delta.raw):
+            self.record_counts(delta.raw)
         shape = shape_of(payload)
         paths = (("input", shape.input), ("output", shape.output)) if shape is not None else ()
         for kind, path in paths:
@@ -61,12 +62,13 @@ class _CountedParts(Parts):
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part and report the token counts."""
-        self.report()
+        self.report_counts()
         super().close_all(complete=complete)
 
-    def report(self) -> None:
+    def report_counts(self) -> None:
         """Report the token counts so far, if known."""
-        self.count({})
+        # Only the counts of `unread_delta` are missing.
+        self.record_counts({})
         counts, self._counts = self._counts, {}
         if counts:
             self.usage(
@@ -78,11 +80,6 @@ class _CountedParts(Parts):
             )
 
 
-def decline(_: Event) -> bool:
-    """Return False, so that a delta is decoded."""
-    return False
-
-
 class PlainModel(Format):
     """Reads the native stream of a model by a table of paths; see `ModelShape`.
 
@@ -91,14 +88,14 @@ class PlainModel(Format):
         pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
-    __slots__ = ("_counted",)
+    __slots__ = ("_counted_parts",)
 
     name: ClassVar[str] = "bedrock-invoke"
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._counted = _CountedParts(self.limits, self.note)
-        self.parts = self._counted
+        self._counted_parts = _CountedParts(self.limits, self.note)
+        self.parts = self._counted_parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -113,7 +110,7 @@ class PlainModel(Format):
             return
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
-        self._counted.count(payload)
+        self._counted_parts.record_counts(payload)
         if not shape.items:
             self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))
             return
@@ -123,16 +120,22 @@ class PlainModel(Format):
         self.parts.report_unknown_fields(payload, (*shape.fields, *PADDING))
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that stores each delta for its counts; `decline` if there are unknown counts."""
+        """Return a callback that stores a delta, so that its counts can be read later.
+
+        Without a shape, or if the payload has counts that its shape does not name, the deltas are decoded.
+
+        Args:
+            delta: A delta that was decoded.
+        """
         payload = delta.raw
         shape = shape_of(payload) if is_dict(payload) else None
         if shape is None:
-            return decline
-        own = {path[0] for path in (shape.input, shape.output) if path}
-        return self._counted.keep if COUNTS & payload.keys() <= own else decline
+            return refuse
+        named = {path[0] for path in (shape.input, shape.output) if path}
+        return self._counted_parts.keep_delta if COUNTS & payload.keys() <= named else refuse
 
     def _read_item(
-        self, shape: ModelShape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
+        self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]
     ) -> None:
         """Read the text and the finish reason of one choice.
 
@@ -140,25 +143,27 @@ class PlainModel(Format):
             shape: The paths into the item.
             item: A payload, or one of its items.
             index: The choice's index; None if the item has none, and so the finish reason ends all choices.
-            read: Names of the item's fields that are read elsewhere.
+            known: Names of the item's fields that are read elsewhere.
         """
         choice = index or 0
         text = value_at(item, shape.text)
-        whole = item.get("response")
+        whole_answer = item.get("response")
         if isinstance(text, str):
             self.parts.write(choice, "text", text)
         elif text is not None:
             self.note("delta_misfits")
             self.parts.items(shape.mark, [item], choice)
-        elif is_dict(whole) and not self.parts.choices:
+        elif is_dict(whole_answer) and not self.parts.choices:
             # Cohere's last payload has the whole answer: read it only if no payload before had any text.
-            self.read(whole, "")
-        own = (shape.text[0], "response", *[path[0] for path in shape.finish])
-        self.parts.report_unknown_fields(item, (*read, *own), choice)
-        reason = next((found for path in shape.finish if isinstance(found := value_at(item, path), str)), "")
-        if not reason or (is_dict(whole) and self.parts.finished):
+            self.read(whole_answer, "")
+        read_here = (shape.text[0], "response", *[path[0] for path in shape.finish])
+        self.parts.report_unknown_fields(item, (*known, *read_here), choice)
+        words = [value_at(item, path) for path in shape.finish]
+        reason = next((word for word in words if isinstance(word, str)), "")
+        if not reason or (is_dict(whole_answer) and self.parts.finished):
+            # The answer goes on, or its end was read as part of the whole answer.
             return
-        every = list(self.parts.choices) if index is None else [index]
-        for each in every or [0]:
+        ended = list(self.parts.choices) if index is None else [index]
+        for each in ended or [0]:
             self.parts.finish(each, FINISH_REASONS.get(reason, "unknown"), reason)
-        self._counted.report()
+        self._counted_parts.report_counts()

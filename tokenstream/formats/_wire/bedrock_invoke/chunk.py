@@ -1,0 +1,60 @@
+"""Chunks, which contain a model's payload as base64."""
+
+from __future__ import annotations
+
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, b2a_base64
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.formats._fast.path import Read
+
+BYTES_PER_GROUP = 3
+"""Four characters of base64 encode this many bytes, so a start of whole groups can be compared as base64."""
+
+# A chunk is the payload in base64 between these bytes; random padding, if any, follows it.
+_START, _BETWEEN, _END = b'{"bytes":"', b'","p":"', b'"}'
+
+
+def unpack(encoded: object) -> bytes:
+    """Return the bytes of a chunk, which are base64 on the wire.
+
+    Raises:
+        ProtocolError: The value is neither bytes nor base64.
+    """
+    if isinstance(encoded, bytes):
+        return encoded
+    if not isinstance(encoded, str):
+        raise ProtocolError("a chunk has no bytes")
+    try:
+        return a2b_base64("".join(encoded.split()), strict_mode=True)
+    except ValueError:
+        raise ProtocolError("the bytes of a chunk are not base64") from None
+
+
+def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
+    """Return the first bytes of certain chunks, and a function that reads the rest of such a chunk.
+
+    Neither decodes JSON: payloads that begin alike are read by comparison, on the fast path.
+
+    Args:
+        start: The first bytes of the payloads in these chunks; a multiple of `BYTES_PER_GROUP`.
+        read: Reads the rest of a payload with this start; returns None if the payload must be decoded.
+    """
+
+    def read_rest(rest: bytes) -> Event | None:
+        if rest[-2:] != _END:
+            return None
+        inner, between, padding = rest[:-2].partition(_BETWEEN)
+        if between and not padding.isalnum():
+            return None
+        try:
+            data = a2b_base64(inner, strict_mode=True)
+        except BinasciiError:
+            return None
+        return read(data)
+
+    return _START + b2a_base64(start, newline=False), read_rest
