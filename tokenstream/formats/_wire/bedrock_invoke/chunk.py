@@ -46,6 +46,7 @@ def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
     """
 
     def read_rest(rest: bytes) -> Event | None:
+        """Return the event of a chunk; None if it must be decoded."""
         if rest[-2:] != _END:
             return None
         inner, between, padding = rest[:-2].partition(_BETWEEN)

@@ -61,13 +61,17 @@ class Cohere(V1, V2):
         if (kind or event) == "debug":
             # Other formats have events of that name, too.
             return None if "prompt" in payload else False
-        return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.EVENTS
+        return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts a departure for deltas without the SSE event name that v2 sends."""
+        """Return a callback that counts a departure for each delta that lacks the SSE event name of v2.
+
+        Args:
+            delta: A delta that was decoded.
+        """
         # Payloads of v1 have their type in the field `event_type` instead.
         is_v2 = text_of(delta.raw, "event_type") is None
-        return self._count_nameless if self.nameless and is_v2 else None
+        return self._count_nameless if self.is_nameless and is_v2 else None
 
     def _count_nameless(self, delta: Event) -> None:
         self.departures.note("event_name_missing", event=self.frames + 1)

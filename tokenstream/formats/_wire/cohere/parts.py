@@ -1,4 +1,4 @@
-"""Content blocks, tool calls and citations; each of these kinds is numbered separately."""
+"""Read content blocks, tool calls and citations; blocks and calls are numbered separately, each from 0."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Part
 
-KEYS = {"text": "text", "thinking": "reasoning"}
+TEXT_KEYS = {"text": "text", "thinking": "reasoning"}
 """Maps the fields of a content block that hold text to the kind of the block's part."""
-_BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
+_EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "text": (TextPart, BLANK_TEXT),
     "thinking": (ReasoningPart, BLANK_REASONING),
 }
@@ -32,32 +32,35 @@ class CohereContent:
     """
 
     __slots__ = (
-        "_blocks",
-        "_calls",
-        "_closed",
-        "_handed",
-        "_newest",
+        "_closed_blocks",
+        "_closed_calls",
+        "_newest_block",
+        "_open_blocks",
+        "_open_calls",
+        "_part_indexes",
         "_parts",
-        "_places",
         "_waiting",
-        "planned",
+        "has_plan",
     )
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._blocks: dict[int, OpenPart] = {}
-        self._closed: set[int] = set()
+        self._open_blocks: dict[int, OpenPart] = {}
+        """Maps the indexes of open content blocks to their parts."""
+        self._closed_blocks: set[int] = set()
         """Indexes of closed content blocks."""
-        self._places: dict[int, int] = {}
+        self._part_indexes: dict[int, int] = {}
         """Maps the index of each content block to the index of its part."""
-        self._newest = -1
-        self._calls: dict[int, OpenPart] = {}
-        self._handed: set[int] = set()
+        self._newest_block = -1
+        """Index of the content block that was opened last."""
+        self._open_calls: dict[int, OpenPart] = {}
+        """Maps the indexes of open tool calls to their parts."""
+        self._closed_calls: set[int] = set()
         """Indexes of closed tool calls."""
         self._waiting: list[OpenCall] = []
         """Calls that the server has closed, but that the token limit may have cut off."""
-        self.planned = False
-        """True once a piece of the model's plan has arrived."""
+        self.has_plan = False
+        """True once a piece of the model's plan for using tools has arrived."""
 
     @property
     def is_empty(self) -> bool:
@@ -67,94 +70,106 @@ class CohereContent:
 
     # -- text and reasoning --------------------------------------------------
 
-    def start(self, index: int | None, content: dict[str, Any]) -> None:
+    def start_block(self, index: int | None, content: dict[str, Any]) -> None:
         """Open a content block.
 
         Args:
             index: The block's index; None if the event has none.
             content: The block as its start event describes it.
         """
-        self._settle()
+        self._release_waiting_calls()
         if index is None:
             self._parts.note("part_index_missing")
-            index = self._newest + 1
-        open_block = self._blocks.pop(index, None)
+            index = self._newest_block + 1
+        open_block = self._open_blocks.pop(index, None)
         if open_block is not None:
             self._parts.note("part_unclosed")
             self._parts.close(open_block)
-        elif index in self._closed:
+        elif index in self._closed_blocks:
             self._parts.note("part_index_reused")
-        self._open(index, _type_of(content), content)
+        self._open_block(index, _type_of(content), content)
 
-    def add(self, index: int | None, content: dict[str, Any]) -> None:
-        """Add to a content block."""
+    def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
+        """Add a delta to a content block.
+
+        Args:
+            index: The block's index; None if the event has none.
+            content: The delta.
+        """
         if index is None:
             self._parts.note("part_index_missing")
-            index = max(self._newest, 0)
-        for key, kind in KEYS.items():
+            index = max(self._newest_block, 0)
+        for key, kind in TEXT_KEYS.items():
             text = content.get(key)
             if not isinstance(text, str):
                 continue
-            block = self._find_block(index, key, kind)
-            self._parts.add(block, text)
-            self._parts.record_written_part(block)
-        rest = fields_except(content, "type", *KEYS)
+            part = self._block_for(index, key, kind)
+            self._parts.add(part, text)
+            self._parts.record_written_part(part)
+        rest = fields_except(content, "type", *TEXT_KEYS)
         if rest is not None:
             self._parts.note("delta_misfits")
             self._parts.items("content-delta", [{"index": index, **rest}])
 
-    def stop(self, index: int | None) -> None:
+    def end_block(self, index: int | None) -> None:
         """Close a content block."""
         if index is None:
             self._parts.note("part_index_missing")
-            index = self._newest
-        block = self._blocks.pop(index, None)
+            index = self._newest_block
+        block = self._open_blocks.pop(index, None)
         if block is None:
             self._parts.note("part_end_unmatched")
             return
-        self._closed.add(index)
+        self._closed_blocks.add(index)
         self._parts.close(block)
 
-    def whole(self, index: int, content: dict[str, Any]) -> None:
+    def add_whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a content block that arrived in one piece."""
-        self.start(index, content)
-        self.stop(index)
+        self.start_block(index, content)
+        self.end_block(index)
 
-    def _open(self, index: int, kind: str, content: dict[str, Any]) -> OpenPart:
+    def _open_block(self, index: int, kind: str, content: dict[str, Any]) -> OpenPart:
         """Open a content block of a known type as text or reasoning, any other as an opaque part."""
         if self._parts.choice(0).finish is not None:
             self._parts.note("content_after_finish")
-        self._closed.discard(index)
-        made, blank = _BLANKS.get(kind, (None, None))
-        if made is None or blank is None:
+        self._closed_blocks.discard(index)
+        part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
+        if part_class is None or empty_part is None:
             block = self._parts.open(0, OpaquePart(type=kind, data=content))
         else:
             rest = fields_except(content, "type", kind)
-            block = self._parts.open(0, blank if rest is None else made(provider_data=rest))
+            block = self._parts.open(0, empty_part if rest is None else part_class(provider_data=rest))
             self._parts.add(block, text_of(content, kind) or "")
-        self._blocks[index] = block
-        self._places[index] = block.index
-        self._newest = index
+        self._open_blocks[index] = block
+        self._part_indexes[index] = block.index
+        self._newest_block = index
         return block
 
-    def _find_block(self, index: int, key: str, kind: str) -> OpenPart:
-        """Return the part of the block that a delta adds to; open it if necessary."""
-        block = self._blocks.get(index)
+    def _block_for(self, index: int, key: str, kind: str) -> OpenPart:
+        """Return the part of the block that a delta adds to; open the block if that did not happen before.
+
+        Args:
+            index: The block's index.
+            key: The field of the delta that holds the text.
+            kind: The kind of part that this field belongs to.
+        """
+        block = self._open_blocks.get(index)
         if block is not None and block.kind == kind:
             return block
         if block is not None:
+            # A block of another kind has this index.
             self._parts.note("part_index_reused")
             self._parts.close(block)
         else:
-            self._parts.note("part_after_close" if index in self._closed else "part_unopened")
-        return self._open(index, key, {})
+            self._parts.note("part_after_close" if index in self._closed_blocks else "part_unopened")
+        return self._open_block(index, key, {})
 
     # -- plans and citations -------------------------------------------------
 
-    def plan(self, text: object) -> None:
+    def report_plan(self, text: object) -> None:
         """Report a piece of the model's plan for using tools, which is neither answer nor reasoning."""
         if isinstance(text, str) and text:
-            self.planned = True
+            self.has_plan = True
             self._parts.items("tool_plan", [text])
 
     def cite(self, citation: dict[str, Any], documents: object = None) -> None:
@@ -165,20 +180,21 @@ class CohereContent:
             documents: Documents that the citation may refer to by id.
         """
         index = citation.get("content_index")
-        if not isinstance(index, int) or index not in self._places:
-            index = self._newest
+        if not isinstance(index, int) or index not in self._part_indexes:
+            index = self._newest_block
         # A citation in a plan belongs to no part.
-        cites = None if citation.get("type") == "PLAN" else self._places.get(index)
+        cites = None if citation.get("type") == "PLAN" else self._part_indexes.get(index)
         self._parts.cite(0, citation_of(citation, cites, documents))
 
-    def write(self, text: str, choice: int) -> None:
-        """Add text from v1, which does not mark parts."""
-        self._settle()
+    def write_text(self, text: str, choice: int) -> None:
+        """Add text from v1, which does not mark the beginning and the end of parts."""
+        self._release_waiting_calls()
         self._parts.write(choice, "text", text)
         block = self._parts.choice(choice).current_part
         if block is not None and choice == 0:
-            self._newest = 0
-            self._places[0] = block.index
+            # In v1, all citations refer to this text.
+            self._newest_block = 0
+            self._part_indexes[0] = block.index
 
     # -- tool calls ----------------------------------------------------------
 
@@ -189,70 +205,81 @@ class CohereContent:
             index: The call's index; None if the event has none.
             call: The call as its start event describes it.
         """
-        self._settle()
+        self._release_waiting_calls()
         if index is None:
             self._parts.note("call_index_missing")
-            index = max([*self._calls, *self._handed], default=-1) + 1
-        open_call = self._calls.pop(index, None)
+            index = max([*self._open_calls, *self._closed_calls], default=-1) + 1
+        open_call = self._open_calls.pop(index, None)
         if open_call is not None:
             self._parts.note("call_index_reused")
-            self._end_call(open_call, whole=isinstance(open_call, OpenCall) and open_call.has_arguments)
-        elif index in self._handed:
+            self._close_call(open_call, whole=isinstance(open_call, OpenCall) and open_call.has_arguments)
+        elif index in self._closed_calls:
             self._parts.note("call_index_reused")
-            self._handed.discard(index)
+            self._closed_calls.discard(index)
         function = dict_of(call, "function")
         name = text_of(function, "name")
         if not name:
             self._parts.note("call_nameless")
-            self._calls[index] = self._parts.open(0, OpaquePart(type="tool_call", data=call))
+            self._open_calls[index] = self._parts.open(0, OpaquePart(type="tool_call", data=call))
             return
         rest = {
             **(fields_except(call, "id", "type", "function") or {}),
             **(fields_except(function, "name", "arguments") or {}),
         }
         opened = self._parts.open_call(0, text_of(call, "id"), name, provider_data=rest or None, number=index)
-        self._calls[index] = opened
+        self._open_calls[index] = opened
         self._add_arguments(opened, function.get("arguments"))
 
-    def add_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Add to the arguments of a tool call."""
+    def add_to_call(self, index: int | None, call: dict[str, Any]) -> None:
+        """Add to the arguments of a tool call; without an open call, report the delta as unknown.
+
+        Args:
+            index: The call's index; None if the event has none.
+            call: The delta.
+        """
         if index is None:
             self._parts.note("call_index_missing")
-            index = max(self._calls, default=0)
-        opened = self._calls.get(index)
+            index = max(self._open_calls, default=0)
+        opened = self._open_calls.get(index)
         if isinstance(opened, OpenCall):
             function = dict_of(call, "function")
             self._add_arguments(opened, function.get("arguments"))
             return
         if opened is None:
-            self._parts.note("call_after_done" if index in self._handed else "part_unopened")
+            self._parts.note("call_after_done" if index in self._closed_calls else "part_unopened")
         self._parts.items("tool-call-delta", [{"index": index, **call}])
 
-    def stop_call(self, index: int | None) -> None:
+    def end_call(self, index: int | None) -> None:
         """Close a tool call; it is handed out if it is whole."""
         if index is None:
             self._parts.note("call_index_missing")
-            index = max(self._calls, default=-1)
-        opened = self._calls.pop(index, None)
+            index = max(self._open_calls, default=-1)
+        opened = self._open_calls.pop(index, None)
         if opened is None:
             self._parts.note("part_end_unmatched")
             return
-        self._handed.add(index)
-        self._end_call(opened, whole=True)
+        self._closed_calls.add(index)
+        self._close_call(opened, whole=True)
 
-    def whole_call(self, index: int, call: dict[str, Any]) -> None:
+    def add_whole_call(self, index: int, call: dict[str, Any]) -> None:
         """Add a tool call that arrived in one piece."""
         self.start_call(index, call)
-        self.stop_call(index)
+        self.end_call(index)
 
     def _add_arguments(self, call: OpenCall, arguments: object) -> None:
+        """Add arguments to a call: text, or a JSON value, which is a departure."""
         if isinstance(arguments, str):
             self._parts.add_arguments(call, arguments)
         elif arguments is not None:
             self._parts.add_argument_values(call, arguments)
 
-    def _end_call(self, call: OpenPart, *, whole: bool) -> None:
-        """Close a call; if the token limit may have cut it off, wait for the next payload."""
+    def _close_call(self, call: OpenPart, *, whole: bool) -> None:
+        """Close a call; if the token limit may have cut it off, wait for the next payload.
+
+        Args:
+            call: The call.
+            whole: True if the server has closed the call, so that its arguments should be whole.
+        """
         if not isinstance(call, OpenCall):
             self._parts.close(call)
         elif whole and not call.begins_object:
@@ -262,7 +289,7 @@ class CohereContent:
         else:
             self._parts.close_call(call, whole=whole)
 
-    def _settle(self) -> None:
+    def _release_waiting_calls(self) -> None:
         """Hand out the waiting calls: the answer goes on, so the token limit did not cut them off."""
         for call in self._waiting:
             self._parts.close_call(call)
@@ -270,48 +297,50 @@ class CohereContent:
 
     # -- tool calls of v1 ------------------------------------------------------
 
-    def add_delta(self, delta: dict[str, Any]) -> None:
-        """Add a piece of a tool call of v1: first the tool's name, then the arguments."""
-        self.plan(delta.get("text"))
+    def add_v1_fragment(self, delta: dict[str, Any]) -> None:
+        """Add a piece of a v1 tool call: the first piece has the tool's name, the others have arguments."""
+        self.report_plan(delta.get("text"))
         index = int_of(delta, "index")
         if index is None:
-            index = max(self._calls, default=0)
+            index = max(self._open_calls, default=0)
         name, parameters = text_of(delta, "name"), delta.get("parameters")
-        opened = self._calls.get(index)
+        opened = self._open_calls.get(index)
         if opened is None and (name or parameters):
             if not name:
+                # These arguments belong to no call.
                 self._parts.note("part_unopened")
                 self._parts.items("tool_call_delta", [delta])
                 return
-            opened = self._calls[index] = self._open_unnumbered(name)
+            opened = self._open_calls[index] = self._open_v1_call(name)
         elif name and parameters is None:
             self._parts.note("call_repeated")
         if isinstance(opened, OpenCall):
             self._add_arguments(opened, parameters)
 
-    def generated(self, calls: list[dict[str, Any]]) -> None:
-        """Read v1's list of all tool calls, which may repeat calls that were streamed."""
+    def read_call_list(self, calls: list[dict[str, Any]]) -> None:
+        """Read the list of all tool calls that v1 sends at the end; some may have been streamed before."""
         for index, call in enumerate(calls):
             name, values = text_of(call, "name"), call.get("parameters")
-            opened = self._calls.pop(index, None)
+            opened = self._open_calls.pop(index, None)
             if opened is None and not name:
                 self._parts.note("call_nameless")
                 self._parts.whole(0, OpaquePart(type="tool_call", data=call))
                 continue
             if not isinstance(opened, OpenCall):
-                opened = self._open_unnumbered(name or "")
+                # The call was not streamed.
+                opened = self._open_v1_call(name or "")
             if not opened.has_arguments and values is not None:
                 # v1 documents arguments as JSON values.
                 self._parts.add_arguments(opened, json_text(values))
-            self._handed.add(index)
+            self._closed_calls.add(index)
             self._parts.close_call(opened)
 
     @property
     def has_calls(self) -> bool:
         """True once a tool call has begun."""
-        return bool(self._calls or self._handed)
+        return bool(self._open_calls or self._closed_calls)
 
-    def _open_unnumbered(self, name: str) -> OpenCall:
+    def _open_v1_call(self, name: str) -> OpenCall:
         # v1 has no ids, so a made-up one is no departure.
         return self._parts.open_call(0, self._parts.new_id(0), name)
 
@@ -319,19 +348,19 @@ class CohereContent:
 
     def finish(self) -> None:
         """Count a departure for each part without an end event, and forget the open parts."""
-        for _ in (*self._blocks, *self._calls):
+        for _ in (*self._open_blocks, *self._open_calls):
             self._parts.note("part_unclosed")
-        self._blocks.clear()
-        self._calls.clear()
+        self._open_blocks.clear()
+        self._open_calls.clear()
         self._waiting.clear()
 
-    def cut(self) -> None:
+    def drop_open_calls(self) -> None:
         """Close the open calls without handing them out: they may not be whole."""
-        for call in self._calls.values():
-            self._end_call(call, whole=False)
+        for call in self._open_calls.values():
+            self._close_call(call, whole=False)
         self.finish()
 
 
 def _type_of(content: dict[str, Any]) -> str:
     """Return the type of a content block; if the block names none, it follows from the text field."""
-    return text_of(content, "type") or next((key for key in KEYS if key in content), "")
+    return text_of(content, "type") or next((key for key in TEXT_KEYS if key in content), "")

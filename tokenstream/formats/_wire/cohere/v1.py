@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _IDS = ("generation_id", "response_id", "id")
 _REPEATED = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
-_WORDS = ("err", "error", "message")
+_FAILURE_FIELDS = ("err", "error", "message")
 
 
 class V1(V2):
@@ -26,11 +26,12 @@ class V1(V2):
         pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
-    __slots__ = ("_cited",)
+    __slots__ = ("_has_citations",)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._cited = False
+        self._has_citations = False
+        """True once a citation has arrived, so that the list of all citations at the end is a repetition."""
 
     @classmethod
     def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
@@ -41,20 +42,20 @@ class V1(V2):
         """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "event_type")
         if kind is None and "type" not in payload and self.is_whole_v1(payload):
-            self._whole_v1(payload)
+            self._read_whole_v1(payload)
         elif kind is None:
             super().read(payload, event)
         else:
             if event and kind != event:
                 self.note("event_name_differs")
-            reader = V1.EVENTS.get(kind)
+            reader = V1.READERS_V1.get(kind)
             if reader is None:
                 self.parts.unknown(kind, payload)
             else:
                 reader(self, payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is the event that ends the answer."""
+        """Return whether a payload that looks like an error is an event that ends the answer."""
         return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
 
     # -- events --------------------------------------------------------------
@@ -70,26 +71,27 @@ class V1(V2):
         text = payload.get("text")
         if isinstance(text, str):
             choice = payload.get("index", 0)
-            self.content.write(text, choice if _is_index(choice) else 0)
+            self.content.write_text(text, choice if _is_index(choice) else 0)
         self.report_unknown_fields(
             payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
         )
 
     def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
-        self.content.plan(payload.get("text"))
+        """Read a piece of the plan, or of a tool call."""
+        self.content.report_plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
-            self.content.add_delta(delta)
+            self.content.add_v1_fragment(delta)
         self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_call_delta")
 
     def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
-        if not self.content.planned:
-            self.content.plan(payload.get("text"))
-        self.content.generated(dicts_of(payload.get("tool_calls")))
+        if not self.content.has_plan:
+            self.content.report_plan(payload.get("text"))
+        self.content.read_call_list(dicts_of(payload.get("tool_calls")))
         self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
 
     def _read_citation_generation(self, payload: dict[str, Any]) -> None:
-        self._cite(payload)
+        self._read_citations(payload)
         self.report_unknown_fields(payload, "event_type", "is_finished", "citations")
 
     def _read_search(self, payload: dict[str, Any]) -> None:
@@ -101,13 +103,13 @@ class V1(V2):
         if not self.parts.started:
             self.parts.head(id=text_of(response, *_IDS))
         self.report_unknown_fields(
-            payload, "event_type", "is_finished", "finish_reason", "response", "index", *_WORDS
+            payload, "event_type", "is_finished", "finish_reason", "response", "index", *_FAILURE_FIELDS
         )
         generation = next(iter(dicts_of(response.get("generations"))), response)
         reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
-        self._end(response, reason, text_of(payload, *_WORDS))
+        self._read_end(response, reason, text_of(payload, *_FAILURE_FIELDS))
 
-    def _whole_v1(self, payload: dict[str, Any]) -> None:
+    def _read_whole_v1(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
         if not self.content.is_empty:
             self.note("content_twice")
@@ -117,30 +119,38 @@ class V1(V2):
         calls = dicts_of(payload.get("tool_calls"))
         if calls:
             # If there are tool calls, the text is the model's plan for using them.
-            self.content.plan(text)
+            self.content.report_plan(text)
         elif text is not None:
-            self.content.write(text, 0)
-        self._end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
+            self.content.write_text(text, 0)
+        self._read_end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
 
     # -- internals -----------------------------------------------------------
 
-    def _cite(self, payload: dict[str, Any]) -> None:
+    def _read_citations(self, payload: dict[str, Any]) -> None:
+        """Add the citations in a payload; they refer to documents in it, or in an earlier payload."""
         documents = payload.get("documents") or self.parts.fields.get("documents")
         for citation in dicts_of(payload.get("citations")):
-            self._cited = True
+            self._has_citations = True
             self.content.cite(citation, documents)
 
-    def _end(self, response: dict[str, Any], reason: str | None, words: str | None) -> None:
-        """Read the whole answer at the end; earlier events may have covered all, some or none of it."""
-        if not self._cited:
-            self._cite(response)
-        if not self.content.has_calls:
-            self.content.generated(dicts_of(response.get("tool_calls")))
-        first_id = next((name for name in _IDS if text_of(response, name)), "id")
-        self.parts.report_unknown_fields(response, (*_REPEATED, first_id))
-        self.end_answer(reason, dict_of(response, "meta"), words)
+    def _read_end(self, response: dict[str, Any], reason: str | None, failure_message: str | None) -> None:
+        """Read the whole answer at the end: all that no earlier event has contained.
 
-    EVENTS: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
+        Args:
+            response: The whole answer.
+            reason: Cohere's word for the finish reason.
+            failure_message: The server's description of a failure; None if it sent none.
+        """
+        if not self._has_citations:
+            self._read_citations(response)
+        if not self.content.has_calls:
+            self.content.read_call_list(dicts_of(response.get("tool_calls")))
+        # The first id became the answer's id; others are reported.
+        answer_id = next((name for name in _IDS if text_of(response, name)), "id")
+        self.parts.report_unknown_fields(response, (*_REPEATED, answer_id))
+        self.end_answer(reason, dict_of(response, "meta"), failure_message)
+
+    READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
         "stream-start": _read_stream_start,
         "text-generation": _read_text_generation,
         "search-queries-generation": _read_search,

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.limits import Limits
 
-_HELD = ("role", "content", "tool_plan", "tool_calls", "citations")
-"""Fields of a message that hold its role and content, and are read elsewhere."""
+_MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
+"""The fields of a message, which are all read; any other field is unknown."""
 _BARE_ERROR = frozenset({"message", "id"})
 
 
@@ -38,26 +38,24 @@ class V2(Format):
         pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
-    __slots__ = ("content", "nameless")
+    __slots__ = ("content", "is_nameless")
 
     sentinel: ClassVar[bytes | None] = b"[DONE]"
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self.content = CohereContent(self.parts)
-        self.nameless = False
+        self.is_nameless = False
         """True if the current frame has no event name."""
 
     @classmethod
     def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
         """Return whether a payload is an answer that was not streamed."""
         message = payload.get("message")
-        return (
-            is_dict(message)
-            and message.get("role") == "assistant"
-            and isinstance(payload.get("finish_reason"), str)
-            and "done" not in payload
-        )
+        # Ollama's payloads, which also have a message of this role, have the field `done`.
+        is_ollama = "done" in payload
+        is_answer = is_dict(message) and message.get("role") == "assistant"
+        return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
 
     def after_end(self, frame: Frame) -> None:
         """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
@@ -73,7 +71,7 @@ class V2(Format):
         if kind is None:
             self.note("type_missing")
             kind = event
-        elif self.nameless:
+        elif self.is_nameless:
             # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
             self.departures.note("event_name_missing", event=self.frames)
         elif event and kind != event:
@@ -86,22 +84,22 @@ class V2(Format):
 
     def end_without_finish(self) -> None:
         """End an answer without `message-end`: its open calls may not be whole."""
-        self.content.cut()
+        self.content.drop_open_calls()
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is the event that ends the answer."""
+        """Return whether a payload that looks like an error is `message-end`, which may contain an error."""
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
         event = frame.event if isinstance(frame, ServerSentEvent) else None
-        self.nameless = isinstance(frame, bytes) or event == "message"
+        self.is_nameless = isinstance(frame, bytes) or event == "message"
         super()._read_frame(frame)
 
     def _read_unmarked(self, payload: dict[str, Any]) -> None:
         """Read a payload without a type: a whole answer, or an error."""
         if self.is_whole_v2(payload):
-            self._whole(payload)
+            self._read_whole(payload)
         elif isinstance(payload.get("message"), str) and payload.keys() <= _BARE_ERROR:
             self.note("error_unmarked")
             self.error = provider_error({"error": payload})
@@ -116,63 +114,67 @@ class V2(Format):
         if self.parts.started:
             self.note("start_repeated")
         self.parts.head(id=text_of(payload, "id"), role=text_of(message, "role"))
-        if any(message.get(name) for name in _HELD[1:]) and self.content.is_empty:
+        if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and self.content.is_empty:
             self.note("start_with_content")
             self.read_message(message)
         self.report_unknown_fields(payload, "type", "id", "delta")
         self.report_unknown_fields(dict_of(payload, "delta"), "message")
-        self.report_unknown_fields(message, *_HELD)
+        self.report_unknown_fields(message, *_MESSAGE_FIELDS)
 
     def _read_content_start(self, payload: dict[str, Any]) -> None:
+        """Open a content block."""
         message = _message_of(payload)
-        self.content.start(_index_of(payload), dict_of(message, "content"))
-        self._report_unknown_fields_around(payload, message, "content")
+        self.content.start_block(_index_of(payload), dict_of(message, "content"))
+        self._report_unknown_fields_in_message(payload, message, "content")
 
     def _read_content_delta(self, payload: dict[str, Any]) -> None:
+        """Add to a content block, and report log probabilities."""
         message = _message_of(payload)
-        self.content.add(_index_of(payload), dict_of(message, "content"))
+        self.content.add_to_block(_index_of(payload), dict_of(message, "content"))
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
-        self._report_unknown_fields_around(payload, message, "content", "logprobs")
+        self._report_unknown_fields_in_message(payload, message, "content", "logprobs")
 
     def _read_content_end(self, payload: dict[str, Any]) -> None:
-        self.content.stop(_index_of(payload))
-        self._report_unknown_fields_around(payload, _message_of(payload))
+        self.content.end_block(_index_of(payload))
+        self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_tool_plan(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
-        self.content.plan(message.get("tool_plan"))
-        self._report_unknown_fields_around(payload, message, "tool_plan")
+        self.content.report_plan(message.get("tool_plan"))
+        self._report_unknown_fields_in_message(payload, message, "tool_plan")
 
     def _read_call_start(self, payload: dict[str, Any]) -> None:
+        """Open a tool call."""
         message = _message_of(payload)
         index = _index_of(payload)
         # An event has one call; if there are more, their indexes count up from the event's index.
-        for place, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
-            self.content.start_call(None if index is None else index + place, call)
-        self._report_unknown_fields_around(payload, message, "tool_calls")
+        for offset, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
+            self.content.start_call(None if index is None else index + offset, call)
+        self._report_unknown_fields_in_message(payload, message, "tool_calls")
 
     def _read_call_delta(self, payload: dict[str, Any]) -> None:
+        """Add to the arguments of a tool call."""
         message = _message_of(payload)
         index = _index_of(payload)
-        for place, call in enumerate(dicts_of(message.get("tool_calls"))):
-            self.content.add_call(None if index is None else index + place, call)
-        self._report_unknown_fields_around(payload, message, "tool_calls")
+        for offset, call in enumerate(dicts_of(message.get("tool_calls"))):
+            self.content.add_to_call(None if index is None else index + offset, call)
+        self._report_unknown_fields_in_message(payload, message, "tool_calls")
 
     def _read_call_end(self, payload: dict[str, Any]) -> None:
-        self.content.stop_call(_index_of(payload))
-        self._report_unknown_fields_around(payload, _message_of(payload))
+        self.content.end_call(_index_of(payload))
+        self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_citation_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         for citation in dicts_of(message.get("citations")):
             self.content.cite(citation)
-        self._report_unknown_fields_around(payload, message, "citations")
+        self._report_unknown_fields_in_message(payload, message, "citations")
 
     def _read_citation_end(self, payload: dict[str, Any]) -> None:
         # The start event of a citation contains the whole citation.
-        self._report_unknown_fields_around(payload, _message_of(payload))
+        self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_message_end(self, payload: dict[str, Any]) -> None:
         """End the answer, with its finish reason and token counts."""
@@ -182,7 +184,9 @@ class V2(Format):
         self.report_unknown_fields(payload, "type", "id", "delta", "error")
         self.report_unknown_fields(delta, "finish_reason", "usage", "error")
         self.end_answer(
-            text_of(delta, "finish_reason"), dict_of(delta, "usage"), _words_of(delta) or _words_of(payload)
+            text_of(delta, "finish_reason"),
+            dict_of(delta, "usage"),
+            _failure_message_of(delta) or _failure_message_of(payload),
         )
 
     def _read_debug(self, payload: dict[str, Any]) -> None:
@@ -192,30 +196,30 @@ class V2(Format):
 
     def read_message(self, message: dict[str, Any]) -> None:
         """Read a message that arrived in one piece."""
-        self.content.plan(message.get("tool_plan"))
+        self.content.report_plan(message.get("tool_plan"))
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else dicts_of(content)
         for index, block in enumerate(blocks):
-            self.content.whole(index, block)
+            self.content.add_whole_block(index, block)
         for citation in dicts_of(message.get("citations")):
             self.content.cite(citation)
         for index, call in enumerate(dicts_of(message.get("tool_calls"))):
-            self.content.whole_call(index, call)
+            self.content.add_whole_call(index, call)
 
-    def end_answer(self, reason: str | None, report: dict[str, Any], words: str | None) -> None:
+    def end_answer(self, reason: str | None, report: dict[str, Any], failure_message: str | None) -> None:
         """End the answer.
 
         Args:
             reason: Cohere's word for the finish reason.
             report: The token counts.
-            words: The server's description of a failure.
+            failure_message: The server's description of a failure; None if it sent none.
         """
         if report:
             self.parts.usage(usage_of(report))
         self.content.finish()
         if reason is None:
             # An end with an error but without a reason is a failure, too.
-            self.error = None if words is None else failure_of("ERROR", words)
+            self.error = None if failure_message is None else failure_of("ERROR", failure_message)
             if self.error is None:
                 self.note("finish_missing")
                 self.conclude()
@@ -223,7 +227,7 @@ class V2(Format):
         choices = sorted(self.parts.choices) or [0]
         for choice in choices:
             self.parts.finish(choice, FINISH_REASONS.get(reason.upper(), "unknown"), reason)
-        self.error = failure_of(reason.upper(), words)
+        self.error = failure_of(reason.upper(), failure_message)
         if self.error is None:
             self.conclude()
 
@@ -231,21 +235,21 @@ class V2(Format):
         """Report the fields of a payload that are not in `known`; padding is not reported."""
         self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
-    def _report_unknown_fields_around(
+    def _report_unknown_fields_in_message(
         self, payload: dict[str, Any], message: dict[str, Any], *names: str
     ) -> None:
-        """Report the unread fields of a payload, its delta and its message as unknown fields.
+        """Report the unknown fields of a payload, of its delta, and of the delta's message.
 
         Args:
             payload: The payload.
             message: The message in the payload's delta.
-            names: Names of the fields that have been read.
+            names: Names of the fields of the payload and of the message that have been read.
         """
         self.report_unknown_fields(payload, "type", "index", "delta", *names)
         self.report_unknown_fields(dict_of(payload, "delta"), "message")
         self.report_unknown_fields(message, *names)
 
-    def _whole(self, payload: dict[str, Any]) -> None:
+    def _read_whole(self, payload: dict[str, Any]) -> None:
         """Read an answer that was not streamed."""
         if not self.content.is_empty:
             self.note("content_twice")
@@ -257,7 +261,7 @@ class V2(Format):
         if is_list(logprobs) and logprobs:
             self.parts.items("logprobs", logprobs)
         self.report_unknown_fields(payload, "id", "finish_reason", "message", "usage", "logprobs")
-        self.report_unknown_fields(message, *_HELD)
+        self.report_unknown_fields(message, *_MESSAGE_FIELDS)
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), None)
 
     READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {
@@ -286,6 +290,6 @@ def _index_of(payload: dict[str, Any]) -> int | None:
     return index if isinstance(index, int) and not isinstance(index, bool) else None
 
 
-def _words_of(delta: dict[str, Any]) -> str | None:
-    """Return the description of a failure, which may be inside an object."""
+def _failure_message_of(delta: dict[str, Any]) -> str | None:
+    """Return the description of a failure, which is text or in an object; None if there is none."""
     return text_of(delta, "error") or text_of(dict_of(delta, "error"), "message")

@@ -45,8 +45,8 @@ def usage_of(report: dict[str, Any]) -> Usage:
     tokens, billed = dict_of(report, "tokens"), dict_of(report, "billed_units")
 
     def count(name: str) -> int | None:
-        found = int_of(tokens, name)
-        return int_of(billed, name) if found is None else found
+        number = int_of(tokens, name)
+        return int_of(billed, name) if number is None else number
 
     return Usage(
         input_tokens=count("input_tokens"),
@@ -88,6 +88,7 @@ def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> C
 
 
 def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the documents and tool outputs that a v2 citation contains."""
     return [
         dict_of(source, "document") or dict_of(source, "tool_output")
         for source in dicts_of(data.get("sources"))
@@ -95,16 +96,17 @@ def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any]]:
+    """Return those of some documents whose ids a v1 citation lists."""
     ids = data.get("document_ids")
     return [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]
 
 
-def failure_of(reason: str, words: str | None) -> ProviderError | None:
+def failure_of(reason: str, failure_message: str | None) -> ProviderError | None:
     """Return the error for a finish reason; None if the reason is not a failure.
 
     Args:
         reason: Cohere's word for the finish reason.
-        words: The server's description of the failure.
+        failure_message: The server's description of the failure.
 
     Example:
         >>> failure_of("TIMEOUT", None).retryable, failure_of("COMPLETE", None)
@@ -112,7 +114,7 @@ def failure_of(reason: str, words: str | None) -> ProviderError | None:
     """
     if reason not in _FAILURES:
         return None
-    error = provider_error({"error": {"message": words or _FAILURES[reason], "type": reason}})
+    error = provider_error({"error": {"message": failure_message or _FAILURES[reason], "type": reason}})
     if error is None or error.kind != "unknown":
         return error
     # Cohere's word says only that the server failed.
