@@ -210,7 +210,7 @@ def test_pieces_that_wait_are_read_at_the_latest_when_they_are_a_million_charact
     parser.feed(_long("["))
     for _ in range(1_500):
         parser.feed(piece)
-    waiting = getattr(getattr(parser, "_reader"), "_waiting")  # noqa: B009 - what waits has no public name
+    waiting = getattr(getattr(parser, "_reader"), "_postponed")  # noqa: B009 - it has no public name
 
     assert len(waiting) < 1_002
     assert 1_500 == len(parser.value)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # The bits of `Allow` in partial-json-parser, repeated here to avoid loading that package.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 
-TO_SETTLE = "what waits is still to be read"
-"""Put into `Document.fresh` while pieces are still to be read, so that `value` checks only one condition."""
+POSTPONED_TEXT = "pieces are still to be read"
+"""Put into `Document.pending` while the reading of pieces is put off: `value` then checks one condition."""
 new_event: Any = object.__new__
 """Creates an event without calling its constructor; setting its attributes takes two thirds of the time."""
 
@@ -31,8 +31,8 @@ class Frame(Place):
     def __init__(self, parent: Frame | None, key: str | int, container: Any) -> None:  # noqa: ANN401 - a dict or a list
         self.parent = parent
         self.key = key
-        self.known = None
-        self.last = ()
+        self.cached_path = None
+        self.last_path = ()
         self.container = container
 
 
@@ -41,7 +41,7 @@ def forget(event: ValueDone) -> None:
 
     The value's key or index remains in the container, because the parser counts the elements.
     """
-    # Found by the event's place: making its path would take longer.
+    # Found by the event's place: building its path would take longer.
     place = event.place
     if isinstance(place, Frame):
         place.container[event.key] = None
@@ -69,15 +69,15 @@ class Document:
         "error",
         "frame",
         "frames",
-        "fresh",
         "has_value",
         "key",
         "max_depth",
-        "pieces",
+        "more_pending",
+        "pending",
+        "read_postponed",
         "root",
         "shows_strings",
         "string",
-        "waiting",
     )
 
     def __init__(self, allow: int = STR | ARR | OBJ, max_depth: int = 512, *, decimals: bool = False) -> None:
@@ -94,10 +94,11 @@ class Document:
         self.key: str | int = 0
         """Key or index in `container` of the current value, or of the next one."""
         self.root: Any = None
-        self.fresh = ""
+        """The value of the document, as far as it is visible."""
+        self.pending = ""
         """The first piece of the open string that has not been written to `container` yet."""
-        self.pieces = TextLog()
-        """The pieces of the open string that follow `fresh`."""
+        self.more_pending = TextLog()
+        """The pieces of the open string that follow `pending`."""
         self.atom_shown = False
         """True if the unfinished number or literal is visible in `container`."""
         self.string = ""
@@ -108,20 +109,20 @@ class Document:
         """True once the document is finished: only white space may follow it."""
         self.error: InvalidJSON | LimitExceeded | None = None
         """The error, or None; the part of the value read before it remains available."""
-        self.waiting: Callable[[], None] | None = None
-        """Reads the long pieces whose reading was put off; called before the document is used."""
+        self.read_postponed: Callable[[], None] | None = None
+        """Reads the long pieces whose reading was put off; None if there are none."""
 
-    def settle(self) -> None:
+    def catch_up(self) -> None:
         """Read the pieces whose reading was put off, if there are any."""
-        read, self.waiting = self.waiting, None
-        if read is not None:
-            self.fresh = ""
-            read()
+        read_postponed, self.read_postponed = self.read_postponed, None
+        if read_postponed is not None:
+            self.pending = ""
+            read_postponed()
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
         """The current value, which changes as it is read; None while `has_value` is False."""
-        if self.fresh:
+        if self.pending:
             self.write_pieces()
         return self.root
 
@@ -135,7 +136,7 @@ class Document:
         if not self.has_value:
             return None
         inner: Frame | None = None
-        # Innermost first, so that each copy can hold the copy of the one inside it.
+        # Innermost first, so that each copy can hold the copy of the container inside it.
         for frame in reversed(self.frames):
             copy = frame.container.copy()
             if inner is not None and self.is_shown(inner.container):
@@ -147,8 +148,8 @@ class Document:
 
     def fail(self, offset: int, why: str) -> None:
         """Set the error of a text that is not JSON."""
-        kept = "; what came before is still readable" if offset else ""
-        self.error = InvalidJSON(f"{why}{kept}", text="", offset=offset)
+        hint = "; what came before is still readable" if offset else ""
+        self.error = InvalidJSON(f"{why}{hint}", text="", offset=offset)
 
     def refuse(self, offset: int, expected: str) -> None:
         """Set the error of a character that the grammar does not allow."""
@@ -212,7 +213,13 @@ class Document:
             container[self.key] = value
 
     def open(self, container: dict[str, Any] | list[Any], offset: int, out: list[JSONEvent]) -> bool:
-        """Begin an object or array; return False if it is nested too deeply."""
+        """Begin an object or array; return False, with an error set, if it is nested too deeply.
+
+        Args:
+            container: The empty dict or list.
+            offset: Position of the opening bracket.
+            out: Receives the event.
+        """
         if len(self.frames) >= self.max_depth:
             self.exceed(
                 f"the JSON document is nested more than {self.max_depth:,} deep at character {offset:,}; "
@@ -223,16 +230,16 @@ class Document:
             return False
         is_object = container.__class__ is dict
         outer, key = self.frame, self.key
-        begun = new_event(ValueStart)
-        begun.place = outer
-        begun.member = key
-        begun.kind = "object" if is_object else "array"
-        begun.offset = offset
-        out.append(begun)
+        event = new_event(ValueStart)
+        event.place = outer
+        event.member = key
+        event.kind = "object" if is_object else "array"
+        event.offset = offset
+        out.append(event)
         if self.allow & (OBJ if is_object else ARR):
-            around = self.container
-            if around.__class__ is list:
-                around.append(container)
+            outer_container = self.container
+            if outer_container.__class__ is list:
+                outer_container.append(container)
             else:
                 self.show(container)
         self.frame = frame = Frame(outer, key, container)
@@ -249,13 +256,14 @@ class Document:
         self.container = None if outer is None else outer.container
         self.key = key = frame.key
         if not self.allow & (OBJ if container.__class__ is dict else ARR):
+            # The container was invisible while it was open.
             self.show(container)
-        done = new_event(ValueDone)
-        done.place = outer
-        done.member = key
-        done.value = container
-        done.offset = offset
-        out.append(done)
+        event = new_event(ValueDone)
+        event.place = outer
+        event.member = key
+        event.value = container
+        event.offset = offset
+        out.append(event)
 
     def begin_atom(self, kind: JSONKind, offset: int, out: list[JSONEvent]) -> None:
         """Begin a number or literal."""
@@ -282,7 +290,7 @@ class Document:
         out.append(ValueDone(self.frame, value, offset, self.key))
 
     def begin_string(self, offset: int, out: list[JSONEvent], piece: str = "") -> None:
-        """Begin a string, with the part of it that has already been read."""
+        """Begin a string; `piece` is the part of it that has already been read."""
         frame, key = self.frame, self.key
         out.append(ValueStart(frame, "string", offset, key))
         if piece:
@@ -295,14 +303,14 @@ class Document:
     def grow_string(self, piece: str, out: list[JSONEvent]) -> None:
         """Append a piece to the open string."""
         out.append(StringDelta(self.frame, piece, self.key))
-        if self.fresh:
-            self.pieces.append(piece)
+        if self.pending:
+            self.more_pending.append(piece)
         else:
-            self.fresh = piece
+            self.pending = piece
 
     def end_string(self, offset: int, out: list[JSONEvent]) -> None:
         """End the open string; `offset` is the position after its quote."""
-        if self.fresh:
+        if self.pending:
             self.write_pieces()
         if self.shows_strings:
             container = self.container
@@ -314,29 +322,29 @@ class Document:
 
     def write_pieces(self) -> None:
         """Append the pieces read since the last call to the open string in `container`."""
-        grown = self.fresh
-        if grown is TO_SETTLE:
-            self.settle()
-            grown = self.fresh
-            if not grown:
+        added = self.pending
+        if added is POSTPONED_TEXT:
+            self.catch_up()
+            added = self.pending
+            if not added:
                 return
-        self.fresh = ""
-        if self.pieces.length:
-            grown += self.pieces.join()
-            self.pieces = TextLog()
+        self.pending = ""
+        if self.more_pending.length:
+            added += self.more_pending.join()
+            self.more_pending = TextLog()
         container = self.container
         # CPython extends a string in place if there is only one reference to it, which takes no
         # longer for a longer string. So the string is first removed from its container.
         if not self.shows_strings:
             text, self.string = self.string, ""
-            text += grown
+            text += added
             self.string = text
         elif container is None:
             text, self.root = self.root, None
-            text += grown
+            text += added
             self.root = text
         else:
             key = self.key
             text, container[key] = container[key], None
-            text += grown
+            text += added
             container[key] = text

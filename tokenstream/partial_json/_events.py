@@ -21,36 +21,36 @@ JSONKind: TypeAlias = Literal["object", "array", "string", "number", "literal"]
 class Place:
     """The location of an object or array in a document; the location of an element adds its key."""
 
-    __slots__ = ("key", "known", "last", "parent")
+    __slots__ = ("cached_path", "key", "last_path", "parent")
 
     parent: Place | None
     """The location of the container around it; None for the document itself."""
     key: str | int
     """The key or index of the object or array in that container."""
-    known: Path | None
+    cached_path: Path | None
     """The path, once it has been built."""
-    last: Path
+    last_path: Path
     """Path of the element used last: most events are about the same element as the event before."""
 
     @property
     def path(self) -> Path:
         """The keys and indexes that lead to the object or array."""
-        if self.known is not None:
-            return self.known
+        if self.cached_path is not None:
+            return self.cached_path
         keys: list[str | int] = []
         place: Place = self
         # Not recursive: documents may be nested more deeply than calls.
-        while place.known is None and place.parent is not None:
+        while place.cached_path is None and place.parent is not None:
             keys.append(place.key)
             place = place.parent
-        self.known = path = (*(place.known or ()), *reversed(keys))
+        self.cached_path = path = (*(place.cached_path or ()), *reversed(keys))
         return path
 
     def path_of(self, key: str | int) -> Path:
         """Return the path of the element at a key or index."""
-        path = self.last
+        path = self.last_path
         if not path or path[-1] != key:
-            self.last = path = (*self.path, key)
+            self.last_path = path = (*self.path, key)
         return path
 
 

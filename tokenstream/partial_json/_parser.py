@@ -138,12 +138,12 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             now: Not used; every stage has this parameter.
         """
         reader: Any = self._reader
-        at = reader.at
+        state = reader.state
         # Most pieces lie inside a string or a key. They are read here, because another call would
         # take a tenth of the time of a piece. Printable text contains no control characters.
-        if at is IN_STRING and text.__class__ is str:
+        if state is IN_STRING and text.__class__ is str:
             string = None
-            held = reader.held
+            held = reader.incomplete
             if not held and "\\" not in text:
                 if '"' not in text and text.isprintable():
                     string = text
@@ -160,7 +160,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                         6 * len(codes) == size or ('"' not in codes and "\\" not in codes and text.isascii())
                     ) and ("U" not in text and codes.isprintable()):
                         string = codes
-                        reader.held = escaped[size:]
+                        reader.incomplete = escaped[size:]
             elif text[-1] != "\\":
                 # The piece does not end in the middle of an escape.
                 try:
@@ -177,16 +177,16 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 if not string:
                     return []
                 document = self._document
-                if document.fresh:
-                    document.pieces.append(string)
+                if document.pending:
+                    document.more_pending.append(string)
                 else:
-                    document.fresh = string
+                    document.pending = string
                 delta = new_event(StringDelta)
                 delta.place = document.frame
                 delta.member = document.key
                 delta.text = string
                 return [delta]
-        elif at is IN_KEY and text.__class__ is str and "\\" not in text and not reader.held:
+        elif state is IN_KEY and text.__class__ is str and "\\" not in text and not reader.incomplete:
             key, quote, rest = text.partition('"')
             if key.isprintable() and (not rest or rest == ": "):
                 reader.base += len(text)
@@ -195,12 +195,12 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 cut += key
                 if quote:
                     self._document.key = cut
-                    reader.at = VALUE if rest else COLON
+                    reader.state = VALUE if rest else COLON
                 else:
                     reader.cut_key = cut
                 return []
-        told: list[JSONEvent] = reader.feed(text if text.__class__ is str else check_text(text))
-        return told
+        events: list[JSONEvent] = reader.feed(text if text.__class__ is str else check_text(text))
+        return events
 
     def end(self, *, now: float = 0.0) -> list[JSONEvent]:
         """End the text, and return the last events.
@@ -213,24 +213,24 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         """
         return self._reader.end()
 
-    def _settle(self) -> Document:
+    def _get_current_document(self) -> Document:
         """Return the document, after all pieces whose reading was put off have been read."""
         document = self._document
-        if document.waiting is not None:
-            document.settle()
+        if document.read_postponed is not None:
+            document.catch_up()
         return document
 
     @property
     def has_value(self) -> bool:
         """True once any part of the value is visible."""
-        return self._settle().has_value
+        return self._get_current_document().has_value
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
         """The current value, which changes as it is read; None while `has_value` is False."""
         document = self._document
         # Not `document.value`: another call would take a twelfth of the time of a piece.
-        if document.fresh:
+        if document.pending:
             document.write_pieces()
         return document.root
 
@@ -240,17 +240,17 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         All snapshots share the finished objects and arrays; each open object or array
         is copied, but not what it contains.
         """
-        return self._settle().snapshot()
+        return self._get_current_document().snapshot()
 
     @property
     def complete(self) -> bool:
         """True once the document is finished: only white space may follow it."""
-        return self._settle().complete
+        return self._get_current_document().complete
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """The error, or None; the part of the value read before it remains available."""
-        return self._settle().error
+        return self._get_current_document().error
 
     def check(self) -> None:
         """Raise `error` if there is one."""

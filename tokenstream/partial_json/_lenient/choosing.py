@@ -9,7 +9,7 @@ from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._lenient.atoms import are_equal
 from tokenstream.partial_json._lenient.reader import LenientReader
 from tokenstream.partial_json._repairs import Repair
-from tokenstream.partial_json._strict.reader import fed_after_end
+from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class ChoosingReader:
         closed: True to refuse a document whose end is missing.
     """
 
-    at = None
+    state = None
     """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
 
     __slots__ = (
@@ -95,7 +95,7 @@ class ChoosingReader:
         if self._document.error is not None:
             return []
         if self._reader is not None:
-            raise fed_after_end()
+            raise make_fed_after_end_error()
         if text:
             self._pieces.append((self._length, text))
             self._length += len(text)

@@ -14,7 +14,7 @@ from tokenstream.partial_json._lenient.prose import Prose
 from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
-from tokenstream.partial_json._strict.reader import fed_after_end
+from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class LenientReader:
     has_begun = False
     """Always False: events report the document as soon as it begins."""
 
-    at = None
+    state = None
     """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
 
     __slots__ = (
@@ -202,7 +202,7 @@ class LenientReader:
         if self.document.error is not None:
             return out
         if self.done:
-            raise fed_after_end()
+            raise make_fed_after_end_error()
         # Most pieces lie inside a string.
         if self.reading is STEPS["read_string"] and text:
             rest = self.rest
@@ -221,10 +221,10 @@ class LenientReader:
             if string:
                 # Not `document.grow_string`: the call would take a tenth of the time of a piece.
                 document = self.document
-                if document.fresh:
-                    document.pieces.append(string)
+                if document.pending:
+                    document.more_pending.append(string)
                 else:
-                    document.fresh = string
+                    document.pending = string
                 out.append(StringDelta(document.frame, string, document.key))
             if string is not None:
                 return out

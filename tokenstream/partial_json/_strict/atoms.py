@@ -29,7 +29,7 @@ _SHORT = 20
 def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number from its first character."""
     start = reader.base + position
-    # Most numbers are a few digits before a comma.
+    # Most numbers are a few digits before a comma; a leading zero is not JSON.
     digits, comma, _ = text[position : position + _SHORT].partition(",")
     if comma and digits.isdecimal() and digits.isascii() and (digits[0] != "0" or digits == "0"):
         end = position + len(digits)
@@ -38,6 +38,7 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
     match = NUMBER(text, position)
     if match is not None:
         end = match.end()
+        # The number is whole only if a character follows that cannot belong to it.
         if end < len(text) and text[end] not in ".eE" and end - position <= FEW_DIGITS:
             number = match[0]
             value = (
@@ -50,31 +51,31 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
                 return end
     reader.number_at = start
     reader.document.begin_atom("number", start, out)
-    reader.at = continue_number
-    reader.state = START
+    reader.state = continue_number
+    reader.atom_progress = START
     return continue_number(reader, text, position, out)
 
 
 def continue_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a number that is split between pieces."""
-    end, reader.state = advance(text, position, reader.state)
-    reader.held += text[position:end]
-    if is_too_long(reader.held):
-        reader.document.exceed_digits(reader.held, reader.number_at)
+    """Continue a number that is split between pieces; `reader.incomplete` is its text so far."""
+    end, reader.atom_progress = advance(text, position, reader.atom_progress)
+    reader.incomplete += text[position:end]
+    if is_too_long(reader.incomplete):
+        reader.document.exceed_digits(reader.incomplete, reader.number_at)
         return reader.stop_reading()
-    if end < len(text) and reader.state in ACCEPTED:
+    if end < len(text) and reader.atom_progress in ACCEPTED:
         return end_number(reader, end, out)
-    reader.document.show_number(reader.held)
+    reader.document.show_number(reader.incomplete)
     return end if end == len(text) else reader.refuse(end, "a digit")
 
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
     """End a number; `end` is the position after it."""
-    value = parse_number(reader.held, decimals=reader.document.decimals)
+    value = parse_number(reader.incomplete, decimals=reader.document.decimals)
     if value is None:
-        reader.document.exceed_exponent(reader.held, reader.number_at)
+        reader.document.exceed_exponent(reader.incomplete, reader.number_at)
         return reader.stop_reading()
-    reader.held = ""
+    reader.incomplete = ""
     reader.document.end_atom(value, reader.base + end, out)
     reader.end_value()
     return end
@@ -90,24 +91,24 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
         return position + len(word)
     reader.document.begin_atom("literal", start, out)
     reader.literal = literal
-    reader.at = continue_literal
-    reader.state = 0
+    reader.state = continue_literal
+    reader.atom_progress = 0
     return continue_literal(reader, text, position, out)
 
 
 def continue_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue true, false or null that is split between pieces."""
-    word, value, bit = reader.literal
-    done = reader.state
-    piece = text[position : position + len(word) - done]
-    while not word.startswith(piece, done):
+    word, value, allow_bit = reader.literal
+    letters = reader.atom_progress
+    piece = text[position : position + len(word) - letters]
+    while not word.startswith(piece, letters):
         piece = piece[:-1]
     position += len(piece)
-    reader.state = done = done + len(piece)
-    if done == len(word):
+    reader.atom_progress = letters = letters + len(piece)
+    if letters == len(word):
         reader.document.end_atom(value, reader.base + position, out)
         reader.end_value()
         return position
-    if reader.document.allow & bit:
+    if reader.document.allow & allow_bit:
         reader.document.show_atom(value)
     return position if position == len(text) else reader.refuse(position, f"the rest of {word}")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream.partial_json._document import ARR, OBJ, STR, TO_SETTLE
+from tokenstream.partial_json._document import ARR, OBJ, POSTPONED_TEXT, STR
 from tokenstream.partial_json._strict.grammar import ENDED, FAILED, IN_STRING, VALUE, WAITING
 from tokenstream.partial_json._strict.run import read_run
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 LONG = 512
 """Pieces of at least this length, in characters, are put off."""
-_MOST_WAITING = 1_000_000
+_MOST_POSTPONED = 1_000_000
 """Maximum number of characters whose reading is put off; a single piece may be longer."""
-
 SHORT = 32
 """Up to this length, in characters, reading token by token is faster than reading in C."""
 _SHOWN = STR | ARR | OBJ
+"""Kinds of values that C can read only if they are visible before they are complete."""
 _OPENERS = "{["
 
 
-def _read_before(name: str) -> Callable[..., Any]:
+def _make_reading_method(name: str) -> Callable[..., Any]:
     """Return the list method of this name, changed so that the piece is read first."""
-    way: Callable[..., Any] = getattr(list, name)
+    list_method: Callable[..., Any] = getattr(list, name)
 
     def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
         self.read()
-        return way(self, *args, **options)
+        return list_method(self, *args, **options)
 
     return method
 
@@ -54,7 +54,7 @@ class LateEvents(list["JSONEvent"]):
     def read(self) -> None:
         """Read the piece, unless it has been read already."""
         if self.document is not None:
-            self.document.settle()
+            self.document.catch_up()
 
     def fill(self, events: list[JSONEvent]) -> None:
         """Store the events of the piece, which has now been read."""
@@ -74,36 +74,50 @@ for _name in (
     *("__reversed__", "__rmul__", "__setitem__", "append", "clear", "copy", "count", "extend"),
     *("index", "insert", "pop", "remove", "reverse", "sort"),
 ):
-    setattr(LateEvents, _name, _read_before(_name))
+    setattr(LateEvents, _name, _make_reading_method(_name))
 
 
 class LateReader(ABC):
-    """A reader of strict JSON that puts off long pieces until the document is used.
+    """The part of `StrictReader` that puts off long pieces until the document is used.
+
+    While pieces are put off, the state is `WAITING`, and `Document.read_postponed` reads them.
 
     Args:
         document: Receives the values.
     """
 
-    __slots__ = ("_most_waiting", "_resumes", "_waiting", "_waits_from", "at", "base", "document", "held")
+    __slots__ = (
+        "_postpone_from",
+        "_postponed",
+        "_room_left",
+        "_state_before",
+        "base",
+        "document",
+        "incomplete",
+        "state",
+    )
 
-    _most_waiting: int
+    _room_left: int
     """Number of further characters that may be put off."""
-    _resumes: Any
-    """The value of `at` before the pieces that were put off."""
+    _state_before: Any
+    """The value of `state` before the pieces that were put off."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.at: Any = VALUE
+        self.state: Any = VALUE
         """The state. Between values, it is the table for the next character; inside a key, string, number
         or literal, it is the step that continues it."""
         self.base: int = 0
         """Offset of the current piece in the document."""
-        self.held = ""
+        self.incomplete = ""
         """An incomplete escape or number."""
-        self._waiting: list[tuple[str, ref[LateEvents]]] = []
+        self._postponed: list[tuple[str, ref[LateEvents]]] = []
         """Pieces that were put off, with weak references to their events, which the caller may drop."""
-        self._waits_from = LONG
-        """Pieces of at least this length are put off: 0 if others are, `sys.maxsize` while these are read."""
+        self._postpone_from = LONG
+        """Pieces of at least this length are put off.
+
+        The length is 0 while other pieces are put off, and `sys.maxsize` while these are being read.
+        """
 
     @abstractmethod
     def feed(self, text: str) -> list[JSONEvent]:
@@ -113,89 +127,87 @@ class LateReader(ABC):
     def _refuse_unexpected(self, position: int) -> int:
         """Set the error of an unexpected character."""
 
-    def _wait(self, text: str, told: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
+    def _postpone(self, text: str, first_events: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
         """Put off a piece, and return the list that will contain its events.
 
         Args:
             text: The piece.
-            told: Events that were already read from the text before `text`.
+            first_events: Events that were already read from the text before `text`.
         """
-        document, at = self.document, self.at
-        if at is WAITING and self._most_waiting <= 0:
-            document.settle()
-            at = self.at
-        if at is not WAITING:
-            if at is FAILED or at is ENDED:
+        document, state = self.document, self.state
+        if state is WAITING and self._room_left <= 0:
+            document.catch_up()
+            state = self.state
+        if state is not WAITING:
+            # This is the first piece to be put off.
+            if state is FAILED or state is ENDED:
                 return self._read_now(text)
-            self._resumes = at
-            self.at = WAITING
-            self._waits_from = 0
-            self._most_waiting = _MOST_WAITING
-            if document.fresh:
+            self._state_before = state
+            self.state = WAITING
+            self._postpone_from = 0
+            self._room_left = _MOST_POSTPONED
+            if document.pending:
                 document.write_pieces()
-            document.fresh = TO_SETTLE
-            document.waiting = self._read_waiting
-        self._most_waiting -= len(text)
-        events = LateEvents(told)
+            document.pending = POSTPONED_TEXT
+            document.read_postponed = self._read_postponed
+        self._room_left -= len(text)
+        events = LateEvents(first_events)
         events.document = document
-        self._waiting.append((text, ref(events)))
+        self._postponed.append((text, ref(events)))
         return events
 
     def _read_now(self, text: str) -> list[JSONEvent]:
         """Return the events of a piece, without putting it off."""
-        self._waits_from = sys.maxsize
+        self._postpone_from = sys.maxsize
         events = self.feed(text)
-        self._waits_from = LONG
+        self._postpone_from = LONG
         return events
 
-    def _read_waiting(self) -> None:
-        """Read the pieces that were put off, those without a list of events all at once."""
-        self.at = self._resumes
-        self._waits_from = LONG
-        waiting, self._waiting = self._waiting, []
-        gone: list[str] = []
-        for text, reference in waiting:
+    def _read_postponed(self) -> None:
+        """Read the pieces that were put off; successive pieces without a list of events are read as one."""
+        self.state = self._state_before
+        self._postpone_from = LONG
+        postponed, self._postponed = self._postponed, []
+        without_events: list[str] = []
+        for text, reference in postponed:
             events = reference()
             if events is None:
-                gone.append(text)
+                # The caller has dropped the list of events.
+                without_events.append(text)
                 continue
-            self._read_silently("".join(gone))
-            gone.clear()
+            self._read_without_events("".join(without_events))
+            without_events.clear()
             events.fill(self._read_now(text))
-        if gone:
-            self._read_silently("".join(gone))
+        if without_events:
+            self._read_without_events("".join(without_events))
 
-    def _read_silently(self, text: str) -> None:
+    def _read_without_events(self, text: str) -> None:
         """Read a text whose events nobody needs, in C as far as possible."""
         document = self.document
         position, size = 0, len(text)
-        may_run = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN
+        may_use_c = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN
         while position < size:
-            at = self.at
-            # Reading in C can begin with the document, or in containers that can be reopened before the text.
-            if may_run and (
-                (at is VALUE and text[position] in _OPENERS)
-                if document.container is None
-                else (at is not FAILED if at.__class__ is dict else at is IN_STRING and not self.held)
-            ):
-                may_run = False
-                taken = read_run(document, at, text[position:] if position else text)
-                if taken is not None:
-                    self.at = taken[1]
-                    position += taken[0]
+            state = self.state
+            if may_use_c and self._can_begin_in_c(text, position):
+                may_use_c = False
+                read = read_run(document, state, text[position:] if position else text)
+                if read is not None:
+                    length, self.state = read
+                    position += length
                     continue
                 if size - position > LONG:
                     # One of the halves holds the part that C cannot read; the other half may be read in C.
                     half = (position + size) // 2
                     self.base += position
-                    self._read_silently(text[position:half])
-                    self._read_silently(text[half:])
+                    self._read_without_events(text[position:half])
+                    self._read_without_events(text[half:])
                     return
-            step: Any = at
-            if at.__class__ is dict:
-                step = at.get(text[position])
+            # Read one token, as in `StrictReader.read_tokens`.
+            step: Any = state
+            if state.__class__ is dict:
+                step = state.get(text[position])
                 if step.__class__ is dict:
-                    self.at = step
+                    self.state = step
                     position += 1
                     continue
                 if step is None:
@@ -203,3 +215,12 @@ class LateReader(ABC):
                     continue
             position = step(self, text, position, [])
         self.base += size
+
+    def _can_begin_in_c(self, text: str, position: int) -> bool:
+        """Return True if reading in C can begin: before the document, or where containers can be reopened."""
+        state = self.state
+        if self.document.container is None:
+            return state is VALUE and text[position] in _OPENERS
+        if state.__class__ is dict:
+            return state is not FAILED
+        return state is IN_STRING and not self.incomplete

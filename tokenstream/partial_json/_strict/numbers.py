@@ -110,10 +110,11 @@ def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as ab
     number = number[:MOST_LENGTH]
     match = NUMBER(_CUT_POWER(r"\1", number) if decimals else number)
     while match is not None and value is None:
-        start = match.group()
-        if not is_too_long(start):
-            value = parse_number(start, decimals=decimals)
-        match = NUMBER(start[:-1])
+        prefix = match.group()
+        if not is_too_long(prefix):
+            value = parse_number(prefix, decimals=decimals)
+        # Too long, or too large for a Decimal: try a shorter prefix.
+        match = NUMBER(prefix[:-1])
     return value
 
 
@@ -127,8 +128,8 @@ def _parse_integer(number: str) -> int:
         value = 0
         sign, digits = (-1, number[1:]) if number[0] == "-" else (1, number)
         for start in range(0, len(digits), FEW_DIGITS):
-            some = digits[start : start + FEW_DIGITS]
-            value = value * 10 ** len(some) + int(some)
+            part = digits[start : start + FEW_DIGITS]
+            value = value * 10 ** len(part) + int(part)
         return sign * value
 
 

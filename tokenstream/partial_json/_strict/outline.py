@@ -8,10 +8,10 @@ from itertools import accumulate
 _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_DEPTH_CHANGES = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """Maps each bracket to the change of depth, as a signed byte: 1 or -1."""
-_MOST_LOOKS = 32
-"""Limit of passes over the brackets; each pass removes the pairs that contain nothing."""
+_MOST_PASSES = 32
+"""Maximum number of passes over all the brackets; each pass removes the pairs that contain nothing."""
 _SHORT = 20_000
 """In texts up to this length, counting the opening brackets usually shows that the depth is allowed."""
 _GAP = 64
@@ -47,16 +47,18 @@ def find_open_string(text: str) -> int:
         >>> find_open_string('{"text": "' + "much " * 100), find_open_string('{"text": "little')
         (10, 0)
     """
+    spaced, dense = _MEMBERS
     if "\\" not in text:
         start = text.rfind('"') + 1
-        if len(text) - start < _LONG or not text[max(0, start - 4) : start].endswith(_MEMBERS):
+        if len(text) - start < _LONG or not text[max(0, start - len(spaced)) : start].endswith(_MEMBERS):
             return 0
     else:
-        # Inside a string, the quotes before and after this colon would be escaped.
-        start = text.rfind(_MEMBERS[0]) + len(_MEMBERS[0])
-        if start < len(_MEMBERS[0]):
-            start = text.rfind(_MEMBERS[1]) + len(_MEMBERS[1])
-    return start if start > len(_MEMBERS[0]) and len(text) - start >= _LONG else 0
+        # The last quote may be escaped. A colon between quotes is outside of strings: inside a
+        # string, these quotes would be escaped, so there would be a backslash between them.
+        start = text.rfind(spaced) + len(spaced)
+        if start < len(spaced):
+            start = text.rfind(dense) + len(dense)
+    return start if start > len(spaced) and len(text) - start >= _LONG else 0
 
 
 def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, int] | None:
@@ -75,24 +77,31 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
         >>> outline('{"a": [{"b": 1}, {"c": "d'), outline('e"}]', in_string=True)
         ((0, b'{[{', True, 5), (2, b'', False, 0))
     """
-    marks, in_string = _collect_brackets(text, in_string=in_string)
-    size, passes = len(marks), 0
-    spare = _MOST_LOOKS * size
-    while size and spare > 0:
-        spare -= size
-        marks = marks.replace(b"[]", b"").replace(b"{}", b"")
-        if len(marks) == size:
+    brackets, in_string = _collect_brackets(text, in_string=in_string)
+    size, passes = len(brackets), 0
+    # Each pass removes the innermost pairs, until only the brackets without a partner are left.
+    remaining_work = _MOST_PASSES * size
+    while size and remaining_work > 0:
+        remaining_work -= size
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(brackets) == size:
             break
-        size = len(marks)
+        size = len(brackets)
         passes += 1
-    opened = marks.lstrip(b"]}")
+    opened = brackets.lstrip(b"]}")
     if b"]" in opened or b"}" in opened:
         return None
-    return size - len(opened), opened, in_string, len(opened) + 2 * passes
+    closed_count = size - len(opened)
+    return closed_count, opened, in_string, len(opened) + 2 * passes
 
 
 def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
-    """Return the brackets outside of strings, and True if the text ends inside a string."""
+    """Return the brackets outside of strings, and True if the text ends inside a string.
+
+    Args:
+        text: The text, without escaped quotes.
+        in_string: True if the text begins inside a string.
+    """
     marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
     if in_string:
         marks = b'"' + marks
@@ -103,6 +112,8 @@ def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
         marks = marks[:-1]
     if b'"' not in marks:
         return marks, in_string
+    # Every second part is between the quotes of a string. If the number of quotes is odd, the text
+    # ends inside another string than the one whose quote was cut off above.
     parts = marks.split(b'"')
     return b"".join(parts[::2]), len(parts) % 2 == in_string
 
@@ -115,13 +126,15 @@ def is_nested_at_most(text: str, room: int) -> bool:
         (True, False)
     """
     if len(text) < _SHORT and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= room:
+        # All opening brackets together, even those in strings, would not be too deep.
         return True
     plain = blank_escapes(text)
-    found = outline(plain)
-    if found is not None and found[3] <= room:
+    outlined = outline(plain)
+    if outlined is not None and outlined[3] <= room:
         return True
     brackets, _ = _collect_brackets(plain, in_string=False)
-    return max(accumulate(array("b", brackets.translate(_STEPS))), default=0) <= room
+    # The exact depth, one bracket at a time.
+    return max(accumulate(array("b", brackets.translate(_DEPTH_CHANGES))), default=0) <= room
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
@@ -142,20 +155,27 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         >>> find_last_boundary(text[:13], in_string=False, in_object=True), text[:7]
         (7, '{"a": 1')
     """
-    after = 0
+    string_end = 0
     quote = text.rfind('"')
     if not in_string:
-        tail = text[quote + 1 :]
-        boundary = max(map(tail.rfind, _BOUNDARIES))
+        after_quote = text[quote + 1 :]
+        boundary = max(map(after_quote.rfind, _BOUNDARIES))
         if boundary >= 0:
-            return quote + 1 + boundary + (tail[boundary] != ",")
+            # Before a comma, or after a bracket.
+            return quote + 1 + boundary + (after_quote[boundary] != ",")
         if quote < 0:
             return 0
-        after = quote + 1
+        # The piece ends with a whole string; `quote` becomes its opening quote.
+        string_end = quote + 1
         quote = text.rfind('"', 0, quote)
-    mark = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
-    if mark == ":" or (mark and not in_object):
-        return quote + 1 if in_string else after if not text[after:].strip(_SPACE) else 0
-    if mark == ",":
+    before = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
+    is_value = before == ":" or (before and not in_object)
+    if is_value and in_string:
+        return quote + 1
+    if is_value:
+        is_last = not text[string_end:].strip(_SPACE)
+        return string_end if is_last else 0
+    # The string is a key: exclude it.
+    if before == ",":
         return text.rfind(",", 0, quote)
-    return text.rfind("{", 0, quote) + 1 if mark == "{" else 0
+    return text.rfind("{", 0, quote) + 1 if before == "{" else 0

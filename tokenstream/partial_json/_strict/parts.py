@@ -34,9 +34,9 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
         text: The piece.
         out: Receives the events.
     """
-    at: Any = reader.at
+    state: Any = reader.state
     document = reader.document
-    if not document.shows_strings or (reader.held and at.__class__ is not dict):
+    if not document.shows_strings or (reader.incomplete and state.__class__ is not dict):
         return 0
     parts = text.split('"')
     last = parts.pop()
@@ -45,7 +45,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
     # True from the opening quote of a string until its first part is in the container.
     event: Any
     for part in parts:
-        if at is IN_STRING:
+        if state is IN_STRING:
             container, key = document.container, document.key
             if container is None or "\\" in part or not part.isprintable():
                 break
@@ -63,7 +63,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 else:
                     container.append(part)
             else:
-                if document.fresh:
+                if document.pending:
                     document.write_pieces()
                 string = container[key]
                 if part:
@@ -76,31 +76,31 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
             event.offset = reader.base + position
             out.append(event)
             if container.__class__ is dict:
-                at = AFTER_FIELD
+                state = AFTER_FIELD
             else:
                 document.key = len(container)
-                at = AFTER_ELEMENT
-        elif at is IN_KEY:
+                state = AFTER_ELEMENT
+        elif state is IN_KEY:
             if "\\" in part or not part.isprintable():
                 break
             document.key = reader.cut_key + part
             reader.cut_key = ""
-            at = COLON
+            state = COLON
             position += len(part) + 1
         else:
             if part:
-                step = at.get(part) if at.__class__ is dict else at
+                step = state.get(part) if state.__class__ is dict else state
                 if step.__class__ is dict:
-                    at = step
+                    state = step
                 else:
-                    reader.at = at
+                    reader.state = state
                     reader.read_tokens(text, position, position + len(part), out)
-                    at = reader.at
+                    state = reader.state
                 position += len(part)
-            if at is KEY or at is FIRST_KEY:
-                at = IN_KEY
-            elif (at is VALUE or at is FIRST_ELEMENT) and document.container is not None:
-                at = IN_STRING
+            if state is KEY or state is FIRST_KEY:
+                state = IN_KEY
+            elif (state is VALUE or state is FIRST_ELEMENT) and document.container is not None:
+                state = IN_STRING
                 begins = True
                 event = new_event(ValueStart)
                 event.place = document.frame
@@ -112,21 +112,21 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 break
             position += 1
     else:
-        if at.__class__ is dict:
-            step = at.get(last) if last else None
+        if state.__class__ is dict:
+            step = state.get(last) if last else None
             if step.__class__ is dict:
-                at = step
+                state = step
                 position = len(text)
         elif last and "\\" not in last and last.isprintable():
-            if at is IN_KEY:
+            if state is IN_KEY:
                 reader.cut_key = last
                 position = len(text)
-            elif at is IN_STRING:
+            elif state is IN_STRING:
                 out.append(StringDelta(document.frame, last, document.key))
                 document.show(last)
                 begins = False
                 position = len(text)
     if begins:
         document.show("")
-    reader.at = at
+    reader.state = state
     return position

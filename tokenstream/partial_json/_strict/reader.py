@@ -65,8 +65,8 @@ def check_text(text: object) -> str:
     return str.__str__(text)
 
 
-def fed_after_end() -> MisuseError:
-    """Return the error for a piece fed after the end of the text."""
+def make_fed_after_end_error() -> MisuseError:
+    """Return the error for a call of `feed` after `end`."""
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
@@ -77,7 +77,7 @@ class StrictReader(LateReader):
         document: Receives the values.
     """
 
-    __slots__ = ("cut_key", "literal", "number_at", "state")
+    __slots__ = ("atom_progress", "cut_key", "literal", "number_at")
 
     repairs = ()
     """Always empty: strict reading makes no repairs."""
@@ -95,16 +95,17 @@ class StrictReader(LateReader):
         super().__init__(document)
         self.cut_key = ""
         """The current key as far as it has arrived."""
-        self.state = START
-        """The state of the current number, or the number of letters of a literal that have been read."""
+        self.atom_progress = START
+        """The state of the current number, as in `numbers`, or the number of letters of a literal so far."""
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - one function, since it runs for every piece
         """Return the events of a piece of the document; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         size = len(text)
         position = 0
-        if self.at is IN_STRING:
-            if self.held or "\\" in text:
+        if self.state is IN_STRING:
+            if self.incomplete or "\\" in text:
+                # If C cannot read the string, the piece is read below like any other.
                 read = self._read_in_c(text, 0)
                 if read is not None:
                     end, string = read
@@ -114,13 +115,13 @@ class StrictReader(LateReader):
                         self.document.grow_string(string, out)
                     self.base += size
                     return out
-            elif size >= self._waits_from:
+            elif size >= self._postpone_from:
                 # If the string ends near the end of the piece, reading it now takes little time.
                 end = text.find('"')
                 if size - end <= SHORT and text[:end].isprintable():
                     return self.feed_string_end(text, text[:end], end + 1)
-        if size >= self._waits_from:
-            return self._wait(text)
+        if size >= self._postpone_from:
+            return self._postpone(text)
         if '"' in text:
             position = read_parts(self, text, out)
         if position < size:
@@ -138,11 +139,11 @@ class StrictReader(LateReader):
         """
         out: list[JSONEvent] = []
         size = len(text)
-        self.held = ""
+        self.incomplete = ""
         self._end_string(string, end, out)
-        if size >= self._waits_from and size - end > SHORT:
+        if size >= self._postpone_from and size - end > SHORT:
             self.base += end
-            return self._wait(text[end:], out)
+            return self._postpone(text[end:], out)
         if end < size:
             self.read_tokens(text, end, size, out)
         self.base += size
@@ -150,44 +151,47 @@ class StrictReader(LateReader):
 
     def read_tokens(self, text: str, position: int, stop: int, out: list[JSONEvent]) -> None:
         """Read from `position` up to `stop`, token by token."""
-        at = self.at
+        state = self.state
         while position < stop:
-            if at.__class__ is dict:
-                step = at.get(text[position])
+            if state.__class__ is dict:
+                # Between values: the table maps the next character to a step, or to the next table.
+                step = state.get(text[position])
                 if step.__class__ is dict:
-                    at = step
+                    state = step
                     position += 1
                     continue
-                self.at = at
+                self.state = state
                 position = (
                     self._refuse_unexpected(position) if step is None else step(self, text, position, out)
                 )
             else:
-                position = at(self, text, position, out)
-            at = self.at
-        self.at = at
+                # Inside a value: the state is the step that continues it.
+                position = state(self, text, position, out)
+            state = self.state
+        self.state = state
 
     def end(self) -> list[JSONEvent]:
         """End the text, which also ends a number that is the whole document."""
         out: list[JSONEvent] = []
         document = self.document
-        if document.waiting is not None:
-            # Read the pieces that were put off.
-            document.settle()
-        if self.at is continue_number and document.container is None and self.state in ACCEPTED:
+        if document.read_postponed is not None:
+            document.catch_up()
+        is_whole_number = self.state is continue_number and self.atom_progress in ACCEPTED
+        if is_whole_number and document.container is None:
             end_number(self, 0, out)
         if not document.complete:
             document.end(self.base)
-        self.at = ENDED if document.error is None else FAILED
+        self.state = ENDED if document.error is None else FAILED
         return out
 
     # -- faults -----------------------------------------------------------------
 
     def _refuse_unexpected(self, position: int) -> int:
-        at = self.at
-        if at is ENDED:
-            raise fed_after_end()
-        return _FAR if at is FAILED else self.refuse(position, at[""])
+        # The states ENDED and FAILED are empty tables, in which every character is unexpected.
+        state = self.state
+        if state is ENDED:
+            raise make_fed_after_end_error()
+        return _FAR if state is FAILED else self.refuse(position, state[""])
 
     def refuse(self, position: int, expected: str) -> int:
         """Set the error of an unexpected character; return a position after the end."""
@@ -196,7 +200,7 @@ class StrictReader(LateReader):
 
     def stop_reading(self) -> int:
         """Stop reading after an error; return a position after the end."""
-        self.at = FAILED
+        self.state = FAILED
         return _FAR
 
     # -- between values ---------------------------------------------------------
@@ -211,14 +215,14 @@ class StrictReader(LateReader):
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
         if not self.document.open({}, self.base + position, out):
             return self.stop_reading()
-        self.at = FIRST_KEY
+        self.state = FIRST_KEY
         return position + 1
 
     @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
         if not self.document.open([], self.base + position, out):
             return self.stop_reading()
-        self.at = FIRST_ELEMENT
+        self.state = FIRST_ELEMENT
         return position + 1
 
     @under("}", FIRST_KEY, AFTER_FIELD)
@@ -228,7 +232,7 @@ class StrictReader(LateReader):
         document = self.document
         document.close(self.base + position + 1, out)
         if document.container.__class__ is dict:
-            self.at = AFTER_FIELD
+            self.state = AFTER_FIELD
         else:
             self.end_value()
         return position + 1
@@ -238,13 +242,13 @@ class StrictReader(LateReader):
         document = self.document
         container = document.container
         if container.__class__ is dict:
-            self.at = AFTER_FIELD
+            self.state = AFTER_FIELD
         elif container is None:
             document.complete = True
-            self.at = END
+            self.state = END
         else:
             document.key = len(container)
-            self.at = AFTER_ELEMENT
+            self.state = AFTER_ELEMENT
 
     def add_whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
         """Add a string, number or literal that has arrived whole.
@@ -265,14 +269,14 @@ class StrictReader(LateReader):
         container = document.container
         if container.__class__ is dict:
             container[key] = value
-            self.at = AFTER_FIELD
+            self.state = AFTER_FIELD
         elif container is None:
             document.show(value)
             self.end_value()
         else:
             container.append(value)
             document.key = len(container)
-            self.at = AFTER_ELEMENT
+            self.state = AFTER_ELEMENT
 
     # -- keys and strings ---------------------------------------------------------
 
@@ -281,14 +285,14 @@ class StrictReader(LateReader):
 
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        self.at = IN_KEY
+        self.state = IN_KEY
         return self.continue_key(text, position + 1)
 
     def continue_key(self, text: str, position: int) -> int:
         """Continue a key; return the position after it, or after the text."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
-        if self.held or "\\" in piece or not piece.isprintable():
+        if self.incomplete or "\\" in piece or not piece.isprintable():
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         elif end < 0:
             end = len(text)
@@ -297,7 +301,7 @@ class StrictReader(LateReader):
         key += piece
         if end < len(text):
             self.document.key = key
-            self.at = COLON
+            self.state = COLON
         else:
             self.cut_key = key
         return end + 1
@@ -311,13 +315,14 @@ class StrictReader(LateReader):
         piece = text[start:] if end < 0 else text[start:end]
         is_plain = "\\" not in piece and piece.isprintable()
         if not is_plain:
+            # An end of -1 means that C cannot read the string.
             end, piece = self._read_in_c(text, start) or (-1, "")
         elif end < 0:
             end = len(text)
         if 0 <= end < len(text):
             self.add_whole("string", piece, offset, self.base + end + 1, out)
             return end + 1
-        self.at = IN_STRING
+        self.state = IN_STRING
         self.document.begin_string(offset, out, piece)
         return end if end > 0 else self.continue_string(text, start, out)
 
@@ -325,7 +330,7 @@ class StrictReader(LateReader):
         """Continue a string that is a value; return the position after it, or after the text."""
         end = text.find('"', position)
         piece = text[position:end]
-        if end < 0 or self.held or "\\" in piece or not piece.isprintable():
+        if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         if end < len(text):
             self._end_string(piece, end + 1, out)
@@ -346,31 +351,34 @@ class StrictReader(LateReader):
     def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
         """Return the same as `_read_characters`, but read in C; None if the text is not JSON."""
         if position and len(text) - position > FAR:
+            # Read in place: the code below would copy all the text after the string.
             whole = read_string(text, position - 1)
             if whole is not None:
-                return whole[1] - 1, whole[0]
-        before = position - len(self.held)
-        rest = self.held + text[position:]
-        read = decode_open_string(rest)
+                string, end = whole
+                return end - 1, string
+        # The incomplete escape of the piece before is read again.
+        start = position - len(self.incomplete)
+        unread = self.incomplete + text[position:]
+        read = decode_open_string(unread)
         if read is None:
             return None
-        string, end, is_whole = read
-        self.held = "" if is_whole else rest[end:]
-        return before + end if is_whole else len(text), string
+        string, end, is_closed = read
+        self.incomplete = "" if is_closed else unread[end:]
+        return start + end if is_closed else len(text), string
 
     def _read_characters(self, text: str, position: int) -> tuple[int, str]:
         """Return the position of the closing quote, or of the end of the text, and the string before it."""
         pieces: list[str] = []
         size = len(text)
-        if self.held:
+        if self.incomplete:
             position = self._read_escape(text, position, pieces)
         while position < size:
             run: Any = RUN(text, position)
             end: int = run.end()
             pieces.append(text[position:end])
-            mark = text[end : end + 1]
-            if mark != "\\":
-                if mark not in _QUOTE_OR_END:
+            following = text[end : end + 1]
+            if following != "\\":
+                if following not in _QUOTE_OR_END:
                     end = self.refuse(end, "an escape in place of a control character")
                 return end, "".join(pieces)
             simple = SIMPLE.get(text[end + 1 : end + 2])
@@ -382,19 +390,25 @@ class StrictReader(LateReader):
         return position, "".join(pieces)
 
     def _read_escape(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read an escape, or the rest of one that was cut, and return the position after it."""
-        before = len(self.held)
-        escape = self.held + text[position : position + LONGEST_ESCAPE - before]
+        """Read an escape, or the rest of one that was cut, and return the position after it.
+
+        Args:
+            text: The piece.
+            position: Position of the escape, or of the rest of it.
+            pieces: Receives the characters.
+        """
+        cut_length = len(self.incomplete)
+        escape = self.incomplete + text[position : position + LONGEST_ESCAPE - cut_length]
         if is_undecided(escape):
-            self.held = escape
+            self.incomplete = escape
             return len(text)
         string, length = unescape(escape)
         if not length:
-            good: Any = CUT_ESCAPE(escape)
-            return self.refuse(position + good.end() - before, "the rest of an escape")
+            valid_part: Any = CUT_ESCAPE(escape)
+            return self.refuse(position + valid_part.end() - cut_length, "the rest of an escape")
         pieces.append(string)
-        # Half a surrogate pair without the other half; the held text after it is read next.
-        self.held = self.held[length:]
-        if self.held:
+        # After half a surrogate pair without the other half, more text may be left; it is read next.
+        self.incomplete = self.incomplete[length:]
+        if self.incomplete:
             return self._read_escape(text, position, pieces)
-        return position + length - before
+        return position + length - cut_length

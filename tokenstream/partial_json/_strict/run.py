@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
 
 _STEP = 512
-"""Distance between samples: too long a run of digits contains two neighbouring samples."""
+"""Distance between the samples of a text: a run of too many digits contains two neighbouring samples."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
 _MARK = "\x13"
@@ -67,13 +67,15 @@ _BEHIND = {
 }
 """Placeholder written at the end of the innermost open container: if it is not empty, and if it is."""
 _NEXT = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
-"""State in the innermost open container after that: if it is not empty, and if it is."""
+"""State in the innermost open container after a text: if the container is not empty, and if it is."""
 _BRACKETS: dict[type, bytes] = {dict: b"{", list: b"["}
 """Maps the class of a container to its opening bracket."""
 _CLASSES = {ord("{"): dict, ord("["): list, ord('"'): str}
 """Maps the first character of a value to the class of the value."""
 _CLOSERS = bytes.maketrans(b"[{", b"]}")
+"""Translates opening brackets to closing ones."""
 _SIGNS = {b"{": "{", b"[": "["}
+"""Maps an opening bracket as bytes to the bracket as text."""
 _ENDS = {"{": "}", "[": "]"}
 """Maps each opening bracket to the closing one."""
 
@@ -91,12 +93,13 @@ def may_be_too_long(text: str) -> bool:
     """Return True if a run of digits is so long that a number in it may exceed the limit."""
     if len(text) <= MOST_DIGITS:
         return False
+    # Each match is two samples in a row that are digits; then the characters between them are looked at.
     starts = (match.start() * _STEP for match in _TWO_DIGITS(text[::_STEP]))
     return any(text[start : start + _STEP].isdigit() for start in starts)
 
 
 def _scan_value(text: str) -> tuple[Any, int] | None:
-    """Return the value at the start of a text, and its end; None if the text may not be JSON."""
+    """Return the value at the start of a text, and its end; None if C cannot read it."""
     try:
         value, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):
@@ -104,7 +107,7 @@ def _scan_value(text: str) -> tuple[Any, int] | None:
     return None if may_be_too_long(text) else (value, end)
 
 
-def read_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step
+def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step
     """Read as much of a text as possible in C.
 
     Args:
@@ -113,88 +116,100 @@ def read_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
         text: The text; if the document has not begun, its first character is a bracket.
 
     Returns:
-        The number of characters read, and the new state; None if the text may not be JSON.
+        The number of characters read, and the new state; None if C cannot read the text.
     """
     if not document.frames and _ENDS[text[0]] == text.rstrip()[-1]:
+        # The text seems to be the whole document.
         whole = _scan_value(text)
         if whole is not None and is_nested_at_most(text, document.max_depth):
             document.root = whole[0]
             document.has_value = document.complete = True
             return whole[1], END
+    # A long string at the end is read separately.
     start = find_open_string(text)
-    last = decode_open_string(text[start:]) if start else None
-    if last is None or last[2]:
-        return _read_cut(document, at, text)
-    taken = _read_cut(document, at, text[:start])
-    if taken is None or taken[1] is not IN_STRING:
-        return taken
-    document.grow_string(last[0], [])
+    decoded = decode_open_string(text[start:]) if start else None
+    if decoded is None:
+        return _read_cut(document, state, text)
+    string, string_end, is_closed = decoded
+    if is_closed:
+        return _read_cut(document, state, text)
+    before_string = _read_cut(document, state, text[:start])
+    if before_string is None or before_string[1] is not IN_STRING:
+        return before_string
+    document.grow_string(string, [])
     document.write_pieces()
-    return start + last[1], IN_STRING
+    return start + string_end, IN_STRING
 
 
-def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
-    """Read a text that is cut at its start, at its end, or both.
+def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
+    """Read a text that may begin and end anywhere in a document; see `read_run`.
 
-    1. Outline its brackets: the containers that it closes, and those that it leaves open.
-    2. Write the start of the closed containers in front of it, and the end of the open ones behind it.
+    1. Outline the brackets: the containers that the text closes, and the containers that it leaves open.
+    2. Write the start of the closed containers in front of the text, and the end of the open ones behind it.
     3. Parse the result, which is a whole document, in C.
-    4. Merge the value into the containers of `document`, and open those that the text leaves open.
-
-    Returns:
-        See `read_run`.
+    4. Merge the value into the containers of `document`, and open the containers that the text leaves open.
     """
+    # 1. Outline the brackets.
     frames = document.frames
     plain = blank_escapes(text)
-    found = outline(plain, in_string=at.__class__ is not dict)
-    if found is None or _WRITTEN_MARK in text:
+    outlined = outline(plain, in_string=state.__class__ is not dict)
+    if outlined is None or _WRITTEN_MARK in text:
         return None
-    closed, opened, in_string, depth = found
-    stay = len(frames) - closed
-    if stay < 0 or len(frames) + depth > document.max_depth or (opened and frames and not stay):
+    closed, opened, in_string, depth = outlined
+    kept_count = len(frames) - closed
+    closes_too_many = kept_count < 0
+    may_be_too_deep = len(frames) + depth > document.max_depth
+    begins_another_document = opened and frames and not kept_count
+    if closes_too_many or may_be_too_deep or begins_another_document:
         return None
     # The containers that the text closes, and the one around them.
-    touched = frames[stay - 1 if stay else 0 :]
-    head = ""
-    if touched:
-        last = touched[-1].container.__class__
-        before = _BEFORE[last].get(id(at)) if at.__class__ is dict else _BEFORE_STRING[last]
+    touched_frames = frames[kept_count - 1 if kept_count else 0 :]
+    # 2. Write brackets around the text.
+    reopening = ""
+    if touched_frames:
+        last = touched_frames[-1].container.__class__
+        before = _BEFORE[last].get(id(state)) if state.__class__ is dict else _BEFORE_STRING[last]
         if before is None:
             return None
-        head = "".join([_BEFORE_OPEN[frame.container.__class__] for frame in touched[:-1]]) + before
-    left = _BRACKETS[touched[0].container.__class__] + opened if stay else opened
-    cut, ending, is_empty = len(text), "", False
-    if left:
-        bracket = left[-1:]
-        cut = find_last_boundary(plain, in_string=in_string, in_object=bracket == b"{")
-        if cut <= 0:
-            return 0, at
+        reopening = (
+            "".join([_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]) + before
+        )
+    open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if kept_count else opened
+    end_of_cut, ending, is_empty = len(text), "", False
+    if open_brackets:
+        bracket = open_brackets[-1:]
+        end_of_cut = find_last_boundary(plain, in_string=in_string, in_object=bracket == b"{")
+        if end_of_cut <= 0:
+            return 0, state
         # If the end cuts a key, the key is excluded.
-        in_string = in_string and plain.find('"', cut) < 0
-        is_empty = plain[cut - 1] == _SIGNS[bracket]
+        in_string = in_string and plain.find('"', end_of_cut) < 0
+        is_empty = plain[end_of_cut - 1] == _SIGNS[bracket]
         if in_string:
-            cut += count_decided(text[cut:])
+            end_of_cut += count_decided(text[end_of_cut:])
             ending = _WRITTEN_MARK + '"'
         elif opened:
             ending = _BEHIND[bracket][is_empty]
-        ending += left[::-1].translate(_CLOSERS).decode()
-    run = f"{head}{text[:cut]}{ending}"
+        ending += open_brackets[::-1].translate(_CLOSERS).decode()
+    # 3. Parse the result.
+    run = f"{reopening}{text[:end_of_cut]}{ending}"
     read = _scan_value(run)
-    if read is None or (left and read[1] != len(run)):
+    # If a container is open, nothing may follow the closing brackets that were written.
+    if read is None or (open_brackets and read[1] != len(run)):
         return None
     value, end = read
-    if stay and not opened and not value:
+    if kept_count and not opened and not value:
         # There is only white space after a bracket, so the closing bracket may still follow.
-        return cut, at
-    keys = _find_open_keys(value, left, in_string=in_string, is_marked=bool(opened))
+        return end_of_cut, state
+    keys = _find_open_keys(value, open_brackets, in_string=in_string, is_marked=bool(opened))
     if keys is None:
         return None
-    if touched:
+    # 4. Merge the value.
+    if touched_frames:
         key = document.key
-        _merge(touched, value, at, document)
-        del frames[stay:]
+        _merge(touched_frames, value, state, document)
+        del frames[kept_count:]
         if keys:
-            container = touched[0].container
+            container = touched_frames[0].container
             if container.__class__ is list:
                 keys[0] = len(container) - 1
             elif keys[0] == _MARK:
@@ -202,32 +217,38 @@ def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
                 keys[0] = key
     else:
         document.show(value)
-        if left:
+        if open_brackets:
             frames.append(Frame(None, 0, value))
     frame = frames[-1] if frames else None
     if frame is None:
         document.frame = document.container = None
         document.key, document.complete = 0, True
-        return end - len(head), END
-    for key in keys[: len(left) - 1]:
+        return end - len(reopening), END
+    for key in keys[: len(open_brackets) - 1]:
         frame = Frame(frame, key, frame.container[key])
         frames.append(frame)
     document.frame = frame
     document.container = container = frame.container
     if in_string:
         document.key = keys[-1]
-        return cut, IN_STRING
+        return end_of_cut, IN_STRING
     document.key = len(container)
-    return cut, _NEXT[container.__class__][is_empty]
+    return end_of_cut, _NEXT[container.__class__][is_empty]
 
 
-def _find_open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> list[Any] | None:  # noqa: ANN401 - JSON
+def _find_open_keys(
+    value: Any,  # noqa: ANN401 - any JSON value
+    open_brackets: bytes,
+    *,
+    in_string: bool,
+    is_marked: bool,
+) -> list[Any] | None:
     """Return the keys that lead to the innermost open value, outermost first; remove its placeholder.
 
     Args:
         value: The value that was read.
-        left: The opening brackets of the open containers.
-        in_string: True if a string is open in the innermost of them.
+        open_brackets: The opening brackets of the open containers.
+        in_string: True if a string is open in the innermost open container.
         is_marked: True if a placeholder was written at the end of the innermost container.
 
     Returns:
@@ -235,7 +256,8 @@ def _find_open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool
     """
     keys: list[Any] = []
     outer = node = value
-    for bracket in left[1:] + b'"' if in_string else left[1:]:
+    # Each bracket, or the quote of the open string, is the first character of the next value inside.
+    for bracket in open_brackets[1:] + b'"' if in_string else open_brackets[1:]:
         key = next(reversed(node), None) if node.__class__ is dict else len(node) - 1
         if key is None or key == -1:
             return None
@@ -254,9 +276,16 @@ def _find_open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool
     return keys
 
 
-def _merge(touched: list[Frame], value: Any, at: Any, document: Document) -> None:  # noqa: ANN401 - as above
-    """Merge the value that was read into the containers that were open before."""
-    for frame in touched[:-1]:
+def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Document) -> None:  # noqa: ANN401 - as above
+    """Merge the value of a text into the containers that were open before it.
+
+    Args:
+        touched_frames: These containers, outermost first.
+        value: The value.
+        state: The state of the reader before the text.
+        document: The document.
+    """
+    for frame in touched_frames[:-1]:
         container = frame.container
         if container.__class__ is dict:
             inner = value.pop(_MARK)
@@ -266,19 +295,19 @@ def _merge(touched: list[Frame], value: Any, at: Any, document: Document) -> Non
             container += value[1:]
         value = inner
     container = document.container
-    if at is FIRST_KEY:
+    if state is FIRST_KEY:
         container.update(value)
-    elif at is FIRST_ELEMENT:
+    elif state is FIRST_ELEMENT:
         container += value
     else:
         is_object = container.__class__ is dict
         first = value.pop(_MARK if is_object else 0)
-        if at.__class__ is not dict:
+        if state.__class__ is not dict:
             document.grow_string(first, [])
             document.write_pieces()
         if not is_object:
             container += value
         else:
-            if at is VALUE or at is COLON:
+            if state is VALUE or state is COLON:
                 container[document.key] = first
             container.update(value)

@@ -43,6 +43,7 @@ SHORT = 100
 FAR = 4_096
 """Maximum text after a string that may be copied in order to read the string, in characters."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
+"""Digits with which the code of the first half of a surrogate pair begins."""
 
 
 def is_undecided(escape: str) -> bool:
@@ -69,11 +70,14 @@ def count_decided(text: str) -> int:
     if last < 0:
         return size
     length = size - last
-    if length > 1 and (text[last + 1] != "u" or (length == 6 and text[last + 2] not in "dD")):
+    is_whole_escape = length > 1 and (text[last + 1] != "u" or (length == 6 and text[last + 2] not in "dD"))
+    if is_whole_escape:
         return size
     if last and text[last - 1] == "\\" and _is_escaped(text, last):
+        # The last backslash is the second half of an escape.
         return size
-    before = last - 6
+    # The last backslash may begin the second half of a surrogate pair.
+    before = last - LONGEST_CODE
     if (
         before >= 0
         and text[before + 2] in "dD"
@@ -144,7 +148,9 @@ def decode_open_string(text: str) -> tuple[str, int, bool] | None:
     """
     size = count_decided(text) if "\\" in text[-LONGEST_CODE:] else len(text)
     try:
+        # The quote that is added ends the string if the text contains no closing quote.
         string, end = scan_string(text[:size] + '"', 0)
     except ValueError:
         return None
-    return string, end - 1, end <= size
+    is_closed = end <= size
+    return string, end - 1, is_closed
