@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import zlib
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -18,6 +19,7 @@ from tokenstream.testing._serve import server as _server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytest_plugins = ["tokenstream.testing.plugin"]
 
@@ -40,21 +42,29 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
 
 _SLOW_SECONDS = 300
 
-_START_PROGRAMS = (
+_NOT_QUICK = (
     "tests/benchmarks/",
     "tests/browser/",
     "tests/cli/",
     "tests/faults/test_life_cycle",
+    "tests/relay/test_memory_",
     "tests/relay/test_redis",
     "tests/relay/test_shutdown",
+    "tests/sources/websockets/test_closing",
     "tests/stages/markdown/test_law",
+    "tests/stream/test_deadlines",
     "tests/stream/test_first_call",
     "tests/stream/test_interrupted",
+    "tests/terminal/test_resize",
     "tests/test_conformance",
+    "tests/test_departures_doc",
+    "tests/test_markdown_page",
+    "tests/test_patterns",
+    "tests/test_terminal_chat",
     "tests/test_testing_examples",
     "tests/testing/test_pytest_entry",
 )
-"""Tests that start programs, or wait for clocks: they are not quick."""
+"""Tests that start programs, wait for clocks, or look at every line of the package."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,11 +84,43 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m quick`, do not even import modules without a quick test."""
+    if config.getoption("markexpr") != "quick" or not collection_path.is_relative_to(config.rootpath):
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return f"{path}/".startswith(_NOT_QUICK) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `-m quick`, make only the tests that run: most rows of most tables would be deselected."""
+    if metafunc.config.getoption("markexpr") != "quick" or metafunc.definition.get_closest_marker("quick"):
+        return
+    parametrize = metafunc.parametrize
+
+    def parametrize_quickly(names: Any, rows: Any, *args: Any, ids: Any = None, **options: Any) -> None:
+        rows = list(rows)
+        kept = _quick_rows(rows)
+        if ids is not None and not callable(ids):
+            names_of_rows = list(islice(ids, len(rows)))
+            ids = [names_of_rows[index] for index in kept]
+        parametrize(names, [rows[index] for index in kept], *args, ids=ids, **options)
+
+    metafunc.parametrize = parametrize_quickly  # type: ignore[method-assign, assignment] # the same, with fewer rows
+
+
+def _quick_rows(rows: list[Any]) -> list[int]:
+    """Return the positions of the first row that is not slow, and of rows marked as quick."""
+    marks = [{mark.name for mark in getattr(row, "marks", ())} for row in rows]
+    fast = [index for index, names in enumerate(marks) if not names & {"slow", "browser"}]
+    return sorted({*fast[:1], *(index for index, names in enumerate(marks) if "quick" in names)})
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the quick tests, give slow ones their own limit, and leave out other shares.
 
-    Quick are the first row of each test's table, if the test does not start programs, and what is
-    marked so by hand.
+    Quick are the first row of each test's table, and what is marked so by hand, outside of `_NOT_QUICK`.
 
     TOKENSTREAM_SHARE=2/4 runs the second of four shares: .ci/run has several processes take
     the slow tests share by share.
@@ -87,7 +129,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         test = item.nodeid.partition("[")[0]
         slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
-        if test not in seen and not slow and not test.startswith(_START_PROGRAMS):
+        if test not in seen and not slow and not test.startswith(_NOT_QUICK):
             item.add_marker(pytest.mark.quick)
             seen.add(test)
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -13,11 +14,11 @@ from tokenstream.departures import RULES
 _PAGE = (ROOT / "docs" / "departures.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
 # The repairs of partial JSON are noted, too, and have a list of their own.
-_TREES = {
-    path.relative_to(PACKAGE).as_posix(): parsed(path)
+_PATHS = [
+    path
     for path in sorted(PACKAGE.rglob("*.py"))
     if path.name != "departures.py" and "partial_json" not in path.parts
-}
+]
 
 
 def _strings(tree: ast.AST) -> set[str]:
@@ -45,7 +46,10 @@ def _noted(tree: ast.AST) -> set[str]:
     }
 
 
-_USED = {text for tree in _TREES.values() for text in _strings(tree)}
+@cache
+def _used() -> set[str]:
+    """Return all strings of the package."""
+    return {text for path in _PATHS for text in _strings(parsed(path))}
 
 
 def test_the_page_gives_each_rule_in_the_words_of_the_code() -> None:
@@ -63,13 +67,16 @@ def test_the_page_gives_each_rule_once() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_is_applied_somewhere(name: str) -> None:
     """A rule that no code applies any more leaves the list."""
-    assert name in _USED
+    assert name in _used()
 
 
 def test_no_departure_is_noted_that_has_no_rule() -> None:
     """A name that is noted is one of the closed list; a misspelt one would be a KeyError at a user's."""
     unknown = {
-        f"{path}: {name}" for path, tree in _TREES.items() for name in _noted(tree) if name not in RULES
+        f"{path.relative_to(PACKAGE).as_posix()}: {name}"
+        for path in _PATHS
+        for name in _noted(parsed(path))
+        if name not in RULES
     }
 
     assert set() == unknown
