@@ -14,7 +14,7 @@ import pytest
 from tokenstream import events
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, Finish, ReasoningDelta, StepDone, StepStart, TextDelta, ToolCallDelta
-from tokenstream.formats._resume.kept import read_events, write_events
+from tokenstream.formats._resume.state import read_events, write_events
 from tokenstream.message import ToolCall
 
 

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from tokenstream.formats._detect.seen import describe_unknown_body, describe_unknown_format
 
 from tests.cli.commands import CUT, run
 from tests.support.wire import sse
@@ -23,7 +24,6 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.formats._detect.seen import describe_unknown_body, describe_unknown_format
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._serve.server import ReplayServer, Reply
 

@@ -15,7 +15,7 @@ from tests.support.recordings import frames_of, ours, shared
 from tests.support.wire import DONE, sse
 from tokenstream.errors import NotAStream, StreamTruncated
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.seen import payload_of
+from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 

@@ -26,12 +26,13 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._kit.parts import OpenCall, Parts
+from tokenstream.formats._kit.open import OpenCall
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, TextPart, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.parts import TextKind
+    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.message import FinishReason
 
 _HIGH, _LOW = "\ud83d", "\ude00"

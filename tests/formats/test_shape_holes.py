@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.formats._fast.shape import Shape, at
+from tokenstream.formats._fast.shape import Shape, get_at
 
 VALUE: dict[str, Any] = {"n": 1, "inner": {"id": 5, "text": "Hel", "p": "x"}, "id": 9, "p": "aB3"}
 PAYLOAD = json.dumps(VALUE).encode()
@@ -154,7 +154,7 @@ def test_a_place_that_is_not_there_is_no_hole() -> None:
 
 def test_values_are_found_by_their_place() -> None:
     """Through objects and lists."""
-    assert 5 == at({"a": [{"b": 5}]}, ("a", 0, "b"))
+    assert 5 == get_at({"a": [{"b": 5}]}, ("a", 0, "b"))
 
 
 def test_a_code_may_be_another_one() -> None:

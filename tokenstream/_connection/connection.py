@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.seen import find_error, find_lost_line_ends, is_malformed, is_whole
+from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected import Undetected
+from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Payloads, WholeMessages
@@ -321,7 +322,7 @@ class Connection:
 
     def _end_format(self) -> list[Event]:
         """End the format; return its remaining events, and set `error` if the answer is not complete."""
-        events = self.format.settle() if isinstance(self.format, Undetected) else []
+        events = self.format.decide_at_end() if isinstance(self.format, Undetected) else []
         self.error = self.format.error
         if self.error is not None:
             return events

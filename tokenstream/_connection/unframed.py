@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._detect.recognise import is_websocket_message
-from tokenstream.formats._detect.seen import describe_unknown_body
+from tokenstream.formats._detect.unknown import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._comments import CommentedSSEParser

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._resume.kept import read_events, write_events
+from tokenstream.formats._resume.state import read_events, write_events
 from tokenstream.message import Checkpoint
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Ping, TextDelta, ToolCallStart
-from tokenstream.formats._detect.seen import describe_bad_piece
+from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option

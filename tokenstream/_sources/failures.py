@@ -23,7 +23,7 @@ from tokenstream.errors import (
     StreamInterrupted,
     StreamStalled,
 )
-from tokenstream.formats._detect.seen import find_error
+from tokenstream.formats._detect.unknown import find_error
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
 

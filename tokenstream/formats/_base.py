@@ -224,7 +224,7 @@ class Format(Resuming, ABC):
             if event is not None:
                 return [event]
         events = self.feed_plainly(frame)
-        fast.take(frame, events)
+        fast.learn_from(frame, events)
         return events
 
     def feed_plainly(self, frame: Frame) -> list[Event]:

@@ -58,16 +58,16 @@ def load(name: str) -> type[Format]:
     Raises:
         MisuseError: No format has this name, or an installed one is broken.
     """
-    known = _FORMATS.get(_ALIASES.get(name, name))
-    if known is None:
+    home = _FORMATS.get(_ALIASES.get(name, name))
+    if home is None:
         installed = _third_parties.load(name)
         if installed is not None:
             return installed
         msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *_third_parties.names()])}"
         raise MisuseError(msg)
-    module, attribute = known
-    found: type[Format] = getattr(import_module(module), attribute)
-    return found
+    module, class_name = home
+    loaded: type[Format] = getattr(import_module(module), class_name)
+    return loaded
 
 
 def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) -> Format:
@@ -96,6 +96,7 @@ def load_for(address: str) -> None:
     for name in _FORMATS:
         load(name)
         if name == likely:
+            # Detection will not ask the formats after this one.
             return
 
 
@@ -117,7 +118,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
 
 
 def undecided(payload: dict[str, Any], event: str) -> set[str]:
-    """Return the formats that a payload may belong to, if no format recognises it for certain.
+    """Return the names of the formats that a payload may belong to, if no format recognises it for certain.
 
     Args:
         payload: The decoded payload.

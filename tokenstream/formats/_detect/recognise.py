@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import PING_NAMES, name_of
-from tokenstream.formats._detect.seen import payload_of
+from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._kit.errors import exception_error, provider_error, text_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
@@ -45,9 +45,9 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
         event, frame = name_of(frame), frame.payload
     payload: object = frame
     if isinstance(frame, bytes):
-        told = _classify_start(frame.strip(), event)
-        if told != "json":
-            return None if document and told == "text" else told
+        by_start = _classify_start(frame.strip(), event)
+        if by_start != "json":
+            return None if document and by_start == "text" else by_start
         payload = _decode_loosely(frame.strip(), limits)
     if not is_dict(payload):
         # A JSON document other than an object is not a token of bare text.
@@ -63,30 +63,33 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
 def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
     """Return the one format that fits all frames of a body; None if no format fits, or several do.
 
-    For a body that has ended before a frame decided the format.
-
-    A body of `[DONE]` alone is an empty chat completion.
+    It is called for a body that has ended before any frame decided the format. A body that
+    consists of `[DONE]` alone is an empty chat completion.
 
     Args:
         frames: The frames, none of which decided the format.
         limits: Bounds on decoding the frames.
     """
-    found: set[str] | None = None
+    candidates: set[str] | None = None
     for frame in frames:
         event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             if payload.strip() == b"[DONE]" and not event:
-                found = {"openai-chat"} if found is None else found
+                candidates = {"openai-chat"} if candidates is None else candidates
                 continue
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
-        possible = registry.undecided(payload, event) if is_dict(payload) else set[str]()
-        found = possible if found is None else found & possible
-    return found.pop() if found is not None and len(found) == 1 else None
+        fitting = registry.undecided(payload, event) if is_dict(payload) else set[str]()
+        candidates = fitting if candidates is None else candidates & fitting
+    return candidates.pop() if candidates is not None and len(candidates) == 1 else None
 
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
-    """Return a payload's class, judging by its first bytes; "json" if the payload must be decoded."""
+    """Classify a payload by its first bytes.
+
+    Returns:
+        "json" if the payload must be decoded; else `PING`, `WAIT`, "text", or the error that it reports.
+    """
     if not payload or event in PING_NAMES:
         return PING
     # The data of a named event may be anything.

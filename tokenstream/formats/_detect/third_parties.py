@@ -49,31 +49,44 @@ def load(name: str) -> type[Format] | None:
     point = _entry_points().get(name)
     if point is None:
         return None
-    whose = f"the format {name!r} of the distribution {point.dist.name if point.dist else '?'!r}"
+    description = f"the format {name!r} of the distribution {point.dist.name if point.dist else '?'!r}"
     try:
-        found: Any = point.load()
+        loaded: Any = point.load()
     except Exception as error:
-        msg = f"{whose} cannot be imported from {point.value!r}: {type(error).__name__}; mend or remove it"
+        cause = type(error).__name__
+        msg = f"{description} cannot be imported from {point.value!r}: {cause}; mend or remove it"
         raise MisuseError(msg) from error
-    return _check(found, name, whose)
+    return _check(loaded, name, description)
 
 
-def _check(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
-    """Check that a loaded object is a usable format of the right name, and return it."""
+def _check(loaded: Any, name: str, description: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
+    """Check that a loaded object is a usable format of the right name, and return it.
+
+    Args:
+        loaded: The object that the entry point names.
+        name: The name of the entry point.
+        description: The words that name the format in an error.
+
+    Raises:
+        MisuseError: The object is not a format, or lacks something.
+    """
     from tokenstream.formats._base import Format
 
-    if not (isinstance(found, type) and issubclass(found, Format)):
-        msg = f"{whose} is not a subclass of tokenstream.formats.Format; mend or remove it"
+    if not (isinstance(loaded, type) and issubclass(loaded, Format)):
+        msg = f"{description} is not a subclass of tokenstream.formats.Format; mend or remove it"
         raise MisuseError(msg)
-    told = getattr(found, "name", None)
-    if told != name:
-        msg = f"{whose} calls itself {told!r}: its entry point and its attribute `name` must say the same"
+    own_name = getattr(loaded, "name", None)
+    if own_name != name:
+        msg = (
+            f"{description} calls itself {own_name!r}: its entry point and its attribute `name` "
+            "must say the same"
+        )
         raise MisuseError(msg)
-    missing = sorted(found.__abstractmethods__)
+    missing = sorted(loaded.__abstractmethods__)
     if missing:
-        msg = f"{whose} lacks {', '.join(missing)}: a format has `recognises` and `read`"
+        msg = f"{description} lacks {', '.join(missing)}: a format has `recognises` and `read`"
         raise MisuseError(msg)
-    return found
+    return loaded
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
@@ -88,11 +101,12 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     wait = False
     for name in names():
         try:
-            known = load(name)
-            answer = known.recognises(payload, event) if known is not None else False
+            format = load(name)
+            answer = format.recognises(payload, event) if format is not None else False
         except Exception:  # noqa: BLE001 - other people's code may raise anything
             answer = False
         if answer:
             return name, False
+        # None means that the format cannot tell from this payload.
         wait = wait or answer is None
     return None, wait

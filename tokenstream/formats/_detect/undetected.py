@@ -9,8 +9,9 @@ from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, Stream
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
+from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
-from tokenstream.formats._detect.seen import describe_unknown_format, payload_of
+from tokenstream.formats._detect.unknown import describe_unknown_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ class Undetected(Format):
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Hold a frame; once the format is known, return the events of all held frames."""
         try:
-            found = recognise(frame, self.limits, document=self.documents)
+            result = recognise(frame, self.limits, document=self.documents)
         except ProtocolError as error:
             error.event = self._skipped + len(self._held) + 1
             advice = (
@@ -86,19 +87,20 @@ class Undetected(Format):
             error.args = (f"frame {error.event}: {error}{advice}",)
             self.error = error
             return []
-        if found == PING:
+        if result == PING:
             self._skipped += 1
             return [Ping(raw=payload_of(frame))] if self.pings else []
         self._held.append(frame)
-        if isinstance(found, StreamError):
-            self.error = found
+        if isinstance(result, StreamError):
+            self.error = result
             return []
-        if found == WAIT and len(self._held) <= _MOST_HELD:
+        if result == WAIT and len(self._held) <= _MOST_HELD:
             return []
-        return self._give_way(None if found == WAIT else found)
+        # Otherwise the result is the format's name, or None if no format fits.
+        return self._give_way(None if result == WAIT else result)
 
-    def settle(self) -> list[Event]:
-        """Choose the one format that fits all held frames, if there is one: the input has ended."""
+    def decide_at_end(self) -> list[Event]:
+        """Choose the one format that fits all held frames, and return their events: the input has ended."""
         return self._give_way(find_likeliest(self._held, self.limits)) if self._held else []
 
     def cut_short(self) -> StreamTruncated:
@@ -107,18 +109,22 @@ class Undetected(Format):
         return add_code_hint(error, "; ask again")
 
     def _give_way(self, name: str | None) -> list[Event]:
-        """Replace this format by the named one, and return the events of the held frames."""
+        """Replace this format by another one, and return the events of the held frames.
+
+        Args:
+            name: The name of the other format; None if there is none, which sets `error`.
+        """
         held, self._held = self._held, []
         if name is None:
             self.error = describe_unknown_format(held, self.limits)
             return []
-        known = registry.create(name, limits=self.limits, pings=self.pings)
-        # The held frames keep their numbers in the input: those before them were skipped.
-        known.frames = self._skipped
-        self._found(known)
+        real_format = registry.create(name, limits=self.limits, pings=self.pings)
+        # The real format counts frames from the first one of the input on, including the skipped pings.
+        real_format.frames = self._skipped
+        self._found(real_format)
         events: list[Event] = []
         for frame in held:
-            events += known.feed(frame)
-            if known.error is not None:
+            events += real_format.feed(frame)
+            if real_format.error is not None:
                 break
         return events

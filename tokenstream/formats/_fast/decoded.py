@@ -96,28 +96,30 @@ class DecodedShape:
             padding: Meaningless fields that hide the length of the text.
             depth: The limit on nesting.
         """
+        if value.__class__ is not dict or depth <= _MOST_DEEP:
+            return None
         holes: _Holes = {place: _is_count if place in counts else _is_plain for place in changing}
         holes |= {(name,): lambda aside: not is_deeper(aside, depth - 1) for name in asides}
         holes |= {(name,): _is_padding for name in padding}
         holes[path] = _is_anything
-        fits = _Learner(holes).fits(value, ()) if value.__class__ is dict and depth > _MOST_DEEP else None
+        fits = _ShapeLearner(holes).make_check(value, ())
         return None if fits is None else cls(fits, path)
 
 
-class _Learner:
+class _ShapeLearner:
     """Builds a function that compares payloads with a learnt one, from a function for each object and array.
 
     Args:
         holes: Maps each changing place to the function that checks its value.
     """
 
-    __slots__ = ("_holes", "_left")
+    __slots__ = ("_holes", "_values_left")
 
     def __init__(self, holes: _Holes) -> None:
         self._holes = holes
-        self._left = _MOST_VALUES
+        self._values_left = _MOST_VALUES
 
-    def fits(self, value: Any, path: Path) -> Fits | None:  # noqa: ANN401 - an object or array
+    def make_check(self, value: Any, path: Path) -> Fits | None:  # noqa: ANN401 - an object or array
         """Return a function that compares a value with an object or array of the learnt payload.
 
         Returns None if the learnt payload is too large or too deep, or holds a value that is not JSON.
@@ -126,54 +128,55 @@ class _Learner:
             value: The object or array.
             path: Its place in the learnt payload.
         """
-        self._left -= len(value)
-        if self._left < 0 or len(path) > _MOST_DEEP:
+        self._values_left -= len(value)
+        if self._values_left < 0 or len(path) > _MOST_DEEP:
             return None
         is_object = value.__class__ is dict
-        inner: list[tuple[int, Fits]] = []
-        same: list[tuple[Any, Any]] = []
+        # Key or index, and value: leaves that must stay equal, and all other values.
+        constant: list[tuple[Any, Any]] = []
         others: list[tuple[Any, Any]] = []
+        # The position in `others` of each value that needs a check, and the check.
+        checks: list[tuple[int, Fits]] = []
         for key, item in value.items() if is_object else enumerate(value):
             if is_object and key.__class__ is not str:
                 return None
             place = (*path, key)
-            fits = self._holes.get(place)
-            if fits is None or not fits(item):
+            check = self._holes.get(place)
+            if check is None or not check(item):
+                # Not a hole, or a hole whose learnt value is unusual: it must stay the same.
                 if item.__class__ in _LEAVES:
-                    same.append((key, item))
+                    constant.append((key, item))
                     continue
-                fits = self.fits(item, place) if item.__class__ in (dict, list) else None
-            if fits is None:
+                check = self.make_check(item, place) if item.__class__ in (dict, list) else None
+            if check is None:
                 return None
-            if fits is not _is_anything:
-                inner.append((len(others), fits))
+            if check is not _is_anything:
+                checks.append((len(others), check))
             others.append((key, item))
-        made = [*same, *others]
-        if not made:
+        items = [*constant, *others]
+        if not items:
             return _is_empty
-        kinds = [item.__class__ for _, item in made]
-        start = len(same)
         return _make_comparison(
-            [key for key, _ in made],
-            kinds,
-            tuple(item for _, item in same),
-            [(start + number, fits) for number, fits in inner],
+            [key for key, _ in items],
+            [item.__class__ for _, item in items],
+            tuple(item for _, item in constant),
+            [(len(constant) + position, check) for position, check in checks],
         )
 
 
 def _make_comparison(
-    keys: list[Any], kinds: list[type[Any]], same: tuple[Any, ...], inner: list[tuple[int, Fits]]
+    keys: list[Any], kinds: list[type[Any]], constant: tuple[Any, ...], checks: list[tuple[int, Fits]]
 ) -> Fits:
     """Return a function that compares objects or arrays with an object or array of the learnt payload.
 
     Args:
         keys: The keys or indexes in the learnt object or array; keys with constant values are first.
         kinds: The types of their values.
-        same: The constant values.
-        inner: Positions in `keys` whose values need a further check, each with the function that checks.
+        constant: The constant values.
+        checks: Positions in `keys` whose values need a further check, each with the function that checks.
     """
-    size, stay = len(keys), len(same)
-    # With a single key, `itemgetter` would return the bare value.
+    size, constants = len(keys), len(constant)
+    # The first key is repeated, because `itemgetter` with a single key would return the bare value.
     get: Callable[[Any], tuple[Any, ...]] = itemgetter(*keys, keys[0])
     kinds = [*kinds, kinds[0]]
 
@@ -185,10 +188,10 @@ def _make_comparison(
         except KeyError:
             return False
         # Types are compared first: only the comparison of plain types is known to be safe.
-        if [*map(type, values)] != kinds or values[:stay] != same:
+        if [*map(type, values)] != kinds or values[:constants] != constant:
             return False
-        for number, fits_there in inner:  # noqa: SIM110 - a generator would take twice as long
-            if not fits_there(values[number]):
+        for position, check in checks:  # noqa: SIM110 - a generator would take twice as long
+            if not check(values[position]):
                 return False
         return True
 

@@ -71,10 +71,10 @@ def _match_nothing(payload: bytes) -> None:  # noqa: ARG001 - as every match
     return None
 
 
-def _parse_string(written: bytes) -> str | None:
-    """Decode the inside of a JSON string."""
+def _parse_string(inside: bytes) -> str | None:
+    """Decode the inside of a JSON string; return None if it is malformed or empty."""
     try:
-        text: str = from_json(b'"%b"' % written)
+        text: str = from_json(b'"%b"' % inside)
     except ValueError:
         return None
     return text or None
@@ -92,8 +92,8 @@ _PIECE = bytes([97, 98])
 _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") is _PIECE
 
 
-# The last lines are repeated in each function, although they could be shared: they run for every token,
-# and a call would make them a tenth slower.
+# `inside` is always the inside of the JSON string with the text. The last lines, which decode it, are
+# repeated in each function: they run for every token, and a call would make them a tenth slower.
 
 
 def _match_text(prefix: bytes, tail: bytes) -> Match:
@@ -101,17 +101,17 @@ def _match_text(prefix: bytes, tail: bytes) -> Match:
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
-        written = rest.removesuffix(tail)
+        inside = rest.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if rest is payload or written is rest:
+        if rest is payload or inside is rest:
             return None
-        if _BACKSLASH in written or _QUOTE in written:
-            return _parse_string(written)
+        if _BACKSLASH in inside or _QUOTE in inside:
+            return _parse_string(inside)
         try:
-            text = written.decode()
+            text = inside.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parse_string(written)
+        return (text or None) if text.isprintable() else _parse_string(inside)
 
     return match
 
@@ -122,25 +122,27 @@ def _match_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
-        written, _, after = rest.partition(b'"')
+        inside, _, after = rest.partition(b'"')
         padded = after.removeprefix(middle)
         padding = padded.removesuffix(tail)
+        # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
         if padding is padded or rest is payload:
             return None
-        if padded is after or not (padding.isalnum() or not padding):
+        is_padding = padding.isalnum() or not padding
+        if padded is after or not is_padding:
             return match_escaped(rest)
-        if _BACKSLASH in written:
-            return _parse_string(written)
+        if _BACKSLASH in inside:
+            return _parse_string(inside)
         try:
-            text = written.decode()
+            text = inside.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parse_string(written)
+        return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(rest: bytes) -> str | None:
         # The first quote is inside the text. Padding cannot contain the bytes before it.
-        written, found, padding = rest.removesuffix(tail).rpartition(between)
-        return _parse_string(written) if found and _is_padding(padding) else None
+        inside, found, padding = rest.removesuffix(tail).rpartition(between)
+        return _parse_string(inside) if found and _is_padding(padding) else None
 
     return match
 
@@ -152,34 +154,35 @@ def _match_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
         rest = payload.removeprefix(prefix)
         inner = rest.removesuffix(tail)
         # `between` ends with a brace.
-        behind = inner.rstrip(b" ")
-        written = behind.removesuffix(between)
-        if written is behind or inner is rest or rest is payload:
+        stripped = inner.rstrip(b" ")
+        inside = stripped.removesuffix(between)
+        # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
+        if inside is stripped or inner is rest or rest is payload:
             return None
-        if _BACKSLASH in written or _QUOTE in written:
-            return _parse_string(written)
+        if _BACKSLASH in inside or _QUOTE in inside:
+            return _parse_string(inside)
         try:
-            text = written.decode()
+            text = inside.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parse_string(written)
+        return (text or None) if text.isprintable() else _parse_string(inside)
 
     return match
 
 
 def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Match a text that occurs twice."""
-    around = len(between)
+    between_size = len(between)
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
         inner = rest.removesuffix(tail)
-        size = (len(inner) - around) // 2
-        # The length fits two equal texts around `between`; whether they are there is checked below.
+        # The size of each text, if there are two equal texts around `between`, which is checked below.
+        size = (len(inner) - between_size) // 2
         if inner is rest or rest is payload or size <= 0 or inner[size:-size] != between:
             return None
-        written = inner[:size]
-        return _parse_string(written) if written == inner[-size:] else None
+        inside = inner[:size]
+        return _parse_string(inside) if inside == inner[-size:] else None
 
     return match
 
@@ -187,33 +190,34 @@ def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
 def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     """Match a text among other holes: cut off the holes before the text, then the holes after it."""
     prefix, *inner, tail = pieces
-    place = holes.index(Hole.TEXT)
-    before = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:place], inner, strict=False)]
-    behind = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:place:-1], inner[::-1], strict=False)]
+    text_index = holes.index(Hole.TEXT)
+    # The check of each hole, and the piece between that hole and the next hole in the direction of the text.
+    before = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:text_index], inner, strict=False)]
+    after = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:text_index:-1], inner[::-1], strict=False)]
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
-        written = rest.removesuffix(tail)
-        if written is rest or rest is payload:
+        inside = rest.removesuffix(tail)
+        if inside is rest or rest is payload:
             return None
         for fits, piece in before:
-            value, found, written = written.partition(piece)
+            value, found, inside = inside.partition(piece)
             # Most values are counters and need no call: every kind of hole may hold a plain number.
-            counts = value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
-            if not found or not (counts or fits(value)):
+            is_counter = value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
+            if not found or not (is_counter or fits(value)):
                 return None
-        for fits, piece in behind:
+        for fits, piece in after:
             # Search from the end: the text may contain this piece, but the value after the piece cannot.
-            written, found, value = written.rpartition(piece)
+            inside, found, value = inside.rpartition(piece)
             if not found or not fits(value):
                 return None
-        if _BACKSLASH in written or _QUOTE in written:
-            return _parse_string(written)
+        if _BACKSLASH in inside or _QUOTE in inside:
+            return _parse_string(inside)
         try:
-            text = written.decode()
+            text = inside.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parse_string(written)
+        return (text or None) if text.isprintable() else _parse_string(inside)
 
     return match
 

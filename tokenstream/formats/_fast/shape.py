@@ -36,7 +36,7 @@ _MOST_PLACES = 8
 _TEXT_PROBE = Hole.TEXT.value.decode()
 
 
-_Found: TypeAlias = tuple[int, int, Hole]
+_HoleSpan: TypeAlias = tuple[int, int, Hole]
 """Start and end of a hole in a payload, and its kind."""
 
 
@@ -106,26 +106,29 @@ class Shape:
             asides: Fields that contain nothing of the answer, or repeat the text.
             padding: Meaningless fields that hide the length of the text.
         """
-        text, others = at(value, path), [*changing]
+        text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
         if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
-        for place in _find_places(payload, text, path):
-            holes = _find_holes(payload, place, names, padding, again=bool(asides))
-            if _proves(payload, value, holes, [path, *others], padding.union(asides)):
+        for text_span in _find_text_spans(payload, text, path):
+            holes = _find_holes(payload, text_span, names, padding, again=bool(asides))
+            if _is_proved(payload, value, holes, [path, *others], padding.union(asides)):
+                # The pieces are the bytes between the holes.
                 borders = [0, *(border for begin, end, _ in holes for border in (begin, end)), len(payload)]
-                pieces = tuple(payload[a:b] for a, b in zip(borders[::2], borders[1::2], strict=True))
+                pieces = tuple(
+                    payload[begin:end] for begin, end in zip(borders[::2], borders[1::2], strict=True)
+                )
                 shape = cls(pieces, tuple(kind for _, _, kind in holes))
                 return shape if shape.match(payload) == text else None
         return None
 
 
-def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a place.
+def get_at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a place, which must exist.
 
     Example:
-        >>> at({"choices": [{"text": "Hel"}]}, ("choices", 0, "text"))
+        >>> get_at({"choices": [{"text": "Hel"}]}, ("choices", 0, "text"))
         'Hel'
     """
     for step in path:
@@ -150,53 +153,62 @@ def find_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _find_places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each string in a payload that may be the text: it has the right key.
+def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each string in a payload that equals the text and has the right key.
 
     The string's quotes are not included.
+
+    Args:
+        payload: The payload's bytes.
+        text: The text.
+        path: The place of the text, whose last step is the key.
     """
     key = b'"%b"' % str(path[-1]).encode()
+    # The server may have written characters outside of ASCII directly, or as escapes.
     for ascii_only in (False,) if text.isascii() else (False, True):
         quoted = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "replace")
-        place = -1
+        position = -1
         for _ in range(_MOST_PLACES):
-            place = payload.find(quoted, place + 1)
-            if place < 0:
+            position = payload.find(quoted, position + 1)
+            if position < 0:
                 break
-            if payload[:place].rstrip(b" :").endswith(key):
-                yield place + 1, place + len(quoted) - 1
+            if payload[:position].rstrip(b" :").endswith(key):
+                yield position + 1, position + len(quoted) - 1
 
 
 def _find_holes(
     payload: bytes,
-    place: tuple[int, int],
+    text_span: tuple[int, int],
     changing: dict[str, bool],
     padding: frozenset[str],
     *,
     again: bool,
-) -> list[_Found]:
+) -> list[_HoleSpan]:
     """Return the holes in a payload, in order of position.
 
     Args:
         payload: The payload's bytes.
-        place: Start and end of the text, without its quotes.
+        text_span: Start and end of the text, without its quotes.
         changing: Names of the fields that may change; True for a field that must hold a whole number.
         padding: Names of the fields that hide the length of the text.
         again: True if the text may be repeated.
     """
-    start, end = place
-    holes: list[_Found] = [(start, end, Hole.TEXT)]
+    start, end = text_span
+    holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
     # No match is inside a JSON string, where a key's quotes would be escaped.
     names = b"|".join(re.escape(name.encode()) for name in sorted(padding.union(changing))) or rb"(?!)"
+    # A field with one of the names (group 1), and its value: a number (group 2) or a string (group 3).
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
     for found in re.finditer(field, payload):
-        counts = changing.get(found[1].decode())
-        if found[3] is None:
-            if counts is False or (counts and is_count(found[2])):
-                holes.append((*found.span(2), Hole.COUNT if counts else Hole.NUMBER))
-        elif counts is False:
+        name, number, string = found[1].decode(), found[2], found[3]
+        # True or False for a field that may change; None for padding.
+        must_count = changing.get(name)
+        if string is None:
+            if must_count is False or (must_count and is_count(number)):
+                holes.append((*found.span(2), Hole.COUNT if must_count else Hole.NUMBER))
+        elif must_count is False:
             holes.append((*found.span(3), Hole.CODE))
-        elif counts is None and (found[3].isalnum() or not found[3]):
+        elif must_count is None and (string.isalnum() or not string):
             holes.append((*found.span(3), Hole.PADDING))
     spaces = re.search(rb"\}(\x20++)\}\Z", payload)
     if spaces is not None:
@@ -208,17 +220,22 @@ def _find_holes(
             for found in re.finditer(re.escape(quoted), payload)
         ]
     # A match inside the text is not another hole.
-    return sorted([holes[0], *(hole for hole in holes[1:] if hole[1] < start or end < hole[0])], key=_begin)
+    outside = [hole for hole in holes[1:] if hole[1] < start or end < hole[0]]
+    return sorted([holes[0], *outside], key=_start_of)
 
 
-def _begin(hole: _Found) -> int:
+def _start_of(hole: _HoleSpan) -> int:
     return hole[0]
 
 
-def _proves(
-    payload: bytes, value: dict[str, Any], holes: list[_Found], changing: list[Path], silent: frozenset[str]
+def _is_proved(
+    payload: bytes,
+    value: dict[str, Any],
+    holes: list[_HoleSpan],
+    changing: list[Path],
+    silent: frozenset[str],
 ) -> bool:
-    """Return whether putting other values in the holes changes only the places that may change.
+    """Return True if putting other values in the holes changes only the places that may change.
 
     Args:
         payload: The payload's bytes.
@@ -229,15 +246,17 @@ def _proves(
     """
     kinds = [kind for _, _, kind in holes]
     if Hole.AGAIN in kinds and kinds != [Hole.TEXT, Hole.AGAIN]:
+        # `make_matcher` has no function for other holes beside a text that occurs twice.
         return False
-    probe, last = b"", 0
+    probe, position = b"", 0
     for start, end, kind in holes:
-        probe += payload[last:start] + kind.value
-        last = end
+        probe += payload[position:start] + kind.value
+        position = end
     try:
-        probed = decode(probe + payload[last:])
-        if at(probed, changing[0]) != _TEXT_PROBE:
+        probed = decode(probe + payload[position:])
+        if get_at(probed, changing[0]) != _TEXT_PROBE:
             return False
+        # All other values must be unchanged, so the payloads are compared without these.
         for place in changing:
             _put_back(probed, value, place)
     except (ProtocolError, LookupError, TypeError):
@@ -250,6 +269,6 @@ def _proves(
 def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
     """Copy the value at a place from one payload to another, if both have the place."""
     try:
-        at(probed, path[:-1])[path[-1]] = at(value, path)
+        get_at(probed, path[:-1])[path[-1]] = get_at(value, path)
     except (LookupError, TypeError):
         return

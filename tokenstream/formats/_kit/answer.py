@@ -137,10 +137,10 @@ class Answer:
             return
         if id and head[0] and id != head[0]:
             self.note("id_changed")
-        known = (head[0] or id or None, model or head[1], head[2])
-        if known != head:
-            self._head = known
-            self._out.append(MessageStart(*known, raw=self.raw))
+        updated = (head[0] or id or None, model or head[1], head[2])
+        if updated != head:
+            self._head = updated
+            self._out.append(MessageStart(*updated, raw=self.raw))
 
     def usage(self, usage: Usage) -> None:
         """Record a report of token counts; `provider_data` should hold the report that the provider sent."""
@@ -221,6 +221,11 @@ class Answer:
         return choice
 
     def _next_index(self, choice: OpenChoice) -> int:
+        """Return the index of a choice's next part, and count that part.
+
+        Raises:
+            LimitExceeded: There are more parts than `Limits.parts`.
+        """
         if self._parts_seen >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._parts_seen += 1

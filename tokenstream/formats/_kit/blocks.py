@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
-from tokenstream.formats._kit.parts import OpenCall, Parts
+from tokenstream.formats._kit.open import OpenCall
+from tokenstream.formats._kit.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +50,10 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """Calls whose block was closed, but which the token limit may have cut off."""
 
     @abstractmethod
-    def _give_rest(self, block: BlockT) -> None:
-        """Report the data of a block that have not been reported yet."""
+    def _report_unsent(self, block: BlockT) -> None:
+        """Report the data of a block that no event has reported so far."""
 
-    def _go_on(self) -> None:
+    def _hand_out_waiting(self) -> None:
         """Hand out the waiting calls: the answer goes on, so the token limit did not cut them off."""
         if self._waiting:
             for call in self._waiting:
@@ -60,16 +61,17 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self._waiting.clear()
 
     def stop(self, index: int) -> None:
-        """Close a block; a tool call is handed out if it is whole."""
+        """Close a block; if it is a tool call with whole arguments, hand out the call."""
         block = self._open.pop(index, None)
         if block is None:
             self.note("part_end_unmatched")
             return
         part = block.part
         if part is None:
+            # The block's kind never became known, so there is nothing to close.
             return
         self._closed.add(index)
-        self._give_rest(block)
+        self._report_unsent(block)
         if isinstance(part, OpenCall) and not part.begins_object:
             # Arguments should be an object. If they do not begin with a brace, the token limit may
             # have cut them off even though they look whole: 12 may be the start of 123. The next
@@ -83,7 +85,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         for block in self._open.values():
             if block.part is not None:
                 self.note("part_unclosed")
-                self._give_rest(block)
+                self._report_unsent(block)
                 self._close_part(block.part, whole=False)
         self._open.clear()
 
@@ -100,7 +102,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         for index, block in self._open.items():
             if block.part is not None:
                 self.note("part_unclosed")
-                self._give_rest(block)
+                self._report_unsent(block)
                 self._closed.add(index)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
@@ -109,7 +111,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out."""
         for block in self._open.values():
-            self._give_rest(block)
+            self._report_unsent(block)
         self._open.clear()
         super().close_all(complete=complete)
 
@@ -119,9 +121,10 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         else:
             self.close(part)
 
-    def _replace(self, block: BlockT) -> None:
-        """Close a block whose index a new block uses; the old block's arguments end here, too."""
+    def _close_replaced(self, block: BlockT) -> None:
+        """Close a block that is still open although a new block has the same index."""
         part = block.part
         if part is not None:
-            self._give_rest(block)
+            self._report_unsent(block)
+            # A call without arguments may have been cut off before its first piece.
             self._close_part(part, whole=not isinstance(part, OpenCall) or part.has_arguments)

@@ -87,7 +87,7 @@ _STATUSES: dict[int, ErrorKind] = {
     529: "overloaded",
 }
 _MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
-_MOST_MESSAGE, _MOST_WORD = 500, 100
+_MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
 _FINAL = frozenset({501, 505, 511})
@@ -139,7 +139,9 @@ def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
     for word in (error.code, error.type):
         if word is not None and word in retryable:
             error.retryable = retryable[word]
-            if error.retryable and not StreamError("", kind=error.kind).retryable:
+            # The kind, which was derived from general words, must not contradict the table.
+            kind_is_retryable = StreamError("", kind=error.kind).retryable
+            if error.retryable and not kind_is_retryable:
                 error.kind = "server"
             elif not error.retryable and error.kind in ("server", "unknown"):
                 error.kind = "invalid_request"
@@ -166,6 +168,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
                 if part in flat:
                     return kind, retryable
         elif isinstance(word, int | str) and not isinstance(word, bool):
+            # A number of three digits is an HTTP status.
             kind = kind_of_status(int(word)) if len(str(word)) == len("400") else "unknown"
             if kind != "unknown":
                 return kind, False if is_final(int(word)) else None
@@ -189,15 +192,16 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _shorten(_MOST_MESSAGE, details, *_MESSAGES) or _shorten(
-        _MOST_MESSAGE, _first_listed(details), *_MESSAGES
+    message = _shorten(_MAX_MESSAGE, details, *_MESSAGES) or _shorten(
+        _MAX_MESSAGE, _first_listed(details), *_MESSAGES
     )
-    kind_word = _shorten(_MOST_WORD, details, "type", "error_type", "status", "kind")
+    kind_word = _shorten(_MAX_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
     inner = details.get("details")
-    spend = inner.get("error_code") if is_dict(inner) else None
+    inner_code = inner.get("error_code") if is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
-    kind, retryable = error_kind(spend, code if isinstance(code, str) else None, kind_word, code, message)
+    word_code = code if isinstance(code, str) else None
+    kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
     if retryable is None and _is_daily(inner):
         retryable = False
     error = ProviderError(
@@ -226,10 +230,10 @@ def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> Provi
         ('throttlingException', 'rate_limited', 'the provider reports an error: slow down')
     """
     try:
-        found: object = decode(payload)
+        decoded: object = decode(payload)
     except ProtocolError:
-        found = None
-    details = found if is_dict(found) else {}
+        decoded = None
+    details = decoded if is_dict(decoded) else {}
     message = _first_text(details, "message", "Message") or headers.get(":error-message")
     return provider_error({"error": {"code": name, "message": message, "details": details}})
 
@@ -245,28 +249,38 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
         ('throttlingException', True, None)
     """
     name = next(iter(payload), "")
-    found = payload.get(name)
-    if len(payload) != 1 or not name.endswith("Exception") or not is_dict(found):
+    details = payload.get(name)
+    if len(payload) != 1 or not name.endswith("Exception") or not is_dict(details):
         return None
-    return provider_error({"error": {**found, "code": name}})
+    return provider_error({"error": {**details, "code": name}})
 
 
 def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
-    """Find the error object, in the order of wire-formats §17.2."""
+    """Return the object or text in a payload that describes an error; None if the payload is no error.
+
+    Providers put it in different places; the order of the checks is that of wire-formats §17.2.
+
+    Args:
+        payload: The decoded payload.
+        event: The SSE event's name, "" if it has none.
+    """
     error = payload.get("error")
     if error and (is_dict(error) or isinstance(error, str)):
         return error
     if event == "error" or "error" in (payload.get("type"), payload.get("object"), payload.get("event_type")):
         return payload
+    # MiniMax repeats this object in regular payloads, with status code 0.
     base = payload.get("base_resp")
     if is_dict(base) and base.get("status_code"):
         return base
-    if "choices" in payload or "candidates" in payload or "type" in payload:
+    is_regular = "choices" in payload or "candidates" in payload or "type" in payload
+    if is_regular:
         return None
-    if ("code" in payload and "message" in payload) or (
-        "error_code" in payload and ("error_msg" in payload or "message" in payload)
-    ):
+    has_code = "code" in payload and "message" in payload
+    has_error_code = "error_code" in payload and ("error_msg" in payload or "message" in payload)
+    if has_code or has_error_code:
         return payload
+    # FastAPI's errors consist of `detail` alone.
     return payload if isinstance(payload.get("detail"), list | str) and len(payload) == 1 else None
 
 
@@ -286,9 +300,11 @@ def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
         >>> read_repeated_headers({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
         {'retry-after': '2'}
     """
-    found = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
+    headers = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
     return {
-        name.lower(): value for name, value in islice(found.items(), _MOST_HEADERS) if isinstance(value, str)
+        name.lower(): value
+        for name, value in islice(headers.items(), _MOST_HEADERS)
+        if isinstance(value, str)
     }
 
 
@@ -297,6 +313,10 @@ def _find_wait(details: dict[str, Any], inner: object) -> float | None:
 
     Google's APIs send it in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
     Other APIs repeat headers; only headers that can be read without a clock are read here.
+
+    Args:
+        details: The error object.
+        inner: The value of its field `details`.
     """
     for detail in dicts_of(inner):
         delay = text_of(detail, "retryDelay")
@@ -323,6 +343,7 @@ def text_error(payload: bytes) -> ProviderError | None:
 
 
 def _first_text(details: dict[str, Any], *names: str) -> str | None:
+    """Return the first of the named fields that is text and not empty; None if there is none."""
     for name in names:
         value = details.get(name)
         if isinstance(value, str) and value:
@@ -330,14 +351,14 @@ def _first_text(details: dict[str, Any], *names: str) -> str | None:
     return None
 
 
-def _shorten(most: int, details: dict[str, Any], *names: str) -> str | None:
-    """Return the first of the named fields that is text, cut to `most` characters."""
+def _shorten(max_length: int, details: dict[str, Any], *names: str) -> str | None:
+    """Return the first of the named fields that is text, cut to `max_length` characters."""
     text = _first_text(details, *names)
-    return None if text is None else _cut(text, most)
+    return None if text is None else _cut(text, max_length)
 
 
-def _cut(text: str, most: int) -> str:
-    return mend_surrogates(text if len(text) <= most else f"{text[: most - 1]}…")
+def _cut(text: str, max_length: int) -> str:
+    return mend_surrogates(text if len(text) <= max_length else f"{text[: max_length - 1]}…")
 
 
 def _code_of(details: dict[str, Any]) -> int | str | None:
@@ -348,7 +369,7 @@ def _code_of(details: dict[str, Any]) -> int | str | None:
     for name in ("code", "error_code", "status_code"):
         code = details.get(name)
         if isinstance(code, str) and code:
-            return _cut(code, _MOST_WORD)
+            return _cut(code, _MAX_WORD)
         if isinstance(code, int) and not isinstance(code, bool):
             return code
     return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart, Parts
+from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class NamedParts(Parts):
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def named(self, kind: NamedKind, name: str) -> OpenPart:
-        """Return the open part with this id; if it was never opened or is already closed, open it."""
+        """Return the open part with this id; if there is none, count a departure and open one."""
         part = self.open_parts[kind].get(name)
         if part is None:
             self.note("part_after_close" if (kind, name) in self.names_closed else "part_unopened")
@@ -143,13 +145,13 @@ class NamedParts(Parts):
         self.close(part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Merge further data into an open part; if that changes them, report the start of the part again."""
+        """Merge further data into those of an open part; if they change, report the part's start again."""
         if data is None:
             return
-        told = {**(self.data_of(part) or {}), **data}
-        if told != self.data_of(part):
-            self._data[part.index] = told
-            self.report_start_again(part, self.make_empty_part(kind, told))
+        merged = {**(self.data_of(part) or {}), **data}
+        if merged != self.data_of(part):
+            self._data[part.index] = merged
+            self.report_start_again(part, self.make_empty_part(kind, merged))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
         """Return the further data about a text or reasoning part."""
@@ -174,10 +176,12 @@ class NamedParts(Parts):
             type: "function", or "custom" if the input is free text.
         """
         handed_out = self.choice(0).handed_out.get(id)
+        # A call that was handed out may be sent again; `open_call` then compares the two.
         if id in self.calls or (id in self.calls_done and not handed_out):
             self.note("call_repeated")
             return None
         if not name:
+            # Nothing can run a call without a name, but its data are kept.
             self.note("call_nameless")
             self._note_done(id)
             self.whole(0, OpaquePart(type="tool_call", data={"id": id, **(data or {})}))
@@ -191,12 +195,14 @@ class NamedParts(Parts):
         """Add to a call's arguments; return False if there is no call with this id, open or closed."""
         part = self.calls.get(id)
         if part is None:
+            is_closed = id in self.calls_done
             if fragment and not fragment.isspace():
-                self.note("call_after_done" if id in self.calls_done else "part_unopened")
-            return id in self.calls_done
+                self.note("call_after_done" if is_closed else "part_unopened")
+            return is_closed
         if isinstance(part, OpenCall):
             self.add_arguments(part, fragment)
         else:
+            # A call that the server runs itself is a part of another kind.
             self.add(part, fragment)
         return True
 
@@ -212,6 +218,7 @@ class NamedParts(Parts):
             self.note("delta_misfits")
         elif self.add_to_call(call_id_of(payload), fragment):
             return
+        # The fragment is not text, or its call does not exist.
         self.unknown(text_of(payload, "type") or field, payload)
 
     def take_call(self, id: str) -> OpenPart | None:

@@ -69,7 +69,10 @@ class OpenCall(OpenPart):
         self.number = number
         """The call's index on the wire; None if the server sent none."""
         self.may_repeat: list[ToolCall] = []
-        """Earlier calls with the same content so far; while there are any, no event reports this call."""
+        """Finished calls that this call may repeat, judging by its content so far.
+
+        As long as there are any, no event reports this call.
+        """
         self.name = name
         self.type = type
         self.provider_data = provider_data
@@ -135,14 +138,16 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     """
     if part.held:
         text, part.held = part.held + text, ""
-    if _is_whole(text):
+    if _has_only_pairs(text):
         return text
-    if "\ud800" <= text[-1] <= "\udbff":
+    ends_with_first_half = "\ud800" <= text[-1] <= "\udbff"
+    if ends_with_first_half:
         part.held, text = text[-1], text[:-1]
-    whole = _mend_text(text)
-    if "\ufffd" in whole and "\ufffd" not in text:
+    mended = _mend_text(text)
+    # U+FFFD replaces a half without its other half.
+    if "\ufffd" in mended and "\ufffd" not in text:
         note("lone_surrogate")
-    return whole
+    return mended
 
 
 def mend_surrogates(value: ValueT) -> ValueT:
@@ -154,7 +159,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
     """
     mended: Any = value
     if isinstance(value, str):
-        mended = value if _is_whole(value) else _mend_text(value)
+        mended = value if _has_only_pairs(value) else _mend_text(value)
     elif is_dict(value):
         mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
     elif is_list(value):
@@ -165,7 +170,8 @@ def mend_surrogates(value: ValueT) -> ValueT:
     return result
 
 
-def _is_whole(text: str) -> bool:
+def _has_only_pairs(text: str) -> bool:
+    """Return True if a text contains no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -174,4 +180,5 @@ def _is_whole(text: str) -> bool:
 
 
 def _mend_text(text: str) -> str:
+    """Join the halves of surrogate pairs in a text, and replace each half that has no partner by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -99,10 +99,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
     details: dict[str, Any] = {}
     for key, value in report.items():
         if key in _USAGE_FIELDS:
-            _count(report, key, _USAGE_FIELDS, counts)
+            _copy_count(report, key, _USAGE_FIELDS, counts)
         elif key in _USAGE_DETAILS and is_dict(value):
             for name in value:
-                _count(value, name, _USAGE_DETAILS[key], details)
+                _copy_count(value, name, _USAGE_DETAILS[key], details)
+    # Detailed counts take precedence.
     counts.update(details)
     cost = float_of(report, "cost")
     if cost is None:
@@ -118,29 +119,31 @@ def token_counts(report: dict[str, Any], details: str) -> Usage:
 
     Args:
         report: The `usage` of a response.
-        details: The suffix of the fields with details of the input and of the output.
+        details: The ending of the names of two fields: after "input_", of the field with details of
+            the input tokens; after "output_", of that with details of the output tokens.
 
     Example:
         >>> report = {"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}
         >>> token_counts(report, "tokens_details").reasoning_tokens
         4
     """
-    read, written = dict_of(report, f"input_{details}"), dict_of(report, f"output_{details}")
+    of_input, of_output = dict_of(report, f"input_{details}"), dict_of(report, f"output_{details}")
     return Usage(
         input_tokens=int_of(report, "input_tokens"),
         output_tokens=int_of(report, "output_tokens"),
         total_tokens=int_of(report, "total_tokens"),
-        reasoning_tokens=int_of(written, "reasoning_tokens"),
-        cached_tokens=int_of(read, "cached_tokens"),
-        cache_write_tokens=int_of(read, "cache_write_tokens"),
-        input_audio_tokens=int_of(read, "audio_tokens"),
-        output_audio_tokens=int_of(written, "audio_tokens"),
-        input_image_tokens=int_of(read, "image_tokens"),
+        reasoning_tokens=int_of(of_output, "reasoning_tokens"),
+        cached_tokens=int_of(of_input, "cached_tokens"),
+        cache_write_tokens=int_of(of_input, "cache_write_tokens"),
+        input_audio_tokens=int_of(of_input, "audio_tokens"),
+        output_audio_tokens=int_of(of_output, "audio_tokens"),
+        input_image_tokens=int_of(of_input, "image_tokens"),
         provider_data=report,
     )
 
 
-def _count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
+def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
+    """Copy a count from a report to `counts`, under the name that `names` maps its key to."""
     count = int_of(report, key)
     if count is not None and key in names:
         counts[names[key]] = count

@@ -1,4 +1,4 @@
-"""Assign content to choices, parts and tool calls, and make their events.
+"""Assign an answer's parts and tool calls to its choices, and make their events.
 
 A format calls methods of `Parts` for what it finds in a payload, such as more text
 for choice 0, or a call with a certain id. `Parts` tracks which parts are open,
@@ -7,70 +7,36 @@ numbers them, and makes the events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import is_one_value, split_values
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import (
-    CitationAdded,
-    Finish,
-    MediaDelta,
-    PartDelta,
-    PartDone,
-    PartStart,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallDone,
-    ToolCallStart,
-)
-from tokenstream.formats._kit.answer import Answer
+from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.values import json_text
-from tokenstream.message import (
-    Citation,
-    FinishReason,
-    OpaquePart,
-    ReasoningPart,
-    RefusalPart,
-    TextPart,
-    ToolCall,
-)
+from tokenstream.message import FinishReason, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.limits import Limits
-    from tokenstream.message import MediaPart, Part, ServerToolCall, ServerToolResult
 
-__all__ = ["BLANK_REASONING", "BLANK_TEXT", "OpenCall", "OpenChoice", "OpenPart", "Parts", "TextKind"]
-
-TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
-
-# Created without validation: setting up the validation would add six milliseconds to every import.
-BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
-"""Empty parts; they never change, so all streams share them."""
-_STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
-    "text": BLANK_TEXT,
-    "reasoning": BLANK_REASONING,
-    "refusal": RefusalPart.model_construct(),
-}
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
 
 
-class Parts(Answer):
+class Parts(ContentParts):
     """Turns the content that formats read into events with choice and part indexes.
 
-    A format whose wire marks the beginning and the end of parts calls `open`, `add` and
-    `close`; any other calls `write`. Several tool calls may be open at the same time.
+    `ContentParts` has the methods for text and other content; this class adds tool calls, several
+    of which may be open at the same time, and the ends of choices.
 
     Args:
         limits: Bounds on choices, parts and tool calls.
         note: Counts a departure.
     """
 
-    __slots__ = ("_written", "calls_seen")
+    __slots__ = ("calls_seen",)
 
     splits_calls: ClassVar[bool] = True
     """True if several JSON documents in one call's arguments are several calls."""
@@ -78,8 +44,6 @@ class Parts(Answer):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
-        self._written: OpenPart | None = None
-        """The part written to last, if the format calls `record_written_part`."""
 
     @property
     def open_calls(self) -> int:
@@ -108,12 +72,14 @@ class Parts(Answer):
             self.note("finish_repeated")
             if state.finish.raw_reason == raw_reason:
                 return
+            # A different reason replaces the first one.
         if reason == "stop" and state.calls_seen:
             reason = "tool_calls"
         self.close_choice(state, complete=reason not in _CUT_SHORT)
-        said = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
-        state.finish = Finish(reason, raw_reason, said, choice=choice)
-        self._out.append(Finish(reason, raw_reason, said, choice=choice, raw=self.raw))
+        message = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
+        # The stored event has no `raw`, so that it does not keep the payload in memory.
+        state.finish = Finish(reason, raw_reason, message, choice=choice)
+        self._out.append(Finish(reason, raw_reason, message, choice=choice, raw=self.raw))
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
         """Close every part of a choice.
@@ -127,8 +93,8 @@ class Parts(Answer):
         last_call = next(reversed(choice.calls()), None)
         for part in list(choice.opened.values()):
             if isinstance(part, OpenCall):
-                written = part is not last_call and part.arguments.length > 0
-                self.close_call(part, whole=complete or written)
+                was_followed = part is not last_call and part.arguments.length > 0
+                self.close_call(part, whole=complete or was_followed)
             else:
                 self.close(part)
         choice.current_part = None
@@ -142,152 +108,13 @@ class Parts(Answer):
                 elif complete:
                     self.close(part)
                 else:
+                    # No event reports the end of a part that was cut off.
                     self._release(part)
                     part.closed = True
                     if self.stage is not None:
                         self.stage.cut(part.choice, part.index)
             choice.opened.clear()
             choice.current_part = None
-
-    # -- parts -------------------------------------------------------------
-
-    def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part and report its start.
-
-        Args:
-            choice: The choice's index.
-            content: The part as it is before any text is added.
-        """
-        state = self.choice(choice)
-        if self.may_hold_surrogates:
-            content = mend_surrogates(content)
-        part = OpenPart(content.kind, choice, self._next_index(state))
-        state.opened[part.index] = part
-        self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
-        return part
-
-    def report_start_again(self, part: OpenPart, content: Part) -> None:
-        """Report the start of a part again, with more data; the part keeps its text."""
-        if self.may_hold_surrogates:
-            content = mend_surrogates(content)
-        self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
-
-    def whole(
-        self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
-    ) -> None:
-        """Add a part that arrived in one piece; text after it begins a new part."""
-        state = self.choice(choice)
-        self._end_flow(state)
-        self.close(self.open(choice, content), content)
-
-    def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
-        """Add media that are not base64 as an opaque part, unchanged.
-
-        Args:
-            choice: The choice.
-            type: The server's word for the type of the media.
-            data: The media and the fields sent along with them.
-        """
-        self.note("media_invalid")
-        self.whole(choice, OpaquePart(type=type, data=data))
-
-    def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
-        """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
-
-        Args:
-            choice: The choice.
-            kind: The part's kind.
-            text: The text to add.
-            start: The part without its text, used if a new part is opened; blank by default.
-        """
-        state = self.choices.get(choice) or self.choice(choice)
-        part = state.current_part
-        if part is None or part.kind != kind:
-            if not text:
-                return
-            self._end_flow(state)
-            if state.finish is not None:
-                self.note("content_after_finish")
-            part = state.current_part = self.open(choice, start or _STARTS[kind])
-        self.add(part, text)
-
-    def sign(self, choice: int, signature: str) -> None:
-        """Add a signature to the reasoning being written, or to a new, empty reasoning part."""
-        state = self.choice(choice)
-        if state.current_part is None or state.current_part.kind != "reasoning":
-            self._end_flow(state)
-            state.current_part = self.open(choice, BLANK_REASONING)
-        self.add_signature(state.current_part, signature)
-
-    def add(self, part: OpenPart, text: str) -> None:
-        """Add text to a part; half a surrogate pair is held back until the other half arrives."""
-        if part.held or not text.isascii():
-            text = join_halves(part, text, self.note)
-        if not text:
-            return
-        kind = part.kind
-        if kind == "text":
-            self._out.append(TextDelta(text, choice=part.choice, part=part.index, raw=self.raw))
-        elif kind == "reasoning":
-            self._out.append(ReasoningDelta(text, choice=part.choice, part=part.index, raw=self.raw))
-        elif kind == "refusal":
-            self._out.append(RefusalDelta(text, choice=part.choice, part=part.index, raw=self.raw))
-        else:
-            self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
-
-    def record_written_part(self, part: OpenPart) -> None:
-        """Record the part that is written to now; count a departure if another one, still open, was before.
-
-        Args:
-            part: The part written to now.
-        """
-        last, self._written = self._written, part
-        if last is not part and last is not None and not last.closed:
-            self.note("parts_interleaved")
-
-    def add_signature(self, part: OpenPart, signature: str) -> None:
-        """Add a signature, or a piece of one, to a reasoning part."""
-        if self.may_hold_surrogates:
-            signature = mend_surrogates(signature)
-        if signature:
-            self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
-
-    def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
-        """Add data or a transcript to a media part.
-
-        Args:
-            part: The part, opened with a `MediaPart`.
-            data: Bytes of the media, without base64.
-            transcript: Words spoken in the media.
-        """
-        if data or transcript:
-            self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
-
-    def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation as a separate part; the text around the citation stays open."""
-        index = self._next_index(self.choice(choice))
-        if self.may_hold_surrogates:
-            citation = mend_surrogates(citation)
-        self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
-
-    def close(self, part: OpenPart, content: Part | None = None) -> None:
-        """Close a part.
-
-        Args:
-            part: The part.
-            content: The part's whole content, if its deltas do not add up to that.
-        """
-        if part.closed:
-            return
-        self._release(part)
-        part.closed = True
-        if content is not None and self.may_hold_surrogates:
-            content = mend_surrogates(content)
-        state = self.choice(part.choice)
-        state.opened.pop(part.index, None)
-        if state.current_part is part:
-            state.current_part = None
-        self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- tool calls --------------------------------------------------------
 
@@ -330,6 +157,7 @@ class Parts(Answer):
             )
         call = OpenCall(
             choice,
+            # A temporary, negative index: the call gets its index in the message when it is reported.
             ~self.calls_seen,
             id=id or self.new_id(choice),
             name=name,
@@ -340,10 +168,11 @@ class Parts(Answer):
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call
+        # Arguments that are still to arrive may show that this is a finished call, sent again.
         call.may_repeat = [
-            done
-            for place, done in state.handed_out.get(call.sent_id, ())
-            if (place, done.name, done.type) == (number, name, type)
+            finished
+            for wire_index, finished in state.handed_out.get(call.sent_id, ())
+            if (wire_index, finished.name, finished.type) == (number, name, type)
         ]
         if not call.may_repeat:
             self.report_call(call)
@@ -351,16 +180,19 @@ class Parts(Answer):
 
     def new_id(self, choice: int) -> str:
         """Return an id for a call that has none, or has the id of another call."""
-        used, number = self.choice(choice).handed_out, self.calls_seen
-        while f"call_{number}" in used:
+        used_ids, number = self.choice(choice).handed_out, self.calls_seen
+        while f"call_{number}" in used_ids:
             number += 1
         return f"call_{number}"
 
     def report_call(self, call: OpenCall) -> None:
-        """Report a call's start and its arguments so far; if another call has its id, give it a new id."""
+        """Report the start of a call that repeats no other call, and the arguments that arrived so far.
+
+        If another call already has the call's id, the call gets a new one.
+        """
         state = self.choice(call.choice)
         call.may_repeat = []
-        self._end_flow(state)
+        self._close_current(state)
         if state.finish is not None:
             self.note("content_after_finish")
         if call.sent_id in state.handed_out:
@@ -369,6 +201,7 @@ class Parts(Answer):
             state.handed_out[call.id] = []
         else:
             state.handed_out[call.sent_id] = []
+        # Until now, the call had a temporary index.
         del state.opened[call.index]
         call.index = self._next_index(state)
         state.opened[call.index] = call
@@ -392,18 +225,20 @@ class Parts(Answer):
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
         if call.may_repeat:
-            self._compare(call, fragment)
+            self._compare_with_finished(call, fragment)
         elif fragment:
             call.arguments.append(fragment)
             self._out.append(
                 ToolCallDelta(call.id, fragment, choice=call.choice, part=call.index, raw=self.raw)
             )
 
-    def _compare(self, call: OpenCall, fragment: str) -> None:
-        """Add to a call that has only repeated an earlier call so far; once it differs, report it."""
-        at = call.arguments.length
+    def _compare_with_finished(self, call: OpenCall, fragment: str) -> None:
+        """Add a fragment to a call that may repeat a finished one; once it differs from all, report it."""
+        position = call.arguments.length
         call.arguments.append(fragment)
-        call.may_repeat = [done for done in call.may_repeat if done.arguments_text.startswith(fragment, at)]
+        call.may_repeat = [
+            finished for finished in call.may_repeat if finished.arguments_text.startswith(fragment, position)
+        ]
         if not call.may_repeat:
             self.report_call(call)
 
@@ -420,7 +255,7 @@ class Parts(Answer):
         return not text or text.isspace() or is_one_value(text)
 
     def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
-        """Close a call, and hand it out if it is whole.
+        """Close a call; hand it out if it is whole, and drop it if it repeats a finished call.
 
         Args:
             call: The call.
@@ -432,9 +267,10 @@ class Parts(Answer):
         repeated = False
         if call.may_repeat:
             text = call.arguments.join()
-            # Without arguments, only the start of the call was repeated.
-            repeated = not text or any(text == done.arguments_text for done in call.may_repeat)
+            # Without arguments, only the start of the finished call was repeated.
+            repeated = not text or any(text == finished.arguments_text for finished in call.may_repeat)
             if not repeated:
+                # The arguments are only the beginning of the finished call's arguments.
                 self.report_call(call)
         call.closed = True
         state = self.choice(call.choice)
@@ -453,43 +289,45 @@ class Parts(Answer):
         pieces = split_values(call.arguments.join()) if self.splits_calls else None
         if pieces is None:
             self.note("call_invalid")
-            broken = _tool_call(call, call.arguments.join(), complete=False)
+            broken = _make_tool_call(call, call.arguments.join(), complete=False)
             self._out.append(PartDone(broken, choice=call.choice, part=call.index, raw=self.raw))
             return
         self.note("call_glued")
         self._hand_out(call, pieces[0])
         for text in pieces[1:]:
-            more = self.open_call(call.choice, None, call.name, type=call.type)
-            self.add_arguments(more, text)
-            self.close_call(more)
+            next_call = self.open_call(call.choice, None, call.name, type=call.type)
+            self.add_arguments(next_call, text)
+            self.close_call(next_call)
 
     def _hand_out(self, call: OpenCall, text: str) -> None:
-        done = _tool_call(call, text, complete=True)
-        self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, done))
-        self._out.append(ToolCallDone(done, choice=call.choice, part=call.index, raw=self.raw))
+        """Report a finished call, and remember it to recognise repetitions.
+
+        Args:
+            call: The call.
+            text: Its arguments, as JSON text.
+        """
+        finished = _make_tool_call(call, text, complete=True)
+        self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, finished))
+        self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
 
     # -- internals ---------------------------------------------------------
 
-    def _end_flow(self, choice: OpenChoice) -> None:
-        if choice.current_part is not None:
-            self.close(choice.current_part)
-
     def _release(self, part: OpenPart) -> None:
-        """Add the held-back text to a part: a replaced half of a surrogate pair, or the arguments `{}`."""
-        if isinstance(part, OpenCall) and part.placeholder:
+        """Add what was held back of a part: the arguments `{}` of a call, or half a surrogate pair."""
+        if not isinstance(part, OpenCall):
+            super()._release(part)
+            return
+        if part.placeholder:
             text, part.placeholder = part.placeholder, ""
             self.add_arguments(part, text)
         if part.held:
             part.held = ""
             self.note("lone_surrogate")
-            if isinstance(part, OpenCall):
-                self.add_arguments(part, "\ufffd")
-            else:
-                self.add(part, "\ufffd")
+            self.add_arguments(part, "\ufffd")
 
 
-def _tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:
-    """Return an ended call in the form in which the message contains it."""
+def _make_tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:
+    """Return a call that has ended, in the form in which the message contains it."""
     return ToolCall(
         id=call.id,
         name=call.name,

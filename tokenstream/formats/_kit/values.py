@@ -13,19 +13,21 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STANDARD = str.maketrans("-_", "+/")
+_TO_STANDARD = str.maketrans("-_", "+/")
+"""Translates base64 in the URL-safe alphabet to the standard one."""
 
 
-def base64_bytes(written: object) -> bytes | None:
+def base64_bytes(encoded: object) -> bytes | None:
     r"""Decode base64 in either alphabet, padded or not; return None for any other value.
 
     Example:
         >>> base64_bytes("-_8="), base64_bytes("+/8"), base64_bytes("a text"), base64_bytes(None)
         (b'\xfb\xff', b'\xfb\xff', None, None)
     """
-    if not isinstance(written, str):
+    if not isinstance(encoded, str):
         return None
-    text = written.translate(_STANDARD) if "-" in written or "_" in written else written
+    is_url_safe = "-" in encoded or "_" in encoded
+    text = encoded.translate(_TO_STANDARD) if is_url_safe else encoded
     try:
         return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:

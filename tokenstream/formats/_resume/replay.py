@@ -19,21 +19,21 @@ class Replay:
 
     Example:
         >>> replay = Replay(7, None)
-        >>> [replay.drops(number, None) for number in (6, 7, 8)], replay.over
+        >>> [replay.is_repeated(number, None) for number in (6, 7, 8)], replay.ended
         ([True, True, False], True)
     """
 
-    __slots__ = ("_after", "_answer", "_from_start", "over")
+    __slots__ = ("_after", "_answer", "_from_start", "ended")
 
     def __init__(self, after: int | str, answer: str | None) -> None:
         self._after = after
         self._answer = answer
         self._from_start = False
-        self.over = False
+        self.ended = False
         """True once the payloads are new."""
 
-    def drops(self, position: int | str | None, begun: str | None) -> bool:
-        """Return whether a payload was read before.
+    def is_repeated(self, position: int | str | None, begun: str | None) -> bool:
+        """Return True if a payload was read before, so that it has to be dropped.
 
         Args:
             position: The payload's position; None if it has none.
@@ -50,17 +50,19 @@ class Replay:
         after = self._after
         if isinstance(after, int):
             if not isinstance(position, int):
+                # A payload without a number, such as a ping, is not repeated.
                 return False
             if position > after + 1:
                 msg = f"the server goes on at event {position}, but event {after + 1} is the next one"
                 raise PositionLost(msg)
-            self.over = position > after
-            return not self.over
+            self.ended = position > after
+            return not self.ended
         if position == after:
-            self.over = True
+            self.ended = True
             return True
-        # A payload without an id, such as a ping, decides nothing.
-        self.over = position is not None and not self._from_start
+        # Before the last payload that was read, all are repeated if the server began at the start. If it did
+        # not, the first payload with an id is new; a payload without one, such as a ping, decides nothing.
+        self.ended = position is not None and not self._from_start
         return self._from_start
 
 
@@ -76,37 +78,38 @@ class ReplayOfEvents:
 
     Example:
         >>> replay = ReplayOfEvents("c", "a")
-        >>> [(replay.drops(id), replay.over) for id in ("a", "b", "c")]
+        >>> [(replay.is_repeated(id), replay.ended) for id in ("a", "b", "c")]
         [(True, False), (True, False), (True, True)]
     """
 
-    __slots__ = ("_after", "_first", "_from_start", "over")
+    __slots__ = ("_after", "_first", "_from_start", "ended")
 
     def __init__(self, after: str, first: str) -> None:
         self._after = after
         self._first = first
         self._from_start = False
-        self.over = False
+        self.ended = False
         """True once the payloads are new."""
 
-    def drops(self, id: str) -> bool:
-        """Return whether an event was read before.
+    def is_repeated(self, id: str) -> bool:
+        """Return True if an event was read before.
 
         Args:
             id: The event's id.
         """
         after = self._after
-        if self.over:
+        if self.ended:
             return False
         if id == after:
-            self.over = True
+            self.ended = True
             return True
         number, last = _number_of(id), _number_of(after)
         if number is not None and last is not None:
-            self.over = number > last
-            return not self.over
+            self.ended = number > last
+            return not self.ended
+        # Other ids have no order: all up to the last one are repeated only if the server began at the start.
         self._from_start = self._from_start or id == self._first
-        self.over = not self._from_start
+        self.ended = not self._from_start
         return self._from_start
 
 

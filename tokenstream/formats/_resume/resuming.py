@@ -82,7 +82,7 @@ class Resuming:
         """
         if not self.resumes:
             return None
-        from tokenstream.formats._resume.kept import state_of
+        from tokenstream.formats._resume.state import state_of
 
         return state_of(cast("Format", self))
 
@@ -96,7 +96,7 @@ class Resuming:
         Raises:
             MisuseError: The state was altered, or is from another version of the library.
         """
-        from tokenstream.formats._resume.kept import restore_format
+        from tokenstream.formats._resume.state import restore_format
 
         restore_format(cast("Format", self), state, messages)
 
@@ -119,22 +119,32 @@ class Resuming:
         self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
 
     def _is_replayed_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
+        """Return True if a frame is an SSE event that the server repeats on another connection."""
         # The `id` of an event that was sent without one is the id of the event before it.
-        dropped = replay.drops(frame.id) if isinstance(frame, ServerSentEvent) else False
-        self.dropped += dropped
-        if replay.over:
+        repeated = replay.is_repeated(frame.id) if isinstance(frame, ServerSentEvent) else False
+        self.dropped += repeated
+        if replay.ended:
             self._replayed_events = None
-        return dropped
+        return repeated
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
-        """Return whether to drop a payload, which the server repeats on another connection."""
+        """Return True if a payload has to be dropped, because the server repeats it on another connection.
+
+        Args:
+            replay: Knows the last payload that was read.
+            payload: The decoded payload.
+            event: The SSE event's name, "" if it has none.
+
+        Raises:
+            PositionLost: The server does not continue the same answer, or payloads are missing.
+        """
         if provider_error(payload, event) is not None and not self.tolerates(payload, event):
             # An error concerns this connection, even if its number is one that was read before.
             return False
         if self.recognises(payload, event) is False:
             raise PositionLost("the server goes on in another format than it began in")
-        dropped = replay.drops(self.position_of(payload), self.begun_by(payload, event))
-        if replay.over:
+        repeated = replay.is_repeated(self.position_of(payload), self.begun_by(payload, event))
+        if replay.ended:
             self._replay = None
-        self.dropped += dropped
-        return dropped
+        self.dropped += repeated
+        return repeated

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.events import Event
-    from tokenstream.formats._kit.parts import OpenCall
+    from tokenstream.formats._kit.open import OpenCall
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

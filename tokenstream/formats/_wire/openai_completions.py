@@ -22,7 +22,7 @@ from tokenstream.formats._kit.values import counts_in, scalar_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.formats._kit.parts import TextKind
+    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

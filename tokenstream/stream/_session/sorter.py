@@ -15,7 +15,7 @@ from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import name_of
-from tokenstream.formats._detect.seen import payload_of
+from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import ServerSentEvent
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.blocks import BlockParts
-from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
+from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._wire.anthropic.block import AnthropicBlock
 from tokenstream.formats._wire.anthropic.words import citation_of
 from tokenstream.message import (
@@ -49,11 +49,11 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             index: The block's index.
             content: The block as its start event describes it.
         """
-        self._go_on()
+        self._hand_out_waiting()
         open_block = self._open.pop(index, None)
         if open_block is not None:
             self.note("part_unclosed")
-            self._replace(open_block)
+            self._close_replaced(open_block)
         elif index in self._closed:
             self.note("part_index_reused")
             self._closed.discard(index)
@@ -92,7 +92,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Add a block that arrived in one piece."""
         block = self.start(index, content)
         # In a whole message, arguments are documented as JSON values, so they are no departure.
-        self._give_rest(block, expected=True)
+        self._report_unsent(block, expected=True)
         self.stop(index)
 
     # -- opening -----------------------------------------------------------
@@ -273,7 +273,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     # -- closing -----------------------------------------------------------
 
-    def _give_rest(self, block: AnthropicBlock, *, expected: bool = False) -> None:
+    def _report_unsent(self, block: AnthropicBlock, *, expected: bool = False) -> None:
         """Report the data of a block that have not been reported yet."""
         if block.deltas > 1:
             self._report_data_again(block, block.data)

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.formats._kit.parts import BLANK_TEXT
+from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of
 
 if TYPE_CHECKING:

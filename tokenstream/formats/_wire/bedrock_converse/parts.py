@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import BlockParts
-from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
+from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._wire.bedrock_converse.block import ConverseBlock
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of, citation_of
 from tokenstream.message import (
@@ -50,18 +50,18 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             index: The block's index.
             start: The block as its start event describes it.
         """
-        self._go_on()
+        self._hand_out_waiting()
         open_block = self._open.pop(index, None)
         if open_block is not None:
             self.note("part_unclosed")
-            self._replace(open_block)
+            self._close_replaced(open_block)
         elif index in self._closed:
             self.note("part_index_reused")
         block = self._open_block(index)
         for name, value in start.items():
             if value is not None:
                 self._read_start_field(block, name, value)
-        self._written = block.part
+        self._last_written = block.part
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
         """Add a delta to its block; fields that do not fit the block are reported as unknown.
@@ -71,7 +71,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             delta: The delta; each of its fields adds to the block.
             payload: The payload with the delta.
         """
-        self._go_on()
+        self._hand_out_waiting()
         block = self._open.get(index)
         if block is None:
             if index in self._closed:
@@ -89,7 +89,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
                 self.note("delta_misfits")
                 self.items(name, [payload])
         # A block opened by its first delta is not a change of parts.
-        self._written = block.part
+        self._last_written = block.part
 
     # -- opening -----------------------------------------------------------
 
@@ -177,7 +177,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
-            self._replace(block)
+            self._close_replaced(block)
             block.clear()
         return block.part or self._open_part(block, _EMPTY_PARTS[kind])
 
@@ -286,7 +286,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     # -- closing -----------------------------------------------------------
 
-    def _give_rest(self, block: ConverseBlock) -> None:
+    def _report_unsent(self, block: ConverseBlock) -> None:
         if block.has_unreported and block.part is not None:
             self._report_data_again(block, block.part)
 

@@ -10,7 +10,7 @@ from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
-    from tokenstream.formats._fast.path import Read
+    from tokenstream.formats._fast.entry import Read
 
 BYTES_PER_GROUP = 3
 """Four characters of base64 encode this many bytes, so a start of whole groups can be compared as base64."""

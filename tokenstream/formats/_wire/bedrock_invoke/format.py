@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._fast.path import Read
+    from tokenstream.formats._fast.entry import Read
     from tokenstream.formats._fast.shape import Path
     from tokenstream.limits import Limits
 
@@ -126,7 +126,7 @@ class BedrockInvoke(Format):
         fast = self._fast_path
         if fast is not None:
             # Learn from this payload to read the next ones like it without decoding.
-            fast.take(self._data or {}, events)
+            fast.learn_from(self._data or {}, events)
             split = fast.split(BYTES_PER_GROUP)
             self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])
         return events

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, fields_except, int_of, text_of
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
+from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.open import OpenCall, OpenPart
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.cohere.words import citation_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart

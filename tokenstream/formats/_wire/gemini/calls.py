@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
-from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import OpenCall, Parts
+from tokenstream.formats._kit.open import OpenCall, mend_surrogates
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.gemini.arguments import StreamedArguments, read_path
 from tokenstream.formats._wire.gemini.sources import Sources

@@ -182,7 +182,7 @@ class GeminiParts(CallParts):
         if signature is not None:
             data = fields_except(data, _SIGNATURE)
         state = self.choice(choice)
-        self._end_flow(state)
+        self._close_current(state)
         part_type = ReasoningPart if thought else TextPart
         part = self.open(choice, part_type(provider_data=data))
         self.add(part, value)
@@ -200,7 +200,7 @@ class GeminiParts(CallParts):
             self.note("media_invalid")
             return False
         rest = fields_except({**value, **more}, "data", "mimeType")
-        self._end_flow(self.choice(choice))
+        self._close_current(self.choice(choice))
         part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=rest))
         self.add_media(part, data)
         self.close(part)

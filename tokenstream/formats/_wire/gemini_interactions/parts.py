@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.parts import BLANK_TEXT, Parts
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,

@@ -13,7 +13,8 @@ from tokenstream.formats._kit.values import json_text
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.parts import OpenCall, Parts
+    from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.formats._kit.parts import Parts
 
 
 class LangChainCalls:

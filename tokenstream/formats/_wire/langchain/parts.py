@@ -18,7 +18,8 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._kit.parts import OpenPart, Parts
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import Parts
 
 _TOLD_ELSEWHERE = frozenset(
     {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}

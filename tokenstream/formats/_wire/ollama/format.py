@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.parts import TextKind
+    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -10,7 +10,8 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, RefusalPart, Te
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._kit.parts import OpenPart, Parts
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import Parts
 
 _Key: TypeAlias = "tuple[str, int | str]"
 _Reader: TypeAlias = "Callable[[AssistantsContent, _Key, dict[str, Any]], None]"

@@ -16,7 +16,8 @@ from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.parts import OpenCall, Parts
+    from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.formats._kit.parts import Parts
 
 _LEGACY = "function_call"
 _ITEM_FIELDS = ("id", "index", "type")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import ProviderError
-    from tokenstream.formats._kit.parts import Parts, TextKind
+    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.formats._kit.parts import Parts
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"

@@ -13,7 +13,8 @@ from tokenstream.formats._wire.openai_responses.words import arguments_of, descr
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.parts import OpenCall, Parts
+    from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.formats._kit.parts import Parts
 
 _TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 """Maps types of items that call a tool which the application described to the type of the tool call."""

@@ -236,8 +236,8 @@ class TokenStream(Format):
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         merged = text_of(payload, "type") in _DELTAS
-        dropped = replay.drops(self.position_of(payload), "" if merged else None)
-        if replay.over:
+        dropped = replay.is_repeated(self.position_of(payload), "" if merged else None)
+        if replay.ended:
             self._replay = None
         self.dropped += dropped
         return dropped
@@ -313,7 +313,7 @@ class _ReplayOfPositions(Replay):
         self._known = after
         self._last = 0
 
-    def drops(self, position: int | str | None, begun: str | None) -> bool:
+    def is_repeated(self, position: int | str | None, begun: str | None) -> bool:
         """Return whether an event was read before.
 
         Args:
@@ -335,5 +335,5 @@ class _ReplayOfPositions(Replay):
         if begun is not None and 0 < last < after:
             msg = f"the relay has merged events before and after position {after} into one"
             raise PositionLost(msg)
-        self.over = True
+        self.ended = True
         return False

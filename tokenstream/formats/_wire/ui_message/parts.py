@@ -11,8 +11,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
-from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import OpenCall, OpenPart
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, proofs_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart

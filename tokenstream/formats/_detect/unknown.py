@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import name_of
+from tokenstream.formats._detect.payloads import is_whole, payload_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._sniff import Sniffed, title_of
@@ -26,14 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _MOST_NAMES = 5
-_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-"""Values that are words in JSON or in a superset of JSON."""
-_LONGEST_REST = 10
-"""Characters needed to decide whether a value was cut off: one more than the longest word has."""
-# The beginnings of an escape, and of a number's fraction or exponent, which the end may have cut off.
-_CUT_ESCAPE = re.compile(r"u?[0-9A-Fa-f]{0,4}")
-_CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
-_OF_A_RUN = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_agent_name"}))
+_RUN_KEYS = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_agent_name"}))
 """Keys of events about an agent's whole run: from LangChain's `astream_events`, and LlamaIndex's agents."""
 _MOST_NAME = 40
 """The longest name, in characters, that a message contains in full."""
@@ -51,9 +43,9 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
     """
     if kind == "html":
         title = title_of(start)
-        named = f" titled {title!r}" if title else ""
+        with_title = f" titled {title!r}" if title else ""
         return NotAStream(
-            f"the body is a web page{named}, not a stream: check the address, and any proxy on the way",
+            f"the body is a web page{with_title}, not a stream: check the address, and any proxy on the way",
             body=start,
         )
     if text:
@@ -82,10 +74,10 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
         ('the provider reports an error: busy', None)
     """
     try:
-        said: object = decode(payload, limits)
+        decoded: object = decode(payload, limits)
     except ProtocolError:
         return None
-    return provider_error(said) if is_dict(said) else None
+    return provider_error(decoded) if is_dict(decoded) else None
 
 
 def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
@@ -138,7 +130,8 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
         "the events are of no known format; the keys seen are 'what'"
     """
     keys = set(_object_of(frames[0], limits)) if frames else set[str]()
-    if any(keys >= of_a_run for of_a_run in _OF_A_RUN):
+    is_of_a_run = any(keys >= run_keys for run_keys in _RUN_KEYS)
+    if is_of_a_run:
         return NotAStream(
             "these are the events of a whole run of a framework, which may hold several answers: follow them "
             "with Steps, run.follow(events), or hand over the stream of the model itself"
@@ -170,10 +163,10 @@ def describe_bad_piece(item: object) -> MisuseError:
         'int is not a piece of a body; bytes are expected, text, or payloads as dicts'
     """
     # LangGraph streams messages as tuples.
-    followed = "; the events of a framework's run are followed with Steps, run.follow(events)"
+    advice = "; the events of a framework's run are followed with Steps, run.follow(events)"
     return MisuseError(
         f"{type(item).__qualname__} is not a piece of a body; bytes are expected, text, or payloads as dicts"
-        f"{followed if isinstance(item, tuple) else ''}"
+        f"{advice if isinstance(item, tuple) else ''}"
     )
 
 
@@ -184,78 +177,17 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
     for frame in frames:
         payload = _object_of(frame, limits)
         kind = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
-        named = payload.get("type")
-        if not kind and isinstance(named, str) and _KIND.fullmatch(named):
-            kind = named
+        type_field = payload.get("type")
+        if not kind and isinstance(type_field, str) and _KIND.fullmatch(type_field):
+            kind = type_field
         if kind:
             kinds[kind] = None
         keys |= dict.fromkeys(payload)
         if len(kinds) > _MOST_NAMES:
             break
     if kinds:
-        return f"the event types seen are {_listed(kinds)}"
-    return f"the keys seen are {_listed(keys)}" if keys else "no name was seen"
-
-
-def payload_of(frame: Frame) -> bytes | dict[str, Any]:
-    """Return a frame's payload without its event name."""
-    return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
-
-
-def is_whole(frame: Frame, limits: Limits) -> bool:
-    """Return whether a last frame, which lacks its end mark, has a whole payload.
-
-    Args:
-        frame: The frame.
-        limits: Bounds on decoding the payload.
-
-    Raises:
-        LimitExceeded: The payload exceeds one of the limits.
-
-    Example:
-        >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> is_whole(b'{"done": true}', DEFAULT_LIMITS), is_whole(b'{"done": tr', DEFAULT_LIMITS)
-        (True, False)
-    """
-    payload = payload_of(frame)
-    if not isinstance(payload, bytes) or payload.strip() == b"[DONE]":
-        return True
-    if payload.lstrip()[:1] not in (b"{", b"["):
-        return False
-    try:
-        decode(payload, limits)
-    except LimitExceeded:
-        raise
-    except ProtocolError:
-        return False
-    return True
-
-
-def is_malformed(document: bytes) -> bool:
-    """Return whether an incomplete document has a syntax error, so that it was not merely cut off.
-
-    Args:
-        document: The bytes that arrived; `is_whole` has checked them against the limits.
-
-    Example:
-        >>> is_malformed(b'{"done": tr'), is_malformed(b'{"done": <'), is_malformed(b'{"done": true} <')
-        (False, True, True)
-    """
-    # A UTF-8 character that was cut in half is not a syntax error.
-    text = codecs.getincrementaldecoder("utf-8")("replace").decode(document)
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        at = error.pos
-        if at == len(text) or error.msg.startswith("Unterminated string"):
-            return False
-        rest = text[at : at + _LONGEST_REST]
-        if error.msg.startswith("Expecting value"):
-            return not any(word.startswith(rest) for word in _WORDS)
-        if error.msg.startswith("Invalid \\uXXXX"):
-            return _CUT_ESCAPE.fullmatch(rest) is None
-        return not (text[at - 1].isdecimal() and _CUT_NUMBER.fullmatch(rest))
-    return False
+        return f"the event types seen are {_join_names(kinds)}"
+    return f"the keys seen are {_join_names(keys)}" if keys else "no name was seen"
 
 
 def _start_of(frame: Frame, most: int) -> str:
@@ -275,6 +207,7 @@ def _object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
     return payload if is_dict(payload) else {}
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
+    """Return the first names, quoted and shortened, as a list in a sentence."""
     shown = [ascii(name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}...") for name in names]
     return ", ".join(shown[:_MOST_NAMES]) + (", ..." if len(shown) > _MOST_NAMES else "")

@@ -1,0 +1,181 @@
+"""Entries of the fast path: the shape of payloads, their meaning, and functions that read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.formats._fast.shape import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.text_log import TextLog
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Format
+    from tokenstream.formats._fast.decoded import DecodedShape
+    from tokenstream.formats._fast.match import Match
+
+    Read = Callable[[Any], Event | None]
+    """Returns the event of one delta, None for anything else."""
+    AnyShape = Shape | DecodedShape
+    Payload = bytes | dict[str, Any]
+    Follow = Callable[[Any], bool | None]
+    """Takes a delta that was not decoded; returns False if it must be decoded after all."""
+
+TEXT_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta)
+
+_new: Callable[[type[Any]], Any] = object.__new__
+"""Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
+
+
+class Entry:
+    """A shape, and the meaning of the payloads that have it.
+
+    Args:
+        format: The format whose frames are counted.
+        name: The name of the payload's SSE event; None for a payload that arrived decoded.
+        shape: The payload's shape.
+        example: The delta in the payload, which the format decoded; deltas read later have its kind and part.
+        log: The argument text of the delta's call; None if the delta is not of a call.
+    """
+
+    __slots__ = ("_format", "_framed", "_split", "example", "follow", "log", "name", "read", "shape")
+
+    def __init__(
+        self,
+        format: Format,
+        name: str | None,
+        shape: AnyShape,
+        example: Any,  # noqa: ANN401 - a delta
+        log: TextLog | None,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.example = example
+        self.follow = format.take_beside(example)
+        self.log = log
+        self._format = format
+        self.read: Read | None = None
+        """Function that reads a payload; created on first use by `make_reader`."""
+        self._framed: dict[tuple[bytes, bytes, int], Read] = {}
+        self._split: tuple[str, bytes, Read] | None = None
+
+    def make_reader(self) -> Read:
+        """Create `read`, and return it; streams that read whole chunks never need it."""
+        self.read = make_reader(self._format, self.shape.match, self.example, self.follow, self.log)
+        return self.read
+
+    def is_same(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
+        """Return True if this entry would read a payload as the same event.
+
+        Args:
+            name: The name of the payload's SSE event.
+            payload: The payload.
+            event: The delta that the format decoded from the payload.
+            text: The delta's text.
+        """
+        example = self.example
+        means_the_same = (name, event.__class__, event.choice, event.part) == (
+            self.name,
+            example.__class__,
+            example.choice,
+            example.part,
+        )
+        match: Callable[[Any], str | None] = self.shape.match
+        return means_the_same and match(payload) == text
+
+    def make_framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
+        """Return a function that reads a chunk with one payload between two fixed pieces, or None; cached.
+
+        Args:
+            before: The bytes before the payload.
+            after: The bytes after the payload.
+            most: The longest chunk that may be read this way, in bytes.
+            lines: True if a payload may take several lines.
+        """
+        key = (before, after, most)
+        reader = self._framed.get(key)
+        shape = self.shape
+        if reader is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
+            match = shape.between(before, after).match
+            payload = slice(len(before), -len(after) or None)
+            reader = self._framed[key] = make_reader(
+                self._format, match, self.example, self.follow, self.log, payload=payload, most=most
+            )
+        return reader
+
+    def split(self, multiple: int) -> tuple[str, bytes, Read] | None:
+        """Return the event's name, the first bytes of payloads, and a function that reads the rest; cached.
+
+        Returns None if payloads arrive decoded.
+
+        Args:
+            multiple: The number of first bytes is a multiple of this number.
+        """
+        if self._split is None and self.name is not None and isinstance(self.shape, Shape):
+            start, rest = self.shape.split(multiple)
+            read = make_reader(self._format, rest.match, self.example, self.follow, self.log, start=start)
+            self._split = self.name, start, read
+        return self._split
+
+
+def make_reader(
+    format: Format,
+    match: Match,
+    example: Any,  # noqa: ANN401 - a delta
+    follow: Follow | None,
+    log: TextLog | None,
+    *,
+    payload: slice | None = None,
+    most: int | None = None,
+    start: bytes = b"",
+) -> Read:
+    """Return a function that turns each payload of a shape into a delta like an earlier one.
+
+    Args:
+        format: The format whose frames are counted.
+        match: Returns the text in a payload.
+        example: The earlier delta, which the format decoded; new deltas have its kind, choice and part.
+        follow: The format's callback for each of these deltas; None if the format needs none.
+        log: The argument text of the delta's call; None if the delta is not of a call.
+        payload: The payload's place in the bytes; None if the bytes are the payload.
+        most: The longest bytes that may be read this way; None for any.
+        start: The beginning of the payload, if the bytes do not include it.
+    """
+    kind: type[Any] = example.__class__
+    choice, part = example.choice, example.part
+    call_id = example.id if kind is ToolCallDelta else None
+    is_text, is_reasoning = kind in TEXT_DELTAS, kind is ReasoningDelta
+    longest = format.limits.event if most is None else most
+    pieces: list[str] = [] if log is None else log.pieces
+
+    def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
+        text = match(data)
+        if text is None or len(data) > longest:
+            return None
+        event = _new(kind)
+        if is_text:
+            event.text = text
+            if is_reasoning:
+                event.signature = None
+        else:
+            event.fragment = text
+            if log is not None:
+                event.id = call_id
+        event.choice = choice
+        event.part = part
+        event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        if follow is not None and follow(event) is False:
+            return None
+        if log is not None:
+            # `TextLog.append` inlined: its call would cost time for every fragment.
+            pieces.append(text)
+            log.length += len(text)
+            if len(pieces) >= log.full_at:
+                log.pack()
+        format.frames += 1
+        made: Event = event
+        return made
+
+    return read

@@ -1,0 +1,208 @@
+"""Assign content to choices and parts: text, reasoning, refusals, media and citations, without tool calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream.events import (
+    CitationAdded,
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+)
+from tokenstream.formats._kit.answer import Answer
+from tokenstream.formats._kit.open import OpenChoice, OpenPart, join_halves, mend_surrogates
+from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import MediaPart, Part, ServerToolCall, ServerToolResult
+
+TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
+
+# Created without validation: setting up the validation would add six milliseconds to every import.
+BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
+"""Empty parts; they never change, so all streams share them."""
+_STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
+    "text": BLANK_TEXT,
+    "reasoning": BLANK_REASONING,
+    "refusal": RefusalPart.model_construct(),
+}
+
+
+class ContentParts(Answer):
+    """Turns the content of an answer, except for tool calls, into events of numbered parts.
+
+    A format whose wire marks the beginning and the end of parts calls `open`, `add` and
+    `close`; any other calls `write`. `Parts` derives from this class and adds tool calls.
+
+    Args:
+        limits: Bounds on choices and parts.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_last_written",)
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._last_written: OpenPart | None = None
+        """The part written to last, if the format calls `record_written_part`."""
+
+    def open(self, choice: int, content: Part) -> OpenPart:
+        """Open a part and report its start.
+
+        Args:
+            choice: The choice's index.
+            content: The part as it is before any text is added.
+        """
+        state = self.choice(choice)
+        if self.may_hold_surrogates:
+            content = mend_surrogates(content)
+        part = OpenPart(content.kind, choice, self._next_index(state))
+        state.opened[part.index] = part
+        self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
+        return part
+
+    def report_start_again(self, part: OpenPart, content: Part) -> None:
+        """Report the start of a part again, with more data; the part keeps its text."""
+        if self.may_hold_surrogates:
+            content = mend_surrogates(content)
+        self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
+
+    def whole(
+        self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
+    ) -> None:
+        """Add a part that arrived whole, in one payload; text that follows begins a new part."""
+        state = self.choice(choice)
+        self._close_current(state)
+        self.close(self.open(choice, content), content)
+
+    def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
+        """Add media that are not base64 as an opaque part, unchanged.
+
+        Args:
+            choice: The choice.
+            type: The server's word for the type of the media.
+            data: The media and the fields sent along with them.
+        """
+        self.note("media_invalid")
+        self.whole(choice, OpaquePart(type=type, data=data))
+
+    def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
+        """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
+
+        Args:
+            choice: The choice.
+            kind: The part's kind.
+            text: The text to add.
+            start: The part without its text, used if a new part is opened; blank by default.
+        """
+        state = self.choices.get(choice) or self.choice(choice)
+        part = state.current_part
+        if part is None or part.kind != kind:
+            if not text:
+                # An empty text opens no part.
+                return
+            self._close_current(state)
+            if state.finish is not None:
+                self.note("content_after_finish")
+            part = state.current_part = self.open(choice, start or _STARTS[kind])
+        self.add(part, text)
+
+    def sign(self, choice: int, signature: str) -> None:
+        """Add a signature to the reasoning being written, or to a new, empty reasoning part."""
+        state = self.choice(choice)
+        if state.current_part is None or state.current_part.kind != "reasoning":
+            self._close_current(state)
+            state.current_part = self.open(choice, BLANK_REASONING)
+        self.add_signature(state.current_part, signature)
+
+    def add(self, part: OpenPart, text: str) -> None:
+        """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
+        if part.held or not text.isascii():
+            text = join_halves(part, text, self.note)
+        if not text:
+            # The text was only half a pair, which is held back.
+            return
+        kind = part.kind
+        if kind == "text":
+            self._out.append(TextDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+        elif kind == "reasoning":
+            self._out.append(ReasoningDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+        elif kind == "refusal":
+            self._out.append(RefusalDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+        else:
+            self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+
+    def record_written_part(self, part: OpenPart) -> None:
+        """Record the part that text is now added to; count a departure if it interrupts another, open part.
+
+        Args:
+            part: The part that text is now added to.
+        """
+        previous, self._last_written = self._last_written, part
+        if previous is not part and previous is not None and not previous.closed:
+            self.note("parts_interleaved")
+
+    def add_signature(self, part: OpenPart, signature: str) -> None:
+        """Add a signature, or a piece of one, to a reasoning part."""
+        if self.may_hold_surrogates:
+            signature = mend_surrogates(signature)
+        if signature:
+            self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
+
+    def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
+        """Add data or a transcript to a media part.
+
+        Args:
+            part: The part, opened with a `MediaPart`.
+            data: Bytes of the media, without base64.
+            transcript: Words spoken in the media.
+        """
+        if data or transcript:
+            self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
+
+    def cite(self, choice: int, citation: Citation) -> None:
+        """Add a citation as a separate part; the text around the citation stays open."""
+        index = self._next_index(self.choice(choice))
+        if self.may_hold_surrogates:
+            citation = mend_surrogates(citation)
+        self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
+
+    def close(self, part: OpenPart, content: Part | None = None) -> None:
+        """Close a part and report its end; do nothing if the part is already closed.
+
+        Args:
+            part: The part.
+            content: The part's whole content, if its deltas do not add up to that.
+        """
+        if part.closed:
+            return
+        # Before the end, because this may add the last piece of text.
+        self._release(part)
+        part.closed = True
+        if content is not None and self.may_hold_surrogates:
+            content = mend_surrogates(content)
+        state = self.choice(part.choice)
+        state.opened.pop(part.index, None)
+        if state.current_part is part:
+            state.current_part = None
+        self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
+
+    def _close_current(self, choice: OpenChoice) -> None:
+        """Close the part to which unmarked pieces are added, if there is one."""
+        if choice.current_part is not None:
+            self.close(choice.current_part)
+
+    def _release(self, part: OpenPart) -> None:
+        """Add what was held back of a part: half a surrogate pair, which becomes U+FFFD."""
+        if part.held:
+            part.held = ""
+            self.note("lone_surrogate")
+            self.add(part, "\ufffd")
