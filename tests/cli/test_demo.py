@@ -290,12 +290,12 @@ def test_the_demo_takes_less_than_twenty_five_seconds() -> None:
 
 
 def _printed(screen: Any, output: StringIO) -> str:
-    screen.piece("one two")
-    screen.piece(" three", "dim")
-    screen.piece("\n\nfour")
-    screen.line("five " * 20)
-    screen.title("six")
-    screen.table(("a\nb", "cd"), [[("1", "good"), ("2", "")]])
+    screen.print_piece("one two")
+    screen.print_piece(" three", "dim")
+    screen.print_piece("\n\nfour")
+    screen.print_line("five " * 20)
+    screen.print_title("six")
+    screen.print_table(("a\nb", "cd"), [[("1", "good"), ("2", "")]])
     return output.getvalue()
 
 

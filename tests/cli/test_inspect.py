@@ -112,8 +112,8 @@ def test_events_of_answers_that_go_on_have_their_lines(
 ) -> None:
     """One line each, with what was given up, why, and what was dropped."""
     given_up = Message(parts=(TextPart(text="Half an"),))
-    printer.event(1.0, Restarted(given_up, StreamTruncated("the input ended")))
-    printer.event(2.0, Resumed(dropped=3))
+    printer.print_event(1.0, Restarted(given_up, StreamTruncated("the input ended")))
+    printer.print_event(2.0, Resumed(dropped=3))
     restarted, resumed = capsys.readouterr().out.splitlines()
 
     assert "Restarted" in restarted

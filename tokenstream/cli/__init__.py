@@ -41,28 +41,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except KeyboardInterrupt:
-        _complain("\ninterrupted")
+        _print_problem("\ninterrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        _forget_output()
+        _discard_output()
         return _BROKEN_PIPE
     except CommandFailed as failure:
-        _complain(f"{_PROGRAM}: error: {failure}")
+        _print_problem(f"{_PROGRAM}: error: {failure}")
         return failure.status
     except MisuseError as error:
-        _complain(f"{_PROGRAM}: error: {describe_error(error)}")
+        _print_problem(f"{_PROGRAM}: error: {describe_error(error)}")
         return MISUSE
     except OSError as error:
         # Commands report the errors of the files that they read: this error is about the output.
-        _forget_output()
-        _complain(f"{_PROGRAM}: error: the output cannot be written: {error.strerror or error}")
+        _discard_output()
+        _print_problem(f"{_PROGRAM}: error: the output cannot be written: {error.strerror or error}")
         return FAILED
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     """Parse the arguments and run the command; return the exit status."""
     try:
-        options = _parser().parse_args(arguments)
+        options = _build_parser().parse_args(arguments)
         status: int = options.run(options)
         return status
     finally:
@@ -71,18 +71,21 @@ def _run(arguments: Sequence[str] | None) -> int:
             sys.stdout.flush()
 
 
-def _complain(text: str) -> None:
+def _print_problem(text: str) -> None:
+    """Print a text on standard error, if that can be written."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr)
 
 
-def _forget_output() -> None:
+def _discard_output() -> None:
+    """Let standard output lead nowhere, since it cannot be written any more."""
     # Otherwise Python would flush the rest at exit, and print another error.
     with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the program's arguments, with all commands."""
     parser = argparse.ArgumentParser(
         prog=_PROGRAM, description="Read the streamed answers of language models."
     )

@@ -76,35 +76,36 @@ def build_request(options: argparse.Namespace) -> RequestParts:
     Raises:
         CommandFailed: The body cannot be read or is not JSON, or an environment variable is missing.
     """
-    given: list[tuple[str, str]] = options.header
-    hidden = [_read_env_header(header) for header in options.header_env]
-    headers = [*given, *hidden]
-    secrets = [value for name, value in headers if (name, value) in hidden or _is_secret(name, value)]
+    plain: list[tuple[str, str]] = options.header
+    from_environment = [_read_env_header(header) for header in options.header_env]
+    headers = [*plain, *from_environment]
+    secrets = [value for _, value in from_environment]
+    secrets += [value for name, value in plain if _is_secret(name, value)]
     body: dict[str, Any] = {}
     if options.data is not None:
         body["content"] = content = _read_data(options.data)
         if not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", "application/json"))
-            _expect_json(content)
+            _refuse_invalid_json(content)
     method = options.method or ("GET" if options.data is None else "POST")
     # Bytes that are not UTF-8 are sent unchanged, as curl does.
-    sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
-    return RequestParts(method, sent, body, secrets)
+    encoded = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+    return RequestParts(method, encoded, body, secrets)
 
 
-def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader:
+def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
     """Open a file named on the command line.
 
     Args:
         name: The file's name.
-        opened: The stack that closes the file.
+        stack: Closes the file.
         hint: Text added to the error message.
 
     Raises:
         CommandFailed: The file cannot be read.
     """
     try:
-        return opened.enter_context(Path(name).open("rb"))
+        return stack.enter_context(Path(name).open("rb"))
     except OSError as error:
         msg = f"{name} cannot be read: {reason_of(error)}{hint}"
         raise CommandFailed(msg) from None
@@ -113,7 +114,7 @@ def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader
         raise CommandFailed(msg) from None
 
 
-def open_standard_input(opened: ExitStack) -> BufferedReader:
+def open_standard_input(stack: ExitStack) -> BufferedReader:
     """Return standard input as another file object, so that closing that object leaves `sys.stdin` open.
 
     Raises:
@@ -121,22 +122,23 @@ def open_standard_input(opened: ExitStack) -> BufferedReader:
     """
     if sys.stdin is None:
         raise CommandFailed("there is no standard input")
-    return opened.enter_context(os.fdopen(sys.stdin.fileno(), "rb", closefd=False))
+    return stack.enter_context(os.fdopen(sys.stdin.fileno(), "rb", closefd=False))
 
 
-def _parse_header(given: str) -> tuple[str, str]:
+def _parse_header(argument: str) -> tuple[str, str]:
     """Return the name and the value of a header on the command line."""
-    name, colon, value = given.partition(":")
+    name, colon, value = argument.partition(":")
     if not colon or not name.strip():
         # The argument may be a key: it is quoted only if it is a single word of letters.
-        shown = repr(given) if given.isalpha() else "this"
+        shown = repr(argument) if argument.isalpha() else "this"
         msg = f"{shown} is not a header: write 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
     return _check_name(name), value.strip()
 
 
-def _parse_env_header(given: str) -> tuple[str, str]:
-    name, equals, variable = given.partition("=")
+def _parse_env_header(argument: str) -> tuple[str, str]:
+    """Return the names of a header and of its environment variable, from an argument `NAME=VARIABLE`."""
+    name, equals, variable = argument.partition("=")
     if not equals or not name.strip() or not variable.strip():
         # The argument may be the secret itself, so the message does not quote it.
         msg = "this is not a header with its variable: write NAME=VARIABLE"
@@ -145,6 +147,7 @@ def _parse_env_header(given: str) -> tuple[str, str]:
 
 
 def _check_name(name: str) -> str:
+    """Return a header's name without the spaces around it; raise if it has invalid characters."""
     if not _NAME.fullmatch(name.strip()):
         msg = f"{name.strip()!r} is not a header's name: use ASCII letters, digits and hyphens"
         raise argparse.ArgumentTypeError(msg)
@@ -163,25 +166,30 @@ def _read_env_header(header: tuple[str, str]) -> tuple[str, str]:
         # The message does not quote the variable's name, which may be a key by mistake.
         msg = f"the environment has no value for the header {name}: name a variable that is set"
         raise CommandFailed(msg, status=MISUSE)
-    bare = name.lower() == "authorization" and not any(character.isspace() for character in value)
-    return name, f"Bearer {value}" if bare else value
+    has_scheme = any(character.isspace() for character in value)
+    if name.lower() == "authorization" and not has_scheme:
+        value = f"Bearer {value}"
+    return name, value
 
 
 def _is_secret(name: str, value: str) -> bool:
+    """Return True if a header's name, or its value, looks as if the value must stay secret."""
     line = f"{name}: {value}".encode("utf-8", "surrogateescape")
     return not without_secret_headers({name: value}) or find_secret(line) is not None
 
 
-def _read_data(given: str) -> bytes:
-    with ExitStack() as opened:
-        if given == "@-":
-            return open_standard_input(opened).read()
-        if given.startswith("@"):
-            return open_file(given[1:], opened).read()
-    return given.encode("utf-8", "surrogateescape")
+def _read_data(argument: str) -> bytes:
+    """Return the body for an argument of --data: the argument itself, or the content of the file it names."""
+    with ExitStack() as stack:
+        if argument == "@-":
+            return open_standard_input(stack).read()
+        if argument.startswith("@"):
+            return open_file(argument[1:], stack).read()
+    return argument.encode("utf-8", "surrogateescape")
 
 
-def _expect_json(content: bytes) -> None:
+def _refuse_invalid_json(content: bytes) -> None:
+    """Raise `CommandFailed` if the body of a request is not JSON."""
     try:
         json.loads(content)
     except ValueError as error:

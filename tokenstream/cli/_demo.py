@@ -165,7 +165,7 @@ def run(*, fast: bool = False) -> int:
     import httpx
 
     screen = open_screen()
-    screen.line(
+    screen.print_line(
         f"A server on this machine sends {len(RUNS)} recorded answers over HTTP"
         f"{'' if fast else ', at the pace of a model'}; connect() reads them."
     )
@@ -177,14 +177,14 @@ def run(*, fast: bool = False) -> int:
     # trust_env=False: a proxy named by the environment could not reach a server on loopback.
     with ReplayServer(answer) as server, httpx.Client(trust_env=False, timeout=30) as client:
         streams = [_play(screen, number, server.url, client, fast=fast) for number in range(len(RUNS))]
-    screen.table(_HEADS, [_make_row(stream) for stream in streams])
+    screen.print_table(_HEADS, [_make_row(stream) for stream in streams])
     return 0 if all(stream.message.complete for stream in streams) else 1
 
 
 def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> Stream:  # noqa: ANN401 - httpx's
     """Play one run: ask the server, print the answer as it arrives, then the metrics; return the stream."""
     run = RUNS[number]
-    screen.title(f"{number + 1}/{len(RUNS)} {run.title}")
+    screen.print_title(f"{number + 1}/{len(RUNS)} {run.title}")
     printer = _Printer(screen)
     retry = None
     if run.cuts is not None:
@@ -199,14 +199,14 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
                 for event in stream:
                     printer.show(event)
         except StreamError as error:
-            screen.line(f"{type(error).__name__}: {error}", "bad")
-    screen.fresh()
+            screen.print_line(f"{type(error).__name__}: {error}", "bad")
+    screen.end_line()
     if len(stream.attempts) > 1:
-        screen.line()
-        screen.line(f"stream.attempts: {', '.join(_name_ending(report) for report in stream.attempts)}")
-    screen.line()
+        screen.print_line()
+        screen.print_line(f"stream.attempts: {', '.join(_name_ending(report) for report in stream.attempts)}")
+    screen.print_line()
     for line in _write_metrics(stream.metrics):
-        screen.line(line, "dim")
+        screen.print_line(line, "dim")
     return stream
 
 
@@ -251,7 +251,7 @@ class _Printer:
 
     def show_retry(self, attempt: Attempt) -> None:
         """Print the reason for another attempt."""
-        self._screen.line(f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim")
+        self._screen.print_line(f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim")
         self._kind, self._goes_on = None, True
 
     def show(self, event: Event) -> None:
@@ -260,14 +260,14 @@ class _Printer:
             case ReasoningDelta(text):
                 if self._change_kind(event):
                     text = f"reasoning: {text}"
-                self._screen.piece(text, "dim")
+                self._screen.print_piece(text, "dim")
             case TextDelta(text):
                 self._change_kind(event)
-                self._screen.piece(text.lstrip(" ") if self._goes_on else text)
+                self._screen.print_piece(text.lstrip(" ") if self._goes_on else text)
                 self._goes_on = False
             case ToolCallDone(call):
                 self._change_kind(event)
-                self._screen.line(f"tool call: {_write_call(call)}", "strong")
+                self._screen.print_line(f"tool call: {_write_call(call)}", "strong")
             case _:
                 return
 
@@ -275,7 +275,7 @@ class _Printer:
         """Begin a line if an event is of another kind than the last one; return True if it is."""
         last, self._kind = self._kind, type(event)
         if last not in {None, self._kind}:
-            self._screen.line()
+            self._screen.print_line()
         return last is not self._kind
 
 

@@ -54,11 +54,11 @@ def run(*, fast: bool = False) -> int:
         fast: True to leave out the pauses of the server and of the tools.
     """
     screen = open_screen()
-    screen.line(
+    screen.print_line(
         "A planner asks two agents at once, and each calls its tools. The answers are recordings, sent over "
         f"HTTP{'' if fast else ' at the pace of a model'}; Steps() is the tree."
     )
-    screen.line()
+    screen.print_line()
     with ReplayServer({f"/{name}": reply_of(name, fast=fast) for name in _FIRST}) as server:
         try:
             steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
@@ -66,9 +66,9 @@ def run(*, fast: bool = False) -> int:
             # The drawing has failed, because a pipe was closed for example: raise only its error.
             raise only_error(errors) from None
     if screen.console is None:
-        screen.line()
+        screen.print_line()
         for line in str(steps).split("\n"):
-            screen.line(line)
+            screen.print_line(line)
     return 0 if steps.state == "done" else 1
 
 
@@ -170,14 +170,14 @@ async def _print_steps(screen: Screen, events: RunEvents) -> None:
                 indent = "" if parent is None else f"{names[parent][0]}  "
                 names[id] = indent, name
                 known = [f"({agent})" if parent is None and agent else "", f"for {cause.id}" if cause else ""]
-                screen.line(" ".join([f"{indent}{name}", *filter(None, known), "begins"]), "dim")
+                screen.print_line(" ".join([f"{indent}{name}", *filter(None, known), "begins"]), "dim")
             case TextDelta(text):
                 texts.setdefault(event.step, []).append(text)
             case StepDone(id, state, error):
                 indent, name = names[id]
                 said = error or "".join(texts.get(id, ())).strip()
                 style = "good" if state == "done" else "bad"
-                screen.line(f"{indent}{name} is {state}{f': {said}' if said else ''}", style)
+                screen.print_line(f"{indent}{name} is {state}{f': {said}' if said else ''}", style)
             case _:
                 pass
 

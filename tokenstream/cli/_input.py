@@ -23,36 +23,41 @@ _HOST = re.compile(
     r"(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):\d+(?:/|$)|localhost/|(?:[a-z0-9-]++\.)++[a-z]{2,}+/", re.IGNORECASE
 )
 """Matches the address of a server without its scheme."""
-_MOST_AT_ONCE = 65_536
+_READ_SIZE = 65_536
 
 
 class _FilePieces:
-    """Iterates over the bytes of a file as they arrive."""
+    """Iterates over the bytes of a file as they arrive.
 
-    def __init__(self, file: BufferedReader, opened: ExitStack) -> None:
+    Args:
+        file: The file.
+        stack: Closes the file.
+    """
+
+    def __init__(self, file: BufferedReader, stack: ExitStack) -> None:
         self._read_file = file
-        self._opened = opened
+        self._stack = stack
 
     def __iter__(self) -> _FilePieces:
         return self
 
     def __next__(self) -> bytes:
         # `read` would block until its buffer is full.
-        piece = self._read_file.read1(_MOST_AT_ONCE)
+        piece = self._read_file.read1(_READ_SIZE)
         if not piece:
             raise StopIteration
         return piece
 
     def close(self) -> None:
         """Close the file."""
-        self._opened.close()
+        self._stack.close()
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
     """Return a stream of the source that the command line names; no request is sent yet.
 
     Raises:
-        CommandFailed: The file cannot be opened, or the options contradict each other.
+        CommandFailed: The file cannot be stack, or the options contradict each other.
     """
     source: str = options.source
     if not source:
@@ -65,10 +70,10 @@ def open_stream(options: argparse.Namespace) -> Stream:
     from tokenstream.stream import Stream
 
     pieces = _read_standard_input() if source == "-" else _read_file(source)
-    with ExitStack() as opened:
-        opened.callback(pieces.close)
+    with ExitStack() as stack:
+        stack.callback(pieces.close)
         stream = Stream(pieces, format=options.format, pings=bool(options.pings))
-        opened.pop_all()
+        stack.pop_all()
         return stream
 
 
@@ -78,6 +83,7 @@ def origin_of(source: str) -> Origin:
 
 
 def _open_url(url: str, options: argparse.Namespace) -> Stream:
+    """Return a stream of the answer to a request; the request is sent at the first read."""
     request = build_request(options)
     return connect(
         url,
@@ -90,18 +96,19 @@ def _open_url(url: str, options: argparse.Namespace) -> Stream:
 
 
 def _read_standard_input() -> _FilePieces:
-    with ExitStack() as opened:
-        file = open_standard_input(opened)
-        return _FilePieces(file, opened.pop_all())
+    with ExitStack() as stack:
+        file = open_standard_input(stack)
+        return _FilePieces(file, stack.pop_all())
 
 
 def _read_file(name: str) -> _FilePieces:
-    with ExitStack() as opened:
-        file = open_file(name, opened, hint=_hint(name))
-        return _FilePieces(file, opened.pop_all())
+    with ExitStack() as stack:
+        file = open_file(name, stack, hint=_write_hint(name))
+        return _FilePieces(file, stack.pop_all())
 
 
-def _hint(name: str) -> str:
+def _write_hint(name: str) -> str:
+    """Return advice for a file name that looks like the address of a server; "" for any other name."""
     if _OTHER_SCHEME.match(name):
         return "; of URLs only those of http and https can be asked"
     return f"; for a server, write http://{name} or https://{name}" if _HOST.match(name) else ""

@@ -37,7 +37,7 @@ exit status:
   2    the command line is invalid
   3    the answer was truncated: the input ended, stalled or broke too early
   4    the reading was stopped, by Ctrl-C; what had come is shown
-  5    the answer failed: no connection, a refusal, an error, or not a stream
+  5    the answer error: no connection, a refusal, an error, or not a stream
   130  Ctrl-C while nothing was read
   141  the reader of the output went away
 
@@ -77,25 +77,34 @@ def _run(options: argparse.Namespace) -> int:
     """Print a stream; return the exit status."""
     stream = open_stream(options)
     printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)
-    begun = time.monotonic()
-    failed = _read(stream, printer, begun)
-    report = StreamReport(stream, failed, origin_of(options.source))
-    printer.end(time.monotonic() - begun, report)
+    started_at = time.monotonic()
+    error = _print_events(stream, printer, started_at)
+    report = StreamReport(stream, error, origin_of(options.source))
+    printer.print_summary(time.monotonic() - started_at, report)
     return STATUS_OF[report.ending]
 
 
-def _read(stream: Stream, printer: TextLines | JSONLines, begun: float) -> StreamError | None:
-    """Print the events; return the error that ended the stream, or None."""
-    failed: StreamError | None = None
+def _print_events(stream: Stream, printer: TextLines | JSONLines, started_at: float) -> StreamError | None:
+    """Print the events of a stream as they arrive.
+
+    Args:
+        stream: The stream, which is closed at the end.
+        printer: Prints each event.
+        started_at: Time of the start, by `time.monotonic`.
+
+    Returns:
+        The error that ended the stream; None if it ended without one, or was stopped by Ctrl-C.
+    """
+    failure: StreamError | None = None
     try:
         with stream:
             for event in stream:
-                printer.event(time.monotonic() - begun, event)
+                printer.print_event(time.monotonic() - started_at, event)
     except StreamError as error:
-        failed = error
-        printer.failed(time.monotonic() - begun, error)
+        failure = error
+        printer.print_error(time.monotonic() - started_at, error)
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
         stream.close()
-    return failed
+    return failure

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.cli._report import facts_of, figures_of
-from tokenstream.cli._visible import compact
+from tokenstream.cli._report import attributes_of, metrics_of
+from tokenstream.cli._visible import to_compact_json
 
 if TYPE_CHECKING:
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.cli._report import StreamReport
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -24,7 +25,7 @@ class JSONLines:
     def __init__(self, *, raw: bool) -> None:
         self._raw = raw
 
-    def event(self, seconds: float, event: Event) -> None:
+    def print_event(self, seconds: float, event: Event) -> None:
         """Print an event."""
         line: dict[str, Any] = {
             "t": round(seconds, 6),
@@ -32,45 +33,43 @@ class JSONLines:
             "choice": event.choice,
             "part": event.part,
         }
-        line |= {
-            field.name: getattr(event, field.name)
-            for field in fields(event)
-            if field.name not in {*line, "raw"}
-        }
+        # The payload can be long, and is printed only with --raw.
+        names = [field.name for field in fields(event) if field.name not in {*line, "raw"}]
+        line |= {name: getattr(event, name) for name in names}
         if self._raw:
             line["raw"] = event.raw
-        _print(line)
+        _print_object(line)
 
-    def failed(self, seconds: float, error: StreamError) -> None:
+    def print_error(self, seconds: float, error: StreamError) -> None:
         """Print nothing, since the last line includes the error."""
 
-    def end(self, seconds: float, report: StreamReport) -> None:
+    def print_summary(self, seconds: float, report: StreamReport) -> None:
         """Print the last line: the messages, the error, the metrics and the head of the response."""
         stream, error = report.stream, report.error
         first, *others = report.messages
         head = stream.response
-        _print(
+        _print_object(
             {
                 "t": round(seconds, 6),
                 "format": stream.format,
                 "ending": report.ending,
                 "message": first,
                 "other_choices": others,
-                "error": None
-                if error is None
-                else {"class": type(error).__name__, "message": str(error), **facts_of(error)},
-                "metrics": figures_of(report),
+                "error": None if error is None else _write_error(error),
+                "metrics": metrics_of(report),
                 "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
-                "response": None
-                if head is None
-                else {
-                    "status": head.status,
-                    "content_type": head.content_type,
-                    "request_id": head.request_id,
-                },
+                "response": None if head is None else _write_head(head),
             }
         )
 
 
-def _print(line: dict[str, Any]) -> None:
-    print(compact(line, ascii_only=True), flush=True)
+def _write_error(error: StreamError) -> dict[str, Any]:
+    return {"class": type(error).__name__, "message": str(error), **attributes_of(error)}
+
+
+def _write_head(head: ResponseHead) -> dict[str, Any]:
+    return {"status": head.status, "content_type": head.content_type, "request_id": head.request_id}
+
+
+def _print_object(line: dict[str, Any]) -> None:
+    print(to_compact_json(line, ascii_only=True), flush=True)

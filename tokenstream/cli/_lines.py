@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line, several_lines
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error
-from tokenstream.cli._report import facts_of, figures_of
-from tokenstream.cli._visible import compact, quoted
+from tokenstream.cli._report import attributes_of, metrics_of
+from tokenstream.cli._visible import quote_text, to_compact_json
 from tokenstream.events import Unknown, UsageUpdate
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, Part, Usage
 
-_MOST = 100
+_MAX_TEXT = 100
 """Length up to which the line of an event prints a text whole, in characters; the message always does."""
-_MOST_PART = 300
+_MAX_PART = 300
 """Length up to which the line of an event prints a part or a tool call whole, in characters."""
-_BODIES = ("text", "arguments_text", "transcript")
+_TEXT_FIELDS = ("text", "arguments_text", "transcript")
 """Fields of parts that are printed as a text below the line of the part."""
 _INDENT = " " * 4
 _LABEL = 15
@@ -42,10 +42,10 @@ class TextLines:
     def __init__(self, *, raw: bool) -> None:
         self._raw = raw
 
-    def event(self, seconds: float, event: Event) -> None:
+    def print_event(self, seconds: float, event: Event) -> None:
         """Print an event."""
         # The content of an unknown event may be missing from the message, so the line prints all of it.
-        whole = isinstance(event, Unknown)
+        write = to_compact_json if isinstance(event, Unknown) else _shorten
         shown: dict[str, str] = {}
         if event.choice:
             shown["choice"] = str(event.choice)
@@ -58,23 +58,23 @@ class TextLines:
             if isinstance(event, UsageUpdate):
                 shown |= _list_counts(event.usage)
             else:
-                shown[field.name] = compact(value) if whole else _shorten(value)
+                shown[field.name] = write(value)
         print(f"{seconds:9.3f}  {type(event).__name__:<15}{_write_pairs(shown)}", flush=True)
         if self._raw and event.raw is not None:
-            print(f"{'':9}  {'raw':<15} {compact(event.raw)}", flush=True)
+            print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
 
-    def failed(self, seconds: float, error: StreamError) -> None:
+    def print_error(self, seconds: float, error: StreamError) -> None:
         """Print an error in a line like that of an event."""
         print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(describe_error(error))}", flush=True)
 
-    def end(self, seconds: float, report: StreamReport) -> None:
+    def print_summary(self, seconds: float, report: StreamReport) -> None:
         """Print the messages, then what is known about the stream."""
         for message in report.messages:
             self._print_message(message, report)
         stream = report.stream
         _print_row(
             "metrics",
-            _write_pairs({name: _write_figure(value) for name, value in figures_of(report).items()}),
+            _write_pairs({name: _write_figure(value) for name, value in metrics_of(report).items()}),
         )
         head = stream.response
         if head is not None:
@@ -91,18 +91,18 @@ class TextLines:
         if "not_streamed" in stream.departures:
             _print_row("what to do", ASK_FOR_A_STREAM)
         if report.error is not None:
-            _print_error(report.error, report.origin)
+            _print_error_rows(report.error, report.origin)
 
     def _print_message(self, message: Message, report: StreamReport) -> None:
         """Print the parts of a message, then a row for each of its other fields."""
-        which = f" of choice {message.choice}" if len(report.messages) > 1 else ""
-        print(f"\nmessage{which}")
+        of_choice = f" of choice {message.choice}" if len(report.messages) > 1 else ""
+        print(f"\nmessage{of_choice}")
         for index, part in enumerate(message.parts):
             _print_part(index, part)
         if not message.parts:
             print("  nothing came")
         print()
-        known = {
+        identity = {
             "id": message.id,
             "model": message.model,
             "role": message.role,
@@ -110,54 +110,57 @@ class TextLines:
         }
         _print_row(
             "message",
-            _write_pairs({name: quoted(value) for name, value in known.items() if value is not None}),
+            _write_pairs({name: quote_text(value) for name, value in identity.items() if value is not None}),
         )
         if message.provider_data:
-            _print_row("provider data", compact(message.provider_data))
-        if message.finish_reason is None:
-            _print_row("finish reason", "none was sent")
-        else:
-            raw = message.raw_finish_reason
-            _print_row(
-                "finish reason", message.finish_reason + ("" if raw is None else f" (sent as {quoted(raw)})")
-            )
+            _print_row("provider data", to_compact_json(message.provider_data))
+        sent_as = (
+            "" if message.raw_finish_reason is None else f" (sent as {quote_text(message.raw_finish_reason)})"
+        )
+        _print_row(
+            "finish reason",
+            "none was sent" if message.finish_reason is None else f"{message.finish_reason}{sent_as}",
+        )
         if message.usage is None:
             _print_row("usage", "none was sent")
         else:
             _print_row("usage", _write_pairs(_list_counts(message.usage)))
             if message.usage.provider_data:
-                _print_row("usage as sent", compact(message.usage.provider_data))
+                _print_row("usage as sent", to_compact_json(message.usage.provider_data))
         _print_row("ending", message.ending)
 
 
 def _print_part(index: int, part: Part) -> None:
     """Print a part: one line with its fields, then its text, if there is any."""
-    body = next((name for name in _BODIES if name in type(part).model_fields), None)
+    text_field = next((name for name in _TEXT_FIELDS if name in type(part).model_fields), None)
     shown: dict[str, str] = {}
     for name in type(part).model_fields:
         value = getattr(part, name)
-        if name in {"kind", "complete", body} or value in (None, "", b"", {}):
+        if name in {"kind", "complete", text_field} or value in (None, "", b"", {}):
             continue
         shown[name] = (
-            f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else compact(value)
+            f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else to_compact_json(value)
         )
     state = "" if part.complete else " (not complete)"
     print(f"  {index} {part.kind.replace('_', ' ')}{state}{_write_pairs(shown)}")
-    text = getattr(part, body) if body is not None else ""
+    text = getattr(part, text_field) if text_field is not None else ""
     if text:
         print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
 
 
-def _print_error(error: StreamError, origin: Origin) -> None:
+def _print_error_rows(error: StreamError, origin: Origin) -> None:
     """Print an error: its message, its attributes, and advise_on_error."""
     _print_row("error", f"{type(error).__name__}: {one_line(describe_error(error))}")
-    carried = {name: value for name, value in facts_of(error).items() if value not in (None, (), b"", "")}
+    attributes = {
+        name: value for name, value in attributes_of(error).items() if value not in (None, (), b"", "")
+    }
+    # Excerpts of the answer, which are long, get rows of their own.
     for name in ("tail", "body"):
-        value = carried.pop(name, b"")
+        value = attributes.pop(name, b"")
         text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         if text:
-            _print_row(f"its {name}", quoted(text))
-    _print_row("", _write_pairs({name: compact(value) for name, value in carried.items()}))
+            _print_row(f"its {name}", quote_text(text))
+    _print_row("", _write_pairs({name: to_compact_json(value) for name, value in attributes.items()}))
     _print_row("what to do", one_line(advise_on_error(error, origin)))
 
 
@@ -166,24 +169,23 @@ def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, str):
-        return (
-            quoted(value)
-            if len(value) <= _MOST
-            else f"{quoted(value[:_MOST])} and {len(value) - _MOST:,} more"
-        )
+        more = f" and {len(value) - _MAX_TEXT:,} more" if len(value) > _MAX_TEXT else ""
+        return quote_text(value[:_MAX_TEXT]) + more
     if isinstance(value, BaseModel):
         value = {name: _shorten_field(field) for name, field in value if field not in (None, "", b"", {})}
-    text = compact(value)
-    return text if len(text) <= _MOST_PART else f"{text[:_MOST_PART]} and {len(text) - _MOST_PART:,} more"
+    text = to_compact_json(value)
+    return text if len(text) <= _MAX_PART else f"{text[:_MAX_PART]} and {len(text) - _MAX_PART:,} more"
 
 
 def _shorten_field(value: Any) -> Any:  # noqa: ANN401 - any field of a part
+    """Return a field of a part for a line: the size instead of bytes, and the start of a long text."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
-    return f"{value[:_MOST]}…" if isinstance(value, str) and len(value) > _MOST else value
+    return f"{value[:_MAX_TEXT]}…" if isinstance(value, str) and len(value) > _MAX_TEXT else value
 
 
 def _list_counts(usage: Usage) -> dict[str, str]:
+    """Return the token counts that were reported, by name."""
     counts = usage.model_dump(exclude_none=True, exclude={"provider_data"})
     return {name: str(value) for name, value in counts.items()}
 

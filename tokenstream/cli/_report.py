@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
 """Maps each ending to the exit status."""
 _WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
-_ON_ERRORS = (
+_ERROR_ATTRIBUTES = (
     "kind",
     "retryable",
     "retry_after",
@@ -59,18 +59,18 @@ class StreamReport:
         return "complete"
 
 
-def facts_of(error: StreamError) -> dict[str, Any]:
-    """Return the attributes of an error by name."""
-    return {name: getattr(error, name) for name in _ON_ERRORS if hasattr(error, name)}
+def attributes_of(error: StreamError) -> dict[str, Any]:
+    """Return the attributes of an error that are reported, by name."""
+    return {name: getattr(error, name) for name in _ERROR_ATTRIBUTES if hasattr(error, name)}
 
 
-def figures_of(report: StreamReport) -> dict[str, Any]:
-    """Return the metrics of the stream by name."""
+def metrics_of(report: StreamReport) -> dict[str, Any]:
+    """Return the metrics of the stream by name, in the order in which they are printed."""
     metrics = report.stream.metrics
-    figures = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
+    numbers = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
     gaps = {f"gap_{name}": getattr(metrics.gaps, name) for name in ("p50", "p95", "p99", "max", "mean")}
     return {
-        **figures,
+        **numbers,
         **gaps,
         "buffered": metrics.buffered,
         "tpot": metrics.tpot,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 80
 """Largest number of columns to use, since longer lines are hard to read."""
-_ROOM = 5
+_FREE_COLUMNS = 5
 """Number of columns left free after a word, since the next piece may continue the word."""
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
 
@@ -31,27 +31,27 @@ class Screen:
         self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
         self._column = 0
 
-    def piece(self, text: str, style: str = "") -> None:
+    def print_piece(self, text: str, style: str = "") -> None:
         """Print the next piece of a text, and begin a new line before a word that does not fit."""
-        self._print(text, style, room=_ROOM)
+        self._print(text, style, free_columns=_FREE_COLUMNS)
 
-    def line(self, text: str = "", style: str = "") -> None:
+    def print_line(self, text: str = "", style: str = "") -> None:
         """Print a text on lines of its own, and begin a new line before a word that does not fit."""
-        self.fresh()
-        self._print(f"{text}\n", style, room=0)
+        self.end_line()
+        self._print(f"{text}\n", style, free_columns=0)
 
-    def fresh(self) -> None:
+    def end_line(self) -> None:
         """End the current line, unless it is empty."""
         if self._column:
-            self._print("\n", "", room=0)
+            self._print("\n", "", free_columns=0)
 
-    def title(self, text: str) -> None:
+    def print_title(self, text: str) -> None:
         """Print a heading across the screen."""
-        self.fresh()
+        self.end_line()
         heading = f"-- {text} ".ljust(self._width, "-")
         self._write(f"\n{heading}\n\n", "title")
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+    def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
         """Print a table.
 
         Args:
@@ -63,25 +63,25 @@ class Screen:
         texts += [[text for text, _ in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
         texts.insert(2, ["-" * width for width in widths])
-        self.line()
+        self.print_line()
         for cells in texts:
             padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
             self._write("  ".join(padded).rstrip() + "\n", "")
 
-    def _print(self, text: str, style: str, *, room: int) -> None:
+    def _print(self, text: str, style: str, *, free_columns: int) -> None:
         """Print a text, and begin a new line before a word that does not fit.
 
         Args:
             text: The text.
             style: Name of a style.
-            room: Number of columns to leave free after each word.
+            free_columns: Number of columns to leave free after each word.
         """
         wrapped: list[str] = []
         for word in _WORD.findall(text):
             begins = word[0] == " "
             if word == "\n":
                 self._column = 0
-            elif begins and self._column + len(word) + room > self._width:
+            elif begins and self._column + len(word) + free_columns > self._width:
                 stripped = word.lstrip(" ")
                 wrapped.append(f"\n{stripped}")
                 self._column = len(stripped)
@@ -107,17 +107,17 @@ class RichScreen(Screen):
         super().__init__()
         self.console = self._console = console
 
-    def title(self, text: str) -> None:
+    def print_title(self, text: str) -> None:
         """Print a heading across the screen."""
         from rich.rule import Rule
         from rich.text import Text
 
-        self.line()
+        self.print_line()
         style = _STYLES["title"]
         self._console.print(Rule(Text(text, style), align="left", style=style), width=self._width)
-        self.line()
+        self.print_line()
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
+    def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
         """Print a table.
 
         Args:
@@ -135,7 +135,7 @@ class RichScreen(Screen):
             table.add_column(head, vertical="bottom", overflow="fold")
         for row in rows:
             table.add_row(*(Text(text, _STYLES.get(style, "")) for text, style in row))
-        self.line()
+        self.print_line()
         self._console.print(table)
 
     def _write(self, text: str, style: str) -> None:
@@ -150,6 +150,6 @@ def open_screen() -> Screen:
         from rich.console import Console
     except ImportError:
         screen = Screen()
-        screen.line("(in colour with rich: pip install 'llm-tokenstream[rich]')")
+        screen.print_line("(in colour with rich: pip install 'llm-tokenstream[rich]')")
         return screen
     return RichScreen(Console())

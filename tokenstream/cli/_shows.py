@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.stream import Stream
 
-_HZ = 30
+_REDRAWS_PER_SECOND = 30
 """Largest number of redraws per second."""
 
 
 class Recipe(BaseModel):
-    """The form that the model fills in."""
+    """A form, whose fields the model writes."""
 
     name: str
     serves: int
@@ -36,10 +36,10 @@ def show_markdown(screen: Screen, stream: Stream) -> None:
     """Draw markdown block by block; without rich, print the text as it arrives."""
     if screen.console is None:
         for piece in stream.text:
-            screen.piece(piece)
+            screen.print_piece(piece)
         return
     with MarkdownPrinter(screen.console) as printer:
-        for block in stream.text.throttle(_HZ).markdown_blocks():
+        for block in stream.text.throttle(_REDRAWS_PER_SECOND).markdown_blocks():
             printer.show(block)
 
 
@@ -54,10 +54,11 @@ def show_form(screen: Screen, stream: Stream) -> None:
         for label, text, done in _list_lines(draft):
             if done and label not in printed:
                 printed.add(label)
-                screen.line(f"{label:13} {text}")
+                screen.print_line(f"{label:13} {text}")
 
 
 def _redraw(console: Console, drafts: Iterator[Partial[Recipe]]) -> None:
+    """Draw the form again for each draft, in the same place of the terminal."""
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False) as live:
@@ -66,6 +67,7 @@ def _redraw(console: Console, drafts: Iterator[Partial[Recipe]]) -> None:
 
 
 def _build_form(draft: Partial[Recipe]) -> Table:
+    """Return the form as a table of rich; a mark shows which values are finished."""
     from rich.table import Table
     from rich.text import Text
 
@@ -80,5 +82,5 @@ def _list_lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
     for name in ("name", "serves", "vegetarian"):
         yield name, str(draft.get(name, default="")), draft.is_complete(name)
     for name in ("ingredients", "steps"):
-        for at, text in enumerate(draft.get(name, default=())):
-            yield f"{name.removesuffix('s')} {at + 1}", str(text), draft.is_complete(name, at)
+        for index, text in enumerate(draft.get(name, default=())):
+            yield f"{name.removesuffix('s')} {index + 1}", str(text), draft.is_complete(name, index)

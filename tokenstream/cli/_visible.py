@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from tokenstream._basics.visible import one_line
 
 
-def quoted(text: str) -> str:
+def quote_text(text: str) -> str:
     r"""Return `text` as a JSON string that is safe to print on a terminal.
 
     Example:
-        >>> print(quoted('say "Hé\u202e"'))
+        >>> print(quote_text('say "Hé\u202e"'))
         "say \"Hé\u202e\""
     """
     return one_line(json.dumps(text, ensure_ascii=False))
@@ -30,7 +30,7 @@ def _to_json(value: object) -> object:
     return str(value)
 
 
-def compact(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - any value of an event
+def to_compact_json(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - any value of an event
     r"""Return `value` as JSON on one line.
 
     Args:
@@ -39,7 +39,7 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - a
             the text; False to escape only characters that are not safe on a terminal.
 
     Example:
-        >>> print(compact({"city": "Malmö"}), compact("ö", ascii_only=True))
+        >>> print(to_compact_json({"city": "Malmö"}), to_compact_json("ö", ascii_only=True))
         {"city":"Malmö"} "\u00f6"
     """
     text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_to_json)
