@@ -311,7 +311,7 @@ def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
 def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp_path: Path) -> None:
     """In every framing; no byte is changed, and JSON that is no array is one piece."""
     (tmp_path / name).write_bytes(body)
-    answers = serve.answers(tmp_path, rate=10.0, first=0.05)
+    answers = serve.answer_from_folder(tmp_path, rate=10.0, first=0.05)
     with (
         ReplayServer(answers) as server,
         httpx.stream("GET", f"{server.url}/a", trust_env=False) as response,
@@ -362,7 +362,7 @@ def test_a_name_is_no_way_to_the_terminal(tmp_path: Path, capsys: pytest.Capture
     if sys.platform == "win32":
         pytest.skip("Windows allows no such file name")
     (tmp_path / "a\x1b[31m.sse").write_bytes(b"data: x\n\n")
-    with ReplayServer(serve.answers(tmp_path)) as server:
+    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
         httpx.get(f"{server.url}/a%1b[31m", trust_env=False)
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as connection:
             connection.sendall(b"GET /\x1b\x9b HTTP/1.0\r\n\r\n")
@@ -429,7 +429,7 @@ def test_a_recording_that_cannot_be_read_is_a_failure_of_the_server(
     def refuse(*_: Any) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    with ReplayServer(serve.answers(tmp_path)) as server:
+    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
         with monkeypatch.context() as patched:
             patched.setattr(type(path), "read_bytes", refuse)
             response = httpx.get(f"{server.url}/a", trust_env=False)

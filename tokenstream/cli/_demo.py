@@ -56,7 +56,9 @@ class DemoRun:
         whole = Reply(chunks=chunks)
         if self.cuts is None:
             return [whole]
-        broken, ended = (whole.cut_after(body.index(place) + len(place) // 2) for place in self.cuts)
+        cut_offsets = [body.index(sequence) + len(sequence) // 2 for sequence in self.cuts]
+        broken, ended = (whole.cut_after(offset) for offset in cut_offsets)
+        # Without a `cut`, the second body ends as if it were complete.
         return [broken, replace(ended, cut=None), _BAD_GATEWAY, whole]
 
 
@@ -68,14 +70,14 @@ def _make_question(model: str, text: str, **more: Any) -> dict[str, Any]:  # noq
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 
 
-_WITH_USAGE = {"include_usage": True}
+_INCLUDE_USAGE = {"include_usage": True}
 RUNS = (
     DemoRun(
         title="openai-chat: text and two tool calls",
         recording="openai-chat.sse",
         path="/v1/chat/completions",
         question=_make_question(
-            "demo-1", "Why does the answer come all at once?", stream_options=_WITH_USAGE
+            "demo-1", "Why does the answer come all at once?", stream_options=_INCLUDE_USAGE
         ),
         first=0.4,
         rate=45.0,
@@ -118,7 +120,7 @@ RUNS = (
         title="openai-chat: the answer breaks off three times, and goes on",
         recording="openai-chat-cut.sse",
         path="/flaky/v1/chat/completions",
-        question=_make_question("demo-1", "Please make room on the disk.", stream_options=_WITH_USAGE),
+        question=_make_question("demo-1", "Please make room on the disk.", stream_options=_INCLUDE_USAGE),
         first=0.3,
         rate=60.0,
         cuts=(b'{"content":" because"}', b'{"arguments":"/old"}'),
@@ -126,7 +128,7 @@ RUNS = (
 )
 """The demo's runs, in order."""
 
-_HEADS = (
+_COLUMN_HEADS = (
     "answer",
     "finish\nreason",
     "ending",
@@ -149,6 +151,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _run(options: argparse.Namespace) -> int:
+    """Run the part of the demo that the command line names; return the exit status."""
     if options.part == "agents":
         from tokenstream.cli import _demo_agents as demo_agents
 
@@ -177,7 +180,7 @@ def run(*, fast: bool = False) -> int:
     # trust_env=False: a proxy named by the environment could not reach a server on loopback.
     with ReplayServer(answer) as server, httpx.Client(trust_env=False, timeout=30) as client:
         streams = [_play(screen, number, server.url, client, fast=fast) for number in range(len(RUNS))]
-    screen.print_table(_HEADS, [_make_row(stream) for stream in streams])
+    screen.print_table(_COLUMN_HEADS, [_make_row(stream) for stream in streams])
     return 0 if all(stream.message.complete for stream in streams) else 1
 
 
@@ -190,20 +193,22 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
     if run.cuts is not None:
         # With align=True no event arrives twice: the call that was cut is handed out once, complete.
         wait = 0.0 if fast else 0.3
-        retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.show_retry)
+        retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.print_retry)
     with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
         try:
             if run.draw is not None:
                 run.draw(screen, stream)
             else:
                 for event in stream:
-                    printer.show(event)
+                    printer.print_event(event)
         except StreamError as error:
             screen.print_line(f"{type(error).__name__}: {error}", "bad")
     screen.end_line()
     if len(stream.attempts) > 1:
         screen.print_line()
-        screen.print_line(f"stream.attempts: {', '.join(_name_ending(report) for report in stream.attempts)}")
+        screen.print_line(
+            f"stream.attempts: {', '.join(_name_outcome(report) for report in stream.attempts)}"
+        )
     screen.print_line()
     for line in _write_metrics(stream.metrics):
         screen.print_line(line, "dim")
@@ -213,7 +218,7 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
 def _write_metrics(metrics: Metrics) -> list[str]:
     """Return lines with the metrics that are known."""
     gaps = metrics.gaps
-    marks = {
+    first_times = {
         "byte": metrics.first_byte,
         "token": metrics.ttft,
         "text": metrics.first_text,
@@ -223,8 +228,10 @@ def _write_metrics(metrics: Metrics) -> list[str]:
     tokens, speed = metrics.output_tokens, metrics.tokens_per_second
     per_second = "" if speed is None else f", {speed:,.0f} per second"
     lines = [
-        _write_list("first", [f"{name} {mark:.3f} s" for name, mark in marks.items() if mark is not None]),
-        _write_list(
+        _write_figures(
+            "first", [f"{name} {time:.3f} s" for name, time in first_times.items() if time is not None]
+        ),
+        _write_figures(
             "gaps", [f"{name} {gap * 1000:,.1f} ms" for name, gap in times.items() if gap is not None]
         ),
         "" if tokens is None else f"{tokens:,} tokens, {metrics.tokens_source}{per_second}",
@@ -232,11 +239,12 @@ def _write_metrics(metrics: Metrics) -> list[str]:
     return [line for line in lines if line]
 
 
-def _write_list(name: str, figures: list[str]) -> str:
+def _write_figures(name: str, figures: list[str]) -> str:
     return f"{name}: {', '.join(figures)}" if figures else ""
 
 
-def _name_ending(report: AttemptReport) -> str:
+def _name_outcome(report: AttemptReport) -> str:
+    """Return the class of the error that ended an attempt; "whole" if there was none."""
     return "whole" if report.error is None else type(report.error).__name__
 
 
@@ -246,15 +254,17 @@ class _Printer:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._kind: type[Event] | None = None
-        self._goes_on = False
+        self._after_retry = False
         """True after a message about another attempt: the next text begins a line, without spaces."""
 
-    def show_retry(self, attempt: Attempt) -> None:
+    def print_retry(self, attempt: Attempt) -> None:
         """Print the reason for another attempt."""
-        self._screen.print_line(f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim")
-        self._kind, self._goes_on = None, True
+        self._screen.print_line(
+            f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim"
+        )
+        self._kind, self._after_retry = None, True
 
-    def show(self, event: Event) -> None:
+    def print_event(self, event: Event) -> None:
         """Print the content that an event adds."""
         match event:
             case ReasoningDelta(text):
@@ -263,8 +273,8 @@ class _Printer:
                 self._screen.print_piece(text, "dim")
             case TextDelta(text):
                 self._change_kind(event)
-                self._screen.print_piece(text.lstrip(" ") if self._goes_on else text)
-                self._goes_on = False
+                self._screen.print_piece(text.lstrip(" ") if self._after_retry else text)
+                self._after_retry = False
             case ToolCallDone(call):
                 self._change_kind(event)
                 self._screen.print_line(f"tool call: {_write_call(call)}", "strong")
@@ -273,10 +283,11 @@ class _Printer:
 
     def _change_kind(self, event: Event) -> bool:
         """Begin a line if an event is of another kind than the last one; return True if it is."""
-        last, self._kind = self._kind, type(event)
-        if last not in {None, self._kind}:
+        last_kind, self._kind = self._kind, type(event)
+        # There is no line to end before the first event.
+        if last_kind not in {None, self._kind}:
             self._screen.print_line()
-        return last is not self._kind
+        return last_kind is not self._kind
 
 
 def _write_call(call: ToolCall) -> str:
@@ -299,9 +310,10 @@ def _make_row(stream: Stream) -> list[tuple[str, str]]:
 
 
 def _count_calls(message: Message) -> str:
+    """Return the number of complete tool calls, and that of the calls that were cut."""
     calls = message.tool_calls
-    cut = sum(not call.complete for call in calls)
-    return f"{len(calls) - cut}, {cut} cut" if cut else str(len(calls))
+    incomplete = sum(not call.complete for call in calls)
+    return f"{len(calls) - incomplete}, {incomplete} cut" if incomplete else str(len(calls))
 
 
 def _write_usage(message: Message) -> str:

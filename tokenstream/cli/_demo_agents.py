@@ -30,14 +30,21 @@ if TYPE_CHECKING:
     from tokenstream.steps import RunEvents, Step
     from tokenstream.stream import AsyncStream
 
-_HZ = 20
+_REDRAWS_PER_SECOND = 20
 """Number of times per second that the tree is drawn again."""
-_RATE = 30.0
+_EVENTS_PER_SECOND = 30.0
 """Number of events per second of an answer."""
-_FIRST = {"plan": 0.5, "weather-1": 0.6, "weather-2": 0.4, "guide-1": 0.9, "guide-2": 0.5, "write": 0.5}
+_FIRST_EVENT_SECONDS = {
+    "plan": 0.5,
+    "weather-1": 0.6,
+    "weather-2": 0.4,
+    "guide-1": 0.9,
+    "guide-2": 0.5,
+    "write": 0.5,
+}
 """Maps each recording to the seconds until its first event."""
 _TOOL_SECONDS = 0.7
-_ROOM = 3
+_GAP = 3
 """Number of columns between the details of a step and its text."""
 _MARKS = {
     "running": ("…", "cyan"),
@@ -59,9 +66,9 @@ def run(*, fast: bool = False) -> int:
         f"HTTP{'' if fast else ' at the pace of a model'}; Steps() is the tree."
     )
     screen.print_line()
-    with ReplayServer({f"/{name}": reply_of(name, fast=fast) for name in _FIRST}) as server:
+    with ReplayServer({f"/{name}": reply_of(name, fast=fast) for name in _FIRST_EVENT_SECONDS}) as server:
         try:
-            steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
+            steps = asyncio.run(_play(screen, _TripPlan(server.url, 0.0 if fast else _TOOL_SECONDS)))
         except BaseExceptionGroup as errors:
             # The drawing has failed, because a pipe was closed for example: raise only its error.
             raise only_error(errors) from None
@@ -75,47 +82,52 @@ def run(*, fast: bool = False) -> int:
 def reply_of(name: str, *, fast: bool) -> Reply:
     """Return the server's reply: a recording, at the pace of a model or without pauses."""
     body = files("tokenstream.cli").joinpath("recordings", "agents", f"{name}.sse").read_bytes()
-    return Reply(chunks=paced(body, rate=None) if fast else paced(body, rate=_RATE, first=_FIRST[name]))
+    return Reply(
+        chunks=paced(body, rate=None)
+        if fast
+        else paced(body, rate=_EVENTS_PER_SECOND, first=_FIRST_EVENT_SECONDS[name])
+    )
 
 
-async def _play(screen: Screen, trip: _Trip) -> Steps:
+async def _play(screen: Screen, plan: _TripPlan) -> Steps:
     """Run the agents, and draw their steps at the same time."""
-    events = trip.steps.events()
+    events = plan.steps.events()
     async with asyncio.TaskGroup() as tasks:
         if screen.console is None:
             tasks.create_task(_print_steps(screen, events))
         else:
-            tasks.create_task(_draw_tree(screen.console, trip.steps, events))
+            tasks.create_task(_draw_tree(screen.console, plan.steps, events))
         try:
-            with trip.steps:
-                await trip.run()
+            with plan.steps:
+                await plan.run()
         except* StreamError:
             # The tree contains the failed step and its error.
             pass
-    return trip.steps
+    return plan.steps
 
 
 # -- the agents --------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class _Trip:
+class _TripPlan:
     """The run of the agents, which plan a weekend.
 
     Args:
         url: The server's address.
-        seconds: Time that each tool takes.
+        tool_seconds: Time that each tool takes.
     """
 
     url: str
-    seconds: float
+    tool_seconds: float
     steps: Steps
 
-    def __init__(self, url: str, seconds: float) -> None:
-        self.url, self.seconds = url, seconds
+    def __init__(self, url: str, tool_seconds: float) -> None:
+        self.url, self.tool_seconds = url, tool_seconds
         self.steps = Steps("a weekend in Oslo")
 
     async def run(self) -> None:
+        """Let the planner plan, run one agent for each of its tool calls at once, then let it write."""
         with self.steps.step("plan", agent="planner") as step:
             async with step.follow(self._ask("plan")) as stream:
                 calls = (await stream.final()).tool_calls
@@ -143,7 +155,7 @@ class _Trip:
 
         @router.tool
         async def get_forecast(city: str, day: str) -> dict[str, Any]:
-            await asyncio.sleep(self.seconds)
+            await asyncio.sleep(self.tool_seconds)
             if day == "Sunday":
                 raise ToolFailed(f"there is no forecast for {city} on {day} yet")
             return {"city": city, "day": day, "degrees": 7, "sky": "clear"}
@@ -151,7 +163,7 @@ class _Trip:
         @router.tool
         async def find_museums(city: str, open_on: list[str]) -> list[str]:
             with self.steps.step(f"look up what is open in {city}"):
-                await asyncio.sleep(self.seconds)
+                await asyncio.sleep(self.tool_seconds)
             return ["Munch", "Fram"][: len(open_on)]
 
         return router
@@ -169,15 +181,18 @@ async def _print_steps(screen: Screen, events: RunEvents) -> None:
             case StepStart(id, name, parent, agent, cause):
                 indent = "" if parent is None else f"{names[parent][0]}  "
                 names[id] = indent, name
-                known = [f"({agent})" if parent is None and agent else "", f"for {cause.id}" if cause else ""]
-                screen.print_line(" ".join([f"{indent}{name}", *filter(None, known), "begins"]), "dim")
+                details = [
+                    f"({agent})" if parent is None and agent else "",
+                    f"for {cause.id}" if cause else "",
+                ]
+                screen.print_line(" ".join([f"{indent}{name}", *filter(None, details), "begins"]), "dim")
             case TextDelta(text):
                 texts.setdefault(event.step, []).append(text)
             case StepDone(id, state, error):
                 indent, name = names[id]
-                said = error or "".join(texts.get(id, ())).strip()
+                outcome = error or "".join(texts.get(id, ())).strip()
                 style = "good" if state == "done" else "bad"
-                screen.print_line(f"{indent}{name} is {state}{f': {said}' if said else ''}", style)
+                screen.print_line(f"{indent}{name} is {state}{f': {outcome}' if outcome else ''}", style)
             case _:
                 pass
 
@@ -190,7 +205,7 @@ async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
         while not events.over:
             events.ready()
             live.update(_build_tree(steps, console.width), refresh=True)
-            await asyncio.sleep(1 / _HZ)
+            await asyncio.sleep(1 / _REDRAWS_PER_SECOND)
 
 
 def _build_tree(steps: Steps, width: int) -> Tree:
@@ -201,11 +216,11 @@ def _build_tree(steps: Steps, width: int) -> Tree:
     usage = steps.total_usage
     spent = "" if usage is None else f", {tokens_of(usage)}"
     tree = Tree(Text(f"{steps.name}: {steps.seconds:.1f} s{spent}", style="bold"), guide_style="dim")
-    _grow(tree, steps.steps, width - 4)
+    _add_steps(tree, steps.steps, width - 4)
     return tree
 
 
-def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
+def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
     """Add a line to a tree for each step, and for the steps inside it.
 
     The line ends with the step's error or the end of its text, as far as there is room.
@@ -220,17 +235,18 @@ def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
     for step in steps:
         mark, style = _MARKS[step.state]
         label = Text.assemble((f"{mark} ", style), (step.name, "bold"), (_write_details(step), "dim"))
-        said = " ".join((step.error or step.text).split())
-        room = width - label.cell_len - _ROOM
-        if said and room > _ROOM:
-            label.append("   " + (said if len(said) <= room else f"…{said[1 - room :]}"))
+        text = " ".join((step.error or step.text).split())
+        columns = width - label.cell_len - _GAP
+        if text and columns > _GAP:
+            label.append(" " * _GAP + (text if len(text) <= columns else f"…{text[1 - columns :]}"))
         label.no_wrap = True
         label.overflow = "ellipsis"
-        _grow(tree.add(label), step.steps, width - 4)
+        _add_steps(tree.add(label), step.steps, width - 4)
 
 
 def _write_details(step: Step) -> str:
     """Return the details of a step: the arguments of its tool call or its agent, and its time."""
+    # A step that delegates a call has the agent in place of the arguments; only its inner steps show these.
     if step.cause is not None and step.parent is not None:
         return f" {step.cause.arguments_text} {step.seconds:.1f} s"
     return f" ({step.agent}) {step.seconds:.1f} s" if step.parent is None else f" {step.seconds:.1f} s"

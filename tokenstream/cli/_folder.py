@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.frames import Framing
 
-_EXPECTATION = ".expected.json"
+_EXPECTATION_SUFFIX = ".expected.json"
 """Ending of files that describe a recording in the same folder, and are not recordings themselves."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
@@ -35,7 +35,7 @@ class RecordingFile:
         """Content type of the body, from the file's extension or from its content."""
         with self.file.open("rb") as file:
             start = file.read(SNIFFED)
-        return content_type_of(self.file.suffix, start, over=len(start) < SNIFFED)
+        return content_type_of(self.file.suffix, start, is_whole=len(start) < SNIFFED)
 
     @property
     def framing(self) -> Framing | None:
@@ -71,14 +71,14 @@ class Folder:
             route: The path, percent-encoded, without the query.
         """
         names = [unquote(name, errors="surrogateescape") for name in route.split("/") if name]
-        return self._find(self._root, (), names)
+        return self._find_within(self._root, (), names)
 
-    def _find(self, folder: Path, above: tuple[str, ...], names: list[str]) -> RecordingFile | None:
+    def _find_within(self, folder: Path, parents: tuple[str, ...], names: list[str]) -> RecordingFile | None:
         """Return the recording, in a folder or its sub-folders, to which the first names of a path lead.
 
         Args:
             folder: The folder.
-            above: Names of the folders from the root to this folder.
+            parents: Names of the folders from the root to this folder.
             names: The rest of the URL's path.
         """
         if not names:
@@ -86,27 +86,28 @@ class Folder:
         name, *rest = names
         files, folders = self._list_folder(folder)
         if name not in files and name in folders:
-            found = self._find(folders[name], (*above, name), rest)
-            if found is not None:
-                return found
+            recording = self._find_within(folders[name], (*parents, name), rest)
+            if recording is not None:
+                return recording
         for candidate in (name, *(name + extension for extension in TYPES)):
             if candidate in files:
-                return _make_recording(above, candidate, files)
+                return _make_recording(parents, candidate, files)
         return None
 
-    def _walk(self, folder: Path, above: tuple[str, ...]) -> Iterator[RecordingFile]:
+    def _walk(self, folder: Path, parents: tuple[str, ...]) -> Iterator[RecordingFile]:
+        """Yield the recordings of a folder, then those of its sub-folders."""
         files, folders = self._list_folder(folder)
         for name in files:
-            yield _make_recording(above, name, files)
+            yield _make_recording(parents, name, files)
         for name, path in folders.items():
-            yield from self._walk(path, (*above, name))
+            yield from self._walk(path, (*parents, name))
 
     def _list_folder(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         """Return the recordings and the sub-folders of a folder, by name."""
         files: dict[str, Path] = {}
         folders: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.name.endswith(_EXPECTATION):
+            if path.name.startswith(".") or path.name.endswith(_EXPECTATION_SUFFIX):
                 continue
             if path.is_dir():
                 # A link to a folder could lead out of the root, or in an endless circle.
@@ -119,10 +120,11 @@ class Folder:
         return files, folders
 
 
-def _make_recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
+def _make_recording(parents: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
     """Return a file as a recording, at a path without the extension unless that leads to another file."""
     stem = Path(name).stem
-    first = next((stem + extension for extension in TYPES if stem + extension in files), None)
-    short = stem if first == name and stem not in files else name
-    path = "/".join(["", *above, short])
-    return RecordingFile(quote(os.fsencode(path)), "/".join([*above, name]), files[name])
+    # Without an extension, `Folder.find` tries the name itself, then each extension in order.
+    found_by_stem = next((stem + extension for extension in TYPES if stem + extension in files), None)
+    stem_suffices = found_by_stem == name and stem not in files
+    path = "/".join(["", *parents, stem if stem_suffices else name])
+    return RecordingFile(quote(os.fsencode(path)), "/".join([*parents, name]), files[name])

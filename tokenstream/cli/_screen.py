@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-_WIDEST = 80
+_MAX_WIDTH = 80
 """Largest number of columns to use, since longer lines are hard to read."""
 _FREE_COLUMNS = 5
 """Number of columns left free after a word, since the next piece may continue the word."""
@@ -28,7 +28,7 @@ class Screen:
     """rich's `Console`; None for plain text."""
 
     def __init__(self) -> None:
-        self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+        self._width = min(shutil.get_terminal_size((_MAX_WIDTH, 24)).columns, _MAX_WIDTH)
         self._column = 0
 
     def print_piece(self, text: str, style: str = "") -> None:
@@ -58,13 +58,14 @@ class Screen:
             heads: The column heads, each of one or two lines.
             rows: Rows of cells; a cell is a text and its style.
         """
-        above = [head.rpartition("\n")[::2] for head in heads]
-        texts = [[first for first, _ in above], [last for _, last in above]]
-        texts += [[text for text, _ in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-        texts.insert(2, ["-" * width for width in widths])
+        # Pairs of the upper line of a head, which may be empty, and the lower one.
+        head_lines = [head.rpartition("\n")[::2] for head in heads]
+        rows_of_text = [[first for first, _ in head_lines], [last for _, last in head_lines]]
+        rows_of_text += [[text for text, _ in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*rows_of_text, strict=True)]
+        rows_of_text.insert(2, ["-" * width for width in widths])
         self.print_line()
-        for cells in texts:
+        for cells in rows_of_text:
             padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
             self._write("  ".join(padded).rstrip() + "\n", "")
 
@@ -78,10 +79,10 @@ class Screen:
         """
         wrapped: list[str] = []
         for word in _WORD.findall(text):
-            begins = word[0] == " "
+            has_space_before = word[0] == " "
             if word == "\n":
                 self._column = 0
-            elif begins and self._column + len(word) + free_columns > self._width:
+            elif has_space_before and self._column + len(word) + free_columns > self._width:
                 stripped = word.lstrip(" ")
                 wrapped.append(f"\n{stripped}")
                 self._column = len(stripped)

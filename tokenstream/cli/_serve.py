@@ -41,10 +41,10 @@ examples:
   OpenAI(base_url="http://127.0.0.1:8000/text/v1")
   Anthropic(base_url="http://127.0.0.1:8000/text")
 """
-_MOST_LISTED = 40
+_MAX_LISTED = 40
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 _ALLOWED = ", ".join(_METHODS)
-_OPEN = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
+_ALLOW_ANY_ORIGIN = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
 """Headers that allow web pages of any origin to read an answer."""
 
 
@@ -73,7 +73,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(run=_run)
 
 
-def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> Callable[[Request], Reply]:
+def answer_from_folder(
+    folder: Path, *, rate: float | None = None, first: float = 0.0
+) -> Callable[[Request], Reply]:
     """Return a function that answers requests with the recordings of a folder.
 
     Args:
@@ -81,34 +83,36 @@ def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> C
         rate: Number of events per second; None for no pauses.
         first: Seconds before the first event.
     """
-    return _Answers(Folder(folder), rate=rate, first=first)
+    return _FolderAnswers(Folder(folder), rate=rate, first=first)
 
 
-def _parse_port(given: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", given) or int(given) > 65_535:
-        msg = f"{given!r} is not a port: pass a number from 0 to 65535"
+def _parse_port(argument: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", argument) or int(argument) > 65_535:
+        msg = f"{argument!r} is not a port: pass a number from 0 to 65535"
         raise argparse.ArgumentTypeError(msg)
-    return int(given)
+    return int(argument)
 
 
-def _parse_positive(given: str) -> float:
+def _parse_positive(argument: str) -> float:
+    """Return a number from the command line; raise unless it is finite and above 0."""
     try:
-        number = float(given)
+        number = float(argument)
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        msg = f"{given!r} is not a number above 0"
+        msg = f"{argument!r} is not a number above 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 
 
-def _parse_pause(given: str) -> float:
+def _parse_pause(argument: str) -> float:
+    """Return a number of seconds from the command line; raise unless it is finite and not negative."""
     try:
-        number = float(given)
+        number = float(argument)
     except ValueError:
         number = -1.0
     if not 0 <= number < math.inf:
-        msg = f"{given!r} is not a number of seconds from 0"
+        msg = f"{argument!r} is not a number of seconds from 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -118,8 +122,8 @@ def _run(options: argparse.Namespace) -> int:
     root = Path(options.folder)
     if not root.is_dir():
         raise CommandFailed(f"{options.folder} is not a folder")
-    folder = answers(root, rate=options.rate, first=options.first)
-    server = ReplayServer(folder, host=options.host, port=options.port, keep=0)
+    answer = answer_from_folder(root, rate=options.rate, first=options.first)
+    server = ReplayServer(answer, host=options.host, port=options.port, keep=0)
     try:
         with _sigterm_as_ctrl_c():
             _serve(server, options)
@@ -137,11 +141,11 @@ def _sigterm_as_ctrl_c() -> Generator[None, None, None]:
         # Python allows only the main thread to set a signal handler.
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
 def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
@@ -153,18 +157,18 @@ def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
         where = f"{options.host} port {options.port}"
         msg = f"{options.folder} cannot be served at {where}: {reason_of(error)}"
         raise CommandFailed(msg) from None
-    shown = one_line(options.folder)
+    folder_name = one_line(options.folder)
     count = f"{len(recordings)} recording{'' if len(recordings) == 1 else 's'}"
-    lines = [f"{server.url} serves {count} of {shown}; Ctrl-C ends it"]
-    lines += [f"  {recording.path}  {one_line(recording.name)}" for recording in recordings[:_MOST_LISTED]]
-    if len(recordings) > _MOST_LISTED:
-        lines.append(f"  and {len(recordings) - _MOST_LISTED} more: {server.url}/ lists them all")
+    lines = [f"{server.url} serves {count} of {folder_name}; Ctrl-C ends it"]
+    lines += [f"  {recording.path}  {one_line(recording.name)}" for recording in recordings[:_MAX_LISTED]]
+    if len(recordings) > _MAX_LISTED:
+        lines.append(f"  and {len(recordings) - _MAX_LISTED} more: {server.url}/ lists them all")
     print("\n".join(lines), flush=True)
     while True:
         time.sleep(3600)
 
 
-class _Answers:
+class _FolderAnswers:
     """Chooses the reply to each request, and prints a line about it.
 
     Args:
@@ -181,15 +185,15 @@ class _Answers:
     def __call__(self, request: Request) -> Reply:
         """Return the reply to a request."""
         try:
-            reply, what = self._decide(request)
+            reply, description = self._choose_reply(request)
         except OSError as error:
-            reply, what = refusal(500, f"the recording cannot be read: {reason_of(error)}"), "500"
+            reply, description = refusal(500, f"the recording cannot be read: {reason_of(error)}"), "500"
         # The request must be answered even if standard output is closed.
         with contextlib.suppress(OSError):
-            print(one_line(f"{request.method} {request.path}: {what}"), flush=True)
-        return replace(reply, headers={**_OPEN, **reply.headers})
+            print(one_line(f"{request.method} {request.path}: {description}"), flush=True)
+        return replace(reply, headers={**_ALLOW_ANY_ORIGIN, **reply.headers})
 
-    def _decide(self, request: Request) -> tuple[Reply, str]:
+    def _choose_reply(self, request: Request) -> tuple[Reply, str]:
         """Return the reply to a request, and a description of the reply for the log."""
         if request.method == "OPTIONS":
             return _answer_preflight(request), "allowed"
@@ -205,7 +209,7 @@ class _Answers:
 
     def _list_recordings(self) -> Reply:
         """Return a reply with a list of all recordings, in JSON."""
-        found = [
+        listed = [
             {
                 "path": recording.path,
                 "file": recording.name,
@@ -214,7 +218,7 @@ class _Answers:
             }
             for recording in self._folder.recordings()
         ]
-        body = json.dumps({"recordings": found}, indent=2) + "\n"
+        body = json.dumps({"recordings": listed}, indent=2) + "\n"
         return Reply(chunks=[(0.0, body.encode())], content_type="application/json")
 
     def _replay(self, recording: RecordingFile) -> Reply:
@@ -227,10 +231,10 @@ class _Answers:
 def _answer_preflight(request: Request) -> Reply:
     """Return the reply to a browser's preflight request."""
     # `*` does not include Authorization, so the headers that the browser asks for are listed by name.
-    asked = request.headers.get("Access-Control-Request-Headers", "")
+    requested = request.headers.get("Access-Control-Request-Headers", "")
     headers = {
         "access-control-allow-methods": _ALLOWED,
-        "access-control-allow-headers": ", ".join(re.findall(r"[\w-]+", asked, re.ASCII)) or "*",
+        "access-control-allow-headers": ", ".join(re.findall(r"[\w-]+", requested, re.ASCII)) or "*",
         "access-control-max-age": "600",
         "allow": _ALLOWED,
     }

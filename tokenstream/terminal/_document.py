@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 # The parser that rich creates stops at ten nested lists, so a parser with a higher limit is used.
 _PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["strikethrough", "table"])
-_DEEPEST = 57
+_MAX_LEVEL = 57
 """Largest number of levels to draw, since the parser drops deeper ones. A nested list is two levels."""
-_LEAST = 4
+_MIN_COLUMNS = 4
 """Smallest number of columns for a text inside lists and quotes."""
 _INDENTS = {"blockquote_open": 4, "bullet_list_open": 3, "ordered_list_open": 6}
 """Number of columns by which rich indents each kind of block; item numbers may have three digits."""
 _LINE_END = re.compile(r"\r\n?|\n")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_SHOWN = {"href", "src"}
+_ADDRESS_ATTRIBUTES = {"href", "src"}
 """Attributes of links and images that rich prints."""
 
 
@@ -45,19 +45,19 @@ class MarkdownDocument(Markdown):
         text: The markdown.
         code_theme: The pygments style of code.
         hyperlinks: True to make links hyperlinks of the terminal.
-        spaced: True to print an empty line before the document.
+        space_before: True to print an empty line before the document.
     """
 
-    def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, spaced: bool = False) -> None:
+    def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, space_before: bool = False) -> None:
         super().__init__("", code_theme=code_theme, hyperlinks=hyperlinks)
         self.markup = text
-        self.parsed = [*_prepare(_PARSER.parse(text))]
+        self.parsed = [*_prepare_tokens(_PARSER.parse(text))]
         self.empty = not self.parsed
         """True if nothing is printed, for example if the text has only link definitions."""
         last = None if self.empty else self.elements.get(self.parsed[-1].type)
-        self.spaced = last is None or last.new_line
+        self.space_after = last is None or last.new_line
         """True if rich puts an empty line after this document."""
-        if spaced and self.parsed:
+        if space_before and self.parsed:
             # rich prints the empty line even after an unknown token, which itself prints nothing.
             self.parsed.insert(0, Token("what stands before", "", 0))
 
@@ -72,45 +72,45 @@ class MarkdownDocument(Markdown):
             columns: Number of columns; None for that of the console.
         """
         width = console.width if columns is None else min(columns, console.width)
-        self.parsed = [*_flatten_deep(self.parsed, self.markup, width - _LEAST)]
+        self.parsed = [*_flatten_deep_blocks(self.parsed, self.markup, width - _MIN_COLUMNS)]
         with console.capture() as captured:
             for line in console.render_lines(self, console.options.update(width=width), pad=False):
                 console.print(
-                    Segments([*Segment.simplify(_trim(line, console)), Segment.line()]),
+                    Segments([*Segment.simplify(_trim_line(line, console)), Segment.line()]),
                     end="",
                     soft_wrap=True,
                 )
         return captured.get().split("\n")[:-1]
 
 
-def _prepare(tokens: list[Token]) -> Iterator[Token]:
+def _prepare_tokens(tokens: list[Token]) -> Iterator[Token]:
     """Yield the parser's tokens, with HTML and images as text, and control characters escaped."""
     for token in tokens:
         token.content = several_lines(token.content)
-        for name in _SHOWN & token.attrs.keys():
+        for name in _ADDRESS_ATTRIBUTES & token.attrs.keys():
             token.attrs[name] = several_lines(str(token.attrs[name]))
         if token.children:
-            token.children = [*_drop_repeated_addresses([*_prepare(token.children)])]
+            token.children = [*_drop_repeated_addresses([*_prepare_tokens(token.children)])]
         if token.type == "html_inline":
-            yield (
-                Token("hardbreak", "br", 0) if _BREAK.fullmatch(token.content) else _text_token(token.content)
-            )
+            is_break = _BREAK.fullmatch(token.content)
+            yield Token("hardbreak", "br", 0) if is_break else _make_text_token(token.content)
         elif token.type == "image":
-            yield _text_token(_describe_image(token.content, str(token.attrs.get("src", ""))))
+            yield _make_text_token(_describe_image(token.content, str(token.attrs.get("src", ""))))
         elif token.type == "html_block":
             yield Token("paragraph_open", "p", 1)
-            yield Token("inline", "", 0, children=[*_line_tokens(token.content)])
+            yield Token("inline", "", 0, children=[*_make_line_tokens(token.content)])
             yield Token("paragraph_close", "p", -1)
         else:
             yield token
 
 
 def _describe_image(title: str, address: str) -> str:
+    """Return the text that stands for an image."""
     # An address that begins with data: contains the image itself, and is not printed.
     return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
 
 
-def _flatten_deep(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
+def _flatten_deep_blocks(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
     """Yield the tokens, but replace each block that is nested too deeply by the lines of its source.
 
     Args:
@@ -123,13 +123,14 @@ def _flatten_deep(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
     depth = 0
     for token in tokens:
         block.append(token)
+        # `nesting` is 1 for a token that opens a container, -1 for one that closes it, else 0.
         depth += token.nesting
         if depth:
             continue
         if (first := block[0]).map and _is_too_deep(block, room):
             lines = lines or _LINE_END.split(text)
             source = several_lines("\n".join(lines[slice(*first.map)]))
-            yield from _prepare([Token("html_block", "", 0, content=source)])
+            yield from _prepare_tokens([Token("html_block", "", 0, content=source)])
         else:
             yield from block
         block = []
@@ -139,7 +140,7 @@ def _is_too_deep(block: list[Token], room: int) -> bool:
     """Return True if a block is nested deeper than rich can draw, or is indented by more than `room`."""
     indents = [0]
     for token in block:
-        if token.level >= _DEEPEST or indents[-1] > max(room, 0):
+        if token.level >= _MAX_LEVEL or indents[-1] > max(room, 0):
             return True
         if token.type in _INDENTS:
             indents.append(indents[-1] + _INDENTS[token.type])
@@ -148,17 +149,17 @@ def _is_too_deep(block: list[Token], room: int) -> bool:
     return False
 
 
-def _text_token(content: str) -> Token:
+def _make_text_token(content: str) -> Token:
     return Token("text", "", 0, content=content)
 
 
-def _line_tokens(source: str) -> Iterator[Token]:
+def _make_line_tokens(source: str) -> Iterator[Token]:
     """Yield the tokens of plain text, with its line breaks."""
     first, *rest = source.rstrip("\n").split("\n")
-    yield _text_token(first)
+    yield _make_text_token(first)
     for line in rest:
         yield Token("hardbreak", "br", 0)
-        yield _text_token(line)
+        yield _make_text_token(line)
 
 
 def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
@@ -166,29 +167,31 @@ def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
 
     Otherwise rich would print the address twice.
     """
-    at = 0
-    while at < len(tokens):
-        link, *shown = tokens[at : at + 3]
-        if link.type == "link_open" and link.info == "auto" and len(shown) == 2:
-            yield shown[0]
-            at += 3
+    index = 0
+    while index < len(tokens):
+        link, *following = tokens[index : index + 3]
+        if link.type == "link_open" and link.info == "auto" and len(following) == 2:
+            yield following[0]
+            index += 3
         else:
             yield link
-            at += 1
+            index += 1
 
 
-def _trim(line: list[Segment], console: Console) -> list[Segment]:
+def _trim_line(line: list[Segment], console: Console) -> list[Segment]:
     """Return the segments of a line without the spaces at its end, unless their style is visible."""
-    kept = [*line]
-    while kept:
-        last = kept[-1]
+    segments = [*line]
+    while segments:
+        last = segments[-1]
         text = last.text.rstrip(" ")
-        if len(text) == len(last.text) or (console.color_system and _is_visible(last)):
+        ends_with_text = len(text) == len(last.text)
+        if ends_with_text or (console.color_system and _has_visible_background(last)):
             break
-        kept[-1:] = [Segment(text, last.style)] if text else []
-    return kept
+        segments[-1:] = [Segment(text, last.style)] if text else []
+    return segments
 
 
-def _is_visible(segment: Segment) -> bool:
+def _has_visible_background(segment: Segment) -> bool:
+    """Return True if spaces in a segment can be seen."""
     style = segment.style
     return style is not None and bool(style.bgcolor or style.reverse or style.underline)

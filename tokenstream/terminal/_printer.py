@@ -77,13 +77,13 @@ class MarkdownPrinter:
             raise MisuseError(
                 'MarkdownPrinter needs rich: install it with pip install "llm-tokenstream[rich]"'
             ) from None
-        self._new_document = MarkdownDocument
+        self._document_class = MarkdownDocument
         self._console = NewConsole(file=sys.stdout) if console is None else console
         self._code_theme = code_theme
         self._hyperlinks = hyperlinks
-        self._open: MarkdownBlock | None = None
+        self._open_block: MarkdownBlock | None = None
         """The open block; None between blocks."""
-        self._spaced = False
+        self._needs_space = False
         """True if an empty line must precede the next block."""
         self._rows: list[str] = []
         """The rows that were drawn for the open block, below the cursor.
@@ -95,7 +95,7 @@ class MarkdownPrinter:
         """
         self._size = (0, 0)
         """The size of the screen when the rows were drawn."""
-        self._hidden = False
+        self._cursor_hidden = False
         """True while the cursor is hidden."""
 
     def show(self, block: MarkdownBlock) -> None:
@@ -104,13 +104,13 @@ class MarkdownPrinter:
         Args:
             block: The next block from a loop over `markdown_blocks()`.
         """
-        if self._open is not None and self._open.id != block.id:
-            self._finish(self._open, self._open.source)
-        self._open = block
+        if self._open_block is not None and self._open_block.id != block.id:
+            self._print_block(self._open_block, self._open_block.source)
+        self._open_block = block
         if block.closed:
-            self._finish(block, block.text)
+            self._print_block(block, block.text)
         elif self._can_draw:
-            self._draw(block)
+            self._draw_block(block)
 
     def close(self) -> None:
         """Print the open block as far as it has arrived, and make the cursor visible again.
@@ -118,12 +118,12 @@ class MarkdownPrinter:
         A second call does nothing. A block that is passed to `show` later begins another answer.
         """
         try:
-            if self._open is not None:
-                self._finish(self._open, self._open.source)
+            if self._open_block is not None:
+                self._print_block(self._open_block, self._open_block.source)
         finally:
-            self._spaced = False
-            if self._hidden:
-                self._hidden = False
+            self._needs_space = False
+            if self._cursor_hidden:
+                self._cursor_hidden = False
                 self._write(_SHOW_CURSOR)
 
     def __enter__(self) -> Self:
@@ -142,21 +142,21 @@ class MarkdownPrinter:
         console = self._console
         return console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows
 
-    def _document(self, block: MarkdownBlock, text: str) -> MarkdownDocument:
+    def _make_document(self, block: MarkdownBlock, text: str) -> MarkdownDocument:
         """Return a block as a document for rich, with the link definitions that it uses."""
         if block.kind == "math":
             # rich does not know formulas and would read their characters as markdown.
             text = f"{_FENCE}latex\n{text}\n{_FENCE}"
         # The definitions precede the text, since an open code fence would include what follows.
         text = f"{block.definitions}\n\n{text}" if block.definitions else text
-        return self._new_document(
-            text, code_theme=self._code_theme, hyperlinks=self._hyperlinks, spaced=self._spaced
+        return self._document_class(
+            text, code_theme=self._code_theme, hyperlinks=self._hyperlinks, space_before=self._needs_space
         )
 
-    def _finish(self, block: MarkdownBlock, text: str) -> None:
+    def _print_block(self, block: MarkdownBlock, text: str) -> None:
         """Print a block for good, in place of the rows that were drawn for it."""
-        document = self._document(block, text)
-        rows = document.rows(self._console, self._screen()[0])
+        document = self._make_document(block, text)
+        rows = document.rows(self._console, self._get_screen_size()[0])
         if self._can_draw:
             # Line wrap is on here, so that a line wider than rich expects continues on the next row.
             printed = "".join(f"{row}\r\n" for row in rows)
@@ -165,49 +165,52 @@ class MarkdownPrinter:
             self._rows = []
         elif rows:
             self._write("".join(f"{row}\n" for row in rows))
+        # A block of which nothing is printed, such as link definitions, changes nothing.
         if not document.empty:
-            self._spaced = document.spaced
-        self._open = None
+            self._needs_space = document.space_after
+        self._open_block = None
 
-    def _draw(self, block: MarkdownBlock) -> None:
+    def _draw_block(self, block: MarkdownBlock) -> None:
         """Draw the last rows of the open block, and leave the cursor at the first of them."""
-        columns, lines = size = self._screen()
+        columns, lines = size = self._get_screen_size()
         # Half of the screen stays free: if the screen becomes smaller, the terminal may need twice as
         # many rows, and rows that move into the scrollback cannot be erased.
-        most = max((lines - 1) // 2, 1)
-        text = cut_to_recent(block.kind, block.text, rows=most, columns=columns)
-        rows = self._document(block, text).rows(self._console, columns)[-most:]
-        if self._screen() != size:
-            self._draw(block)
+        max_rows = max((lines - 1) // 2, 1)
+        text = cut_to_recent(block.kind, block.text, rows=max_rows, columns=columns)
+        rows = self._make_document(block, text).rows(self._console, columns)[-max_rows:]
+        if self._get_screen_size() != size:
+            # The screen was resized while the rows were made.
+            self._draw_block(block)
             return
+        # With the same size and no more rows than before, only the rows that differ are written.
         if size == self._size and len(rows) <= len(self._rows):
-            drawn = self._changes(rows)
+            drawn = self._write_changes(rows)
         else:
-            below = "\r\n".join(rows)
-            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{below}{_WRAP_ON}\r{_cursor_up(len(rows) - 1)}"
+            all_rows = "\r\n".join(rows)
+            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{all_rows}{_WRAP_ON}\r{_cursor_up(len(rows) - 1)}"
         if drawn and (rows or self._rows):
-            hidden = "" if self._hidden else _HIDE_CURSOR
-            self._hidden = True
-            self._write(f"{_BEGIN_FRAME}{hidden}{drawn}{_END_FRAME}")
+            hide_cursor = "" if self._cursor_hidden else _HIDE_CURSOR
+            self._cursor_hidden = True
+            self._write(f"{_BEGIN_FRAME}{hide_cursor}{drawn}{_END_FRAME}")
         # If there are fewer rows than before, the others are erased, but still count as drawn.
         self._rows = rows + [""] * (len(self._rows) - len(rows) if size == self._size else 0)
         self._size = size
 
-    def _changes(self, rows: list[str]) -> str:
+    def _write_changes(self, rows: list[str]) -> str:
         """Return the output that changes the drawn rows to new rows, which must not be more than before.
 
         The output never scrolls the screen, and it restores the cursor. So even if the screen was
         resized in the meantime, the next frame overwrites exactly these rows.
         """
-        changed: list[str] = []
-        at = 0
+        changes: list[str] = []
+        cursor_row = 0
         for number, (old, new) in enumerate(zip_longest(self._rows, rows, fillvalue="")):
             if old != new:
-                changed.append(f"{_cursor_down(number - at)}\r{_ERASE_ROW}{new}")
-                at = number
-        return f"{_SAVE}{_WRAP_OFF}{''.join(changed)}{_WRAP_ON}{_RESTORE}" if changed else ""
+                changes.append(f"{_cursor_down(number - cursor_row)}\r{_ERASE_ROW}{new}")
+                cursor_row = number
+        return f"{_SAVE}{_WRAP_OFF}{''.join(changes)}{_WRAP_ON}{_RESTORE}" if changes else ""
 
-    def _screen(self) -> tuple[int, int]:
+    def _get_screen_size(self) -> tuple[int, int]:
         """Return the numbers of the terminal's columns and lines.
 
         The size that rich reports may be outdated, since it comes from COLUMNS and LINES if these

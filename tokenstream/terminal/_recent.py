@@ -26,38 +26,42 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
     """
     cells = rows * columns
     if kind == "fence":
+        # Code keeps its opening line, which names the language, and is cut at a line.
         opening, lines = text.find("\n") + 1, text.count("\n")
         if lines <= 3 * rows and len(text) <= 4 * cells:
             return text
-        start = _line_from_end(text, lines % rows + rows)
+        # At least a screen, and the lines since the last multiple of a screen: so the cut seldom moves.
+        start = _find_line_from_end(text, lines % rows + rows)
         if len(text) - start > 4 * cells:
-            start = max(start, _step(text, cells))
+            start = max(start, _cut_offset(text, cells))
         return text[:opening] + text[max(start, opening) :]
     if len(text) <= 4 * cells:
         return text
-    start = _step(text, cells)
+    start = _cut_offset(text, cells)
     if kind == "table":
+        # The first two lines are the head, and the line below it.
         head = text.find("\n", text.find("\n") + 1) + 1
-        return text[:head] + text[max(head, _next_line(text, start)) :]
-    if kind == "list" and (item := _ITEM.search(text, _next_line(text, start))):
+        return text[:head] + text[max(head, _next_line_start(text, start)) :]
+    if kind == "list" and (item := _ITEM.search(text, _next_line_start(text, start))):
         start = item.start()
     return text[start:]
 
 
-def _step(text: str, cells: int) -> int:
+def _cut_offset(text: str, cells: int) -> int:
     """Return an offset at least two screens before the end, which is a multiple of a screen's cells."""
     return (len(text) // cells - 2) * cells
 
 
-def _next_line(text: str, start: int) -> int:
+def _next_line_start(text: str, start: int) -> int:
+    """Return the start of the line after an offset; the offset itself in the last line."""
     return text.find("\n", start) + 1 or start
 
 
-def _line_from_end(text: str, lines: int) -> int:
+def _find_line_from_end(text: str, lines: int) -> int:
     """Return the start of the line that has `lines` line ends after its start; 0 if there are fewer."""
-    at = len(text)
+    position = len(text)
     for _ in range(lines + 1):
-        at = text.rfind("\n", 0, at)
-        if at < 0:
+        position = text.rfind("\n", 0, position)
+        if position < 0:
             return 0
-    return at + 1
+    return position + 1

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from tokenstream._connection.status import ResponseHead
 from tokenstream.cli._asking import add_request, build_request
 from tokenstream.cli._doctor.findings import judge
-from tokenstream.cli._doctor.probe import ProbedAnswer, codings, probe
-from tokenstream.cli._doctor.report import Masked, as_json, lines_of
+from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
+from tokenstream.cli._doctor.report import SecretMask, as_json, lines_of
 from tokenstream.cli._failure import MISUSE, CommandFailed
 from tokenstream.decoder import Decoder
 
@@ -72,13 +72,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(run=_run)
 
 
-def _parse_seconds(given: str) -> float:
+def _parse_seconds(argument: str) -> float:
+    """Return a number of seconds from the command line; raise unless it is finite and above 0."""
     try:
-        number = float(given)
+        number = float(argument)
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        msg = f"{given!r} is not a number of seconds above 0"
+        msg = f"{argument!r} is not a number of seconds above 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -93,14 +94,14 @@ def _run(options: argparse.Namespace) -> int:
     request = build_request(options)
     _announce()
     probes = list(_send_probes(options, request))
-    place = ResponseHead(status=0, url=options.url).place
+    address = ResponseHead(status=0, url=options.url).place
     diagnosis = judge(probes)
-    mask = Masked(request.secrets)
+    mask = SecretMask(request.secrets)
     if options.json:
-        print(as_json(place, probes, diagnosis, mask))
+        print(as_json(address, probes, diagnosis, mask))
     else:
-        for line in lines_of(place, probes, diagnosis):
-            print(mask.text(line))
+        for line in lines_of(address, probes, diagnosis):
+            print(mask.mask_text(line))
     return 0 if diagnosis.verdict == "streams" else 1
 
 
@@ -116,11 +117,13 @@ def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator
     The second request is left out if the first answer was stopped or does not stream, with
     --once, and if the command line itself has an Accept-Encoding.
     """
-    own = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"]
+    own_codings = [
+        value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"
+    ]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]
     request = request._replace(headers=headers)
-    wanted = own[-1:] or ["identity", *([] if options.once else [codings()])]
-    for coding in wanted:
+    codings_to_send = own_codings[-1:] or ["identity", *([] if options.once else [browser_codings()])]
+    for coding in codings_to_send:
         answer = probe(options.url, request, coding, format=options.format, timeout=options.timeout)
         yield answer
         if answer.ended == "stopped" or judge([answer]).verdict == "does not stream":

@@ -31,13 +31,16 @@ _LONG_SILENCE = 20.0
 _SLOW_FAILURE = 10.0
 """Seconds after which an error of a gateway means that a time limit was reached."""
 _GATEWAY_STATUSES = (408, 502, 503, 504, 522, 524)
-_MOST_LIMITS = 4
+_MAX_GUESSES = 4
 _BUFFERS = tuple(1 << power for power in range(12, 17))
 """Usual sizes of buffers in bytes, from 4 to 64 KiB."""
-_HEADERS = "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
-_WITHOUT = "ask the server itself, past any proxy, to learn whether it is the one that waits"
-_OWN = (("your own proxy", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
-_ON: dict[LimitOn, str] = {
+_UNBUFFER_HEADERS = (
+    "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
+)
+_ASK_DIRECTLY = "ask the server itself, past any proxy, to learn whether it is the one that waits"
+_HTTP_1_1 = 'speak HTTP/1.1 to the server: in nginx `proxy_http_version 1.1; proxy_set_header Connection "";`'
+_OWN_PROXY = (("your own proxy", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
+_LIMIT_WORDS: dict[LimitOn, str] = {
     "silence": "without a byte",
     "first byte": "until the first byte",
     "answer": "for the whole answer",
@@ -52,7 +55,9 @@ class Finding:
     grave: bool
     """True if the observed problem prevents the answer from streaming to its end."""
     what: str
+    """A description of the observation."""
     do: tuple[str, ...] = ()
+    """Pieces of advice; any one of them may solve the problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +80,26 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
             second request, the answer to a client that accepts compression, as browsers do.
     """
     first, *others = probes
-    hops = find_hops(header for probe in probes for header in probe.headers.items())
-    named = [hop for hop, _ in hops.values()]
+    recognised = find_hops(header for probe in probes for header in probe.headers.items())
+    hops = [hop for hop, _ in recognised.values()]
     findings = [
-        *_find_failure(first, named),
-        *_find_held_back(first, named),
+        *_find_failure(first, hops),
+        *_find_held_back(first, hops),
         *_judge_head(first),
         *_find_silence(first),
     ]
     for other in others:
-        findings += _compare(other, named)
+        findings += _compare_compressed(other, hops)
     findings.sort(key=lambda finding: not finding.grave)
     verdict, reason = _decide(first, findings)
     return Diagnosis(
         verdict=verdict,
         reason=reason,
         findings=tuple(findings),
-        hops=(*(_OWN if first.proxied else ()), *((name, sign) for name, (_, sign) in hops.items())),
+        hops=(
+            *(_OWN_PROXY if first.proxied else ()),
+            *((name, sign) for name, (_, sign) in recognised.items()),
+        ),
     )
 
 
@@ -122,36 +130,36 @@ def _write_count(number: int, noun: str) -> str:
 # -- what failed ---------------------------------------------------------------
 
 
-def _find_failure(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
+def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]:
     """Yield a finding if the answer failed or was not streamed.
 
     Args:
         probe: The answer.
-        named: The hops that were recognised.
+        hops: The hops that were recognised.
     """
     error = probe.error
-    if probe.whole:
+    if probe.is_document:
         what = "the answer came as one JSON document: nobody streamed it"
         yield Finding(name="not_streamed", grave=True, what=what, do=(ASK_FOR_A_STREAM,))
     elif error is None:
         return
     elif isinstance(error, ConnectError):
         times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.ended_at}
-        met = () if error.stage == "connect" else _list_limits_met(times, named)
+        limits_met = () if error.stage == "connect" else _list_limits_met(times, hops)
         yield Finding(
             name="no_answer",
             grave=True,
             what=describe_error(error),
-            do=(*met, advise_on_error(error, "request")),
+            do=(*limits_met, advise_on_error(error, "request")),
         )
     elif isinstance(error, StatusError):
-        yield _judge_refusal(probe, error, named)
+        yield _judge_refusal(probe, error, hops)
     elif isinstance(error, StreamStalled):
         what = f"nothing came for {probe.silence:.1f} s, and then it was given up"
         do = ("--timeout waits longer; a server whose model thinks should send a comment or a ping",)
         yield Finding(name="stalled", grave=True, what=what, do=do)
     elif isinstance(error, StreamInterrupted | StreamTruncated):
-        yield _judge_cut(probe, named)
+        yield _judge_cut(probe, hops)
     elif isinstance(error, NotAStream):
         yield _judge_body(probe, error)
     else:
@@ -160,16 +168,20 @@ def _find_failure(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding
         )
 
 
-def _judge_refusal(probe: ProbedAnswer, error: StatusError, named: Sequence[Hop]) -> Finding:
-    met: tuple[str, ...] = ()
+def _judge_refusal(probe: ProbedAnswer, error: StatusError, hops: Sequence[Hop]) -> Finding:
+    """Return the finding for an answer with an error status, with the time limits that may explain it."""
+    limits_met: tuple[str, ...] = ()
     waited = probe.head_at or 0.0
+    # If a gateway fails only after a long wait, a time limit was probably reached.
     if error.status in _GATEWAY_STATUSES and waited >= _SLOW_FAILURE:
-        met = _list_limits_met({"first byte": waited, "silence": waited, "answer": waited}, named)
+        limits_met = _list_limits_met({"first byte": waited, "silence": waited, "answer": waited}, hops)
     what = f"after {waited:.1f} s {describe_error(error)}"
-    return Finding(name="refused", grave=True, what=what, do=met or (advise_on_error(error, "request"),))
+    return Finding(
+        name="refused", grave=True, what=what, do=limits_met or (advise_on_error(error, "request"),)
+    )
 
 
-def _judge_cut(probe: ProbedAnswer, named: Sequence[Hop]) -> Finding:
+def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
     """Return the finding for an answer that was cut off, or is empty."""
     if not probe.arrivals:
         if probe.ended == "end":
@@ -181,13 +193,13 @@ def _judge_cut(probe: ProbedAnswer, named: Sequence[Hop]) -> Finding:
         how = "the connection broke" if probe.ended == "broken" else "the answer ended too early"
         what = f"{how} after {probe.ended_at:.1f} s, the last {probe.silence:.1f} s of them without a byte"
         times = {"silence": probe.silence, "answer": probe.ended_at}
-    do = _list_limits_met(times, named) or (
+    do = _list_limits_met(times, hops) or (
         "that matches no known limit: look at the logs of the server, and of the proxies before it",
     )
     return Finding(name="cut", grave=True, what=what, do=do)
 
 
-def _list_limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str, ...]:
+def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[str, ...]:
     """Describe the time limits that may have cut an answer, as advice.
 
     These are the limits of the recognised hops. If none fits, they are limits of any known hop,
@@ -195,36 +207,40 @@ def _list_limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple
 
     Args:
         times: The measured seconds, for each kind of limit.
-        named: The hops that were recognised.
+        hops: The hops that were recognised.
     """
-    met = find_limits(times, named)
-    if met:
-        return tuple(_write_limit(*limit) for limit in met)
-    perhaps = tuple(f"perhaps {_write_limit(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
-    if perhaps and not named:
+    limits_met = find_limits(times, hops)
+    if limits_met:
+        return tuple(_write_limit(*limit) for limit in limits_met)
+    perhaps = tuple(f"perhaps {_write_limit(*limit)}" for limit in find_limits(times)[:_MAX_GUESSES])
+    if perhaps and not hops:
         return perhaps
-    whose = " or ".join(hop.name for hop in named) or "the proxies before the server"
-    set_here = (
-        f"{time} s {_ON[on]} may be a limit that somebody has set: look for it in the settings of {whose}, "
-        "and in the server's own"
+    # No default limit of a hop that is known to be on the path fits: somebody may have set another.
+    whose = " or ".join(hop.name for hop in hops) or "the proxies before the server"
+    limits_set = (
+        f"{time} s {_LIMIT_WORDS[on]} may be a limit that somebody has set: look for it in the settings of "
+        f"{whose}, and in the server's own"
         for on, seconds in times.items()
         if (time := round_time(seconds)) is not None
     )
-    return (*set_here, *perhaps)
+    return (*limits_set, *perhaps)
 
 
 def _write_limit(hop: Hop, limit: Limit) -> str:
-    return f"{hop.name}, which allows {limit.seconds:g} s {_ON[limit.on]}: {limit.change}"
+    return f"{hop.name}, which allows {limit.seconds:g} s {_LIMIT_WORDS[limit.on]}: {limit.change}"
 
 
 def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
-    """Return the finding for a body that no known format fits; it may stream all the same."""
+    """Return the finding for a body that no known format fits.
+
+    The finding is grave, unless the body has events, or is text that streams all the same.
+    """
     events = sum(arrival.events for arrival in probe.arrivals)
-    unnamed = is_unknown_format(error)
-    if unnamed and events > 1 and probe.kind in {"sse", "json"}:
+    is_unknown = is_unknown_format(error)
+    if is_unknown and events > 1 and probe.kind in {"sse", "json"}:
         what = "the events are in an unknown format; their times are judged all the same"
         return Finding(name="unknown_format", grave=False, what=what)
-    if unnamed and _is_text(probe) and pace_of(probe.arrivals).verdict == "streams":
+    if is_unknown and _is_text(probe) and pace_of(probe.arrivals).verdict == "streams":
         what = "the body is text without events; the times of its pieces are judged all the same"
         do = ("--format text reads it, if it is an answer",)
         return Finding(name="unknown_format", grave=False, what=what, do=do)
@@ -240,45 +256,47 @@ def _is_text(probe: ProbedAnswer) -> bool:
 # -- events that a hop held back -----------------------------------------------
 
 
-def _find_held_back(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
+def _find_held_back(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]:
     """Yield a finding if the events arrived all at once or in bursts, with settings to change."""
     pace = pace_of(probe.arrivals)
     if pace.verdict not in {"whole", "bursts"} or pace.first is None or pace.last is None:
         return
     if pace.verdict == "whole":
         head = probe.head_at or 0.0
-        early = f"; the head was there after {head:.2f} s" if head < pace.first / 2 else ""
-        what = f"all {pace.events} events came at once, after {pace.first:.2f} s{early}"
+        early_head = f"; the head was there after {head:.2f} s" if head < pace.first / 2 else ""
+        what = f"all {pace.events} events came at once, after {pace.first:.2f} s{early_head}"
     else:
         size = "" if pace.burst_bytes is None else f" of {_write_size(pace.burst_bytes)}"
         what = (
             f"{pace.events} events came in bursts{size}, at {pace.moments} moments within "
             f"{pace.last - pace.first:.2f} s: something on the way collects them"
         )
-    coded = probe.head is not None and bool(probe.head.content_coding)
-    settings = [f"{hop.name}: {hop.unbuffer}" for hop in named if hop.unbuffer]
-    if coded:
-        settings += _list_uncompress(named)
+    is_compressed = probe.head is not None and bool(probe.head.content_coding)
+    settings = [f"{hop.name}: {hop.unbuffer}" for hop in hops if hop.unbuffer]
+    if is_compressed:
+        # A compressor, too, may hold events back until it has filled a block.
+        settings += _list_compression_settings(hops)
     if probe.proxied:
         settings.append("set NO_PROXY to the host, to ask past the proxy that the environment names")
-    yield Finding(name="held_back", grave=True, what=what, do=(*settings, _HEADERS, _WITHOUT))
+    yield Finding(name="held_back", grave=True, what=what, do=(*settings, _UNBUFFER_HEADERS, _ASK_DIRECTLY))
 
 
 def _write_size(size: int) -> str:
+    """Return a number of bytes in words, as that of a usual buffer if it is close to one."""
     for buffer in _BUFFERS:
         if 0.9 * buffer <= size <= buffer * 1.1:
             return f"about {buffer // 1024} KiB, the size of a buffer"
     return f"about {size:,} bytes"
 
 
-def _list_uncompress(named: Sequence[Hop]) -> list[str]:
-    return [f"{hop.name}: {hop.uncompress}" for hop in named if hop.uncompress]
+def _list_compression_settings(hops: Sequence[Hop]) -> list[str]:
+    return [f"{hop.name}: {hop.uncompress}" for hop in hops if hop.uncompress]
 
 
-def _compare(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
+def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]:
     """Yield the findings that are new when the client accepts a compressed answer."""
     coding = "" if probe.head is None else probe.head.content_coding
-    failed = next(_find_failure(probe, named), None)
+    failed = next(_find_failure(probe, hops), None)
     if failed is not None and failed.name != "unknown_format":
         # A refusal, such as one for too many requests, gives no information about the path.
         is_refusal = isinstance(probe.error, StatusError | ConnectError)
@@ -286,20 +304,29 @@ def _compare(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
         what = f"where a client accepts compression: {failed.what}"
         yield Finding(name=name, grave=not is_refusal, what=what, do=failed.do)
         return
-    held = next(_find_held_back(probe, named), None)
-    asks = (
+    held_back = next(_find_held_back(probe, hops), None)
+    forbid_transform = (
         "send `Cache-Control: no-cache, no-transform` with the response, which asks proxies not to compress"
     )
-    if held is not None:
-        what = f"where a client accepts compression, as browsers do: {held.what}"
+    if held_back is not None:
+        what = f"where a client accepts compression, as browsers do: {held_back.what}"
         if coding:
-            what = f"compressed as {coding}, which browsers accept, {held.what}"
-        ours = "ask with `Accept-Encoding: identity`, as this library does"
-        do = (*(_list_uncompress(named) if coding else ()), asks, ours) if coding else held.do
+            what = f"compressed as {coding}, which browsers accept, {held_back.what}"
+        ask_uncompressed = "ask with `Accept-Encoding: identity`, as this library does"
+        do = (
+            (*(_list_compression_settings(hops) if coding else ()), forbid_transform, ask_uncompressed)
+            if coding
+            else held_back.do
+        )
         yield Finding(name="held_back_compressed", grave=True, what=what, do=do)
     elif coding:
         what = f"a client that accepts it gets the answer compressed as {coding}; it streams all the same"
-        yield Finding(name="compressed", grave=False, what=what, do=(*_list_uncompress(named), asks))
+        yield Finding(
+            name="compressed",
+            grave=False,
+            what=what,
+            do=(*_list_compression_settings(hops), forbid_transform),
+        )
 
 
 # -- the head of the response --------------------------------------------------
@@ -308,7 +335,7 @@ def _compare(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
 def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
     """Yield findings about the response's headers and its HTTP version."""
     headers, head = probe.headers, probe.head
-    if head is None or head.status >= 400 or probe.whole:
+    if head is None or head.status >= 400 or probe.is_document:
         return
     kind = headers.get("content-type", "")
     if probe.kind == "sse" and "event-stream" not in kind.lower():
@@ -332,9 +359,6 @@ def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
     if probe.kind == "sse" and "no-transform" not in headers.get("cache-control", "").lower():
         what = "the response has no `Cache-Control: no-transform`: a proxy on another path may compress it"
         yield Finding(name="no_transform", grave=False, what=what)
-
-
-_HTTP_1_1 = 'speak HTTP/1.1 to the server: in nginx `proxy_http_version 1.1; proxy_set_header Connection "";`'
 
 
 def _find_silence(probe: ProbedAnswer) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ LimitOn: TypeAlias = Literal["silence", "first byte", "answer"]
 """The time that a limit bounds: a silence, the time until the first byte, or that of the whole answer."""
 
 _TOLERANCE = 0.5
-_SHARE = 0.03
+_TOLERANCE_SHARE = 0.03
 """Tolerance for matching a cut to a limit: the larger of these seconds and this share of the limit."""
 
 
@@ -30,7 +30,7 @@ class Limit:
 
     def fits(self, seconds: float) -> bool:
         """Return True if a duration is close to the limit."""
-        return abs(seconds - self.seconds) <= max(_TOLERANCE, _SHARE * self.seconds)
+        return abs(seconds - self.seconds) <= max(_TOLERANCE, _TOLERANCE_SHARE * self.seconds)
 
 
 def round_time(seconds: float) -> int | None:
@@ -42,7 +42,7 @@ def round_time(seconds: float) -> int | None:
         >>> round_time(20.2), round_time(17.3)
         (20, None)
     """
-    return next((time for time in _ROUND if abs(seconds - time) <= _TOLERANCE), None)
+    return next((time for time in _ROUND_TIMES if abs(seconds - time) <= _TOLERANCE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +62,10 @@ class Hop:
     """Address of the document with these facts."""
 
 
-_ANY = ""
+_ANY_VALUE = ""
 _KEEP_ALIVE = "send a comment or a ping every 10 seconds"
-_FIXED = f"{_KEEP_ALIVE}: it cannot be changed"
-_HEAD = "send a comment with the head: it cannot be changed"
+_KEEP_ALIVE_ONLY = f"{_KEEP_ALIVE}: it cannot be changed"
+_SEND_HEAD = "send a comment with the head: it cannot be changed"
 
 HOPS = (
     Hop(
@@ -107,7 +107,7 @@ HOPS = (
         signs=(
             ("server", "envoy"),
             ("server", "istio-envoy"),
-            ("x-envoy-*", _ANY),
+            ("x-envoy-*", _ANY_VALUE),
         ),
         limits=(
             Limit(15, "answer", "set the route's `timeout` to 0"),
@@ -117,7 +117,7 @@ HOPS = (
     ),
     Hop(
         name="Cloudflare",
-        signs=(("server", "cloudflare"), ("cf-ray", _ANY)),
+        signs=(("server", "cloudflare"), ("cf-ray", _ANY_VALUE)),
         limits=(
             # Within one year, Cloudflare's documentation named both numbers.
             Limit(100, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
@@ -127,13 +127,13 @@ HOPS = (
     ),
     Hop(
         name="CloudFront",
-        signs=(("x-amz-cf-id", _ANY), ("via", "(cloudfront)"), ("x-cache", "from cloudfront")),
+        signs=(("x-amz-cf-id", _ANY_VALUE), ("via", "(cloudfront)"), ("x-cache", "from cloudfront")),
         limits=(Limit(30, "first byte", "raise the origin's response timeout"),),
         source="https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CustomOriginConfig.html",
     ),
     Hop(
         name="AWS API Gateway",
-        signs=(("x-amz-apigw-id", _ANY), ("apigw-requestid", _ANY)),
+        signs=(("x-amz-apigw-id", _ANY_VALUE), ("apigw-requestid", _ANY_VALUE)),
         unbuffer="`responseTransferMode: STREAM` of a REST API's integration, without cache, encoding or VTL",
         limits=(
             Limit(30, "silence", f"{_KEEP_ALIVE}, or use a regional endpoint"),
@@ -168,7 +168,7 @@ HOPS = (
     ),
     Hop(
         name="Azure Front Door",
-        signs=(("x-azure-ref", _ANY),),
+        signs=(("x-azure-ref", _ANY_VALUE),),
         source="https://learn.microsoft.com/azure/frontdoor/front-door-http-headers-protocol",
     ),
     Hop(
@@ -178,21 +178,21 @@ HOPS = (
     ),
     Hop(
         name="Azure App Service",
-        limits=(Limit(230, "silence", _FIXED),),
+        limits=(Limit(230, "silence", _KEEP_ALIVE_ONLY),),
         source="https://learn.microsoft.com/troubleshoot/azure/app-service/web-apps-performance-faqs",
     ),
     Hop(
         name="Heroku",
         signs=(("server", "heroku"), ("via", "heroku-router"), ("via", "vegur")),
         limits=(
-            Limit(30, "first byte", _HEAD),
-            Limit(55, "silence", _FIXED),
+            Limit(30, "first byte", _SEND_HEAD),
+            Limit(55, "silence", _KEEP_ALIVE_ONLY),
         ),
         source="https://devcenter.heroku.com/articles/request-timeout",
     ),
     Hop(
         name="Vercel",
-        signs=(("server", "vercel"), ("x-vercel-id", _ANY)),
+        signs=(("server", "vercel"), ("x-vercel-id", _ANY_VALUE)),
         limits=(
             Limit(25, "first byte", "send a comment with the head of an edge function"),
             Limit(300, "answer", "raise the function's `maxDuration`"),
@@ -212,11 +212,33 @@ HOPS = (
         limits=(Limit(30, "silence", _KEEP_ALIVE),),
         source="https://gcore.com/docs/cdn/getting-started/cdn-timeouts",
     ),
-    Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY))),
+    Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY_VALUE))),
 )
 """The known hops, in no particular order."""
 _UNKNOWN = Hop(name="an unknown proxy")
-_ROUND = (10, 15, 20, 25, 30, 45, 55, 60, 90, 100, 120, 150, 180, 230, 240, 300, 600, 900, 1200, 1800, 3600)
+_ROUND_TIMES = (
+    10,
+    15,
+    20,
+    25,
+    30,
+    45,
+    55,
+    60,
+    90,
+    100,
+    120,
+    150,
+    180,
+    230,
+    240,
+    300,
+    600,
+    900,
+    1200,
+    1800,
+    3600,
+)
 """Numbers of seconds that are often set as limits."""
 
 
@@ -230,23 +252,26 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
         >>> {name: sign for name, (_, sign) in find_hops([("server", "nginx/1.22.1")]).items()}
         {'nginx': 'its header server: nginx/1.22.1'}
     """
-    found: dict[str, tuple[Hop, str]] = {}
+    hops: dict[str, tuple[Hop, str]] = {}
     for name, value in headers:
+        # A space on both sides of each word, so that only whole words are found.
         words = f" {' '.join(value.lower().replace('/', ' ').replace(',', ' ').split())} "
-        signs = [
+        matches = [
             (hop, expected)
             for hop in HOPS
             for sign, expected in hop.signs
-            if _is_sign(sign, name, expected, words)
+            if _matches_sign(sign, name, expected, words)
         ]
-        if name == "via" and not signs:
-            signs = [(_UNKNOWN, value)]
-        for hop, expected in signs:
-            found.setdefault(hop.name, (hop, f"its header {name}" + (f": {value}" if expected else "")))
-    return found
+        # Any hop may add itself to Via.
+        if name == "via" and not matches:
+            matches = [(_UNKNOWN, value)]
+        for hop, expected in matches:
+            description = f"its header {name}" + (f": {value}" if expected else "")
+            hops.setdefault(hop.name, (hop, description))
+    return hops
 
 
-def _is_sign(sign: str, name: str, expected: str, words: str) -> bool:
+def _matches_sign(sign: str, name: str, expected: str, words: str) -> bool:
     """Return True if a header is a certain sign of a hop.
 
     Args:
@@ -255,8 +280,8 @@ def _is_sign(sign: str, name: str, expected: str, words: str) -> bool:
         expected: Words that the header's value must contain; "" for any value.
         words: The words of the header's value in lower case, each with a space on both sides.
     """
-    begins = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
-    return begins and (not expected or f" {expected} " in words)
+    has_name = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
+    return has_name and (not expected or f" {expected} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:

@@ -16,29 +16,29 @@ PacingVerdict: TypeAlias = Literal["streams", "whole", "bursts", "unclear"]
 """The way in which events arrive: "streams" means one after the other, "whole" all at once, "bursts" many
 at a time; "unclear" means that there are too few events to judge."""
 
-_TOGETHER = 0.01
+_SIMULTANEOUS = 0.01
 """Seconds within which arrivals count as simultaneous."""
-_MANY = 5
+_MIN_BURST = 5
 """Smallest number of simultaneous events that make a burst: a model would need some time to write them."""
-_MOST_OF_ALL = 0.8
+_MIN_BURST_SHARE = 0.8
 """Smallest share of all events that must arrive in bursts, for the verdict "bursts"."""
-_SILENCE = 0.25
+_MIN_SILENCE = 0.25
 """Mean silence before bursts, in seconds; above it, the bursts are not due to the provider's sending."""
-_FEWEST = 10
+_MIN_EVENTS_WHOLE = 10
 """Smallest number of events for the verdict "whole": a shorter answer may simply be quick."""
-_LEAST_WAIT = 0.5
+_MIN_WAIT_WHOLE = 0.5
 """Smallest wait for the verdict "whole", in seconds: during it, the whole answer may have been written."""
 _SECONDS_PER_EVENT = 0.0003
 """Time that the fastest model needs for an event."""
-_EQUAL = 1.1
+_MAX_RATIO = 1.1
 """Largest ratio of the sizes of bursts that count as equally large."""
-_BUFFER = 1024
+_BUFFER_UNIT = 1024
 """The size of a buffer is a multiple of this number of bytes."""
-_FEWEST_FULL = 3
+_MIN_FULL_BUFFERS = 3
 """Smallest number of full buffers that cannot be a coincidence."""
-_LEAST_SPAN = 0.05
+_MIN_SPAN = 0.05
 """Shortest time from the first to the last event, in seconds, that allows the verdict "streams"."""
-_LEAST_SPAN_FULL = 0.2
+_MIN_SPAN_BUFFERS = 0.2
 """The same for the verdict "bursts" if full buffers are the only evidence: a fast server fills them, too."""
 
 
@@ -91,9 +91,10 @@ def moments_of(arrivals: Sequence[TimedChunk]) -> list[Moment]:
     """
     moments: list[Moment] = []
     for arrival in arrivals:
-        if moments and arrival.at - moments[-1].at <= _TOGETHER:
-            one = moments.pop()
-            moments.append(Moment(one.at, arrival.at, one.size + arrival.size, one.events + arrival.events))
+        if moments and arrival.at - moments[-1].at <= _SIMULTANEOUS:
+            last = moments.pop()
+            size, events = last.size + arrival.size, last.events + arrival.events
+            moments.append(Moment(last.at, arrival.at, size, events))
         else:
             moments.append(Moment(arrival.at, arrival.at, arrival.size, arrival.events))
     return moments
@@ -110,17 +111,17 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
         >>> pace.verdict, pace.burst_bytes
         ('bursts', 4096)
     """
-    full = [arrival for arrival in arrivals if arrival.events]
+    with_events = [arrival for arrival in arrivals if arrival.events]
     moments = [moment for moment in moments_of(arrivals) if moment.events]
     if not moments:
         return EventPace(verdict="unclear")
     buffer = _find_buffer(moments)
     return EventPace(
-        verdict=_judge(full, moments, buffer),
+        verdict=_judge(with_events, moments, buffer),
         events=sum(moment.events for moment in moments),
         moments=len(moments),
-        first=full[0].at,
-        last=full[-1].at,
+        first=with_events[0].at,
+        last=with_events[-1].at,
         burst_bytes=buffer,
     )
 
@@ -136,40 +137,46 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
     events = sum(moment.events for moment in moments)
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
-    found = detect_buffering(gaps, wait=first, deltas=events)
-    if found == "at_end" or (
-        events >= _FEWEST and first >= _LEAST_WAIT and span <= events * _SECONDS_PER_EVENT
-    ):
+    buffered = detect_buffering(gaps, wait=first, deltas=events)
+    # After a wait, more events arrived together than a model could write in that time.
+    came_at_once = (
+        events >= _MIN_EVENTS_WHOLE and first >= _MIN_WAIT_WHOLE and span <= events * _SECONDS_PER_EVENT
+    )
+    if buffered == "at_end" or came_at_once:
         return "whole"
-    if found == "bursts" or _comes_in_bursts(moments, events):
+    if buffered == "bursts" or _comes_in_bursts(moments, events):
         return "bursts"
-    if buffer is not None and span >= _LEAST_SPAN_FULL and _find_full(moments):
+    if buffer is not None and span >= _MIN_SPAN_BUFFERS and _list_full_buffers(moments):
         return "bursts"
-    return "streams" if len(moments) >= 3 and span >= _LEAST_SPAN else "unclear"
+    # Two moments could also be those at which a buffer was emptied.
+    return "streams" if len(moments) >= 3 and span >= _MIN_SPAN else "unclear"
 
 
 def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
     """Return True if most events arrive many at a time, after a silence."""
-    bursts = [moment for moment in moments if moment.events >= _MANY]
-    silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MANY]
-    held = sum(moment.events for moment in bursts) >= _MOST_OF_ALL * events
-    return held and sum(silences) > _SILENCE * len(silences)
+    bursts = [moment for moment in moments if moment.events >= _MIN_BURST]
+    silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MIN_BURST]
+    mostly_bursts = sum(moment.events for moment in bursts) >= _MIN_BURST_SHARE * events
+    return mostly_bursts and sum(silences) > _MIN_SILENCE * len(silences)
 
 
-def _find_full(moments: Sequence[Moment]) -> list[int]:
+def _list_full_buffers(moments: Sequence[Moment]) -> list[int]:
     """Return the sizes of the moments at which full buffers arrived; none unless most moments are such.
 
     The last moment does not count, since it is only the rest of a buffer. Nor need all others be
     full: a part of the first buffer was the response's head.
     """
-    full = [moment.size for moment in moments[:-1] if moment.size % _BUFFER == 0]
-    return full if len(full) >= _FEWEST_FULL and 2 * len(full) >= len(moments) - 1 else []
+    sizes = [moment.size for moment in moments[:-1] if moment.size % _BUFFER_UNIT == 0]
+    return sizes if len(sizes) >= _MIN_FULL_BUFFERS and 2 * len(sizes) >= len(moments) - 1 else []
 
 
 def _find_buffer(moments: Sequence[Moment]) -> int | None:
     """Return the size in bytes of the buffer that seems to fill up; None if there seems to be none."""
-    full = _find_full(moments)
-    if full:
-        return min(full)
-    bursts = [moment.size for moment in moments[:-1] if moment.events >= _MANY]
-    return max(bursts) if len(bursts) >= 2 and max(bursts) <= min(bursts) * _EQUAL else None
+    sizes = _list_full_buffers(moments)
+    if sizes:
+        return min(sizes)
+    # Bursts of almost the same size point to a buffer, even if the size is not a multiple of 1024.
+    bursts = [moment.size for moment in moments[:-1] if moment.events >= _MIN_BURST]
+    if len(bursts) < 2:
+        return None
+    return max(bursts) if max(bursts) <= min(bursts) * _MAX_RATIO else None

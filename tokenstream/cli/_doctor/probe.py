@@ -35,7 +35,7 @@ Ended: TypeAlias = Literal["end", "broken", "stopped"]
 stopped, by Ctrl-C or the limit of bytes."""
 
 _CONNECT_SECONDS = 10.0
-_MOST_BYTES = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 """Largest number of bytes of a body that are read."""
 
 
@@ -59,7 +59,7 @@ class ProbedAnswer:
     """The error that reading the body as an answer raised, or None."""
     kind: Sniffed = "undecided"
     """The kind of body, as detected from its first bytes."""
-    whole: bool = False
+    is_document: bool = False
     """True if the body is one JSON document instead of a stream."""
 
     @property
@@ -74,9 +74,10 @@ class ProbedAnswer:
         return self.ended_at - last
 
 
-def codings() -> str:
+def browser_codings() -> str:
     """Return the Accept-Encoding of a browser, without the codings that cannot be decoded here."""
     names = ["gzip", "deflate"]
+    # The packages that decode the other codings; "compression" is part of Python 3.14.
     if find_spec("brotli") or find_spec("brotlicffi"):
         names.append("br")
     if find_spec("zstandard") or find_spec("compression"):
@@ -86,7 +87,7 @@ def codings() -> str:
 
 def probe(
     url: str,
-    asked: RequestParts,
+    request_parts: RequestParts,
     coding: str,
     *,
     format: str | None = None,
@@ -97,7 +98,7 @@ def probe(
 
     Args:
         url: The address.
-        asked: The request without its address.
+        request_parts: The request without its address.
         coding: The Accept-Encoding to send.
         format: The answer's format; None if the user has not named it.
         timeout: Seconds of silence after which the probe gives up.
@@ -107,16 +108,18 @@ def probe(
         CommandFailed: The certificates to trust cannot be read.
         MisuseError: The request is invalid.
     """
-    watched = _AnswerRecorder(clock)
+    recorder = _AnswerRecorder(clock)
     with ExitStack() as stack:
-        client = stack.enter_context(_client(timeout, watched))
-        headers = [*asked.headers, (b"Accept-Encoding", coding.encode())]
-        request = HTTPRequest(asked.method, url, client, None, {"headers": headers, **asked.body})
-        watched.begin()
+        client = stack.enter_context(_make_client(timeout, recorder))
+        headers = [*request_parts.headers, (b"Accept-Encoding", coding.encode())]
+        request = HTTPRequest(
+            request_parts.method, url, client, None, {"headers": headers, **request_parts.body}
+        )
+        recorder.begin()
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):
-            watched.watch(request.deferred().open)
-    return replace(watched.result(coding, format), proxied=_is_proxied(url))
+            recorder.watch(request.deferred().open)
+    return replace(recorder.build_answer(coding, format), proxied=_is_proxied(url))
 
 
 def _is_proxied(url: str) -> bool:
@@ -125,7 +128,7 @@ def _is_proxied(url: str) -> bool:
     return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
 
-def _client(timeout: float, watched: _AnswerRecorder) -> Any:  # noqa: ANN401 - httpx, which is imported late
+def _make_client(timeout: float, recorder: _AnswerRecorder) -> Any:  # noqa: ANN401 - httpx, which is imported late
     """Return an httpx client whose hook reports the head of the response."""
     import httpx
 
@@ -133,7 +136,7 @@ def _client(timeout: float, watched: _AnswerRecorder) -> Any:  # noqa: ANN401 - 
         return httpx.Client(
             http2=find_spec("h2") is not None,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            event_hooks={"response": [watched.note_head]},
+            event_hooks={"response": [recorder.note_head]},
         )
     except OSError as error:
         msg = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason_of(error)}"
@@ -149,7 +152,7 @@ class _AnswerRecorder:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._begun = 0.0
+        self._started_at = 0.0
         self._head: ResponseHead | None = None
         self._head_at: float | None = None
         self._version = ""
@@ -160,23 +163,23 @@ class _AnswerRecorder:
 
     def begin(self) -> None:
         """Set the beginning of all times to the present."""
-        self._begun = self._clock()
+        self._started_at = self._clock()
 
     def note_head(self, response: Any) -> None:  # noqa: ANN401 - httpx's
         """Record the time and the HTTP version of the response's head; httpx calls this method."""
         self._head_at = self._now()
         self._version = response.http_version
 
-    def watch(self, opened: Callable[[], SyncSource]) -> None:
+    def watch(self, open_source: Callable[[], SyncSource]) -> None:
         """Open the answer and record its body up to the end.
 
         Args:
-            opened: Sends the request and returns the answer's source.
+            open_source: Sends the request and returns the answer's source.
         """
         from httpx import HTTPError
 
         try:
-            source = opened()
+            source = open_source()
             self._head = source.head
             with ExitStack() as stack:
                 stack.callback(source.close)
@@ -192,18 +195,18 @@ class _AnswerRecorder:
         for piece in source.chunks:
             self._pieces.append((self._now(), piece))
             size += len(piece)
-            if size > _MOST_BYTES:
+            if size > _MAX_BYTES:
                 return False
         return True
 
     def _now(self) -> float:
-        return self._clock() - self._begun
+        return self._clock() - self._started_at
 
-    def result(self, coding: str, format: str | None) -> ProbedAnswer:
+    def build_answer(self, coding: str, format: str | None) -> ProbedAnswer:
         """Return the recorded answer, with the error that reading it as an answer raises."""
-        counter = _Counter(self._head)
+        counter = _EventCounter(self._head)
         arrivals = [TimedChunk(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
-        whole, error = self._read_answer(format)
+        is_document, error = self._read_answer(format)
         return ProbedAnswer(
             coding=coding,
             head=self._head,
@@ -214,7 +217,7 @@ class _AnswerRecorder:
             ended=self._ended,
             error=error,
             kind=counter.kind,
-            whole=whole,
+            is_document=is_document,
         )
 
     def _read_answer(self, format: str | None) -> tuple[bool, StreamError | None]:
@@ -223,17 +226,20 @@ class _AnswerRecorder:
         Returns:
             True if the body is a whole answer instead of a stream, and the error or None.
         """
-        if isinstance(self._failure, StreamError) or self._head is None:
-            return False, self._failure if isinstance(self._failure, StreamError) else None
+        if isinstance(self._failure, StreamError):
+            return False, self._failure
+        if self._head is None:
+            return False, None
         source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
         error: StreamError | None = None
         with Stream(source, format=cast("FormatName | None", format)) as stream:
             try:
                 for _ in stream:
                     pass
-            except StreamError as found:
-                error = found
+            except StreamError as raised:
+                error = raised
         if self._ended == "stopped" and isinstance(error, StreamTruncated):
+            # The probe itself has cut the answer.
             error = None
         return "not_streamed" in stream.departures, error
 
@@ -245,10 +251,12 @@ class _AnswerRecorder:
 
 
 class _Framing(Protocol):
+    """A parser that returns the frames that a chunk completes."""
+
     def frames(self, chunk: bytes, /) -> Sequence[object]: ...
 
 
-class _Counter:
+class _EventCounter:
     """Counts the events that each chunk of a body completes, whatever the format is.
 
     Args:
@@ -259,7 +267,7 @@ class _Counter:
         self._limits = Limits()
         self._content_type = None if head is None else head.content_type
         self._decoder = ContentDecoder("" if head is None else head.content_coding, limits=self._limits)
-        self._begun = b""
+        self._start = b""
         self._framing: _Framing | None = None
         self.kind: Sniffed = "undecided"
 
@@ -270,10 +278,11 @@ class _Counter:
     def _count(self, data: bytes) -> int:
         """Return the number of events that decoded bytes complete; detect the kind of body first."""
         if self.kind == "undecided":
-            self._begun += data
-            self.kind = sniff(self._begun, self._content_type, over=False)
+            self._start += data
+            self.kind = sniff(self._start, self._content_type, over=False)
             self._framing = self._framing_of(self.kind)
-            data = self._begun
+            # Once the kind is known, the parser reads all bytes from the start.
+            data = self._start
         if self.kind == "undecided":
             return 0
         # Plain text has no events: each chunk counts as one.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.cli._doctor.findings import Diagnosis
     from tokenstream.cli._doctor.probe import ProbedAnswer
 
-_SHOWN = (
+_SHOWN_HEADERS = (
     "server",
     "via",
     "content-type",
@@ -29,25 +29,25 @@ _SHOWN = (
     "age",
 )
 """Relevant headers of the response, in the order in which they are printed."""
-_ENDS = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}
+_ENDING_WORDS = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}
 _LABEL = 12
-_BEGINNING, _END = 6, 3
+_FIRST_LINES, _LAST_LINES = 6, 3
 """Numbers of lines that are printed of the start and of the end of a timeline."""
-_BAR = 40
-_SHORTEST_SECRET = 4
-_TELLING = 8
+_BAR_LENGTH = 40
+_MIN_SECRET = 4
+_TELLING_LENGTH = 8
 """A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
 _SCHEMES = {"basic", "bearer", "digest", "token"}
 
 
-class Masked:
+class SecretMask:
     """Hides secrets in texts, such as the error message of a provider.
 
     Args:
         secrets: Values of headers of the request.
 
     Example:
-        >>> Masked(["Bearer sk-0123456"]).text("the key sk-0123456 is wrong")
+        >>> SecretMask(["Bearer sk-0123456"]).mask_text("the key sk-0123456 is wrong")
         'the key *** is wrong'
     """
 
@@ -55,37 +55,38 @@ class Masked:
         words = {word for secret in secrets for word in secret.split()}
         # The secrets are hidden in JSON, too, where characters may be escaped.
         words |= {json.dumps(word)[1:-1] for word in words}
-        fit = (word for word in words if len(word) >= _SHORTEST_SECRET and word.lower() not in _SCHEMES)
-        self._words = sorted(fit, key=len, reverse=True)
+        secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
+        self._words = sorted(secret_words, key=len, reverse=True)
 
-    def text(self, text: str) -> str:
+    def mask_text(self, text: str) -> str:
         """Return a text with "***" in place of each secret, and of each long beginning of one."""
         for word in self._words:
-            least = min(len(word), _TELLING)
-            if word[:least] in text:
-                for length in range(len(word), least - 1, -1):
+            shortest = min(len(word), _TELLING_LENGTH)
+            if word[:shortest] in text:
+                # The longest beginning first, so that nothing of the secret is left behind it.
+                for length in range(len(word), shortest - 1, -1):
                     text = text.replace(word[:length], "***")
         return text
 
-    def within(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def mask_json(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return a JSON value with the secrets in its strings hidden; names and numbers stay unchanged."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.mask_text(value)
         if is_dict(value):
-            return {name: self.within(inner) for name, inner in value.items()}
-        return [self.within(inner) for inner in value] if is_list(value) else value
+            return {name: self.mask_json(inner) for name, inner in value.items()}
+        return [self.mask_json(inner) for inner in value] if is_list(value) else value
 
 
-def lines_of(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
+def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
     """Yield the lines of a report: verdict, evidence, hops, findings and advice.
 
     Args:
-        place: The address, without the parts that may be secret.
+        address: The address, without the parts that may be secret.
         probes: The answers.
         diagnosis: The diagnosis of these answers.
     """
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
-    yield f"{one_line(place)}: {verb}{diagnosis.verdict}"
+    yield f"{one_line(address)}: {verb}{diagnosis.verdict}"
     yield f"  {one_line(diagnosis.reason)}"
     for probe in probes:
         yield ""
@@ -96,7 +97,7 @@ def lines_of(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
         yield _write_row("hop", "the response names no known one")
     for finding in diagnosis.findings:
-        # The first grave finding is the reason for the verdict, which is printed above.
+        # The first grave finding is the reason for the verdict, which has been printed above.
         what = "" if finding.what == diagnosis.reason else f": {finding.what}"
         yield _write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
         for do in finding.do:
@@ -111,14 +112,14 @@ def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
         yield _write_row("answered", "not at all")
         return
     yield _write_row("answered", f"{head.status} {head.reason}".rstrip() + f" in {probe.version}")
-    for name in _SHOWN:
+    for name in _SHOWN_HEADERS:
         if name in head.headers:
             yield _write_row("", f"{name}: {head.headers[name]}")
     yield f"{'seconds':>10} {'bytes':>8} {'events':>7}"
     yield f"{probe.head_at or 0.0:10.3f} {'':>8} {'':>7}  the head"
     yield from _list_timeline(probe)
-    how = "given up" if isinstance(probe.error, StreamStalled) else _ENDS[probe.ended]
-    yield f"{probe.ended_at:10.3f} {'':>8} {'':>7}  {how}"
+    ending = "given up" if isinstance(probe.error, StreamStalled) else _ENDING_WORDS[probe.ended]
+    yield f"{probe.ended_at:10.3f} {'':>8} {'':>7}  {ending}"
 
 
 def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
@@ -127,15 +128,15 @@ def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
     Of a long timeline, the lines in the middle are replaced by one line.
     """
     moments = moments_of(probe.arrivals)
-    most = max([_BAR, *(moment.events for moment in moments)])
-    left = moments[_BEGINNING:-_END]
+    most_events = max([_BAR_LENGTH, *(moment.events for moment in moments)])
+    omitted = moments[_FIRST_LINES:-_LAST_LINES]
     for number, moment in enumerate(moments):
-        if _BEGINNING <= number < len(moments) - _END:
-            if number == _BEGINNING:
-                told = f"{len(left)} more, {sum(one.size for one in left):,} bytes"
-                yield f"{'…':>10} {'':>8} {'':>7}  {told}"
+        if _FIRST_LINES <= number < len(moments) - _LAST_LINES:
+            if number == _FIRST_LINES:
+                summary = f"{len(omitted)} more, {sum(one.size for one in omitted):,} bytes"
+                yield f"{'…':>10} {'':>8} {'':>7}  {summary}"
             continue
-        bar = "#" * max(1, round(_BAR * moment.events / most)) if moment.events else "."
+        bar = "#" * max(1, round(_BAR_LENGTH * moment.events / most_events)) if moment.events else "."
         yield f"{moment.at:10.3f} {moment.size:8,} {moment.events:7,}  {bar}"
 
 
@@ -143,17 +144,17 @@ def _write_row(label: str, text: str) -> str:
     return f"{label:<{_LABEL}}{one_line(text)}"
 
 
-def as_json(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: Masked) -> str:
+def as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: SecretMask) -> str:
     """Return the diagnosis as a JSON object on one line.
 
     Args:
-        place: The address, without the parts that may be secret.
+        address: The address, without the parts that may be secret.
         probes: The answers.
         diagnosis: The diagnosis of these answers.
         mask: Hides the secrets.
     """
-    told: dict[str, Any] = {
-        "url": place,
+    report: dict[str, Any] = {
+        "url": address,
         "verdict": diagnosis.verdict,
         "reason": diagnosis.reason,
         "findings": [
@@ -163,7 +164,7 @@ def as_json(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, ma
         "hops": [{"name": name, "sign": sign} for name, sign in diagnosis.hops],
         "answers": [_write_answer(probe) for probe in probes],
     }
-    return json.dumps(mask.within(told), separators=(",", ":"))
+    return json.dumps(mask.mask_json(report), separators=(",", ":"))
 
 
 def _write_answer(probe: ProbedAnswer) -> dict[str, Any]:
@@ -172,7 +173,7 @@ def _write_answer(probe: ProbedAnswer) -> dict[str, Any]:
         "accept_encoding": probe.coding,
         "status": None if probe.head is None else probe.head.status,
         "http_version": probe.version or None,
-        "headers": {name: value for name, value in probe.headers.items() if name in _SHOWN},
+        "headers": {name: value for name, value in probe.headers.items() if name in _SHOWN_HEADERS},
         "head_at": probe.head_at,
         "ended_at": probe.ended_at,
         "ended": probe.ended,

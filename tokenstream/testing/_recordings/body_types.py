@@ -26,22 +26,22 @@ SNIFFED = 4096
 _SNIFFED_TYPES = {"html": "text/html; charset=utf-8", "aws-eventstream": AWS}
 
 
-def content_type_of(extension: str, start: bytes, *, over: bool) -> str:
+def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
     r"""Return the content type of a body in a file.
 
     Args:
         extension: The file's extension, one of `TYPES`, in upper or lower case.
         start: The first bytes of the body: `SNIFFED` or more, unless the body is shorter.
-        over: True if `start` is the whole body.
+        is_whole: True if `start` is the whole body.
 
     Example:
-        >>> content_type_of(".sse", b"", over=True), content_type_of(".txt", b'{"a": 1}', over=True)
+        >>> content_type_of(".sse", b"", is_whole=True), content_type_of(".txt", b'{"a": 1}', is_whole=True)
         ('text/event-stream; charset=utf-8', 'application/json')
     """
     known = TYPES[extension.lower()]
     if known is not None:
         return known
-    kind = sniff(start, None, over=over)
+    kind = sniff(start, None, over=is_whole)
     if kind == "json":
         return NDJSON if detect_framing(start) == "ndjson" else JSON
     if kind == "unknown":

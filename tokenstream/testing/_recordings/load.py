@@ -47,7 +47,7 @@ def load(path: Path) -> Recording:
             f"{', '.join(TYPES)}, a cassette of VCR in {', '.join(_CASSETTES)}",
             path=path,
         )
-    content_type = content_type_of(extension, data[:SNIFFED], over=len(data) <= SNIFFED)
+    content_type = content_type_of(extension, data[:SNIFFED], is_whole=len(data) <= SNIFFED)
     return Recording(
         (Arrival(0.0, data),) if data else (), name=path.stem, headers={"content-type": content_type}
     )
