@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tokenstream.formats._detect.seen import describe_unknown_body
+from tokenstream.formats._detect.unknown import describe_unknown_body
 
 from tests import doctor_page
 from tests.docs_pages import blocks

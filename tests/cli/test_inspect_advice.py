@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from tokenstream.formats._detect.seen import describe_unknown_body, describe_unknown_format
+from tokenstream.formats._detect.unknown import describe_unknown_body, describe_unknown_format
 
 from tests.cli.commands import CUT, run
 from tests.support.wire import sse
