@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tokenstream.formats._detect.unknown import describe_unknown_body
 
 from tests import doctor_page
 from tests.docs_pages import blocks
@@ -18,6 +17,7 @@ from tokenstream.cli._doctor.hops import HOPS
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._doctor.probe import ProbedAnswer
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
+from tokenstream.formats._detect.unknown import describe_unknown_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

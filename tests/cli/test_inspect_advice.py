@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from tokenstream.formats._detect.unknown import describe_unknown_body, describe_unknown_format
 
 from tests.cli.commands import CUT, run
 from tests.support.wire import sse
@@ -24,6 +23,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
+from tokenstream.formats._detect.unknown import describe_unknown_body, describe_unknown_format
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._serve.server import ReplayServer, Reply
 
