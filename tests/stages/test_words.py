@@ -25,7 +25,7 @@ from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Words
 from tokenstream.stages._text import letters
-from tokenstream.stages._text.letters import WORD_CUT, last_boundary
+from tokenstream.stages._text.letters import WORD_CUT, find_last_boundary
 
 CASES = {
     "blanks": ("The quick  fox\n\njumps ", ["The", " quick", "  fox", "\n\njumps", " "]),
@@ -205,7 +205,7 @@ def test_without_regex_a_long_word_is_cut_between_characters_and_their_marks() -
 
 def test_a_line_end_of_two_characters_is_not_cut() -> None:
     """CR LF is one letter, as UAX #29 says."""
-    assert 1 == last_boundary("a\r\nb", 0, 2)
+    assert 1 == find_last_boundary("a\r\nb", 0, 2)
 
 
 @pytest.mark.parametrize("longest", [0, -1, True, 2.5, "9"])

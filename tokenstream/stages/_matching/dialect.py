@@ -43,45 +43,45 @@ def as_regex(source: str, flags: int) -> str:
     """
     escapes, in_set = ({}, {}) if flags & re.ASCII else (_ESCAPES, _IN_SET)
     out: list[str] = []
-    at = 0
-    while at < len(source):
-        sign = source[at]
-        end = at + 1
+    position = 0
+    while position < len(source):
+        sign = source[position]
+        end = position + 1
         if sign == "\\":
-            named = _NAMED.match(source, at)
-            end = at + 2 if named is None else named.end()
-            out.append(escapes.get(source[at:end], source[at:end]))
+            named = _NAMED.match(source, position)
+            end = position + 2 if named is None else named.end()
+            out.append(escapes.get(source[position:end], source[position:end]))
         elif sign == "[":
-            found, end = _translate_set(source, at, in_set)
-            out.append(found)
+            translated, end = _translate_set(source, position, in_set)
+            out.append(translated)
         elif sign == "{":
-            count = _COUNT.match(source, at)
-            end = at + 1 if count is None else count.end()
+            count = _COUNT.match(source, position)
+            end = position + 1 if count is None else count.end()
             out.append(r"\{" if count is None else count[0])
-        elif source.startswith("(?#", at):
-            end = source.find(")", at) + 1
+        elif source.startswith("(?#", position):
+            end = source.find(")", position) + 1
         elif sign == "#" and flags & re.VERBOSE:
-            end = source.find("\n", at) + 1 or len(source)
+            end = source.find("\n", position) + 1 or len(source)
         else:
             out.append(sign)
-        at = end
+        position = end
     return "".join(out)
 
 
-def _translate_set(source: str, at: int, in_set: dict[str, str]) -> tuple[str, int]:
-    """Return the translated character set at `at`, and the position after it."""
-    negated = source.startswith("[^", at)
-    at += 1 + negated
+def _translate_set(source: str, position: int, in_set: dict[str, str]) -> tuple[str, int]:
+    """Return the translated character set at `position`, and the position after it."""
+    negated = source.startswith("[^", position)
+    position += 1 + negated
     items: list[str] = []
-    while at < len(source) and (source[at] != "]" or not items):
-        found = _SET_ITEM.match(source, at)
-        item = source[at] if found is None else found[0]
+    while position < len(source) and (source[position] != "]" or not items):
+        translated = _SET_ITEM.match(source, position)
+        item = source[position] if translated is None else translated[0]
         items.append(rf"\{item}" if item in "[]" else item)
-        at += len(item)
+        position += len(item)
     # `[^\Wx]` means a word character other than x: written as a positive set with a look-behind.
-    for inverse, of in ((r"\W", r"\w"), (r"\S", r"\s")):
+    for inverse, positive in ((r"\W", r"\w"), (r"\S", r"\s")):
         if negated and inverse in items and in_set:
             others = "".join(in_set.get(item, item) for item in items if item != inverse)
-            return f"(?:[{in_set[of]}]{f'(?<![{others}])' if others else ''})", at + 1
+            return f"(?:[{in_set[positive]}]{f'(?<![{others}])' if others else ''})", position + 1
     body = "".join(in_set.get(item, item) for item in items)
-    return f"[{'^' if negated else ''}{body}]", at + 1
+    return f"[{'^' if negated else ''}{body}]", position + 1

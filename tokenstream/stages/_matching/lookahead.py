@@ -30,13 +30,13 @@ class WatchedPattern(NamedTuple):
         pattern: The rewritten pattern.
         ahead: The bodies of the pattern's look-aheads; "" for a test of one character, such as `\b`.
         behind: The bodies of the pattern's look-behinds.
-        sure: True if a match that reaches the end of the text so far stays a match, whatever follows.
+        sure_at_end: True if a match that reaches the end of the text so far stays a match, whatever follows.
     """
 
     pattern: str
     ahead: list[str]
     behind: list[str]
-    sure: bool
+    sure_at_end: bool
 
 
 def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of re or regex
@@ -60,9 +60,9 @@ def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of
         ab(?=(?s:.))\b
     """
     rewriter = _Rewriter(stage, compiled.pattern, compiled.flags)
-    rewritten = rewriter.rewrite(0, bare=False)[0]
-    sure = rewriter.sure and not rewriter.ahead
-    return WatchedPattern(rewritten, rewriter.ahead, rewriter.behind, sure)
+    rewritten = rewriter.rewrite(0, anonymous=False)[0]
+    sure_at_end = rewriter.sure_at_end and not rewriter.ahead
+    return WatchedPattern(rewritten, rewriter.ahead, rewriter.behind, sure_at_end)
 
 
 class _Rewriter:
@@ -77,42 +77,44 @@ class _Rewriter:
         self._nests = bool(flags & _VERSION1)
         self.ahead: list[str] = []
         self.behind: list[str] = []
-        self.sure = True
+        self.sure_at_end = True
         """True if a match stays a match, whatever follows; look-aheads are not considered."""
 
-    def rewrite(self, at: int, *, bare: bool) -> tuple[str, int]:
+    def rewrite(self, position: int, *, anonymous: bool) -> tuple[str, int]:
         """Return the rewritten pattern or group, and the position of its end.
 
         Args:
-            at: The start of the pattern, or of the group's body.
-            bare: Whether to remove the numbers and names of the groups in it.
+            position: The start of the pattern, or of the group's body.
+            anonymous: Whether to remove the numbers and names of the groups in it.
         """
         source, out = self._source, list[str]()
-        while at < len(source) and source[at] != ")":
-            sign = source[at]
-            end = at + 1
+        while position < len(source) and source[position] != ")":
+            sign = source[position]
+            end = position + 1
             if sign == "\\":
-                end = at + 2
-                out.append(self._escape(source[at:end]))
+                end = position + 2
+                out.append(self._rewrite_escape(source[position:end]))
             elif sign == "[":
-                end = self._set_end(at)
-                out.append(source[at:end])
+                end = self._find_set_end(position)
+                out.append(source[position:end])
             elif sign == "(":
-                found, end = self._group(at, bare=bare)
-                out.append(found)
+                group, end = self._rewrite_group(position, anonymous=anonymous)
+                out.append(group)
             elif sign == "#" and self._verbose:
-                end = source.find("\n", at) + 1 or len(source)
+                end = source.find("\n", position) + 1 or len(source)
             elif sign == "$":
                 self.ahead.append("")
                 out.append(self._line_end + sign)
             else:
                 # A possessive repeat may match more of a longer text, and leave nothing for the rest.
-                self.sure = self.sure and not (sign == "+" and source[at - 1 : at] in _REPEAT_ENDS)
+                self.sure_at_end = self.sure_at_end and not (
+                    sign == "+" and source[position - 1 : position] in _REPEAT_ENDS
+                )
                 out.append(sign)
-            at = end
-        return "".join(out), at
+            position = end
+        return "".join(out), position
 
-    def _escape(self, escape: str) -> str:
+    def _rewrite_escape(self, escape: str) -> str:
         """Return an escape, with a demand for the next character if its result depends on that."""
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
@@ -124,66 +126,66 @@ class _Rewriter:
             return escape + _NEXT
         return escape
 
-    def _set_end(self, at: int) -> int:
-        """Return the position after the character set that begins at `at`."""
+    def _find_set_end(self, position: int) -> int:
+        """Return the position after the character set that begins at `position`."""
         source, depth = self._source, 1
-        at += 2 if source.startswith("[^", at) else 1
-        if source.startswith("]", at):
-            at += 1
-        while at < len(source):
-            if source[at] == "\\":
-                at += 1
-            elif source.startswith("[:", at):
-                at = max(at, source.find(":]", at) + 1)
-            elif source[at] == "[" and self._nests:
+        position += 2 if source.startswith("[^", position) else 1
+        if source.startswith("]", position):
+            position += 1
+        while position < len(source):
+            if source[position] == "\\":
+                position += 1
+            elif source.startswith("[:", position):
+                position = max(position, source.find(":]", position) + 1)
+            elif source[position] == "[" and self._nests:
                 depth += 1
-            elif source[at] == "]":
+            elif source[position] == "]":
                 depth -= 1
                 if not depth:
                     break
-            at += 1
-        return at + 1
+            position += 1
+        return position + 1
 
-    def _group(self, at: int, *, bare: bool) -> tuple[str, int]:
-        """Return the rewritten group that begins at `at`, and the position after it."""
+    def _rewrite_group(self, position: int, *, anonymous: bool) -> tuple[str, int]:
+        """Return the rewritten group that begins at `position`, and the position after it."""
         source = self._source
-        if source.startswith("(?#", at):
-            return "", source.find(")", at) + 1
-        if source.startswith(("(?<=", "(?<!"), at):
-            return self._behind(at)
-        if source.startswith(("(?=", "(?!"), at):
-            body, end = self.rewrite(at + 3, bare=bare)
-            raw = source[at + 3 : end]
+        if source.startswith("(?#", position):
+            return "", source.find(")", position) + 1
+        if source.startswith(("(?<=", "(?<!"), position):
+            return self._rewrite_look_behind(position)
+        if source.startswith(("(?=", "(?!"), position):
+            body, end = self.rewrite(position + 3, anonymous=anonymous)
+            raw = source[position + 3 : end]
             self.ahead.append(raw)
-            if source[at + 2] == "=":
+            if source[position + 2] == "=":
                 return f"(?={body})", end + 1
             # The first alternative never matches: it only makes the match partial if the text ends too early.
-            watching = self.rewrite(at + 3, bare=True)[0]
-            return f"(?:(?=(?:{watching})(?!))|)(?!{raw})", end + 1
-        if source.startswith("(?>", at):
-            self.sure = False
-        head = _HEAD.match(source, at)
-        start = at + 1 if head is None else head.end()
-        opening = source[at:start]
-        if bare and (opening == "(" or (opening.endswith(">") and opening[2] in "P<")):
+            watched = self.rewrite(position + 3, anonymous=True)[0]
+            return f"(?:(?=(?:{watched})(?!))|)(?!{raw})", end + 1
+        if source.startswith("(?>", position):
+            self.sure_at_end = False
+        head = _HEAD.match(source, position)
+        start = position + 1 if head is None else head.end()
+        opening = source[position:start]
+        if anonymous and (opening == "(" or (opening.endswith(">") and opening[2] in "P<")):
             opening = "(?:"
-        body, end = self.rewrite(start, bare=bare)
+        body, end = self.rewrite(start, anonymous=anonymous)
         group = f"{opening}{body})"
         return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
-    def _behind(self, at: int) -> tuple[str, int]:
+    def _rewrite_look_behind(self, position: int) -> tuple[str, int]:
         """Return a look-behind unchanged, after a demand for the next character if it tests that character.
 
         The position after it is returned, too.
         """
         ahead, self.ahead = self.ahead, []
-        end = self.rewrite(at + 4, bare=True)[1]
+        end = self.rewrite(position + 4, anonymous=True)[1]
         if any(self.ahead):
             raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
-        watching = self._line_end if self.ahead else ""
+        watched = self._line_end if self.ahead else ""
         self.ahead += ahead
-        self.behind.append(self._source[at + 4 : end])
-        return watching + self._source[at : end + 1], end + 1
+        self.behind.append(self._source[position + 4 : end])
+        return watched + self._source[position : end + 1], end + 1
 
 
 _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+|&\w+|\w+(?=\)))?")

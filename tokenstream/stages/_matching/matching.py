@@ -33,25 +33,25 @@ class Matcher:
         max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
     """
 
-    __slots__ = ("_literal", "_never", "compiled", "context", "limit", "sure")
+    __slots__ = ("_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
 
     def __init__(self, stage: str, pattern: Any, max_length: int | None) -> None:  # noqa: ANN401 - of re or regex
-        compiled = self.compiled = _compiled(stage, pattern)
+        compiled = self.compiled = _compile(stage, pattern)
         self.limit = None if max_length is None else check_whole("max_length", max_length)
         """The most characters that are held back; None if the pattern itself bounds its matches."""
         self._literal = _literal_of(compiled)
-        self._never: Any = None
+        self._partial_only: Any = None
         """A variant of the pattern that finds only partial matches at the end of the text."""
         self.context = 1
         """Number of characters before a match that the pattern may test."""
-        self.sure = True
+        self.sure_at_end = True
         """True if a match that reaches the end of the text so far stays a match, whatever follows."""
         if self._literal:
             return
-        watched, ahead, behind, self.sure = watch_end(stage, compiled)
-        self._never = _never(stage, compiled, watched)
-        self.context = max([1, *(_width_behind(stage, body) for body in behind)])
-        if not width_of(compiled.pattern, compiled.flags, least=True) or compiled.fullmatch("") is not None:
+        watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
+        self._partial_only = _partial_only(stage, compiled, watched)
+        self.context = max([1, *(_width_before(stage, body) for body in behind)])
+        if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
             raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
         most = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
         if self.limit is None and most >= _UNBOUNDED:
@@ -60,55 +60,55 @@ class Matcher:
                 "all of the text might have to be held back; give the most characters that may be"
             )
 
-    def find(self, text: str, at: int) -> Any:  # noqa: ANN401 - a match of re or regex
-        """Return the first match at or after `at`; None if there is no match."""
-        return self.compiled.search(text, at)
+    def find(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match of re or regex
+        """Return the first match at or after `position`; None if there is no match."""
+        return self.compiled.search(text, position)
 
-    def find_open(self, text: str, at: int, *, held: bool = False) -> int:
-        """Return the first place at or after `at` where a match may still begin or change.
+    def find_open_position(self, text: str, position: int, *, was_open: bool = False) -> int:
+        """Return the first place at or after `position` where a match may still begin or change.
 
         If there is no such place, the result is the end of the text.
 
         Args:
             text: The text so far.
-            at: The place.
-            held: True if the last call returned this place, so that it is likely to be the result again.
+            position: The place.
+            was_open: True if the last call returned this place, so that it is likely to be the result again.
         """
-        if self._never is not None:
+        if self._partial_only is not None:
             # Testing one place costs the length of its match; a search costs that much at every place.
-            if held and self.may_change(text, at):
-                return at
-            found = self._never.search(text, at, partial=True)
-            return len(text) if found is None else int(found.start())
+            if was_open and self.may_change(text, position):
+                return position
+            match = self._partial_only.search(text, position, partial=True)
+            return len(text) if match is None else int(match.start())
         literal = self._literal
-        place = text.find(literal[0], max(at, len(text) - len(literal) + 1))
-        while place >= 0 and not literal.startswith(text[place:]):
-            place = text.find(literal[0], place + 1)
-        return place if place >= 0 else len(text)
+        position = text.find(literal[0], max(position, len(text) - len(literal) + 1))
+        while position >= 0 and not literal.startswith(text[position:]):
+            position = text.find(literal[0], position + 1)
+        return position if position >= 0 else len(text)
 
-    def may_change(self, text: str, at: int) -> bool:
-        """Return True if a match that begins at `at` may still change; not for patterns of plain text."""
-        return at < len(text) and self._never.match(text, at, partial=True) is not None
+    def may_change(self, text: str, position: int) -> bool:
+        """Return True if a match that begins at `position` may still change; not for plain text."""
+        return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
-    def match_at(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - a match of re or regex
-        """Return the match that begins at `at`, with at most as many characters as may be held back.
+    def match_at(self, text: str, position: int, *, to_end: bool = False) -> Any:  # noqa: ANN401 - a match of re or regex
+        """Return the match that begins at `position`, with at most as many characters as may be held back.
 
         Args:
             text: The text so far.
-            at: The place.
-            whole: Whether the match may extend to the end of the text instead.
+            position: The place.
+            to_end: Whether the match may extend to the end of the text instead.
         """
-        end = len(text) if whole or self.limit is None else at + self.limit
-        return self.compiled.match(text, at, end)
+        end = len(text) if to_end or self.limit is None else position + self.limit
+        return self.compiled.match(text, position, end)
 
     def split(self, text: str) -> list[str]:
         """Cut new text into slices, so that the time to give up a match stays limited."""
         if self.limit is None or len(text) <= (size := max(self.limit, 256)):
             return [text]
-        return [text[at : at + size] for at in range(0, len(text), size)]
+        return [text[position : position + size] for position in range(0, len(text), size)]
 
 
-def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - of re or regex
+def _compile(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - of re or regex
     """Return a caller's pattern, compiled.
 
     Raises:
@@ -139,7 +139,7 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
     return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)
 
 
-def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
+def _partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
     """Return a variant of a pattern that fails after each match, so that it finds only partial matches."""
     try:
         regex: Any = import_module("regex")
@@ -163,7 +163,7 @@ def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a 
         ) from error
 
 
-def width_of(source: str, flags: int, *, least: bool = False) -> int:
+def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
     """Return the most characters, or the fewest, that a match of a pattern may have.
 
     A pattern that only `regex` can read counts as unbounded.
@@ -172,16 +172,16 @@ def width_of(source: str, flags: int, *, least: bool = False) -> int:
     # the module has had this path since Python 3.11, and the tests run on every version.
     parser: Any = import_module("re._parser")
     if flags & _FULL_CASE or _OTHERWISE.search(source) is not None:
-        return 1 if least else _UNBOUNDED
+        return 1 if fewest else _UNBOUNDED
     try:
         low, high = parser.parse(source, flags & _SHARED_FLAGS).getwidth()
     except re.error:
-        return 1 if least else _UNBOUNDED
-    found: int = low if least else high
-    return found
+        return 1 if fewest else _UNBOUNDED
+    match: int = low if fewest else high
+    return match
 
 
-def _width_behind(stage: str, source: str) -> int:
+def _width_before(stage: str, source: str) -> int:
     """Return the number of characters before a match that a look-behind may test."""
     width = width_of(source, 0)
     if width >= _UNBOUNDED:

@@ -24,94 +24,99 @@ class CodeMarks:
     """
 
     __slots__ = (
-        "_blank",
-        "_closing",
-        "_fenced",
-        "_info",
+        "_is_fence",
         "_length",
-        "_run",
-        "_run_blank",
-        "_run_sign",
-        "_sign",
+        "_line_is_blank",
+        "_may_close",
+        "_on_opening_line",
+        "_opened_by",
+        "_pending_at_line_start",
+        "_pending_mark",
+        "_pending_marks",
     )
 
     def __init__(self) -> None:
-        self._blank = True
+        self._line_is_blank = True
         """True while the line contains only white space."""
-        self._sign = ""
+        self._opened_by = ""
         """The character that opened the code, a backtick or a tilde; "" outside of code."""
         self._length = 0
         """Number of marks that opened the code."""
-        self._fenced = False
+        self._is_fence = False
         """True if the marks that opened the code are a fence."""
-        self._closing = False
+        self._may_close = False
         """True if the fence closes at the end of this line, unless more than white space follows."""
-        self._info = False
+        self._on_opening_line = False
         """True on the line of an opening fence; more backticks on that line mean that it is not a fence."""
-        self._run = 0
+        self._pending_marks = 0
         """Number of marks at the end of the text so far; more of them may follow."""
-        self._run_sign = ""
-        self._run_blank = False
+        self._pending_mark = ""
+        """The character of these marks."""
+        self._pending_at_line_start = False
         """True if the marks at the end are at the start of a line."""
 
     def feed(self, text: str) -> None:
         """Take the next piece of the text."""
-        at = 0
-        if self._sign or self._run or "`" in text or "~" in text:
-            for found in _MARKS.finditer(text):
-                self._pass(text[at : found.start()])
-                at = found.end()
-                if found[0] == "\n":
+        position = 0
+        if self._opened_by or self._pending_marks or "`" in text or "~" in text:
+            for match in _MARKS.finditer(text):
+                self._take_text(text[position : match.start()])
+                position = match.end()
+                if match[0] == "\n":
                     self._end_line()
                 else:
-                    self._mark(found[0])
+                    self._take_marks(match[0])
         else:
             # Without marks, only the last line matters.
-            at = text.rfind("\n") + 1
-            self._blank = self._blank or at > 0
-        self._pass(text[at:])
+            position = text.rfind("\n") + 1
+            self._line_is_blank = self._line_is_blank or position > 0
+        self._take_text(text[position:])
 
     def is_code(self) -> bool:
         """Return True if the next character is in code; it must not be a backtick or a tilde."""
-        self._settle()
-        return bool(self._sign)
+        self._interpret_marks()
+        return bool(self._opened_by)
 
-    def _pass(self, text: str) -> None:
+    def _take_text(self, text: str) -> None:
         """Take text without marks or line endings."""
         if text:
-            self._settle()
-            if (self._blank or self._closing) and not text.isspace():
-                self._blank = self._closing = False
+            self._interpret_marks()
+            if (self._line_is_blank or self._may_close) and not text.isspace():
+                self._line_is_blank = self._may_close = False
 
     def _end_line(self) -> None:
         """Take a line ending: it may close a fence, and a blank line may close inline code."""
-        self._settle()
-        if self._closing or (self._blank and not self._fenced and self._length < _FENCE):
-            self._sign = ""
-        self._blank, self._info, self._closing = True, False, False
+        self._interpret_marks()
+        if self._may_close or (self._line_is_blank and not self._is_fence and self._length < _FENCE):
+            self._opened_by = ""
+        self._line_is_blank, self._on_opening_line, self._may_close = True, False, False
 
-    def _mark(self, marks: str) -> None:
+    def _take_marks(self, marks: str) -> None:
         """Take a run of marks; the next piece may add to it."""
-        if marks[0] != self._run_sign:
-            self._settle()
-        if not self._run:
-            self._run_sign, self._run_blank = marks[0], self._blank
-        self._run += len(marks)
+        if marks[0] != self._pending_mark:
+            self._interpret_marks()
+        if not self._pending_marks:
+            self._pending_mark, self._pending_at_line_start = marks[0], self._line_is_blank
+        self._pending_marks += len(marks)
 
-    def _settle(self) -> None:
+    def _interpret_marks(self) -> None:
         """Interpret the marks at the end: another character follows, so their number is known."""
-        length, sign, blank = self._run, self._run_sign, self._run_blank
-        if not length:
+        count, mark = self._pending_marks, self._pending_mark
+        if not count:
             return
-        self._run, self._blank, self._closing = 0, False, False
-        if not self._sign:
-            fence = blank and length >= _FENCE
-            if fence or sign == "`":
-                self._sign, self._length, self._fenced, self._info = sign, length, fence, fence
-        elif sign != self._sign:
+        self._pending_marks, self._line_is_blank, self._may_close = 0, False, False
+        if not self._opened_by:
+            is_fence = self._pending_at_line_start and count >= _FENCE
+            # Tildes open code only as a fence.
+            if is_fence or mark == "`":
+                self._opened_by, self._length = mark, count
+                self._is_fence = self._on_opening_line = is_fence
+        elif mark != self._opened_by:
+            # Other marks are part of the code.
             return
-        elif not self._fenced or (self._info and sign == "`"):
-            if length == self._length:
-                self._sign = ""
+        elif not self._is_fence or (self._on_opening_line and mark == "`"):
+            # Inline code, even if it is at the start of a line and opened by as many marks as a fence.
+            if count == self._length:
+                self._opened_by = ""
         else:
-            self._closing = blank and length >= self._length
+            self._may_close = self._pending_at_line_start and count >= self._length

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import regex
 
-# Scripts that are written without blanks: those letters that UAX #29 separates from each other
-# by a boundary: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
+# Letters of scripts that are written without blanks, if UAX #29 puts a boundary between them:
+# Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
 _LETTERS = (
     "\u0e01-\u0e30\u0e32\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0ebd-\u0ec6\u0edc-\u0edf"
     "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
@@ -49,9 +49,9 @@ WORD_CUT = re.compile(
     rf"|(?<=[{_AFTER}])(?=[^\W{_NEVER_FIRST}{_LETTERS}{_KATAKANA}])"
     rf"|(?<=[{_AFTER}{_MARKS}{_FULL_WIDTH}])(?=[{_OPENING}])"
 )
-"""Places between two pieces: before the blank after a word, and between words written without blanks.
+"""Positions between two pieces: before the blank after a word, and between words written without blanks.
 
-Each place is a boundary of words and of letters; two characters before it and one after it decide.
+Each position is a boundary of words and of letters; two characters before it and one after it decide.
 """
 
 _LATER = re.compile(
@@ -76,25 +76,43 @@ def graphemes_pattern() -> regex.Pattern[str] | None:
     return pattern
 
 
-def last_boundary(text: str, start: int, at: int) -> int:
-    """Return the last boundary between letters after `start`, up to `at`; `at` itself if there is none.
+def find_last_boundary(text: str, start: int, last: int) -> int:
+    """Return the last boundary between letters after `start`, up to `last`; `last` itself if there is none.
 
     Without `regex`, a letter is a character with its marks, which is less exact than UAX #29.
 
     Args:
-        text: The text, at least one character longer than `at`.
+        text: The text, at least one character longer than `last`.
         start: A boundary between letters.
-        at: The place at which the text is to be cut.
+        last: The position at which to cut the text, if it is not inside a letter.
     """
-    if text[at - 1 : at + 1].isascii():
-        boundary = at - (text[at] == "\n" and text[at - 1] == "\r")
-    elif (pattern := graphemes_pattern()) is not None and (match := pattern.match(text, start, at + 1)):
+    if text[last - 1 : last + 1].isascii():
+        is_line_ending = text[last - 1] == "\r" and text[last] == "\n"
+        boundary = last - 1 if is_line_ending else last
+    elif (pattern := graphemes_pattern()) is not None and (match := pattern.match(text, start, last + 1)):
         boundary = match.end()
     else:
-        boundary = at
+        boundary = last
         while boundary > start and is_joined(text[boundary - 1], text[boundary]):
             boundary -= 1
-    return boundary if boundary > start else at
+    return boundary if boundary > start else last
+
+
+def cut_overlong(text: str, start: int, end: int, longest: int, out: list[str]) -> int:
+    """Cut pieces off a part of a text while it is too long; return the start of the rest.
+
+    Args:
+        text: The text.
+        start: The start of the part.
+        end: The end of the part.
+        longest: The greatest length of a piece, and of the rest.
+        out: Receives the pieces.
+    """
+    while end - start > longest:
+        boundary = find_last_boundary(text, start, start + longest)
+        out.append(text[start:boundary])
+        start = boundary
+    return start
 
 
 def is_joined(before: str, later: str) -> bool:

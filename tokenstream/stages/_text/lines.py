@@ -6,7 +6,7 @@ import re
 
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import last_boundary
+from tokenstream.stages._text.letters import cut_overlong
 
 _END = re.compile(r"\r\n?|\n")
 
@@ -46,22 +46,17 @@ class Lines(TextStage):
             item: The next piece of the text.
             now: Unused; every stage has this parameter.
         """
-        held = self._held
-        length = self._length + len(item)
         if not item:
             return []
+        held = self._held
+        after_cr = bool(held) and held[-1][-1] == "\r"
         held.append(item)
-        if (
-            length <= self._longest
-            and "\n" not in item
-            and "\r" not in item
-            and not (len(held) > 1 and held[-2][-1] == "\r")
-        ):
+        length = self._length + len(item)
+        if not after_cr and "\n" not in item and "\r" not in item and length <= self._longest:
             self._length = length
             return []
-        text = "".join(held)
         # The held text has no line ending, except perhaps a CR as its last character.
-        return self._cut(text, max(self._length - 1, 0))
+        return self._cut("".join(held), max(self._length - 1, 0))
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return the last line, if it has no ending.
@@ -73,31 +68,25 @@ class Lines(TextStage):
         self._held, self._length = [], 0
         return [text] if text else []
 
-    def _cut(self, text: str, place: int) -> list[str]:
+    def _cut(self, text: str, search_from: int) -> list[str]:
         """Return the lines of a text whose ending is certain, and keep the rest.
 
         Args:
             text: The held text and the new piece.
-            place: The first place where a line ending is possible.
+            search_from: The first position at which a line ending is possible.
         """
         out: list[str] = []
         start = 0
-        for match in _END.finditer(text, place):
+        for match in _END.finditer(text, search_from):
             if match.end() == len(text) and match[0] == "\r":
                 # An LF may follow, which belongs to the same line ending.
                 break
-            start = self._shorten(text, start, match.start(), out)
+            start = cut_overlong(text, start, match.start(), self._longest, out)
             out.append(text[start : match.end()])
             start = match.end()
-        start = self._shorten(text, start, len(text) - text.endswith("\r"), out)
+        # The length of a line does not include its ending.
+        end = len(text) - 1 if text.endswith("\r") else len(text)
+        start = cut_overlong(text, start, end, self._longest, out)
         self._held = [text[start:]] if start < len(text) else []
         self._length = len(text) - start
         return out
-
-    def _shorten(self, text: str, start: int, end: int, out: list[str]) -> int:
-        """Cut off pieces while the rest is too long; return the start of the rest."""
-        while end - start > self._longest:
-            cut = last_boundary(text, start, start + self._longest)
-            out.append(text[start:cut])
-            start = cut
-        return start

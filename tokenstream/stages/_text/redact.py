@@ -53,7 +53,7 @@ class Redact(TextStage):
         (['The key is '], ['[redacted].'], [])
     """
 
-    __slots__ = ("_at", "_matcher", "_run", "_text", "_with")
+    __slots__ = ("_in_replaced_match", "_matcher", "_pending_at", "_text", "_with")
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Redact(TextStage):
         self._with = with_
         self._text = ""
         """The held-back text, with as many characters before it as the pattern may look back at."""
-        self._at = 0
+        self._pending_at = 0
         """Offset of the held-back text in `_text`."""
-        self._run = False
+        self._in_replaced_match = False
         """True if the held-back text continues a match that was already replaced."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
@@ -80,8 +80,8 @@ class Redact(TextStage):
             now: Unused; every stage has this parameter.
         """
         out: list[str] = []
-        for piece in self._matcher.split(item):
-            self._take(piece, out)
+        for new_text in self._matcher.split(item):
+            self._take_slice(new_text, out)
         return _join(out)
 
     def end(self, *, now: float = 0.0) -> list[str]:
@@ -91,115 +91,124 @@ class Redact(TextStage):
             now: Unused; every stage has this parameter.
         """
         out: list[str] = []
-        text, at = self._text, self._at
-        if self._run:
-            at = self._find_run_end(text, at)
-        while (found := self._matcher.find(text, at)) is not None:
-            out.append(text[at : found.start()])
-            at = self._replace(text, found, out)
-        out.append(text[at:])
-        self._text, self._at, self._run = "", 0, False
+        text, position = self._text, self._pending_at
+        if self._in_replaced_match:
+            position = self._find_end_of_replaced(text, position)
+        while (match := self._matcher.find(text, position)) is not None:
+            out.append(text[position : match.start()])
+            position = self._replace(text, match, out)
+        out.append(text[position:])
+        self._text, self._pending_at, self._in_replaced_match = "", 0, False
         return _join(out)
 
-    def _take(self, item: str, out: list[str]) -> None:
+    def _take_slice(self, new_text: str, out: list[str]) -> None:
         """Take a slice of text, and emit the text that later text cannot change."""
-        matcher, before = self._matcher, len(self._text)
-        text = self._text + item
-        at = self._at
-        if self._run:
-            at = self._go_on(text, at, before)
-        limit, held = matcher.limit, at < before
-        while not self._run:
-            opens = matcher.find_open(text, at, held=held)
-            at = self._settle(text, at, opens, out)
-            if at > opens:
+        matcher, old_length = self._matcher, len(self._text)
+        text = self._text + new_text
+        position = self._pending_at
+        if self._in_replaced_match:
+            position = self._skip_replaced_match(text, position, old_length)
+        limit, was_open = matcher.limit, position < old_length
+        while not self._in_replaced_match:
+            open_at = matcher.find_open_position(text, position, was_open=was_open)
+            position = self._emit_until(text, position, open_at, out)
+            if position > open_at:
+                # A match was replaced that extends beyond the open position: look for the next one.
                 continue
-            if limit is None or len(text) - at <= limit:
+            if limit is None or len(text) - position <= limit:
+                # The text from here on is held back.
                 break
-            at, held = self._give_up(text, at, out), True
-        if self._run and limit is not None and len(text) - at > 4 * limit:
+            position, was_open = self._cut_overlong_match(text, position, out), True
+        if self._in_replaced_match and limit is not None and len(text) - position > 4 * limit:
             # The middle of an overlong match does not affect its end, and need not be kept.
-            text = text[: at + limit] + text[-2 * limit :]
-        kept = max(0, at - matcher.context)
-        self._text, self._at = text[kept:], at - kept
+            text = text[: position + limit] + text[-2 * limit :]
+        keep_from = max(0, position - matcher.context)
+        self._text, self._pending_at = text[keep_from:], position - keep_from
 
-    def _settle(self, text: str, at: int, opens: int, out: list[str]) -> int:
-        """Emit the text before the open place, with its matches replaced; return the start of the rest.
+    def _emit_until(self, text: str, position: int, open_at: int, out: list[str]) -> int:
+        """Emit text with its matches replaced; return the end of the emitted text.
+
+        The end is beyond `open_at` if the last match extends beyond it.
 
         Args:
             text: The text so far.
-            at: The start of the text to emit.
-            opens: The open place: the first place where a match may still begin or change.
+            position: The start of the text to emit.
+            open_at: The first position at which a match may still begin or change.
             out: Receives the text.
         """
-        while at <= opens:
-            found = self._matcher.find(text, at)
-            if found is None or found.start() >= opens:
-                out.append(text[at:opens])
-                return opens
-            out.append(text[at : found.start()])
-            at = self._replace(text, found, out)
-        return at
+        while position <= open_at:
+            match = self._matcher.find(text, position)
+            if match is None or match.start() >= open_at:
+                out.append(text[position:open_at])
+                return open_at
+            out.append(text[position : match.start()])
+            position = self._replace(text, match, out)
+        return position
 
-    def _replace(self, text: str, found: Any, out: list[str]) -> int:  # noqa: ANN401 - a match
+    def _replace(self, text: str, match: Any, out: list[str]) -> int:  # noqa: ANN401 - a match
         """Emit the replacement of a match, and return the end of the match."""
-        start: int = found.start()
+        start: int = match.start()
         limit = self._matcher.limit
-        end: int = found.end()
+        end: int = match.end()
         if limit is not None and end - start > limit:
             # Cut the match as if the text had arrived in small pieces.
-            first = self._matcher.match_at(text, start)
-            if first is None:
+            short_match = self._matcher.match_at(text, start)
+            if short_match is None:
                 out.append(text[start])
                 return start + 1
-            if first.end() < start + limit:
-                end = first.end()
-            found = first
-        self._show(found, out)
+            if short_match.end() < start + limit:
+                end = short_match.end()
+            match = short_match
+        self._emit_replacement(match, out)
         return end
 
-    def _give_up(self, text: str, at: int, out: list[str]) -> int:
-        """Stop holding back a match that exceeds the maximum; return the start of the rest."""
-        matcher = self._matcher
-        found = matcher.match_at(text, at)
-        if found is None:
-            out.append(text[at])
-            return at + 1
-        self._show(found, out)
-        if found.end() < at + (matcher.limit or 0):
-            end: int = found.end()
-            return end
-        self._run = True
-        return self._go_on(text, at, found.end())
+    def _cut_overlong_match(self, text: str, position: int, out: list[str]) -> int:
+        """Stop holding back a match that exceeds `max_length`; return the start of the rest.
 
-    def _show(self, found: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
+        If its first `max_length` characters match by themselves, they are replaced, and the
+        rest of the match will be dropped; otherwise, its first character is emitted.
+        """
+        matcher = self._matcher
+        match = matcher.match_at(text, position)
+        if match is None:
+            out.append(text[position])
+            return position + 1
+        self._emit_replacement(match, out)
+        if match.end() < position + (matcher.limit or 0):
+            # This shorter match ended before the limit, so no rest of it can follow.
+            end: int = match.end()
+            return end
+        self._in_replaced_match = True
+        return self._skip_replaced_match(text, position, match.end())
+
+    def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
         """Emit the replacement of a match."""
         with_ = self._with
-        out.append(with_ if isinstance(with_, str) else with_(found))
+        out.append(with_ if isinstance(with_, str) else with_(match))
 
-    def _go_on(self, text: str, at: int, past: int) -> int:
+    def _skip_replaced_match(self, text: str, position: int, least_end: int) -> int:
         """Follow a match that was already replaced; return its end, or its start while it may go on.
 
         Args:
             text: The text so far.
-            at: Start of the match.
-            past: The least possible end of the match.
+            position: Start of the match.
+            least_end: The least possible end of the match.
         """
         matcher, limit = self._matcher, self._matcher.limit or 0
-        found = matcher.match_at(text, at, whole=True)
-        end = past if found is None else found.end()
-        if not matcher.may_change(text, at) or len(text) - end > limit:
-            self._run = False
+        match = matcher.match_at(text, position, to_end=True)
+        end = least_end if match is None else match.end()
+        if not matcher.may_change(text, position) or len(text) - end > limit:
+            self._in_replaced_match = False
             return end
-        return at
+        return position
 
-    def _find_run_end(self, text: str, at: int) -> int:
+    def _find_end_of_replaced(self, text: str, position: int) -> int:
         """Return the end of the replaced match that continues at the end of the text."""
-        found = self._matcher.match_at(text, at, whole=True)
-        end: int = len(text) if found is None else found.end()
+        match = self._matcher.match_at(text, position, to_end=True)
+        end: int = len(text) if match is None else match.end()
         return end
 
 
-def _join(out: list[str]) -> list[str]:
-    text = "".join(out)
+def _join(pieces: list[str]) -> list[str]:
+    text = "".join(pieces)
     return [text] if text else []

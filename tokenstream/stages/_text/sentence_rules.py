@@ -46,7 +46,7 @@ _NUMBERED = _words(
 """Abbreviations before a number; some of them are words as well."""
 _AT_THE_END_TOO = _words("a.m p.m")
 _WITH_DOTS = _words("ph.d m.sc b.sc ed.d ll.m ll.b b.eng et.al p.ex")
-_LOOKED_AT = 20
+_SEARCHED = 20
 """The number of characters before a full stop that are searched for an abbreviation."""
 _OPENING = "\"'“„‘‚«‹([{*_`~—–/"  # noqa: RUF001 - as above
 
@@ -56,49 +56,59 @@ def ends_line(blanks: str) -> bool:
     return _LINE_END.search(blanks) is not None
 
 
-def ends_clause(text: str, mark: int, blanks: str) -> bool:
-    """Return True if a comma or a similar mark ends a clause; within a number, it does not."""
-    return text[mark] in _UNSPACED or bool(blanks)
+def ends_clause(text: str, mark_at: int, blanks: str) -> bool:
+    """Return True if a comma or a similar mark ends a clause; within a number, it does not.
+
+    Args:
+        text: The text so far.
+        mark_at: Position of the mark.
+        blanks: The white space after the mark.
+    """
+    return text[mark_at] in _UNSPACED or bool(blanks)
 
 
-def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> bool:
-    """Return True if a sentence ends at a mark, judged with only the first character after it.
+def ends_sentence(text: str, start: int, mark_at: int, marks_end: int, next_at: int) -> bool:
+    """Return True if a sentence ends at a mark, judged by the text up to the first character after it.
 
     Args:
         text: The text so far.
         start: Start of the sentence.
-        mark: Position of the sentence's full stop, of a similar mark, or of the line ending.
-        marked: End of the marks, quotes and brackets that follow the mark.
-        at: The first character after the white space.
+        mark_at: Position of the sentence's full stop, of a similar mark, or of the line ending.
+        marks_end: End of the marks, quotes and brackets that follow the mark.
+        next_at: Position of the first character after the white space.
     """
-    if _BARE.fullmatch(text, start, marked):
+    if _BARE.fullmatch(text, start, marks_end):
+        # The mark belongs to the number of a list item, such as "1."
         return False
-    if ends_line(text[marked:at]):
+    if ends_line(text[marks_end:next_at]):
         return True
-    marks, following = text[mark:marked], text[at]
-    if following in _CONTINUING or (following == "»" and text.rfind("«", start, mark) >= 0):
+    marks, following = text[mark_at:marks_end], text[next_at]
+    closes_quote = following == "»" and text.rfind("«", start, mark_at) >= 0
+    if following in _CONTINUING or closes_quote:
         return False
     if _WIDE_MARK.search(marks):
         return True
-    strong = _STRONG_MARK.search(marks) is not None
-    if at == marked:
+    is_strong = _STRONG_MARK.search(marks) is not None
+    if next_at == marks_end:
         # Without a blank, the mark is part of a name, an address or a number, except before kana and Han.
-        return strong and "\u3040" <= following <= "\u9fff"
+        return is_strong and "\u3040" <= following <= "\u9fff"
     if following.islower():
-        return strong and marks[-1] in _ENDS
-    return strong or marks.startswith(("..", "…")) or not _is_abbreviated(text, start, mark, following)
+        # In `"Really?" she asked`, the quote after the mark shows that the sentence continues.
+        return is_strong and marks[-1] in _ENDS
+    is_ellipsis = marks.startswith(("..", "…"))
+    return is_strong or is_ellipsis or not _is_abbreviated(text, start, mark_at, following)
 
 
-def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
+def _is_abbreviated(text: str, start: int, mark_at: int, following: str) -> bool:
     """Return True if a full stop belongs to an abbreviation within a sentence.
 
     Args:
         text: The text so far.
         start: Start of the sentence.
-        mark: Position of the full stop.
+        mark_at: Position of the full stop.
         following: The first character after the white space.
     """
-    before = text[max(start, mark - _LOOKED_AT) : mark]
+    before = text[max(start, mark_at - _SEARCHED) : mark_at]
     if not before or before[-1].isspace():
         return False
     words = before.split()
@@ -110,11 +120,14 @@ def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
         # An initial; "I" counts as an initial only after a capitalised word.
         return word != "I" or (len(words) > 1 and words[-2][0].isupper())
     if word == "z" and following == "B":
+        # The German "z. B.": without this rule, the capital would begin a sentence.
         return True
-    if (len(word) == 1 or word == "ex") and len(words) > 1 and _LETTER.fullmatch(words[-2]):
+    is_short = len(word) == 1 or word == "ex"
+    if is_short and len(words) > 1 and _LETTER.fullmatch(words[-2]):
         # The last part of an abbreviation that is written with blanks: "u. a.", "p. ex."
         return True
     if "." in word:
+        # The known ones, and single letters between full stops, such as "e.g" and "U.S".
         return name in _WITH_DOTS or all(len(letter) == 1 and letter.isalpha() for letter in name.split("."))
     if name in _NUMBERED and following.isdigit():
         return True

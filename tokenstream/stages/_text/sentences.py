@@ -6,7 +6,7 @@ import re
 
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import WORD_CUT, is_joined, last_boundary
+from tokenstream.stages._text.letters import WORD_CUT, find_last_boundary, is_joined
 from tokenstream.stages._text.sentence_rules import (
     CLAUSES,
     CLOSERS,
@@ -57,19 +57,19 @@ class Sentences(TextStage):
         ['Well, ', "it's 3. "]
     """
 
-    __slots__ = ("_at", "_first", "_held", "_longest", "_mark", "_marked", "_spoken")
+    __slots__ = ("_held", "_longest", "_mark_at", "_marks_end", "_min_first", "_scanned_to", "_spoken")
 
     def __init__(self, *, first: int | None = None, longest: int | None = None, spoken: bool = False) -> None:
-        self._first = None if first is None else check_whole("first", first)
+        self._min_first = None if first is None else check_whole("first", first)
         self._longest = _LONGEST if longest is None else check_whole("longest", longest)
         self._spoken = MarkdownSpeech() if spoken else None
         self._held = ""
         """The sentence that may still go on."""
-        self._at: int = 0
+        self._scanned_to: int = 0
         """Offset in the held text up to which the text was scanned."""
-        self._mark: int | None = None
+        self._mark_at: int | None = None
         """Offset of a mark that may end the sentence; None while none is found."""
-        self._marked: int | None = None
+        self._marks_end: int | None = None
         """Offset of the end of the marks, quotes and brackets after that mark; None while unknown."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
@@ -91,7 +91,7 @@ class Sentences(TextStage):
         """
         out = [] if self._spoken is None else self._cut(self._held + self._spoken.end())
         held, self._held = self._held, ""
-        self._at, self._mark, self._marked = 0, None, None
+        self._scanned_to, self._mark_at, self._marks_end = 0, None, None
         if held and not (self._spoken is not None and held.isspace()):
             out.append(held)
         return out
@@ -100,102 +100,115 @@ class Sentences(TextStage):
         """Return the sentences of a text whose end is certain, and keep the rest."""
         out: list[str] = []
         start = 0
-        while self._seek(text):
-            mark, marked, at = self._mark or 0, self._marked or 0, self._at
-            self._mark = self._marked = None
-            start = self._shorten(text, start, at, out)
-            if mark < start:
+        while self._find_next_mark(text):
+            mark_at, marks_end, next_start = self._mark_at or 0, self._marks_end or 0, self._scanned_to
+            self._mark_at = self._marks_end = None
+            start = self._cut_overlong(text, start, next_start, out)
+            if mark_at < start:
                 # The sentence before this mark has been cut already: scan the rest as a new sentence.
-                self._at = start
-            elif self._first is None and text[mark] in CLAUSES:
+                self._scanned_to = start
+            elif self._min_first is None and text[mark_at] in CLAUSES:
                 # The first piece has been returned already: from then on, clauses do not count.
-                self._at = mark + 1
-            elif self._is_end(text, start, mark, marked):
-                start = self._emit(text, start, at, out)
+                self._scanned_to = mark_at + 1
+            elif self._is_end(text, start, mark_at, marks_end):
+                start = self._emit(text, start, next_start, out)
         # Half a reference after a mark may belong to the next sentence, so the length does not include it.
-        start = self._shorten(text, start, self._at, out)
-        if self._mark is not None and self._mark < start:
-            self._at, self._mark, self._marked = start, None, None
+        start = self._cut_overlong(text, start, self._scanned_to, out)
+        if self._mark_at is not None and self._mark_at < start:
+            self._scanned_to, self._mark_at, self._marks_end = start, None, None
+        # The offsets are relative to the held text.
         self._held = text[start:]
-        self._at -= start
-        if self._mark is not None:
-            self._mark -= start
-        if self._marked is not None:
-            self._marked -= start
+        self._scanned_to -= start
+        if self._mark_at is not None:
+            self._mark_at -= start
+        if self._marks_end is not None:
+            self._marks_end -= start
         return out
 
-    def _seek(self, text: str) -> bool:
-        """Advance to the character that decides about the next mark; return False if it has not arrived.
+    def _find_next_mark(self, text: str) -> bool:
+        """Find the next mark that may end a sentence; return False if its end has not arrived.
 
-        Each character is scanned once, however small the pieces are.
+        Afterwards, the text is scanned up to the first character after the mark and its white
+        space: that character decides whether the mark ends the sentence. Each character is
+        scanned once, however small the pieces are.
         """
-        if self._mark is None:
-            match = (_END if self._first is None else _END_OR_CLAUSE).search(text, self._at)
+        if self._mark_at is None:
+            match = (_END if self._min_first is None else _END_OR_CLAUSE).search(text, self._scanned_to)
             if match is None:
-                self._at = len(text)
+                self._scanned_to = len(text)
                 return False
-            self._mark = match.start()
-            self._at = match.start() if match[0].isspace() else match.end()
-        if self._marked is None and not self._pass_marks(text, text[self._mark]):
+            self._mark_at = match.start()
+            self._scanned_to = match.start() if match[0].isspace() else match.end()
+        if self._marks_end is None and not self._skip_closing_marks(text, text[self._mark_at]):
             return False
-        self._at = _end_of(_BLANKS, text, self._at)
-        return self._at < len(text)
+        self._scanned_to = _end_of_match(_BLANKS, text, self._scanned_to)
+        return self._scanned_to < len(text)
 
-    def _pass_marks(self, text: str, mark: str) -> bool:
-        """Advance past the quotes, brackets and references after a mark; return False if more may come."""
-        marks = CLOSERS if mark in CLAUSES else MARKS
-        while not mark.isspace():
-            self._at = _end_of(marks, text, self._at)
-            citation = _CITATION.match(text, self._at)
-            if citation is None:
-                if self._at == len(text) or _HALF_CITATION.match(text, self._at):
-                    return False
-                break
-            self._at = citation.end()
-        self._marked = self._at
+    def _skip_closing_marks(self, text: str, mark: str) -> bool:
+        """Advance past the quotes, brackets and references after a mark; return False if more may come.
+
+        Args:
+            text: The held text and the new piece.
+            mark: The mark; after a line ending, there is nothing to skip.
+        """
+        if not mark.isspace():
+            closing = CLOSERS if mark in CLAUSES else MARKS
+            self._scanned_to = _end_of_match(closing, text, self._scanned_to)
+            while (citation := _CITATION.match(text, self._scanned_to)) is not None:
+                self._scanned_to = _end_of_match(closing, text, citation.end())
+            if self._scanned_to == len(text) or _HALF_CITATION.match(text, self._scanned_to):
+                return False
+        self._marks_end = self._scanned_to
         return True
 
-    def _is_end(self, text: str, start: int, mark: int, marked: int) -> bool:
+    def _is_end(self, text: str, start: int, mark_at: int, marks_end: int) -> bool:
         """Return True if the sentence, or a clause that may be the first piece, ends at this mark.
 
         Args:
             text: The held text.
             start: Start of the sentence.
-            mark: Position of the mark.
-            marked: End of the marks, quotes and brackets that follow the mark.
+            mark_at: Position of the mark.
+            marks_end: End of the marks, quotes and brackets that follow the mark.
         """
-        if is_joined(text[self._at - 1], text[self._at]):
+        next_start = self._scanned_to
+        if is_joined(text[next_start - 1], text[next_start]):
             return False
-        if text[mark] not in CLAUSES:
-            return ends_sentence(text, start, mark, marked, self._at)
-        blanks = text[marked : self._at]
+        if text[mark_at] not in CLAUSES:
+            return ends_sentence(text, start, mark_at, marks_end, next_start)
+        blanks = text[marks_end:next_start]
         if ends_line(blanks):
             return True
-        return self._first is not None and marked - start >= self._first and ends_clause(text, mark, blanks)
+        is_long_enough = self._min_first is not None and marks_end - start >= self._min_first
+        return is_long_enough and ends_clause(text, mark_at, blanks)
 
     def _emit(self, text: str, start: int, boundary: int, out: list[str]) -> int:
         """Emit a piece and return its end; after it, clauses no longer end a piece."""
         out.append(text[start:boundary])
-        self._first = None
+        self._min_first = None
         return boundary
 
-    def _shorten(self, text: str, start: int, boundary: int, out: list[str]) -> int:
-        """Cut off pieces while the rest is too long; return the start of the rest."""
-        while boundary - start > self._longest:
+    def _cut_overlong(self, text: str, start: int, end: int, out: list[str]) -> int:
+        """Cut pieces off a sentence while it is too long; return the start of the rest."""
+        while end - start > self._longest:
             start = self._emit(text, start, self._find_cut(text, start), out)
         return start
 
     def _find_cut(self, text: str, start: int) -> int:
-        """Return the place at which to cut a sentence that is too long, regardless of the text after it."""
-        most = start + self._longest
-        match = _LAST_CLAUSE.match(text, start, most) or _LAST_BLANK.match(text, start, most)
+        """Return the position at which to cut a sentence that is too long, without looking beyond it.
+
+        It is after a clause, or else after a word, or else between two letters.
+        """
+        latest = start + self._longest
+        match = _LAST_CLAUSE.match(text, start, latest) or _LAST_BLANK.match(text, start, latest)
         if match is not None:
-            return last_boundary(text, start, match.end())
-        boundary = max((found.start() for found in WORD_CUT.finditer(text, start + 1, most + 1)), default=0)
-        return boundary if start < boundary <= most else last_boundary(text, start, most)
+            return find_last_boundary(text, start, match.end())
+        # Scripts without blanks have boundaries between words, too.
+        cuts = (match.start() for match in WORD_CUT.finditer(text, start + 1, latest + 1))
+        boundary = max(cuts, default=0)
+        return boundary if start < boundary <= latest else find_last_boundary(text, start, latest)
 
 
-def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Return the end of the pattern's match at `at`; `at` itself if there is no match."""
-    match = pattern.match(text, at)
-    return at if match is None else match.end()
+def _end_of_match(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Return the end of the pattern's match at `position`; `position` itself if there is no match."""
+    match = pattern.match(text, position)
+    return position if match is None else match.end()

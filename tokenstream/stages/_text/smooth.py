@@ -13,7 +13,8 @@ _STEP = 1 / 60
 """Seconds between two pieces: one piece for each frame of a screen."""
 _SHARE = 0.7
 """The share of the remaining time in which to return the held text; the rest allows for late ticks."""
-_NOTHING_WAITS = math.inf
+_ALL_IS_OVERDUE = math.inf
+"""A clock reading before which all text has arrived."""
 
 
 class Smooth(TextStage):
@@ -39,7 +40,7 @@ class Smooth(TextStage):
         [' bur', 'st o', 'f t', 'ext', '.']
     """
 
-    __slots__ = ("_at", "_credit", "_held", "_length", "_max_delay", "_next", "_offset", "_whole")
+    __slots__ = ("_credit", "_held", "_last_return", "_length", "_max_delay", "_next", "_offset", "_whole")
 
     def __init__(self, max_delay: float = 0.4, *, whole: bool = False) -> None:
         self._max_delay = check_seconds("max_delay", max_delay)
@@ -50,8 +51,8 @@ class Smooth(TextStage):
         """Number of characters of the first waiting piece that were already returned."""
         self._length = 0
         """Number of waiting characters."""
-        self._at = 0.0
-        """The clock reading when text was returned last."""
+        self._last_return = 0.0
+        """The clock reading when text was returned last, or when the text after a silence arrived."""
         self._next = -math.inf
         """The clock reading from which text may be returned again."""
         self._credit = 0.0
@@ -72,9 +73,10 @@ class Smooth(TextStage):
         if not item:
             return []
         if not self._held:
-            # After a silence, the first character is returned at once.
-            self._credit = max(self._credit, 1.0) if now >= self._next else self._credit
-            self._at = now
+            if now >= self._next:
+                # After a silence, the first character is returned at once.
+                self._credit = max(self._credit, 1.0)
+            self._last_return = now
         self._held.append((now, item))
         self._length += len(item)
         return self.tick(now)
@@ -89,51 +91,49 @@ class Smooth(TextStage):
             return []
         self._next = now + _STEP
         # The newest piece has the most time left: spread all of the text over that time.
-        left = self._held[-1][0] + self._max_delay - now
-        rate = self._length / (left * _SHARE) if left > 0 else math.inf
-        self._credit = min(self._credit + rate * (now - self._at), float(self._length))
-        self._at = now
-        pieces = self._take(now + _STEP - self._max_delay)
+        newest_arrived_at = self._held[-1][0]
+        seconds_left = newest_arrived_at + self._max_delay - now
+        rate = self._length / (seconds_left * _SHARE) if seconds_left > 0 else math.inf
+        self._credit = min(self._credit + rate * (now - self._last_return), float(self._length))
+        self._last_return = now
+        # Text that would be held too long at the next step is returned now.
+        pieces = self._take_due(now + _STEP - self._max_delay)
         return pieces if self._whole or len(pieces) < 2 else ["".join(pieces)]
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        pieces = self._take(_NOTHING_WAITS)
+        pieces = self._take_due(_ALL_IS_OVERDUE)
         return pieces if self._whole or not pieces else ["".join(pieces)]
 
-    def _take(self, before: float) -> list[str]:
-        """Remove and return the text that the credit covers, and all text that arrived before a time.
+    def _take_due(self, before: float) -> list[str]:
+        """Remove and return the text that the credit covers, and all text that is overdue.
 
         Args:
-            before: The clock reading of that time.
+            before: A clock reading; text that arrived before it is overdue.
         """
         pieces: list[str] = []
         while self._held:
-            arrived, text = self._held[0]
-            rest = len(text) - self._offset
-            if arrived < before or self._whole or self._credit >= rest:
-                if arrived >= before and self._credit < 1:
-                    break
-                pieces.append(text[self._offset :])
+            arrived_at, text = self._held[0]
+            is_overdue = arrived_at < before
+            if not is_overdue and self._credit < 1:
+                break
+            if is_overdue or self._whole or self._credit >= len(text) - self._offset:
+                stop = len(text)
+            else:
+                stop = _leave_letter(text, self._offset + int(self._credit))
+            pieces.append(text[self._offset : stop])
+            self._credit -= stop - self._offset
+            self._length -= stop - self._offset
+            self._offset = stop
+            if stop == len(text):
                 self._held.popleft()
                 self._offset = 0
-            else:
-                stop = _uncut(text, self._offset + int(self._credit)) if self._credit >= 1 else self._offset
-                if stop == self._offset:
-                    break
-                rest = stop - self._offset
-                pieces.append(text[self._offset : stop])
-                self._offset = stop
-                if stop == len(text):
-                    self._held.popleft()
-                    self._offset = 0
-            self._credit -= rest
-            self._length -= rest
-        self._credit = max(self._credit, 0.0) if not self._held else self._credit
+        if not self._held:
+            self._credit = max(self._credit, 0.0)
         return pieces
 
 
-def _uncut(text: str, at: int) -> int:
-    """Return the first place at or after `at` that is not inside a letter."""
-    while at < len(text) and is_joined(text[at - 1], text[at]):
-        at += 1
-    return at
+def _leave_letter(text: str, position: int) -> int:
+    """Return the first position at or after `position` that is not inside a letter."""
+    while position < len(text) and is_joined(text[position - 1], text[position]):
+        position += 1
+    return position

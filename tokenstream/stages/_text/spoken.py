@@ -6,9 +6,12 @@ import html
 import re
 import string
 
-_MOST = 300
+_WAIT = -1
+"""Returned in place of a position if more text is needed to decide."""
+_MAX_WAIT = 300
 """The most characters to wait for until it is clear what a bracket or a line of marks begins."""
-_MOST_ADDRESS = 2_000
+_MAX_ADDRESS = 2_000
+_MAX_HASHES = 6
 _LINE_END = re.compile(r"\r\n?|\n")
 _RULE = re.compile(r"[-=*_|: \t]*+")
 _FENCE = re.compile(r"(`{3,}|~{3,})")
@@ -25,7 +28,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,
 _HALF_ENTITY = re.compile(r"&#?[A-Za-z0-9]{0,32}\Z")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*|[^\s<>@]+@[^\s<>@]+")
 _PUNCTUATION = frozenset(string.punctuation)
-_SIDES = {"[": re.compile(r"\\.|[\[\]\n\r]"), "(": re.compile(r"\\.|[()\n\r]")}
+_NO_BRACKET = -1
+_BRACKETS = {"[": re.compile(r"\\.|[\[\]\n\r]"), "(": re.compile(r"\\.|[()\n\r]")}
 
 
 class MarkdownSpeech:
@@ -34,337 +38,406 @@ class MarkdownSpeech:
     Waiting is limited: a mark that has not turned out to be Markdown within the limit is text.
     """
 
-    __slots__ = ("_begins", "_code", "_comment", "_fence", "_last", "_rest", "_skips", "_table", "_written")
+    __slots__ = (
+        "_at_line_start",
+        "_in_comment",
+        "_in_table",
+        "_last_char",
+        "_open_code",
+        "_open_fence",
+        "_row_has_text",
+        "_skips_line",
+        "_undecided",
+    )
 
     def __init__(self) -> None:
-        self._rest = ""
+        self._undecided = ""
         """Text that has arrived and is not decided yet."""
-        self._last = ""
+        self._last_char = ""
         """The character before the undecided text."""
-        self._begins = True
+        self._at_line_start = True
         """True at the start of a line, where quotes, bullets and similar marks may appear."""
-        self._skips = False
+        self._skips_line = False
         """True if the rest of the line is not spoken."""
-        self._fence = ""
+        self._open_fence = ""
         """The marks that opened a code block; "" outside of a code block."""
-        self._code = 0
+        self._open_code = 0
         """Number of backticks that opened inline code; 0 outside of inline code."""
-        self._comment = False
-        self._table = False
-        self._written = False
+        self._in_comment = False
+        self._in_table = False
+        self._row_has_text = False
         """True once the row of a table has any text."""
 
     def feed(self, text: str) -> str:
         """Return the next text to be spoken."""
-        self._rest += text
-        return self._read(ended=False)
+        self._undecided += text
+        return self._read(at_end=False)
 
     def end(self) -> str:
         """Return the last text to be spoken, at the end of the input."""
-        return self._read(ended=True)
+        return self._read(at_end=True)
 
-    def _read(self, *, ended: bool) -> str:
+    def _read(self, *, at_end: bool) -> str:
         """Return the text to be spoken, as far as it is decided; at the end, undecided marks are text."""
         out: list[str] = []
-        text, at = self._rest, 0
-        while at < len(text):
-            reached = self._step(text, at, out, ended=ended)
-            if reached < 0:
-                if not ended:
+        text, position = self._undecided, 0
+        while position < len(text):
+            end = self._read_next(text, position, out, at_end=at_end)
+            if end == _WAIT:
+                if not at_end:
                     break
-                out.append(text[at])
-                reached = at + 1
-            if reached > at:
-                self._last = text[reached - 1]
-            at = reached
-        self._rest = text[at:]
+                out.append(text[position])
+                end = position + 1
+            if end > position:
+                self._last_char = text[end - 1]
+            position = end
+        self._undecided = text[position:]
         return "".join(out)
 
-    def _step(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Read on from a place; return the end of the text that was read, or -1 if more text is needed."""
-        if self._comment:
-            return self._read_comment(text, at, ended=ended)
-        if self._fence:
-            return self._read_code(text, at, ended=ended)
-        if text[at] in "\n\r":
-            out.append(text[at])
-            self._begins, self._code, self._skips, self._table, self._written = True, 0, False, False, False
-            return at + 1
-        if self._skips:
-            match = _LINE_END.search(text, at)
+    def _read_next(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
+        """Read one construct, and speak its text; return the position after it, or _WAIT."""
+        if self._in_comment:
+            return self._read_comment(text, position, at_end=at_end)
+        if self._open_fence:
+            return self._read_code(text, position, at_end=at_end)
+        if text[position] in "\n\r":
+            out.append(text[position])
+            self._at_line_start, self._open_code = True, 0
+            self._skips_line = self._in_table = self._row_has_text = False
+            return position + 1
+        if self._skips_line:
+            match = _LINE_END.search(text, position)
             return match.start() if match else len(text)
-        if self._begins:
-            return self._begin(text, at, ended=ended)
-        return self._read_inline(text, at, out, ended=ended)
+        if self._at_line_start:
+            return self._skip_line_start(text, position, at_end=at_end)
+        return self._read_inline(text, position, out, at_end=at_end)
+
+    # Each of the following methods reads the construct that begins at a position, and returns the
+    # position after it; the same position if there is no such construct; or _WAIT. `at_end` is True
+    # at the end of the input, where nothing is waited for.
 
     # -- the beginning of a line -------------------------------------------
 
-    def _begin(self, text: str, at: int, *, ended: bool) -> int:
-        """Skip a mark at the beginning of a line; return the place after it, `at` for none, -1 to wait."""
-        sign = text[at]
-        if sign in " \t>":
-            return at + 1
-        if sign in "-=*_|:":
-            reached = self._begin_marks(text, at, ended=ended)
-        elif sign in "`~":
-            reached = self._begin_fence(text, at, ended=ended)
-        elif sign == "[":
-            reached = self._begin_bracket(text, at, ended=ended)
-        elif sign == "#":
-            reached = self._begin_heading(text, at, ended=ended)
-        elif sign == "+":
-            reached = at + 1 if text[at + 1 : at + 2].isspace() else at if at + 1 < len(text) or ended else -1
+    def _skip_line_start(self, text: str, position: int, *, at_end: bool) -> int:
+        """Skip a mark at the beginning of a line."""
+        mark = text[position]
+        if mark in " \t>":
+            return position + 1
+        if mark in "-=*_|:":
+            end = self._skip_rule_or_bullet(text, position, at_end=at_end)
+        elif mark in "`~":
+            end = self._open_code_block(text, position, at_end=at_end)
+        elif mark == "[":
+            end = self._skip_label(text, position, at_end=at_end)
+        elif mark == "#":
+            end = self._skip_hashes(text, position, at_end=at_end)
+        elif mark == "+":
+            end = self._skip_plus(text, position, at_end=at_end)
         else:
-            reached = at
-        if reached == at:
-            self._begins = False
-        return reached
+            end = position
+        if end == position:
+            self._at_line_start = False
+        return end
 
-    def _begin_marks(self, text: str, at: int, *, ended: bool) -> int:
+    @staticmethod
+    def _skip_plus(text: str, position: int, *, at_end: bool) -> int:
+        """Skip a plus sign that is a bullet: white space follows it."""
+        following = text[position + 1 : position + 2]
+        if not following and not at_end:
+            return _WAIT
+        return position + 1 if following.isspace() else position
+
+    def _skip_rule_or_bullet(self, text: str, position: int, *, at_end: bool) -> int:
         """Skip a line of marks, a bullet, or the left edge of a table."""
-        match = _RULE.match(text, at, at + _MOST)
-        stop = match.end() if match else at
-        if stop == len(text) and stop - at < _MOST:
-            return stop if ended else -1
+        match = _RULE.match(text, position, position + _MAX_WAIT)
+        stop = match.end() if match else position
+        if stop == len(text) and stop - position < _MAX_WAIT:
+            return stop if at_end else _WAIT
         if stop < len(text) and text[stop] in "\n\r":
+            # The line consists of marks: a rule, an underline, or the line below a table's header.
             return stop
-        if text[at] == "|":
-            self._table = True
-            self._begins = False
-            return at + 1
-        return at + 1 if text[at] in "-*" and text[at + 1] in " \t" else at
+        if text[position] == "|":
+            self._in_table = True
+            self._at_line_start = False
+            return position + 1
+        is_bullet = text[position] in "-*" and text[position + 1] in " \t"
+        return position + 1 if is_bullet else position
 
-    def _begin_heading(self, text: str, at: int, *, ended: bool) -> int:
-        """Skip the hashes of a heading; return the place after them, `at` for none, -1 to wait."""
-        match = _RUN.match(text, at, at + 7)
-        stop = match.end() if match else at
-        if stop == len(text) and stop - at < 7:
-            return stop if ended else -1
-        return at if stop - at > 6 or not text[stop].isspace() else stop
+    def _skip_hashes(self, text: str, position: int, *, at_end: bool) -> int:
+        """Skip the hashes of a heading: up to six, with white space after them."""
+        match = _RUN.match(text, position, position + _MAX_HASHES + 1)
+        stop = match.end() if match else position
+        count = stop - position
+        if stop == len(text) and count <= _MAX_HASHES:
+            return stop if at_end else _WAIT
+        return stop if count <= _MAX_HASHES and text[stop].isspace() else position
 
-    def _begin_fence(self, text: str, at: int, *, ended: bool) -> int:
-        """Skip the opening fence of a code block."""
-        match = _FENCE.match(text, at, at + _MOST)
+    def _open_code_block(self, text: str, position: int, *, at_end: bool) -> int:
+        """Skip the opening fence of a code block; the rest of its line is skipped as well."""
+        match = _FENCE.match(text, position, position + _MAX_WAIT)
         if match is None:
-            return at if ended or len(text) - at > 2 or len(set(text[at:])) > 1 else -1
+            # One or two marks at the end of the text may become a fence.
+            may_be_fence = len(text) - position <= 2 and len(set(text[position:])) == 1
+            return _WAIT if may_be_fence and not at_end else position
         stop = match.end()
-        if stop == len(text) and stop - at < _MOST:
-            return stop if ended else -1
-        line_end = _LINE_END.search(text, stop, at + _MOST)
-        about = text[stop : line_end.start() if line_end else at + _MOST]
-        if text[at] == "`" and "`" in about:
-            return at
-        if line_end is None and len(text) - at < _MOST and not ended:
-            return -1
-        self._fence = match[0]
-        self._skips = True
+        if stop == len(text) and stop - position < _MAX_WAIT:
+            return stop if at_end else _WAIT
+        line_end = _LINE_END.search(text, stop, position + _MAX_WAIT)
+        rest_of_line = text[stop : line_end.start() if line_end else position + _MAX_WAIT]
+        if text[position] == "`" and "`" in rest_of_line:
+            # Inline code with three or more backticks.
+            return position
+        if line_end is None and len(text) - position < _MAX_WAIT and not at_end:
+            return _WAIT
+        self._open_fence = match[0]
+        self._skips_line = True
         return stop
 
-    def _begin_bracket(self, text: str, at: int, *, ended: bool) -> int:
+    def _skip_label(self, text: str, position: int, *, at_end: bool) -> int:
         """Skip the checkbox of a task, the label of a footnote, or a link definition."""
-        if box := _BOX.match(text, at):
+        if box := _BOX.match(text, position):
             return box.end()
-        if definition := _DEFINITION.match(text, at):
-            self._skips = definition["note"] is None
+        if definition := _DEFINITION.match(text, position):
+            self._skips_line = definition["note"] is None
             return definition.end()
-        half = _HALF_BOX.match(text, at) or _HALF_DEFINITION.match(text, at)
-        return -1 if half and not ended else at
+        half = _HALF_BOX.match(text, position) or _HALF_DEFINITION.match(text, position)
+        return _WAIT if half and not at_end else position
 
     # -- code and comments -------------------------------------------------
 
-    def _read_code(self, text: str, at: int, *, ended: bool) -> int:
+    def _read_code(self, text: str, position: int, *, at_end: bool) -> int:
         """Skip a line of a code block, or its beginning if the rest has not arrived."""
-        match = _LINE_END.search(text, at)
-        if match is not None and match[0] == "\r" and match.end() == len(text) and not ended:
-            match = None
-        line = text[at : match.start() if match else len(text)].rstrip("\r")
+        line_end = _LINE_END.search(text, position)
+        if line_end is not None and line_end[0] == "\r" and line_end.end() == len(text) and not at_end:
+            # An LF may follow, which belongs to the same line ending.
+            line_end = None
+        line = text[position : line_end.start() if line_end else len(text)].rstrip("\r")
         marks = line.strip(" \t>")
-        closes = not self._skips and set(marks) <= {self._fence[0]}
-        if match is None:
-            if closes and not ended and len(line) < _MOST:
-                return -1
-            self._skips = True
-            return len(text) - (text[-1] == "\r" and not ended and len(text) - at > 1)
-        if closes and len(marks) >= len(self._fence):
-            self._fence = ""
-        self._skips = False
-        self._begins = True
-        return match.end()
-
-    def _read_comment(self, text: str, at: int, *, ended: bool) -> int:
-        """Skip an HTML comment, or its beginning if the rest has not arrived."""
-        stop = text.find("-->", at)
-        if stop >= 0:
-            self._comment = False
-            return stop + 3
-        if ended:
+        may_close = not self._skips_line and set(marks) <= {self._open_fence[0]}
+        if line_end is None:
+            if may_close and not at_end and len(line) < _MAX_WAIT:
+                return _WAIT
+            self._skips_line = True
+            if text[-1] == "\r" and not at_end and len(text) - position > 1:
+                return len(text) - 1
             return len(text)
-        return len(text) - 2 if len(text) - at > 2 else -1
+        if may_close and len(marks) >= len(self._open_fence):
+            self._open_fence = ""
+        self._skips_line = False
+        self._at_line_start = True
+        return line_end.end()
+
+    def _read_comment(self, text: str, position: int, *, at_end: bool) -> int:
+        """Skip an HTML comment, or its beginning if the rest has not arrived."""
+        stop = text.find("-->", position)
+        if stop >= 0:
+            self._in_comment = False
+            return stop + 3
+        if at_end:
+            return len(text)
+        # The last two characters may be the first ones of "-->".
+        return len(text) - 2 if len(text) - position > 2 else _WAIT
 
     # -- within a line -----------------------------------------------------
 
-    def _read_inline(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Read one construct within a line; return the place after it, or -1 if more text is needed."""
-        if self._code and text[at] != "`":
-            return self._take(_CODE, text, at, out)
-        if self._table and text[at] in "| \t":
-            return self._read_cell_end(text, at, out, ended=ended)
-        match text[at]:
+    def _read_inline(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
+        """Read one construct within a line, and speak its text."""
+        if self._open_code and text[position] != "`":
+            return self._speak_match(_CODE, text, position, out)
+        if self._in_table and text[position] in "| \t":
+            return self._read_cell_end(text, position, out, at_end=at_end)
+        match text[position]:
             case "`" | "*" | "_" | "~":
-                return self._read_run(text, at, out, ended=ended)
+                return self._read_run(text, position, out, at_end=at_end)
             case "[":
-                return self._read_link(text, at, at, out, ended=ended)
+                return self._read_link(text, position, position, out, at_end=at_end)
             case "!":
-                if text[at + 1 : at + 2] == "[":
-                    return self._read_link(text, at, at + 1, out, ended=ended)
-                return self._literal(text, at, out, ended=ended)
+                if text[position + 1 : position + 2] == "[":
+                    return self._read_link(text, position, position + 1, out, at_end=at_end)
+                return self._speak_char(text, position, out, at_end=at_end)
             case "<":
-                return self._read_angle(text, at, out, ended=ended)
+                return self._read_angle(text, position, out, at_end=at_end)
             case "&":
-                return self._read_entity(text, at, out, ended=ended)
+                return self._read_entity(text, position, out, at_end=at_end)
             case "\\":
-                return self._read_escape(text, at, out, ended=ended)
+                return self._read_escape(text, position, out, at_end=at_end)
             case _:
-                return self._take(_PLAIN_CELL if self._table else _PLAIN, text, at, out)
+                return self._speak_match(_PLAIN_CELL if self._in_table else _PLAIN, text, position, out)
 
-    def _take(self, pattern: re.Pattern[str], text: str, at: int, out: list[str]) -> int:
+    def _speak_match(self, pattern: re.Pattern[str], text: str, position: int, out: list[str]) -> int:
         """Speak the text that a pattern matches, or at least one character."""
-        match = pattern.match(text, at)
-        stop = match.end() if match else at + 1
-        out.append(text[at:stop])
-        self._written = True
+        match = pattern.match(text, position)
+        stop = match.end() if match else position + 1
+        out.append(text[position:stop])
+        self._row_has_text = True
         return stop
 
     @staticmethod
-    def _literal(text: str, at: int, out: list[str], *, ended: bool) -> int:
+    def _speak_char(text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Speak a character unchanged, once the next character has arrived."""
-        if at + 1 == len(text) and not ended:
-            return -1
-        out.append(text[at])
-        return at + 1
+        if position + 1 == len(text) and not at_end:
+            return _WAIT
+        out.append(text[position])
+        return position + 1
 
-    def _read_run(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+    def _read_run(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Skip the marks of emphasis and of code; speak marks that are neither of these."""
-        match = _RUN.match(text, at, at + _MOST)
-        stop = match.end() if match else at + 1
-        if stop == len(text) and stop - at < _MOST and not ended:
-            return -1
-        if text[at] == "`":
-            kept = bool(self._code) and self._code != stop - at
-            if not kept:
-                self._code = 0 if self._code else stop - at
+        match = _RUN.match(text, position, position + _MAX_WAIT)
+        stop = match.end() if match else position + 1
+        if stop == len(text) and stop - position < _MAX_WAIT and not at_end:
+            return _WAIT
+        count = stop - position
+        if text[position] == "`":
+            # Code is closed by as many backticks as opened it; others inside it are part of the code.
+            is_text = self._open_code not in {0, count}
+            if not is_text:
+                self._open_code = 0 if self._open_code else count
         else:
-            kept = _is_text(text[at], stop - at, self._last, text[stop : stop + 1])
-        if kept:
-            out.append(text[at:stop])
+            is_text = _is_plain_text(text[position], count, self._last_char, text[stop : stop + 1])
+        if is_text:
+            out.append(text[position:stop])
         return stop
 
-    def _read_cell_end(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+    def _read_cell_end(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Speak a comma between two cells of a table that have text."""
-        match = _CELL_END.match(text, at, at + _MOST)
-        stop = match.end() if match else at + 1
-        if stop == len(text) and stop - at < _MOST:
-            return stop if ended else -1
+        match = _CELL_END.match(text, position, position + _MAX_WAIT)
+        stop = match.end() if match else position + 1
+        if stop == len(text) and stop - position < _MAX_WAIT:
+            return stop if at_end else _WAIT
         if match is None or match[1] is None:
-            out.append(text[at:stop] if self._written else "")
-        elif self._written and stop < len(text) and text[stop] not in "\n\r":
+            # White space within a cell.
+            out.append(text[position:stop] if self._row_has_text else "")
+        elif self._row_has_text and stop < len(text) and text[stop] not in "\n\r":
             out.append(", ")
         return stop
 
-    def _read_link(self, text: str, at: int, opened: int, out: list[str], *, ended: bool) -> int:
-        """Speak the text of a link or an image, and skip its address."""
-        close = _find_closing(text, opened, _MOST, ended=ended)
-        if close is None or (close >= 0 and close + 1 == len(text) and not ended):
-            return -1
-        following = text[close + 1 : close + 2] if close >= 0 else ""
-        shown = text[opened + 1 : close] if close >= 0 else ""
-        stop = close if shown.startswith("^") else -1
-        if following and following in "([":
-            address = _find_closing(text, close + 1, _MOST_ADDRESS, ended=ended)
-            if address is None:
-                return -1
-            stop = address
-        if stop < 0:
-            out.append(text[at : opened + 1])
-            return opened + 1
-        if not shown.startswith("^"):
+    def _read_link(self, text: str, position: int, open_at: int, out: list[str], *, at_end: bool) -> int:
+        """Speak the text of a link or an image, and skip its address; skip the reference of a footnote.
+
+        Args:
+            text: The undecided text.
+            position: The start of the link, or of the image, which is "!".
+            open_at: The position of its opening bracket.
+            out: Receives the text to be spoken.
+            at_end: True at the end of the input.
+        """
+        close_at = _find_closing(text, open_at, _MAX_WAIT, at_end=at_end)
+        if close_at is None:
+            return _WAIT
+        if close_at == _NO_BRACKET:
+            out.append(text[position : open_at + 1])
+            return open_at + 1
+        if close_at + 1 == len(text) and not at_end:
+            # An address may follow.
+            return _WAIT
+        label = text[open_at + 1 : close_at]
+        is_footnote = label.startswith("^")
+        last = close_at if is_footnote else _NO_BRACKET
+        if text[close_at + 1 : close_at + 2] in {"(", "["}:
+            address_end = _find_closing(text, close_at + 1, _MAX_ADDRESS, at_end=at_end)
+            if address_end is None:
+                return _WAIT
+            last = address_end
+        if last == _NO_BRACKET:
+            # Brackets without an address are text.
+            out.append(text[position : open_at + 1])
+            return open_at + 1
+        if not is_footnote:
             inner = MarkdownSpeech()
-            inner._begins = False
-            out.append(inner.feed(shown) + inner.end())
-            self._written = True
-        return stop + 1
+            inner._at_line_start = False
+            out.append(inner.feed(label) + inner.end())
+            self._row_has_text = True
+        return last + 1
 
-    def _read_angle(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+    def _read_angle(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Skip a tag or a comment; speak an address without its angle brackets."""
-        following = text[at : at + 4]
+        following = text[position : position + 4]
         if following == "<!--":
-            self._comment = True
-            return at + 4
-        if "<!--".startswith(following) and not ended:
-            return -1
+            self._in_comment = True
+            return position + 4
+        if "<!--".startswith(following) and not at_end:
+            return _WAIT
         if not (following[1:2].isalpha() or following[1:2] in {"/", "!", "?"}):
-            return self._literal(text, at, out, ended=ended)
-        stop = text.find(">", at, at + _MOST)
-        line_end = _LINE_END.search(text, at, stop if stop >= 0 else at + _MOST)
-        if line_end is None and stop < 0 and len(text) - at < _MOST and not ended:
-            return -1
-        if line_end is not None or stop < 0:
-            return self._literal(text, at, out, ended=ended)
-        if _ADDRESS.fullmatch(text, at + 1, stop):
-            out.append(text[at + 1 : stop])
-            self._written = True
-        return stop + 1
+            return self._speak_char(text, position, out, at_end=at_end)
+        close_at = text.find(">", position, position + _MAX_WAIT)
+        is_closed = close_at >= 0
+        line_end = _LINE_END.search(text, position, close_at if is_closed else position + _MAX_WAIT)
+        if line_end is not None:
+            # A tag that is longer than a line is not recognised.
+            return self._speak_char(text, position, out, at_end=at_end)
+        if not is_closed:
+            if len(text) - position < _MAX_WAIT and not at_end:
+                return _WAIT
+            return self._speak_char(text, position, out, at_end=at_end)
+        if _ADDRESS.fullmatch(text, position + 1, close_at):
+            out.append(text[position + 1 : close_at])
+            self._row_has_text = True
+        return close_at + 1
 
-    def _read_entity(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+    def _read_entity(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Speak the character that an entity such as `&amp;` stands for."""
-        if entity := _ENTITY.match(text, at):
+        if entity := _ENTITY.match(text, position):
             out.append(html.unescape(entity[0]))
-            self._written = True
+            self._row_has_text = True
             return entity.end()
-        if _HALF_ENTITY.match(text, at) and not ended:
-            return -1
+        if _HALF_ENTITY.match(text, position) and not at_end:
+            return _WAIT
         out.append("&")
-        return at + 1
+        return position + 1
 
-    def _read_escape(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+    def _read_escape(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Speak an escaped punctuation character without its backslash."""
-        if at + 1 == len(text) and not ended:
-            return -1
-        following = text[at + 1 : at + 2]
+        if position + 1 == len(text) and not at_end:
+            return _WAIT
+        following = text[position + 1 : position + 2]
         if following in {"\n", "\r"}:
-            return at + 1
+            return position + 1
         if following in _PUNCTUATION:
             out.append(following)
-            self._written = True
-            return at + 2
+            self._row_has_text = True
+            return position + 2
         out.append("\\")
-        return at + 1
+        return position + 1
 
 
-def _is_text(sign: str, count: int, before: str, after: str) -> bool:
-    """Return True if marks are text and not emphasis, as in `2 * 3` and in names_like_this."""
-    within = before.isalnum() and after.isalnum()
-    if sign == "~" and count == 1:
+def _is_plain_text(mark: str, count: int, before: str, after: str) -> bool:
+    """Return True if marks are text and not emphasis, as in `2 * 3` and in names_like_this.
+
+    Args:
+        mark: The character of the marks.
+        count: The number of marks.
+        before: The character before the marks; "" at the start of the text.
+        after: The character after the marks; "" at the end of the text.
+    """
+    if mark == "~" and count == 1:
         return True
-    if sign == "_" or count == 1:
-        return within or (before in {"", " "} and after in {"", " "})
-    return before in {"", " "} and after in {"", " "}
+    stands_alone = before in {"", " "} and after in {"", " "}
+    if mark == "_" or count == 1:
+        return stands_alone or (before.isalnum() and after.isalnum())
+    return stands_alone
 
 
-def _find_closing(text: str, opened: int, most: int, *, ended: bool) -> int | None:
-    """Return the position of the closing bracket; -1 if there is none, None if that is undecided."""
-    opening = text[opened]
+def _find_closing(text: str, open_at: int, max_length: int, *, at_end: bool) -> int | None:
+    """Return the position of the closing bracket; _NO_BRACKET if there is none, None if it may follow.
+
+    Args:
+        text: The undecided text.
+        open_at: The position of the opening bracket.
+        max_length: The most characters to search.
+        at_end: True at the end of the input.
+    """
+    opening = text[open_at]
     depth = 0
     # Most brackets that stay open have no closing bracket at all: a single search finds that out.
-    closes = text.find("]" if opening == "[" else ")", opened, opened + most)
-    sides = _SIDES[opening] if closes >= 0 else _LINE_END
-    for match in sides.finditer(text, opened, opened + most):
+    has_closing = text.find("]" if opening == "[" else ")", open_at, open_at + max_length) >= 0
+    pattern = _BRACKETS[opening] if has_closing else _LINE_END
+    for match in pattern.finditer(text, open_at, open_at + max_length):
         if match[0][0] in "\n\r":
-            return -1
+            return _NO_BRACKET
         if match[0] == opening:
             depth += 1
         elif match[0][0] != "\\":
             depth -= 1
             if not depth:
                 return match.start()
-    return -1 if ended or len(text) - opened >= most else None
+    return _NO_BRACKET if at_end or len(text) - open_at >= max_length else None

@@ -12,7 +12,7 @@ from tokenstream.stages._text.code import CodeMarks
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 _SPACE = re.compile(r"\s*")
-_MOST_BLANK = 64
+_MAX_BLANK = 64
 """The most white space at the start of a text that is held back because a tag may follow."""
 
 
@@ -35,21 +35,21 @@ class _Tags:
         tags: The tags, in lower case.
     """
 
-    __slots__ = ("_longest", "_starts", "pattern")
+    __slots__ = ("_beginnings", "_longest", "pattern")
 
     def __init__(self, tags: list[str]) -> None:
         self.pattern = re.compile("|".join(map(re.escape, tags)), re.ASCII | re.IGNORECASE)
-        self._starts = frozenset(tag[:end] for tag in tags for end in range(1, len(tag)))
+        self._beginnings = frozenset(tag[:end] for tag in tags for end in range(1, len(tag)))
         self._longest = max(map(len, tags))
 
-    def may_begin(self, text: str, at: int) -> bool:
-        """Return True if the end of a text, from `at` on, may become a tag."""
-        return len(text) - at < self._longest and text[at:].lower() in self._starts
+    def may_begin(self, text: str, position: int) -> bool:
+        """Return True if the end of a text, from `position` on, may become a tag."""
+        return len(text) - position < self._longest and text[position:].lower() in self._beginnings
 
-    def find_unfinished(self, text: str, at: int) -> int:
+    def find_unfinished(self, text: str, position: int) -> int:
         """Return the start of an unfinished tag at the end of a text; the text's length if there is none."""
-        place = text.rfind("<", max(at, len(text) - self._longest + 1))
-        return place if place >= 0 and self.may_begin(text, place) else len(text)
+        start = text.rfind("<", max(position, len(text) - self._longest + 1))
+        return start if start >= 0 and self.may_begin(text, start) else len(text)
 
 
 class TagScanner:
@@ -63,14 +63,14 @@ class TagScanner:
     """
 
     __slots__ = (
+        "_after_space",
+        "_at_text_start",
         "_closing",
         "_code",
+        "_drops_space",
         "_held",
-        "_leads",
+        "_may_repeat_tag",
         "_opening",
-        "_spaced",
-        "_starts",
-        "_trims",
         "inside",
         "tagged",
     )
@@ -81,13 +81,13 @@ class TagScanner:
         self._code = CodeMarks()
         self._held = ""
         """The end of the text so far, if it may become a tag."""
-        self._spaced = True
+        self._after_space = True
         """True at the start of the text, and after white space."""
-        self._leads = not starts_inside
+        self._at_text_start = not starts_inside
         """True while only white space has arrived, which is held back, and dropped if a tag follows."""
-        self._trims = starts_inside
+        self._drops_space = starts_inside
         """True after a tag: white space is dropped."""
-        self._starts = starts_inside
+        self._may_repeat_tag = starts_inside
         """True while the model may still repeat the prompt's opening tag."""
         self.inside = starts_inside
         """True if the next character is inside of a tag."""
@@ -96,12 +96,14 @@ class TagScanner:
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned unchanged, inside or outside like the piece before it."""
-        return not (self._held or self._trims or self._leads or self._starts or "<" in text)
+        return not (
+            self._held or self._drops_space or self._at_text_start or self._may_repeat_tag or "<" in text
+        )
 
     def skim(self, text: str) -> None:
         """Take a piece for which `passes` was True."""
         if not self.inside:
-            self._pass(text)
+            self._note_outside(text)
 
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return the decided pieces, each with True if it is inside of a tag."""
@@ -112,9 +114,10 @@ class TagScanner:
             return [(self.inside, text)]
         out: list[tuple[bool, str]] = []
         text, self._held = self._held + text, ""
-        at = 0
-        while at < len(text):
-            at = self._read_inside(text, at, out) if self.inside else self._read_outside(text, at, out)
+        position = 0
+        while position < len(text):
+            read = self._read_inside if self.inside else self._read_outside
+            position = read(text, position, out)
         return out
 
     def end(self) -> list[tuple[bool, str]]:
@@ -122,84 +125,109 @@ class TagScanner:
         held, self._held = self._held, ""
         return [(self.inside, held)] if held else []
 
-    def _read_outside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
-        """Read up to the next opening tag; return the place after it, or the end of the text."""
-        begin = _end_of_space(text, at) if self._trims or self._leads else at
-        if self._trims:
-            at = begin
-        self._trims = self._trims and begin == len(text)
-        if self._leads and begin - at <= _MOST_BLANK:
-            opening = self._opening.pattern.match(text, begin)
-            if opening is not None:
-                return self._enter(opening[0], opening.end())
-            if begin == len(text) or self._opening.may_begin(text, begin):
-                self._held = text[at:]
-                return len(text)
-        self._leads = False
-        start, opening = at, None
-        while (place := text.find("<", at)) >= 0:
-            self._pass(text[at:place])
-            at = place
-            if self._spaced and not self._code.is_code():
-                opening = self._opening.pattern.match(text, place)
-                if opening is not None or self._opening.may_begin(text, place):
+    def _read_outside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
+        """Read up to the next opening tag; return the position after it, or the end of the text.
+
+        Args:
+            text: The held-back text and the new piece.
+            position: The position from which to read.
+            out: Receives the text before the tag.
+        """
+        if self._drops_space:
+            position = _end_of_space(text, position)
+            self._drops_space = position == len(text)
+        if self._at_text_start:
+            first_tag_end = self._read_first_tag(text, position)
+            if first_tag_end is not None:
+                return first_tag_end
+            self._at_text_start = False
+        start, opening = position, None
+        while (tag_at := text.find("<", position)) >= 0:
+            self._note_outside(text[position:tag_at])
+            position = tag_at
+            if self._after_space and not self._code.is_code():
+                opening = self._opening.pattern.match(text, tag_at)
+                if opening is not None or self._opening.may_begin(text, tag_at):
                     break
-            self._pass("<")
-            at = place + 1
+            # This is no tag: go on after it.
+            self._note_outside("<")
+            position = tag_at + 1
         else:
-            self._pass(text[at:])
-            place = len(text)
-        if place > start:
-            out.append((False, text[start:place]))
+            self._note_outside(text[position:])
+            tag_at = len(text)
+        if tag_at > start:
+            out.append((False, text[start:tag_at]))
         if opening is not None:
             return self._enter(opening[0], opening.end())
-        self._held = text[place:]
+        self._held = text[tag_at:]
         return len(text)
 
-    def _pass(self, text: str) -> None:
-        """Take text outside of tags: note whether a tag may follow it."""
+    def _read_first_tag(self, text: str, position: int) -> int | None:
+        """Read a tag that only white space precedes; return None if the text begins with anything else.
+
+        Otherwise, return the position after the tag, or the end of the text while a tag may follow.
+        """
+        space_end = _end_of_space(text, position)
+        if space_end - position > _MAX_BLANK:
+            return None
+        opening = self._opening.pattern.match(text, space_end)
+        if opening is not None:
+            return self._enter(opening[0], opening.end())
+        if space_end == len(text) or self._opening.may_begin(text, space_end):
+            self._held = text[position:]
+            return len(text)
+        return None
+
+    def _note_outside(self, text: str) -> None:
+        """Note, for text outside of tags, whether a tag may follow it."""
         if text:
             self._code.feed(text)
-            self._spaced = text[-1].isspace()
+            self._after_space = text[-1].isspace()
 
     def _enter(self, tag: str, end: int) -> int:
-        """Enter a tag; return the place after it."""
+        """Enter a tag, which only a closing tag of the same name will end; return the tag's end."""
         self._closing = _Tags([f"</{tag[1:-1].lower()}>"])
-        self.inside = self.tagged = self._trims = True
-        self._leads = False
+        self.inside = self.tagged = self._drops_space = True
+        self._at_text_start = False
         return end
 
-    def _read_inside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
-        """Read up to the closing tag; return the place after it, or the end of the text."""
-        if self._trims:
-            at = _end_of_space(text, at)
-            if at == len(text):
-                return at
-            self._trims = False
-        if self._starts:
-            opening = self._opening.pattern.match(text, at)
+    def _read_inside(self, text: str, position: int, out: list[tuple[bool, str]]) -> int:
+        """Read up to the closing tag; return the position after it, or the end of the text.
+
+        Args:
+            text: The held-back text and the new piece.
+            position: The position from which to read.
+            out: Receives the text before the tag.
+        """
+        if self._drops_space:
+            position = _end_of_space(text, position)
+            if position == len(text):
+                return position
+            self._drops_space = False
+        if self._may_repeat_tag:
+            opening = self._opening.pattern.match(text, position)
             if opening is not None:
-                self._starts = False
+                self._may_repeat_tag = False
                 return self._enter(opening[0], opening.end())
-            if self._opening.may_begin(text, at):
-                self._held = text[at:]
+            if self._opening.may_begin(text, position):
+                self._held = text[position:]
                 return len(text)
-            self._starts = False
-        closing = self._closing.pattern.search(text, at)
-        place = self._closing.find_unfinished(text, at) if closing is None else closing.start()
-        if place > at:
-            out.append((True, text[at:place]))
+            self._may_repeat_tag = False
+        closing = self._closing.pattern.search(text, position)
+        tag_at = self._closing.find_unfinished(text, position) if closing is None else closing.start()
+        if tag_at > position:
+            out.append((True, text[position:tag_at]))
         if closing is None:
-            self._held = text[place:]
+            self._held = text[tag_at:]
             return len(text)
-        self.inside, self._trims, self._spaced = False, True, True
+        self.inside, self._drops_space, self._after_space = False, True, True
         self._code = CodeMarks()
         return closing.end()
 
 
-def _end_of_space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return at if found is None else found.end()
+def _end_of_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return position if match is None else match.end()
 
 
 class SplitTags(TextStage):
@@ -242,7 +270,7 @@ class SplitTags(TextStage):
             item: The next piece of the text.
             now: Unused; every stage has this parameter.
         """
-        return self._sort(self._scanner.feed(item))
+        return self._take_pieces(self._scanner.feed(item))
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return the held-back text, unless it is inside a tag.
@@ -250,10 +278,10 @@ class SplitTags(TextStage):
         Args:
             now: Unused; every stage has this parameter.
         """
-        return self._sort(self._scanner.end())
+        return self._take_pieces(self._scanner.end())
 
-    def _sort(self, pieces: list[tuple[bool, str]]) -> list[str]:
-        """Return the pieces outside of tags, and keep the pieces inside."""
+    def _take_pieces(self, pieces: list[tuple[bool, str]]) -> list[str]:
+        """Return the text outside of tags, and keep the text inside."""
         outside: list[str] = []
         for inside, text in pieces:
             if inside:

@@ -38,7 +38,7 @@ class Until(TextStage):
         (['Hello!'], None, [], 'until', [])
     """
 
-    __slots__ = ("_at", "_include", "_matcher", "_over", "_text")
+    __slots__ = ("_has_ended", "_include", "_matcher", "_pending_at", "_text")
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class Until(TextStage):
         self._include = include
         self._text = ""
         """The held-back text, with as many characters before it as the pattern may look back at."""
-        self._at = 0
+        self._pending_at = 0
         """Offset of the held-back text in `_text`."""
-        self._over = False
+        self._has_ended = False
 
     @property
     def stop(self) -> str | None:
         """The reason why no more text is needed: "until" once the marker has arrived, None before that."""
-        return "until" if self._over else None
+        return "until" if self._has_ended else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that is certain to be before the marker.
@@ -76,9 +76,9 @@ class Until(TextStage):
             now: Unused; every stage has this parameter.
         """
         out: list[str] = []
-        for piece in self._matcher.split(item):
-            if not self._over:
-                self._take(piece, out)
+        for new_text in self._matcher.split(item):
+            if not self._has_ended:
+                self._take_slice(new_text, out)
         text = "".join(out)
         return [text] if text else []
 
@@ -88,52 +88,60 @@ class Until(TextStage):
         Args:
             now: Unused; every stage has this parameter.
         """
-        if self._over:
+        if self._has_ended:
             return []
         out: list[str] = []
-        text, at = self._text, self._at
-        found = self._matcher.find(text, at)
-        if found is None:
-            out.append(text[at:])
+        text, position = self._text, self._pending_at
+        match = self._matcher.find(text, position)
+        if match is None:
+            out.append(text[position:])
         else:
-            self._finish(text, at, found, out)
-        self._text, self._at = "", 0
-        given = "".join(out)
-        return [given] if given else []
+            self._finish(text, position, match, out)
+        self._text, self._pending_at = "", 0
+        last_text = "".join(out)
+        return [last_text] if last_text else []
 
-    def _take(self, item: str, out: list[str]) -> None:
-        """Take a slice of text: emit the text before an open match, or finish at the marker."""
-        matcher, at = self._matcher, self._at
-        limit, held = matcher.limit, at < len(self._text)
-        text = self._text + item
+    def _take_slice(self, new_text: str, out: list[str]) -> None:
+        """Take a slice of text: emit the text before a possible marker, or finish at the marker."""
+        matcher, position = self._matcher, self._pending_at
+        limit, was_open = matcher.limit, position < len(self._text)
+        text = self._text + new_text
         while True:
-            opens = matcher.find_open(text, at, held=held)
-            found = matcher.find(text, at)
-            if found is not None and self._is_sure(found.start(), opens):
-                start = found.start()
-                if limit is not None and found.end() - start > limit:
+            open_at = matcher.find_open_position(text, position, was_open=was_open)
+            match = matcher.find(text, position)
+            if match is not None and self._is_sure(match.start(), open_at):
+                start = match.start()
+                if limit is not None and match.end() - start > limit:
                     # Cut the match as if the text had arrived in small pieces.
-                    found = matcher.match_at(text, start)
+                    match = matcher.match_at(text, start)
             else:
-                start, found = opens, None
+                start = open_at
                 if limit is None or len(text) - start <= limit:
-                    out.append(text[at:start])
-                    at = start
+                    # The text from here on is held back.
+                    out.append(text[position:start])
+                    position = start
                     break
-                found = matcher.match_at(text, start)
-            if found is not None:
-                self._finish(text, at, found, out)
+                # No more text may be held back: it is the marker now, or it is not.
+                match = matcher.match_at(text, start)
+            if match is not None:
+                self._finish(text, position, match, out)
                 return
-            out.append(text[at : start + 1])
-            at, held = start + 1, True
-        kept = max(0, at - matcher.context)
-        self._text, self._at = text[kept:], at - kept
+            # No marker begins at `start`.
+            out.append(text[position : start + 1])
+            position, was_open = start + 1, True
+        keep_from = max(0, position - matcher.context)
+        self._text, self._pending_at = text[keep_from:], position - keep_from
 
-    def _is_sure(self, start: int, opens: int) -> bool:
-        """Return True if a match is certain to be the marker, and is complete if it has to be returned."""
-        return start < opens or (start == opens and self._matcher.sure and not self._include)
+    def _is_sure(self, start: int, open_at: int) -> bool:
+        """Return True if a match is certain to be the marker, and is complete if it has to be returned.
 
-    def _finish(self, text: str, at: int, found: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
-        out.append(text[at : found.end() if self._include else found.start()])
-        self._over = True
+        Args:
+            start: The start of the match.
+            open_at: The first position at which a match may still begin or change.
+        """
+        return start < open_at or (start == open_at and self._matcher.sure_at_end and not self._include)
+
+    def _finish(self, text: str, position: int, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
+        out.append(text[position : match.end() if self._include else match.start()])
+        self._has_ended = True
         self._text = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import WORD_CUT, last_boundary
+from tokenstream.stages._text.letters import WORD_CUT, cut_overlong
 
 
 class Words(TextStage):
@@ -49,6 +49,7 @@ class Words(TextStage):
             if blanks < 2:
                 boundary = text.find(" ", len(held)) if blanks else 0
                 if boundary < 1 or text[boundary - 1].isspace():
+                    # Without a blank, or with one that follows another, no word has ended.
                     self._held = text
                     return []
                 self._held = text[boundary:]
@@ -64,30 +65,22 @@ class Words(TextStage):
         held, self._held = self._held, ""
         return [held] if held else []
 
-    def _cut(self, text: str, place: int) -> list[str]:
+    def _cut(self, text: str, search_from: int) -> list[str]:
         """Return the words of a text whose end is certain, and keep the rest.
 
         Args:
             text: The held text and the new piece.
-            place: The first place where a boundary is possible.
+            search_from: The first position at which a boundary is possible.
         """
         out: list[str] = []
         start = 0
-        for match in WORD_CUT.finditer(text, place):
+        for match in WORD_CUT.finditer(text, search_from):
             boundary = match.start()
             # Only the next piece can tell whether the end of the text is a boundary.
             if boundary < len(text):
-                start = self._shorten(text, start, boundary, out)
+                start = cut_overlong(text, start, boundary, self._longest, out)
                 out.append(text[start:boundary])
                 start = boundary
-        start = self._shorten(text, start, len(text), out)
+        start = cut_overlong(text, start, len(text), self._longest, out)
         self._held = text[start:]
         return out
-
-    def _shorten(self, text: str, start: int, boundary: int, out: list[str]) -> int:
-        """Cut off pieces while the rest is too long; return the start of the rest."""
-        while boundary - start > self._longest:
-            cut = last_boundary(text, start, start + self._longest)
-            out.append(text[start:cut])
-            start = cut
-        return start
