@@ -24,7 +24,7 @@ from tokenstream.events import (
 )
 from tokenstream.stages import Budget, Repetition
 from tokenstream.stages._guards.guards import Guards, make_rule
-from tokenstream.stages._guards.match import Match, compiled
+from tokenstream.stages._guards.match import Match, compile_pattern
 
 
 def is_linear(look: Callable[[int], None]) -> bool:
@@ -281,7 +281,7 @@ def test_repetition_is_more_than_once(options: Any) -> None:
 
 def found_after(pattern: str, text: str, size: int) -> str | None:
     """Return the text up to the piece with which a pattern is found; None where it never is."""
-    match, given = Match(compiled(pattern)), ""
+    match, given = Match(compile_pattern(pattern)), ""
     for piece in pieces_of(text, size):
         match.feed(piece)
         given += piece
@@ -353,7 +353,7 @@ def test_looking_for_a_pattern_is_linear() -> None:
     """What has come is not looked at again and again."""
 
     def look(size: int) -> None:
-        match = Match(compiled("(?i)secret|password"))
+        match = Match(compile_pattern("(?i)secret|password"))
         for piece in pieces_of("The quick brown fox jumps. " * (size // 27), 4):
             match.feed(piece)
 

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
 
 
-def check_reason(said: object) -> str | None:
+def check_reason(result: object) -> str | None:
     """Return the reason that a guard function returned for stopping the answer; None to let it go on.
 
     Raises:
         MisuseError: The guard function returned neither text nor None.
     """
-    if said is None or isinstance(said, str):
-        return said if said != "" else "a guard has stopped it"
+    if result is None or isinstance(result, str):
+        return result if result != "" else "a guard has stopped it"
     raise MisuseError(
         "a guard returns why the answer is stopped, as text, or None to let it go on, "
-        f"and not {type(said).__name__}"
+        f"and not {type(result).__name__}"
     )
 
 
@@ -37,18 +37,18 @@ class Question:
     """A rule that asks a function.
 
     Args:
-        ask: The function; if it has to be awaited, its argument is passed to `later` instead.
+        ask: The function; if it has to be awaited, its argument is passed to `ask_async` instead.
     """
 
     deadline: float | None = None
 
-    __slots__ = ("ask", "asked", "later", "pending", "spoken", "stop", "turn")
+    __slots__ = ("ask", "ask_async", "has_returned", "pending", "stop", "turn", "was_called")
 
     def __init__(self, ask: Callable[[Any], Any]) -> None:
         self.ask = ask
         self.turn = 0
         """The number of the answer that is checked, counted from 1."""
-        self.later: Callable[[Any], object] | None = None
+        self.ask_async: Callable[[Any], object] | None = None
         """Receives the function's argument, if the function is async; None for a plain function."""
         self.begin_again()
 
@@ -56,31 +56,31 @@ class Question:
         """Reset the rule for another answer."""
         self.turn += 1
         self.pending = False
-        """True while the function has been called but has not returned."""
+        """True while the function, which has been called, has not returned."""
         self.stop: str | None = None
-        self.spoken = False
+        self.has_returned = False
         """True once the function has returned."""
-        self.asked = False
+        self.was_called = False
         """True once the function has been called."""
 
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
 
-    def take(self, said: object) -> None:
+    def record_result(self, result: object) -> None:
         """Record the function's return value."""
         self.pending = False
-        self.spoken = True
-        self.stop = self.stop or check_reason(said)
+        self.has_returned = True
+        self.stop = self.stop or check_reason(result)
 
-    def put(self, about: Any) -> None:  # noqa: ANN401 - what the function takes
+    def call(self, argument: Any) -> None:  # noqa: ANN401 - what the function takes
         """Call the function, or pass on its argument if it is async."""
-        if self.later is None:
-            self.take(self.ask(about))
+        if self.ask_async is None:
+            self.record_result(self.ask(argument))
         else:
             self.pending = True
-            self.later(about)
+            self.ask_async(argument)
         # Set last, so that the function is called again if Ctrl-C interrupted it.
-        self.asked = True
+        self.was_called = True
 
 
 class AnswerQuestion(Question):
@@ -92,7 +92,7 @@ class AnswerQuestion(Question):
         every: The number of pieces of content between further calls; None to call it only once.
     """
 
-    __slots__ = ("_count", "_due", "_every", "_first", "_new")
+    __slots__ = ("_due_at", "_every", "_first", "_has_new_content", "_pieces")
 
     def __init__(self, ask: Callable[[Any], Any], first: int, every: int | None) -> None:
         self._first = first
@@ -101,9 +101,9 @@ class AnswerQuestion(Question):
 
     def begin_again(self) -> None:
         super().begin_again()
-        self._count = 0
-        self._due: float = self._first
-        self._new = False
+        self._pieces = 0
+        self._due_at: float = self._first
+        self._has_new_content = False
         """True if content has arrived since the last call."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
@@ -116,19 +116,25 @@ class AnswerQuestion(Question):
         """
         if not has_content(event):
             return
-        self._count += 1
-        self._new = True
-        # Only one call runs at a time; an overdue one is made at the next piece.
-        if self._count >= self._due and not self.pending:
-            self._due = math.inf if self._every is None else self._count + self._every
-            self._new = False
-            self.put(message())
+        self._pieces += 1
+        self._has_new_content = True
+        # Only one call runs at a time; an overdue call is made at the next piece.
+        if self._pieces >= self._due_at and not self.pending:
+            self._due_at = math.inf if self._every is None else self._pieces + self._every
+            self._has_new_content = False
+            self.call(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the whole answer, unless it was called with it already."""
-        if not choice and not self.pending and (not self.asked or (self._new and self._every is not None)):
-            self._new = False
-            self.put(message())
+        """Call the function with the whole answer, unless it was called with it already.
+
+        Args:
+            message: Returns the answer.
+            choice: The choice that has ended, or None for the whole answer; only the first choice is checked.
+        """
+        wants_more = self._has_new_content and self._every is not None
+        if not choice and not self.pending and (wants_more or not self.was_called):
+            self._has_new_content = False
+            self.call(message())
 
 
 class FieldQuestion(Question):
@@ -162,7 +168,7 @@ class FieldQuestion(Question):
 
     def _ask_next(self) -> None:
         while self._waiting and not self.pending and self.stop is None:
-            self.put(self._waiting.pop(0))
+            self.call(self._waiting.pop(0))
 
 
 class _Values(Search[Any]):

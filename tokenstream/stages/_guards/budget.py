@@ -57,10 +57,10 @@ class Budget:
     __slots__ = (
         "_bytes",
         "_characters",
-        "_counted",
-        "_length",
-        "_most",
+        "_characters_used",
+        "_max_cost",
         "_price",
+        "_reported_tokens",
         "_seconds",
         "_tokens",
         "_usage",
@@ -90,7 +90,7 @@ class Budget:
         self._characters = None if characters is None else check_whole("characters", characters)
         self._seconds = None if seconds is None else check_seconds("seconds", seconds)
         self._price = price
-        self._most = None if most is None else check_seconds("most", most, unit="money")
+        self._max_cost = None if most is None else check_seconds("most", most, unit="money")
         self.started_at: float | None = None
         """The clock at the request, or at the first event if the request's time is unknown."""
         self.begin_again()
@@ -99,9 +99,9 @@ class Budget:
         """Reset the counts for another answer; the seconds continue."""
         self.stop: str | None = None
         self._usage = GrowingUsage()
-        self._counted = 0
+        self._reported_tokens = 0
         """The provider's last count of tokens."""
-        self._bytes = self._length = 0
+        self._bytes = self._characters_used = 0
         """Number of bytes since the provider's last count, and number of characters in total."""
 
     def fresh(self) -> Budget:
@@ -111,14 +111,16 @@ class Budget:
             characters=self._characters,
             seconds=self._seconds,
             price=self._price,
-            most=self._most,
+            most=self._max_cost,
         )
 
     @property
     def deadline(self) -> float | None:
         """The clock reading at which no seconds are left; None without a bound, or before the first event."""
-        begun, seconds = self.started_at, self._seconds
-        return None if begun is None or seconds is None or self.stop is not None else begun + seconds
+        started_at, seconds = self.started_at, self._seconds
+        if started_at is None or seconds is None or self.stop is not None:
+            return None
+        return started_at + seconds
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Return the event, and set `stop` if it exceeds a bound.
@@ -142,7 +144,7 @@ class Budget:
         """
         deadline = self.deadline
         if deadline is not None and now >= deadline:
-            self._spend(f"{self._seconds:g} seconds")
+            self._stop_for(f"{self._seconds:g} seconds")
         return []
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -158,34 +160,34 @@ class Budget:
         """Add an event's tokens and characters; set `stop` if they exceed a bound."""
         if isinstance(event, UsageUpdate):
             self._usage.add(event.usage)
-            counted = event.usage.output_tokens
-            if counted is not None:
-                self._counted, self._bytes = max(counted, self._counted), 0
+            tokens = event.usage.output_tokens
+            if tokens is not None:
+                self._reported_tokens, self._bytes = max(tokens, self._reported_tokens), 0
         elif isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
-            self._add(event.text)
+            self._add_text(event.text)
         elif isinstance(event, ToolCallDelta | PartDelta):
-            self._add(event.fragment)
+            self._add_text(event.fragment)
         else:
             return
-        tokens, most = self._used, self._tokens
-        if self._characters is not None and self._length > self._characters:
-            self._spend(f"{self._characters:,} characters")
-        elif most is not None and tokens > most:
-            self._spend(f"{most:,} tokens", estimated=self._bytes > 0)
-        elif self._price is not None and self._most is not None:
-            price: Any = self._price(self._build_usage(tokens))
-            if price != price:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
+        used, max_tokens = self._tokens_used, self._tokens
+        if self._characters is not None and self._characters_used > self._characters:
+            self._stop_for(f"{self._characters:,} characters")
+        elif max_tokens is not None and used > max_tokens:
+            self._stop_for(f"{max_tokens:,} tokens", estimated=self._bytes > 0)
+        elif self._price is not None and self._max_cost is not None:
+            cost: Any = self._price(self._build_usage(used))
+            if cost != cost:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
                 raise MisuseError("price= returned nan, which bounds nothing: return what the usage costs")
-            if price > self._most:
-                self._spend(f"{self._most:g} for the answer", estimated=self._bytes > 0)
+            if cost > self._max_cost:
+                self._stop_for(f"{self._max_cost:g} for the answer", estimated=self._bytes > 0)
 
-    def _add(self, text: str) -> None:
-        self._length += len(text)
+    def _add_text(self, text: str) -> None:
+        self._characters_used += len(text)
         self._bytes += size_of(text)
 
     @property
-    def _used(self) -> int:
-        return self._counted + math.ceil(self._bytes / BYTES_PER_TOKEN)
+    def _tokens_used(self) -> int:
+        return self._reported_tokens + math.ceil(self._bytes / BYTES_PER_TOKEN)
 
     def _build_usage(self, tokens: int) -> Usage:
         """Return the token counts, estimated if text has arrived since the provider's count."""
@@ -194,6 +196,6 @@ class Budget:
             return usage
         return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})
 
-    def _spend(self, bound: str, *, estimated: bool = False) -> None:
+    def _stop_for(self, bound: str, *, estimated: bool = False) -> None:
         by_estimate = ", by estimate" if estimated else ""
         self.stop = f"the budget of {bound} is used up{by_estimate}"

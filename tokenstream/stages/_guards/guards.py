@@ -11,10 +11,10 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
-from tokenstream.stages._guards.asked import AnswerQuestion, FieldQuestion, Question
 from tokenstream.stages._guards.budget import Budget
-from tokenstream.stages._guards.match import Match, compiled
+from tokenstream.stages._guards.match import Match, compile_pattern
 from tokenstream.stages._guards.repetition import Repetition
+from tokenstream.stages._guards.asked import AnswerQuestion, FieldQuestion, Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
 
 
-class _Bound:
+class _BudgetRule:
     """Applies a budget to an answer.
 
     Args:
@@ -59,7 +59,7 @@ class _Bound:
         """Do nothing: no bound of a budget depends on the end of the answer."""
 
 
-class _Texts:
+class _TextRule:
     """Applies a rule for texts to each choice of an answer.
 
     Args:
@@ -94,6 +94,7 @@ class _Texts:
             return
         part, stage = self._texts.get(event.choice) or (event.part, self._stage.fresh())
         if self._apart and part != event.part:
+            # Another part has begun, which is a text of its own.
             stage = self._stage.fresh()
         self._texts[event.choice] = event.part, stage
         stage.feed(event.fragment if kind is ToolCallDelta else event.text)
@@ -106,7 +107,7 @@ class _Texts:
                 self.stop = self.stop or stage.stop
 
 
-Rule: TypeAlias = _Bound | _Texts | AnswerQuestion | FieldQuestion
+Rule: TypeAlias = _BudgetRule | _TextRule | AnswerQuestion | FieldQuestion
 """An object that watches an answer and may stop it."""
 
 
@@ -117,27 +118,33 @@ def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
 def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any:  # noqa: ANN401 - any object
     """Return the rule that a caller's arguments describe.
 
+    Args:
+        rule: A regular expression, a function, a `Budget` or a `Repetition`.
+        first: The number of pieces of content before the first call of the function.
+        every: The number of pieces between further calls; None to call the function only once.
+        field: The path of the values with which to call the function; None for the whole answer.
+
     Raises:
         MisuseError: The arguments describe no rule, or contradict each other.
     """
     check_whole("first_tokens", first)
     if every is not None:
         check_whole("every", every)
-    asks = callable(rule)
-    if field is not None and not asks:
+    is_function = callable(rule)
+    if field is not None and not is_function:
         raise MisuseError("field= goes with a function, which is given the field's value")
-    if every is not None and (field is not None or not asks):
+    if every is not None and (field is not None or not is_function):
         raise MisuseError(
             "every= goes with a function of the message; other rules look at each piece as it comes"
         )
     if isinstance(rule, str) or _is_pattern(rule):
-        return _Texts(Match(compiled(rule)), (TextDelta,), apart=False)
+        return _TextRule(Match(compile_pattern(rule)), (TextDelta,), apart=False)
     if isinstance(rule, Budget):
-        return _Bound(rule)
+        return _BudgetRule(rule)
     if isinstance(rule, Repetition):
         kinds = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
-        return _Texts(rule, kinds, apart=True)
-    if not asks or isinstance(rule, type):
+        return _TextRule(rule, kinds, apart=True)
+    if not is_function or isinstance(rule, type):
         raise MisuseError(
             "a guard is a regular expression, a function that takes the message and returns why it stops, "
             f"a Budget or a Repetition, and not {rule!r}"
@@ -155,21 +162,21 @@ class _Guard:
         hold: Whether the answer is held back until then.
     """
 
-    __slots__ = ("_count", "_first", "hold", "rule")
+    __slots__ = ("_first", "_pieces", "hold", "rule")
 
     def __init__(self, rule: Any, first: int, *, hold: bool) -> None:  # noqa: ANN401 - a Rule
         self.rule: Rule = rule
         self.hold = hold
         self._first = first
-        self._count = 0
+        self._pieces = 0
 
     def begin_again(self) -> None:
         self.rule.begin_again()
-        self._count = 0
+        self._pieces = 0
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
         if self.rule.stop is None:
-            self._count += has_content(event)
+            self._pieces += has_content(event)
             self.rule.feed(event, message, now)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
@@ -177,11 +184,11 @@ class _Guard:
             self.rule.end(message, choice)
 
     @property
-    def settled(self) -> bool:
+    def is_decided(self) -> bool:
         """True once the rule has decided, so that the answer need not be held back for it."""
         if self.rule.stop is not None:
             return True
-        return self.rule.spoken if isinstance(self.rule, Question) else self._count >= self._first
+        return self.rule.has_returned if isinstance(self.rule, Question) else self._pieces >= self._first
 
 
 class Guards:
@@ -194,18 +201,18 @@ class Guards:
         message: Returns the answer, as far as it was released.
     """
 
-    __slots__ = ("_ahead", "_guards", "_message", "_open", "_over", "_shadow")
+    __slots__ = ("_all_finished", "_guards", "_held_answer", "_message", "_open_choices", "_unreleased")
 
     def __init__(self, message: Callable[[], Message]) -> None:
         self._guards: list[_Guard] = []
         self._message = message
-        self._shadow = Accumulator()
+        self._held_answer = Accumulator()
         """The answer including the held-back events."""
-        self._ahead: deque[Event] = deque()
+        self._unreleased: deque[Event] = deque()
         """The events that were held back and are not yet released."""
-        self._open: set[int] = set()
+        self._open_choices: set[int] = set()
         """The choices that have begun but not finished."""
-        self._over = False
+        self._all_finished = False
         """True once all choices have finished."""
 
     def add(self, rule: Any, first: int, *, hold: bool) -> None:  # noqa: ANN401 - a Rule
@@ -221,24 +228,27 @@ class Guards:
             event: The event; the message includes it already.
             now: A clock reading, in seconds.
         """
-        known = bool(self._ahead) and self._ahead[0] is event
-        if known:
-            self._ahead.popleft()
+        was_held = self._release(event)
         if self._is_open_after(event):
             for guard in self._guards:
-                if not (known and guard.hold):
+                if not (was_held and guard.hold):
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
         """Pass the finish of a choice to the rules, before the message includes it."""
-        known = bool(self._ahead) and self._ahead[0] is event
-        if known:
-            self._ahead.popleft()
-        self._open.discard(event.choice)
-        self._over = not self._open
+        was_held = self._release(event)
+        self._open_choices.discard(event.choice)
+        self._all_finished = not self._open_choices
         for guard in self._guards:
-            if not (known and guard.hold):
+            if not (was_held and guard.hold):
                 guard.end(self._message, event.choice)
+
+    def _release(self, event: Event) -> bool:
+        """Return True if an event was held back, and forget it: some rules have received it already."""
+        was_held = bool(self._unreleased) and self._unreleased[0] is event
+        if was_held:
+            self._unreleased.popleft()
+        return was_held
 
     def end(self) -> None:
         """Pass the end of the answer to the rules, with or without a finish."""
@@ -247,18 +257,19 @@ class Guards:
 
     def begin_again(self) -> None:
         """Reset the rules for another answer, which is not held back."""
-        ahead = bool(self._ahead)
-        self._open, self._over = set(), False
+        # Rules that hold the answer back have begun with the next one already.
+        is_held = bool(self._unreleased)
+        self._open_choices, self._all_finished = set(), False
         for guard in self._guards:
-            if not (ahead and guard.hold):
+            if not (is_held and guard.hold):
                 guard.begin_again()
 
     def _is_open_after(self, event: Event) -> bool:
         """Count an event's choice as open if it has content; return False once all choices have finished."""
         if has_content(event):
-            self._open.add(event.choice)
-            self._over = False
-        return not self._over
+            self._open_choices.add(event.choice)
+            self._all_finished = False
+        return not self._all_finished
 
     # -- held-back events --------------------------------------------------
 
@@ -270,12 +281,12 @@ class Guards:
     @property
     def holding(self) -> bool:
         """True while the answer is to be held back."""
-        return any(guard.hold and not guard.settled for guard in self._guards)
+        return any(guard.hold and not guard.is_decided for guard in self._guards)
 
     def hold_again(self) -> None:
         """Reset the rules for another answer, which is held back from its beginning."""
-        self._shadow = Accumulator()
-        self._ahead.clear()
+        self._held_answer = Accumulator()
+        self._unreleased.clear()
         for guard in self._guards:
             if guard.hold:
                 guard.begin_again()
@@ -287,10 +298,10 @@ class Guards:
             event: The event.
             now: A clock reading, in seconds.
         """
-        self._ahead.append(event)
+        self._unreleased.append(event)
         if isinstance(event, Finish):
             self.end_held(event.choice)
-        self._shadow.take(event)
+        self._held_answer.take(event)
         for guard in self._guards:
             if guard.hold:
                 guard.feed(event, self._held_message, now)
@@ -302,7 +313,7 @@ class Guards:
                 guard.end(self._held_message, choice)
 
     def _held_message(self) -> Message:
-        return self._shadow.message
+        return self._held_answer.message
 
     # -- verdicts ----------------------------------------------------------
 
@@ -325,7 +336,7 @@ class Guards:
     def start(self, now: float) -> None:
         """Set the time at which the request was sent."""
         for guard in self._guards:
-            if isinstance(guard.rule, _Bound):
+            if isinstance(guard.rule, _BudgetRule):
                 guard.rule.budget.started_at = now
 
     def tick(self, now: float) -> None:

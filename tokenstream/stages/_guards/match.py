@@ -14,12 +14,12 @@ LONGEST_MATCH = 1_000
 """The longest match, in characters, that is found even if it is split across pieces."""
 _NEXT = ("a", "0", " ", "\n", ".", "\na")
 """Next characters to try: together they stand for all that a pattern without look-ahead can test."""
-_ASKS_MORE = re.compile(r"\\[bBZ]|\$|\(\?")
-"""Constructs with which a look-ahead reads one character more than its own width."""
+_TESTS_NEXT = re.compile(r"\\[bBZ]|\$|\(\?")
+"""Constructs with which a look-ahead tests one character more than its own width."""
 _ESCAPED = re.compile(r"\\[^bBZ]", re.DOTALL)
 
 
-def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
+def compile_pattern(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
     """Compile and check the pattern of a guard.
 
     Raises:
@@ -54,18 +54,19 @@ class Match(TextStage):
         ([' of a cat'], [], "the text matches '\\\\bcat\\\\b'")
     """
 
-    __slots__ = ("_ahead", "_pattern", "_reach", "_refuses", "_stop", "_tail", "_whole")
+    __slots__ = ("_ahead", "_has_start", "_must_wait", "_pattern", "_search_back", "_stop", "_tail")
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._ahead = _looks_ahead(pattern)
+        self._ahead = _count_deciding_characters(pattern)
         """The number of characters after a match that may undo it."""
-        self._refuses = "(?!" in pattern.pattern
+        self._must_wait = "(?!" in pattern.pattern
         """True if trying next characters cannot prove that a match is final."""
-        self._reach = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
+        self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
         """The length of the longest match, together with the characters after it that may undo it."""
         self._tail = ""
-        self._whole = True
+        """The last characters of the text."""
+        self._has_start = True
         """True while the tail is the whole text."""
         self._stop: str | None = None
 
@@ -85,53 +86,60 @@ class Match(TextStage):
             now: Unused; every stage has this parameter.
         """
         if self._stop is None:
-            before = len(self._tail)
+            searched = len(self._tail)
             self._tail += item
-            self._look(before, at_end=False)
-            if len(self._tail) > 2 * (LONGEST_MATCH + self._ahead):
-                self._tail, self._whole = self._tail[-LONGEST_MATCH - self._ahead :], False
+            self._search(searched, at_end=False)
+            # The tail is cut rarely, because that copies it.
+            tail_length = LONGEST_MATCH + self._ahead
+            if len(self._tail) > 2 * tail_length:
+                self._tail, self._has_start = self._tail[-tail_length:], False
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Set `stop` if the text ends with a match."""
         if self._stop is None:
-            self._look(len(self._tail), at_end=True)
+            self._search(len(self._tail), at_end=True)
         return []
 
-    def _look(self, before: int, *, at_end: bool) -> None:
+    def _search(self, searched: int, *, at_end: bool) -> None:
         """Set `stop` if the tail contains a match that cannot be undone.
 
         Args:
-            before: The length of the part of the tail that was searched before.
+            searched: The length of the part of the tail that was searched before.
             at_end: Whether the text ends here, so that nothing can undo a match.
         """
         tail, search = self._tail, self._pattern.search
         # A shortened tail is not the start of the text, so `^` and the like must not match at its index 0.
-        found = search(tail, max(0 if self._whole else 1, before - self._reach))
-        if found is None:
+        first = 0 if self._has_start else 1
+        match = search(tail, max(first, searched - self._search_back))
+        if match is None:
             return
-        start = found.start()
-        sure = at_end or found.end() + self._ahead <= len(tail)
-        if not sure and not self._refuses:
-            sure = all(_begins(search(tail + following, start), start) for following in _NEXT)
-        if sure:
+        start = match.start()
+        is_final = at_end or match.end() + self._ahead <= len(tail)
+        if not is_final and not self._must_wait:
+            is_final = all(_begins_at(start, search(tail + following, start)) for following in _NEXT)
+        if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"
 
 
-def _looks_ahead(pattern: re.Pattern[str]) -> int:
+def _count_deciding_characters(pattern: re.Pattern[str]) -> int:
     """Return the number of characters after a match that may undo it."""
     source = pattern.pattern
     try:
-        ahead = watch_end("a guard", pattern).ahead
+        look_aheads = watch_end("a guard", pattern).ahead
     except MisuseError:
+        # The pattern cannot be analysed, so it may look at any number of characters.
         return LONGEST_MATCH
-    widths = [
-        width_of(body, 0) + (_ASKS_MORE.search(_ESCAPED.sub("", body)) is not None) for body in ahead if body
-    ]
-    # `$` also matches before a final newline.
-    ends = "$" in _ESCAPED.sub("", source)
-    return min(max([1, *([2] if ends else []), *widths]), LONGEST_MATCH)
+    counts = [1]
+    if "$" in _ESCAPED.sub("", source):
+        # `$` also matches before a final newline.
+        counts.append(2)
+    for body in look_aheads:
+        if body:
+            tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
+            counts.append(width_of(body, 0) + tests_next)
+    return min(max(counts), LONGEST_MATCH)
 
 
-def _begins(found: re.Match[str] | None, start: int) -> bool:
-    return found is not None and found.start() == start
+def _begins_at(start: int, match: re.Match[str] | None) -> bool:
+    return match is not None and match.start() == start

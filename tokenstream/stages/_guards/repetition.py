@@ -9,9 +9,9 @@ from tokenstream.stages._text.base import TextStage
 
 _STEP = 16
 """The number of characters between two checks, which are made at the same offsets however the text is cut."""
-_LEAST = 200
+_MIN_LENGTH = 200
 """The fewest characters of a repetition; a short list or laughter may repeat a few words."""
-_LEAST_OF_ONE = 1_000
+_MIN_LENGTH_OF_ONE_WORD = 1_000
 """As above, if at most one word repeats: rules, tables, numbers, blanks, base64 zeros, lists of nulls."""
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -40,18 +40,18 @@ class Repetition(TextStage):
         'the same 52 characters came 5 times in a row'
     """
 
-    __slots__ = ("_left", "_longest", "_period", "_run", "_stop", "_tail", "_times")
+    __slots__ = ("_longest", "_period", "_repeated", "_stop", "_tail", "_times", "_unchecked")
 
     def __init__(self, times: int = 6, *, longest: int = 2_000) -> None:
         self._times = check_whole("times", times, least=2)
         self._longest = check_whole("longest", longest)
-        self._left = ""
+        self._unchecked = ""
         """The text since the last check."""
         self._tail = ""
-        """The last characters before `_left`."""
+        """The last characters before `_unchecked`."""
         self._period = 0
         """The length of the unit that repeats at the end of the tail; 0 if nothing repeats."""
-        self._run = 0
+        self._repeated = 0
         """The number of characters at the end that equal the characters one period before them."""
         self._stop: str | None = None
 
@@ -70,8 +70,8 @@ class Repetition(TextStage):
             item: The next piece of the text.
             now: Unused; every stage has this parameter.
         """
-        self._left += item
-        if len(self._left) >= _STEP and self._stop is None:
+        self._unchecked += item
+        if len(self._unchecked) >= _STEP and self._stop is None:
             self._check_new_text()
         return [item]
 
@@ -79,17 +79,18 @@ class Repetition(TextStage):
 
     def _check_new_text(self) -> None:
         """Check the text after each complete step of `_STEP` characters."""
-        text, whole = self._left, len(self._left) // _STEP * _STEP
-        # The tail is cut rarely, so that a step does not copy it.
-        kept = self._longest + 2 * _STEP
-        for start in range(0, whole, _STEP):
+        text = self._unchecked
+        checked_to = len(text) // _STEP * _STEP
+        # The tail is cut rarely, because that copies it.
+        tail_length = self._longest + 2 * _STEP
+        for start in range(0, checked_to, _STEP):
             self._tail += text[start : start + _STEP]
-            if len(self._tail) > 2 * kept:
-                self._tail = self._tail[-kept:]
+            if len(self._tail) > 2 * tail_length:
+                self._tail = self._tail[-tail_length:]
             self._check_tail()
             if self._stop is not None:
                 return
-        self._left = text[whole:]
+        self._unchecked = text[checked_to:]
 
     def _check_tail(self) -> None:
         """Set `stop` if the tail ends with a repetition that is long enough.
@@ -100,24 +101,25 @@ class Repetition(TextStage):
         size = len(tail)
         last = tail[-_STEP:]
         if period and tail.endswith(last, 0, size - period):
-            self._run += _STEP
+            self._repeated += _STEP
         else:
-            # The last place where the same characters appeared before.
-            found = tail.rfind(last, max(0, size - self._longest - _STEP), size - 1)
-            period = self._period = 0 if found < 0 else size - _STEP - found
-            self._run = _count_matching(tail, period) if period else 0
+            # The last position at which the same characters appeared before; -1 if they did not.
+            earlier = tail.rfind(last, max(0, size - self._longest - _STEP), size - 1)
+            period = self._period = 0 if earlier < 0 else size - _STEP - earlier
+            self._repeated = _count_matching(tail, period) if period else 0
         if period:
-            covered = self._run + period
-            enough = covered >= _LEAST and covered >= self._times * period
-            if enough and (covered >= _LEAST_OF_ONE or _has_words(tail[size - period :])):
+            covered = self._repeated + period
+            is_long = covered >= _MIN_LENGTH and covered >= self._times * period
+            if is_long and (covered >= _MIN_LENGTH_OF_ONE_WORD or _has_words(tail[size - period :])):
                 self._stop = f"the same {period:,} characters came {covered // period:,} times in a row"
 
 
 def _has_words(unit: str) -> bool:
     """Return True if a repeated unit has two different words, even if it begins in the middle of a word."""
     twice = unit + unit
-    whole = (found for found in _WORD.finditer(twice) if found.start() > 0 and found.end() < len(twice))
-    return len({found[0] for found in whole}) > 1
+    # A word at an end of the doubled unit may be the rest of a longer one.
+    words = {match[0] for match in _WORD.finditer(twice) if match.start() > 0 and match.end() < len(twice)}
+    return len(words) > 1
 
 
 def _count_matching(text: str, period: int) -> int:
@@ -126,11 +128,12 @@ def _count_matching(text: str, period: int) -> int:
     The number is found by bisection.
     """
     size = len(text)
-    least, most = 0, size - period
-    while least < most:
-        middle = (least + most + 1) // 2
+    # The result is at least `low` and at most `high`.
+    low, high = 0, size - period
+    while low < high:
+        middle = (low + high + 1) // 2
         if text.endswith(text[size - middle :], 0, size - period):
-            least = middle
+            low = middle
         else:
-            most = middle - 1
-    return least
+            high = middle - 1
+    return low

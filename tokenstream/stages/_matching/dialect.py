@@ -45,43 +45,53 @@ def as_regex(source: str, flags: int) -> str:
     out: list[str] = []
     position = 0
     while position < len(source):
-        sign = source[position]
+        char = source[position]
         end = position + 1
-        if sign == "\\":
+        if char == "\\":
             named = _NAMED.match(source, position)
             end = position + 2 if named is None else named.end()
             out.append(escapes.get(source[position:end], source[position:end]))
-        elif sign == "[":
+        elif char == "[":
             translated, end = _translate_set(source, position, in_set)
             out.append(translated)
-        elif sign == "{":
-            count = _COUNT.match(source, position)
-            end = position + 1 if count is None else count.end()
-            out.append(r"\{" if count is None else count[0])
+        elif char == "{":
+            # A repeat, or a brace without a special meaning, which `regex` would read as fuzzy matching.
+            repeat = _COUNT.match(source, position)
+            end = position + 1 if repeat is None else repeat.end()
+            out.append(r"\{" if repeat is None else repeat[0])
         elif source.startswith("(?#", position):
+            # A comment is left out.
             end = source.find(")", position) + 1
-        elif sign == "#" and flags & re.VERBOSE:
+        elif char == "#" and flags & re.VERBOSE:
             end = source.find("\n", position) + 1 or len(source)
         else:
-            out.append(sign)
+            out.append(char)
         position = end
     return "".join(out)
 
 
 def _translate_set(source: str, position: int, in_set: dict[str, str]) -> tuple[str, int]:
-    """Return the translated character set at `position`, and the position after it."""
-    negated = source.startswith("[^", position)
-    position += 1 + negated
+    """Return the translated character set at `position`, and the position after it.
+
+    Args:
+        source: The pattern.
+        position: The position of the opening bracket.
+        in_set: Maps escapes to their translations within a set.
+    """
+    is_negated = source.startswith("[^", position)
+    position += 2 if is_negated else 1
     items: list[str] = []
+    # As the first item, a closing bracket is an ordinary character.
     while position < len(source) and (source[position] != "]" or not items):
-        translated = _SET_ITEM.match(source, position)
-        item = source[position] if translated is None else translated[0]
+        match = _SET_ITEM.match(source, position)
+        item = source[position] if match is None else match[0]
         items.append(rf"\{item}" if item in "[]" else item)
         position += len(item)
     # `[^\Wx]` means a word character other than x: written as a positive set with a look-behind.
     for inverse, positive in ((r"\W", r"\w"), (r"\S", r"\s")):
-        if negated and inverse in items and in_set:
+        if is_negated and inverse in items and in_set:
             others = "".join(in_set.get(item, item) for item in items if item != inverse)
-            return f"(?:[{in_set[positive]}]{f'(?<![{others}])' if others else ''})", position + 1
+            not_others = f"(?<![{others}])" if others else ""
+            return f"(?:[{in_set[positive]}]{not_others})", position + 1
     body = "".join(in_set.get(item, item) for item in items)
-    return f"[{'^' if negated else ''}{body}]", position + 1
+    return f"[{'^' if is_negated else ''}{body}]", position + 1

@@ -66,7 +66,13 @@ def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of
 
 
 class _Rewriter:
-    """Rewrites one pattern; see `watch_end`."""
+    """Rewrites one pattern; see `watch_end`.
+
+    Args:
+        stage: Name of the calling stage, for error messages.
+        source: The pattern.
+        flags: The pattern's flags.
+    """
 
     def __init__(self, stage: str, source: str, flags: int) -> None:
         self._stage = stage
@@ -74,9 +80,11 @@ class _Rewriter:
         self._verbose = bool(flags & re.VERBOSE)
         # With MULTILINE, `$` matches before every newline, so the next character alone decides.
         self._line_end = _NEXT if flags & re.MULTILINE else _LINE_END
-        self._nests = bool(flags & _VERSION1)
+        self._sets_nest = bool(flags & _VERSION1)
         self.ahead: list[str] = []
+        """The bodies of the look-aheads found so far; "" for a test of one character, such as `\\b`."""
         self.behind: list[str] = []
+        """The bodies of the look-behinds found so far."""
         self.sure_at_end = True
         """True if a match stays a match, whatever follows; look-aheads are not considered."""
 
@@ -101,15 +109,15 @@ class _Rewriter:
                 group, end = self._rewrite_group(position, anonymous=anonymous)
                 out.append(group)
             elif sign == "#" and self._verbose:
+                # A comment, up to the end of the line.
                 end = source.find("\n", position) + 1 or len(source)
             elif sign == "$":
                 self.ahead.append("")
                 out.append(self._line_end + sign)
             else:
-                # A possessive repeat may match more of a longer text, and leave nothing for the rest.
-                self.sure_at_end = self.sure_at_end and not (
-                    sign == "+" and source[position - 1 : position] in _REPEAT_ENDS
-                )
+                if sign == "+" and source[position - 1 : position] in _REPEAT_ENDS:
+                    # A possessive repeat may match more of a longer text, and leave nothing for the rest.
+                    self.sure_at_end = False
                 out.append(sign)
             position = end
         return "".join(out), position
@@ -131,13 +139,15 @@ class _Rewriter:
         source, depth = self._source, 1
         position += 2 if source.startswith("[^", position) else 1
         if source.startswith("]", position):
+            # As the first character of a set, the bracket does not close it.
             position += 1
         while position < len(source):
             if source[position] == "\\":
                 position += 1
             elif source.startswith("[:", position):
+                # A class such as [:alpha:].
                 position = max(position, source.find(":]", position) + 1)
-            elif source[position] == "[" and self._nests:
+            elif source[position] == "[" and self._sets_nest:
                 depth += 1
             elif source[position] == "]":
                 depth -= 1
@@ -147,45 +157,56 @@ class _Rewriter:
         return position + 1
 
     def _rewrite_group(self, position: int, *, anonymous: bool) -> tuple[str, int]:
-        """Return the rewritten group that begins at `position`, and the position after it."""
+        """Return the rewritten group that begins at `position`, and the position after it.
+
+        A comment is removed; a repeated group demands another character; see `watch_end`.
+        """
         source = self._source
         if source.startswith("(?#", position):
             return "", source.find(")", position) + 1
         if source.startswith(("(?<=", "(?<!"), position):
             return self._rewrite_look_behind(position)
         if source.startswith(("(?=", "(?!"), position):
-            body, end = self.rewrite(position + 3, anonymous=anonymous)
-            raw = source[position + 3 : end]
-            self.ahead.append(raw)
-            if source[position + 2] == "=":
-                return f"(?={body})", end + 1
-            # The first alternative never matches: it only makes the match partial if the text ends too early.
-            watched = self.rewrite(position + 3, anonymous=True)[0]
-            return f"(?:(?=(?:{watched})(?!))|)(?!{raw})", end + 1
+            return self._rewrite_look_ahead(position, anonymous=anonymous)
         if source.startswith("(?>", position):
+            # An atomic group may match more of a longer text, and leave nothing for the rest.
             self.sure_at_end = False
         head = _HEAD.match(source, position)
         start = position + 1 if head is None else head.end()
         opening = source[position:start]
-        if anonymous and (opening == "(" or (opening.endswith(">") and opening[2] in "P<")):
+        is_numbered = opening == "("
+        is_named = opening.endswith(">") and opening[2] in "P<"
+        if anonymous and (is_numbered or is_named):
             opening = "(?:"
         body, end = self.rewrite(start, anonymous=anonymous)
         group = f"{opening}{body})"
         return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
-    def _rewrite_look_behind(self, position: int) -> tuple[str, int]:
-        """Return a look-behind unchanged, after a demand for the next character if it tests that character.
+    def _rewrite_look_ahead(self, position: int, *, anonymous: bool) -> tuple[str, int]:
+        """Return the rewritten look-ahead that begins at `position`, and the position after it."""
+        source = self._source
+        body, end = self.rewrite(position + 3, anonymous=anonymous)
+        original_body = source[position + 3 : end]
+        self.ahead.append(original_body)
+        if source[position + 2] == "=":
+            return f"(?={body})", end + 1
+        # The first alternative never matches: it only makes the match partial if the text ends too early.
+        nameless_body = self.rewrite(position + 3, anonymous=True)[0]
+        return f"(?:(?=(?:{nameless_body})(?!))|)(?!{original_body})", end + 1
 
-        The position after it is returned, too.
+    def _rewrite_look_behind(self, position: int) -> tuple[str, int]:
+        """Return the look-behind that begins at `position`, and the position after it.
+
+        It stays as it is, but a demand for the next character precedes it if it tests that character.
         """
-        ahead, self.ahead = self.ahead, []
+        ahead_before, self.ahead = self.ahead, []
         end = self.rewrite(position + 4, anonymous=True)[1]
         if any(self.ahead):
             raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
-        watched = self._line_end if self.ahead else ""
-        self.ahead += ahead
+        demand = self._line_end if self.ahead else ""
+        self.ahead += ahead_before
         self.behind.append(self._source[position + 4 : end])
-        return watched + self._source[position : end + 1], end + 1
+        return demand + self._source[position : end + 1], end + 1
 
 
 _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+|&\w+|\w+(?=\)))?")

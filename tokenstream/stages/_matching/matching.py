@@ -65,26 +65,27 @@ class Matcher:
         return self.compiled.search(text, position)
 
     def find_open_position(self, text: str, position: int, *, was_open: bool = False) -> int:
-        """Return the first place at or after `position` where a match may still begin or change.
+        """Return the first position at which a match may still begin or change.
 
-        If there is no such place, the result is the end of the text.
+        If there is no such position, the result is the end of the text.
 
         Args:
             text: The text so far.
-            position: The place.
-            was_open: True if the last call returned this place, so that it is likely to be the result again.
+            position: The position at which to begin the search.
+            was_open: True if the last call returned this position, and is likely to return it again.
         """
         if self._partial_only is not None:
-            # Testing one place costs the length of its match; a search costs that much at every place.
+            # A test at one position costs the length of its match; a search costs that at every position.
             if was_open and self.may_change(text, position):
                 return position
             match = self._partial_only.search(text, position, partial=True)
             return len(text) if match is None else int(match.start())
+        # For plain text: the text may end with the first characters of the pattern.
         literal = self._literal
-        position = text.find(literal[0], max(position, len(text) - len(literal) + 1))
-        while position >= 0 and not literal.startswith(text[position:]):
-            position = text.find(literal[0], position + 1)
-        return position if position >= 0 else len(text)
+        start = text.find(literal[0], max(position, len(text) - len(literal) + 1))
+        while start >= 0 and not literal.startswith(text[start:]):
+            start = text.find(literal[0], start + 1)
+        return start if start >= 0 else len(text)
 
     def may_change(self, text: str, position: int) -> bool:
         """Return True if a match that begins at `position` may still change; not for plain text."""
@@ -95,14 +96,14 @@ class Matcher:
 
         Args:
             text: The text so far.
-            position: The place.
+            position: The position.
             to_end: Whether the match may extend to the end of the text instead.
         """
         end = len(text) if to_end or self.limit is None else position + self.limit
         return self.compiled.match(text, position, end)
 
     def split(self, text: str) -> list[str]:
-        """Cut new text into slices, so that the time to give up a match stays limited."""
+        """Cut new text into slices, because the time to give up a match depends on the length of a slice."""
         if self.limit is None or len(text) <= (size := max(self.limit, 256)):
             return [text]
         return [text[position : position + size] for position in range(0, len(text), size)]

@@ -46,7 +46,7 @@ class Judges:
             awaited: True if the answers are known to be awaitable.
         """
         self._needs_room = self._needs_room or awaited
-        question.later = lambda about: self._ask_guard(question, about)
+        question.ask_async = lambda about: self._ask_guard(question, about)
 
     def check(self) -> None:
         """Refuse to begin if a task is needed and none can be started.
@@ -99,7 +99,7 @@ class Judges:
 
         said = question.ask(about)
         if not isawaitable(said):
-            question.take(said)
+            question.record_result(said)
             return
         try:
             self._check_room()
@@ -145,7 +145,7 @@ async def _await_answer(question: Question, said: Awaitable[object]) -> Callable
         failed = RuntimeError("the guard gave no answer: something that it awaited was cancelled")
         failed.__cause__ = error
         return _make_raiser(failed)
-    return lambda: question.take(answer)
+    return lambda: question.record_result(answer)
 
 
 def _is_cancelled() -> bool:
