@@ -11,10 +11,10 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
+from tokenstream.stages._guards.asked import AnswerQuestion, FieldQuestion, Question
 from tokenstream.stages._guards.budget import Budget
 from tokenstream.stages._guards.match import Match, compile_pattern
 from tokenstream.stages._guards.repetition import Repetition
-from tokenstream.stages._guards.asked import AnswerQuestion, FieldQuestion, Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable

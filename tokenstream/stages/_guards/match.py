@@ -47,7 +47,7 @@ class Match(TextStage):
         pattern: The pattern.
 
     Example:
-        >>> match = Match(compiled(r"\bcat\b"))
+        >>> match = Match(compile_pattern(r"\bcat\b"))
         >>> [match.feed(piece) and match.stop for piece in ("a cat", "alogue")]
         [None, None]
         >>> match.feed(" of a cat"), match.end(), match.stop
