@@ -47,10 +47,10 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The user's own expressions, markers and names of tags, and the names of files.
-    "tokenstream.stages._matching.matching._compiled": None,
+    "tokenstream.stages._matching.matching._compile": None,
     "tokenstream.stages._text.tags.__init__": None,
     "tokenstream.stages._text.until.__init__": None,
-    "tokenstream.stages._guards.match.compiled": None,
+    "tokenstream.stages._guards.match.compile_pattern": None,
     "tokenstream.testing._record.filters._compile_pattern": None,
     "tokenstream.testing._record.clients.refuse_earlier": None,
 }
