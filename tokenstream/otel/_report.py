@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from tokenstream.stream._said import warn
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ from tokenstream.recovery._outcome import find_outcome, make_content_test
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._rules import ContinuationRules, add_note_once
 from tokenstream.stream._attempts import Attempt, AttemptReport
-from tokenstream.stream._said import log
+from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from tokenstream.errors import MisuseError
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
-from tokenstream.stream._said import warn
-from tokenstream.stream._tap.beside import AsyncWatchedStream, SyncWatchedStream, can_loop
+from tokenstream.stream._log import warn
+from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead

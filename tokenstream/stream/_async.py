@@ -13,7 +13,7 @@ from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
 from tokenstream.stream._opening import check_first
-from tokenstream.stream._said import concurrent_read_error
+from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages import Reorder
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._fan_out.hub import Policy
+    from tokenstream.stream._fan_out.queue import Policy
     from tokenstream.stream._guards.guarding import Rule, Said
     from tokenstream.stream._opening import First
     from tokenstream.stream._session.responses import AsyncResponses

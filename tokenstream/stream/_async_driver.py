@@ -15,9 +15,9 @@ from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.async_pump import AsyncPump
 from tokenstream.stream._reading.items import END, WAITED
-from tokenstream.stream._said import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine

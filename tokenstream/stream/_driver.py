@@ -13,12 +13,14 @@ from tokenstream._sources import reading_failed
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.stages import Chain
+from tokenstream.stream._log import inform, log
 from tokenstream.stream._opening import claim_reorder, is_failure, prepare
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
+from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._reading.items import END, LOST, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._reading.silence import Gap, GuardTime, Silence
-from tokenstream.stream._said import broken_off_error, concurrent_read_error, inform, log
+from tokenstream.stream._reading.machine_deadlines import GapDeadline, GuardDeadline
+from tokenstream.stream._reading.silence import Silence
 from tokenstream.stream._views.aspects import SingleConsumer
 
 if TYPE_CHECKING:
@@ -264,7 +266,7 @@ class Driver(SingleConsumer):
         if item is END:
             self._end_input(None, now)
         elif item is LOST:
-            self._end_input(broken_off_error(), now)
+            self._end_input(interrupted_read_error(), now)
         elif item.__class__ is SourceOpened:
             self.open(item.source)
             if item.late:
@@ -295,8 +297,8 @@ class Driver(SingleConsumer):
         machine = self.machine
         timed: Chain[Any, Any] = Chain(self.silence)
         if machine.reorder is not None:
-            timed = Chain(timed, Gap(machine.reorder))
-        return timed if machine.guards is None else Chain(timed, GuardTime(machine))
+            timed = Chain(timed, GapDeadline(machine.reorder))
+        return timed if machine.guards is None else Chain(timed, GuardDeadline(machine))
 
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""

@@ -16,9 +16,9 @@ from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
-from tokenstream.stream._said import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ from tokenstream.relay.journal._follower import AnswerFollower
 from tokenstream.relay.journal._producer import Producer, close_stream
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.stream import Stream
-from tokenstream.stream._said import warn
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

@@ -23,7 +23,7 @@ from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.relay.journal._storage import Fenced
-from tokenstream.stream._said import warn
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.cursors import SharedCursor
-from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
+from tokenstream.stream._fan_out.hub import Hub
+from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.pump import Pump
-from tokenstream.stream._said import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.hub import Policy, ReaderPlace
+    from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream.stream._fan_out.hub import NEWS
+from tokenstream.stream._fan_out.queue import NEWS
 from tokenstream.stream._views.cursors import TextCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.hub import Hub, ReaderPlace
+    from tokenstream.stream._fan_out.hub import Hub
+    from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._views.aspects import Cursors
 
 ItemT = TypeVar("ItemT")

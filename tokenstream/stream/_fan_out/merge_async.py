@@ -8,9 +8,9 @@ from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.lanes import K, MergeBase
+from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import leave_group
-from tokenstream.stream._said import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamClosed
 from tokenstream.stream._fan_out.cursors import SharedCursor, SharedCursors
-from tokenstream.stream._fan_out.hub import PATIENCE
+from tokenstream.stream._fan_out.queue import PATIENCE
 from tokenstream.stream._views.aspects import Cursors, SingleConsumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.hub import ReaderPlace
+    from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._opening import First
     from tokenstream.stream._reading.items import ArrivalBell
 

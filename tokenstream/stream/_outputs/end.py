@@ -85,7 +85,7 @@ def incomplete_error(
     )
 
 
-def broken_off_error(
+def failed_stream_error(
     text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
 ) -> OutputIncomplete:
     """Return the error for the result of a stream that failed.

@@ -10,7 +10,7 @@ from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._cursor import NULL
 from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stream._outputs.cursor import OutputCursor
-from tokenstream.stream._outputs.end import broken_off_error
+from tokenstream.stream._outputs.end import failed_stream_error
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -124,7 +124,7 @@ class ResultCursor(Generic[T]):
         text = self._make_drafts().text
         found = self._make_stage().feed(text)
         best = found[-1] if found else None
-        error = broken_off_error(text, errors=() if best is None else best.errors, best=best)
+        error = failed_stream_error(text, errors=() if best is None else best.errors, best=best)
         error.partial = self._answer.message
         error.__cause__ = cause
         return error

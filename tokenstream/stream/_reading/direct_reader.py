@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
+from tokenstream.stream._read_errors import ended_loop_error
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._said import loop_over_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class DirectReader:
     def check_host(self) -> None:
         """Refuse to read in a different event loop; if the first loop has ended, report a failure."""
         if self._host is not None and not self._is_instant and not self._host.check_running():
-            self._put_item(SourceFailed(loop_over_error()))
+            self._put_item(SourceFailed(ended_loop_error()))
 
     async def wait(self, seconds: float | None) -> bool:
         """Read once; return True if an item or the end of the source arrived in time.

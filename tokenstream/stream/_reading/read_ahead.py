@@ -7,9 +7,9 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.stream._log import log
 from tokenstream.stream._reading.items import SourceOpened
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._said import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
+from tokenstream.stream._read_errors import ended_loop_error
 from tokenstream.stream._reading.items import (
     END,
     NOTABLE_SECONDS,
@@ -22,7 +23,6 @@ from tokenstream.stream._reading.items import (
     SourceOpened,
 )
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._said import loop_over_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -148,7 +148,7 @@ class Reader:
             self.has_ended = True
             # An open source can only be closed in its own loop, so it counts as closed.
             self._closed = isinstance(self.source, AsyncSource)
-            self._items.append((self._clock(), SourceFailed(loop_over_error())))
+            self._items.append((self._clock(), SourceFailed(ended_loop_error())))
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until something has arrived or the task has ended; return False after the time limit.

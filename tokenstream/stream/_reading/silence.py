@@ -1,4 +1,4 @@
-"""Stages that only track deadlines: for silence, for gaps between frames, and for guards."""
+"""The stage that ends a stream which is silent for too long."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.guarded import GuardedMachine
     from tokenstream._pipeline.machine import Machine
     from tokenstream.limits import Deadlines
-    from tokenstream.stages import Reorder
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",
@@ -125,77 +123,3 @@ class Silence:
         content_at, away = self._busy_since_content
         last = max(last, self._machine.begun_at)
         return last + (away if content_at == self._machine.meter.content_at else 0.0)
-
-
-class Gap:
-    """A stage that passes items on unchanged, with the deadline of a gap between frames.
-
-    Args:
-        reorder: The stage that waits for the missing frame.
-    """
-
-    error: None = None
-    stop: None = None
-
-    __slots__ = ("_reorder",)
-
-    def __init__(self, reorder: Reorder) -> None:
-        self._reorder = reorder
-
-    @property
-    def deadline(self) -> float | None:
-        """Time at which the gap will have been open for too long; None without a gap."""
-        return self._reorder.deadline
-
-    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
-        """Return the item unchanged."""
-        return [item]
-
-    def tick(self, now: float) -> list[Any]:
-        """Return no items: once the deadline has passed, the machine itself acts."""
-        return []
-
-    def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return no items: none are held back."""
-        return []
-
-    def check(self) -> None:
-        """Do nothing: the machine itself reports the error."""
-
-
-class GuardTime:
-    """A stage that passes items on unchanged, with the deadline that the guards set for the answer.
-
-    Args:
-        machine: The machine with the guards.
-    """
-
-    error: None = None
-    stop: None = None
-
-    __slots__ = ("_machine",)
-
-    def __init__(self, machine: GuardedMachine) -> None:
-        self._machine = machine
-
-    @property
-    def deadline(self) -> float | None:
-        """Time at which a guard stops the answer; None if no guard has a time limit."""
-        until = self._machine.guarded_until
-        return None if until == math.inf else until
-
-    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
-        """Return the item unchanged."""
-        return [item]
-
-    def tick(self, now: float) -> list[Any]:
-        """Let the guards stop the answer, if their time has passed."""
-        self._machine.tick(now)
-        return []
-
-    def end(self, *, now: float = 0.0) -> list[Any]:
-        """Return no items: none are held back."""
-        return []
-
-    def check(self) -> None:
-        """Do nothing: the machine itself reports the error."""

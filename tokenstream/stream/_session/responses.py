@@ -13,8 +13,8 @@ from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._reading.items import END, WAITED, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._said import broken_off_error, concurrent_read_error
 from tokenstream.stream._session.session import Session
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._uncopyable import UncopyableObject
@@ -179,7 +179,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             if driver.pump.bound is None:
                 # An interrupted generator has ended, which would look like the end of the connection.
                 # With another kind of source, a chunk may be lost.
-                session.end(broken_off_error())
+                session.end(interrupted_read_error())
             raise
 
     def _process_item(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings

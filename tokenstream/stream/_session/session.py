@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tokenstream.errors import MisuseError
+from tokenstream.stream._log import warn
+from tokenstream.stream._read_errors import interrupted_read_error
 from tokenstream.stream._reading.items import END, LOST, SourceFailed
-from tokenstream.stream._said import broken_off_error, warn
 from tokenstream.stream._session.sorter import Sorter
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Session:
         if item.__class__ is SourceFailed:
             failure: Exception | None = item.error
         elif item is LOST:
-            failure = broken_off_error()
+            failure = interrupted_read_error()
         elif item is END:
             failure = None
         else:

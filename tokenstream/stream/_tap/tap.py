@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import named
 from tokenstream.errors import MisuseError
-from tokenstream.stream._tap.beside import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 from tokenstream.stream._tap.onlooker import Onlooker
+from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 
 if TYPE_CHECKING:
     from collections.abc import (

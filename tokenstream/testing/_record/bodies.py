@@ -14,8 +14,8 @@ from tokenstream._sources.http_client import from_http_client, is_http_client
 from tokenstream._sources.kinds import named
 from tokenstream._sources.requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
 from tokenstream.errors import MisuseError
-from tokenstream.stream._tap.beside import response_of
 from tokenstream.stream._tap.body import can_watch_body, watch_body
+from tokenstream.stream._tap.wrappers import response_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

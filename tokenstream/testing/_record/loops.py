@@ -15,7 +15,8 @@ from tokenstream._sources.plain import is_file
 from tokenstream.errors import MisuseError
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
-from tokenstream.stream._tap.beside import (
+from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator
+from tokenstream.stream._tap.wrappers import (
     AsyncWatchedManager,
     AsyncWatchedStream,
     SyncWatchedManager,
@@ -24,7 +25,6 @@ from tokenstream.stream._tap.beside import (
     can_loop,
     can_read,
 )
-from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator
 from tokenstream.testing._record.bodies import note_body
 
 if TYPE_CHECKING:

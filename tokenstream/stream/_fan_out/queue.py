@@ -1,0 +1,346 @@
+"""The queue of a broadcast: the events that have arrived, and each reader's place among them.
+
+A *slow reader* is a loop over events that has fallen behind by as many events as the queue holds;
+its policy decides on the events that it lacks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
+
+from tokenstream._basics.ring import Ring
+from tokenstream.errors import MisuseError
+from tokenstream.limits import check_whole
+from tokenstream.stream._phase import Phase
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
+
+Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
+"""Handling of a loop over events that falls behind by as many events as the queue holds."""
+
+_SIZE = 1024
+"""Default number of events held for readers that are behind."""
+_FEW = 64
+"""Number of readers up to which closed readers are not removed from the list."""
+PATIENCE = 0.1
+"""Seconds between two checks whether the slow readers of a full queue still exist."""
+NEWS: Any = object()
+"""Passed to a view instead of an event; the view then looks at the message itself."""
+_POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
+
+
+class ReaderPlace:
+    """A reader's position in the stream.
+
+    Args:
+        name: The name of the reader, for error messages.
+        position: The number of the reader's next event.
+    """
+
+    __slots__ = (
+        "dropped",
+        "in_use",
+        "is_closed",
+        "last_user",
+        "lost_by",
+        "name",
+        "position",
+        "reads_events",
+        "seen_before",
+        "seen_count",
+        "summary",
+    )
+
+    def __init__(self, name: str, position: int) -> None:
+        self.name = name
+        self.position = position
+        self.reads_events = False
+        """True once the reader has read an event, and not only views."""
+        self.summary: list[Event] = []
+        """Events that summarise the answer so far, in reverse order, if the first events are not held."""
+        self.dropped = 0
+        """Number of events that the reader has missed."""
+        self.lost_by = 0
+        """Number of events by which the reader was behind when it lost its next event; 0 before that."""
+        self.seen_count = -1
+        """Number of events that had arrived when the reader last looked."""
+        self.seen_before = -1
+        """The previous value of `seen`."""
+        self.in_use = False
+        """True while the reader is in use."""
+        self.is_closed = False
+        """True once the reader was closed or dropped."""
+        self.last_user: object = None
+        """The thread or task that last read an event from the reader."""
+
+
+class EventQueue(Generic[DriverT]):
+    """Holds the events of a stream for several readers, each of which takes every event.
+
+    Args:
+        driver: The driver of the stream.
+    """
+
+    __slots__ = (
+        "_lowest_position",
+        "_numbers",
+        "_options_fixed",
+        "_readers",
+        "_slow_count",
+        "_slow_users",
+        "_sweep_at",
+        "driver",
+        "has_ended",
+        "news",
+        "policy",
+        "ring",
+        "size",
+    )
+
+    def __init__(self, driver: DriverT) -> None:
+        self.driver = driver
+        self.policy: Policy = "wait"
+        """Handling of a loop over events that falls `size` events behind."""
+        self.size = _SIZE
+        """Number of events to hold for loops over events."""
+        machine = driver.machine
+        begun = machine.meter.first_event_at is not None and not machine.gives_again
+        # Readers begin at event 0. If events were read before, the ring begins at 1, so that
+        # readers get a summary instead.
+        self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
+        self._options_fixed = False
+        """True once the options were set, or a loop over events has begun."""
+        self.news: tuple[int, Any] = (0, None)
+        """Number of events that have arrived, and the last event."""
+        self.has_ended = False
+        """True once the stream has ended and all its events were read."""
+        self._numbers = count(1)
+        self._readers: list[ReaderPlace] = []
+        """Places of the loops over events, for which the policy "wait" waits."""
+        self._sweep_at = _FEW
+        """Number of readers at which closed readers are removed from the list."""
+        self._lowest_position = 0
+        """A position that is not greater than any position of `_readers`."""
+        self._slow_count = 0
+        """Number of readers for which a full queue waited at the last check."""
+        self._slow_users: set[int] = set()
+        """Ids of the threads or tasks that use the readers counted by `_slow_count`."""
+
+    def identify_caller(self) -> object:
+        """Return the current thread or task."""
+        return threading.current_thread()
+
+    def announce_room(self) -> None:
+        """Wake a reader that waits for room in a full queue."""
+        raise NotImplementedError
+
+    def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
+        """Add a new reader, and return its place.
+
+        Args:
+            name: The reader's name; None for a number.
+            from_now: True if the reader gets only events that arrive from now on.
+        """
+        return ReaderPlace(
+            f"reader {next(self._numbers)}" if name is None else name, self.ring.end if from_now else 0
+        )
+
+    def set_options(self, policy: Policy | None, size: int | None) -> None:
+        """Set the options for all readers; they are fixed once set, or once a loop over events has begun.
+
+        Args:
+            policy: The policy; None to accept any policy.
+            size: Number of events to hold; None to accept any number.
+
+        Raises:
+            MisuseError: Other options are already fixed.
+        """
+        current = (self.policy, self.size)
+        requested = check_options(policy, size, *current)
+        if requested != current and self._options_fixed:
+            raise MisuseError(
+                f"this stream is already shared with policy={current[0]!r} and size={current[1]} for all its "
+                "readers: leave both arguments out to use these"
+            )
+        if requested != current:
+            self.policy, self.size = requested
+            self.ring = self._new_ring(self.ring)
+        self._options_fixed = self._options_fixed or policy is not None or size is not None
+
+    def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
+        """Return a ring of the current size, with the events of an earlier ring."""
+        # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
+        slots = self.size + 1 if self.policy == "wait" else self.size
+        ring: Ring[Event] = Ring(slots, begin=events.begin)
+        for number in range(events.begin, events.end):
+            ring.append(events[number])
+        return ring
+
+    # -- events that have arrived --------------------------------------------
+
+    def look_for_news(self, place: ReaderPlace, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
+        """Return `NEWS` if something has arrived since a reader last looked, otherwise None.
+
+        Args:
+            place: The reader's place.
+            seen: Number of events that had arrived when the reader last looked.
+        """
+        if place.is_closed:
+            raise self.driver.exhausted
+        number = self.news[0]
+        if number == seen:
+            return None
+        place.seen_before, place.seen_count = seen, number
+        return NEWS
+
+    def take_event(self, place: ReaderPlace) -> Event | None:
+        """Return the next event of a reader; None if no event has arrived for it.
+
+        Raises:
+            MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
+        """
+        if place.is_closed:
+            raise self.driver.exhausted
+        if not place.reads_events:
+            self._begin_events(place)
+        place.last_user = self.identify_caller()
+        if place.summary:
+            return place.summary.pop()
+        ring = self.ring
+        position = place.position
+        if place.lost_by or position < ring.begin:
+            position = self._apply_policy(place)
+        if position == ring.end:
+            return None
+        place.position = position + 1
+        if self._slow_count and position <= ring.end - self.size:
+            # This reader was slow until now.
+            self._slow_count -= 1
+            if not self._slow_count:
+                self.announce_room()
+        return ring[position]
+
+    def _begin_events(self, place: ReaderPlace) -> None:
+        """Start to deliver events to a reader.
+
+        If the first of them are no longer held, the reader gets a summary of the answer so far.
+        """
+        place.reads_events = self._options_fixed = True
+        if place.position < self.ring.begin:
+            from tokenstream.stream._views.event_cursor import EventCursor
+
+            place.summary = EventCursor(self.driver.accumulator).ready()[::-1]
+            place.position = self.ring.end
+        # Other policies never wait for a reader, so they need no list of readers.
+        if self.policy == "wait":
+            if len(self._readers) >= self._sweep_at:
+                self._readers = [place for place in self._readers if not place.is_closed]
+                self._sweep_at = max(_FEW, 2 * len(self._readers))
+            self._readers.append(place)
+            self._lowest_position = min(self._lowest_position, place.position)
+
+    def _apply_policy(self, place: ReaderPlace) -> int:
+        """Apply the policy to a reader whose next event is no longer held; return its new position."""
+        missed = self.ring.begin - place.position
+        if self.policy == "drop_oldest":
+            place.dropped += missed
+            place.position = self.ring.begin
+            return place.position
+        place.lost_by = place.lost_by or self.ring.end - place.position
+        raise MisuseError(
+            f"{place.name!r} fell {place.lost_by} events behind, and only {self.size} are held: "
+            "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
+        )
+
+    def publish(self, event: Event | None) -> None:
+        """Add an event that was read to the queue for all readers."""
+        if event is not None:
+            self.ring.append(event)
+            self.news = (self.news[0] + 1, event)
+
+    # -- a full queue --------------------------------------------------------
+
+    def must_wait(self, caller: object, *, recheck: bool = True) -> bool:
+        """Return True if the queue is full, so that no event may be read before slow readers go on.
+
+        Args:
+            caller: The current thread or task.
+            recheck: True to check all readers again, because some may be closed by now.
+
+        Raises:
+            MisuseError: The current thread or task itself uses a slow reader, and would wait forever.
+        """
+        last_slow_position = self.ring.end - self.size
+        is_anybody_slow = self.policy == "wait" and self._lowest_position <= last_slow_position
+        if not is_anybody_slow or self.driver.phase is Phase.ENDED:
+            return False
+        if self._slow_count and not recheck and id(caller) not in self._slow_users:
+            # The last check found slow readers, of which none is the caller's.
+            return True
+        # Do not wait for a reader whose thread or task has ended; the traceback of an error may keep
+        # that reader alive.
+        readers = self._readers = [
+            place
+            for place in self._readers
+            if not place.is_closed
+            and (place.position > last_slow_position or not _has_ended(place.last_user))
+        ]
+        self._lowest_position = min((place.position for place in readers), default=self.ring.end)
+        slow = [place for place in readers if place.position <= last_slow_position]
+        self._slow_count = len(slow)
+        self._slow_users = {id(place.last_user) for place in slow}
+        if id(caller) in self._slow_users:
+            names = ", ".join(repr(place.name) for place in slow if place.last_user is caller)
+            raise MisuseError(
+                f"the queue of {self.size} events is full and waits for {names}, which this thread or task "
+                "reads itself: read from it first, or close it, or use .broadcast(policy='drop_oldest')"
+            )
+        return bool(slow)
+
+    @property
+    def is_full(self) -> bool:
+        """True if the queue was full at the last check."""
+        return bool(self._slow_count) and not self.has_ended
+
+
+def _has_ended(user: Any) -> bool:  # noqa: ANN401 - a thread, or a task of either kind
+    """Return True if a thread or task has ended."""
+    if isinstance(user, threading.Thread):
+        return not user.is_alive()
+    # Only trio's tasks have this attribute; they have no method that tells if they have ended.
+    if sys.modules.get("trio") is not None and hasattr(user, "coro"):
+        return inspect.getcoroutinestate(user.coro) == inspect.CORO_CLOSED
+    return bool(user.done())
+
+
+def check_options(
+    policy: Any,  # noqa: ANN401 - any argument
+    size: Any,  # noqa: ANN401 - any argument
+    default_policy: Policy = "wait",
+    default_size: int = _SIZE,
+) -> tuple[Policy, int]:
+    """Return the options of a hub, with defaults instead of None.
+
+    Args:
+        policy: The policy; None for `default_policy`.
+        size: Number of events to hold; None for `default_size`.
+        default_policy: The default policy.
+        default_size: The default number of events.
+
+    Raises:
+        MisuseError: An option is invalid.
+    """
+    policy = default_policy if policy is None else policy
+    size = default_size if size is None else size
+    if policy not in _POLICIES:
+        raise MisuseError(f"policy={policy!r} is unknown: use one of {', '.join(map(repr, _POLICIES))}")
+    return policy, check_whole("size", size)
