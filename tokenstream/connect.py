@@ -72,7 +72,7 @@ def connect(
     from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import Stream
-    from tokenstream.stream._driver import Options
+    from tokenstream.stream._options import Options
 
     options = cast("dict[str, Any]", request)
     check_options(connect, options, client)
@@ -147,7 +147,7 @@ def aconnect(
     from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import AsyncStream
-    from tokenstream.stream._driver import Options
+    from tokenstream.stream._options import Options
 
     options = cast("dict[str, Any]", request)
     check_options(aconnect, options, client)

@@ -40,7 +40,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.stream import _driver
+from tokenstream.stream._reading import rest
 
 ANSWER = HELLO + END
 
@@ -176,7 +176,7 @@ def test_f07_an_error_is_told_although_its_connection_stays_open(
     colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its JSON document is whole; the rest of the body is waited for only shortly."""
-    monkeypatch.setattr(_driver, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.05)
     body = json.dumps({"error": LIMITED}).encode()
     with Loopback([head(429, "application/json"), body[:20], 0.02, body[20:], OPEN]) as server:
         begun = time.monotonic()
@@ -191,7 +191,7 @@ def test_f07_a_stop_while_the_rest_of_an_error_is_waited_for_is_a_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A whole error is no whole answer."""
-    monkeypatch.setattr(_driver, "REST_SECONDS", 1.0)
+    monkeypatch.setattr(rest, "REST_SECONDS", 1.0)
     with (
         Loopback([head(429, "application/json"), b"{}", OPEN]) as server,
         connect(server.url) as stream,

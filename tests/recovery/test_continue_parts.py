@@ -30,7 +30,7 @@ from tokenstream.events import PartDone, PartStart
 from tokenstream.recovery import Attempt
 from tokenstream.recovery._open import SyncOpener
 from tokenstream.recovery._resilient import make_stream
-from tokenstream.stream._driver import Options
+from tokenstream.stream._options import Options
 
 
 def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources() -> None:

@@ -14,12 +14,12 @@ from tests.stream.bodies import ANSWER
 from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, chunked_head, http_chunk
 from tests.support.timing import at_once, tried_again
 from tokenstream import Stream
-from tokenstream.stream import _driver
+from tokenstream.stream._reading import rest
 
 
 def wait_for_the_rest(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have streams wait that long for what follows an answer."""
-    monkeypatch.setattr(_driver, "REST_SECONDS", seconds)
+    monkeypatch.setattr(rest, "REST_SECONDS", seconds)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])

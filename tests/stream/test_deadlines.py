@@ -28,7 +28,7 @@ from tests.support.loopback import OPEN, Loopback
 from tests.support.playing import silent_after
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamStalled
-from tokenstream.stream import _driver
+from tokenstream.stream._reading import rest
 
 pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
@@ -188,7 +188,7 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
         if block:
             await stack.enter_async_context(stream)
         assert "complete" == (await stream.final()).ending
-    assert pytest.approx(_driver.REST_SECONDS, abs=1e-5) == playback.clock()
+    assert pytest.approx(rest.REST_SECONDS, abs=1e-5) == playback.clock()
     assert playback.closed
 
 
@@ -197,7 +197,7 @@ async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
     block: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same in real time, on a real connection."""
-    monkeypatch.setattr(_driver, "REST_SECONDS", 0.2)
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
     with serving(*HELLO, OPEN) as server:
         begun = time.monotonic()
         stream = aconnect(server.url, deadlines=Deadlines(total=0.4, idle_bytes=0.1))
@@ -205,7 +205,7 @@ async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
             if block:
                 await stack.enter_async_context(stream)
             assert (await stream.final()).ending == "complete"
-        assert _driver.REST_SECONDS - 0.05 < time.monotonic() - begun < _driver.REST_SECONDS + 2
+        assert rest.REST_SECONDS - 0.05 < time.monotonic() - begun < rest.REST_SECONDS + 2
         assert is_closed(server)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._continuation import Prefix
-    from tokenstream.stream._driver import Options
+    from tokenstream.stream._options import Options
 
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""

@@ -13,7 +13,7 @@ from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._driver import Options
+from tokenstream.stream._options import Options
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._driver import Options
 from tokenstream.stream._opening import check_first
+from tokenstream.stream._options import Options
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.stream._driver import Driver
+from tokenstream.stream._opening import has_begun
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.async_pump import AsyncPump
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import Question
-    from tokenstream.stream._driver import Options
     from tokenstream.stream._guards.judges import Judges
     from tokenstream.stream._opening import First
+    from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
 
 _ENDED = Phase.ENDED
@@ -69,6 +70,7 @@ class AsyncDriver(Driver):
         return self
 
     async def __anext__(self) -> Event:
+        """Return the next event; raise the stream's error or StopAsyncIteration at the end."""
         pump, machine = self.pump, self.machine
         if pump.busy:
             raise concurrent_read_error()
@@ -99,6 +101,7 @@ class AsyncDriver(Driver):
     async def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
+            # Views do not take the `Stopped` event of a guard.
             self.machine.last = None
             await self.close_source(quiet=True)
             if self.error is not None:
@@ -121,7 +124,7 @@ class AsyncDriver(Driver):
         return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
 
     def poll(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event for a loop that also reads other streams; None if no event has arrived.
+        """Return the next event without waiting, for a loop that also reads other streams; None without one.
 
         Args:
             bell: Rung when something may have arrived.
@@ -130,6 +133,7 @@ class AsyncDriver(Driver):
             self.end()
         if self.pump.listen(bell, even_if_instant=self.judges is not None):
             return self._step(partial(self._advance_without_waiting, bell))
+        # The bell will not ring, because a read of this source never waits.
         return self.__anext__()
 
     @property
@@ -150,7 +154,7 @@ class AsyncDriver(Driver):
         Args:
             first: "head" to read the head of the response, "event" to read up to the first event.
         """
-        while not self.is_open(first):
+        while not has_begun(self, first):
             try:
                 event = await self._step(self._advance)
             except StopAsyncIteration:
@@ -175,6 +179,7 @@ class AsyncDriver(Driver):
         """
         machine, pump = self.machine, self.pump
         fast_path = machine.shortcut
+        # `poll` checks deadlines, refuses a second read, and waits for guards.
         if fast_path is None or machine.now >= self.earliest_deadline or pump.busy or self.judges is not None:
             return None
         item = next(pump.batch, None) or pump.take_new_item()
@@ -185,7 +190,7 @@ class AsyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if every arrived item was delivered, and the reading task will ring for the next one."""
+        """True if every arrived item was delivered, and the reading task rings a bell for the next one."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
@@ -198,10 +203,12 @@ class AsyncDriver(Driver):
         event = None
         while event is None and not self._awaits_judges:
             if not self.wants_more():
+                # The reading task has to close the source before the end is reported.
                 if not pump.release():
                     break
                 event = await self._advance()
             elif self._next_source is not None:
+                # The reading task has to close the previous source first.
                 if not pump.release():
                     break
                 await self._replace_ended_source(self._next_source)
@@ -232,7 +239,8 @@ class AsyncDriver(Driver):
         """
         if self._awaits_judges:
             return self.chain.deadline
-        if self.machine.over or self._next_source is not None or self.phase is _ENDED:
+        has_input_ended = self.machine.over or self.phase is _ENDED
+        if has_input_ended or self._next_source is not None:
             return None
         return self.find_read_limit(self.pump.since or since)
 
@@ -265,6 +273,7 @@ class AsyncDriver(Driver):
         if self.pump.busy:
             raise concurrent_read_error()
         try:
+            # An event may be left from an earlier chunk.
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
                 event = await advance() or self.machine.pull()
@@ -352,6 +361,7 @@ class AsyncDriver(Driver):
             return
         pump = getattr(self, "pump", None)
         if pump is None or (isinstance(pump.source, AsyncSource) and pump.source.lent):
+            # The constructor failed, or another object closes the source.
             return
         try:
             if pump.unclosed:
@@ -377,19 +387,24 @@ class AsyncDriver(Driver):
                 await self._replace_ended_source(self._next_source)
             item = next(self.pump.batch, None)
             return await self._read(until) if item is None else self.process_item(item[1], item[0])
-        ended = self.phase is _ENDED
-        if (ended or not self.conclude()) and self.machine.last is None:
-            failed = not ended and self.error is not None
-            await self.close_source(failed=failed, quiet=True)
-            if not ended and self.error is not None:
-                raise self.error.with_traceback(None)
-            raise StopAsyncIteration
-        return None
+        had_ended = self.phase is _ENDED
+        are_events_left = not had_ended and self.conclude()
+        if are_events_left or self.machine.last is not None:
+            return None
+        failed = not had_ended and self.error is not None
+        await self.close_source(failed=failed, quiet=True)
+        if not had_ended and self.error is not None:
+            raise self.error.with_traceback(None)
+        raise StopAsyncIteration
 
     async def _await_judges(self, judges: Judges, until: float | None) -> None:
-        """Wait for the answer of a guard on which every held-back event depends, at most until a deadline."""
-        due = self.chain.deadline
-        until = due if until is None or (due is not None and due < until) else until
+        """Wait for the answer of a guard on which every held-back event depends, at most until a deadline.
+
+        Args:
+            judges: The guards.
+            until: Time at which the caller stops waiting; None for no limit.
+        """
+        until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
         self.pump.busy = True
         try:
             await judges.wait(None if until is None else max(until - self.clock(), 0.0))
@@ -399,7 +414,11 @@ class AsyncDriver(Driver):
             self._check_deadlines(self.clock())
 
     async def _replace_ended_source(self, source: Deferred) -> None:
-        """Close the source that has ended, and replace it."""
+        """Close the source that has ended, and replace it, unless the stream was stopped meanwhile.
+
+        Args:
+            source: The new source.
+        """
         await self.close_source(failed=True)
         if self.phase is not _ENDED:
             self.pump.replace(source)

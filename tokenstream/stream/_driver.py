@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream._pipeline.renewable import RenewableMachine
@@ -14,12 +14,13 @@ from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, Stream
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
-from tokenstream.stream._opening import claim_reorder, is_failure, prepare
+from tokenstream.stream._opening import claim_reorder, prepare
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._reading.items import END, LOST, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.machine_deadlines import GapDeadline, GuardDeadline
+from tokenstream.stream._reading.rest import RestLimits
 from tokenstream.stream._reading.silence import Silence
 from tokenstream.stream._views.aspects import SingleConsumer
 
@@ -29,24 +30,10 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
-    from tokenstream.stream._opening import First, Recovers
-
-__all__ = ["REST_SECONDS", "Driver", "Options"]
+    from tokenstream.stream._opening import Recovers
 
 _DEADLINES = Deadlines()
 _ENDED = Phase.ENDED
-_MAX_BYTES_AFTER_END = 64 * 1024
-"""Maximum number of bytes to read after the terminal event, so that the connection can be reused."""
-REST_SECONDS = 0.5
-"""Longest wait for the end of the body after the terminal event."""
-
-
-class _RestLimits(NamedTuple):
-    """Limits for reading after the terminal event, where only the end of the body is expected."""
-
-    size: int
-    comments: int
-    until: float
 
 
 class Driver(SingleConsumer):
@@ -87,7 +74,9 @@ class Driver(SingleConsumer):
         clock = self.clock = options.clock
         self.phase = Phase.OPENING
         self.verdict = EndVerdict()
+        """The decision on the ending."""
         self.head: ResponseHead | None = None
+        """The head of the response; None before its arrival, or if the source has no head."""
         self.error: StreamError | StreamClosed | None = None
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
@@ -96,13 +85,15 @@ class Driver(SingleConsumer):
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None
         """Continues an answer that broke off; None if the stream does not retry."""
-        self._rest_limits: _RestLimits | None = None
+        self._rest_limits: RestLimits | None = None
+        """Limits for reading after the terminal event; None before that."""
         self._read_deadlines: Deadlines | None = None
+        """The deadlines from which the read timeout was derived; None for a client of the caller."""
         self.earliest_deadline = -math.inf
         """A time before which no deadline can pass."""
-        kind = RenewableMachine if options.renewable else GuardedMachine
+        machine_type = RenewableMachine if options.renewable else GuardedMachine
         format, limits, pings = options.format, options.limits, options.pings
-        self.machine = kind(
+        self.machine = machine_type(
             format, content_type=None, limits=limits, pings=pings, make_stage=options.make_stage
         )
         self.machine.timer = time.perf_counter
@@ -145,18 +136,20 @@ class Driver(SingleConsumer):
         return self.apply_stop(self.machine.accumulator.message)
 
     def apply_stop(self, message: Message) -> Message:
-        """Return a message with its final ending, even if the read that `stop` ends has not returned yet."""
+        """Return a message as a requested stop will end it, even if the read in progress has not returned."""
         if self.verdict.end_request is None or message.ending != "streaming":
             return message
-        answered = self.machine.answered and self.machine.format is not None
-        cut = {"ending": "stopped", "usage": self.accumulator.counted}
-        return message.model_copy(update={"ending": "complete"} if answered or message.finish_reason else cut)
+        has_terminal_event = self.machine.answered and self.machine.format is not None
+        if has_terminal_event or message.finish_reason:
+            return message.model_copy(update={"ending": "complete"})
+        return message.model_copy(update={"ending": "stopped", "usage": self.accumulator.counted})
 
     # -- the phases of a stream --------------------------------------------
 
     def enter_loop(self) -> None:
         """Refuse a new loop over the events if no events are left."""
         if self.phase is not _ENDED or self.machine.last is not None:
+            # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, StreamClosed):
             raise self.error.with_traceback(None)
@@ -190,6 +183,7 @@ class Driver(SingleConsumer):
         """Return True if the stream needs another item; False once the stream is over."""
         machine = self.machine
         if machine.plain and machine.now < self.earliest_deadline:
+            # The usual case: the answer goes on, and no deadline can have passed.
             return True
         if self.diverted and self.phase is not _ENDED:
             raise MisuseError(
@@ -197,24 +191,24 @@ class Driver(SingleConsumer):
                 "or the stream itself from the start"
             )
         if machine.over or machine.error is not None:
+            # Recovery replaces the source after an error.
             if not machine.over and self._try_recover(None, machine.now):
                 return True
             self._begin_draining()
             return False
         if machine.answered:
+            # Events are held back at this point only if recovery has to judge the answer.
             if machine.holding and self._try_recover(None, machine.now):
                 return True
-            # A server may keep a finished stream open and send heartbeats for minutes, so reading
-            # stops at a limit of bytes or of time, or at the first heartbeat.
             self._begin_draining()
-            size, comments, until = self._rest_limits or self._set_rest_limits()
-            return machine.meter.bytes < size and machine.comments == comments and self.clock() < until
+            return self._begin_rest().allow(machine, self.clock())
         if machine.now >= self.earliest_deadline:
+            # No read is in progress.
             self.silence.since = None
             self._check_deadlines(machine.now)
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-            due = self.silence.earliest_deadline if machine.reorder is None else -math.inf
-            self.earliest_deadline = min(due, machine.guarded_until)
+            earliest = self.silence.earliest_deadline if machine.reorder is None else -math.inf
+            self.earliest_deadline = min(earliest, machine.guarded_until)
             return not self.machine.over and machine.error is None
         return True
 
@@ -226,11 +220,13 @@ class Driver(SingleConsumer):
             until: Time at which the caller stops waiting.
         """
         if self.machine.answered:
-            own: float | None = (self._rest_limits or self._set_rest_limits()).until
+            deadline: float | None = self._begin_rest().until
         else:
             self.silence.since = self.clock() if since is None else since
-            own = self.chain.deadline
-        return own if until is None or (own is not None and own < until) else until
+            deadline = self.chain.deadline
+        if until is None or (deadline is not None and deadline < until):
+            return deadline
+        return until
 
     def process_item(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
         """Process an item of the pump, and return its event if the machine produces one at once.
@@ -261,7 +257,12 @@ class Driver(SingleConsumer):
         return None
 
     def _process_rare_item(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
-        """Process an item that is rare: an end, an opened or failed source, or an unusual chunk."""
+        """Process an item that is rare: an end, an opened or failed source, or an unusual chunk.
+
+        Args:
+            item: The item.
+            now: Time of its arrival.
+        """
         machine = self.machine
         if item is END:
             self._end_input(None, now)
@@ -293,16 +294,17 @@ class Driver(SingleConsumer):
             self.machine.give_late(now)
 
     def make_timed_chain(self) -> Chain[Any, Any]:
-        """Return the stages that limit the time of a read."""
+        """Return the stages with the deadlines of a read: of silence, of a gap, and of guards."""
         machine = self.machine
-        timed: Chain[Any, Any] = Chain(self.silence)
+        chain: Chain[Any, Any] = Chain(self.silence)
         if machine.reorder is not None:
-            timed = Chain(timed, GapDeadline(machine.reorder))
-        return timed if machine.guards is None else Chain(timed, GuardDeadline(machine))
+            chain = Chain(chain, GapDeadline(machine.reorder))
+        return chain if machine.guards is None else Chain(chain, GuardDeadline(machine))
 
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
         if self.machine.waits and cause is not None:
+            # The events that wait for a guard's answer are never delivered.
             self.machine.fail_guarded(cause)
         elif not self.machine.over and not self._try_recover(cause, now):
             self.machine.finish(cause, now)
@@ -310,7 +312,8 @@ class Driver(SingleConsumer):
     def _try_recover(self, cause: StreamError | None, now: float) -> bool:
         """Replace the source with that of the next attempt; return False if no further attempt is made."""
         recovery = self.recovery
-        if recovery is None or self.diverted or self.verdict.end_request is not None:
+        is_stopped = self.verdict.end_request is not None
+        if recovery is None or self.diverted or is_stopped:
             return False
         try:
             source = recovery.make_next_source(cause, now)
@@ -321,6 +324,7 @@ class Driver(SingleConsumer):
             raise
         if source is None:
             return False
+        # The new source has limits and deadlines of its own.
         self._rest_limits = None
         self.earliest_deadline = -math.inf
         self.silence.begin_connection(now + source.wait)
@@ -336,12 +340,10 @@ class Driver(SingleConsumer):
         """Close the current source, and read from another one."""
         raise NotImplementedError
 
-    def _set_rest_limits(self) -> _RestLimits:
-        """Set the limits for reading after the terminal event."""
-        machine = self.machine
-        self._rest_limits = _RestLimits(
-            machine.meter.bytes + _MAX_BYTES_AFTER_END, machine.comments, self.clock() + REST_SECONDS
-        )
+    def _begin_rest(self) -> RestLimits:
+        """Return the limits for reading after the terminal event, which the first call sets."""
+        if self._rest_limits is None:
+            self._rest_limits = RestLimits.begin(self.machine, self.clock())
         return self._rest_limits
 
     # -- ending ------------------------------------------------------------
@@ -353,15 +355,20 @@ class Driver(SingleConsumer):
             MisuseError: The calling code made a mistake.
         """
         begun = self.machine.meter.first_event_at is not None
-        found = reading_failed(error, self._read_deadlines, begun=begun)
-        if isinstance(found, MisuseError):
-            raise found
-        self._end_input(found, self.clock())
+        converted = reading_failed(error, self._read_deadlines, begun=begun)
+        if isinstance(converted, MisuseError):
+            raise converted
+        self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:
-        """Finish the stream; return True if events that were held back must be delivered first."""
+        """Decide the ending and end the stream; return True if events must be delivered before that.
+
+        Args:
+            ending: The ending; None to let the machine decide.
+        """
         machine = self.machine
         if not machine.over:
+            # The end of the input may release events that were held back.
             machine.finish(None, self.clock())
             return True
         if self.phase is not _ENDED:
@@ -380,22 +387,6 @@ class Driver(SingleConsumer):
                 )
         return False
 
-    def is_open(self, first: First) -> bool:
-        """Return True once the answer has begun, or can no longer begin.
-
-        Args:
-            first: "head" if the head of the response is enough, "event" for the first event.
-        """
-        if self.phase is _ENDED:
-            return True
-        if self.is_unopened:
-            return False
-        machine = self.machine
-        if machine.over or machine.error is not None or (self.head is not None and is_failure(self.head)):
-            # The body is an error report, not an answer: it is read to the end for its message.
-            return False
-        return first == "head" or (machine.events_seen > 0 and not machine.holding)
-
     @property
     def is_unopened(self) -> bool:
         """True if the source has not been opened yet."""
@@ -404,18 +395,24 @@ class Driver(SingleConsumer):
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
         """End a stream that could not be opened; return its error, unless a read has already raised it."""
         machine = self.machine
-        ended = self.phase is _ENDED or self.verdict.end_request is not None
-        if ended or not machine.over or machine.meter.chunks:
+        has_ended = self.phase is _ENDED or self.verdict.end_request is not None
+        was_opened = not machine.over or machine.meter.chunks > 0
+        if has_ended or was_opened:
             return None
         self.conclude()
         return self.error
 
     def cut_short(self, ending: Ending, reason: str | None) -> None:
-        """End the stream here, without reading the rest of the source."""
+        """End the stream here, without reading the rest of the source.
+
+        Args:
+            ending: The ending, unless the answer is already complete.
+            reason: The reason, for the log.
+        """
         if self.phase is not _ENDED:
-            decided = self._decide_ending(ending)
+            decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
-            self.machine.conclude(decided)
+            self.machine.conclude(decided_ending)
             self._change_phase(PhaseStep.ENDED)
             self._report_to_recovery()
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
@@ -447,7 +444,8 @@ class Driver(SingleConsumer):
         if self.phase is _ENDED:
             return
         self.verdict.closed = True
-        if self.verdict.end_request is None and not self.is_reading and not self.machine.meter.chunks:
+        is_unread = not self.is_reading and not self.machine.meter.chunks
+        if self.verdict.end_request is None and is_unread:
             self.error = StreamClosed(
                 "the stream was closed before anything was read, so there is no answer: "
                 f"read it inside `{self.block}`, or call .stop() if it is not wanted"
@@ -471,15 +469,16 @@ class Driver(SingleConsumer):
             failed: True if another error is being raised, which this one must not replace.
         """
         if isinstance(error, MisuseError):
-            beside = self.error or error.__context__
-            if beside is not None:
-                beside.add_note(str(error))
+            main_error = self.error or error.__context__
+            if main_error is not None:
+                main_error.add_note(str(error))
             elif not failed:
                 raise error
         log("closing the source failed: %s", type(error).__name__)
 
     def raise_pull_error(self, error: ValueError) -> NoReturn:
         """Raise `ConcurrentRead` if a second reader caused the `ValueError`, or else that error itself."""
+        # The machine's events come from a generator, which Python lets only one thread or task run at a time.
         if "already executing" in str(error):
             raise concurrent_read_error() from None
         raise error
@@ -489,8 +488,8 @@ class Driver(SingleConsumer):
         if self.verdict.decide():
             ending = "stopped"
         # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.
-        whole = self.machine.answered and not self.machine.waits
-        return "complete" if ending == "stopped" and whole else ending
+        is_complete = self.machine.answered and not self.machine.waits
+        return "complete" if ending == "stopped" and is_complete else ending
 
     def _begin_draining(self) -> None:
         if self.phase is Phase.OPENING or self.phase is Phase.READING:

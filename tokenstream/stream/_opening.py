@@ -8,6 +8,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import check_option
 from tokenstream.message import Usage
+from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._driver import Driver
 
 _LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
@@ -46,8 +48,27 @@ class Recovers(Protocol):
 
 def is_failure(head: ResponseHead) -> bool:
     """Return True if the head announces something other than an answer: an error status or an HTML page."""
-    page = (head.content_type or "").strip().lower().startswith("text/html")
-    return page or head.status >= _LOWEST_OTHER_STATUS
+    is_page = (head.content_type or "").strip().lower().startswith("text/html")
+    return is_page or head.status >= _LOWEST_OTHER_STATUS
+
+
+def has_begun(driver: Driver, first: First) -> bool:
+    """Return True once the answer of a stream has begun, or can no longer begin.
+
+    Args:
+        driver: The driver of the stream.
+        first: "head" if the head of the response is enough, "event" for the first event.
+    """
+    if driver.phase is Phase.ENDED:
+        return True
+    if driver.is_unopened:
+        return False
+    machine = driver.machine
+    has_failed = machine.over or machine.error is not None
+    if has_failed or (driver.head is not None and is_failure(driver.head)):
+        # The body is an error report, not an answer: it is read to the end for its message.
+        return False
+    return first == "head" or (machine.events_seen > 0 and not machine.holding)
 
 
 def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> None:

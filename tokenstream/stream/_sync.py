@@ -10,8 +10,8 @@ from tokenstream._pipeline.glance import make_stage_factory
 from tokenstream._sources import Deferred, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._driver import Options
 from tokenstream.stream._opening import check_first
+from tokenstream.stream._options import Options
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._driver import Driver
+from tokenstream.stream._opening import has_begun
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tokenstream.events import Event
-    from tokenstream.stream._driver import Options
     from tokenstream.stream._opening import First
+    from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
 
 _ENDED = Phase.ENDED
@@ -39,7 +40,7 @@ class SyncDriver(Driver):
         options: The options of the stream.
     """
 
-    __slots__ = ("_ready_at", "pump")
+    __slots__ = ("_opened_at", "pump")
 
     block = "with"
     exhausted = StopIteration
@@ -48,7 +49,7 @@ class SyncDriver(Driver):
     def __init__(self, source: SyncSource | Deferred, options: Options) -> None:
         super().__init__(options)
         self.pump = Pump(source, self.clock)
-        self._ready_at = 0.0
+        self._opened_at = 0.0
         """Time at which the source was opened."""
         if isinstance(source, SyncSource):
             self.open(source)
@@ -60,6 +61,7 @@ class SyncDriver(Driver):
         return self
 
     def __next__(self) -> Event:
+        """Return the next event; raise the stream's error or StopIteration at the end."""
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
             raise self._busy_error()
@@ -121,6 +123,7 @@ class SyncDriver(Driver):
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
+            # Views do not take the `Stopped` event of a guard.
             self.machine.last = None
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
@@ -145,7 +148,7 @@ class SyncDriver(Driver):
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
-        """Return the next event for a loop that also reads other streams; None if no event has arrived.
+        """Return the next event without waiting, for a loop that also reads other streams; None without one.
 
         Args:
             bell: Rung when something may have arrived.
@@ -176,10 +179,12 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.bound is not None:
             return pump.read(self.find_read_limit(None, until))
-        if pump.chunks is not None and not self.machine.answered:
+        is_open = pump.chunks is not None
+        if is_open and not self.machine.answered:
             # A timeout would end a source whose reads have no limit.
             return pump.read(None)
         if until is not None and pump.awaits_retry:
+            # Nothing is lost if the caller stops waiting before the source is opened again.
             return pump.wait_for_retry(self.find_read_limit(None, until))
         if isinstance(pump.source, Deferred):
             self.begin_request(pump.source)
@@ -201,7 +206,7 @@ class SyncDriver(Driver):
         Args:
             first: "head" to read the head of the response, "event" to read up to the first event.
         """
-        while not self.is_open(first):
+        while not has_begun(self, first):
             try:
                 event = self._step(self._advance)
             except StopIteration:
@@ -218,7 +223,7 @@ class SyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if every arrived item was delivered, and the reading thread will ring for the next one."""
+        """True if every arrived item was delivered, and the reading thread rings a bell for the next one."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
@@ -228,6 +233,7 @@ class SyncDriver(Driver):
         event = None
         while event is None:
             if self.wants_more():
+                # A source that replaces another one needs a new thread.
                 self.begin_polling(bell)
                 if not pump.has_item:
                     break
@@ -279,6 +285,7 @@ class SyncDriver(Driver):
         if not self.pump.enter():
             raise self._busy_error()
         try:
+            # An event may be left from an earlier chunk.
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
                 event = advance() or self.machine.pull()
@@ -355,6 +362,7 @@ class SyncDriver(Driver):
         pump = getattr(self, "pump", None)
         source = None if pump is None else pump.source
         if source is None or (isinstance(source, SyncSource) and source.lent):
+            # The source is closed, or another object closes it.
             return
         try:
             if isinstance(source, SyncSource):
@@ -374,19 +382,21 @@ class SyncDriver(Driver):
         """
         if self.wants_more():
             return self._read(until)
-        ended = self.phase is _ENDED
-        if (ended or not self.conclude()) and self.machine.last is None:
-            self.close_source(quiet=True)
-            if not ended and self.error is not None:
-                raise self.error.with_traceback(None)
-            raise StopIteration
-        return None
+        had_ended = self.phase is _ENDED
+        are_events_left = not had_ended and self.conclude()
+        if are_events_left or self.machine.last is not None:
+            return None
+        self.close_source(quiet=True)
+        if not had_ended and self.error is not None:
+            raise self.error.with_traceback(None)
+        raise StopIteration
 
     def _read(self, until: float | None = None) -> Event | None:
         """Read the next item, and return its event if the machine's fast path produced one."""
         machine, pump = self.machine, self.pump
         now = self.clock()
         if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
+            # The program has done something else since the last chunk.
             self._exclude_busy_time(now)
         event = self._process_unless_stopped(self.next_item(until))
         pump.pending = False
@@ -395,10 +405,15 @@ class SyncDriver(Driver):
     def _exclude_busy_time(self, now: float) -> None:
         """Exclude from the silence the time in which the loop was busy elsewhere."""
         machine = self.machine
-        self.silence.exclude_busy_time(now - (machine.now if machine.meter.chunks else self._ready_at))
+        read_at = machine.now if machine.meter.chunks else self._opened_at
+        self.silence.exclude_busy_time(now - read_at)
 
     def _process_unless_stopped(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
-        """Process an item of the pump; return its event if the machine's fast path produced one."""
+        """Process an item of the pump, or end the stream if it was stopped meanwhile.
+
+        Returns:
+            The item's event, if the machine's fast path produced one.
+        """
         if self.verdict.end_request is not None and item.__class__ is not SourceOpened:
             # Somebody called `stop` while the item was being read.
             self._end_with_lock(quiet=True)
@@ -417,11 +432,11 @@ class SyncDriver(Driver):
         self.pump.replace(source)
 
     def open(self, source: Any) -> None:  # noqa: ANN401 - a sync source
-        self._ready_at = self.clock()
+        self._opened_at = self.clock()
         super().open(source)
 
     def _end_with_lock(self, *, quiet: bool) -> None:
-        """End the stream in the reading thread."""
+        """End the stream; the calling thread holds the pump's lock."""
         self.cut_short("stopped", self.verdict.end_request)
         self.close_source(quiet=quiet)
 

@@ -18,7 +18,8 @@ from tokenstream.stream._session.sorter import Sorter
 if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.message import Ending
-    from tokenstream.stream._driver import Driver, Options
+    from tokenstream.stream._driver import Driver
+    from tokenstream.stream._options import Options
     from tokenstream.stream._session.sorter import AnswerLane
 
 _LOWEST_OTHER_STATUS = 300
