@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
-    from tokenstream.stream._driver import Driver
 
 _LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
@@ -52,7 +51,7 @@ def is_failure(head: ResponseHead) -> bool:
     return is_page or head.status >= _LOWEST_OTHER_STATUS
 
 
-def has_begun(driver: Driver, first: First) -> bool:
+def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, from a higher layer
     """Return True once the answer of a stream has begun, or can no longer begin.
 
     Args:
@@ -68,7 +67,8 @@ def has_begun(driver: Driver, first: First) -> bool:
     if has_failed or (driver.head is not None and is_failure(driver.head)):
         # The body is an error report, not an answer: it is read to the end for its message.
         return False
-    return first == "head" or (machine.events_seen > 0 and not machine.holding)
+    has_event: bool = machine.events_seen > 0 and not machine.holding
+    return first == "head" or has_event
 
 
 def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> None:
