@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
-from tokenstream._basics.json import _block
+from tokenstream._basics.json import _block_pattern
 from tokenstream.framing import json_array
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.html_tags import OpenTag
@@ -35,7 +35,7 @@ def _tag_of(line: str) -> re.Pattern[str] | None:
 
 
 MADE: dict[str, re.Pattern[Any] | None] = {
-    "tokenstream._basics.json._block": _block(4_300),
+    "tokenstream._basics.json._block_pattern": _block_pattern(4_300),
     "tokenstream.framing.json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above

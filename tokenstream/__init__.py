@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.lazy import lazily
+from tokenstream._basics.lazy import make_lazy_loader
 
 # `connect` is also the name of its module: bound here once and for all.
 from tokenstream.connect import aconnect, connect
@@ -250,7 +250,7 @@ _ROOMS = (
     "turns",
 )
 
-__getattr__, __dir__ = lazily(
+__getattr__, __dir__ = make_lazy_loader(
     globals(),
     {name: home for home, names in _NAMES.items() for name in names} | {room: room for room in _ROOMS},
 )

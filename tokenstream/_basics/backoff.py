@@ -58,11 +58,11 @@ def wait_before(
         return 0.0
     longest = min(math.ldexp(initial, min(number - 2, _MOST_DOUBLINGS)), maximum)
     wait = longest * (1 + random) / 2
-    asked = error.retry_after if error is not None else None
+    requested = error.retry_after if error is not None else None
     # "not >" and not "<=", so that NaN counts as no wait.
-    if asked is None or not asked > 0:
+    if requested is None or not requested > 0:
         return wait
-    return max(wait, asked * (1 + _SPREAD * random)) if asked <= maximum_asked else None
+    return max(wait, requested * (1 + _SPREAD * random)) if requested <= maximum_asked else None
 
 
 def clamp_reconnect(milliseconds: int | None) -> float:
@@ -78,8 +78,8 @@ def clamp_reconnect(milliseconds: int | None) -> float:
         >>> clamp_reconnect(None), clamp_reconnect(1_500), clamp_reconnect(0), clamp_reconnect(10**30)
         (3.0, 1.5, 0.1, 300.0)
     """
-    said = _RECONNECT if milliseconds is None else milliseconds
-    return min(max(said, _SHORTEST_RECONNECT), _LONGEST_RECONNECT) / 1000
+    wait = _RECONNECT if milliseconds is None else milliseconds
+    return min(max(wait, _SHORTEST_RECONNECT), _LONGEST_RECONNECT) / 1000
 
 
 def last_event_id_header(value: str) -> bytes:

@@ -109,47 +109,49 @@ class _MissingAttribute:
     Unlike a `__getattr__`, the descriptor does not slow down the access to existing attributes.
     """
 
-    __slots__ = ("_error", "_told")
+    __slots__ = ("_error", "_message")
 
-    def __init__(self, told: str, error: type[AttributeError] = AttributeError) -> None:
-        self._told = told
+    def __init__(self, message: str, error: type[AttributeError] = AttributeError) -> None:
+        self._message = message
         self._error = error
 
     def __get__(self, instance: object, owner: type) -> Never:
-        raise self._error(self._told.format(owner.__name__))
+        raise self._error(self._message.format(owner.__name__))
 
 
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
-    """Add descriptors to a stream class that explain names which the class does not have."""
-    places = {name: f"it is `stream.message.{name}`" for name in FIELDS}
-    places |= {name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()}
-    for name, place in {**places, **OF_STREAM}.items():
-        setattr(kind, name, _MissingAttribute(f"{{}} has no attribute {name!r}: {place}"))
+    """Make a stream class explain attributes that it lacks, but that users may expect; return the class."""
+    hints = {name: f"it is `stream.message.{name}`" for name in FIELDS}
+    hints |= {name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()}
+    for name, hint in {**hints, **OF_STREAM}.items():
+        # The braces are for the name of the class.
+        setattr(kind, name, _MissingAttribute(f"{{}} has no attribute {name!r}: {hint}"))
     return kind
 
 
 def explain_missing_name(name: str) -> str | None:
-    """Return a sentence on what to use for an attribute that a message lacks; None for an unknown name.
+    """Return the message of the error for an attribute that a message lacks; None for an unknown name.
 
     Example:
         >>> explain_missing_name("stop_reason")
         "Message has no attribute 'stop_reason': it is `message.finish_reason`"
     """
-    place = OF_MESSAGE.get(name)
-    if place is None and name in ALIASES:
-        place = f"it is `message.{ALIASES[name]}`"
-    return None if place is None else f"Message has no attribute {name!r}: {place}"
+    hint = OF_MESSAGE.get(name)
+    if hint is None and name in ALIASES:
+        hint = f"it is `message.{ALIASES[name]}`"
+    return None if hint is None else f"Message has no attribute {name!r}: {hint}"
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:
-    """Make the wrong kind of `with` statement raise an explanation when it is used with a stream class.
+    """Make a stream class explain the mistake when it is used in the wrong kind of `with` statement.
 
     Args:
         kind: The class.
         is_async: True if the class supports `async with`, False for `with`.
     """
-    own, other = ("async with", "with") if is_async else ("with", "async with")
-    wanted = "Stream or connect" if is_async else "AsyncStream or aconnect"
-    told = f"{{}} supports `{own}`, not `{other}`: write `{own}`, or use {wanted}"
+    right, wrong = ("async with", "with") if is_async else ("with", "async with")
+    alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"
+    # The braces are for the name of the class.
+    message = f"{{}} supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"
     for name in ("__enter__", "__exit__") if is_async else ("__aenter__", "__aexit__"):
-        setattr(kind, name, _MissingAttribute(told, _WrongBlock))
+        setattr(kind, name, _MissingAttribute(message, _WrongBlock))

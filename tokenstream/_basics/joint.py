@@ -1,7 +1,8 @@
 """The joint between a broken-off answer and its continuation: where the continuation's new text begins.
 
 A continuation may repeat words of the answer: a `Joint` finds out how many of its characters to
-drop for that reason, and with how much confidence.
+drop for that reason, and with how much confidence. As long as more text could change the result,
+the joint is undecided.
 """
 
 from __future__ import annotations
@@ -13,38 +14,39 @@ Prefill: TypeAlias = bool | Literal["echo"]
 
 _ANCHOR = 40
 """Length of the anchor: the answer's last characters, with which a continuation is asked to begin."""
-_LEAST = 16
+_SHORTEST_OVERLAP = 16
 """The shortest overlap that counts, in characters: shorter overlaps occur by chance."""
-_TAIL = 1_000
+_LONGEST_OVERLAP = 1_000
 """The longest overlap that is searched for, in characters."""
-_PREAMBLE = 200
+_LONGEST_PREAMBLE = 200
 """The longest sentence that a model may write before it continues, in characters."""
-_PATIENCE = _PREAMBLE + 2 * _ANCHOR
+_LONGEST_WAIT = _LONGEST_PREAMBLE + 2 * _ANCHOR
 """The number of characters to wait for the anchor after such a sentence; nothing is shown meanwhile."""
 
 _SURE, _LIKELY, _DOUBTFUL, _UNKNOWN, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.5, 0.1
 
 
-def anchor_of(given: str) -> str:
+def anchor_of(answer: str) -> str:
     """Return the words with which a continuation should begin: the answer's last words, stripped.
 
     Example:
         >>> anchor_of("Once upon a time there was a king of Thule. ")
         'e upon a time there was a king of Thule.'
     """
-    return given.rstrip()[-_ANCHOR:].lstrip()
+    return answer.rstrip()[-_ANCHOR:].lstrip()
 
 
 class Joint:
     """Finds how much of a continuation's beginning repeats the answer so far.
 
     Args:
-        given: The text of the answer so far.
+        answer: The text of the answer so far.
     """
 
-    def __init__(self, given: str) -> None:
-        self._base = given.rstrip()
-        self._space = given[len(self._base) :]
+    def __init__(self, answer: str) -> None:
+        self._base = answer.rstrip()
+        """The text of the answer so far, without white space at its end."""
+        self._space = answer[len(self._base) :]
         """White space at the end of the answer so far, which the continuation may repeat or not."""
         self.dropped = 0
         """Number of characters at the beginning of the continuation that are repetitions."""
@@ -53,6 +55,7 @@ class Joint:
         self.decided = False
         """True once no further text can change `dropped` and `confidence`."""
         self._whole = self._base
+        """The text that is compared with the beginning of the continuation."""
         self._echoed = 0
         """Number of characters that were repeated, counted from the beginning of the answer."""
         self._beyond: str | None = None
@@ -63,19 +66,20 @@ class Joint:
         if self.decided:
             return True
         if self._beyond is None:
-            again = _common(piece, self._whole[self._echoed : self._echoed + len(piece)])
-            self._echoed += again
-            if again == len(piece) and not self._is_echo:
+            repeated = _common_length(piece, self._whole[self._echoed : self._echoed + len(piece)])
+            self._echoed += repeated
+            if repeated == len(piece) and not self._is_echo:
+                # So far, the continuation only repeats the answer from its beginning.
                 return False
-            piece, self._beyond = piece[again:], ""
+            piece, self._beyond = piece[repeated:], ""
         self._beyond += piece
-        self.decided = self._look(self._beyond, over=False)
+        self.decided = self._try_to_decide(self._beyond, ended=False)
         return self.decided
 
     def end(self) -> None:
-        """Decide with the text that has arrived."""
+        """Decide with the text that has arrived, since no more text will arrive."""
         if not self.decided:
-            self._look(self._beyond or "", over=True)
+            self._try_to_decide(self._beyond or "", ended=True)
             self.decided = True
 
     @property
@@ -84,37 +88,40 @@ class Joint:
         return self._echoed == len(self._whole)
 
     def _is_distinct(self, words: str) -> bool:
-        """Return True if words occur only once in the answer, and do not end with their own beginning."""
-        if len(words) < _LEAST or self._base.find(words) != len(self._base) - len(words):
+        """Return True if words occur only at the answer's end, and do not end with their own beginning."""
+        if len(words) < _SHORTEST_OVERLAP or self._base.find(words) != len(self._base) - len(words):
             return False
-        # If they do, only their beginning may be a repetition, and the rest new text.
-        begin = words[: min(_LEAST, (len(words) + 1) // 2)]
-        at = words.find(begin, 1)
-        while at > 0 and not words.startswith(words[at:]):
-            at = words.find(begin, at + 1)
-        return at < 0
+        # If they end with their own beginning, that alone may be a repetition, and the rest new text.
+        beginning = words[: min(_SHORTEST_OVERLAP, (len(words) + 1) // 2)]
+        position = words.find(beginning, 1)
+        while position > 0 and not words.startswith(words[position:]):
+            position = words.find(beginning, position + 1)
+        return position < 0
 
-    def _look(self, beyond: str, *, over: bool) -> bool:
+    def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint if possible; return True if it is decided.
 
         Args:
             beyond: The text after the echo of the answer's beginning, if there was one.
-            over: True if no more text will arrive.
+            ended: True if no more text will arrive.
         """
         raise NotImplementedError
 
-    def _drop(self, length: int, rest: str, confidence: float, *, over: bool) -> bool:
-        """Drop a number of characters and the repeated white space after them; return True if decided.
+    def _decide(self, length: int, following: str, confidence: float, *, ended: bool) -> bool:
+        """Drop a number of characters, and the repeated white space after them.
 
         Args:
             length: The number of characters.
-            rest: The text after them.
+            following: The text after these characters.
             confidence: The confidence that nothing is missing or doubled.
-            over: True if no more text will arrive.
+            ended: True if no more text will arrive.
+
+        Returns:
+            True, or False if the joint is still undecided, because more white space may follow.
         """
-        if not over and len(rest) < len(self._space) and self._space.startswith(rest):
+        if not ended and len(following) < len(self._space) and self._space.startswith(following):
             return False
-        self.dropped = length + _common(rest, self._space)
+        self.dropped = length + _common_length(following, self._space)
         self.confidence = confidence
         return True
 
@@ -123,7 +130,7 @@ class PrefixJoint(Joint):
     """The joint after a prefix that the server was asked to continue; exact unless it may echo the prefix.
 
     Args:
-        given: The text of the answer so far; the prefix is this text without white space at its end.
+        answer: The text of the answer so far; the prefix is this text without white space at its end.
         echoes: True if the server repeats the prefix first, False if it does not, None if unknown.
 
     Example:
@@ -132,29 +139,32 @@ class PrefixJoint(Joint):
         (False, True, 10, 1.0)
     """
 
-    def __init__(self, given: str, *, echoes: bool | None) -> None:
-        super().__init__(given)
+    def __init__(self, answer: str, *, echoes: bool | None) -> None:
+        super().__init__(answer)
         self._echoes = echoes
         if echoes is False:
             self._beyond = ""
 
-    def _look(self, beyond: str, *, over: bool) -> bool:
+    def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint: drop the whole echo, or only the repeated white space; see `Joint`."""
         if self._echoes is False:
-            return self._drop(0, beyond[: len(self._space)], _SURE, over=over)
-        if self._is_echo and (self._echoes or (self._echoed >= _ANCHOR and self._is_distinct(self._base))):
-            return self._drop(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, over=over)
-        # A text that repeats itself may also continue with the words with which it began.
+            return self._decide(0, beyond[: len(self._space)], _SURE, ended=ended)
+        if self._is_echo:
+            is_long = self._echoed >= _ANCHOR
+            if self._echoes or (is_long and self._is_distinct(self._base)):
+                return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
+        # Nothing but white space is dropped. That is in doubt if the server should have repeated the prefix,
+        # or has: a text that repeats itself may also continue with the words with which it began.
         in_doubt = self._echoes or self._is_echo
         text = self._base[: self._echoed] + beyond
-        return self._drop(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, over=over)
+        return self._decide(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, ended=ended)
 
 
 class AskedJoint(Joint):
     """The joint before the text of a model that was asked to begin with the answer's last words.
 
     Args:
-        given: The text of the answer so far.
+        answer: The text of the answer so far.
         patient: True to wait for the anchor if the model writes an introductory sentence first.
 
     Example:
@@ -163,12 +173,12 @@ class AskedJoint(Joint):
         (True, 27, 1.0)
     """
 
-    def __init__(self, given: str, *, patient: bool = False) -> None:
-        super().__init__(given)
+    def __init__(self, answer: str, *, patient: bool = False) -> None:
+        super().__init__(answer)
         self._whole = self._base.lstrip()
         self._patient = patient
-        self._anchor = anchor_of(given)
-        self._tail = self._base[-_TAIL:]
+        self._anchor = anchor_of(answer)
+        self._tail = self._base[-_LONGEST_OVERLAP:]
         self._lead = ""
         """White space before the first word of the continuation."""
 
@@ -180,53 +190,60 @@ class AskedJoint(Joint):
             piece = words
         return super().feed(piece)
 
-    def _look(self, beyond: str, *, over: bool) -> bool:
+    def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint by the first of these: a whole echo, the anchor, an overlap; see `Joint`."""
         if self._is_echo:
             confidence = _SURE if self._is_distinct(self._whole) else _DOUBTFUL
-            return self._drop(len(self._lead) + self._echoed, beyond, confidence, over=over)
+            return self._decide(len(self._lead) + self._echoed, beyond, confidence, ended=ended)
         text = self._whole[: self._echoed] + beyond
-        if not over and self._is_pending(text):
+        if not ended and self._may_become_repetition(text):
             return False
         anchor = self._anchor
         # Limited to the tail's length, so that the result does not depend on how the text is cut.
-        at = text.find(anchor, 0, _TAIL)
-        again = text[: at + len(anchor)]
-        if at >= 0 and self._base.endswith(again):
-            confidence = _SURE if self._is_distinct(again) else _DOUBTFUL
-            return self._drop_to(len(again), text, confidence, over=over)
-        overlap = self._overlap(text)
+        position = text.find(anchor, 0, _LONGEST_OVERLAP)
+        through_anchor = text[: position + len(anchor)]
+        if position >= 0 and self._base.endswith(through_anchor):
+            confidence = _SURE if self._is_distinct(through_anchor) else _DOUBTFUL
+            return self._drop_beginning(len(through_anchor), text, confidence, ended=ended)
+        overlap = self._find_overlap(text)
         if overlap:
             confidence = _LIKELY if self._is_distinct(text[:overlap]) else _DOUBTFUL
-            return self._drop_to(overlap, text, confidence, over=over)
+            return self._drop_beginning(overlap, text, confidence, ended=ended)
         if self._patient:
-            if 0 < at <= _PREAMBLE and self._is_distinct(anchor):
-                return self._drop_to(at + len(anchor), text, _DOUBTFUL, over=over)
-            if not over and len(text) < _PATIENCE:
+            # The model may have written a sentence of its own before the anchor.
+            if 0 < position <= _LONGEST_PREAMBLE and self._is_distinct(anchor):
+                return self._drop_beginning(position + len(anchor), text, _DOUBTFUL, ended=ended)
+            if not ended and len(text) < _LONGEST_WAIT:
                 return False
-        self.dropped = _common(self._lead, self._space)
+        # No repetition was found: only white space is dropped.
+        self.dropped = _common_length(self._lead, self._space)
         self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else _UNKNOWN
         return True
 
-    def _drop_to(self, length: int, text: str, confidence: float, *, over: bool) -> bool:
-        rest = text[length : length + len(self._space)]
-        return self._drop(len(self._lead) + length, rest, confidence, over=over)
+    def _drop_beginning(self, length: int, text: str, confidence: float, *, ended: bool) -> bool:
+        """Drop the first characters of a text, and the white space before and, if repeated, after them.
 
-    def _is_pending(self, text: str) -> bool:
+        The result is that of `_decide`.
+        """
+        following = text[length : length + len(self._space)]
+        return self._decide(len(self._lead) + length, following, confidence, ended=ended)
+
+    def _may_become_repetition(self, text: str) -> bool:
         """Return True if more text is needed to see whether this text is a repetition."""
         if len(text) < len(self._anchor) and self._anchor.startswith(text):
             return True
+        # The text occurs in the answer's end, and more of the answer follows it there.
         return 0 <= self._tail.find(text) < len(self._tail) - len(text)
 
-    def _overlap(self, text: str) -> int:
-        """Return the length of the longest beginning of the text with which the answer ends."""
-        lengths = range(min(len(text), len(self._tail)), _LEAST - 1, -1)
+    def _find_overlap(self, text: str) -> int:
+        """Return the length of the longest beginning of the text with which the answer ends; 0 if none."""
+        lengths = range(min(len(text), len(self._tail)), _SHORTEST_OVERLAP - 1, -1)
         return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
 
 
-def _common(one: str, other: str) -> int:
+def _common_length(one: str, other: str) -> int:
     """Return the length of the common prefix of two texts."""
     length = min(len(one), len(other))
     if one[:length] == other[:length]:
         return length
-    return next(at for at in range(length) if one[at] != other[at])
+    return next(index for index in range(length) if one[index] != other[index])

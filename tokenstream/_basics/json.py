@@ -21,6 +21,7 @@ _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
 _SHORT_STRING = r'"[^"\\]{0,99}+(?:\\.[^"\\]{0,99}+){0,9}+"'
 _without_strings = re.compile(rf"(?:{_STRING}[^\"\[\]{{}}]*+)++", re.DOTALL).sub
 _SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""Translates an opening bracket to 1, and a closing bracket to 255, which is -1 as a signed byte."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _AT_ONCE = 1 << 16
 """The number of characters that are encoded at once when bytes are counted."""
@@ -100,12 +101,13 @@ def _as_text(payload: bytes | str) -> str:
 def _bytes_before(text: str, position: int) -> int:
     """Return the number of bytes before a character position, without encoding all of them at once."""
     starts = range(0, position, _AT_ONCE)
-    return sum(len(text[at : min(at + _AT_ONCE, position)].encode("utf-8", "surrogatepass")) for at in starts)
+    slices = (text[start : min(start + _AT_ONCE, position)] for start in starts)
+    return sum(len(piece.encode("utf-8", "surrogatepass")) for piece in slices)
 
 
 @cache
-def _block(digits: int) -> re.Pattern[str]:
-    """Return a pattern for a block of whole tokens (group 1), or for one long string.
+def _block_pattern(digits: int) -> re.Pattern[str]:
+    """Return a pattern for a block of whole JSON tokens (group 1), or for one long string.
 
     The pattern never matches an integer with more than `digits` digits. A block is so
     short that copying it costs almost nothing.
@@ -117,21 +119,22 @@ def _block(digits: int) -> re.Pattern[str]:
     )
 
 
-def _signs(text: str) -> bytes:
+def _bracket_signs(text: str) -> bytes:
     """Return a byte for each bracket: 1 if it opens, 255 (-1 as a signed byte) if it closes."""
     return text.encode("utf-8", "surrogatepass").translate(_SIGNS, _NO_BRACKETS)
 
 
 def _check_bounds(text: str, limits: Limits) -> None:
     """Raise LimitExceeded if a JSON text is nested too deeply or contains too long an integer."""
-    match = _block(limits.digits).match
+    match = _block_pattern(limits.digits).match
     depth = position = 0
     while found := match(text, position):
         position = found.end()
         block = found[1] or ""
-        signs = _signs(block)
+        signs = _bracket_signs(block)
         if signs and '"' in block:
-            signs = _signs(_without_strings("", block))
+            # Some of the brackets may be inside strings.
+            signs = _bracket_signs(_without_strings("", block))
         opening = signs.count(1)
         # Most blocks have too few opening brackets to reach the limit, whatever their order.
         if (
@@ -139,8 +142,10 @@ def _check_bounds(text: str, limits: Limits) -> None:
             and max(accumulate(array("b", signs), initial=depth)) > limits.depth
         ):
             raise LimitExceeded(limit="depth", value=limits.depth)
+        # The opening brackets minus the closing ones.
         depth += 2 * opening - len(signs)
     if position < len(text):
+        # The pattern stopped at an integer with too many digits.
         raise LimitExceeded(limit="digits", value=limits.digits)
 
 
@@ -159,10 +164,9 @@ def is_one_value(text: str) -> bool:
 
 
 def split_values(text: str) -> list[str] | None:
-    """Split a text that consists of several JSON objects into these objects.
+    """Return the JSON objects that a text consists of, as text; None if it contains anything else.
 
-    Some servers join the arguments of two calls. Returns None if the text is anything
-    but whole objects.
+    Some servers join the arguments of several calls into one text.
 
     Example:
         >>> split_values('{}{"a": 1}'), split_values('{}{"a"')

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def lazily(
+def make_lazy_loader(
     package: dict[str, Any], homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return a package's `__getattr__`, which loads names when they are first used, and its `__dir__`.
+    """Return a package's `__getattr__`, which loads each name when it is first used, and its `__dir__`.
 
-    `dir()` returns the public names and the module's own names, such as `__doc__`; helpers that
-    the package imports, and its private modules, are left out.
+    `dir()` lists the public names, and names such as `__doc__`; helpers that the package
+    imports, and its private modules, are left out.
 
     Args:
         package: The package's globals.
@@ -29,11 +29,12 @@ def lazily(
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         module = import_module(f"{name}.{home}")
         value: object = module if home == attribute else getattr(module, attribute)
+        # As a global, it is found without this function from now on.
         package[attribute] = value
         return value
 
-    def names() -> list[str]:
-        own = (key for key in package if key.startswith("__") and key.endswith("__"))
-        return sorted({*package["__all__"], *homes, *own})
+    def list_names() -> list[str]:
+        special = (key for key in package if key.startswith("__") and key.endswith("__"))
+        return sorted({*package["__all__"], *homes, *special})
 
-    return load, names
+    return load, list_names

@@ -75,17 +75,23 @@ class TextLog:
         """Return the text from position `start` on, without copying the text before that position."""
         if start <= 0:
             return self.join()
+        # The last pieces are collected, from the end, until they are long enough.
         pieces = self.pieces[:]
         missing = sum(map(len, pieces)) - start
-        found: list[str] = []
+        last_first: list[str] = []
         while missing > 0:
             piece = pieces.pop()
-            found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            last_first.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
             missing -= len(piece)
-        return "".join(reversed(found))
+        return "".join(reversed(last_first))
 
     def slices(self, bounds: list[int]) -> str:
-        """Return the joined text between pairs of positions; a missing last end is the end of the text."""
+        """Return slices of the text, joined.
+
+        Args:
+            bounds: The start and the end of each slice, in order; the last end may be missing, and
+                is then the end of the text.
+        """
         # The length is read first: another thread may be writing, and text that it adds from
         # now on may belong to the next part.
         length, bounds = self.length, bounds[:]
@@ -94,6 +100,7 @@ class TextLog:
         if not bounds:
             return ""
         if len(bounds) == 2 and length - bounds[0] < 2 * (bounds[1] - bounds[0]):
+            # The only slice is more than half of the text after its start: join just that text.
             return self.since(bounds[0])[: bounds[1] - bounds[0]]
         text = self.join()
         ends = [*bounds, length] if len(bounds) % 2 else bounds

@@ -53,6 +53,7 @@ _RESET_NAMES = (
 _QUOTED = re.compile(r'"[^"]*"')
 _REMAINING = re.compile(r"\b(?:r|remaining)=([0-9]+)")
 _RESET = re.compile(r"\b(?:t|reset)=([0-9]{1,20})")
+_ZERO = re.compile(r"0{1,9}(\.0{0,9})?")
 
 
 def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
@@ -74,9 +75,10 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
         value = headers.get(name, "").strip()
         if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
             return min(float(value) / unit, LONGEST_WAIT)
-    then = _seconds_of(headers.get("retry-after", ""))
+    # Not a number, so it may be a date.
+    end_of_wait = _parse_http_date(headers.get("retry-after", ""))
     now = _now_of(headers, received_at)
-    return None if then is None or now is None else _bounded(then - now)
+    return None if end_of_wait is None or now is None else _bounded(end_of_wait - now)
 
 
 def reset_of(
@@ -100,17 +102,18 @@ def reset_of(
         360.0
     """
     now = _now_of(headers, received_at)
-    gone: list[float] = []
+    used_up: list[float] = []
     others: list[float] = []
-    for name, remaining, reset in _resets_in(headers):
+    for name, remaining, reset in _find_resets(headers):
         seconds = _seconds_until(reset.strip(), now)
-        if seconds is None or not seconds:
+        if not seconds:
+            # The reset is malformed, or has passed.
             continue
-        if remaining is not None and re.fullmatch(r"0{1,9}(\.0{0,9})?", remaining.strip()):
-            gone.append(seconds)
+        if remaining is not None and _ZERO.fullmatch(remaining.strip()):
+            used_up.append(seconds)
         elif limited and not name.endswith("-day"):
             others.append(seconds)
-    return max(gone or others, default=None)
+    return max(used_up or others, default=None)
 
 
 def duration_of(value: str) -> float | None:
@@ -123,12 +126,13 @@ def duration_of(value: str) -> float | None:
     found = _DURATION.fullmatch(value)
     if found is None:
         return None
+    # Each group is the number of one unit, or None.
     parts = zip(found.groups(), _UNITS, strict=True)
     return _bounded(sum(float(number) * unit for number, unit in parts if number is not None))
 
 
-def _resets_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield the name, the remaining count and the reset of each limit."""
+def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
+    """Yield each rate limit: the name of its header, the remaining count or None, and its reset."""
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
@@ -143,18 +147,23 @@ def _resets_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, st
 
 
 def _seconds_until(reset: str, now: float | None) -> float | None:
-    """Return the seconds until a reset, in any of its notations; None if it is malformed."""
+    """Return the seconds until a reset, in any of its notations; None if its text is malformed.
+
+    Args:
+        reset: Seconds, a duration such as "6m0s", or a point in time.
+        now: The server's time, in seconds since the epoch; None if unknown.
+    """
     if _NUMBER.fullmatch(reset):
         number = float(reset)
         if number < _FIRST_EPOCH:
             return _bounded(number)
-        then: float | None = number if number < _FIRST_EPOCH_MS else number / 1000
+        time: float | None = number if number < _FIRST_EPOCH_MS else number / 1000
     else:
         duration = duration_of(reset)
         if duration is not None:
             return duration
-        then = _time_of(reset)
-    return None if then is None or now is None else _bounded(then - now)
+        time = _parse_time(reset)
+    return None if time is None or now is None else _bounded(time - now)
 
 
 def _bounded(seconds: float) -> float:
@@ -163,27 +172,30 @@ def _bounded(seconds: float) -> float:
 
 def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
     """Return the server's time, or the time of arrival if the server sends none."""
-    now = _seconds_of(headers.get("date", ""))
+    now = _parse_http_date(headers.get("date", ""))
     return received_at if now is None else now
 
 
-def _time_of(text: str) -> float | None:
-    """Return an RFC 3339 time in seconds since the epoch; None if it is invalid or has no time zone."""
+def _parse_time(text: str) -> float | None:
+    """Return a time, in RFC 3339 or as an HTTP date, in seconds since the epoch; None if it is invalid.
+
+    A time without a time zone is invalid.
+    """
     from datetime import datetime
 
     try:
-        found = datetime.fromisoformat(text)
-        return None if found.tzinfo is None else found.timestamp()
+        time = datetime.fromisoformat(text)
+        return None if time.tzinfo is None else time.timestamp()
     except (ValueError, OverflowError):
-        return _seconds_of(text)
+        return _parse_http_date(text)
 
 
-def _seconds_of(date: str) -> float | None:
-    """Return an HTTP date in seconds since the epoch; None if it is invalid or has no time zone."""
+def _parse_http_date(date: str) -> float | None:
+    """Return an HTTP date in seconds since the epoch; None if the date is invalid or has no time zone."""
     from email.utils import parsedate_to_datetime
 
     try:
-        found = parsedate_to_datetime(date)
-        return None if found.tzinfo is None else found.timestamp()
+        time = parsedate_to_datetime(date)
+        return None if time.tzinfo is None else time.timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

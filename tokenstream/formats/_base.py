@@ -241,6 +241,7 @@ class Format(Resuming, ABC):
             self._read_frame(frame)
         except ProtocolError as error:
             if error.event is None:
+                # Say in which frame the error occurred, unless an inner format has said so.
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error}{advice}",)
@@ -256,12 +257,14 @@ class Format(Resuming, ABC):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self.assumed and self.error is None:
+            # The input has ended cleanly, which confirms the end that the sentinel marked.
             self.assumed = False
             if not self.parts.started:
                 self.note("answer_empty")
             self.end_without_finish()
         if self.error is None and not self.ended:
             if self.parts.finished:
+                # Finish reasons suffice, but the format has a terminal event as well.
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
             elif not self.ends_with_input:
@@ -303,7 +306,7 @@ class Format(Resuming, ABC):
         return None
 
     def take_beside(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the callback of `follow`, extended by the stage that events pass through.
+        """Return the callback of `follow`, extended by that of `parts.stage`, or None; for the fast path.
 
         Args:
             delta: A delta that was returned.
@@ -426,11 +429,11 @@ class Format(Resuming, ABC):
             self.note("empty_data")
             self.ping()
         elif event and event not in self.event_names and frame.lstrip()[:1] != b"{":
-            self._take_named(event, frame)
+            self._report_named(event, frame)
         else:
             self.read_text(frame, event)
 
-    def _take_named(self, event: str, payload: bytes) -> None:
+    def _report_named(self, event: str, payload: bytes) -> None:
         """Report an event as unknown: the format does not know its name, and its data need not be JSON."""
         if event in PING_NAMES:
             self.ping()
@@ -471,6 +474,7 @@ class Format(Resuming, ABC):
             error = StreamTruncated("the input ended without a single event")
             return add_code_hint(error, "; ask again")
         open_calls = self.parts.open_calls
+        # "s" * True is a plural "s".
         inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
         return StreamTruncated(
             f"the input ended after {self.frames} frame{'s' * (self.frames != 1)}{inside}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.lazy import lazily
+from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._allow import Allow
@@ -49,4 +49,4 @@ _HOMES = {
     "ValueStart": "_events",
 }
 
-__getattr__, __dir__ = lazily(globals(), _HOMES)
+__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

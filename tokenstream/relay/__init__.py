@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.lazy import lazily
+from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
     from tokenstream.relay._asgi.follow import follow, stop
@@ -49,7 +49,7 @@ __all__ = [
     "websocket",
 ]
 
-__getattr__, __dir__ = lazily(
+__getattr__, __dir__ = make_lazy_loader(
     globals(),
     {
         "AnswerExpired": "journal",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.lazy import lazily
+from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream.stages._metrics.gaps import GapHistogram
 from tokenstream.stages._metrics.meter import Meter
 from tokenstream.stages._metrics.metrics import Metrics
@@ -91,4 +91,4 @@ _HOMES = {
     "Words": "_text.words",
 }
 
-__getattr__, __dir__ = lazily(globals(), _HOMES)
+__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

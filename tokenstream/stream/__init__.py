@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.lazy import lazily
+from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
@@ -57,4 +57,4 @@ _HOMES = {
     "tap": "_tap.tap",
 }
 
-__getattr__, __dir__ = lazily(globals(), _HOMES)
+__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

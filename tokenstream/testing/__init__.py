@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.lazy import lazily
+from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
     from tokenstream.testing import faults
@@ -85,4 +85,4 @@ _HOMES = {
     "transport": "_serve.transport",
 }
 
-__getattr__, __dir__ = lazily(globals(), _HOMES)
+__getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._custom.paths import Path, find, path_of, plain_places
+from tokenstream.formats._custom.paths import Path, find, path_of, single_places
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.message import FinishReason, Usage
@@ -75,12 +75,12 @@ class Mapped:
     """Places of the text for the fast path; None if each of them overlaps with another path."""
 
     def __post_init__(self) -> None:
-        single = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
-        counted = [path for _, path in self.usage]
-        asked = [path for path, _ in self.where]
-        texts, others = [*self.text, *self.reasoning], [*single, *counted, *asked]
+        single_values = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
+        counts = [path for _, path in self.usage]
+        conditions = [path for path, _ in self.where]
+        texts, others = [*self.text, *self.reasoning], [*single_values, *counts, *conditions]
         fields = frozenset(str(path[0]) for path in [*texts, *others] if path)
-        places = plain_places(texts, others)
+        places = single_places(texts, others)
         object.__setattr__(self, "fields", fields)
         fast = Fast(texts=places, padding=PADDING - fields) if places else None
         object.__setattr__(self, "fast", fast)
@@ -91,7 +91,7 @@ class Mapped:
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
     def holds_text(self, data: object, event: str) -> bool:
-        """Return whether the mapping looks for text in a payload.
+        """Return True if the mapping looks for text in a payload.
 
         Args:
             data: The decoded payload.
@@ -99,139 +99,143 @@ class Mapped:
         """
         if self.events is not None and event not in self.events:
             return False
-        return all(find(data, path) in wanted for path, wanted in self.where)
+        return all(find(data, path) in allowed for path, allowed in self.where)
 
 
-def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]:
+def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path, ...]:
     """Compile one path or several.
 
     Args:
         option: The option's name, for the error.
-        given: A path, or several; the first that leads to a value is used.
+        value: A path, or several, of which the first that leads to a value is used; None for no path.
 
     Raises:
-        MisuseError: A value is not a path.
+        MisuseError: The value, or one of several, is not a path.
     """
-    if given is None:
+    if value is None:
         return ()
-    paths = _several(given)
+    paths = _list_of(value)
     if not paths:
-        msg = f"{option}={given!r} holds no path"
+        msg = f"{option}={value!r} holds no path"
         raise MisuseError(msg)
     return tuple([path_of(option, path) for path in paths])
 
 
-def names_of(option: str, given: str | Collection[str] | None) -> frozenset[str] | None:
+def check_event_names(option: str, value: str | Collection[str] | None) -> frozenset[str] | None:
     """Return the names of SSE events; "message", the standard's name for a nameless event, becomes "".
+
+    Args:
+        option: The option's name, for the error.
+        value: A name, or several; None if the option was not set.
 
     Raises:
         MisuseError: A value is not a name, or there is none.
     """
-    if given is None:
+    if value is None:
         return None
-    names = [name for name in _several(given) if isinstance(name, str) and name]
-    if not names or len(names) < len(_several(given)):
-        msg = f'{option}={given!r}: give the name of an SSE event, or a list of names, such as "output"'
+    names = [name for name in _list_of(value) if isinstance(name, str) and name]
+    if not names or len(names) < len(_list_of(value)):
+        msg = f'{option}={value!r}: give the name of an SSE event, or a list of names, such as "output"'
         raise MisuseError(msg)
     return frozenset(["" if name == "message" else name for name in names])
 
 
-def _several(given: object) -> list[Any]:
+def _list_of(value: object) -> list[Any]:
     """Return the items of a list, tuple or set; any other value as the only item."""
-    several: Any = given
-    return list(several) if isinstance(given, list | tuple | set | frozenset) else [given]
+    items: Any = value
+    return list(items) if isinstance(value, list | tuple | set | frozenset) else [value]
 
 
-def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]:
+def _check_dict(option: str, value: object, example: str) -> list[tuple[Any, Any]]:
     """Return the pairs of a dict, or an empty list if the option was not set.
 
     Raises:
         MisuseError: The option is not a dict.
     """
-    if given is None:
+    if value is None:
         return []
-    if not _is_mapping(given):
-        msg = f"{option}={given!r}: give a dict, such as {example}"
+    if not _is_mapping(value):
+        msg = f"{option}={value!r}: give a dict, such as {example}"
         raise MisuseError(msg)
-    return list(given.items())
+    return list(value.items())
 
 
 def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, Mapping)
 
 
-def sentinel_of(given: object) -> bytes | None:
-    """Return the data that mark the end, as bytes.
+def check_sentinel(value: object) -> bytes | None:
+    """Return the data that mark the end, as bytes; None if the option was not set.
 
     Raises:
         MisuseError: The data are not text, or the text is empty.
     """
-    if given is None:
+    if value is None:
         return None
-    if not isinstance(given, str) or not given.strip():
-        msg = f'sentinel={given!r}: give the data that mean the end, such as "[DONE]"'
+    if not isinstance(value, str) or not value.strip():
+        msg = f'sentinel={value!r}: give the data that mean the end, such as "[DONE]"'
         raise MisuseError(msg)
-    return given.strip().encode()
+    return value.strip().encode()
 
 
-def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
+def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
     """Return the paths to token counts, each after the name of the count in `Usage`.
 
     Raises:
-        MisuseError: The option is not a dict, or `Usage` has no field of that name.
+        MisuseError: The option is not a dict, or `Usage` has no field with one of the names.
     """
-    found: list[tuple[str, Path]] = []
-    for name, path in _items_of("usage", given, '{"output_tokens": "usage.out"}'):
+    paths: list[tuple[str, Path]] = []
+    for name, path in _check_dict("usage", value, '{"output_tokens": "usage.out"}'):
         if name not in _COUNTS:
             msg = f"usage has no field {name!r}; its counts are {', '.join(_COUNTS)}"
             raise MisuseError(msg)
-        found.append((name, path_of(f"usage[{name!r}]", path)))
-    return tuple(found)
+        paths.append((name, path_of(f"usage[{name!r}]", path)))
+    return tuple(paths)
 
 
-def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, FinishReason | None]:
+def check_reasons(value: Mapping[str, FinishReason | None] | None) -> dict[str, FinishReason | None]:
     """Return a table from the server's words to finish reasons: the caller's entries and the usual ones.
 
     Raises:
-        MisuseError: The option is not a dict, or a value is not a finish reason.
+        MisuseError: The option is not a dict, or one of its values is not a finish reason.
     """
-    known = get_args(FinishReason)
-    meanings = _items_of("finish_reasons", given, '{"eos": "stop", "not_finished": None}')
+    reasons = get_args(FinishReason)
+    meanings = _check_dict("finish_reasons", value, '{"eos": "stop", "not_finished": None}')
     for word, reason in meanings:
-        if reason not in (None, *known):
+        if reason not in (None, *reasons):
             msg = (
-                f"finish_reasons[{word!r}]={reason!r} is not a finish reason; they are {', '.join(known)}, "
+                f"finish_reasons[{word!r}]={reason!r} is not a finish reason; they are {', '.join(reasons)}, "
                 "and None for a word that does not mean the end"
             )
             raise MisuseError(msg)
     return {**COMMON_REASONS, **dict(meanings)}
 
 
-def retryable_of(given: Mapping[str, bool] | None) -> dict[str, bool]:
-    """Return a table from an error's code or type to True or False: whether a retry may help.
+def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
+    """Return a table from an error's code or type to True if a retry may help, else False.
 
     Raises:
-        MisuseError: The option is not a dict, or a value is neither True nor False.
+        MisuseError: The option is not a dict, or one of its values is neither True nor False.
     """
-    meanings = _items_of("retryable", given, '{"warming_up": True, "no_such_bird": False}')
-    for word, again in meanings:
-        if not isinstance(again, bool):
-            msg = f"retryable[{word!r}] is to be True or False, and is of type {type(again).__name__}"
+    meanings = _check_dict("retryable", value, '{"warming_up": True, "no_such_bird": False}')
+    for word, is_retryable in meanings:
+        if not isinstance(is_retryable, bool):
+            msg = f"retryable[{word!r}] is to be True or False, and is of type {type(is_retryable).__name__}"
             raise MisuseError(msg)
     return dict(meanings)
 
 
-def where_of(given: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
-    """Return the conditions for a payload with text: for each path, the allowed values.
+def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
+    """Return the conditions for a payload with text: paths, each with the values that are allowed there.
 
     Raises:
         MisuseError: The option is not a dict, a key is not a path, or a path has no allowed value.
     """
-    asked: list[tuple[Path, tuple[Any, ...]]] = []
-    for path, value in _items_of("where", given, '{"type": "delta"}'):
-        wanted = tuple(_several(value))
-        if not wanted:
-            msg = f"where[{path!r}]={value!r} holds no value: no payload could ever hold text"
+    conditions: list[tuple[Path, tuple[Any, ...]]] = []
+    for path, values in _check_dict("where", value, '{"type": "delta"}'):
+        allowed = tuple(_list_of(values))
+        if not allowed:
+            msg = f"where[{path!r}]={values!r} holds no value: no payload could ever hold text"
             raise MisuseError(msg)
-        asked.append((path_of("where", path), wanted))
-    return tuple(asked)
+        conditions.append((path_of("where", path), allowed))
+    return tuple(conditions)

@@ -63,14 +63,14 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
         ('Hel', None)
     """
     value = payload
-    for place, step in enumerate(path):
+    for depth, step in enumerate(path):
         if value.__class__ is dict:
             # In an object, digits are a key like any other.
             value = value.get(step if step.__class__ is str else str(step))
         elif not is_list(value):
             return None
         elif step == _EACH:
-            found = (find(item, path[place + 1 :]) for item in value)
+            found = (find(item, path[depth + 1 :]) for item in value)
             return next((item for item in found if item is not None), None)
         elif isinstance(step, int) and step < len(value):
             value = value[step]
@@ -93,11 +93,11 @@ def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSO
     if _EACH not in path:
         value = find(payload, path)
         return value if value.__class__ is str else None
-    texts = [value for value in _all(payload, path) if isinstance(value, str)]
+    texts = [value for value in _find_all(payload, path) if isinstance(value, str)]
     return "".join(texts) if texts else None
 
 
-def plain_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
+def single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
     """Return the single places that paths lead to, except places that overlap with another path.
 
     A number in a path may be an index or an object's key, so each such path gives two places.
@@ -107,28 +107,32 @@ def plain_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
         others: Other paths; a place that one of them leads to, through or into is left out.
 
     Example:
-        >>> plain_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
+        >>> single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
         [('choices', 0, 'text'), ('choices', '0', 'text')]
     """
-    found = [path for path in paths if _EACH not in path and not any(_meet(path, each) for each in others)]
+    single = [path for path in paths if path and _EACH not in path]
+    separate = [path for path in single if not any(_overlap(path, other) for other in others)]
     # In an object, digits are a key like any other.
-    return list(dict.fromkeys(way for path in found if path for way in (path, tuple(map(str, path)))))
+    return list(dict.fromkeys(place for path in separate for place in (path, tuple(map(str, path)))))
 
 
-def _meet(path: Path, other: Path) -> bool:
-    """Return whether one of two paths leads to, through or into the place of the other."""
-    return all(_EACH in (a, b) or str(a) == str(b) for a, b in zip(path, other, strict=False))
+def _overlap(path: Path, other: Path) -> bool:
+    """Return True if one of two paths leads to, through or into the place of the other."""
+    return all(
+        _EACH in (step, other_step) or str(step) == str(other_step)
+        for step, other_step in zip(path, other, strict=False)
+    )
 
 
-def _all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value
+def _find_all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value
     """Yield all values at a path, which may contain `"*"`; in an object, `"*"` is a key like any other."""
     if _EACH not in path:
         yield find(payload, path)
         return
-    place = path.index(_EACH)
-    holder = find(payload, path[:place])
-    if is_list(holder):
-        for item in holder:
-            yield from _all(item, path[place + 1 :])
-    elif is_dict(holder) and _EACH in holder:
-        yield from _all(holder[_EACH], path[place + 1 :])
+    depth = path.index(_EACH)
+    container = find(payload, path[:depth])
+    if is_list(container):
+        for item in container:
+            yield from _find_all(item, path[depth + 1 :])
+    elif is_dict(container) and _EACH in container:
+        yield from _find_all(container[_EACH], path[depth + 1 :])

@@ -40,7 +40,7 @@ class Custom(Format):
         ['Hel']
     """
 
-    __slots__ = ("_counts", "_head", "_late", "mapped")
+    __slots__ = ("_changed_fields", "_counts", "_head", "mapped")
 
     name: ClassVar[str] = "custom"
 
@@ -50,7 +50,7 @@ class Custom(Format):
         """The paths to the text and the other values of a payload."""
         self._counts: dict[str, int | float] = {}
         self._head: tuple[str | None, str | None] = (None, None)
-        self._late: dict[str, Any] = {}
+        self._changed_fields: dict[str, Any] = {}
         """The last values of fields that no path leads to, if they differ from the values reported."""
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
@@ -79,16 +79,18 @@ class Custom(Format):
         return is_no_sentinel
 
     def judge(self, error: StreamError) -> bool:
-        """Let the mapping set whether an error is retryable; return whether the mapping did so."""
+        """Apply the mapping's `retryable` to an error; return True if it has the error's code or type."""
         return judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         mapped = self.mapped
-        if self.error is None and not self.ended and self.frames:
-            has_mark = mapped.sentinel is not None or mapped.ends
-            if not mapped.tells_its_end or (self.parts.finished and not has_mark):
-                # The mapping has no other mark of the end.
+        is_open = self.error is None and not self.ended
+        if is_open and self.frames:
+            waits_for_mark = mapped.sentinel is not None or mapped.ends
+            finished_without_mark = self.parts.finished and not waits_for_mark
+            if finished_without_mark or not mapped.tells_its_end:
+                # Nothing else marks the end of the answer.
                 self.conclude()
         return super().end(now=now)
 
@@ -148,9 +150,10 @@ class Custom(Format):
         Raises:
             ProtocolError: The payload is not JSON.
         """
-        wanted = self.mapped.events is None or event in self.mapped.events
-        if event and not wanted and payload.lstrip()[:1] not in (b"{", b"["):
-            self._take_named(event, payload)
+        may_have_text = self.mapped.events is None or event in self.mapped.events
+        looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
+        if event and not may_have_text and not looks_like_json:
+            self._report_named(event, payload)
         else:
             self._read_value(self.decode(payload), event)
 
@@ -165,9 +168,9 @@ class Custom(Format):
     # -- payloads ----------------------------------------------------------
 
     def _read_value(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
-        """Read all that the mapping's paths lead to; a payload that none of them fits is read otherwise."""
+        """Report all values that the mapping's paths lead to; if there are none, see `_read_other`."""
         self.parts.raw = data
-        if self._is_error(data, event):
+        if self._store_error(data, event):
             return
         mapped = self.mapped
         found = self._read_head(data)
@@ -182,16 +185,17 @@ class Custom(Format):
         elif event not in mapped.ends:
             self._read_other(data, event)
 
-    def _is_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
-        """Store the error found by the mapping, event name or usual field; return whether there is one."""
+    def _store_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
+        """Find an error by the mapping, the event's name or the usual field; store it and return True."""
         path = self.mapped.error
-        found = None if path is None else find(data, path)
-        if found:
-            self.error = provider_error({"error": found if is_dict(found) else str(found)}, event)
-        elif is_dict(data) and (
-            event == "error" or (data.get("error") and "error" not in self.mapped.fields)
-        ):
-            self.error = provider_error(data, event)
+        at_path = None if path is None else find(data, path)
+        if at_path:
+            self.error = provider_error({"error": at_path if is_dict(at_path) else str(at_path)}, event)
+        elif is_dict(data):
+            # The usual field counts, unless a path of the mapping gives it another meaning.
+            has_usual_field = data.get("error") and "error" not in self.mapped.fields
+            if event == "error" or has_usual_field:
+                self.error = provider_error(data, event)
         return self.error is not None
 
     def _read_head(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
@@ -231,8 +235,8 @@ class Custom(Format):
         """Report the token counts if they changed; return whether the payload has any."""
         counts: dict[str, int | float] = {}
         for name, path in self.mapped.usage:
-            found = {name: find(data, path)}
-            count = float_of(found, name) if name == "cost" else int_of(found, name)
+            value = {name: find(data, path)}
+            count = float_of(value, name) if name == "cost" else int_of(value, name)
             if count is not None:
                 counts[name] = count
         if counts and not counts.items() <= self._counts.items():
@@ -243,10 +247,12 @@ class Custom(Format):
     def _read_finish(self, data: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
         """Report the finish reason at a path; return whether the payload has a value there."""
         value = find(data, path)
+        # Servers send null, false or "" as long as the answer goes on.
         if value is None or value is False or says_nothing(value):
             return False
         raw = value if isinstance(value, str) else json_text(value, "the words for the end")
         reason = self._reason_of(raw)
+        # The mapping may say that a word does not mean the end.
         if reason is not None:
             self.parts.finish(0, reason, raw)
         return True
@@ -262,12 +268,12 @@ class Custom(Format):
             if name in self.mapped.fields or name in PADDING or says_nothing(value):
                 continue
             if name in self.parts.fields:
-                self._late[name] = value
+                self._changed_fields[name] = value
             else:
                 self.parts.field(name, value)
 
     def _report_changed_fields(self) -> None:
-        late, self._late = self._late, {}
+        late, self._changed_fields = self._changed_fields, {}
         for name, value in late.items():
             self.parts.field(name, value)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.formats._custom.mapping import (
     Mapped,
-    names_of,
-    paths_of,
-    reasons_of,
-    retryable_of,
-    sentinel_of,
-    usage_paths_of,
-    where_of,
+    check_event_names,
+    check_reasons,
+    check_retryable,
+    check_sentinel,
+    compile_conditions,
+    compile_paths,
+    compile_usage_paths,
 )
 from tokenstream.formats._custom.paths import Path, path_of
 from tokenstream.formats._custom.reader import Custom
@@ -85,20 +85,20 @@ def custom(
         )
         raise MisuseError(msg)
     mapped = Mapped(
-        text=() if bare else paths_of("text", text) or (path_of("text", text),),
+        text=() if bare else compile_paths("text", text) or (path_of("text", text),),
         bare=bare,
-        reasoning=paths_of("reasoning", reasoning),
+        reasoning=compile_paths("reasoning", reasoning),
         finish=_path("finish", finish),
-        reasons=reasons_of(finish_reasons),
+        reasons=check_reasons(finish_reasons),
         id=_path("id", id),
         model=_path("model", model),
-        usage=usage_paths_of(usage),
+        usage=compile_usage_paths(usage),
         error=_path("error", error),
-        retryable=retryable_of(retryable),
-        events=names_of("event", event),
-        where=where_of(where),
-        ends=names_of("end", end) or frozenset(),
-        sentinel=sentinel_of(sentinel),
+        retryable=check_retryable(retryable),
+        events=check_event_names("event", event),
+        where=compile_conditions(where),
+        ends=check_event_names("end", end) or frozenset(),
+        sentinel=check_sentinel(sentinel),
     )
     return Custom(mapped)
 
