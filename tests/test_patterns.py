@@ -43,7 +43,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._fast.shape._find_holes": None,
     # Modules hold all that these two make.
-    "tokenstream.partial_json._lenient.peek._make_kind": None,
+    "tokenstream.partial_json._lenient.peek._make_quote_kind": None,
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The user's own expressions, markers and names of tags, and the names of files.

@@ -97,7 +97,7 @@ def test_what_is_held_back_is_bounded(name: str) -> None:
     parser = PartialJSONParser(lenient=True)
     for piece in pieces_of(_HOSTILE[name] * 2_000, 7):
         parser.feed(piece)
-        held = getattr(getattr(parser, "_reader"), "rest")  # noqa: B009 - what is held has no public name
+        held = getattr(getattr(parser, "_reader"), "held_back")  # noqa: B009 - it has no public name
 
         assert len(held) <= MOST_DIGITS + MOST_HELD
 

@@ -64,11 +64,11 @@ def _make_reader(
     if choice in {"last", "matching"}:
         from tokenstream.partial_json._lenient.choosing import ChoosingReader
 
-        return ChoosingReader(document, accepts if choice == "matching" else None, closed=closed)
+        return ChoosingReader(document, accepts if choice == "matching" else None, must_be_closed=closed)
     if lenient:
         from tokenstream.partial_json._lenient import LenientReader
 
-        return LenientReader(document, closed=closed, takes_first=choice == "first")
+        return LenientReader(document, must_be_closed=closed, takes_first=choice == "first")
     return StrictReader(document)
 
 

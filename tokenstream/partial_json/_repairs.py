@@ -88,7 +88,7 @@ class Repair(NamedTuple):
     offset: int
 
 
-class Repairs:
+class RepairLog:
     """The repairs made in one document so far."""
 
     __slots__ = ("made",)

@@ -8,7 +8,7 @@
 | `gaps` | white space, comments, commas and colons between values |
 | `tokens`, `atoms` | values without quotes |
 | `strings`, `quotes`, `peek` | strings, and the meaning of a quote |
-| `backslashes` | backslashes in a string that do not begin an escape |
+| `escapes`, `backslashes` | escapes in strings, and backslashes that do not begin one |
 | `prose` | the text around the document |
 | `choosing` | one document of several |
 

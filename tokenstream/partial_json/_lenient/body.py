@@ -12,14 +12,20 @@ from tokenstream.partial_json._lenient.gaps import (
     supply_colon,
     supply_comma,
 )
-from tokenstream.partial_json._lenient.peek import OPENING, PLAIN, MoreNeeded, Peek, TooFar
-from tokenstream.partial_json._lenient.quotes import Scene
+from tokenstream.partial_json._lenient.peek import (
+    OPENING,
+    PLAIN,
+    Lookahead,
+    LookaheadExceeded,
+    MoreTextNeeded,
+)
+from tokenstream.partial_json._lenient.quotes import StringContext
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP
-from tokenstream.partial_json._lenient.strings import Quoted
+from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._lenient.tables import (
     AFTER,
-    AFTER_CROOKED,
     AFTER_FIELD,
+    AFTER_MISMATCH,
     COLON,
     ELEMENT,
     FIRST_ELEMENT,
@@ -30,18 +36,18 @@ from tokenstream.partial_json._lenient.tables import (
     STEPS,
     VALUE,
     VALUES,
-    after_crooked,
-    is_step,
+    register_after_mismatch,
+    register_step,
 )
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
-    from tokenstream.partial_json._lenient.peek import Kind
+    from tokenstream.partial_json._lenient.peek import QuoteKind
     from tokenstream.partial_json._lenient.reader import LenientReader
 
-# Match the valid JSON that may follow a string, by the closing bracket of the container.
-_GOES_ON: dict[str, Any] = {
+# Match the valid JSON that may follow a string. The key is the closing bracket of the container.
+_VALID_AFTER_STRING: dict[str, Any] = {
     "}": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*"|\})').match,
     "]": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\])').match,
     ")": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\))').match,
@@ -49,7 +55,7 @@ _GOES_ON: dict[str, Any] = {
 _QUOTES = "".join(quote for quote in OPENING if quote != "`")
 
 
-@is_step
+@register_step
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Run the step for the next character, as the table `expects` defines it."""
     char = text[position : position + 1]
@@ -57,9 +63,10 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
     step = table.get(char)
     if step is None:
         step = table[OTHER]
-    if reader.swallow and char not in " \t\r\n}":
-        reader.swallow = False
-    if reader.owed >= 0 and step not in AFTER_CROOKED:
+    if reader.may_skip_brace and char not in " \t\r\n}":
+        reader.may_skip_brace = False
+    if reader.owed_closers >= 0 and step not in AFTER_MISMATCH:
+        # A key or a value after a mismatched bracket may belong to either of two containers.
         return reader.refuse_two_readings(position)
     following: int = step(reader, text, position, out)
     return following
@@ -80,14 +87,14 @@ def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 @under("(", *VALUES)
 def begin_tuple(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    reader.repaired.note("tuple", reader.base + position)
+    reader.repair_log.note("tuple", reader.base + position)
     return open_container(reader, [], ")", position, out)
 
 
 def open_container(
     reader: LenientReader,
     container: Any,  # noqa: ANN401 - a dict or a list
-    mark: str,
+    closer: str,
     position: int,
     out: list[JSONEvent],
 ) -> int:
@@ -96,36 +103,36 @@ def open_container(
     Args:
         reader: The reader.
         container: The empty dict or list.
-        mark: The closing bracket.
+        closer: The closing bracket.
         position: The position of the opening bracket.
         out: Receives the event.
     """
     if reader.document.open(container, reader.base + position, out):
-        push_bracket(reader, mark)
+        push_bracket(reader, closer)
     return position + 1
 
 
-def push_bracket(reader: LenientReader, mark: str) -> None:
+def push_bracket(reader: LenientReader, closer: str) -> None:
     """Record an opening bracket, and expect the first key or element."""
-    reader.marks.append(mark)
-    reader.counts[mark] += 1
-    reader.comma = -1
+    reader.closers.append(closer)
+    reader.closer_counts[closer] += 1
+    reader.comma_at = -1
     reader.gap = NO_GAP
-    reader.expects = FIRST_KEY if mark == "}" else FIRST_ELEMENT
-    reader.reading = STEPS["read_between"]
+    reader.expects = FIRST_KEY if closer == "}" else FIRST_ELEMENT
+    reader.inside_step = STEPS["read_between"]
 
 
 @under("{", FIRST_KEY)
 def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip the second of two opening braces, as in `{{`; the template of a prompt doubles them."""
-    if reader.marks[-1] == "}}":
+    if reader.closers[-1] == "}}":
         return reader.refuse_here(position)
-    reader.repaired.note("doubled_brace", reader.base + position)
-    reader.marks[-1] = "}}"
+    reader.repair_log.note("doubled_brace", reader.base + position)
+    reader.closers[-1] = "}}"
     return position + 1
 
 
-@after_crooked
+@register_after_mismatch
 @under("}])", FIRST_ELEMENT, ELEMENT, *KEYS, *AFTER)
 def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Close an object or array.
@@ -134,61 +141,66 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
     fits none, it closes the innermost. It is refused if the text then has two readings.
     """
     char = text[position]
-    if reader.swallow and char == "}":
-        reader.swallow = False
+    if reader.may_skip_brace and char == "}":
+        # The second of two closing braces.
+        reader.may_skip_brace = False
         return position + 1
-    marks = reader.marks
-    is_wrong = marks[-1][0] != char
+    closers = reader.closers
+    is_wrong = closers[-1][0] != char
     if ends_plain_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
         return reader.refuse_two_readings(position)
-    if reader.comma >= 0:
-        reader.repaired.note("trailing_comma", reader.comma)
+    if reader.comma_at >= 0:
+        reader.repair_log.note("trailing_comma", reader.comma_at)
     if is_wrong:
-        reader.repaired.note("wrong_closer", reader.base + position)
-        reader.owed = max(reader.owed, 0)
-        while reader.counts[char] and marks[-1][0] != char:
+        reader.repair_log.note("wrong_closer", reader.base + position)
+        reader.owed_closers = max(reader.owed_closers, 0)
+        # Close the containers inside the one that the bracket fits; their brackets may still follow.
+        while reader.closer_counts[char] and closers[-1][0] != char:
             close_container(reader, reader.base + position, out)
-            reader.owed += 1
+            reader.owed_closers += 1
     close_container(reader, reader.base + position + 1, out)
     return position + 1
 
 
 def may_close_other(reader: LenientReader, closer: str) -> bool:
     """Return True if a bracket may close a container of another kind; an empty container never allows it."""
-    return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.counts[")"]))
+    return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.closer_counts[")"]))
 
 
 def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
     """Return True if a round bracket ends after a single value; Python does not read that as a tuple."""
-    return reader.marks[-1] == closer == ")" and reader.comma < 0 and len(reader.document.container) == 1
+    return reader.closers[-1] == closer == ")" and reader.comma_at < 0 and len(reader.document.container) == 1
 
 
 def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
     """Close the innermost container; a document that is `{}` stays open, as it may be a placeholder."""
-    mark = reader.marks.pop()
-    reader.counts[mark[0]] -= 1
-    if mark[0] == "}" and not (reader.marks or reader.document.container or reader.final or reader.is_second):
+    closer = reader.closers.pop()
+    reader.closer_counts[closer[0]] -= 1
+    is_empty_document = closer[0] == "}" and not (reader.closers or reader.document.container)
+    if is_empty_document and not (reader.text_ended or reader.is_second):
+        # Another object may follow, and replace this one.
         reader.empty_end = offset
-        reader.reading = None
+        reader.inside_step = None
     else:
         reader.document.close(offset, out)
         reader.end_value()
-    reader.swallow = mark == "}}"
+    reader.may_skip_brace = closer == "}}"
 
 
-@after_crooked
+@register_after_mismatch
 @under(("",), *PLACES)
 def end_cut_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """End a document whose closing brackets are missing."""
-    if reader.opener_missing and len(reader.marks) == 1 and len(reader.document.container) < 2:
+    if reader.opener_missing and len(reader.closers) == 1 and len(reader.document.container) < 2:
         # A word in quotes, a colon and a value may also be prose.
         return reader.refuse_two_readings(position)
-    if reader.closed:
+    if reader.must_be_closed:
         return reader.refuse_cut(position)
     if reader.is_at(VALUE, COLON):
-        reader.repaired.note("unfinished_value", reader.key_at)
-    reader.repaired.note("missing_end", reader.base + position)
-    while reader.marks:
+        # The last key has no value: it is dropped.
+        reader.repair_log.note("unfinished_value", reader.key_at)
+    reader.repair_log.note("missing_end", reader.base + position)
+    while reader.closers:
         close_container(reader, reader.base + position, out)
     return position
 
@@ -201,10 +213,12 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
     """Begin a key or a string; if a comma or a colon is missing before it, supply that."""
     try:
         is_plain = text[position] == '"'
-        kind = PLAIN if is_plain else Peek(text, position, final=reader.final).find_quote(position)
-    except MoreNeeded:
-        return reader.wait(position)
+        peek = Lookahead(text, position, text_ended=reader.text_ended)
+        kind = PLAIN if is_plain else peek.find_quote(position)
+    except MoreTextNeeded:
+        return reader.hold_back(position)
     if kind is None:
+        # The character is a backslash without a quote.
         return skip_escaped_space(reader, text, position)
     if reader.is_at(COLON):
         return supply_colon(reader, text, position, out)
@@ -215,45 +229,56 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
 
 def _open_quoted(
     reader: LenientReader,
-    kind: Kind,
+    kind: QuoteKind,
     text: str,
     position: int,
     out: list[JSONEvent],
     *,
     is_key: bool,
 ) -> int:
-    """Begin a key or a string; return the position after its opening quote."""
-    reader.quoted = Quoted(kind, reader.repaired)
+    """Begin a key or a string; return the position after its opening quote.
+
+    Args:
+        reader: The reader.
+        kind: The kind of the quote.
+        text: The unread text.
+        position: Position of the quote.
+        out: Receives the event that begins a string.
+        is_key: True for a key.
+    """
+    reader.quoted = QuotedString(kind, reader.repair_log)
     reader.token_at = reader.base + position
     if kind.repair is not None:
-        reader.repaired.note(kind.repair, reader.token_at)
+        reader.repair_log.note(kind.repair, reader.token_at)
     if is_key:
-        reader.reading = STEPS["read_quoted_key"]
+        reader.inside_step = STEPS["read_quoted_key"]
     else:
         reader.document.begin_string(reader.token_at, out)
-        reader.reading = STEPS["read_string"]
+        reader.inside_step = STEPS["read_string"]
     end: int = kind.quote(text, position).end()
     return end
 
 
 @under('"', *KEYS)
-def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a whole key that has already arrived and needs no repair."""
+def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a whole key that has already arrived and needs no repair; any other key is only begun."""
     end = text.find('"', position + 1)
+    # A backslash for a key that has not arrived whole: it is not read here, either.
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
         return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
-    take_key(reader, key, reader.base + position)
+    use_key(reader, key, reader.base + position)
     return end + 1
 
 
 @under('"', *VALUES)
-def take_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a whole string that has already arrived and needs no repair."""
+def read_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a whole string that has already arrived and needs no repair; any other string is only begun."""
     end = text.find('"', position + 1)
+    # A backslash for a string that has not arrived whole: it is not read here, either.
     string = text[position + 1 : end] if end > 0 else "\\"
-    goes_on = _GOES_ON[reader.marks[-1][0]]
-    if "\\" in string or not string.isprintable() or goes_on(text, end + 1) is None:
+    match_continuation = _VALID_AFTER_STRING[reader.closers[-1][0]]
+    if "\\" in string or not string.isprintable() or match_continuation(text, end + 1) is None:
         return _open_quoted(reader, PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
@@ -261,14 +286,15 @@ def take_plain_string(reader: LenientReader, text: str, position: int, out: list
     return end + 1
 
 
-@after_crooked
+@register_after_mismatch
 @under("`~", *PLACES)
 def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read the end of the code fence, or a key or string in backticks."""
     char = text[position]
     fence = text[position : position + 3]
-    if len(fence) < 3 and not reader.final and fence == char * len(fence):
-        return reader.wait(position)
+    may_become_fence = len(fence) < 3 and fence == char * len(fence)
+    if may_become_fence and not reader.text_ended:
+        return reader.hold_back(position)
     if fence == char * 3:
         is_end = reader.prose.fence == char
         return end_cut_document(reader, text, position, out) if is_end else reader.refuse_here(position)
@@ -280,11 +306,11 @@ def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: li
 # -- keys ----------------------------------------------------------------------
 
 
-@is_step
+@register_step
 def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue a key in quotes."""
     quoted, pieces = reader.quoted, reader.key_pieces
-    if quoted.kind is PLAIN and not reader.final:
+    if quoted.kind is PLAIN and not reader.text_ended:
         # This is enough for most keys: the first quote ends them.
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
@@ -292,19 +318,20 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
             pieces.append(piece)
             if end < 0:
                 return len(text)
-            take_key(reader, "".join(pieces), reader.token_at)
+            use_key(reader, "".join(pieces), reader.token_at)
             pieces.clear()
             return end + 1
-    position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
-    if quoted.closed:
-        take_key(reader, "".join(pieces), reader.token_at)
+    position = quoted.read(text, position, pieces, StringContext(reader.base, reader.text_ended))
+    # `pieces` is kept between calls, until the key is complete.
+    if quoted.is_closed:
+        use_key(reader, "".join(pieces), reader.token_at)
         pieces.clear()
-    elif quoted.waits:
-        return reader.wait(position)
-    elif reader.final and not NO_KEY.isdisjoint("".join(pieces)):
+    elif quoted.needs_more:
+        return reader.hold_back(position)
+    elif reader.text_ended and not NO_KEY.isdisjoint("".join(pieces)):
         # The closing quote is missing, and the fields after the key were read as part of it.
         return reader.refuse_two_readings(reader.token_at - reader.base)
-    elif reader.final:
+    elif reader.text_ended:
         drop_cut_key(reader, reader.token_at)
     return position
 
@@ -312,78 +339,82 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 @under((OTHER,), *KEYS)
 def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a key without quotes: a word before a colon."""
-    peek = Peek(text, position, final=reader.final)
+    peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
         end = peek.skip_word(position)
         if end == position:
             return read_other(reader, text, position, out)
         following = peek.get_char(peek.skip_spaces(end))
-    except MoreNeeded:
-        return reader.wait(position)
-    except TooFar:
+    except MoreTextNeeded:
+        return reader.hold_back(position)
+    except LookaheadExceeded:
         return reader.refuse_here(position)
     if following == ":":
-        reader.repaired.note("unquoted_key", reader.base + position)
-        take_key(reader, text[position:end], reader.base + position)
+        reader.repair_log.note("unquoted_key", reader.base + position)
+        use_key(reader, text[position:end], reader.base + position)
         return end
     if following:
         return reader.refuse_here(position)
+    # The text ends after the word.
     drop_cut_key(reader, reader.base + position)
     return len(text)
 
 
-def take_key(reader: LenientReader, key: str, offset: int) -> None:
+def use_key(reader: LenientReader, key: str, offset: int) -> None:
     """Use a key for the next value, and expect a colon."""
     reader.document.key = key
     reader.key_at = offset
-    reader.comma = -1
+    reader.comma_at = -1
     reader.gap = NO_GAP
     reader.expects = COLON
-    reader.reading = STEPS["read_between"]
+    reader.inside_step = STEPS["read_between"]
 
 
 def drop_cut_key(reader: LenientReader, offset: int) -> None:
     """Drop a key that the end of the text cut, and record that as a repair."""
-    reader.repaired.note("unfinished_value", offset)
+    reader.repair_log.note("unfinished_value", offset)
     reader.expects = AFTER_FIELD
-    reader.reading = STEPS["read_between"]
+    reader.inside_step = STEPS["read_between"]
 
 
 # -- strings -------------------------------------------------------------------
 
 
-@is_step
+@register_step
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue a string."""
     quoted = reader.quoted
     container = reader.document.container
     pieces: list[str] = []
-    if container is not None and quoted.clean and quoted.is_usual and not reader.final:
-        # This is enough for most strings: the first quote ends them, as in `take_plain_string`.
-        position = quoted.read_up(text, position, pieces)
+    if container is not None and quoted.is_clean and quoted.is_usual and not reader.text_ended:
+        # This is enough for most strings: the first quote ends them, as in `read_plain_string`.
+        position = quoted.read_to_quote(text, position, pieces)
         is_open = position == len(text)
-        if is_open or (text[position] == '"' and _GOES_ON[reader.marks[-1][0]](text, position + 1)):
+        if is_open or (
+            text[position] == '"' and _VALID_AFTER_STRING[reader.closers[-1][0]](text, position + 1)
+        ):
             if pieces:
                 reader.document.grow_string("".join(pieces), out)
             return position if is_open else _end_string(reader, position + 1, out)
-    scene = Scene(
+    context = StringContext(
         reader.base,
-        reader.final,
-        None if container is None else container.__class__ is dict,
-        "".join(mark for mark, count in reader.counts.items() if count),
-        bool(reader.prose.fence),
-        reader.gap == LINE_GAP,
+        reader.text_ended,
+        in_object=None if container is None else container.__class__ is dict,
+        closers="".join(closer for closer, count in reader.closer_counts.items() if count),
+        fenced=bool(reader.prose.fence),
+        on_line=reader.gap == LINE_GAP,
     )
-    position = quoted.read(text, position, pieces, scene)
+    position = quoted.read(text, position, pieces, context)
     if pieces:
         reader.document.grow_string("".join(pieces), out)
-    if quoted.unsure is not None:
-        return reader.refuse_two_readings(quoted.unsure - reader.base)
-    if quoted.waits:
-        return reader.wait(position)
-    if not quoted.closed and not reader.final:
+    if quoted.unsure_at is not None:
+        return reader.refuse_two_readings(quoted.unsure_at - reader.base)
+    if quoted.needs_more:
+        return reader.hold_back(position)
+    if not quoted.is_closed and not reader.text_ended:
         return position
-    if not quoted.closed and (container is None or not quoted.may_be_cut):
+    if not quoted.is_closed and (container is None or not quoted.may_be_cut):
+        # Perhaps the closing quote is missing, and the fields after the string were read as part of it.
         return reader.refuse_two_readings(position)
     return _end_string(reader, position, out)
 
@@ -391,6 +422,6 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
 def _end_string(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
     """End the string; `position` is after its closing quote."""
     reader.document.end_string(reader.base + position, out)
-    reader.reading = STEPS["read_between"]
+    reader.inside_step = STEPS["read_between"]
     reader.end_value()
     return position

@@ -30,7 +30,7 @@ class ChoosingReader:
     Args:
         document: Receives the chosen document.
         accepts: Returns True for a document that fits; None chooses the last document.
-        closed: True to refuse a document whose end is missing.
+        must_be_closed: True to refuse a document whose end is missing.
     """
 
     state = None
@@ -39,51 +39,53 @@ class ChoosingReader:
     __slots__ = (
         "_accepts",
         "_chosen",
+        "_chosen_fits",
         "_document",
-        "_fits",
-        "_length",
         "_pieces",
         "_reader",
-        "_scan",
+        "_repairs_made",
+        "_scanner",
         "_starts",
-        "_told",
+        "_text_length",
         "_value",
     )
 
-    def __init__(self, document: Document, accepts: Callable[[Any], bool] | None, *, closed: bool) -> None:
+    def __init__(
+        self, document: Document, accepts: Callable[[Any], bool] | None, *, must_be_closed: bool
+    ) -> None:
         self._document = document
         self._accepts = accepts
         scratch = Document(max_depth=document.max_depth, decimals=document.decimals)
-        self._scan = LenientReader(scratch, closed=closed, choose=self._choose)
+        self._scanner = LenientReader(scratch, must_be_closed=must_be_closed, choose=self._consider)
         self._reader: LenientReader | None = None
         """The reader of the chosen document; None before the end of the text."""
         self._pieces: deque[tuple[int, str]] = deque()
         """The text that may be needed again, each piece with its offset."""
-        self._length = 0
+        self._text_length = 0
         self._starts: list[int] = []
         """Offsets of the documents."""
         self._chosen = 0, ""
         """Offset of the document chosen so far, and the character of the code fence around it."""
-        self._fits = False
+        self._chosen_fits = False
         """True if the document chosen so far fits."""
         self._value: Any = None
         """The value of that document if it fits; other documents that fit must be equal to it."""
-        self._told: tuple[Repair, ...] = ()
+        self._repairs_made: tuple[Repair, ...] = ()
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """Repairs made in and around the chosen document, and one for each other document."""
-        return self._told
+        return self._repairs_made
 
     @property
     def repair_count(self) -> int:
         """Number of repairs."""
-        return len(self._told)
+        return len(self._repairs_made)
 
     @property
     def has_begun(self) -> bool:
         """True once part of a document has arrived, though no event reports it yet."""
-        return bool(self._starts) or self._scan.document.has_value
+        return bool(self._starts) or self._scanner.document.has_value
 
     @property
     def start(self) -> int:
@@ -97,22 +99,22 @@ class ChoosingReader:
         if self._reader is not None:
             raise make_fed_after_end_error()
         if text:
-            self._pieces.append((self._length, text))
-            self._length += len(text)
-        self._scan.feed(text)
-        self._document.error = self._scan.document.error
-        self._release()
+            self._pieces.append((self._text_length, text))
+            self._text_length += len(text)
+        self._scanner.feed(text)
+        self._document.error = self._scanner.document.error
+        self._drop_text()
         return []
 
     def end(self) -> list[JSONEvent]:
         """End the text, and return the events of the chosen document."""
-        scan, document = self._scan, self._document
+        scanner, document = self._scanner, self._document
         if self._reader is not None or document.error is not None:
             return []
-        scan.end()
-        if scan.document.error is None:
-            self._choose(scan)
-        document.error = scan.document.error
+        scanner.end()
+        if scanner.document.error is None:
+            self._consider(scanner)
+        document.error = scanner.document.error
         if document.error is not None:
             return []
         self._reader = reader = LenientReader(document, takes_first=True)
@@ -121,30 +123,35 @@ class ChoosingReader:
         text = "".join(piece for _, piece in self._pieces)[skipped:]
         self._pieces.clear()
         events = [*reader.feed(text), *reader.end()]
-        around = [each for each in scan.repairs if each.name in _AROUND]
+        around = [each for each in scanner.repairs if each.name in _AROUND]
         others = [Repair("other_document", at) for at in self._starts if at != self._chosen[0]]
-        self._told = tuple(sorted((*around, *others, *reader.repairs), key=lambda each: each.offset))
+        self._repairs_made = tuple(sorted((*around, *others, *reader.repairs), key=lambda each: each.offset))
         return events
 
-    def _choose(self, reader: LenientReader) -> None:
-        """Choose a finished document, or keep the earlier choice."""
+    def _consider(self, reader: LenientReader) -> None:
+        """Choose the document that a reader has finished, or keep the earlier choice."""
         document = reader.document
         self._starts.append(reader.root_at)
         accepts = self._accepts
         fits = accepts is not None and accepts(document.value)
-        if fits and self._fits:
+        if fits and self._chosen_fits:
+            # Two documents that fit must be equal; the first stays chosen.
             if not are_equal(document.value, self._value):
                 reader.refuse_two_readings(reader.root_at - reader.base)
             return
-        if fits or not self._fits:
-            self._fits = fits
+        if fits or not self._chosen_fits:
+            # The first that fits, or the last one as long as none does.
+            self._chosen_fits = fits
             self._value = document.value if fits else None
             self._chosen = reader.root_at, reader.root_fence
 
-    def _release(self) -> None:
+    def _drop_text(self) -> None:
         """Drop the text before the chosen document; without one, the text before the current document."""
-        scan = self._scan
-        needed = self._chosen[0] if self._fits else scan.base if scan.is_before else scan.root_at
+        scanner = self._scanner
+        if self._chosen_fits:
+            needed_from, _ = self._chosen
+        else:
+            needed_from = scanner.base if scanner.is_before_document else scanner.root_at
         pieces = self._pieces
-        while len(pieces) > 1 and pieces[1][0] <= needed:
+        while len(pieces) > 1 and pieces[1][0] <= needed_from:
             pieces.popleft()

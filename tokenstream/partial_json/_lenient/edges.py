@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._lenient.atoms import Atom, read_atom
-from tokenstream.partial_json._lenient.body import begin_object, push_bracket, take_key
+from tokenstream.partial_json._lenient.body import begin_object, push_bracket, use_key
 from tokenstream.partial_json._lenient.gaps import (
     enter_comment,
     is_odd_space,
@@ -15,11 +15,11 @@ from tokenstream.partial_json._lenient.gaps import (
     turn_to_prose,
 )
 from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING, PLAIN
-from tokenstream.partial_json._lenient.quotes import Scene
+from tokenstream.partial_json._lenient.quotes import StringContext
 from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_GAP
-from tokenstream.partial_json._lenient.strings import Quoted
-from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, VALUE, WHITE, is_step
-from tokenstream.partial_json._lenient.tokens import begin_number, take_atom
+from tokenstream.partial_json._lenient.strings import QuotedString
+from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, VALUE, WHITE, register_step
+from tokenstream.partial_json._lenient.tokens import add_atom, begin_number
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
@@ -41,11 +41,11 @@ def refuse_empty_text(reader: LenientReader, position: int) -> int:
     return position
 
 
-def note_text(reader: LenientReader, offset: int) -> None:
+def note_prose(reader: LenientReader, offset: int) -> None:
     """Record the text before or after the document as a repair, unless that was done already."""
-    if not reader.text_noted:
-        reader.text_noted = True
-        reader.repaired.note("trailing_text" if has_document(reader) else "leading_text", offset)
+    if not reader.prose_noted:
+        reader.prose_noted = True
+        reader.repair_log.note("trailing_text" if has_document(reader) else "leading_text", offset)
 
 
 def has_document(reader: LenientReader) -> bool:
@@ -61,22 +61,24 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
     """Begin a string where a document may begin: it may be the document, a key, or prose."""
     kind = OPENING[text[position]]
     following = text[position + 1 : position + 2]
-    if kind is not PLAIN and not following and not reader.final:
-        return reader.wait(position)
-    if kind is not PLAIN and (following in _BRACKETS or following == "\\"):
+    if kind is not PLAIN and not following and not reader.text_ended:
+        return reader.hold_back(position)
+    is_quoted_document = kind is not PLAIN and (following in _BRACKETS or following == "\\")
+    if is_quoted_document:
         # The document itself, written as a string literal of a programming language.
         return turn_to_prose(reader, text, position, out)
-    reader.quoted = Quoted(kind, reader.repaired)
+    reader.quoted = QuotedString(kind, reader.repair_log)
     reader.root_at = reader.base + position
-    reader.around = STEPS["read_root_string"]
+    reader.outside_step = STEPS["read_root_string"]
     return position + 1
 
 
-@is_step
+@register_step
 def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue the string of `begin_root_string`; if it is a key, its object lacks the opening brace."""
     quoted, pieces = reader.quoted, reader.key_pieces
-    position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
+    position = quoted.read(text, position, pieces, StringContext(reader.base, reader.text_ended))
+    # One piece at most, so that its length is that of the string.
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
     if pieces and len(pieces[0]) > MOST_HELD:
@@ -84,45 +86,46 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
         if quoted.kind is not PLAIN:
             return reader.refuse_two_readings(reader.root_at - reader.base)
         reader.document.begin_string(reader.root_at, out, pieces.pop())
-        reader.reading = STEPS["read_string"]
-        reader.around = STEPS["read_after_document"]
+        reader.inside_step = STEPS["read_string"]
+        reader.outside_step = STEPS["read_after_document"]
         return position
-    if quoted.closed:
+    if quoted.is_closed:
         reader.root_value = "".join(pieces)
         reader.root_end = reader.base + position
         pieces.clear()
-        reader.around = STEPS["decide_root"]
+        reader.outside_step = STEPS["decide_root"]
         return position
-    if reader.final:
+    if reader.text_ended:
         return reader.refuse_two_readings(position)
-    return reader.wait(position)
+    return reader.hold_back(position)
 
 
 @under("-0123456789tfnTFNI", START)
 def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number or a literal where a document may begin: it is the document, or begins prose."""
-    end: int = _ROOT_TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
+    end: int = _ROOT_TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
-    if end == len(text) and len(token) <= MOST_LENGTH and not reader.final:
-        reader.scanned = len(token)
-        return reader.wait(position)
-    reader.scanned = 0
+    may_continue_later = end == len(text) and len(token) <= MOST_LENGTH and not reader.text_ended
+    if may_continue_later:
+        reader.scanned_length = len(token)
+        return reader.hold_back(position)
+    reader.scanned_length = 0
     if is_too_long(token) and NUMBER(token) is not None:
         begin_number(reader, position, out)
         reader.document.exceed_digits(token, reader.base + position)
         return position
     value = read_atom(token)
     if value is None or value.kind == "string":
-        reader.around = STEPS["read_prose"]
+        reader.outside_step = STEPS["read_prose"]
         return position
     reader.root_at = reader.base + position
     reader.root_end = reader.base + end
     reader.root_value = value
-    reader.around = STEPS["decide_root"]
+    reader.outside_step = STEPS["decide_root"]
     return end
 
 
-@is_step
+@register_step
 def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Decide by the next character if the value that was read is the document, a key, or prose."""
     char = text[position : position + 1]
@@ -130,47 +133,55 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
         return skip_space(reader, text, position, out)
     value = reader.root_value
     if char == ":" and isinstance(value, str):
-        return open_late(reader, value, position, out)
+        return begin_object_without_brace(reader, value, position, out)
     if char and char in "{[":
+        # The value and the text after it may both be the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
     is_fence = is_fence_end(reader, text, position)
     if is_fence is None:
-        return reader.wait(position)
+        return reader.hold_back(position)
     is_quotation = isinstance(value, str) and reader.quoted.kind is not PLAIN
     if (is_fence or not char) and not is_quotation:
-        return take_root(reader, position, out)
+        return use_root_value(reader, position, out)
     if is_odd_space(char):
         return read_other(reader, text, position, out)
     if isinstance(value, str) and not _BRACKETS.isdisjoint(value):
         # The quote may be an apostrophe, and the string may contain the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
-    note_text(reader, reader.root_at)
-    reader.prose.follow_word()
-    reader.around = STEPS["read_prose"]
+    note_prose(reader, reader.root_at)
+    reader.prose.note_value_before()
+    reader.outside_step = STEPS["read_prose"]
     return position
 
 
-def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an object whose opening brace is missing; its first key has been read already."""
-    reader.repaired.note("missing_opener", reader.root_at)
+def begin_object_without_brace(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin an object whose opening brace is missing; its first key has been read, and a colon follows.
+
+    Args:
+        reader: The reader.
+        key: The first key.
+        position: Position of the colon.
+        out: Receives the event.
+    """
+    reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
-        reader.repaired.note(reader.quoted.kind.repair, reader.root_at)
+        reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
-    reader.text_noted = False
-    reader.around = STEPS["read_after_document"]
+    reader.prose_noted = False
+    reader.outside_step = STEPS["read_after_document"]
     begin_object(reader, "", reader.root_at - reader.base, out)
     if reader.document.error is None:
-        take_key(reader, key, reader.root_at)
+        use_key(reader, key, reader.root_at)
         reader.expects = VALUE
     return position + 1
 
 
-def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
+def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
     """Use the string, number or literal that was read as the document."""
-    value, at, end = reader.root_value, reader.root_at - reader.base, reader.root_end - reader.base
-    reader.around = STEPS["read_after_document"]
+    value = reader.root_value
+    reader.outside_step = STEPS["read_after_document"]
     if isinstance(value, Atom):
-        take_atom(reader, value, at, end, out)
+        add_atom(reader, value, reader.root_at - reader.base, reader.root_end - reader.base, out)
     else:
         reader.document.begin_string(reader.root_at, out, value)
         reader.document.end_string(reader.root_end, out)
@@ -181,7 +192,7 @@ def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int
 # -- after the document ----------------------------------------------------------------
 
 
-@is_step
+@register_step
 def read_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read the text directly after the document."""
     char = text[position : position + 1]
@@ -200,29 +211,31 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
 def skip_rest(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip the text after the document, unless the document is `{}` and an object replaces it."""
     if reader.empty_end >= 0:
+        # The document is `{}`.
         if text[position : position + 1] == "{" and not has_text_between(reader):
-            return begin_object_meant(reader, position)
-        finish_empty(reader, out)
+            return replace_placeholder(reader, position)
+        finish_empty_object(reader, out)
     if position == len(text):
-        reader.done = reader.final
+        reader.is_done = reader.text_ended
     return len(text)
 
 
 def has_text_between(reader: LenientReader) -> bool:
     """Return True if anything other than white space has followed the document."""
-    return bool(reader.text_noted or reader.commented or reader.prose.fence or reader.gap == FENCE_GAP)
+    has_fence = reader.prose.fence or reader.gap == FENCE_GAP
+    return bool(reader.prose_noted or reader.has_comment_after or has_fence)
 
 
-def begin_object_meant(reader: LenientReader, position: int) -> int:
+def replace_placeholder(reader: LenientReader, position: int) -> int:
     """Continue `{}`, which was a placeholder, with the fields of the object that follows it."""
-    reader.repaired.note("empty_placeholder", reader.root_at)
+    reader.repair_log.note("empty_placeholder", reader.root_at)
     reader.empty_end = -1
     push_bracket(reader, "}")
-    reader.around = STEPS["read_after_document"]
+    reader.outside_step = STEPS["read_after_document"]
     return position + 1
 
 
-def finish_empty(reader: LenientReader, out: list[JSONEvent]) -> None:
+def finish_empty_object(reader: LenientReader, out: list[JSONEvent]) -> None:
     """End the document `{}`, which was not a placeholder."""
     reader.document.close(reader.empty_end, out)
     reader.empty_end = -1
@@ -242,15 +255,15 @@ def begin_comment_after_document(
     reader: LenientReader, text: str, position: int, out: list[JSONEvent]
 ) -> int:
     """Begin a comment; a hash sign at the beginning of a line is a heading instead."""
-    mark = text[position : position + 2]
-    if mark == "/" and not reader.final:
-        return reader.wait(position)
-    if mark[0] == "#":
-        mark = "#" if reader.gap == SPACE_GAP else ""
-    if mark not in {"//", "/*", "#"}:
+    opener = text[position : position + 2]
+    if opener == "/" and not reader.text_ended:
+        return reader.hold_back(position)
+    if opener[0] == "#":
+        opener = "#" if reader.gap == SPACE_GAP else ""
+    if opener not in {"//", "/*", "#"}:
         return read_text_after_document(reader, text, position, out)
-    reader.commented = True
-    return enter_comment(reader, position, mark)
+    reader.has_comment_after = True
+    return enter_comment(reader, position, opener)
 
 
 def may_continue(reader: LenientReader, char: str) -> bool:
@@ -258,6 +271,10 @@ def may_continue(reader: LenientReader, char: str) -> bool:
 
     A document of brackets around numbers, or `{}`, may belong to prose that continues on the same
     line; a document in quotes may be a quotation in prose that continues on the next line.
+
+    Args:
+        reader: The reader.
+        char: The first character after the document that is not white space.
     """
     if reader.gap == FENCE_GAP:
         return False
@@ -266,47 +283,49 @@ def may_continue(reader: LenientReader, char: str) -> bool:
         return True
     if reader.gap == LINE_GAP:
         return False
-    if reader.owed >= 0:
+    # What follows is on the same line as the document.
+    if reader.owed_closers >= 0:
         return True
-    is_list = isinstance(root, list)
-    is_plain = not root or (
-        is_list and not any(type(value) in {str, list, dict} for value in reader.document.root)
-    )
-    return is_plain or not isinstance(root, (list, dict)) or char.isdigit()
+    is_scalar = not isinstance(root, (list, dict))
+    is_empty = not root
+    is_list_of_scalars = isinstance(root, list) and not any(type(each) in {str, list, dict} for each in root)
+    return is_scalar or is_empty or is_list_of_scalars or char.isdigit()
 
 
 @under(("",), AFTER_DOCUMENT)
-def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """End the text after the document."""
     if reader.empty_end >= 0:
-        finish_empty(reader, out)
-    reader.done = True
+        finish_empty_object(reader, out)
+    reader.is_done = True
     return position
 
 
 @under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip a closing bracket that closes nothing, if an earlier mismatched bracket explains it."""
-    if reader.swallow and text[position] == "}":
-        reader.swallow = False
-    elif reader.in_prose or not reader.owed:
+    if reader.may_skip_brace and text[position] == "}":
+        # The second of two closing braces, as in `}}`.
+        reader.may_skip_brace = False
+    elif reader.in_prose or not reader.owed_closers:
         # The bracket that it closes may be missing, or may have been read as prose.
         return reader.refuse_two_readings(position)
     else:
-        reader.owed = max(reader.owed - 1, -1)
-        reader.repaired.note("extra_closer", reader.base + position)
+        # One bracket fewer may follow; -1, which means that nothing was mismatched, stays.
+        reader.owed_closers = max(reader.owed_closers - 1, -1)
+        reader.repair_log.note("extra_closer", reader.base + position)
     return position + 1
 
 
 @under(";", AFTER_DOCUMENT)
 def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    reader.repaired.note("semicolon", reader.base + position)
+    reader.repair_log.note("semicolon", reader.base + position)
     return position + 1
 
 
 @under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    note_text(reader, reader.base + position)
+    note_prose(reader, reader.base + position)
     return position + 1
 
 
@@ -318,13 +337,13 @@ def read_quote_after_document(reader: LenientReader, text: str, position: int, o
 
 
 def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None:
-    """Return True if the end of the code fence is here; None if that depends on later text."""
-    fence = reader.prose.fence
-    marks = text[position : position + 3]
-    if not fence or not marks or marks != fence * len(marks):
+    """Return True if the code fence around the document ends here; None if that depends on later text."""
+    fence_char = reader.prose.fence
+    run = text[position : position + 3]
+    if not fence_char or not run or run != fence_char * len(run):
         return False
-    if len(marks) < 3:
-        return False if reader.final else None
+    if len(run) < 3:
+        return False if reader.text_ended else None
     return True
 
 
@@ -333,7 +352,7 @@ def read_fence_after_document(reader: LenientReader, text: str, position: int, o
     """Read the end of the code fence after the document, or begin prose."""
     is_end = is_fence_end(reader, text, position)
     if is_end is None:
-        return reader.wait(position)
+        return reader.hold_back(position)
     if not is_end:
         return turn_to_prose(reader, text, position, out)
     reader.prose.fence = ""
@@ -342,20 +361,20 @@ def read_fence_after_document(reader: LenientReader, text: str, position: int, o
 
 
 @under(",", AFTER_DOCUMENT)
-def take_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    reader.comma = reader.base + position
-    reader.around = STEPS["read_after_comma"]
+def read_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    reader.comma_at = reader.base + position
+    reader.outside_step = STEPS["read_after_comma"]
     return position + 1
 
 
-@is_step
+@register_step
 def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip a comma after the document, if only a repetition of the document may follow."""
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)
     if char and char not in "{[`~":
-        return reader.refuse_two_readings(reader.comma - reader.base)
-    reader.repaired.note("extra_comma", reader.comma)
-    reader.around = STEPS["read_after_document"]
+        return reader.refuse_two_readings(reader.comma_at - reader.base)
+    reader.repair_log.note("extra_comma", reader.comma_at)
+    reader.outside_step = STEPS["read_after_document"]
     return position

@@ -6,7 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE
-from tokenstream.partial_json._lenient.peek import OPENING, SPACES, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.peek import (
+    OPENING,
+    SPACES,
+    Lookahead,
+    LookaheadExceeded,
+    MoreTextNeeded,
+)
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, SPACE_GAP
 from tokenstream.partial_json._lenient.tables import (
     AFTER,
@@ -26,8 +32,8 @@ from tokenstream.partial_json._lenient.tables import (
     VALUE,
     VALUES,
     WHITE,
-    after_crooked,
-    is_step,
+    register_after_mismatch,
+    register_step,
 )
 from tokenstream.partial_json._strict.grammar import under
 
@@ -49,11 +55,11 @@ NO_KEY = frozenset(",:{}[]")
 @under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue with text outside of the document."""
-    reader.around = STEPS["read_prose"]
+    reader.outside_step = STEPS["read_prose"]
     return position
 
 
-@after_crooked
+@register_after_mismatch
 @under(WHITE, *PLACES, START, AFTER_DOCUMENT)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip white space, and record whether it contains a line break."""
@@ -74,7 +80,7 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if char == "\x1b":
         return skip_terminal_code(reader, text, position, out)
     if is_odd_space(char):
-        reader.repaired.note("odd_space", reader.base + position)
+        reader.repair_log.note("odd_space", reader.base + position)
         reader.gap = max(reader.gap, SPACE_GAP)
         return position + 1
     return reader.refuse_here(position)
@@ -89,12 +95,13 @@ def skip_terminal_code(reader: LenientReader, text: str, position: int, out: lis
     """Skip a terminal code, such as the code for red text."""
     match = _TERMINAL(text, position)
     if match is None:
-        if not reader.final and _CUT_TERMINAL(text, position):
-            return reader.wait(position)
+        if not reader.text_ended and _CUT_TERMINAL(text, position):
+            return reader.hold_back(position)
+        # Any other escape character: outside of a document it is prose.
         if reader.is_at(START, AFTER_DOCUMENT):
             return turn_to_prose(reader, text, position, out)
         return reader.refuse_here(position)
-    reader.repaired.note("terminal_code", reader.base + position)
+    reader.repair_log.note("terminal_code", reader.base + position)
     end: int = match.end()
     return end
 
@@ -104,7 +111,7 @@ def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
     following = text[position + 1 : position + 2]
     if following not in {"n", "r", "t"}:
         return reader.refuse_here(position)
-    reader.repaired.note("escaped_twice", reader.base + position)
+    reader.repair_log.note("escaped_twice", reader.base + position)
     reader.gap = max(reader.gap, SPACE_GAP) if following == "t" else LINE_GAP
     return position + 2
 
@@ -112,65 +119,65 @@ def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
 # -- comments and dots -------------------------------------------------------------
 
 
-@after_crooked
+@register_after_mismatch
 @under("/#", *PLACES)
 def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a comment, unless the character may begin something else."""
-    mark = text[position]
-    if mark == "/":
-        mark = text[position : position + 2]
-        if mark == "/" and not reader.final:
-            return reader.wait(position)
-        if mark not in {"//", "/*"}:
+    opener = text[position]
+    if opener == "/":
+        opener = text[position : position + 2]
+        if opener == "/" and not reader.text_ended:
+            return reader.hold_back(position)
+        if opener not in {"//", "/*"}:
             return reader.refuse_here(position)
     elif reader.is_at(*VALUES):
         following = text[position + 1 : position + 2]
-        if not following and not reader.final:
-            return reader.wait(position)
+        if not following and not reader.text_ended:
+            return reader.hold_back(position)
         if following.isalnum():
             # A value such as `#fff` is possible.
             return reader.refuse_two_readings(position)
-    return enter_comment(reader, position, mark)
+    return enter_comment(reader, position, opener)
 
 
-def enter_comment(reader: LenientReader, position: int, mark: str) -> int:
-    """Begin a comment; return the position after its first characters."""
+def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
+    """Begin a comment; return the position after its opener: `//`, `/*` or `#`."""
     reader.token_at = reader.base + position
-    reader.repaired.note("comment", reader.token_at)
-    reader.back = reader.reading
-    reader.reading = STEPS["skip_block_comment"] if mark == "/*" else STEPS["skip_line_comment"]
-    return position + len(mark)
+    reader.repair_log.note("comment", reader.token_at)
+    reader.step_after_comment = reader.inside_step
+    reader.inside_step = STEPS["skip_block_comment"] if opener == "/*" else STEPS["skip_line_comment"]
+    return position + len(opener)
 
 
-@is_step
+@register_step
 def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue a comment up to the end of its line."""
     end = _LINE_END(text, position)
     if end is None:
-        return end_cut_comment(reader, text) if reader.final else len(text)
-    reader.reading = reader.back
+        return end_cut_comment(reader, text) if reader.text_ended else len(text)
+    reader.inside_step = reader.step_after_comment
     stop: int = end.start()
     return stop
 
 
-@is_step
+@register_step
 def skip_block_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue a comment up to `*/`."""
     end = text.find("*/", position)
     if end >= 0:
-        reader.reading = reader.back
+        reader.inside_step = reader.step_after_comment
         reader.gap = max(reader.gap, SPACE_GAP)
         return end + 2
-    if reader.final:
+    if reader.text_ended:
         return end_cut_comment(reader, text)
     # A star at the end of the text may be the first half of `*/`.
-    return reader.wait(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
+    return reader.hold_back(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
     """End a comment at the end of the text; refuse that inside a document, whose rest it may hide."""
-    reader.reading = reader.back
-    if reader.back is None:
+    reader.inside_step = reader.step_after_comment
+    if reader.step_after_comment is None:
         return len(text)
     return reader.refuse_two_readings(reader.token_at - reader.base)
 
@@ -180,12 +187,13 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip dots that stand for further values; a value must precede the dots."""
     dots = text[position : position + (3 if text[position] == "." else 1)]
-    if dots in {".", ".."} and position + len(dots) == len(text) and not reader.final:
-        return reader.wait(position)
+    may_be_cut = dots in {".", ".."} and position + len(dots) == len(text)
+    if may_be_cut and not reader.text_ended:
+        return reader.hold_back(position)
     if dots not in {"...", "…"} or reader.is_at(*_NOTHING_YET):
         return reader.refuse_here(position)
-    reader.repaired.note("ellipsis", reader.base + position)
-    reader.comma = -1
+    reader.repair_log.note("ellipsis", reader.base + position)
+    reader.comma_at = -1
     reader.expects = reader.place_after_value()
     return position + len(dots)
 
@@ -193,14 +201,14 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
 # -- commas and colons -----------------------------------------------------------
 
 
-@after_crooked
+@register_after_mismatch
 @under(",", *AFTER)
 @under(";", AFTER_FIELD)
-def take_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a comma, or a semicolon in its place, and expect the next key or element."""
     if text[position] == ";":
-        reader.repaired.note("semicolon", reader.base + position)
-    reader.comma = reader.base + position
+        reader.repair_log.note("semicolon", reader.base + position)
+    reader.comma_at = reader.base + position
     reader.gap = NO_GAP
     reader.expects = KEY if reader.document.container.__class__ is dict else ELEMENT
     return position + 1
@@ -208,7 +216,7 @@ def take_comma(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under(",", ELEMENT, KEY)
 def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    reader.repaired.note("extra_comma", reader.base + position)
+    reader.repair_log.note("extra_comma", reader.base + position)
     return position + 1
 
 
@@ -218,15 +226,15 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
     char = text[position]
     in_object = reader.document.container.__class__ is dict
     if in_object:
-        is_clear = char in OPENING or reader.gap == LINE_GAP
+        is_certain = char in OPENING or reader.gap == LINE_GAP
     elif char in OPENING or char == "[":
-        is_clear = reader.gap != NO_GAP
+        is_certain = reader.gap != NO_GAP
     else:
         # `5 kg` is not an array of two.
-        is_clear = reader.gap == LINE_GAP or char == "{"
-    if not is_clear:
+        is_certain = reader.gap == LINE_GAP or char == "{"
+    if not is_certain:
         return reader.refuse_here(position)
-    reader.repaired.note("missing_comma", reader.base + position)
+    reader.repair_log.note("missing_comma", reader.base + position)
     reader.expects = KEY if in_object else ELEMENT
     return position
 
@@ -240,7 +248,7 @@ def read_word_without_comma(reader: LenientReader, text: str, position: int, out
 
 
 @under(":", COLON)
-def take_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     reader.expects = VALUE
     return position + 1
 
@@ -248,9 +256,10 @@ def take_colon(reader: LenientReader, text: str, position: int, out: list[JSONEv
 @under("-0123456789{[", COLON)
 def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Supply a missing colon, if there is a gap between the key and the value."""
-    if reader.gap == NO_GAP or not NO_KEY.isdisjoint(str(reader.document.key)):
+    seems_cut_off = not NO_KEY.isdisjoint(str(reader.document.key))
+    if reader.gap == NO_GAP or seems_cut_off:
         return reader.refuse_here(position)
-    reader.repaired.note("missing_colon", reader.base + position)
+    reader.repair_log.note("missing_colon", reader.base + position)
     reader.expects = VALUE
     return position
 
@@ -258,12 +267,12 @@ def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSON
 @under("tfnTFN", COLON)
 def supply_colon_before_literal(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Supply a missing colon before a literal; a word that is not a literal is refused."""
-    peek = Peek(text, position, final=reader.final)
+    peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
         word = peek.get_text(position, peek.skip_word(position))
-    except MoreNeeded:
-        return reader.wait(position)
-    except TooFar:
+    except MoreTextNeeded:
+        return reader.hold_back(position)
+    except LookaheadExceeded:
         return reader.refuse_here(position)
     supply = supply_colon if word in LITERALS_IN_ANY_CASE else read_other
     return supply(reader, text, position, out)

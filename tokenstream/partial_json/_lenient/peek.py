@@ -24,7 +24,7 @@ _SINGLE = "\u2018\u2019\u201a"
 _HTML_QUOTES = ("&quot;", "&#34;", "&#x22;")
 
 
-class Kind(NamedTuple):
+class QuoteKind(NamedTuple):
     """A way to quote a string.
 
     Args:
@@ -40,68 +40,71 @@ class Kind(NamedTuple):
     repair: RepairName | None = None
 
 
-def _make_kind(quotes: str, repair: RepairName | None) -> Kind:
+def _make_quote_kind(quotes: str, repair: RepairName | None) -> QuoteKind:
     run = re.compile(rf"[^{quotes}\\\x00-\x1f]*").match
-    return Kind(run, re.compile(f"[{quotes}]").match, SPACES, repair)
+    return QuoteKind(run, re.compile(f"[{quotes}]").match, SPACES, repair)
 
 
-PLAIN = _make_kind('"', None)
-ESCAPED = Kind(re.compile(r"[^\\\x00-\x1f]*").match, re.compile(r'\\"').match, SPACES_TWICE, "escaped_twice")
-HTML = Kind(re.compile(r"[^&\\\x00-\x1f]*").match, _HTML_QUOTE, SPACES, "html_entities")
-OPENING: dict[str, Kind] = {
+PLAIN = _make_quote_kind('"', None)
+ESCAPED = QuoteKind(
+    re.compile(r"[^\\\x00-\x1f]*").match, re.compile(r'\\"').match, SPACES_TWICE, "escaped_twice"
+)
+HTML = QuoteKind(re.compile(r"[^&\\\x00-\x1f]*").match, _HTML_QUOTE, SPACES, "html_entities")
+OPENING: dict[str, QuoteKind] = {
     '"': PLAIN,
-    "'": _make_kind("'", "single_quotes"),
-    "`": _make_kind("`", "backticks"),
-    **dict.fromkeys(_DOUBLE, _make_kind(_DOUBLE, "smart_quotes")),
-    **dict.fromkeys(_SINGLE, _make_kind(_SINGLE, "smart_quotes")),
+    "'": _make_quote_kind("'", "single_quotes"),
+    "`": _make_quote_kind("`", "backticks"),
+    **dict.fromkeys(_DOUBLE, _make_quote_kind(_DOUBLE, "smart_quotes")),
+    **dict.fromkeys(_SINGLE, _make_quote_kind(_SINGLE, "smart_quotes")),
     "\\": ESCAPED,
     "&": HTML,
 }
 """Maps the first character of an opening quote to the kind of quotes."""
-TRIPLE: dict[str, Kind] = {
-    quote: Kind(OPENING[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes") for quote in "\"'"
+TRIPLE: dict[str, QuoteKind] = {
+    quote: QuoteKind(OPENING[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes")
+    for quote in "\"'"
 }
 """Triple-quoted strings, as in Python; in them, one or two quotes are part of the string."""
 
 
-class MoreNeeded(Exception):
+class MoreTextNeeded(Exception):
     """The text that is needed for a decision has not arrived."""
 
 
-class TooFar(Exception):
+class LookaheadExceeded(Exception):
     """The next `MOST_HELD` characters are not enough for a decision."""
 
 
-class Peek:
+class Lookahead:
     """The next `MOST_HELD` characters after a position, for lookahead.
 
     Args:
         text: The unread text.
         start: The position.
-        final: True if no text follows `text`.
+        text_ended: True if no text follows `text`.
     """
 
-    __slots__ = ("_bound", "_final", "_text")
+    __slots__ = ("_bound", "_text", "_text_ended")
 
-    def __init__(self, text: str, start: int, *, final: bool) -> None:
+    def __init__(self, text: str, start: int, *, text_ended: bool) -> None:
         self._text = text
         self._bound = start + MOST_HELD
-        self._final = final
+        self._text_ended = text_ended
 
     def get_char(self, position: int) -> str:
         """Return one character, or "" at the end of the text.
 
         Raises:
-            MoreNeeded: The character has not arrived.
-            TooFar: The character is too far away.
+            MoreTextNeeded: The character has not arrived.
+            LookaheadExceeded: The character is too far away.
         """
         if position >= self._bound:
-            raise TooFar
+            raise LookaheadExceeded
         if position < len(self._text):
             return self._text[position]
-        if self._final:
+        if self._text_ended:
             return ""
-        raise MoreNeeded
+        raise MoreTextNeeded
 
     def _match_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
         """Return the end of a match that stops at the first other character, which must have arrived."""
@@ -135,7 +138,7 @@ class Peek:
                 return True
         return False
 
-    def find_quote(self, position: int) -> Kind | None:
+    def find_quote(self, position: int) -> QuoteKind | None:
         """Return the kind of the quote at a position; None if there is no quote."""
         kind = OPENING.get(self.get_char(position))
         if kind is ESCAPED:
@@ -162,7 +165,7 @@ class Peek:
                 return after
             end += self._measure_special(kind, char, end)
 
-    def _measure_special(self, kind: Kind, char: str, position: int) -> int:
+    def _measure_special(self, kind: QuoteKind, char: str, position: int) -> int:
         """Return the length of an escape, or 1 for a special character that is neither escape nor quote."""
         if char != "\\":
             return 1

@@ -7,22 +7,25 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES
-from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.peek import SPACES, Lookahead, LookaheadExceeded, MoreTextNeeded
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._lenient.peek import Kind
+    from tokenstream.partial_json._lenient.peek import QuoteKind
 
 CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
 """An escaped quote before a closing bracket or fence: it may be the end of the string, escaped by mistake."""
 
 _CLOSERS = "}])"
 _BEFORE_STRING = (",", ":", "[", "{")
-_MEANS_SPACE_BEFORE = "([{<=-–—/>:,;"
+"""Characters after which JSON allows a string."""
+_BEFORE_QUOTATION = "([{<=-–—/>:,;"
 """Characters that, besides white space, may precede an opening quotation mark."""
 
 _AFTER_QUOTE: dict[str, Any] = {}
+"""Maps the character after a quote, and after white space, to the method that gives the verdict."""
 _AFTER_COMMA: dict[str, Any] = {}
+"""Maps the first character after a quote, a comma and white space to the method that gives the verdict."""
 
 
 class QuoteVerdict(Enum):
@@ -58,12 +61,12 @@ def may_precede_end(string: str) -> bool:
     return "}" in string or "]" in string or "`" in string or "~" in string or string[-1].isspace()
 
 
-class Scene(NamedTuple):
+class StringContext(NamedTuple):
     """The surroundings of a string.
 
     Args:
         base: Offset of the text.
-        final: True if no text follows.
+        text_ended: True if no text follows.
         in_object: True for the value of a key, False for an element of an array; None for a
             key, or for a string that is the whole document; these end at the first quote.
         closers: The closing brackets of all open objects and arrays.
@@ -72,15 +75,15 @@ class Scene(NamedTuple):
     """
 
     base: int
-    final: bool
+    text_ended: bool
     in_object: bool | None = None
     closers: str = ""
     fenced: bool = False
     on_line: bool = False
 
 
-class Look:
-    """Lookahead after a quote in a string that is a value.
+class QuoteJudge:
+    """Decides by the text after a quote, in a string that is a value, if the quote ends the string.
 
     Most strings contain no quotes. So a clean string, one without inner quotes so far, ends
     at a quote if the next characters may follow a string. After an inner quote, more is needed:
@@ -101,53 +104,54 @@ class Look:
 
     Args:
         kind: The kind of the string's quotes.
-        scene: The string's surroundings.
-        clean: True if no inner quote has been found so far.
-        quoting: True if a quotation inside the string is open.
+        context: The string's surroundings.
+        is_clean: True if no inner quote has been found so far.
+        in_quotation: True if a quotation inside the string is open.
         on_line: True if the string is alone on its line so far.
         before: The last characters of the string.
     """
 
     __slots__ = (
         "_before",
-        "_clean",
+        "_in_quotation",
+        "_is_clean",
         "_kind",
         "_on_line",
         "_peek",
-        "_quoting",
         "_scene",
         "_start",
     )
 
     def __init__(
         self,
-        kind: Kind,
-        scene: Scene,
+        kind: QuoteKind,
+        context: StringContext,
         *,
-        clean: bool,
-        quoting: bool,
+        is_clean: bool,
+        in_quotation: bool,
         on_line: bool,
         before: str,
     ) -> None:
         self._kind = kind
-        self._scene = scene
-        self._clean = clean
-        self._quoting = quoting
+        self._scene = context
+        self._is_clean = is_clean
+        self._in_quotation = in_quotation
         self._on_line = on_line
         self._before = before
         self._start = 0
 
     def decide(self, text: str, after: int) -> QuoteVerdict:
         """Return the verdict on a quote; `after` is the position after it."""
-        self._peek = Peek(text, after, final=self._scene.final)
+        self._peek = Lookahead(text, after, text_ended=self._scene.text_ended)
         self._start = after
         try:
             verdict = self._judge_next()
-        except MoreNeeded:
+        except MoreTextNeeded:
             return QuoteVerdict.WAITS
-        except TooFar:
+        except LookaheadExceeded:
             verdict = self._end_if_clean()
-        if verdict is QuoteVerdict.ENDS and self._quoting:
+        if verdict is QuoteVerdict.ENDS and self._in_quotation:
+            # The quote may also close the quotation.
             return QuoteVerdict.UNSURE
         # Two quotes at the start: an empty string, a quotation, or the triple quotes of Python.
         if verdict is QuoteVerdict.INNER and not self._before:
@@ -155,19 +159,19 @@ class Look:
         return verdict
 
     def opens_quotation(self, text: str, after: int) -> bool:
-        """Return True if an inner quote opens a quotation."""
+        """Return True if an inner quote opens a quotation; `after` is the position after the quote."""
         before = self._before
         if before.rstrip().endswith(_BEFORE_STRING):
             # The next string may begin here, with a space in it.
             return True
-        follows = before[-1:].isspace() or before[-1:] in _MEANS_SPACE_BEFORE
-        return follows and not text[after : after + 1].isspace()
+        may_open = before[-1:].isspace() or before[-1:] in _BEFORE_QUOTATION
+        return may_open and not text[after : after + 1].isspace()
 
     def _end_if_clean(self) -> QuoteVerdict:
-        return QuoteVerdict.ENDS if self._clean else QuoteVerdict.UNSURE
+        return QuoteVerdict.ENDS if self._is_clean else QuoteVerdict.UNSURE
 
     def _judge_next(self) -> QuoteVerdict:
-        """Return the verdict that the next character after white space gives."""
+        """Return the verdict by the next character after white space."""
         peek = self._peek
         position = peek.skip_spaces(self._start, self._kind.spaces)
         char = peek.get_char(position)
@@ -180,7 +184,7 @@ class Look:
         # A key without quotes may follow, on a line of its own.
         if self._scene.in_object and "\n" in peek.get_text(self._start, position) and peek.is_key(position):
             return QuoteVerdict.UNSURE
-        if position > self._start and not (self._scene.in_object or self._quoting):
+        if position > self._start and not (self._scene.in_object or self._in_quotation):
             # The next element may follow, without its opening quote and the comma before it.
             return QuoteVerdict.UNSURE
         return QuoteVerdict.INNER
@@ -221,27 +225,29 @@ class Look:
     def _judge_quote(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote that another quote follows."""
         is_doubled = position == self._start and self._peek.find_quote(position) is self._kind
-        if self._quoting and is_doubled:
+        if self._in_quotation and is_doubled:
+            # The first of the two quotes closes the quotation, the second may end the string.
             return QuoteVerdict.INNER
         if not self._scene.in_object:
-            is_alone = self._on_line and self._clean and "\n" in self._peek.get_text(self._start, position)
+            is_alone = self._on_line and self._is_clean and "\n" in self._peek.get_text(self._start, position)
             return QuoteVerdict.ENDS if is_alone else QuoteVerdict.UNSURE
         if self._peek.is_key(position):
+            # The comma before the next field is missing.
             return QuoteVerdict.ENDS
         # Two quotes in a row may be one escaped quote, or the closing quote, written twice.
-        return QuoteVerdict.UNSURE if is_doubled and self._clean else QuoteVerdict.INNER
+        return QuoteVerdict.UNSURE if is_doubled and self._is_clean else QuoteVerdict.INNER
 
     @under(",;", _AFTER_QUOTE)
     def _judge_comma(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote that a comma follows."""
         verdict = self._judge_after_comma(position)
-        if verdict is QuoteVerdict.INNER and not (self._scene.in_object or self._quoting):
+        if verdict is QuoteVerdict.INNER and not (self._scene.in_object or self._in_quotation):
             # The next element may follow, without its opening quote.
             return QuoteVerdict.UNSURE
         return verdict
 
     def _judge_after_comma(self, position: int) -> QuoteVerdict:
-        """Return the verdict that the text after the comma gives."""
+        """Return the verdict by the text after the comma, which is at `position`."""
         peek = self._peek
         position = peek.skip_spaces(position + 1, self._kind.spaces)
         char = peek.get_char(position)
@@ -257,27 +263,36 @@ class Look:
     def _judge_dots(self, position: int) -> QuoteVerdict:
         return (
             QuoteVerdict.ENDS
-            if self._clean and self._peek.starts_with(("...", "…"), position)
+            if self._is_clean and self._peek.starts_with(("...", "…"), position)
             else QuoteVerdict.INNER
         )
 
     def _judge_next_field(self, position: int) -> QuoteVerdict:
-        if self._clean and self._peek.find_quote(position) is not None:
+        # A clean string ends if any quote follows; after an inner quote, a whole key must follow.
+        if self._is_clean and self._peek.find_quote(position) is not None:
             return QuoteVerdict.ENDS
         return QuoteVerdict.ENDS if self._peek.is_key(position) else QuoteVerdict.INNER
 
     def _judge_next_element(self, position: int, char: str) -> QuoteVerdict:
-        """Return the verdict on a quote before a comma in an array."""
+        """Return the verdict on a quote before a comma in an array: it ends the string if an element follows.
+
+        Args:
+            position: Position after the comma and white space.
+            char: The character there.
+        """
         peek = self._peek
-        if char in "{[(" or peek.find_quote(position) is not None:
-            return QuoteVerdict.ENDS
-        if self._clean and (char == "-" or char.isdigit()):
+        begins_element = char in "{[(" or peek.find_quote(position) is not None
+        begins_number = char == "-" or char.isdigit()
+        if begins_element or (self._is_clean and begins_number):
             return QuoteVerdict.ENDS
         end = peek.skip_word(position + (char == "-"))
         if end == position:
             return QuoteVerdict.INNER
         word = peek.get_text(position, end)
-        if (self._clean and word in LITERALS) or (word in PREFIXES and peek.find_quote(end) is not None):
+        is_literal = self._is_clean and word in LITERALS
+        is_string_prefix = word in PREFIXES and peek.find_quote(end) is not None
+        if is_literal or is_string_prefix:
             return QuoteVerdict.ENDS
+        # An unquoted word, if it is the whole element.
         following = peek.get_char(peek.skip_spaces(end, SPACES))
         return QuoteVerdict.ENDS if following in {",", "", *_CLOSERS} else QuoteVerdict.INNER

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tokenstream.partial_json._events import StringDelta
 from tokenstream.partial_json._lenient.peek import PLAIN
 from tokenstream.partial_json._lenient.prose import Prose
-from tokenstream.partial_json._lenient.strings import Quoted
+from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
-from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
+from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, RepairLog
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class LenientReader:
 
     Args:
         document: Receives the values.
-        closed: True to refuse a document whose end is missing.
+        must_be_closed: True to refuse a document whose end is missing.
         takes_first: True to ignore everything after the first document.
         choose: Called with this reader for each document that another document follows. If
             None, another document is refused, unless it is equal.
@@ -53,169 +53,172 @@ class LenientReader:
     """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
 
     __slots__ = (
-        "around",
         "atom_begun",
-        "back",
         "base",
         "choose",
-        "closed",
-        "comma",
-        "commented",
-        "counts",
+        "closer_counts",
+        "closers",
+        "comma_at",
         "document",
-        "done",
         "empty_end",
         "expects",
-        "final",
         "gap",
+        "has_comment_after",
+        "held_back",
         "in_prose",
+        "inside_step",
+        "is_done",
         "is_second",
         "key_at",
         "key_pieces",
-        "marks",
+        "may_skip_brace",
+        "must_be_closed",
+        "needs_more",
         "opener_missing",
-        "other_at",
-        "owed",
+        "outside_step",
+        "owed_closers",
         "prose",
+        "prose_noted",
         "quoted",
-        "reading",
-        "repaired",
-        "rest",
+        "repair_log",
         "root_at",
         "root_end",
         "root_fence",
         "root_value",
-        "scanned",
-        "second",
-        "swallow",
+        "scanned_length",
+        "second_at",
+        "second_reader",
+        "step_after_comment",
         "takes_first",
-        "text_noted",
+        "text_ended",
         "token_at",
-        "waits",
     )
 
     def __init__(
         self,
         document: Document,
         *,
-        closed: bool = False,
+        must_be_closed: bool = False,
         takes_first: bool = False,
         choose: Callable[[LenientReader], None] | None = None,
         is_second: bool = False,
     ) -> None:
         self.document = document
-        self.closed = closed
+        self.must_be_closed = must_be_closed
         self.takes_first = takes_first
-        self.choose = choose
+        self.choose: Callable[[LenientReader], None] | None = choose
         self.is_second = is_second
         self.base = 0
         """Number of characters before the text that is being read."""
-        self.repaired = Repairs()
+        self.repair_log = RepairLog()
         self.prose = Prose()
-        self.rest = ""
+        self.held_back = ""
         """Text held back until later text decides what it means."""
-        self.waits = False
+        self.needs_more = False
         """True if a step stopped because the decision needs later text."""
-        self.final = False
+        self.text_ended = False
         """True once the text has ended."""
-        self.done = False
+        self.is_done = False
         """True once the whole text has been read."""
 
-        self.around: Step = STEPS["read_start"]
+        self.outside_step: Step = STEPS["read_start"]
         """The step with which reading continues outside of the document."""
-        self.text_noted = False
+        self.prose_noted = False
         """True if the prose on this side of the document is already recorded in the repairs."""
         self.root_at = 0
         """Offset of the document, or of a string, number or literal that may be the document."""
         self.root_end = 0
+        """Offset after a string, number or literal that may be the document."""
         self.root_fence = ""
         """The character of the code fence in which the document begins; "" without a fence."""
         self.root_value: str | Atom = ""
+        """A string, number or literal that may be the document; for a string, it may also be a key."""
         self.opener_missing = False
+        """True if the document is an object without an opening brace."""
         self.in_prose = False
         """True if prose precedes the document; brackets in it may belong to the document."""
         self.empty_end = -1
         """End of a document `{}`, as long as it may be a placeholder for the next object; otherwise -1."""
 
-        self.reading: Step | None = None
+        self.inside_step: Step | None = None
         """The step with which reading continues inside the document; None outside of it."""
-        self.back: Step | None = None
+        self.step_after_comment: Step | None = None
         """The step with which reading continues after a comment."""
         self.expects: Table = VALUE
         """The table of the place: it maps each character that may follow to its step."""
-        self.marks: list[str] = []
+        self.closers: list[str] = []
         """The closing brackets of the open containers, from the outermost to the innermost."""
-        self.counts = {"}": 0, "]": 0, ")": 0}
+        self.closer_counts = {"}": 0, "]": 0, ")": 0}
         """Number of open containers by closing bracket."""
-        self.swallow = False
+        self.may_skip_brace = False
         """True if the second of two closing braces may follow, as in `}}`."""
-        self.owed = -1
+        self.owed_closers = -1
         """Closing brackets that may still follow after a mismatched one; -1 if there was no mismatch.
 
         After a mismatch, even if the number is 0, no further key or value may follow: it might belong
         to either of two containers.
         """
-        self.comma = -1
+        self.comma_at = -1
         """Offset of the last comma if nothing has followed it; otherwise -1."""
         self.gap = NO_GAP
         """The kind of gap after the last value."""
 
-        self.quoted = Quoted(PLAIN, self.repaired)
+        self.quoted = QuotedString(PLAIN, self.repair_log)
         self.key_pieces: list[str] = []
         """Pieces of a key, or of a string that may be a key."""
         self.key_at = 0
         """Offset of the last key."""
         self.token_at = 0
         """Offset of the string, key or comment that is being read."""
-        self.scanned = 0
+        self.scanned_length = 0
         """Number of characters of an unfinished token that have already been searched for its end."""
         self.atom_begun = False
         """True once the event that begins a number or literal has been returned."""
 
-        self.commented = False
+        self.has_comment_after = False
         """True if a comment follows the document."""
-        self.second: LenientReader | None = None
+        self.second_reader: LenientReader | None = None
         """The reader of another document, while that document is being read."""
-        self.other_at = 0
+        self.second_at = 0
         """Offset of the other document."""
 
     @property
-    def is_before(self) -> bool:
-        """True if there has been only prose so far: no document, and nothing that may be one."""
-        return self.around is STEPS["read_prose"] and not (
-            self.document.complete or self.empty_end >= 0 or self.second
+    def is_before_document(self) -> bool:
+        """True if there has been only prose so far: no document, and no value that may be the document."""
+        return self.outside_step is STEPS["read_prose"] and not (
+            self.document.complete or self.empty_end >= 0 or self.second_reader
         )
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """The repairs, in the order in which they were made."""
-        return tuple(self.repaired.made)
+        return tuple(self.repair_log.made)
 
     @property
     def repair_count(self) -> int:
         """Number of repairs."""
-        return len(self.repaired.made)
+        return len(self.repair_log.made)
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
         """Return the events of a piece of the text; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         if self.document.error is not None:
             return out
-        if self.done:
+        if self.is_done:
             raise make_fed_after_end_error()
-        # Most pieces lie inside a string.
-        if self.reading is STEPS["read_string"] and text:
-            rest = self.rest
+        # Most pieces lie inside a string. `string` is the decoded piece; None if it needs the steps.
+        if self.inside_step is STEPS["read_string"] and text:
+            held_back = self.held_back
             string: str | None = None
-            if rest or "\\" in text:
-                read = self.quoted.read_on(rest, text)
+            if held_back or "\\" in text:
+                read = self.quoted.read_escaped_piece(held_back, text)
                 if read is not None:
-                    string, held = read
+                    string, unfinished = read
                     self.base += len(text)
-                    if rest or held:
-                        self.base += len(rest) - len(held)
-                        self.rest = held
-            elif self.quoted.take(text):
+                    if held_back or unfinished:
+                        self.base += len(held_back) - len(unfinished)
+                        self.held_back = unfinished
+            elif self.quoted.add_if_plain(text):
                 string = text
                 self.base += len(text)
             if string:
@@ -228,34 +231,34 @@ class LenientReader:
                 out.append(StringDelta(document.frame, string, document.key))
             if string is not None:
                 return out
-        self._read(self.rest + text if self.rest else text, out)
+        self._read(self.held_back + text if self.held_back else text, out)
         return out
 
     def end(self) -> list[JSONEvent]:
         """End the text: close whatever is open, and record that as a repair."""
         out: list[JSONEvent] = []
-        if not self.done and self.document.error is None:
-            self.final = True
-            self._read(self.rest, out)
-            if self.closed and not self.document.complete:
+        if not self.is_done and self.document.error is None:
+            self.text_ended = True
+            self._read(self.held_back, out)
+            if self.must_be_closed and not self.document.complete:
                 # A value that was ended only by the end of the text does not count as complete.
                 out.clear()
-        self.done = True
+        self.is_done = True
         self.document.end(self.base)
         return out
 
     def _read(self, text: str, out: list[JSONEvent]) -> None:
         position = self.read_on(text, 0, out)
-        self.waits = False
-        self.rest = text[position:]
+        self.needs_more = False
+        self.held_back = text[position:]
         self.base += min(position, len(text))
 
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read a text from a position on; return the position of the rest, which is held back."""
+        """Read a text from a position on, step by step; return the position from which it is held back."""
         size = len(text)
-        repairs = self.repaired.made
-        while position < size or (self.final and not self.done):
-            step = self.reading or self.around
+        repairs = self.repair_log.made
+        while position < size or (self.text_ended and not self.is_done):
+            step = self.inside_step or self.outside_step
             position = step(self, text, position, out)
             if len(repairs) > MOST_REPAIRS:
                 self._refuse_repairs()
@@ -263,15 +266,15 @@ class LenientReader:
             document = self.document
             if document.error is not None:
                 return size
-            if self.waits or (self.is_second and document.complete):
+            if self.needs_more or (self.is_second and document.complete):
                 break
         return position
 
     # -- verdicts ----------------------------------------------------------------
 
-    def wait(self, position: int) -> int:
+    def hold_back(self, position: int) -> int:
         """Hold the text back from a position on, until later text decides."""
-        self.waits = True
+        self.needs_more = True
         return position
 
     def refuse_two_readings(self, position: int) -> int:
@@ -284,7 +287,8 @@ class LenientReader:
 
     def refuse_cut(self, position: int) -> int:
         """Set the error of a document whose end is missing."""
-        repairs = self.repaired.made
+        # The repairs at the end are undone: the document is refused instead.
+        repairs = self.repair_log.made
         while repairs and repairs[-1].name == "unfinished_value":
             repairs.pop()
         self.document.end(self.base + position)
@@ -297,7 +301,7 @@ class LenientReader:
 
     def _refuse_repairs(self) -> None:
         """Set the error of a text that needs too many repairs."""
-        del self.repaired.made[MOST_REPAIRS:]
+        del self.repair_log.made[MOST_REPAIRS:]
         self.document.exceed(
             f"the document needs more than {MOST_REPAIRS:,} repairs; ask the model for JSON",
             "repairs",
@@ -307,21 +311,21 @@ class LenientReader:
     # -- after a value -------------------------------------------------------------------
 
     def end_value(self) -> None:
-        """Set what may follow a value."""
-        self.comma = -1
+        """Set the place after a value: the end of the document, or a comma or closing bracket."""
+        self.comma_at = -1
         self.gap = NO_GAP
         document = self.document
         container = document.container
         if container is None:
             document.complete = True
-            self.reading = None
+            self.inside_step = None
             return
         if container.__class__ is not dict:
             document.key = len(container)
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places."""
+        """Return True if the reader is at one of these places, as in `tables`."""
         expects = self.expects
         # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110

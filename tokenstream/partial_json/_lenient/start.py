@@ -8,18 +8,18 @@ from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._lenient.atoms import are_equal
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
-    begin_object_meant,
     has_document,
     has_text_between,
     may_continue,
-    note_text,
+    note_prose,
     read_after_document,
     refuse_empty_text,
+    replace_placeholder,
 )
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
-from tokenstream.partial_json._lenient.prose import Found
+from tokenstream.partial_json._lenient.prose import Finding
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, LenientReader
-from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, is_step
+from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, register_step
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # -- before the document ----------------------------------------------------------
 
 
-@is_step
+@register_step
 def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read where a document may begin without further proof: at the start, or after a fence or tag."""
     char = text[position : position + 1]
@@ -48,20 +48,22 @@ def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 def begin_prose(reader: LenientReader, position: int) -> int:
     """Begin prose, and record it as a repair."""
-    note_text(reader, reader.base + position)
-    reader.around = STEPS["read_prose"]
+    note_prose(reader, reader.base + position)
+    reader.outside_step = STEPS["read_prose"]
     return position
 
 
 @under("/", START)
 def begin_comment_before(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    mark = text[position : position + 2]
-    if mark == "/" and not reader.final:
-        return reader.wait(position)
-    return enter_comment(reader, position, mark) if mark in {"//", "/*"} else begin_prose(reader, position)
+    opener = text[position : position + 2]
+    if opener == "/" and not reader.text_ended:
+        return reader.hold_back(position)
+    if opener in {"//", "/*"}:
+        return enter_comment(reader, position, opener)
+    return begin_prose(reader, position)
 
 
-@is_step
+@register_step
 def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Search the prose for a document, a code fence, or reasoning."""
     if position == len(text):
@@ -71,25 +73,27 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
             else refuse_empty_text(reader, position)
         )
     prose = reader.prose
-    position, found = prose.search(text, position, reader.base, final=reader.final)
-    text_at = prose.take_text_at()
-    if text_at is not None:
-        note_text(reader, text_at)
-    if found is Found.MAYBE:
-        return len(text) if reader.final else reader.wait(position)
-    if found is Found.DOCUMENT:
+    position, finding = prose.search(text, position, reader.base, text_ended=reader.text_ended)
+    prose_start = prose.pop_prose_start()
+    if prose_start is not None:
+        note_prose(reader, prose_start)
+    if finding is Finding.MAYBE:
+        return len(text) if reader.text_ended else reader.hold_back(position)
+    if finding is Finding.DOCUMENT:
         if has_document(reader):
             return begin_another(reader, text, position, out)
         reader.in_prose = True
         return begin_document(reader, text, position, out)
-    if found is Found.THOUGHT_END and has_document(reader):
-        note_text(reader, prose.at)
+    if finding is Finding.THOUGHT_END and has_document(reader):
+        # Reasoning cannot have begun before the document, so the tag is prose.
+        note_prose(reader, prose.found_at)
         return position
-    if found is not Found.NOTHING:
-        is_thought = found in {Found.THOUGHT, Found.THOUGHT_END}
-        reader.repaired.note("reasoning" if is_thought else "code_fence", prose.at)
-    if found in {Found.FENCE, Found.THOUGHT, Found.THOUGHT_END}:
-        reader.around = STEPS["read_after_document" if has_document(reader) else "read_start"]
+    if finding is not Finding.NOTHING:
+        is_thought = finding in {Finding.THOUGHT, Finding.THOUGHT_END}
+        reader.repair_log.note("reasoning" if is_thought else "code_fence", prose.found_at)
+    if finding in {Finding.FENCE, Finding.THOUGHT, Finding.THOUGHT_END}:
+        # After a fence or a tag, a document may begin without further proof.
+        reader.outside_step = STEPS["read_after_document" if has_document(reader) else "read_start"]
         reader.gap = LINE_GAP
     return position
 
@@ -97,17 +101,17 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
 @under("[", START)
 def begin_root_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin an array, unless its brackets belong to a link or to a mark such as [TOOL_CALLS]."""
-    is_label = reader.prose.is_label(text, position, final=reader.final)
+    is_label = reader.prose.is_label(text, position, text_ended=reader.text_ended)
     if is_label is None:
-        return reader.wait(position)
+        return reader.hold_back(position)
     return (turn_to_prose if is_label else begin_document)(reader, text, position, out)
 
 
 @under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a document with its first bracket."""
-    reader.around = STEPS["read_after_document"]
-    reader.text_noted = False
+    reader.outside_step = STEPS["read_after_document"]
+    reader.prose_noted = False
     reader.root_at = reader.base + position
     reader.root_fence = reader.prose.fence
     return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
@@ -119,9 +123,9 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
 @under("{[", AFTER_DOCUMENT)
 def read_bracket_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a bracket after the document: another document, or prose."""
-    begins = reader.prose.begins_document(text, position, final=reader.final, adjacent=True)
+    begins = reader.prose.begins_document(text, position, text_ended=reader.text_ended, adjacent=True)
     if begins is None:
-        return reader.wait(position)
+        return reader.hold_back(position)
     if begins:
         return begin_another(reader, text, position, out)
     return (
@@ -133,18 +137,18 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
 
 def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin another document, or continue the placeholder `{}`."""
-    reader.other_at = reader.base + position
-    if not is_placeholder(reader, text[position]):
-        first = reader.document
-        if reader.choose is not None:
-            reader.choose(reader)
-            reader.repaired.note("other_document", reader.other_at)
-        document = Document(max_depth=first.max_depth, decimals=first.decimals)
-        reader.second = LenientReader(document, closed=reader.closed, is_second=True)
-        reader.second.prose.fence = reader.prose.fence
-        reader.around = STEPS["read_another"]
-        return position
-    return begin_object_meant(reader, position)
+    reader.second_at = reader.base + position
+    if is_placeholder(reader, text[position]):
+        return replace_placeholder(reader, position)
+    first = reader.document
+    if reader.choose is not None:
+        reader.choose(reader)
+        reader.repair_log.note("other_document", reader.second_at)
+    document = Document(max_depth=first.max_depth, decimals=first.decimals)
+    reader.second_reader = LenientReader(document, must_be_closed=reader.must_be_closed, is_second=True)
+    reader.second_reader.prose.fence = reader.prose.fence
+    reader.outside_step = STEPS["read_another"]
+    return position
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
@@ -152,45 +156,46 @@ def is_placeholder(reader: LenientReader, opener: str) -> bool:
     return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 
-@is_step
+@register_step
 def read_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue another document; unless `choose` is set, it must be equal to the first."""
-    second = reader.second
+    second = reader.second_reader
     if second is None:
         return position
     # Both readers read the same string: copying the rest would take longer for a longer rest.
-    second.base, second.final, second.waits = reader.base, reader.final, False
+    second.base, second.text_ended, second.needs_more = reader.base, reader.text_ended, False
     position = second.read_on(text, position, [])
-    reader.waits = second.waits
+    reader.needs_more = second.needs_more
     document = second.document
-    is_other = (
-        document.complete and reader.choose is None and not are_equal(reader.document.root, document.value)
-    )
-    if document.error is not None and reader.choose is not None and reader.final and reader.closed:
-        # The end of the document is missing.
+    is_choosing = reader.choose is not None
+    if document.error is not None and is_choosing and reader.text_ended and reader.must_be_closed:
+        # The end of the other document is missing.
         reader.document.error = document.error
         return position
-    if document.error is not None or is_other:
-        return reader.refuse_two_readings(reader.other_at - reader.base)
-    if document.complete and reader.choose is not None:
-        turn_to_another(reader, second)
+    is_different = (
+        document.complete and not is_choosing and not are_equal(reader.document.root, document.value)
+    )
+    if document.error is not None or is_different:
+        return reader.refuse_two_readings(reader.second_at - reader.base)
+    if document.complete and is_choosing:
+        replace_document(reader, second)
     elif document.complete:
-        reader.swallow = second.swallow
-        reader.second = None
-        reader.repaired.note("repeated_document", reader.other_at)
-        reader.around = STEPS["read_after_document"]
+        reader.may_skip_brace = second.may_skip_brace
+        reader.second_reader = None
+        reader.repair_log.note("repeated_document", reader.second_at)
+        reader.outside_step = STEPS["read_after_document"]
         reader.gap = NO_GAP
     return position
 
 
-def turn_to_another(reader: LenientReader, second: LenientReader) -> None:
+def replace_document(reader: LenientReader, second: LenientReader) -> None:
     """Replace the reader's document by another one, which is finished."""
     reader.document = second.document
-    reader.root_at = reader.other_at
+    reader.root_at = reader.second_at
     reader.root_fence = reader.prose.fence
     reader.empty_end = -1
-    reader.owed, reader.swallow = second.owed, second.swallow
-    reader.commented = reader.text_noted = False
-    reader.second = None
-    reader.around = STEPS["read_after_document"]
+    reader.owed_closers, reader.may_skip_brace = second.owed_closers, second.may_skip_brace
+    reader.has_comment_after = reader.prose_noted = False
+    reader.second_reader = None
+    reader.outside_step = STEPS["read_after_document"]
     reader.gap = NO_GAP

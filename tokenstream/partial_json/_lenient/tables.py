@@ -42,19 +42,19 @@ PLACES = (*VALUES, *KEYS, COLON, *AFTER)
 """The places inside a document."""
 
 STEPS: dict[str, Step] = {}
-"""Steps by name, for those that a reader keeps in `reading` or `around`."""
+"""Steps by name, for those that a reader keeps in `inside_step` or `outside_step`."""
 
-AFTER_CROOKED: set[Step] = set()
+AFTER_MISMATCH: set[Step] = set()
 """The steps that are allowed after a mismatched closing bracket."""
 
 
-def is_step(step: StepT) -> StepT:
+def register_step(step: StepT) -> StepT:
     """Register a step in `STEPS` under its name."""
     STEPS[step.__name__] = step
     return step
 
 
-def after_crooked(step: StepT) -> StepT:
-    """Register a step in `AFTER_CROOKED`."""
-    AFTER_CROOKED.add(step)
+def register_after_mismatch(step: StepT) -> StepT:
+    """Register a step in `AFTER_MISMATCH`."""
+    AFTER_MISMATCH.add(step)
     return step

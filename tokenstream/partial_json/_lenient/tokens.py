@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.partial_json._document import NUM
 from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES, Atom, read_atom
 from tokenstream.partial_json._lenient.gaps import read_other, skip_dots
-from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._lenient.peek import SPACES, Lookahead, LookaheadExceeded, MoreTextNeeded
 from tokenstream.partial_json._lenient.tables import OTHER, VALUES
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import (
@@ -38,41 +38,43 @@ def read_token_or_other(reader: LenientReader, text: str, position: int, out: li
 @under(".", *VALUES)
 def read_token_or_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     following = text[position + 1 : position + 2]
-    if not following and not reader.final:
-        return reader.wait(position)
+    if not following and not reader.text_ended:
+        return reader.hold_back(position)
     return (read_token if following.isdigit() else skip_dots)(reader, text, position, out)
 
 
 @under("+-", *VALUES)
 def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number, a literal or a word, once the text after it is known."""
-    end: int = _TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
+    end: int = _TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if len(token) > MOST_LENGTH or is_too_long(token):
         begin_number(reader, position, out)
         reader.document.exceed_digits(token, reader.base + position)
         return position
     if end == len(text):
-        if not reader.final:
-            reader.scanned = end - position
-            show_so_far(reader, token, position, out)
-            return reader.wait(position)
+        # The token may continue, or be cut.
+        if not reader.text_ended:
+            reader.scanned_length = end - position
+            show_unfinished_number(reader, token, position, out)
+            return reader.hold_back(position)
         if token not in LITERALS:
             return drop_cut_token(reader, token, position, out)
-    reader.scanned = 0
+    reader.scanned_length = 0
     if token in PREFIXES and text[end] in "\"'":
-        reader.repaired.note("string_prefix", reader.base + position)
+        # Skip the prefix; the string is read next.
+        reader.repair_log.note("string_prefix", reader.base + position)
         return end
-    value = read_atom(token)
-    if value is not None and value.kind == "string":
+    atom = read_atom(token)
+    if atom is not None and atom.kind == "string":
         return read_word(reader, text, position, end, out)
-    ends = value is not None and may_end(reader, text, end, is_number=value.kind == "number")
-    if ends is None:
-        return reader.wait(position)
-    if value is not None and ends:
-        return take_atom(reader, value, position, end, out)
+    ends_here = atom is not None and may_end(reader, text, end, is_number=atom.kind == "number")
+    if ends_here is None:
+        return reader.hold_back(position)
+    if atom is not None and ends_here:
+        return add_atom(reader, atom, position, end, out)
     # The events of a number must not depend on how the text was cut into pieces.
-    show_so_far(reader, token, position, out)
+    show_unfinished_number(reader, token, position, out)
     return reader.refuse_two_readings(position)
 
 
@@ -83,7 +85,7 @@ def begin_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> 
         reader.document.begin_atom("number", reader.base + position, out)
 
 
-def show_so_far(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
+def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
     """Make an unfinished number visible, if `allow` contains `NUM`."""
     if reader.document.allow & NUM and NUMBER(token) is not None:
         begin_number(reader, position, out)
@@ -93,7 +95,7 @@ def show_so_far(reader: LenientReader, token: str, position: int, out: list[JSON
 def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
     """Drop a number or word that was cut by the end of the text; keep a number that is already visible."""
     end = position + len(token)
-    reader.repaired.note("unfinished_value", reader.base + position)
+    reader.repair_log.note("unfinished_value", reader.base + position)
     if reader.atom_begun:
         reader.document.end_atom(
             parse_prefix(token, decimals=reader.document.decimals), reader.base + end, out
@@ -103,56 +105,65 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
 
 
 def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> bool | None:
-    """Return True if a number or a literal may end at a position; None if later text decides."""
+    """Return True if a number or a literal may end at a position; None if later text decides.
+
+    Args:
+        reader: The reader.
+        text: The unread text.
+        end: The position.
+        is_number: True for a number.
+    """
     char = text[end : end + 1]
     following = text[end + 1 : end + 2]
-    if not following and not reader.final and char and char in ",/":
-        # In an object, no number may follow a comma, so digits after it mean that it separates thousands.
-        return None if char == "/" or (is_number and reader.marks[-1][0] == "}") else True
-    if char == "," and is_number and reader.marks[-1][0] == "}":
-        return not following.isdigit()
-    if char == "/":
-        return following in {"/", "*"}
+    # In an object, no number may follow a comma, so a digit after it means that it separates thousands.
+    may_separate_thousands = char == "," and is_number and reader.closers[-1][0] == "}"
+    if may_separate_thousands or char == "/":
+        if not following and not reader.text_ended:
+            return None
+        # A slash must begin a comment.
+        return following in {"/", "*"} if char == "/" else not following.isdigit()
     return char in _ENDS_ATOM or char == reader.prose.fence or SPACES(char).end() > 0
 
 
 def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
     """Read a word without quotes as a string; refuse it if the text after it might belong to it."""
-    peek = Peek(text, end, final=reader.final)
+    peek = Lookahead(text, end, text_ended=reader.text_ended)
     try:
         after = peek.skip_spaces(end)
         following = peek.get_char(after)
-    except MoreNeeded:
-        return reader.wait(position)
-    except TooFar:
+    except MoreTextNeeded:
+        return reader.hold_back(position)
+    except LookaheadExceeded:
         return reader.refuse_two_readings(position)
     gap = text[end:after]
-    is_alone = following in _ENDS_WORD or "\n" in gap or (bool(gap) and following in "/#")
+    begins_comment = bool(gap) and following in "/#"
+    is_alone = following in _ENDS_WORD or "\n" in gap or begins_comment
     # A word alone in brackets is prose, such as [sic], and not an array.
-    if not is_alone or reader.marks == ["]"]:
+    if not is_alone or reader.closers == ["]"]:
         return reader.refuse_two_readings(position)
     offset = reader.base + position
-    reader.repaired.note("unquoted_value", offset)
+    reader.repair_log.note("unquoted_value", offset)
     reader.document.begin_string(offset, out, text[position:end])
     reader.document.end_string(reader.base + end, out)
     reader.end_value()
     return end
 
 
-def take_atom(reader: LenientReader, value: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
+def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
     """Add a whole number or literal to the document."""
     offset = reader.base + position
-    number = parse_number(value.value, decimals=reader.document.decimals) if value.in_json else value.value
-    if number is None and value.in_json:
+    value = parse_number(atom.value, decimals=reader.document.decimals) if atom.in_json else atom.value
+    if value is None and atom.in_json:
         begin_number(reader, position, out)
-        reader.document.exceed_exponent(value.value, offset)
+        reader.document.exceed_exponent(atom.value, offset)
         return position
-    if value.repair is not None:
-        reader.repaired.note(value.repair, offset)
+    if atom.repair is not None:
+        reader.repair_log.note(atom.repair, offset)
     if reader.atom_begun:
+        # Its event was returned when the beginning of the number became visible.
         reader.atom_begun = False
     else:
-        reader.document.begin_atom(value.kind, offset, out)
-    reader.document.end_atom(number, reader.base + end, out)
+        reader.document.begin_atom(atom.kind, offset, out)
+    reader.document.end_atom(value, reader.base + end, out)
     reader.end_value()
     return end

@@ -1,0 +1,226 @@
+r"""Escapes and HTML entities in a string of lenient JSON, and backslashes that begin no escape.
+
+Each function reads one escape: it adds the characters to the string, and returns the position after
+the escape, or MORE_NEEDED if that depends on later text. If the end of the text has cut an escape, the
+escape is dropped.
+
+A string with an unescaped backslash, such as a path or a formula, may contain others: `\n` is then
+perhaps a backslash and a letter. So the string records which kinds of backslashes it contains.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from html.entities import html5
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.partial_json._lenient.backslashes import (
+    ALWAYS_KEPT,
+    CONTROLS,
+    RAW,
+    begins_path,
+    is_command,
+    is_rest_of_path,
+)
+from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING
+from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json._lenient.quotes import StringContext
+    from tokenstream.partial_json._lenient.strings import QuotedString
+
+MORE_NEEDED = -1
+"""Returned in place of a position if the decision needs later text."""
+
+_MOST_ENTITY = 34
+"""Maximum characters of an HTML entity."""
+_LONGEST_TWICE = 14
+"""Length of a surrogate pair that is escaped twice, in characters."""
+
+_ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
+_CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
+# Groups: a backslash or quote that is escaped twice; a letter or code that is; one that is escaped once.
+_TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
+_CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
+_PAIR: Any = re.compile(r"(\\{1,2}u)(d[89ab][0-9a-f]{2})(\\{1,2}u)(d[c-f][0-9a-f]{2})", re.IGNORECASE).match
+_CUT_PAIR: Any = re.compile(
+    r"\\{1,2}ud[89ab][0-9a-f]{2}(?:\\{1,2}(?:u(?:d(?:[c-f][0-9a-f]?)?)?)?)?", re.IGNORECASE
+).fullmatch
+
+
+def read_escape(
+    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
+) -> int:
+    """Read a backslash, in a string of any kind."""
+    if string.kind is ESCAPED:
+        return _read_double_escape(string, text, position, pieces, context)
+    if string.kind is HTML:
+        return _read_html_escape(string, text, position, pieces, context)
+    return _read_single_escape(string, text, position, pieces, context)
+
+
+def _read_single_escape(
+    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
+) -> int:
+    """Read a backslash in a string that is escaped once, as in JSON."""
+    escape = text[position : position + LONGEST_ESCAPE]
+    if is_undecided(escape):
+        return len(text) if context.text_ended else MORE_NEEDED
+    decoded, length = unescape(escape)
+    if length == 2 and escape[1] in CONTROLS:
+        return _read_control(string, text, position, pieces, context, end=position + 2)
+    if length:
+        if decoded == "\\":
+            _note_doubtful_escape(string, context.base + position)
+        string.add(decoded, pieces, context)
+        string.may_have_ended = decoded == '"'
+        return position + length
+    if OPENING.get(escape[1]) not in (None, ESCAPED, HTML):
+        # A quote that needs no escape, unless it is the string's own quote.
+        if OPENING[escape[1]] is not string.kind:
+            string.repair_log.note("bad_escape", context.base + position)
+        string.add(escape[1], pieces, context)
+        return position + 2
+    return _keep_backslash(string, escape, position, pieces, context)
+
+
+def _read_double_escape(
+    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
+) -> int:
+    """Read a backslash in a string that is escaped twice."""
+    escape = text[position : position + _LONGEST_TWICE]
+    is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
+    if is_last and (_CUT_TWICE(escape) or _CUT_PAIR(escape)):
+        return len(text) if context.text_ended else MORE_NEEDED
+    match = _PAIR(escape)
+    if match is not None:
+        decoded, _ = unescape(f"\\u{match[2]}\\u{match[4]}")
+        string.add(decoded, pieces, context)
+        return position + int(match.end())
+    match = _TWICE(escape)
+    if match is None:
+        return _keep_backslash(string, escape, position, pieces, context)
+    end = position + int(match.end())
+    character, escaped_twice, escaped_once = match.groups()
+    if (escaped_twice or escaped_once) in CONTROLS:
+        return _read_control(string, text, position, pieces, context, end=end)
+    if character == "\\":
+        _note_doubtful_escape(string, context.base + position)
+    decoded, _ = unescape("\\" + (character or escaped_twice or escaped_once))
+    string.add(decoded, pieces, context)
+    string.may_have_ended = character == '"'
+    return end
+
+
+def _read_html_escape(
+    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
+) -> int:
+    """Read a backslash in a string between HTML entities: an escaped quote is a backslash and an entity."""
+    quote = string.kind.quote(text, position + 1)
+    if quote is not None:
+        string.add('"', pieces, context)
+        string.may_have_ended = True
+        return int(quote.end())
+    following = text[position + 1 : position + 1 + _MOST_ENTITY]
+    if position + 1 + len(following) == len(text) and _CUT_ENTITY(following):
+        return len(text) if context.text_ended else MORE_NEEDED
+    return _read_single_escape(string, text, position, pieces, context)
+
+
+def read_entity(
+    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
+) -> int:
+    """Read an ampersand, and the HTML entity that it begins, if any."""
+    entity = text[position : position + _MOST_ENTITY]
+    is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
+    if is_last and _CUT_ENTITY(entity):
+        return len(text) if context.text_ended else MORE_NEEDED
+    match = _ENTITY(entity)
+    if match is None or (match[1] and match[1] not in html5):
+        string.add("&", pieces, context)
+        return position + 1
+    string.add(html.unescape(match[0]), pieces, context)
+    return position + int(match.end())
+
+
+def _read_control(
+    string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
+) -> int:
+    """Read the escape of a control character, which may be an unescaped backslash and a letter.
+
+    Args:
+        string: The string.
+        text: The unread text.
+        position: Position of the backslash.
+        pieces: Receives the characters.
+        context: The string's surroundings.
+        end: Position after the letter.
+    """
+    letter = text[end - 1]
+    is_kept = _is_kept(string, text, end - 1)
+    if is_kept is None:
+        return len(text) if context.text_ended else MORE_NEEDED
+    offset = context.base + position
+    if is_kept:
+        string.repair_log.note("kept_escape", offset)
+        _note_raw_backslash(string, offset)
+        string.add("\\" + letter, pieces, context)
+    else:
+        _note_doubtful_escape(string, offset)
+        string.add(SIMPLE[letter], pieces, context)
+        string.may_have_ended = False
+    return end
+
+
+def _is_kept(string: QuotedString, text: str, position: int) -> bool | None:
+    """Return True if the backslash before a letter is a character, not an escape; None if later text decides.
+
+    Args:
+        string: The string.
+        text: The unread text.
+        position: Position of the letter.
+    """
+    if text[position] in ALWAYS_KEPT:
+        # A form feed or a backspace before a letter is never meant.
+        following = text[position + 1 : position + 2]
+        return True if string.has_raw_backslash else (following.isalpha() if following else None)
+    if not string.has_raw_backslash:
+        return False
+    if string.in_path:
+        is_path = is_rest_of_path(text, position - 1, string.ending, string.kind.quote)
+        if is_path is not False:
+            return is_path
+    return is_command(text, position)
+
+
+def _keep_backslash(
+    string: QuotedString, escape: str, position: int, pieces: list[str], context: StringContext
+) -> int:
+    """Add a backslash that begins no escape to the string, and record it as a repair."""
+    string.repair_log.note("bad_escape", context.base + position)
+    if RAW(escape, 1) is not None:
+        _note_raw_backslash(string, context.base + position)
+    string.add("\\", pieces, context)
+    return position + 1
+
+
+def _note_raw_backslash(string: QuotedString, offset: int) -> None:
+    """Record that the string contains an unescaped backslash."""
+    if not string.has_raw_backslash:
+        string.has_raw_backslash = True
+        string.in_path = string.kind not in (ESCAPED, HTML) and begins_path(string.ending)
+        _note_mixture(string, offset)
+
+
+def _note_doubtful_escape(string: QuotedString, offset: int) -> None:
+    """Record that an escape was decoded that may be an unescaped backslash instead."""
+    string.has_doubtful_escape = True
+    _note_mixture(string, offset)
+
+
+def _note_mixture(string: QuotedString, offset: int) -> None:
+    """Record a repair, once, if the string contains both unescaped backslashes and doubtful escapes."""
+    if string.has_raw_backslash and string.has_doubtful_escape and not string.is_mixed:
+        string.is_mixed = True
+        string.repair_log.note("mixed_escapes", offset)
