@@ -24,20 +24,22 @@ class LangChainCalls:
         parts: Makes the events.
     """
 
-    __slots__ = ("_by_index", "_last", "_parts")
+    __slots__ = ("_by_index", "_last_call", "_parts")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._by_index: dict[int | str, OpenCall] = {}
-        self._last: OpenCall | None = None
+        self._last_call: OpenCall | None = None
+        """The call that began last; it may be closed."""
 
     def read(self, chunk: dict[str, Any]) -> None:
         """Read a chunk of a call, or a whole call, whose arguments may be JSON values."""
-        index = chunk.get("index")
-        index = index if isinstance(index, int | str) else None
-        call = self._find(chunk, index)
+        sent_index = chunk.get("index")
+        index = sent_index if isinstance(sent_index, int | str) else None
+        call = self._call_for(chunk, index)
         arguments = chunk.get("args")
         if call is None:
+            # An empty chunk has nothing to report.
             if text_of(chunk, "id") or arguments:
                 self._parts.note("call_nameless")
                 self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
@@ -51,22 +53,27 @@ class LangChainCalls:
         else:
             self._parts.add_arguments(call, text)
 
-    def _find(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
+    def _call_for(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins; None if it begins a call without a name."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
-        call = self._by_index.get(index) if index is not None else None if name else self._last
-        if call is not None and (id is None or id == call.sent_id):
+        if index is not None:
+            call = self._by_index.get(index)
+        elif name is not None:
+            # Without an index, only a whole call has a name.
+            call = None
+        else:
+            call = self._last_call
+        continues = call is not None and (id is None or id == call.sent_id)
+        if continues or name is None:
             return call
-        if name is None:
-            return call
-        self._end_last()
-        call = self._last = self._parts.open_call(0, id, name, number=index)
+        self._end_last_call()
+        call = self._last_call = self._parts.open_call(0, id, name, number=index)
         if index is not None:
             self._by_index[index] = call
         return call
 
-    def _end_last(self) -> None:
+    def _end_last_call(self) -> None:
         """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
-        last = self._last
+        last = self._last_call
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
             self._parts.close_call(last)

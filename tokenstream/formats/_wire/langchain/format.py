@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _KINDS = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
-_OF_A_RUN = ("lc_", "run-")
+_MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
-_ENDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+_FINISH_REASON_FIELDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 """Fields in which LangChain's integrations pass on the finish reason."""
-_STATUS = ("status", "incomplete_details")
+_STATUS_FIELDS = ("status", "incomplete_details")
 """Fields that hold the finish reason if the model uses OpenAI's Responses API."""
-_MODELS = ("model_name", "model", "model_id")
-_CALLS = frozenset({"tool_calls", "function_call"})
+_MODEL_FIELDS = ("model_name", "model", "model_id")
+_CALL_FIELDS = frozenset({"tool_calls", "function_call"})
 """Additional fields with tool calls in the provider's form; `tool_call_chunks` has the same calls."""
 
 
@@ -83,8 +83,8 @@ class LangChain(Format):
         self._read_head(payload, metadata)
         self._read_additional(dict_of(payload, "additional_kwargs"))
         self._blocks.read(payload.get("content"))
-        whole = kind == "ai"
-        for name in ("tool_calls", "invalid_tool_calls") if whole else ("tool_call_chunks",):
+        is_whole = kind == "ai"
+        for name in ("tool_calls", "invalid_tool_calls") if is_whole else ("tool_call_chunks",):
             for call in dicts_of(payload.get(name)):
                 self._calls.read(call)
         self._read_usage(dict_of(payload, "usage_metadata"))
@@ -92,7 +92,8 @@ class LangChain(Format):
         reason = _reason_in(metadata)
         if reason is not None:
             self.parts.finish(0, reason_of(reason), reason)
-        if whole or (payload.get("chunk_position") == "last" and self._is_believed(payload)):
+        is_marked_last = payload.get("chunk_position") == "last"
+        if is_whole or (is_marked_last and self._is_from_model(payload)):
             if not self.parts.finished:
                 self.note("finish_missing")
             self.conclude()
@@ -116,25 +117,25 @@ class LangChain(Format):
 
     # -- internals ---------------------------------------------------------
 
-    def _is_believed(self, payload: dict[str, Any]) -> bool:
-        """Return whether a chunk that is marked as the last one is from the model.
+    def _is_from_model(self, payload: dict[str, Any]) -> bool:
+        """Return whether the chunk that is marked as the last one is from the model itself.
 
         If a stream ends without a marked chunk, LangChain adds an empty one, even if the
-        stream was cut off.
+        stream was cut off. After a finish reason, that makes no difference.
         """
         if self.parts.finished:
             return True
-        told = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
-        return not all(says_nothing(payload.get(name)) for name in told)
+        content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
+        return not all(says_nothing(payload.get(name)) for name in content)
 
     def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Report the id and model; an id that LangChain made up is reported as a field."""
         id = text_of(payload, "id")
-        if id is not None and id.startswith(_OF_A_RUN):
-            self.parts.head(model=text_of(metadata, *_MODELS))
+        if id is not None and id.startswith(_MADE_UP_ID_PREFIXES):
+            self.parts.head(model=text_of(metadata, *_MODEL_FIELDS))
             self.parts.field("run_id", id)
         else:
-            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *_MODELS))
+            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *_MODEL_FIELDS))
 
     def _read_additional(self, fields: dict[str, Any]) -> None:
         """Read `additional_kwargs`: reasoning, a refusal, and unknown fields."""
@@ -143,23 +144,23 @@ class LangChain(Format):
                 self.parts.write(0, "reasoning", value)
             elif name == "refusal" and isinstance(value, str):
                 self.parts.write(0, "refusal", value)
-            elif name not in _CALLS and not says_nothing(value):
+            elif name not in _CALL_FIELDS and not says_nothing(value):
                 self.parts.field(name, value)
 
     def _read_usage(self, report: dict[str, Any]) -> None:
         """Report the sum of this and all earlier reports of token counts."""
         if not report:
             return
-        before, after = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
+        inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
         usage = Usage(
             input_tokens=int_of(report, "input_tokens"),
             output_tokens=int_of(report, "output_tokens"),
             total_tokens=int_of(report, "total_tokens"),
-            reasoning_tokens=int_of(after, "reasoning"),
-            cached_tokens=int_of(before, "cache_read"),
-            cache_write_tokens=int_of(before, "cache_creation"),
-            input_audio_tokens=int_of(before, "audio"),
-            output_audio_tokens=int_of(after, "audio"),
+            reasoning_tokens=int_of(outputs, "reasoning"),
+            cached_tokens=int_of(inputs, "cache_read"),
+            cache_write_tokens=int_of(inputs, "cache_creation"),
+            input_audio_tokens=int_of(inputs, "audio"),
+            output_audio_tokens=int_of(outputs, "audio"),
             provider_data=report,
         )
         self._usage = usage if self._usage is None else self._usage + usage
@@ -168,7 +169,12 @@ class LangChain(Format):
     def _read_fields(self, metadata: dict[str, Any]) -> None:
         """Report the unknown fields of `response_metadata`, and log probabilities."""
         for name, value in metadata.items():
-            if name in _ENDS or name in _STATUS or name in _MODELS or says_nothing(value):
+            if (
+                name in _FINISH_REASON_FIELDS
+                or name in _STATUS_FIELDS
+                or name in _MODEL_FIELDS
+                or says_nothing(value)
+            ):
                 continue
             tokens = value.get("content") if name == "logprobs" and is_dict(value) else None
             if is_list(tokens):
@@ -178,8 +184,8 @@ class LangChain(Format):
 
 
 def _reason_in(metadata: dict[str, Any]) -> str | None:
-    """Return the provider's finish reason; None if there is none."""
-    reason = text_of(metadata, *_ENDS) or text_of(metadata, "status")
+    """Return the provider's word for the finish reason; None if the answer has not ended."""
+    reason = text_of(metadata, *_FINISH_REASON_FIELDS) or text_of(metadata, "status")
     if reason == "incomplete":
         return text_of(dict_of(metadata, "incomplete_details"), "reason") or reason
     # These words of OpenAI's Responses API and of Google mean that the answer has not ended.

@@ -1,4 +1,4 @@
-"""The content blocks of a LangChain message: standard blocks, and native blocks of providers."""
+"""Read the content blocks of a LangChain message: standard blocks, and native blocks of providers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
 
-_TOLD_ELSEWHERE = frozenset(
+_READ_AS_CALL_CHUNKS = frozenset(
     {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}
 )
 """Types of blocks with a tool call that the message's `tool_call_chunks` contain, too."""
-_RESULT = ("type", "tool_call_id", "output", "index")
-_MEDIA = ("type", "id", "base64", "url", "mime_type", "index")
-_CITED = ("type", "url", "title", "cited_text", "start_index", "end_index")
+_RESULT_FIELDS = ("type", "tool_call_id", "output", "index")
+_MEDIA_FIELDS = ("type", "id", "base64", "url", "mime_type", "index")
+_CITATION_FIELDS = ("type", "url", "title", "cited_text", "start_index", "end_index")
 
 
 class LangChainBlocks:
@@ -37,11 +37,11 @@ class LangChainBlocks:
         parts: Makes the events.
     """
 
-    __slots__ = ("_parts", "_server_calls", "_text_at")
+    __slots__ = ("_parts", "_server_calls", "_text_index")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._text_at: object = None
+        self._text_index: object = None
         """Index of the block with the latest text."""
         self._server_calls: dict[object, OpenPart] = {}
         """Maps block indexes to open calls of tools that the provider runs."""
@@ -58,24 +58,25 @@ class LangChainBlocks:
                 self._read_block(block)
 
     def _read_block(self, block: dict[str, Any]) -> None:
+        """Read a block by its type; a block of unknown type becomes an opaque part."""
         kind = text_of(block, "type") or "block"
         reader = self._READERS.get(kind)
         if reader is not None:
             reader(self, block)
-        elif kind not in _TOLD_ELSEWHERE:
+        elif kind not in _READ_AS_CALL_CHUNKS:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: dict[str, Any]) -> None:
         """Add the text and citations of a block; the text of another block begins a new part."""
         text, index = text_of(block, "text") or "", block.get("index")
-        flow = self._parts.choice(0).current_part
-        if text and flow is not None and index != self._text_at:
-            self._parts.close(flow)
+        current = self._parts.choice(0).current_part
+        if text and current is not None and index != self._text_index:
+            self._parts.close(current)
         if text:
-            self._text_at = index
+            self._text_index = index
         self._parts.write(0, "text", text)
         for annotation in dicts_of(block.get("annotations")):
-            self._parts.cite(0, _citation(annotation))
+            self._parts.cite(0, _citation_of(annotation))
 
     def _read_reasoning(self, block: dict[str, Any]) -> None:
         """Add reasoning, in any of the forms that providers and LangChain use."""
@@ -98,9 +99,10 @@ class LangChainBlocks:
         self._parts.write(0, "refusal", text_of(block, "refusal") or "")
 
     def _read_non_standard(self, block: dict[str, Any]) -> None:
+        """Read the provider's own block, which LangChain has wrapped."""
         value = dict_of(block, "value")
         if value.get("type") == block["type"]:
-            # Do not unwrap blocks nested in this one: they add nothing, and the nesting may be deep.
+            # A wrapped block in a wrapped block is not unwrapped: it adds nothing, and the nesting may be deep.
             self._parts.whole(0, OpaquePart(type="non_standard", data=value))
         else:
             self._read_block(value)
@@ -135,14 +137,14 @@ class LangChainBlocks:
             ServerToolResult(
                 id=text_of(block, "tool_call_id") or "",
                 content=block.get("output"),
-                provider_data=fields_except(block, *_RESULT),
+                provider_data=fields_except(block, *_RESULT_FIELDS),
             ),
         )
 
     def _read_media(self, block: dict[str, Any]) -> None:
         """Add media as base64 or a URL; if they are neither, as an opaque part."""
-        written = block.get("base64")
-        data = b"" if written is None else base64_bytes(written)
+        encoded = block.get("base64")
+        data = b"" if encoded is None else base64_bytes(encoded)
         if data is None or not (data or text_of(block, "url")):
             self._parts.refuse_media(0, str(block["type"]), block)
             return
@@ -152,7 +154,7 @@ class LangChainBlocks:
                 id=text_of(block, "id"),
                 mime_type=text_of(block, "mime_type"),
                 url=text_of(block, "url"),
-                provider_data=fields_except(block, *_MEDIA),
+                provider_data=fields_except(block, *_MEDIA_FIELDS),
             ),
         )
         self._parts.add_media(part, data)
@@ -177,12 +179,13 @@ class LangChainBlocks:
     }
 
 
-def _citation(annotation: dict[str, Any]) -> Citation:
+def _citation_of(annotation: dict[str, Any]) -> Citation:
+    """Convert an annotation to a citation."""
     return Citation(
         url=text_of(annotation, "url"),
         title=text_of(annotation, "title"),
         text=text_of(annotation, "cited_text"),
         start=int_of(annotation, "start_index"),
         end=int_of(annotation, "end_index"),
-        provider_data=fields_except(annotation, *_CITED),
+        provider_data=fields_except(annotation, *_CITATION_FIELDS),
     )
