@@ -1,4 +1,4 @@
-"""OpenAI's legacy completions and llama.cpp's native completions: text that continues a prompt."""
+"""OpenAI's legacy completions and llama.cpp's native completions: each continues a prompt with text."""
 
 from __future__ import annotations
 
@@ -30,23 +30,24 @@ _Reader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
 
 _HEAD_FIELDS = ("id", "model")
 # `object` names the format.
-_OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", *PADDING})
-_OWN_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
+_KNOWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", *PADDING})
+_SKIPPED_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 
-# -- llama.cpp's native route: a payload is one choice.
+# -- llama.cpp's native route, on which a payload is one choice
 _NATIVE_TEXT = "content"
 _NATIVE_LISTS = {"tokens": "tokens", "completion_probabilities": "logprobs", "probs": "logprobs"}
+"""Maps the fields that hold lists to the names under which the lists are reported."""
 _NATIVE_USAGE = {
     "tokens_evaluated": "input_tokens",
     "tokens_predicted": "output_tokens",
 }
-_NATIVE_OWN_FIELDS = frozenset(
+_KNOWN_NATIVE_FIELDS = frozenset(
     {"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE, *PADDING}
 )
 _STOP_TYPES: dict[str, FinishReason] = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
-_STOP_MARKS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
-"""Maps flags of older servers, one of which is true at the end, to the reason that it means."""
+_STOP_FLAGS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
+"""Maps flags, one of which older servers set in the last payload, to the newer words for them."""
 
 
 class OpenAICompletions(Format):
@@ -67,7 +68,7 @@ class OpenAICompletions(Format):
         TextDelta
     """
 
-    __slots__ = ("_created",)
+    __slots__ = ("_created_reported",)
 
     name: ClassVar[str] = "openai-completions"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
@@ -81,7 +82,7 @@ class OpenAICompletions(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._created = False
+        self._created_reported = False
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -130,24 +131,28 @@ class OpenAICompletions(Format):
             self.parts.usage(usage_of(usage))
         elif not says_nothing(usage) and not is_dict(usage):
             self.parts.field("usage", usage)
-        for name, value in payload.items():
-            if name not in _OWN_FIELDS and not says_nothing(value):
-                self.parts.field(name, value)
+        self.parts.report_unknown_fields(payload, _KNOWN_FIELDS)
 
     def _read_head(self, payload: dict[str, Any]) -> None:
+        """Report the answer's id, model and time."""
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         created = payload.get("created")
         # Some servers send the time of each payload: the first time is reported.
-        if not self._created and isinstance(created, int) and created:
-            self._created = True
+        if not self._created_reported and isinstance(created, int) and created:
+            self._created_reported = True
             self.parts.field("created", created)
 
     def _read_choices(self, choices: list[Any] | dict[str, Any]) -> None:
-        found: list[Any] = choices if is_list(choices) else [choices]
-        for place, choice in enumerate(found):
+        """Read a list of choices, or a single choice.
+
+        Raises:
+            ProtocolError: A choice is not an object, or an index is not a whole number.
+        """
+        listed: list[Any] = choices if is_list(choices) else [choices]
+        for position, choice in enumerate(listed):
             if is_dict(choice):
                 index = choice.get("index")
-                state = self.parts.choice(place if index is None else index_of(index))
+                state = self.parts.choice(position if index is None else index_of(index))
                 self._read_choice(state.index, choice)
             elif choice is not None:
                 raise ProtocolError("every choice must be a JSON object")
@@ -155,7 +160,7 @@ class OpenAICompletions(Format):
     def _read_choice(self, index: int, choice: dict[str, Any]) -> None:
         """Read a choice: its text and further fields, and then its finish reason."""
         for name, value in choice.items():
-            if name not in _OWN_CHOICE_FIELDS and value is not None:
+            if name not in _SKIPPED_CHOICE_FIELDS and value is not None:
                 reader = self._CHOICE_READERS.get(name, OpenAICompletions._read_field)
                 reader(self, index, name, value)
         word = choice.get("finish_reason")
@@ -170,6 +175,7 @@ class OpenAICompletions(Format):
             self.parts.field(name, value, index)
 
     def _read_text(self, index: int, name: str, value: object) -> None:
+        """Add text or reasoning, or a number or boolean as text."""
         kind: TextKind = "text" if name == "text" else "reasoning"
         if isinstance(value, str):
             self.parts.write(index, kind, value)
@@ -180,11 +186,12 @@ class OpenAICompletions(Format):
             self._read_field(index, name, value)
 
     def _read_logprobs(self, index: int, name: str, value: object) -> None:
+        """Report log probabilities: a list, or an object with several lists."""
         groups = value.items() if is_dict(value) else [("content", value)]
         for group, items in groups:
             if not says_nothing(items):
-                found = items if is_list(items) else [items]
-                self.parts.items(name if group == "content" else f"{name}.{group}", found, index)
+                listed = items if is_list(items) else [items]
+                self.parts.items(name if group == "content" else f"{name}.{group}", listed, index)
 
     def _read_items(self, index: int, name: str, value: object) -> None:
         if not says_nothing(value):
@@ -194,27 +201,28 @@ class OpenAICompletions(Format):
 
     def _read_native(self, payload: dict[str, Any]) -> None:
         """Read a payload of llama.cpp's native route, which is one choice."""
-        place = payload.get("index")
-        choice = self.parts.choice(0 if place is None else index_of(place)).index
+        index = payload.get("index")
+        choice = self.parts.choice(0 if index is None else index_of(index)).index
         model = text_of(payload, "model")
         if model is not None or not self.parts.started:
             self.parts.head(model=model)
         self.parts.write(choice, "text", payload[_NATIVE_TEXT])
-        for name, ours in _NATIVE_LISTS.items():
+        for name, reported_name in _NATIVE_LISTS.items():
             items = payload.get(name)
             if is_list(items) and items:
-                self.parts.items(ours, items, choice)
-        over = payload["stop"]
-        usage = counts_in(payload, _NATIVE_USAGE) if over else None
+                self.parts.items(reported_name, items, choice)
+        is_last = payload["stop"]
+        usage = counts_in(payload, _NATIVE_USAGE) if is_last else None
         if usage is not None:
             self.parts.usage(usage)
-        self.parts.report_unknown_fields(payload, _NATIVE_OWN_FIELDS, choice)
-        if over:
+        self.parts.report_unknown_fields(payload, _KNOWN_NATIVE_FIELDS, choice)
+        if is_last:
             self._finish_native(choice, payload)
 
     def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
-        marks = [word for name, word in _STOP_MARKS.items() if payload.get(name) is True]
-        word = text_of(payload, "stop_type") or (marks[0] if marks else None)
+        """Report the finish reason, and end the answer once all choices have theirs."""
+        flagged = [word for name, word in _STOP_FLAGS.items() if payload.get(name) is True]
+        word = text_of(payload, "stop_type") or (flagged[0] if flagged else None)
         self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)
         if self.parts.finished:
             self.conclude()

@@ -102,7 +102,7 @@ class LangChainBlocks:
         """Read the provider's own block, which LangChain has wrapped."""
         value = dict_of(block, "value")
         if value.get("type") == block["type"]:
-            # A wrapped block in a wrapped block is not unwrapped: it adds nothing, and the nesting may be deep.
+            # A wrapped block in a wrapped block stays wrapped: it adds nothing, and nesting may be deep.
             self._parts.whole(0, OpaquePart(type="non_standard", data=value))
         else:
             self._read_block(value)

@@ -1,10 +1,10 @@
-"""Reads the events of a run, of its steps and of its messages."""
+"""OpenAI Assistants: turns the events of a run, of its steps and of its messages into events."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _Reader: TypeAlias = "Callable[[OpenAIAssistants, dict[str, Any]], None]"
 
-_OWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "required_action", "last_error"})
+_KNOWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "required_action", "last_error"})
 
 
 class OpenAIAssistants(Format):
@@ -93,11 +93,11 @@ class OpenAIAssistants(Format):
             LimitExceeded: There are more parts or tool calls than a limit allows.
         """
         kind = text_of(payload, "object")
-        named = OBJECTS.get(event)
-        if kind is None and named is not None:
+        expected_kind = OBJECTS.get(event)
+        if kind is None and expected_kind is not None:
             self.note("type_missing")
-            kind = named
-        elif named is not None and kind != named:
+            kind = expected_kind
+        elif expected_kind is not None and kind != expected_kind:
             self.note("event_name_differs")
         reader = self._READERS.get(kind or "")
         if reader is not None:
@@ -109,7 +109,7 @@ class OpenAIAssistants(Format):
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
-        self._steps.give_results()
+        self._steps.report_results()
         self._steps.drop_calls()
         super().conclude()
 
@@ -119,7 +119,7 @@ class OpenAIAssistants(Format):
         Raises:
             LimitExceeded: The held-back text exceeds a limit.
         """
-        self._steps.give_results()
+        self._steps.report_results()
         super().finish_input()
 
     # -- the run -------------------------------------------------------------
@@ -127,9 +127,7 @@ class OpenAIAssistants(Format):
     def _read_run(self, run: dict[str, Any]) -> None:
         """Read a run: its fields, usage, the calls that it waits for, and its end."""
         self.parts.head(id=text_of(run, "id"), model=text_of(run, "model"))
-        for name, value in run.items():
-            if name not in _OWN_RUN_FIELDS and not says_nothing(value):
-                self.parts.field(name, value)
+        self.parts.report_unknown_fields(run, _KNOWN_RUN_FIELDS)
         usage = run.get("usage")
         if is_dict(usage) and usage:
             self.parts.usage(usage_of(usage))
@@ -137,14 +135,15 @@ class OpenAIAssistants(Format):
         if status == "requires_action":
             action = dict_of(dict_of(run, "required_action"), "submit_tool_outputs")
             for call in dicts_of(action.get("tool_calls")):
-                self._steps.take_whole(call)
+                self._steps.hand_out_call(call)
         reason = FINISH_REASONS.get(status)
         if reason is None:
+            # The run goes on.
             return
         if status == "incomplete":
-            why = text_of(dict_of(run, "incomplete_details"), "reason") or ""
-            reason = INCOMPLETE_REASONS.get(why, "unknown")
-        self._steps.give_results()
+            word = text_of(dict_of(run, "incomplete_details"), "reason") or ""
+            reason = INCOMPLETE_REASONS.get(word, "unknown")
+        self._steps.report_results()
         if status != "requires_action":
             self._steps.drop_calls()
         self.parts.finish(0, reason, status)

@@ -1,4 +1,4 @@
-"""The content of a run's messages: text with citations, refusals, images."""
+"""Read the content of a run's messages: text with citations, refusals, images."""
 
 from __future__ import annotations
 
@@ -14,112 +14,130 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
 
 _Key: TypeAlias = "tuple[str, int | str]"
+"""A part's key: the id of its message, and its index there."""
 _Reader: TypeAlias = "Callable[[AssistantsContent, _Key, dict[str, Any]], None]"
 
 _IMAGE_KEYS = ("image_file", "image_url")
-_OWN_MESSAGE_FIELDS = ("id", "object", "role", "content", "status", "run_id", "thread_id", "assistant_id")
+_KNOWN_MESSAGE_FIELDS = ("id", "object", "role", "content", "status", "run_id", "thread_id", "assistant_id")
 
 
 class AssistantsContent:
-    """The parts of a run's messages; the key of a part is its message's id and its index there.
+    """The parts of a run's messages.
 
     Args:
         parts: Makes the events.
     """
 
-    __slots__ = ("_cited", "_open", "_parts", "_written")
+    __slots__ = ("_last_index", "_parts", "_parts_by_key", "_reported_annotations")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._open: dict[_Key, OpenPart | None] = {}
-        """Maps each key to the open part; to None if the part arrived in one piece."""
-        self._cited: set[tuple[object, ...]] = set()
-        self._written = 0
-        """Index of the part written last."""
+        self._parts_by_key: dict[_Key, OpenPart | None] = {}
+        """Maps each key to its part, which may be closed; to None if the part arrived in one piece."""
+        self._reported_annotations: set[tuple[object, ...]] = set()
+        """For each annotation, the key of its text, and its index there."""
+        self._last_index = 0
+        """Index of the part to which text was added last."""
 
     def read_delta(self, message: str, content: object) -> None:
-        """Add the `content` of a delta.
+        """Add the `content` of a delta to the parts of a message.
 
         Args:
             message: The message's id.
             content: A list of pieces, each with the index of its part.
         """
-        for place, block in enumerate(dicts_of(content)):
-            self._read_block(message, place, block)
+        for position, block in enumerate(dicts_of(content)):
+            self._read_block(message, position, block)
 
     def read_message(self, message: dict[str, Any]) -> None:
         """Read a whole message, except content that deltas have sent."""
-        name = text_of(message, "id") or ""
-        status = text_of(message, "status")
-        over = status in ("completed", "incomplete")
-        for place, block in enumerate(dicts_of(message.get("content"))):
-            key = (name, place)
-            opened = self._open.get(key)
-            if key not in self._open:
-                self._read_block(name, place, block)
-            elif opened is not None:
-                self._annotate(key, opened, dict_of(block, "text"))
-        if over:
-            for (owner, _), part in self._open.items():
-                if owner == name and part is not None:
+        message_id = text_of(message, "id") or ""
+        for position, block in enumerate(dicts_of(message.get("content"))):
+            key = (message_id, position)
+            part = self._parts_by_key.get(key)
+            if key not in self._parts_by_key:
+                self._read_block(message_id, position, block)
+            elif part is not None:
+                # Deltas have sent the text, but the annotations may be new.
+                self._report_annotations(key, part, dict_of(block, "text"))
+        if text_of(message, "status") in ("completed", "incomplete"):
+            for (owner_id, _), part in self._parts_by_key.items():
+                if owner_id == message_id and part is not None:
                     self._parts.close(part)
-            data = fields_except(message, *_OWN_MESSAGE_FIELDS)
+            data = fields_except(message, *_KNOWN_MESSAGE_FIELDS)
             if data is not None:
                 self._parts.field("message", data)
 
-    def _read_block(self, message: str, place: int, block: dict[str, Any]) -> None:
+    def _read_block(self, message: str, position: int, block: dict[str, Any]) -> None:
+        """Read a piece of content, or a whole part.
+
+        Args:
+            message: The id of its message.
+            position: The position in the list, which is the index of a block that names none.
+            block: The piece or part.
+        """
         index = index_of(block.get("index"))
         if not isinstance(index, int | str):
-            index = place
+            index = position
         kind = block.get("type")
         reader = self._READERS.get(kind) if isinstance(kind, str) else None
         (reader or AssistantsContent._read_opaque)(self, (message, index), block)
 
-    def _part(self, key: _Key, kind: str) -> OpenPart | None:
-        """Return the part under a key, which is opened if necessary; None if the part is of another kind."""
-        part = self._open.get(key)
-        if part is None and key in self._open:
+    def _part_for(self, key: _Key, kind: str) -> OpenPart | None:
+        """Return the part with a key, which is opened if necessary; None if the part is of another kind."""
+        part = self._parts_by_key.get(key)
+        if part is None and key in self._parts_by_key:
+            # An image or an opaque part, which arrived in one piece.
             return None
         if part is not None and part.closed:
+            # Text after the end of its part begins a new part.
             self._parts.note("part_after_close")
             part = None
         if part is None:
             data = {"id": key[0]} if key[0] else None
             content = TextPart(provider_data=data) if kind == "text" else RefusalPart(provider_data=data)
-            part = self._open[key] = self._parts.open(0, content)
+            part = self._parts_by_key[key] = self._parts.open(0, content)
         return part if part.kind == kind else None
 
-    def _write(self, key: _Key, kind: str, text: object, block: dict[str, Any]) -> OpenPart | None:
-        """Add text to a part, and return the part; None if a part of another kind has the key."""
-        part = self._part(key, kind)
+    def _add_text(self, key: _Key, kind: str, text: object, block: dict[str, Any]) -> OpenPart | None:
+        """Add text to a part, and return the part; if a part of another kind has the key, return None.
+
+        Args:
+            key: The part's key.
+            kind: "text" or "refusal".
+            text: The text to add; ignored if it is not text.
+            block: The piece of content, which is reported as unknown if it does not fit the part.
+        """
+        part = self._part_for(key, kind)
         if part is None:
             self._parts.note("delta_misfits")
             self._parts.unknown("thread.message.delta", block)
         elif isinstance(text, str) and text:
-            if part.index < self._written:
+            if part.index < self._last_index:
                 self._parts.note("parts_interleaved")
-            self._written = part.index
+            self._last_index = part.index
             self._parts.add(part, text)
         return part
 
     def _read_text(self, key: _Key, block: dict[str, Any]) -> None:
+        """Add a piece of text and its annotations."""
         text = block.get("text")
         body = text if is_dict(text) else {"value": text}
-        part = self._write(key, "text", body.get("value"), block)
+        part = self._add_text(key, "text", body.get("value"), block)
         if part is not None:
-            self._annotate(key, part, body)
+            self._report_annotations(key, part, body)
 
     def _read_refusal(self, key: _Key, block: dict[str, Any]) -> None:
-        self._write(key, "refusal", block.get("refusal"), block)
+        self._add_text(key, "refusal", block.get("refusal"), block)
 
-    def _annotate(self, key: _Key, part: OpenPart, text: dict[str, Any]) -> None:
+    def _report_annotations(self, key: _Key, part: OpenPart, text: dict[str, Any]) -> None:
         """Report the annotations of a text that have not been reported yet."""
-        for place, item in enumerate(dicts_of(text.get("annotations"))):
+        for position, item in enumerate(dicts_of(text.get("annotations"))):
             index = item.get("index")
-            mark = (*key, index if isinstance(index, int) else place)
-            if mark in self._cited:
+            annotation_key = (*key, index if isinstance(index, int) else position)
+            if annotation_key in self._reported_annotations:
                 continue
-            self._cited.add(mark)
+            self._reported_annotations.add(annotation_key)
             kind = item.get("type")
             source = dict_of(item, kind) if isinstance(kind, str) else {}
             self._parts.cite(
@@ -136,18 +154,20 @@ class AssistantsContent:
             )
 
     def _read_image(self, key: _Key, block: dict[str, Any]) -> None:
-        named = [name for name in _IMAGE_KEYS if is_dict(block.get(name))]
-        image = dict_of(block, named[0] if named else "")
+        """Add an image, which is a file or a URL, unless it was added before."""
+        present = [name for name in _IMAGE_KEYS if is_dict(block.get(name))]
+        image = dict_of(block, present[0] if present else "")
         rest = fields_except(image, "file_id", "url")
         media = MediaPart(id=text_of(image, "file_id"), url=text_of(image, "url"), provider_data=rest)
-        if key not in self._open:
-            self._open[key] = None
+        if key not in self._parts_by_key:
+            self._parts_by_key[key] = None
             self._parts.whole(0, media)
 
     def _read_opaque(self, key: _Key, block: dict[str, Any]) -> None:
+        """Add content of an unknown type as an opaque part, unless it was added before."""
         kind = block.get("type")
-        if key not in self._open:
-            self._open[key] = None
+        if key not in self._parts_by_key:
+            self._parts_by_key[key] = None
             self._parts.whole(0, OpaquePart(type=kind if isinstance(kind, str) else "", data=block))
 
     _READERS: ClassVar[dict[str, _Reader]] = {

@@ -48,5 +48,5 @@ INCOMPLETE_REASONS: dict[str, FinishReason] = {
 }
 """Maps the reason why a run is incomplete to a finish reason."""
 
-WHOLE_STEPS = frozenset({"completed", "failed", "cancelled", "expired"})
-"""Final statuses of a step."""
+FINAL_STEP_STATUSES = frozenset({"completed", "failed", "cancelled", "expired"})
+"""Statuses with which a step ends."""
