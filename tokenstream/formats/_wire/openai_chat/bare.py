@@ -24,10 +24,10 @@ _ENVELOPE = "output"
 # Quirk (Alibaba DashScope, 2026-11): `output` contains choices, or a text instead; recording: none.
 _OUTPUT_FIELDS = {"text": "content"}
 """Maps the names of fields in the envelope `output` to the names in a message."""
-OVER_FIELD = "is_end"
+LAST_FIELD = "is_end"
 """A field that is true in the last payload of an answer."""
 
-TEXTS = [(name,) for name, theirs in _DELTA_FIELDS.items() if theirs == "content"]
+TEXT_PATHS = [(name,) for name, theirs in _DELTA_FIELDS.items() if theirs == "content"]
 """Places of the text in bare payloads."""
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
@@ -36,7 +36,7 @@ _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 """The only fields that a first payload may have to be recognised without the envelope."""
 
 
-def is_bare(payload: dict[str, Any]) -> bool:
+def has_bare_layout(payload: dict[str, Any]) -> bool:
     """Return whether an answer's first payload has the layout of a route with fewer layers, or an extra one.
 
     Example:
@@ -52,7 +52,7 @@ def is_bare(payload: dict[str, Any]) -> bool:
     return bool(says) and payload.keys() <= _ONLY_FIELDS
 
 
-def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
+def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     """Convert a payload in one of these layouts to a chunk; None for any other payload.
 
     Example:
@@ -72,7 +72,7 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
         scalar = isinstance(payload.get("response"), int | float)
         known = bool(delta) and (text is None or isinstance(text, str) or scalar)
         choices = [{"index": 0, "delta": {"role": "assistant", **delta}, **fields}] if known else None
-        taken = {*_DELTA_FIELDS, *_CHOICE_FIELDS, OVER_FIELD}
+        taken = {*_DELTA_FIELDS, *_CHOICE_FIELDS, LAST_FIELD}
     if choices is None:
         return None
     return {**{name: value for name, value in payload.items() if name not in taken}, "choices": choices}

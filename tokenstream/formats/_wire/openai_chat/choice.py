@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, usage_of
-from tokenstream.formats._wire.openai_chat.calls import repeats
+from tokenstream.formats._wire.openai_chat.fragment import is_repetition
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
 from tokenstream.formats._wire.openai_chat.words import (
@@ -29,19 +29,19 @@ _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
 _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"
 
-_REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
-_CHANNEL = "channel"
+_REASONING_NAMES = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
+_CHANNEL_FIELD = "channel"
 # Quirk (Groq with gpt-oss, 2026-02): a delta names the model's channel, unless it is the channel of
 # the final answer; recording: chat-groq-pydai-1845b004.
-_PHASES = {
+_TEXT_STARTS = {
     "commentary": TextPart.model_construct(phase="commentary"),
     "final": TextPart.model_construct(phase="final_answer"),
 }
 """Maps a channel to the blank part that a text in this channel begins with."""
-_TEXTS: dict[str, TextKind] = {
+_TEXT_KINDS: dict[str, TextKind] = {
     "content": "text",
     "refusal": "refusal",
-    **dict.fromkeys(_REASONING, "reasoning"),
+    **dict.fromkeys(_REASONING_NAMES, "reasoning"),
 }
 """Maps the fields of a message that hold text to kinds of text."""
 
@@ -54,7 +54,16 @@ class ChoiceReader:
         choice: The choice's index.
     """
 
-    __slots__ = ("_growing", "_parts", "_said", "_same", "_same_delta", "content", "error", "index")
+    __slots__ = (
+        "_growing_texts",
+        "_last_delta_values",
+        "_last_values",
+        "_parts",
+        "_texts_so_far",
+        "content",
+        "error",
+        "index",
+    )
 
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
@@ -63,10 +72,10 @@ class ChoiceReader:
         self.error: ProviderError | None = None
         """The provider's error in this choice."""
         # The last reported values of fields, and the texts of whole messages, by the field's name.
-        self._same: dict[str, object] = {}
-        self._same_delta: dict[str, object] = {}
-        self._said: dict[str, str] = {}
-        self._growing: tuple[str, ...] = ()
+        self._last_values: dict[str, object] = {}
+        self._last_delta_values: dict[str, object] = {}
+        self._texts_so_far: dict[str, str] = {}
+        self._growing_texts: tuple[str, ...] = ()
         """Names of the texts that have grown from one message to the next."""
 
     def read(self, choice: dict[str, Any]) -> None:
@@ -74,7 +83,7 @@ class ChoiceReader:
         delta: Any = choice.get("delta")
         if delta.__class__ is dict:
             self._read_delta(delta)
-        same = self._same
+        same = self._last_values
         for key, reader in _CHOICE_PLANS.of(choice):
             value = choice[key]
             if value is not None and value != same.get(key):
@@ -88,11 +97,11 @@ class ChoiceReader:
 
     def read_field(self, key: str, value: object) -> None:
         """Report an unknown field of the choice."""
-        self._report_field(self._same, key, value)
+        self._report_field(self._last_values, key, value)
 
     def read_delta_field(self, key: str, value: object) -> None:
         """Report an unknown field of the delta."""
-        self._report_field(self._same_delta, key, value)
+        self._report_field(self._last_delta_values, key, value)
 
     def _report_field(self, same: dict[str, object], key: str, value: object) -> None:
         """Report an unknown field; values of some fields continue a list."""
@@ -118,23 +127,23 @@ class ChoiceReader:
         if not is_dict(value):
             self.read_field(key, value)
             return
-        unsaid = {name: inner for name, inner in value.items() if name not in _ONCE}
+        unsaid = {name: inner for name, inner in value.items() if name not in _REPEATED_FIELDS}
         kinds = self.content.kinds
         calls = None
-        for name, kind in _ONCE.items():
+        for name, kind in _REPEATED_FIELDS.items():
             inner = value.get(name)
             if not inner and inner != 0:
                 continue
-            if kind in kinds and name not in self._said:
+            if kind in kinds and name not in self._texts_so_far:
                 self._parts.note("text_twice")
             elif isinstance(inner, str):
-                unsaid[name] = self._find_addition(name, inner)
+                unsaid[name] = self._new_end_of(name, inner)
             elif name == "tool_calls":
-                self._said[name] = ""
+                self._texts_so_far[name] = ""
                 calls = inner
             else:
                 unsaid[name] = inner
-        if calls is not None and repeats(unsaid.get("function_call"), calls):
+        if calls is not None and is_repetition(unsaid.get("function_call"), calls):
             self._parts.note("call_twice")
             del unsaid["function_call"]
         self._read_delta(unsaid)
@@ -142,38 +151,38 @@ class ChoiceReader:
         if calls is not None:
             self.content.calls.read_whole(calls)
 
-    def _find_addition(self, name: str, text: str) -> str:
+    def _new_end_of(self, name: str, text: str) -> str:
         """Return the new end of a text that is repeated as it grows.
 
         Reported text is never taken back: a text that became shorter adds nothing until it is
         longer again, and a different text is reported as an unknown field.
         """
-        given = self._said.get(name, "")
+        given = self._texts_so_far.get(name, "")
         if text.startswith(given):
             if given and text != given:
-                self._growing += (name,)
-            self._said[name] = text
+                self._growing_texts += (name,)
+            self._texts_so_far[name] = text
             return text[len(given) :]
         shorter = given.startswith(text)
-        if not shorter and name not in self._growing:
+        if not shorter and name not in self._growing_texts:
             # As long as no text has grown, each of them may be a piece, and not the whole text.
-            self._said[name] = text
+            self._texts_so_far[name] = text
             return text
         self._parts.note("text_rewritten")
         if not shorter:
             self._parts.field(f"message.{name}", text, self.index)
         return ""
 
-    def _read_text_beside(self, key: str, value: object) -> None:
+    def _read_choice_text(self, key: str, value: object) -> None:
         """Read the `text` of a choice, unless deltas have the text, too."""
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
         if not isinstance(value, str):
             self.read_field(key, value)
-        elif "text" in self.content.kinds and key not in self._said:
+        elif "text" in self.content.kinds and key not in self._texts_so_far:
             if value:
                 self._parts.note("text_twice")
         elif value:
-            self._said[key] = ""
+            self._texts_so_far[key] = ""
             self.content.write("text", value)
 
     def _read_logprobs(self, key: str, value: object) -> None:
@@ -187,7 +196,7 @@ class ChoiceReader:
         if not is_dict(value):
             self.read_field(key, value)
         elif value:
-            self._same[key] = value
+            self._last_values[key] = value
             self._parts.note("usage_misplaced")
             self._parts.usage(usage_of(value))
 
@@ -201,8 +210,10 @@ class ChoiceReader:
     def _read_delta(self, delta: dict[str, Any]) -> None:
         """Read a delta: its channel, reasoning, and then its other fields."""
         reasoning, steps, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
-        self.content.start = _PHASES.get(text_of(delta, _CHANNEL) or "") if has_channel else None
-        if calls_in_two_fields and repeats(delta["function_call"], delta["tool_calls"]):
+        self.content.text_start = (
+            _TEXT_STARTS.get(text_of(delta, _CHANNEL_FIELD) or "") if has_channel else None
+        )
+        if calls_in_two_fields and is_repetition(delta["function_call"], delta["tool_calls"]):
             # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
             # recording: chat-llama-cpp-python-forced-tool.
             self._parts.note("call_twice")
@@ -210,7 +221,7 @@ class ChoiceReader:
             return
         if reasoning and any(delta[key] or delta[key] == 0 for key in reasoning):
             self.content.read_reasoning(delta)
-        same = self._same_delta
+        same = self._last_delta_values
         for key, reader in steps:
             value = delta[key]
             if value is not None and value != same.get(key):
@@ -220,7 +231,7 @@ class ChoiceReader:
         """Read `content`: text, a number as text, or a list of parts."""
         if not isinstance(value, str):
             # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number; recording: none.
-            value = self.content.as_text(value)
+            value = self.content.convert_scalar(value)
         if isinstance(value, str):
             self.content.write("text", value)
         elif value and (is_list(value) or is_dict(value)):
@@ -236,28 +247,28 @@ class ChoiceReader:
 
     def _read_calls(self, key: str, value: object) -> None:
         if is_list(value) or is_dict(value):
-            self.content.came("calls")
+            self.content.record_kind("calls")
             self.content.calls.read(value)
         else:
             self.read_delta_field(key, value)
 
     def _read_legacy_call(self, key: str, value: object) -> None:
         if is_dict(value) and value:
-            self.content.came("calls")
+            self.content.record_kind("calls")
             self.content.calls.read_legacy(value)
         else:
             self.read_delta_field(key, value)
 
     def _read_audio(self, key: str, value: object) -> None:
-        self.content.came("audio")
+        self.content.record_kind("audio")
         self.content.read_audio(value)
 
     def _read_images(self, key: str, value: object) -> None:
-        self.content.came("images")
+        self.content.record_kind("images")
         self.content.read_images(value)
 
     def _read_annotations(self, key: str, value: object) -> None:
-        self.content.annotate(value)
+        self.content.read_annotations(value)
 
     def _read_executed(self, key: str, value: object) -> None:
         self.content.read_executed(value)
@@ -266,11 +277,11 @@ class ChoiceReader:
         self.content.read_extra(value)
 
     def _read_sources(self, key: str, value: object) -> None:
-        self.content.cite_sources(value)
+        self.content.read_sources(value)
 
     CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
         "message": _read_message,
-        "text": _read_text_beside,
+        "text": _read_choice_text,
         "logprobs": _read_logprobs,
         "usage": _read_usage,
         "error": _read_error,
@@ -291,8 +302,8 @@ class ChoiceReader:
 
 
 # Fields of a message that repeat the deltas; all other fields are reported if they are new.
-_ONCE: dict[str, str] = {
-    **_TEXTS,
+_REPEATED_FIELDS: dict[str, str] = {
+    **_TEXT_KINDS,
     "audio": "audio",
     "images": "images",
     "tool_calls": "calls",
@@ -301,11 +312,13 @@ _ONCE: dict[str, str] = {
 _CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
 # The role is in the answer's head; an index in a delta repeats the index of the choice.
 _DELTA_SKIPPED = frozenset({"role", "index"})
-_ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))}
+_READING_ORDER = {
+    key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))
+}
 
 
 def _rank_of(key: str) -> int:
-    return _ORDER.get(key, len(_ORDER))
+    return _READING_ORDER.get(key, len(_READING_ORDER))
 
 
 def _plan_choice(layout: Layout) -> _Steps:
@@ -321,13 +334,13 @@ def _plan_delta(layout: Layout) -> _DeltaPlan:
     delta has both `tool_calls` and `function_call`, and whether it has a channel.
     """
     keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank_of)
-    reasoning = tuple(key for key in keys if key in _REASONING)
+    reasoning = tuple(key for key in keys if key in _REASONING_NAMES)
     steps = tuple(
         (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))
         for key in keys
-        if key not in _REASONING
+        if key not in _REASONING_NAMES
     )
-    return reasoning, steps, "tool_calls" in keys and "function_call" in keys, _CHANNEL in keys
+    return reasoning, steps, "tool_calls" in keys and "function_call" in keys, _CHANNEL_FIELD in keys
 
 
 _CHOICE_PLANS = Plans(_plan_choice)

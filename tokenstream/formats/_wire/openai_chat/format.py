@@ -27,9 +27,15 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
-from tokenstream.formats._wire.openai_chat.bare import BARE_FIELDS, OVER_FIELD, TEXTS, as_chunk, is_bare
-from tokenstream.formats._wire.openai_chat.calls import is_fragment
+from tokenstream.formats._wire.openai_chat.bare import (
+    BARE_FIELDS,
+    LAST_FIELD,
+    TEXT_PATHS,
+    convert_to_chunk,
+    has_bare_layout,
+)
 from tokenstream.formats._wire.openai_chat.choice import ChoiceReader
+from tokenstream.formats._wire.openai_chat.fragment import is_single_fragment
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
 from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
 
@@ -46,7 +52,7 @@ _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 # If a payload has "choices" and none of these keys, it is an error only if its `object` says so.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
-_MARKS = frozenset({"index", "finish_reason"})
+_CHOICE_MARKS = frozenset({"index", "finish_reason"})
 """Fields of a choice of which at least one is present if it has no content."""
 # In Perplexity's concise streams, chunks with reasoning have another `object`.
 _OBJECTS = ("chat.completion", "chat.reasoning")
@@ -60,11 +66,11 @@ _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 class _AnswerPlan:
     """Plan for reading payloads of one layout."""
 
-    suspect: bool
+    may_be_error: bool
     """True if the payload must be checked for an error."""
-    chunk: bool
+    is_chunk: bool
     """True if the payload is a chunk."""
-    bare: bool
+    may_be_bare: bool
     """True if the payload may be bare: a payload of another route, with the content of a chunk."""
     heads: _Steps
     rest: _Steps
@@ -102,7 +108,7 @@ class OpenAIChat(Format):
                 (*_CALL, *body)
                 for body in (("function", "arguments"), ("function", "input"), ("custom", "input"))
             ],
-            *TEXTS,
+            *TEXT_PATHS,
         ],
         # The time of the first chunk is the time of the answer, so the time of a delta has no meaning.
         changing=[("created",)],
@@ -126,7 +132,7 @@ class OpenAIChat(Format):
             return True
         choices = payload.get("choices")
         if not is_list(choices):
-            return is_bare(payload)
+            return has_bare_layout(payload)
         if not choices:
             # Azure begins with a chunk about the prompt, and other servers with an empty chunk.
             return True if "prompt_filter_results" in payload else None
@@ -134,13 +140,15 @@ class OpenAIChat(Format):
         if any("delta" in choice or "message" in choice for choice in listed):
             return True
         # A choice without content so far may also be of a legacy completion.
-        silent = bool(listed) and all("text" not in choice and choice.keys() & _MARKS for choice in listed)
+        silent = bool(listed) and all(
+            "text" not in choice and choice.keys() & _CHOICE_MARKS for choice in listed
+        )
         return None if silent else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that rejects deltas that may contain more than text; None if none of them may."""
         raw = delta.raw
-        more = isinstance(delta, ToolCallDelta) and not is_fragment(raw)
+        more = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
         if more or ("choices" in raw and not BARE_FIELDS.isdisjoint(raw)):
             return lambda _: False
         if "id_changed" in self.departures:
@@ -186,21 +194,21 @@ class OpenAIChat(Format):
             ProtocolError: A choice is not an object, or an index is not a whole number.
         """
         plan = _ANSWER_PLANS.of(payload)
-        if plan.suspect or event == "error" or payload.get("object") == "error":
+        if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
             if error is not None:
                 # Read the chunk's content before the error: some servers send text and usage with an error.
-                if plan.chunk:
+                if plan.is_chunk:
                     with suppress(ProtocolError):
                         self._read_answer(payload, plan)
                 self.error = error
                 return
-        made = as_chunk(payload) if plan.bare else None
+        made = convert_to_chunk(payload) if plan.may_be_bare else None
         if made is not None:
             self._read_answer(made, _ANSWER_PLANS.of(made))
-            if payload.get(OVER_FIELD) is True:
+            if payload.get(LAST_FIELD) is True:
                 self.read_sentinel()
-        elif plan.chunk:
+        elif plan.is_chunk:
             self._read_answer(payload, plan)
         else:
             self._read_other(payload, event)
@@ -217,7 +225,7 @@ class OpenAIChat(Format):
         """Read a chunk: its head, its choices, and then its other fields if their values are new."""
         same = self.parts.fields
         if not self.parts.started:
-            self._start(payload)
+            self._report_head(payload)
         if self._created is None:
             self._read_created(payload)
         for key, reader in plan.heads:
@@ -230,7 +238,7 @@ class OpenAIChat(Format):
             if value is not None and value != same.get(key):
                 reader(self, key, value)
 
-    def _start(self, payload: dict[str, Any]) -> None:
+    def _report_head(self, payload: dict[str, Any]) -> None:
         role = None
         for choice in dicts_of(payload.get("choices")):
             for key in ("delta", "message"):
@@ -286,7 +294,7 @@ class OpenAIChat(Format):
         choices = self.parts.choices
         if choices:
             self.parts.fields[key] = value
-            next(iter(choices.values())).reader.content.cite_sources(value)
+            next(iter(choices.values())).reader.content.read_sources(value)
         else:
             self.read_answer_field(key, value)
 
@@ -305,7 +313,7 @@ class OpenAIChat(Format):
             if choice.__class__ is dict:
                 index = choice.get("index", position)
                 state = states.get(index) if index.__class__ is int else None
-                reader = self._choice_of(index, position, choice) if state is None else state.reader
+                reader = self._reader_for(index, position, choice) if state is None else state.reader
                 reader.read(choice)
                 if reader.error is not None:
                     self.error = reader.error
@@ -313,7 +321,7 @@ class OpenAIChat(Format):
                 msg = "every choice must be a JSON object"
                 raise ProtocolError(msg)
 
-    def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+    def _reader_for(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
         """Return the reader for a choice whose index is new or unusual."""
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
@@ -343,9 +351,9 @@ def _plan_answer(layout: Layout) -> _AnswerPlan:
         key=lambda key: key != "search_results",
     )
     return _AnswerPlan(
-        suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
-        chunk=not _CHUNK_MARKS.isdisjoint(layout),
-        bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
+        may_be_error="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+        is_chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        may_be_bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
         heads=tuple((key, heads[key]) for key in layout if key in heads),
         rest=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in rest),
     )

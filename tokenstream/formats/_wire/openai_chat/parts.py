@@ -53,16 +53,16 @@ class ChatContent:
     __slots__ = (
         "_audio",
         "_calls",
-        "_detail",
-        "_given",
-        "_plain_reasoning",
-        "_ran",
-        "_started",
+        "_executed_tools",
+        "_has_plain_reasoning",
+        "_last_start",
+        "_open_detail_key",
+        "_reported_items",
         "choice",
         "kinds",
         "parts",
-        "start",
         "state",
+        "text_start",
     )
 
     def __init__(self, parts: Parts, choice: int) -> None:
@@ -72,15 +72,15 @@ class ChatContent:
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that deltas have contained."""
         self._calls: ChatCalls | None = None
-        self.start: TextPart | None = None
+        self.text_start: TextPart | None = None
         """The blank part that a text begins with, if the current delta names the text's phase."""
-        self._started: TextPart | None = None
+        self._last_start: TextPart | None = None
         """The blank part that the last text began with."""
-        self._plain_reasoning = False
-        self._detail: tuple[object, object] | None = None
-        self._given: set[tuple[object, ...]] | None = None
+        self._has_plain_reasoning = False
+        self._open_detail_key: tuple[object, object] | None = None
+        self._reported_items: set[tuple[object, ...]] | None = None
         self._audio: OpenPart | None = None
-        self._ran: dict[object, bool] | None = None
+        self._executed_tools: dict[object, bool] | None = None
 
     @property
     def calls(self) -> ChatCalls:
@@ -94,7 +94,7 @@ class ChatContent:
         if self._calls is not None:
             self._calls.release()
 
-    def came(self, kind: str) -> None:
+    def record_kind(self, kind: str) -> None:
         """Record that a delta has contained a kind of content."""
         if kind not in self.kinds:
             self.kinds = (*self.kinds, kind)
@@ -103,15 +103,15 @@ class ChatContent:
         """Add text, reasoning or a refusal."""
         if not text:
             return
-        self.came(kind)
-        start = self.start if kind == "text" else None
-        if kind == "text" and start is not self._started:
-            self._started = start
+        self.record_kind(kind)
+        start = self.text_start if kind == "text" else None
+        if kind == "text" and start is not self._last_start:
+            self._last_start = start
             if self.state.current_part is not None and self.state.current_part.kind == "text":
-                self.end_flow()
+                self.end_current_part()
         self.parts.write(self.choice, kind, text, start)
 
-    def as_text(self, value: object) -> object:
+    def convert_scalar(self, value: object) -> object:
         """Return a number or boolean as text, and any other value unchanged."""
         text = scalar_text(value)
         if text is None:
@@ -119,7 +119,7 @@ class ChatContent:
         self.parts.note("text_parsed")
         return text
 
-    def end_flow(self) -> None:
+    def end_current_part(self) -> None:
         """Close the part being written."""
         if self.state.current_part is not None:
             self.parts.close(self.state.current_part)
@@ -137,16 +137,16 @@ class ChatContent:
                 (reader or ChatContent._read_opaque)(self, item)
 
     def _read_text(self, item: dict[str, Any]) -> None:
-        self.write("text", _inner_text(item.get("text")))
-        self.annotate(item.get("annotations"))
+        self.write("text", _text_within(item.get("text")))
+        self.read_annotations(item.get("annotations"))
 
     def _read_refusal(self, item: dict[str, Any]) -> None:
-        self.write("refusal", _inner_text(item.get("refusal", item.get("text"))))
+        self.write("refusal", _text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: dict[str, Any]) -> None:
         """Read a part with reasoning, the references in it, and its signature."""
         inner = next((item[key] for key in _INNER_TEXT if item.get(key)), None)
-        self.write("reasoning", _inner_text(inner))
+        self.write("reasoning", _text_within(inner))
         for piece in dicts_of(inner):
             if piece.get("type") in ("reference", "tool_reference"):
                 self._read_reference(piece)
@@ -158,7 +158,7 @@ class ChatContent:
             and self.state.current_part is not None
             and self.state.current_part.kind == "reasoning"
         ):
-            self.end_flow()
+            self.end_current_part()
 
     def _read_reference(self, item: dict[str, Any]) -> None:
         self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
@@ -169,7 +169,7 @@ class ChatContent:
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
             self._read_opaque(item)
-        elif (media := _media(url, item)) is None:
+        elif (media := _media_of(url, item)) is None:
             self.parts.refuse_media(self.choice, text_of(item, "type") or "", item)
         else:
             self.parts.whole(self.choice, media)
@@ -190,9 +190,9 @@ class ChatContent:
         for name in REASONING_FIELDS:
             value = delta.get(name)
             # A boolean is a flag; a number is a piece of reasoning.
-            value = None if isinstance(value, bool) else self.as_text(value)
+            value = None if isinstance(value, bool) else self.convert_scalar(value)
             if not isinstance(value, str):
-                text = text or _inner_text(value)
+                text = text or _text_within(value)
             elif not text:
                 text = value
             elif value == text:
@@ -204,7 +204,7 @@ class ChatContent:
         if details:
             self._read_details(details, text)
         elif text:
-            self._plain_reasoning = True
+            self._has_plain_reasoning = True
             self.write("reasoning", text)
         for name in REASONING_STEPS:
             for step in dicts_of(delta.get(name)):
@@ -212,8 +212,8 @@ class ChatContent:
 
     def _read_step(self, step: dict[str, Any]) -> None:
         """Read a step of reasoning, with its actions, as a part."""
-        self.end_flow()
-        self.came("reasoning")
+        self.end_current_part()
+        self.record_kind("reasoning")
         part = self.parts.open(self.choice, ReasoningPart(provider_data=fields_except(step, *_STEP_TEXT)))
         self.parts.add(part, text_of(step, *_STEP_TEXT) or "")
         self.parts.close(part)
@@ -221,7 +221,7 @@ class ChatContent:
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
         """Read a list of reasoning details; a text that repeats them replaces their texts."""
         if text:
-            self._plain_reasoning = True
+            self._has_plain_reasoning = True
             if any(text_of(item, *_DETAIL_TEXT) for item in details):
                 self.parts.note("reasoning_twice")
         for item in details:
@@ -229,7 +229,7 @@ class ChatContent:
             if hidden is not None:
                 self._read_encrypted(item, hidden)
                 continue
-            shown = text if self._plain_reasoning else text_of(item, *_DETAIL_TEXT) or ""
+            shown = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT) or ""
             text = ""
             signature = text_of(item, "signature")
             if shown or signature:
@@ -245,19 +245,19 @@ class ChatContent:
     def _open_detail(self, item: dict[str, Any]) -> None:
         """Open a reasoning part for a detail, unless it continues the open one."""
         flow = self.state.current_part
-        detail = (item.get("type"), _scalar(item.get("index")))
-        if flow is not None and flow.kind == "reasoning" and self._detail in (None, detail):
-            self._detail = detail
+        detail = (item.get("type"), _scalar_or_none(item.get("index")))
+        if flow is not None and flow.kind == "reasoning" and self._open_detail_key in (None, detail):
+            self._open_detail_key = detail
             return
-        self.end_flow()
-        self._detail = detail
+        self.end_current_part()
+        self._open_detail_key = detail
         fields = fields_except(item, *_DETAIL_TEXT, "signature")
         self.state.current_part = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
 
     def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
-        mark = (_scalar(item.get("id")), _scalar(item.get("index")), hidden)
+        mark = (_scalar_or_none(item.get("id")), _scalar_or_none(item.get("index")), hidden)
         if self._is_new(mark):
-            self.came("reasoning")
+            self.record_kind("reasoning")
             part = ReasoningPart(redacted=hidden, provider_data=fields_except(item, "data"))
             self.parts.whole(self.choice, part)
 
@@ -274,7 +274,7 @@ class ChatContent:
 
     # -- sources -----------------------------------------------------------
 
-    def annotate(self, items: object) -> None:
+    def read_annotations(self, items: object) -> None:
         """Read `annotations`: sources of passages of the answer."""
         for item in dicts_of(items):
             kind = item.get("type")
@@ -290,7 +290,7 @@ class ChatContent:
                 )
             )
 
-    def cite_sources(self, items: object) -> None:
+    def read_sources(self, items: object) -> None:
         """Read `search_results` or `citations`: sources of the whole answer, which chunks often repeat."""
         for item in items if is_list(items) else []:
             fields = item if is_dict(item) else {"url": item}
@@ -311,11 +311,11 @@ class ChatContent:
 
     def _is_new(self, mark: tuple[object, ...]) -> bool:
         """Return whether an item that chunks may repeat (a source, encrypted reasoning) is new."""
-        if self._given is None:
-            self._given = set()
-        if mark in self._given:
+        if self._reported_items is None:
+            self._reported_items = set()
+        if mark in self._reported_items:
             return False
-        self._given.add(mark)
+        self._reported_items.add(mark)
         return True
 
     # -- media -------------------------------------------------------------
@@ -337,7 +337,7 @@ class ChatContent:
             self.parts.refuse_media(self.choice, "audio", {"data": written})
             data = b""
         if self._audio is None:
-            self.end_flow()
+            self.end_current_part()
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
         elif self._audio.closed and (data or transcript):
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
@@ -349,13 +349,13 @@ class ChatContent:
 
     def read_executed(self, items: object) -> None:
         """Read `executed_tools`: each call is sent at its start, and again with its output."""
-        if self._ran is None:
-            self._ran = {}
-        for place, item in enumerate(dicts_of(items)):
+        if self._executed_tools is None:
+            self._executed_tools = {}
+        for position, item in enumerate(dicts_of(items)):
             index = index_of(item.get("index"))
-            mark = index if isinstance(index, int | str) else place
-            if mark not in self._ran:
-                self._ran[mark] = False
+            mark = index if isinstance(index, int | str) else position
+            if mark not in self._executed_tools:
+                self._executed_tools[mark] = False
                 call = ServerToolCall(
                     id=str(mark),
                     name=text_of(item, "name", "type") or "",
@@ -363,8 +363,8 @@ class ChatContent:
                     provider_data=fields_except(item, "arguments", "output", "search_results"),
                 )
                 self.parts.whole(self.choice, call)
-            if "output" in item and not self._ran[mark]:
-                self._ran[mark] = True
+            if "output" in item and not self._executed_tools[mark]:
+                self._executed_tools[mark] = True
                 result = ServerToolResult(
                     id=str(mark),
                     name=text_of(item, "type") or "",
@@ -384,7 +384,7 @@ class ChatContent:
     }
 
 
-def _inner_text(value: object) -> str:
+def _text_within(value: object) -> str:
     """Return the text in a field, which may be text, an object with text, or a list of these."""
     if isinstance(value, str):
         return value
@@ -396,11 +396,11 @@ def _inner_text(value: object) -> str:
     return ""
 
 
-def _scalar(value: object) -> object:
+def _scalar_or_none(value: object) -> object:
     return value if isinstance(value, int | str) else None
 
 
-def _media(url: str, item: dict[str, Any]) -> MediaPart | None:
+def _media_of(url: str, item: dict[str, Any]) -> MediaPart | None:
     """Return the media at a URL, or in a data URL; None if a data URL's content is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):

@@ -32,11 +32,11 @@ class Plans(Generic[PlanT]):
         2
     """
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_cache", "_make_plan")
 
     def __init__(self, make: Callable[[Layout], PlanT]) -> None:
-        self._make = make
-        self._made: dict[Layout, PlanT] = {}
+        self._make_plan = make
+        self._cache: dict[Layout, PlanT] = {}
 
     def of(self, fields: Iterable[str]) -> PlanT:
         """Return the plan for an object's layout.
@@ -48,14 +48,14 @@ class Plans(Generic[PlanT]):
             ProtocolError: A key is not text, which is impossible in a payload that was decoded from JSON.
         """
         layout = tuple(fields)
-        plan = self._made.get(layout)
+        plan = self._cache.get(layout)
         if plan is None:
             if not are_text(layout):
                 raise ProtocolError("an object of the payload has a key that is not text")
-            plan = self._make(layout)
+            plan = self._make_plan(layout)
             if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
                 # So many layouts are unusual or an attack. Drop all plans: those in use are soon made again.
-                if len(self._made) >= _MOST_PLANS:
-                    self._made.clear()
-                self._made[layout] = plan
+                if len(self._cache) >= _MOST_PLANS:
+                    self._cache.clear()
+                self._cache[layout] = plan
         return plan
