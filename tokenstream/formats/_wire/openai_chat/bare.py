@@ -27,63 +27,74 @@ _OUTPUT_FIELDS = {"text": "content"}
 LAST_FIELD = "is_end"
 """A field that is true in the last payload of an answer."""
 
-TEXT_PATHS = [(name,) for name, theirs in _DELTA_FIELDS.items() if theirs == "content"]
-"""Places of the text in bare payloads."""
+TEXT_PATHS = [(name,) for name, chat_name in _DELTA_FIELDS.items() if chat_name == "content"]
+"""Paths to the text in bare payloads."""
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
-"""Fields of which a bare payload has at least one."""
+"""A bare payload has at least one of these fields."""
 _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 """The only fields that a first payload may have to be recognised without the envelope."""
 
 
 def has_bare_layout(payload: dict[str, Any]) -> bool:
-    """Return whether an answer's first payload has the layout of a route with fewer layers, or an extra one.
+    """Return whether an answer's first payload is bare: its content is in fewer layers than a chunk's, or one more.
 
     Example:
-        >>> is_bare({"response": "Hel", "p": "abc"}), is_bare({"response": "Hel", "done": False})
+        >>> has_bare_layout({"response": "Hel"}), has_bare_layout({"response": "Hel", "done": False})
         (True, False)
-        >>> is_bare({"tool_calls": [{"name": "now"}]}), is_bare({"response": None})
+        >>> has_bare_layout({"tool_calls": [{"name": "now"}]}), has_bare_layout({"response": None})
         (True, False)
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
         return "request_id" in payload and _find_choices(output) is not None
-    says = isinstance(payload.get("response"), str | int | float) or dicts_of(payload.get("tool_calls"))
-    return bool(says) and payload.keys() <= _ONLY_FIELDS
+    has_text = isinstance(payload.get("response"), str | int | float)
+    has_content = has_text or bool(dicts_of(payload.get("tool_calls")))
+    return has_content and payload.keys() <= _ONLY_FIELDS
 
 
 def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Convert a payload in one of these layouts to a chunk; None for any other payload.
+    """Convert a bare payload to a chunk; return None for any other payload.
 
     Example:
-        >>> as_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]
+        >>> convert_to_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]
         {'role': 'assistant', 'content': 'Hel'}
-        >>> as_chunk({"output": {"text": "Hel", "finish_reason": "null"}})["choices"]
+        >>> convert_to_chunk({"output": {"text": "Hel", "finish_reason": "null"}})["choices"]
         [{'message': {'role': 'assistant', 'content': 'Hel'}, 'finish_reason': None}]
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
         choices = _find_choices(output)
-        taken = {_ENVELOPE}
+        moved = {_ENVELOPE}
     else:
-        delta = {theirs: payload[name] for name, theirs in _DELTA_FIELDS.items() if name in payload}
-        fields = {name: payload[name] for name in _CHOICE_FIELDS if name in payload}
-        text = delta.get("content")
-        scalar = isinstance(payload.get("response"), int | float)
-        known = bool(delta) and (text is None or isinstance(text, str) or scalar)
-        choices = [{"index": 0, "delta": {"role": "assistant", **delta}, **fields}] if known else None
-        taken = {*_DELTA_FIELDS, *_CHOICE_FIELDS, LAST_FIELD}
+        choices = _make_choices(payload)
+        moved = {*_DELTA_FIELDS, *_CHOICE_FIELDS, LAST_FIELD}
     if choices is None:
         return None
-    return {**{name: value for name, value in payload.items() if name not in taken}, "choices": choices}
+    return {**{name: value for name, value in payload.items() if name not in moved}, "choices": choices}
+
+
+def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
+    """Return the content of a payload without layers as a list of one choice; None if it has no content."""
+    delta = {chat_name: payload[name] for name, chat_name in _DELTA_FIELDS.items() if name in payload}
+    text = delta.get("content")
+    is_text = text is None or isinstance(text, str) or isinstance(payload.get("response"), int | float)
+    if not delta or not is_text:
+        return None
+    fields = {name: payload[name] for name in _CHOICE_FIELDS if name in payload}
+    return [{"index": 0, "delta": {"role": "assistant", **delta}, **fields}]
 
 
 def _find_choices(output: dict[str, Any]) -> list[Any] | None:
-    """Return the choices in an envelope; a text in it becomes a choice. None if it has neither."""
+    """Return the choices in an envelope; None if it has neither choices nor a text, which becomes a choice.
+
+    Args:
+        output: The object in the field `output`.
+    """
     choices = output.get("choices")
     if is_list(choices):
         return [_drop_null_reason(choice) for choice in choices]
-    message = {theirs: output[name] for name, theirs in _OUTPUT_FIELDS.items() if name in output}
+    message = {chat_name: output[name] for name, chat_name in _OUTPUT_FIELDS.items() if name in output}
     if not message:
         return None
     rest = {name: value for name, value in output.items() if name not in _OUTPUT_FIELDS}

@@ -79,7 +79,7 @@ class _ChatCall:
             # Its arguments are free text.
             return part.has_arguments
         if part.placeholder:
-            # It is `{}`.
+            # The placeholder is `{}`, a whole object.
             return True
         self.wholeness.add(part.arguments.since(self.checked_length))
         self.checked_length = part.arguments.length

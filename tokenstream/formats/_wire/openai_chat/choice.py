@@ -1,4 +1,4 @@
-"""One choice of a chunk: its delta or whole message, and its other fields."""
+"""Read one choice of a chunk: its delta or whole message, and its other fields."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
-_Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
-_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"
+_FieldReaders: TypeAlias = "tuple[tuple[str, _Reader], ...]"
+"""The keys of an object with the readers of their values, in the order in which they are called."""
+_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _FieldReaders, bool, bool]"
 
 _REASONING_NAMES = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _CHANNEL_FIELD = "channel"
@@ -71,22 +72,24 @@ class ChoiceReader:
         self.content = ChatContent(parts, choice)
         self.error: ProviderError | None = None
         """The provider's error in this choice."""
-        # The last reported values of fields, and the texts of whole messages, by the field's name.
         self._last_values: dict[str, object] = {}
+        """The last value of each field of the choice, which need not be read again."""
         self._last_delta_values: dict[str, object] = {}
+        """The last value of each field of the delta, which need not be read again."""
         self._texts_so_far: dict[str, str] = {}
+        """The texts of whole messages so far, by the field's name."""
         self._growing_texts: tuple[str, ...] = ()
-        """Names of the texts that have grown from one message to the next."""
+        """Names of the fields whose text has grown from one message to the next."""
 
     def read(self, choice: dict[str, Any]) -> None:
-        """Read the choice of a chunk."""
+        """Read the choice of a chunk: its delta, its other fields, and then its finish reason."""
         delta: Any = choice.get("delta")
         if delta.__class__ is dict:
             self._read_delta(delta)
-        same = self._last_values
+        last_values = self._last_values
         for key, reader in _CHOICE_PLANS.of(choice):
             value = choice[key]
-            if value is not None and value != same.get(key):
+            if value is not None and value != last_values.get(key):
                 reader(self, key, value)
         if delta is not None and delta.__class__ is not dict:
             self.read_field("delta", delta)
@@ -103,19 +106,26 @@ class ChoiceReader:
         """Report an unknown field of the delta."""
         self._report_field(self._last_delta_values, key, value)
 
-    def _report_field(self, same: dict[str, object], key: str, value: object) -> None:
-        """Report an unknown field; values of some fields continue a list."""
+    def _report_field(self, last_values: dict[str, object], key: str, value: object) -> None:
+        """Report an unknown field; values of some fields continue a list.
+
+        Args:
+            last_values: Receives the value, unless it continues a list.
+            key: The field's name.
+            value: The field's value.
+        """
         if says_nothing(value):
             return
         if key in ITEM_FIELDS:
             self._parts.items(key, value if is_list(value) else [value], self.index)
             return
-        same[key] = value
+        last_values[key] = value
         self._parts.field(key, value, self.index)
 
     # -- the choice --------------------------------------------------------
 
     def _read_finish(self, key: str, value: object) -> None:
+        """Report the finish reason, after the calls whose name never arrived."""
         if not isinstance(value, str):
             self.read_field(key, value)
         else:
@@ -127,7 +137,8 @@ class ChoiceReader:
         if not is_dict(value):
             self.read_field(key, value)
             return
-        unsaid = {name: inner for name, inner in value.items() if name not in _REPEATED_FIELDS}
+        # The new content of the message, in the form of a delta.
+        delta = {name: inner for name, inner in value.items() if name not in _REPEATED_FIELDS}
         kinds = self.content.kinds
         calls = None
         for name, kind in _REPEATED_FIELDS.items():
@@ -135,46 +146,51 @@ class ChoiceReader:
             if not inner and inner != 0:
                 continue
             if kind in kinds and name not in self._texts_so_far:
+                # Deltas have sent this content.
                 self._parts.note("text_twice")
             elif isinstance(inner, str):
-                unsaid[name] = self._new_end_of(name, inner)
+                delta[name] = self._new_end_of(name, inner)
             elif name == "tool_calls":
                 self._texts_so_far[name] = ""
                 calls = inner
             else:
-                unsaid[name] = inner
-        if calls is not None and is_repetition(unsaid.get("function_call"), calls):
+                delta[name] = inner
+        if calls is not None and is_repetition(delta.get("function_call"), calls):
             self._parts.note("call_twice")
-            del unsaid["function_call"]
-        self._read_delta(unsaid)
+            del delta["function_call"]
+        self._read_delta(delta)
         # Read the calls after the text, in the order of a stream.
         if calls is not None:
             self.content.calls.read_whole(calls)
 
     def _new_end_of(self, name: str, text: str) -> str:
-        """Return the new end of a text that is repeated as it grows.
+        """Return the new end of a text that each message repeats as it grows.
 
         Reported text is never taken back: a text that became shorter adds nothing until it is
         longer again, and a different text is reported as an unknown field.
+
+        Args:
+            name: The name of the field with the text.
+            text: The text of the latest message.
         """
-        given = self._texts_so_far.get(name, "")
-        if text.startswith(given):
-            if given and text != given:
+        earlier = self._texts_so_far.get(name, "")
+        if text.startswith(earlier):
+            if earlier and text != earlier:
                 self._growing_texts += (name,)
             self._texts_so_far[name] = text
-            return text[len(given) :]
-        shorter = given.startswith(text)
-        if not shorter and name not in self._growing_texts:
+            return text[len(earlier) :]
+        is_shorter = earlier.startswith(text)
+        if not is_shorter and name not in self._growing_texts:
             # As long as no text has grown, each of them may be a piece, and not the whole text.
             self._texts_so_far[name] = text
             return text
         self._parts.note("text_rewritten")
-        if not shorter:
+        if not is_shorter:
             self._parts.field(f"message.{name}", text, self.index)
         return ""
 
     def _read_choice_text(self, key: str, value: object) -> None:
-        """Read the `text` of a choice, unless deltas have the text, too."""
+        """Read the `text` of a choice, unless its deltas have the same text."""
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
         if not isinstance(value, str):
             self.read_field(key, value)
@@ -186,13 +202,15 @@ class ChoiceReader:
             self.content.write("text", value)
 
     def _read_logprobs(self, key: str, value: object) -> None:
+        """Report log probabilities: a list, or an object with several lists."""
         groups = value.items() if is_dict(value) else [("content", value)]
         for name, items in groups:
             if not says_nothing(items):
-                found = items if is_list(items) else [items]
-                self._parts.items(key if name == "content" else f"{key}.{name}", found, self.index)
+                listed = items if is_list(items) else [items]
+                self._parts.items(key if name == "content" else f"{key}.{name}", listed, self.index)
 
     def _read_usage(self, key: str, value: object) -> None:
+        """Read token counts, which belong to the answer and not to a choice."""
         if not is_dict(value):
             self.read_field(key, value)
         elif value:
@@ -209,7 +227,7 @@ class ChoiceReader:
 
     def _read_delta(self, delta: dict[str, Any]) -> None:
         """Read a delta: its channel, reasoning, and then its other fields."""
-        reasoning, steps, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
+        reasoning_keys, field_readers, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
         self.content.text_start = (
             _TEXT_STARTS.get(text_of(delta, _CHANNEL_FIELD) or "") if has_channel else None
         )
@@ -219,12 +237,13 @@ class ChoiceReader:
             self._parts.note("call_twice")
             self._read_delta({**delta, "function_call": None})
             return
-        if reasoning and any(delta[key] or delta[key] == 0 for key in reasoning):
+        # The number 0 is a piece of reasoning; other empty values are not.
+        if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
             self.content.read_reasoning(delta)
-        same = self._last_delta_values
-        for key, reader in steps:
+        last_values = self._last_delta_values
+        for key, reader in field_readers:
             value = delta[key]
-            if value is not None and value != same.get(key):
+            if value is not None and value != last_values.get(key):
                 reader(self, key, value)
 
     def _read_content(self, key: str, value: object) -> None:
@@ -246,6 +265,7 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_calls(self, key: str, value: object) -> None:
+        """Read `tool_calls`; any other value than a list or an object is reported as unknown."""
         if is_list(value) or is_dict(value):
             self.content.record_kind("calls")
             self.content.calls.read(value)
@@ -253,6 +273,7 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_legacy_call(self, key: str, value: object) -> None:
+        """Read `function_call`; any other value than an object is reported as unknown."""
         if is_dict(value) and value:
             self.content.record_kind("calls")
             self.content.calls.read_legacy(value)
@@ -301,7 +322,6 @@ class ChoiceReader:
     }
 
 
-# Fields of a message that repeat the deltas; all other fields are reported if they are new.
 _REPEATED_FIELDS: dict[str, str] = {
     **_TEXT_KINDS,
     "audio": "audio",
@@ -309,6 +329,7 @@ _REPEATED_FIELDS: dict[str, str] = {
     "tool_calls": "calls",
     "function_call": "calls",
 }
+"""Maps the fields of a message that may repeat the deltas to kinds of content."""
 _CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
 # The role is in the answer's head; an index in a delta repeats the index of the choice.
 _DELTA_SKIPPED = frozenset({"role", "index"})
@@ -321,26 +342,29 @@ def _rank_of(key: str) -> int:
     return _READING_ORDER.get(key, len(_READING_ORDER))
 
 
-def _plan_choice(layout: Layout) -> _Steps:
-    """Return the readers of a choice's fields, except its delta, in the order in which they are called."""
+def _plan_choice(layout: Layout) -> _FieldReaders:
+    """Return the readers of a choice's fields; its delta and its finish reason are read otherwise."""
     keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank_of)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return the plan for deltas of a layout.
+    """Return the plan for deltas of a layout, a tuple of:
 
-    The plan contains the keys of reasoning, the readers of the other fields, whether the
-    delta has both `tool_calls` and `function_call`, and whether it has a channel.
+    1. the keys of reasoning;
+    2. the readers of the other fields;
+    3. True if the delta has both `tool_calls` and `function_call`;
+    4. True if the delta has a channel.
     """
     keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank_of)
-    reasoning = tuple(key for key in keys if key in _REASONING_NAMES)
-    steps = tuple(
+    reasoning_keys = tuple(key for key in keys if key in _REASONING_NAMES)
+    field_readers = tuple(
         (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))
         for key in keys
         if key not in _REASONING_NAMES
     )
-    return reasoning, steps, "tool_calls" in keys and "function_call" in keys, _CHANNEL_FIELD in keys
+    calls_in_two_fields = "tool_calls" in keys and "function_call" in keys
+    return reasoning_keys, field_readers, calls_in_two_fields, _CHANNEL_FIELD in keys
 
 
 _CHOICE_PLANS = Plans(_plan_choice)

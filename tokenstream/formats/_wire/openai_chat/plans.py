@@ -1,4 +1,4 @@
-"""Plans for reading objects; one is made for each layout, which is an object's keys in order.
+"""Plans for reading JSON objects. A plan is made for each *layout*: the keys of an object, in order.
 
 A plan depends only on the keys, so all streams share the plans.
 """
@@ -21,7 +21,7 @@ _LONGEST_LAYOUT = 2048
 
 
 class Plans(Generic[PlanT]):
-    """A bounded cache of plans (bounded because servers choose the names).
+    """A cache of plans; its size is limited, because servers choose the names of keys.
 
     Args:
         make: Returns the plan for a layout.
@@ -54,7 +54,7 @@ class Plans(Generic[PlanT]):
                 raise ProtocolError("an object of the payload has a key that is not text")
             plan = self._make_plan(layout)
             if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
-                # So many layouts are unusual or an attack. Drop all plans: those in use are soon made again.
+                # So many layouts are unusual or an attack. Drop all plans; plans in use are soon made again.
                 if len(self._cache) >= _MOST_PLANS:
                     self._cache.clear()
                 self._cache[layout] = plan
