@@ -37,7 +37,7 @@ _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 
 
 def has_bare_layout(payload: dict[str, Any]) -> bool:
-    """Return whether an answer's first payload is bare: its content is in fewer layers than a chunk's, or one more.
+    """Return whether an answer's first payload is bare: it has fewer layers than a chunk, or one more.
 
     Example:
         >>> has_bare_layout({"response": "Hel"}), has_bare_layout({"response": "Hel", "done": False})

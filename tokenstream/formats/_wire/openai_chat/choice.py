@@ -349,7 +349,9 @@ def _plan_choice(layout: Layout) -> _FieldReaders:
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return the plan for deltas of a layout, a tuple of:
+    """Return the plan for deltas of a layout.
+
+    The plan is a tuple of:
 
     1. the keys of reasoning;
     2. the readers of the other fields;

@@ -23,7 +23,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
-_Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+_FieldReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+"""The keys of a payload with the readers of their values, in the order in which they are called."""
 
 # If a payload has "choices" and none of these keys, it is an error only if its `object` says so.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
@@ -64,16 +65,18 @@ _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 
 @dataclass(frozen=True, slots=True)
 class _AnswerPlan:
-    """Plan for reading payloads of one layout."""
+    """The plan for reading payloads of one layout; see `Plans`."""
 
     may_be_error: bool
     """True if the payload must be checked for an error."""
     is_chunk: bool
     """True if the payload is a chunk."""
     may_be_bare: bool
-    """True if the payload may be bare: a payload of another route, with the content of a chunk."""
-    heads: _Steps
-    rest: _Steps
+    """True if the payload may be a bare one, of another route, with the content of a chunk."""
+    head_readers: _FieldReaders
+    """Readers of the fields that are read before the choices."""
+    field_readers: _FieldReaders
+    """Readers of the fields that are read after the choices."""
 
 
 class OpenAIChat(Format):
@@ -139,21 +142,25 @@ class OpenAIChat(Format):
         listed = dicts_of(choices)
         if any("delta" in choice or "message" in choice for choice in listed):
             return True
+        if not listed or any("text" in choice for choice in listed):
+            return False
         # A choice without content so far may also be of a legacy completion.
-        silent = bool(listed) and all(
-            "text" not in choice and choice.keys() & _CHOICE_MARKS for choice in listed
-        )
-        return None if silent else False
+        return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that rejects deltas that may contain more than text; None if none of them may."""
+        """Return a callback that refuses deltas that must be decoded; None if no delta must.
+
+        Args:
+            delta: A delta that was decoded.
+        """
         raw = delta.raw
-        more = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
-        if more or ("choices" in raw and not BARE_FIELDS.isdisjoint(raw)):
-            return lambda _: False
+        has_other_calls = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
+        has_two_texts = "choices" in raw and not BARE_FIELDS.isdisjoint(raw)
+        if has_other_calls or has_two_texts:
+            # The payloads contain more than the text of the delta.
+            return refuse
         if "id_changed" in self.departures:
-            # A payload with another id than the last one must be decoded: unless it is the first id, the
-            # change is a departure.
+            # The ids of payloads alternate. Each change is a departure, which decoding counts.
             fields, id = self.parts.fields, raw.get("id")
             return lambda _: fields.get("id") == id
         return None
@@ -203,9 +210,9 @@ class OpenAIChat(Format):
                         self._read_answer(payload, plan)
                 self.error = error
                 return
-        made = convert_to_chunk(payload) if plan.may_be_bare else None
-        if made is not None:
-            self._read_answer(made, _ANSWER_PLANS.of(made))
+        chunk = convert_to_chunk(payload) if plan.may_be_bare else None
+        if chunk is not None:
+            self._read_answer(chunk, _ANSWER_PLANS.of(chunk))
             if payload.get(LAST_FIELD) is True:
                 self.read_sentinel()
         elif plan.is_chunk:
@@ -223,22 +230,23 @@ class OpenAIChat(Format):
 
     def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
         """Read a chunk: its head, its choices, and then its other fields if their values are new."""
-        same = self.parts.fields
+        last_values = self.parts.fields
         if not self.parts.started:
             self._report_head(payload)
         if self._created is None:
             self._read_created(payload)
-        for key, reader in plan.heads:
+        for key, reader in plan.head_readers:
             value = payload[key]
-            if value is not None and value != same.get(key):
+            if value is not None and value != last_values.get(key):
                 reader(self, key, value)
         self._read_choices(payload.get("choices"))
-        for key, reader in plan.rest:
+        for key, reader in plan.field_readers:
             value = payload[key]
-            if value is not None and value != same.get(key):
+            if value is not None and value != last_values.get(key):
                 reader(self, key, value)
 
     def _report_head(self, payload: dict[str, Any]) -> None:
+        """Report the answer's id and model, and the role in its first choice that names one."""
         role = None
         for choice in dicts_of(payload.get("choices")):
             for key in ("delta", "message"):
@@ -257,6 +265,7 @@ class OpenAIChat(Format):
             self.parts.head(model=value)
 
     def _read_created(self, payload: dict[str, Any]) -> None:
+        """Report the time of the answer, once."""
         # Some servers send the time of each chunk, and Azure begins with 0: the first other time is reported.
         created = payload.get("created")
         if not says_nothing(created) and created != 0:
@@ -291,6 +300,7 @@ class OpenAIChat(Format):
             self.error = provider_error({"error": value["error"]})
 
     def _read_sources(self, key: str, value: object) -> None:
+        """Cite the sources of the whole answer, in its first choice."""
         choices = self.parts.choices
         if choices:
             self.parts.fields[key] = value
@@ -322,7 +332,13 @@ class OpenAIChat(Format):
                 raise ProtocolError(msg)
 
     def _reader_for(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
-        """Return the reader for a choice whose index is new or unusual."""
+        """Return the reader of a choice whose index is new, or not a number.
+
+        Args:
+            index: The index that the server sent.
+            position: The position in the list, which is the index if the server sent none.
+            choice: The choice.
+        """
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:
@@ -343,19 +359,19 @@ class OpenAIChat(Format):
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:
     """Return the plan for payloads of a layout."""
-    heads = OpenAIChat.HEAD_READERS
+    head_readers = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
-    # Read search results before citations: they describe a source better, and a source is reported once.
-    rest = sorted(
-        (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
+    # Search results are read before citations: they describe a source better, and a source is reported once.
+    keys = sorted(
+        (key for key in layout if key not in _ANSWER_SKIPPED and key not in head_readers),
         key=lambda key: key != "search_results",
     )
     return _AnswerPlan(
         may_be_error="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
         is_chunk=not _CHUNK_MARKS.isdisjoint(layout),
         may_be_bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
-        heads=tuple((key, heads[key]) for key in layout if key in heads),
-        rest=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in rest),
+        head_readers=tuple((key, head_readers[key]) for key in layout if key in head_readers),
+        field_readers=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in keys),
     )
 
 

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 _PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 
-_DETAIL_TEXT = ("text", "summary", "thinking")
-_DETAIL_FIELDS = (*_DETAIL_TEXT, "type", "id", "index", "format", "signature", "data")
-_STEP_TEXT = ("thought", "text", "content")
-_INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
+_DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
+_DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
+_STEP_TEXT_FIELDS = ("thought", "text", "content")
+_THINKING_TEXT_FIELDS = ("thinking", "reasoning", "summary", "text", "content")
 
 
 class ChatContent:
-    """The state of one choice, and the readers of the content in its deltas.
+    """Reads the content in the deltas of one choice.
 
     Args:
         parts: Makes the events.
@@ -56,7 +56,7 @@ class ChatContent:
         "_executed_tools",
         "_has_plain_reasoning",
         "_last_start",
-        "_open_detail_key",
+        "_current_detail",
         "_reported_items",
         "choice",
         "kinds",
@@ -73,14 +73,18 @@ class ChatContent:
         """Kinds of content that deltas have contained."""
         self._calls: ChatCalls | None = None
         self.text_start: TextPart | None = None
-        """The blank part that a text begins with, if the current delta names the text's phase."""
+        """The part, without text, with which a text begins if the current delta names the text's phase."""
         self._last_start: TextPart | None = None
-        """The blank part that the last text began with."""
+        """The value of `text_start` when the last text was added."""
         self._has_plain_reasoning = False
-        self._open_detail_key: tuple[object, object] | None = None
+        """True once reasoning has arrived as plain text; details then only repeat the text."""
+        self._current_detail: tuple[object, object] | None = None
+        """Type and index of the reasoning detail being written."""
         self._reported_items: set[tuple[object, ...]] | None = None
+        """Keys of the items that chunks may repeat: sources and encrypted reasoning."""
         self._audio: OpenPart | None = None
         self._executed_tools: dict[object, bool] | None = None
+        """Maps the index of each executed tool to True once its output has been reported."""
 
     @property
     def calls(self) -> ChatCalls:
@@ -106,6 +110,7 @@ class ChatContent:
         self.record_kind(kind)
         start = self.text_start if kind == "text" else None
         if kind == "text" and start is not self._last_start:
+            # A text in another phase is another part.
             self._last_start = start
             if self.state.current_part is not None and self.state.current_part.kind == "text":
                 self.end_current_part()
@@ -145,7 +150,7 @@ class ChatContent:
 
     def _read_thinking(self, item: dict[str, Any]) -> None:
         """Read a part with reasoning, the references in it, and its signature."""
-        inner = next((item[key] for key in _INNER_TEXT if item.get(key)), None)
+        inner = next((item[key] for key in _THINKING_TEXT_FIELDS if item.get(key)), None)
         self.write("reasoning", _text_within(inner))
         for piece in dicts_of(inner):
             if piece.get("type") in ("reference", "tool_reference"):
@@ -153,11 +158,8 @@ class ChatContent:
         signature = text_of(item, "signature")
         if signature:
             self.parts.sign(self.choice, signature)
-        if (
-            item.get("closed") is True
-            and self.state.current_part is not None
-            and self.state.current_part.kind == "reasoning"
-        ):
+        current = self.state.current_part
+        if item.get("closed") is True and current is not None and current.kind == "reasoning":
             self.end_current_part()
 
     def _read_reference(self, item: dict[str, Any]) -> None:
@@ -183,13 +185,13 @@ class ChatContent:
     def read_reasoning(self, delta: dict[str, Any]) -> None:
         """Read the reasoning in a delta, which may be in several fields; report each piece once.
 
-        A list of details must be sent back in the next request. If there is also a text, it
+        A list of details must be sent back in the next request. If there is also a text, the text
         repeats the content of the details in readable form.
         """
         text = ""
         for name in REASONING_FIELDS:
             value = delta.get(name)
-            # A boolean is a flag; a number is a piece of reasoning.
+            # A boolean is a flag, not reasoning; a number is a piece of reasoning.
             value = None if isinstance(value, bool) else self.convert_scalar(value)
             if not isinstance(value, str):
                 text = text or _text_within(value)
@@ -199,6 +201,7 @@ class ChatContent:
                 # Quirk (mlx-vlm, 2026-11): `reasoning` repeats `reasoning_content`; recording: none.
                 self.parts.note("reasoning_twice")
             elif value:
+                # Another text than that of the first field.
                 self.parts.field(name, value, self.choice)
         details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
         if details:
@@ -214,51 +217,62 @@ class ChatContent:
         """Read a step of reasoning, with its actions, as a part."""
         self.end_current_part()
         self.record_kind("reasoning")
-        part = self.parts.open(self.choice, ReasoningPart(provider_data=fields_except(step, *_STEP_TEXT)))
-        self.parts.add(part, text_of(step, *_STEP_TEXT) or "")
+        part = self.parts.open(
+            self.choice, ReasoningPart(provider_data=fields_except(step, *_STEP_TEXT_FIELDS))
+        )
+        self.parts.add(part, text_of(step, *_STEP_TEXT_FIELDS) or "")
         self.parts.close(part)
 
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
-        """Read a list of reasoning details; a text that repeats them replaces their texts."""
+        """Read a list of reasoning details.
+
+        Args:
+            details: The details.
+            text: Text that repeats the texts of the details, and is used instead; "" if there is none.
+        """
         if text:
             self._has_plain_reasoning = True
-            if any(text_of(item, *_DETAIL_TEXT) for item in details):
+            if any(text_of(item, *_DETAIL_TEXT_FIELDS) for item in details):
                 self.parts.note("reasoning_twice")
         for item in details:
-            hidden = text_of(item, "data")
-            if hidden is not None:
-                self._read_encrypted(item, hidden)
+            encrypted = text_of(item, "data")
+            if encrypted is not None:
+                self._read_encrypted(item, encrypted)
                 continue
-            shown = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT) or ""
+            # The first detail gets the whole text.
+            added_text = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
             text = ""
             signature = text_of(item, "signature")
-            if shown or signature:
+            if added_text or signature:
                 self._open_detail(item)
-                self.write("reasoning", shown)
+                self.write("reasoning", added_text)
             if signature:
                 self.parts.sign(self.choice, signature)
-            elif fields_except(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT):
+            elif fields_except(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT_FIELDS):
+                # A detail of an unknown kind.
                 self._read_opaque(item)
         if text:
+            # All details are encrypted.
             self.write("reasoning", text)
 
     def _open_detail(self, item: dict[str, Any]) -> None:
         """Open a reasoning part for a detail, unless it continues the open one."""
-        flow = self.state.current_part
-        detail = (item.get("type"), _scalar_or_none(item.get("index")))
-        if flow is not None and flow.kind == "reasoning" and self._open_detail_key in (None, detail):
-            self._open_detail_key = detail
+        current = self.state.current_part
+        key = (item.get("type"), _scalar_or_none(item.get("index")))
+        if current is not None and current.kind == "reasoning" and self._current_detail in (None, key):
+            self._current_detail = key
             return
         self.end_current_part()
-        self._open_detail_key = detail
-        fields = fields_except(item, *_DETAIL_TEXT, "signature")
+        self._current_detail = key
+        fields = fields_except(item, *_DETAIL_TEXT_FIELDS, "signature")
         self.state.current_part = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
 
-    def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
-        mark = (_scalar_or_none(item.get("id")), _scalar_or_none(item.get("index")), hidden)
-        if self._is_new(mark):
+    def _read_encrypted(self, item: dict[str, Any], encrypted: str) -> None:
+        """Add encrypted reasoning as a part, unless it was added before."""
+        key = (_scalar_or_none(item.get("id")), _scalar_or_none(item.get("index")), encrypted)
+        if self._is_new(key):
             self.record_kind("reasoning")
-            part = ReasoningPart(redacted=hidden, provider_data=fields_except(item, "data"))
+            part = ReasoningPart(redacted=encrypted, provider_data=fields_except(item, "data"))
             self.parts.whole(self.choice, part)
 
     def read_extra(self, value: object) -> None:
@@ -267,8 +281,9 @@ class ChatContent:
         signature = text_of(google, "thought_signature")
         if signature is not None:
             self.parts.sign(self.choice, signature)
-        rest = {**value, "google": fields_except(google, "thought_signature")} if is_dict(value) else value
-        rest = fields_except(rest) if is_dict(rest) else rest
+        rest: object = value
+        if is_dict(value):
+            rest = fields_except({**value, "google": fields_except(google, "thought_signature")})
         if rest is not None:
             self.parts.field("extra_content", rest, self.choice)
 
@@ -301,21 +316,25 @@ class ChatContent:
                 self.parts.cite(self.choice, citation)
 
     def _cite(self, citation: Citation) -> None:
-        """Cite a source of a passage, unless it was cited before."""
-        mark = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
-        if not self._is_new(mark):
+        """Cite a source of a passage in the current text, unless it was cited before."""
+        key = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
+        if not self._is_new(key):
             return
-        flow = self.state.current_part
-        cites = flow.index if flow is not None and flow.kind == "text" else None
+        current = self.state.current_part
+        cites = current.index if current is not None and current.kind == "text" else None
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
-    def _is_new(self, mark: tuple[object, ...]) -> bool:
-        """Return whether an item that chunks may repeat (a source, encrypted reasoning) is new."""
+    def _is_new(self, key: tuple[object, ...]) -> bool:
+        """Return whether an item that chunks may repeat is new; from then on, it is not.
+
+        Args:
+            key: Identifies the item, which is a source or encrypted reasoning.
+        """
         if self._reported_items is None:
             self._reported_items = set()
-        if mark in self._reported_items:
+        if key in self._reported_items:
             return False
-        self._reported_items.add(mark)
+        self._reported_items.add(key)
         return True
 
     # -- media -------------------------------------------------------------
@@ -330,11 +349,11 @@ class ChatContent:
         if not is_dict(audio):
             self.parts.field("audio", audio, self.choice)
             return
-        written = audio.get("data")
-        data = b"" if written is None else base64_bytes(written)
+        encoded = audio.get("data")
+        data = b"" if encoded is None else base64_bytes(encoded)
         transcript = text_of(audio, "transcript") or ""
         if data is None:
-            self.parts.refuse_media(self.choice, "audio", {"data": written})
+            self.parts.refuse_media(self.choice, "audio", {"data": encoded})
             data = b""
         if self._audio is None:
             self.end_current_part()
@@ -353,20 +372,20 @@ class ChatContent:
             self._executed_tools = {}
         for position, item in enumerate(dicts_of(items)):
             index = index_of(item.get("index"))
-            mark = index if isinstance(index, int | str) else position
-            if mark not in self._executed_tools:
-                self._executed_tools[mark] = False
+            key = index if isinstance(index, int | str) else position
+            if key not in self._executed_tools:
+                self._executed_tools[key] = False
                 call = ServerToolCall(
-                    id=str(mark),
+                    id=str(key),
                     name=text_of(item, "name", "type") or "",
                     arguments_text=text_of(item, "arguments") or "",
                     provider_data=fields_except(item, "arguments", "output", "search_results"),
                 )
                 self.parts.whole(self.choice, call)
-            if "output" in item and not self._executed_tools[mark]:
-                self._executed_tools[mark] = True
+            if "output" in item and not self._executed_tools[key]:
+                self._executed_tools[key] = True
                 result = ServerToolResult(
-                    id=str(mark),
+                    id=str(key),
                     name=text_of(item, "type") or "",
                     content=fields_except(item, "index", "arguments"),
                 )
