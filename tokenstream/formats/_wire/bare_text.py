@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
-_ONE_LINE = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
-"""Matches an event with one piece of text on one line that does not begin like a JSON object."""
+_match_one_line = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
+"""Matches an event with one piece of text on one line, unless the piece begins like a JSON object."""
 
 
 class Text(Format):
@@ -58,7 +58,7 @@ class Text(Format):
         ['The', ' cat']
     """
 
-    __slots__ = ("_growing", "_is_bare", "_part", "joiner")
+    __slots__ = ("_fast_part", "_is_bare", "_part", "joiner")
 
     name: ClassVar[str] = "text"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -68,10 +68,11 @@ class Text(Format):
         super().__init__(limits=limits, pings=pings)
         self.joiner = joiner
         self._part: OpenPart | None = None
+        """The part of the text; None until the first piece arrives."""
         self._is_bare = False
         """True if the body has no events."""
-        self._growing: OpenPart | None = None
-        """The part, if pieces may be added to it without checks; else None."""
+        self._fast_part: OpenPart | None = None
+        """The part, once pieces may be added to it directly; before that, or if that is not allowed, None."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""
@@ -97,12 +98,13 @@ class Text(Format):
         """Return the events of a frame, or of a piece of a body without events."""
         if isinstance(frame, str):
             return self._feed_bare(frame)
-        part = self._growing
+        part = self._fast_part
+        # Most frames are bytes with text; only a frame that may be anything else is read in full.
         if (
             part is None
             or not isinstance(frame, bytes)
             or not frame
-            or frame[0] == 123
+            or frame[0] == 123  # a brace, which may begin an error
             or b"[DONE]" in frame
             or part.closed
             or self.error is not None
@@ -113,11 +115,12 @@ class Text(Format):
         return [TextDelta(self.joiner + text, part=part.index, raw=text)]
 
     def _feed_bare(self, piece: str) -> list[Event]:
+        """Return the events of a piece of a body without events, all of which is text."""
         if self.error is None:
             self._is_bare = True
             self.frames += 1
             self.parts.raw = piece
-            self.parts.add(self._part or self._begin(), piece)
+            self.parts.add(self._part or self._open_part(), piece)
         return self.parts.take()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -130,13 +133,14 @@ class Text(Format):
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk with one piece of text on one line, or None."""
-        part = self._growing
+        part = self._fast_part
         if part is None or unit != "event":
             return None
         joiner, index = self.joiner, part.index
 
         def read(chunk: bytes) -> Event | None:
-            found = _ONE_LINE(chunk)
+            """Return the event of a chunk; None if the chunk must be read in full."""
+            found = _match_one_line(chunk)
             if found is None or b"[DONE]" in chunk or len(chunk) > most or part.closed:
                 return None
             try:
@@ -152,42 +156,42 @@ class Text(Format):
         """Read a piece of text, or the server's error."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if event == "error":
-            self.error = provider_error(_object_of(payload) or {"error": {"message": text}}, event)
+            self.error = provider_error(_decode_object(payload) or {"error": {"message": text}}, event)
         elif event not in ("", "message"):
             self.parts.unknown(event, text)
-        elif (error := _error_of(payload)) is not None:
+        elif (error := _find_error(payload)) is not None:
             self.note("error_unmarked")
             self.error = error
         else:
-            self._write(text)
+            self._add_text(text)
 
-    def _write(self, text: str) -> None:
+    def _add_text(self, text: str) -> None:
         """Add a piece to the text, after the joiner; the first piece opens the part."""
         part = self._part
         if part is None:
-            part = self._begin()
-            self._growing = part if self.shortcuts and self.parts.stage is None else None
+            part = self._open_part()
+            self._fast_part = part if self.shortcuts and self.parts.stage is None else None
         else:
             text = self.joiner + text
         self.parts.add(part, text)
 
-    def _begin(self) -> OpenPart:
+    def _open_part(self) -> OpenPart:
+        """Begin the answer, and open the part of its text."""
         self.parts.head()
         self._part = self.parts.open(0, BLANK_TEXT)
         return self._part
 
     def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; unlike in other formats, white space is text."""
+        """Read a frame; white space is text here, and not a ping as in other formats."""
         event = frame.event if isinstance(frame, ServerSentEvent) else ""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-        # White space is text in this format, and not a ping.
         if isinstance(payload, bytes) and payload.isspace():
             self.read_text(payload, event)
         else:
             super()._read_frame(frame)
 
 
-def _object_of(payload: bytes) -> dict[str, Any]:
+def _decode_object(payload: bytes) -> dict[str, Any]:
     """Decode a payload that is a JSON object; return an empty dict for any other payload."""
     try:
         value = decode(payload)
@@ -196,11 +200,11 @@ def _object_of(payload: bytes) -> dict[str, Any]:
     return dict_of({"value": value}, "value")
 
 
-def _error_of(payload: bytes) -> ProviderError | None:
-    """Return the error in a piece, or None if the piece is text."""
+def _find_error(payload: bytes) -> ProviderError | None:
+    """Return the server's error if a payload is one; None if it is a piece of text."""
     if not payload.startswith(b"{") or b'"error"' not in payload:
         return None
-    value = _object_of(payload)
+    value = _decode_object(payload)
     if text_of(value, "error") or text_of(dict_of(value, "error"), "message"):
         return provider_error(value)
     return None

@@ -1,4 +1,4 @@
-"""A format for a simple server, defined by paths in one call."""
+"""Define a format for a simple server, in one call with paths."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def custom(
         >>> Stream(body, format=custom(text="result.delta", finish="result.stop")).final().text
         'Hi'
     """
-    bare = isinstance(text, str) and not text
-    if bare and (reasoning or where):
+    is_bare_text = isinstance(text, str) and not text
+    if is_bare_text and (reasoning or where):
         msg = (
             'text="" means that the data themselves are the text, so no path leads anywhere in them: '
             "leave reasoning= and where= out, or name the paths of JSON data"
         )
         raise MisuseError(msg)
     mapped = Mapped(
-        text=() if bare else compile_paths("text", text) or (path_of("text", text),),
-        bare=bare,
+        text=() if is_bare_text else compile_paths("text", text) or (path_of("text", text),),
+        bare=is_bare_text,
         reasoning=compile_paths("reasoning", reasoning),
         finish=_path("finish", finish),
         reasons=check_reasons(finish_reasons),
@@ -104,4 +104,5 @@ def custom(
 
 
 def _path(option: str, path: str | None) -> Path | None:
+    """Return the path that an option's value describes; None if the option is not used."""
     return None if path is None else path_of(option, path)

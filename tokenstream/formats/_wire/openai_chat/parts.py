@@ -53,10 +53,10 @@ class ChatContent:
     __slots__ = (
         "_audio",
         "_calls",
+        "_current_detail",
         "_executed_tools",
         "_has_plain_reasoning",
         "_last_start",
-        "_current_detail",
         "_reported_items",
         "choice",
         "kinds",
