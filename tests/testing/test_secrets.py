@@ -13,12 +13,12 @@ from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording
 from tokenstream.testing._recordings.errors import RecordingRefused
-from tokenstream.testing._recordings.secrets import (
+from tokenstream.testing._recordings.headers import (
     check_named_headers,
-    find_secret,
     select_headers,
     without_secret_headers,
 )
+from tokenstream.testing._recordings.secrets import find_secret
 
 A, N = "aB3dE6gH9", "1234567890"
 # In pieces, so that nobody who looks for keys in this repository finds one.

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
-from tokenstream.testing._recordings.secrets import find_secret, without_secret_headers
+from tokenstream.testing._recordings.headers import without_secret_headers
+from tokenstream.testing._recordings.secrets import find_secret
 
 if TYPE_CHECKING:
     from io import BufferedReader

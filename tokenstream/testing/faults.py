@@ -21,17 +21,8 @@ from __future__ import annotations
 
 from tokenstream.testing._faults.answers import empty, html_instead, status, wrong_content_type
 from tokenstream.testing._faults.base import Fault, combined
-from tokenstream.testing._faults.events import (
-    bad_json,
-    bom,
-    crlf,
-    duplicate,
-    error_event,
-    garble,
-    heartbeat,
-    no_done,
-    reorder,
-)
+from tokenstream.testing._faults.events import duplicate, error_event, heartbeat, no_done, reorder
+from tokenstream.testing._faults.text import bad_json, bom, crlf, garble
 from tokenstream.testing._faults.transport import close, cut, gzipped, reset, slow, split_utf8, stall
 
 __all__ = [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream.testing._check.odd import odd_frames
 from tokenstream.testing._check.readings import feed_frames, read, split_frames
 from tokenstream.testing._faults.base import Fault
-from tokenstream.testing._faults.events import garble, reorder
+from tokenstream.testing._faults.events import reorder
+from tokenstream.testing._faults.text import garble
 from tokenstream.testing._faults.transport import cut, reset
 from tokenstream.testing._recordings.cut_places import choose_cut_places
 

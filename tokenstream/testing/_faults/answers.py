@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>%b</title></head><body><h1>%b</h1></body></html>\n"
 _TITLES = {200: b"Sign in", 502: b"502 Bad Gateway", 503: b"503 Service Unavailable"}
-_HTML = {"content-type": "text/html; charset=utf-8"}
+_HTML_HEADERS = {"content-type": "text/html; charset=utf-8"}
 
 
 @fault
@@ -29,7 +29,7 @@ def html_instead(recording: Recording, status: int = 502) -> Recording:
     """
     _check_status(status)
     title = _TITLES.get(status, b"%d" % status)
-    return _replace_answer(recording, _PAGE % (title, title), status=status, headers=_HTML)
+    return _replace_answer(recording, _PAGE % (title, title), status=status, headers=_HTML_HEADERS)
 
 
 @fault

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _CHANGES: dict[str, _Change] = {}
 """Maps each kind of fault to the function that applies it to a recording."""
-_USUAL: dict[str, dict[str, Any]] = {}
+_OMITTED_DEFAULTS: dict[str, dict[str, Any]] = {}
 """Maps each kind of fault to the default values that its repr omits.
 
 These are the defaults of keyword-only arguments, and all defaults that are None.
@@ -37,9 +37,9 @@ class _Step:
     """The arguments of that call, as names and values."""
 
     def __repr__(self) -> str:
-        usual = _USUAL[self.kind]
-        shown = [f"{name}={value!r}" for name, value in self.details if value != usual.get(name, ...)]
-        return f"{self.kind}({', '.join(shown)})"
+        omitted = _OMITTED_DEFAULTS[self.kind]
+        arguments = [f"{name}={value!r}" for name, value in self.details if value != omitted.get(name, ...)]
+        return f"{self.kind}({', '.join(arguments)})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,10 +91,11 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
         change: Takes a recording and the fault's arguments, and returns another recording.
     """
     signature = inspect.signature(change)
+    # The same signature without its first parameter, the recording.
     details = signature.replace(parameters=list(signature.parameters.values())[1:])
     kind = change.__name__
     _CHANGES[kind] = change
-    _USUAL[kind] = {
+    _OMITTED_DEFAULTS[kind] = {
         name: detail.default
         for name, detail in details.parameters.items()
         if detail.kind is detail.KEYWORD_ONLY or detail.default is None
@@ -103,11 +104,11 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
     @wraps(change)
     def make(*args: _P.args, **kwargs: _P.kwargs) -> Fault:
         try:
-            given = details.bind(*args, **kwargs)
+            bound = details.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{kind}{details} is not called like that: {error}") from None
-        given.apply_defaults()
-        return Fault((_Step(kind, tuple(given.arguments.items())),))
+        bound.apply_defaults()
+        return Fault((_Step(kind, tuple(bound.arguments.items())),))
 
     # The signature that `help` prints leaves out the recording, which is passed later.
     vars(make)["__signature__"] = details.replace(return_annotation="Fault")
@@ -127,14 +128,14 @@ def combined(faults: Fault | Iterable[Fault]) -> Fault:
         return faults
     if not isinstance(cast("object", faults), Iterable):
         raise _not_a_fault(faults)
-    whole = Fault()
-    for each in faults:
-        whole |= each
-    return whole
+    combination = Fault()
+    for one_fault in faults:
+        combination |= one_fault
+    return combination
 
 
-def _not_a_fault(given: object) -> MisuseError:
-    kind = type(given).__name__
+def _not_a_fault(value: object) -> MisuseError:
+    kind = type(value).__name__
     return MisuseError(
         f"a {kind} is not a fault: call a function of testing.faults, such as faults.cut(at=17)"
     )

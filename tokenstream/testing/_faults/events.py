@@ -1,10 +1,9 @@
-"""Faults that garble, drop, repeat, add or reorder the bytes or the events of an answer."""
+"""Faults that drop, repeat, reorder or add events of an answer."""
 
 from __future__ import annotations
 
 import math
 import random
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,10 @@ from tokenstream.testing._recordings.frames import detect_framing, frames_of, fr
 from tokenstream.testing._recordings.places import (
     Edit,
     divide,
-    place_of,
+    find_event,
+    find_events,
+    find_offset,
     replace_arrivals,
-    span_of,
-    spans_of,
     splice,
 )
 from tokenstream.testing._recordings.recording import Arrival
@@ -30,75 +29,17 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._recordings.recording import Recording
 
-_BOM = b"\xef\xbb\xbf"
-_LONE_LF = re.compile(rb"(?<!\r)\n")
 _DELIMITERS: dict[Framing | None, tuple[bytes, ...]] = {
     "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
     "ndjson": (b"\n",),
 }
 """Byte sequences that may end an event, for each framing."""
-_AROUND: dict[Framing | None, tuple[bytes, bytes]] = {
+_WRAPPERS: dict[Framing | None, tuple[bytes, bytes]] = {
     "sse": (b"data: ", b"\n\n"),
     "ndjson": (b"", b"\n"),
     "json": (b",\n", b"]"),
 }
 """Bytes to put before and after the JSON of an event that is added as the last one, for each framing."""
-
-
-@fault
-def garble(
-    recording: Recording,
-    *,
-    at: float | None = None,
-    event: int | None = None,
-    size: int = 4,
-    seed: int = 0,
-    data: bytes | None = None,
-) -> Recording:
-    r"""Overwrite some bytes.
-
-    Args:
-        at: Offset of the first byte, as for `cut`.
-        event: Number of an event; if passed instead of `at`, the overwritten bytes follow that event.
-        size: Number of bytes to change; fewer are changed if the body ends before that.
-        seed: Seed of the random replacements; the same seed gives the same bytes.
-        data: Bytes to write instead, such as `b"\xff"`, which is invalid UTF-8.
-
-    Raises:
-        MisuseError: On replay, if no bytes follow the offset or the event.
-    """
-    if size < 1 or data == b"":
-        raise MisuseError("garble() overwrites one byte at least: neither size=0 nor data=b'' does")
-    place = place_of(recording, at, event)
-    old = recording.body[place : place + (size if data is None else len(data))]
-    if not old:
-        raise MisuseError(f"nothing is left to garble after byte {place:,} of {recording.name!r}")
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    new = bytes(byte ^ chance.randint(1, 255) for byte in old) if data is None else data
-    # One edit for each byte, so that no chunk boundary moves.
-    edits = [Edit(place + index, place + index + 1, new[index : index + 1]) for index in range(len(old))]
-    return splice(recording, edits)
-
-
-@fault
-def bad_json(recording: Recording, *, event: int | None = None) -> Recording:
-    """Break the JSON of one event.
-
-    Args:
-        event: Number of the event, from 1, or from the end with -1 for the last; by default the
-            event in the middle.
-
-    Raises:
-        MisuseError: On replay, if there is no event with that number, or it is not a JSON object.
-    """
-    index, spans = span_of(recording, event)
-    begin, end = spans[index]
-    brace = recording.body.rfind(b"}", begin, end)
-    if brace < 0:
-        raise MisuseError(
-            f"event {index + 1} of {recording.name!r} holds no JSON object that could be broken"
-        )
-    return splice(recording, [Edit(brace, brace + 1, b"!")])
 
 
 @fault
@@ -111,16 +52,16 @@ def duplicate(recording: Recording, *, event: int | None = None) -> Recording:
     Raises:
         MisuseError: On replay, if there is no event with that number.
     """
-    index, spans = span_of(recording, event)
+    index, spans = find_event(recording, event)
     begin, end = spans[index]
-    again = recording.body[begin:end]
-    framing = _detect_framing(recording)
+    copy = recording.body[begin:end]
+    framing = framing_of(recording)
     if framing == "json":
-        again = b"," + again
-    return splice(
-        recording,
-        [Edit(end, end, again if _has_delimiter(again, framing) else _delimiter_of(framing) + again)],
-    )
+        copy = b"," + copy
+    if not _has_delimiter(copy, framing):
+        # The original is the last event, and its delimiter is missing, too.
+        copy = _delimiter_of(framing) + copy
+    return splice(recording, [Edit(end, end, copy)])
 
 
 @fault
@@ -136,29 +77,29 @@ def reorder(
     Raises:
         MisuseError: On replay, if there are no events with those numbers, or fewer than two events.
     """
-    spans = spans_of(recording)
+    spans = find_events(recording)
     if len(spans) < 2:
         raise MisuseError(f"{recording.name!r} has fewer than two events: there is no other order")
     if seed is None:
         middle = len(spans) // 2
-        found = [span_of(recording, number)[0] for number in (events or (middle, middle + 1))]
-        if len({*found}) != len(found) or len(found) != 2:
+        indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
+        if len({*indexes}) != len(indexes) or len(indexes) != 2:
             raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
-        first, second = found
+        first, second = indexes
         order = list(range(len(spans)))
         order[first], order[second] = order[second], order[first]
     elif events is None:
         order = _shuffle(len(spans), seed)
     else:
         raise MisuseError("pass `events` or `seed`, not both")
-    framing = _detect_framing(recording)
+    framing = framing_of(recording)
     edits: list[Edit] = []
     for (begin, end), index in zip(spans, order, strict=True):
         data = recording.body[slice(*spans[index])]
         if data != recording.body[begin:end]:
-            edits.append(
-                Edit(begin, end, data if _has_delimiter(data, framing) else data + _delimiter_of(framing))
-            )
+            if not _has_delimiter(data, framing):
+                data += _delimiter_of(framing)
+            edits.append(Edit(begin, end, data))
     return splice(recording, edits)
 
 
@@ -186,12 +127,12 @@ def error_event(
         MisuseError: On replay, if the body has no such offset or event, or its format is unknown.
     """
     check_kind(kind)
-    place = place_of(recording, at, event)
-    ends = [0, *(span.end for span in spans_of(recording))]
-    boundary = next((end for end in ends if end >= place), ends[-1])
+    offset = find_offset(recording, at, event)
+    ends = [0, *(span.end for span in find_events(recording))]
+    boundary = next((end for end in ends if end >= offset), ends[-1])
     data = _write_error_event(recording, kind, message, code, first=not boundary)
-    ended = replace_arrivals(recording, divide(recording, boundary)[0], breaks=None)
-    return splice(ended, [Edit(boundary, boundary, data)])
+    cut_short = replace_arrivals(recording, divide(recording, boundary)[0], breaks=None)
+    return splice(cut_short, [Edit(boundary, boundary, data)])
 
 
 @fault
@@ -201,33 +142,11 @@ def no_done(recording: Recording) -> Recording:
     Raises:
         MisuseError: On replay, if there is no event.
     """
-    index, spans = span_of(recording, -1)
+    index, spans = find_event(recording, -1)
     begin, end = spans[-1]
     # In a JSON array, the comma before the last element is removed too.
-    begin = spans[index - 1].end if index and _detect_framing(recording) == "json" else begin
+    begin = spans[index - 1].end if index and framing_of(recording) == "json" else begin
     return splice(recording, [Edit(begin, end, b"")], breaks=None)
-
-
-@fault
-def crlf(recording: Recording) -> Recording:
-    """End lines with CR LF instead of LF.
-
-    Raises:
-        MisuseError: On replay, if the body is not text in lines.
-    """
-    _require_text(recording)
-    return splice(recording, [Edit(*found.span(), b"\r\n") for found in _LONE_LF.finditer(recording.body)])
-
-
-@fault
-def bom(recording: Recording) -> Recording:
-    """Begin the body with a byte order mark.
-
-    Raises:
-        MisuseError: On replay, if the body is not text.
-    """
-    _require_text(recording)
-    return splice(recording, [Edit(0, 0, _BOM)])
 
 
 @fault
@@ -254,30 +173,34 @@ def heartbeat(
         ...     print(error.limit)
         idle_content
     """
-    if _detect_framing(recording) != "sse":
+    if framing_of(recording) != "sse":
         raise MisuseError(f"{recording.name!r} is not an SSE stream: nothing else has comments")
     if "\n" in comment or "\r" in comment:
         raise MisuseError("comment= is a text of one line: another line of it would be data")
     if seconds is not None and not seconds > 0:
         raise MisuseError(f"seconds={seconds!r} is invalid: a heartbeat comes after more than 0 seconds")
-    said = b": %b\n\n" % comment.encode()
+    comment_event = b": %b\n\n" % comment.encode()
     boundaries = _find_boundaries(recording)
     if seconds is None:
-        return splice(recording, [Edit(boundary, boundary, said) for boundary in boundaries if boundary])
+        edits = [Edit(boundary, boundary, comment_event) for boundary in boundaries if boundary]
+        return splice(recording, edits)
     if recording.breaks == "stall":
         raise MisuseError(
             f"{recording.name!r} stalls for ever, and there would be no end of heartbeats: give the stall "
             "some seconds"
         )
-    made: list[Arrival] = []
-    place, before, whole = 0, 0.0, set(boundaries)
+    arrivals: list[Arrival] = []
+    offset, last_time = 0, 0.0
     for at, data in recording.arrivals:
-        if place in whole:
-            beats = math.ceil((at - before) / seconds) - 1
-            made += [Arrival(before + number * seconds, said) for number in range(1, beats + 1)]
-        made.append(Arrival(at, data))
-        place, before = place + len(data), at
-    return replace_arrivals(recording, made)
+        # A silence inside an event stays a silence.
+        if offset in boundaries:
+            beats = math.ceil((at - last_time) / seconds) - 1
+            arrivals += [
+                Arrival(last_time + number * seconds, comment_event) for number in range(1, beats + 1)
+            ]
+        arrivals.append(Arrival(at, data))
+        offset, last_time = offset + len(data), at
+    return replace_arrivals(recording, arrivals)
 
 
 def _find_boundaries(recording: Recording) -> list[int]:
@@ -285,24 +208,14 @@ def _find_boundaries(recording: Recording) -> list[int]:
     boundaries = [0]
     for frame in frames_of(recording):
         boundaries.append(boundaries[-1] + len(frame))
-    frame = recording.body[boundaries[-2] :] if len(boundaries) > 1 else b""
-    return boundaries if _has_delimiter(frame, "sse") else boundaries[:-1]
-
-
-def _detect_framing(recording: Recording) -> Framing | None:
-    """Return the framing of a recording's body; None for the messages of a WebSocket."""
-    return None if recording.messages else framing_of(recording)
-
-
-def _require_text(recording: Recording) -> None:
-    if _detect_framing(recording) not in {"sse", "ndjson", "json"}:
-        raise MisuseError(f"the body of {recording.name!r} is not text in lines")
+    last_frame = recording.body[boundaries[-2] :] if len(boundaries) > 1 else b""
+    return boundaries if _has_delimiter(last_frame, "sse") else boundaries[:-1]
 
 
 def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
     """Return True if an event ends with its delimiter, so that another event may follow."""
-    ends = _DELIMITERS.get(framing)
-    return ends is None or event.endswith(ends)
+    delimiters = _DELIMITERS.get(framing)
+    return delimiters is None or event.endswith(delimiters)
 
 
 def _delimiter_of(framing: Framing | None) -> bytes:
@@ -323,19 +236,21 @@ def _write_error_event(
         first: True if no event precedes this one.
     """
     format = _detect_format(recording)
-    framing = _detect_framing(recording)
-    sent = b"".join(create(format).failure(kind, message, code=code))
-    if recording.messages or detect_framing(sent) == framing != "json":
-        return sent
-    if framing not in _AROUND:
+    framing = framing_of(recording)
+    error_bytes = b"".join(create(format).failure(kind, message, code=code))
+    # Another framing than the recording's has to be replaced; in a JSON array, commas depend on the place.
+    has_framing = detect_framing(error_bytes) == framing and framing != "json"
+    if recording.messages or has_framing:
+        return error_bytes
+    if framing not in _WRAPPERS:
         raise MisuseError(f"{recording.name!r} has no events, and an error has no place among them")
-    before, behind = _AROUND[framing]
-    said = b"".join(
-        before + to_json_bytes(payload) + behind
+    before, after = _WRAPPERS[framing]
+    events = b"".join(
+        before + to_json_bytes(payload) + after
         for _, payload in create(format).encode_failure(kind, message, code)
     )
     # The bracket that opens the array comes with its first element.
-    return b"[" + said.removeprefix(before) if framing == "json" and first else said
+    return b"[" + events.removeprefix(before) if framing == "json" and first else events
 
 
 def _detect_format(recording: Recording) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from tokenstream.errors import MisuseError
 from tokenstream.testing import faults
 from tokenstream.testing._recordings.cut_places import as_recording
-from tokenstream.testing._recordings.places import divide, ends_of
+from tokenstream.testing._recordings.places import chunk_ends, divide
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Arrival, Breaks
     from tokenstream.testing.faults import Fault
 
-_How: TypeAlias = Literal["cut", "close", "reset"]
-_HOWS: dict[_How, tuple[str, Breaks | None]] = {
+_CutKind: TypeAlias = Literal["cut", "close", "reset"]
+_CUT_KINDS: dict[_CutKind, tuple[str, Breaks | None]] = {
     "cut": ("cut", None),
     "close": ("closed", "close"),
     "reset": ("reset", "reset"),
 }
 """Maps each `how` to its word in a recording's name, and to the way in which the connection breaks."""
-_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
 def every_cut(
     recording: Playable,
     *,
     every: int = 1,
-    how: _How = "cut",
+    how: _CutKind = "cut",
 ) -> Sequence[Recording]:
     r"""Return a sequence of copies of a recording, each cut at another byte of its body.
 
@@ -58,15 +58,17 @@ def every_cut(
         >>> testing.every_cut(hello)[4].name
         'hello cut at byte 4'
     """
-    if how not in _HOWS:
+    if how not in _CUT_KINDS:
         raise MisuseError(f'how={how!r} is invalid: pass "cut", "close" or "reset"')
-    apart: object = every
-    if type(apart) is not int or apart < 1:
+    distance: object = every
+    # Not isinstance: True is an int, too.
+    if type(distance) is not int or distance < 1:
         raise MisuseError(f"every={every!r} is invalid: cuts are 1 or more bytes apart")
     whole = as_recording(recording).replaced()
+    # A cut after the last byte would change nothing; a break of the connection there does.
     broken = how != "cut"
     if whole.messages:
-        boundaries = [0, *ends_of(whole)]
+        boundaries = [0, *chunk_ends(whole)]
         return _Cuts(whole, boundaries[: None if broken else -1][::every], how)
     return _Cuts(whole, range(0, len(whole.body) + broken, every), how)
 
@@ -98,22 +100,22 @@ class _Cuts(Sequence[Recording]):
 
     Args:
         whole: The recording.
-        places: Offsets of the cuts in the recording's body.
+        offsets: Offsets of the cuts in the recording's body.
         how: Effect of each cut.
     """
 
-    def __init__(self, whole: Recording, places: Sequence[int], how: _How) -> None:
+    def __init__(self, whole: Recording, offsets: Sequence[int], how: _CutKind) -> None:
         self.whole = whole
-        self.how: _How = how
-        self._places = places
-        self._ends = ends_of(whole)
+        self.how: _CutKind = how
+        self._offsets = offsets
+        self._chunk_ends = chunk_ends(whole)
 
-    def before(self, place: int) -> list[Arrival]:
+    def chunks_before(self, offset: int) -> list[Arrival]:
         """Return the chunks before an offset."""
-        return divide(self.whole, place, self._ends)[0]
+        return divide(self.whole, offset, self._chunk_ends)[0]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
     @overload
     def __getitem__(self, index: int) -> Recording: ...
@@ -123,11 +125,11 @@ class _Cuts(Sequence[Recording]):
 
     def __getitem__(self, index: int | slice) -> Recording | Sequence[Recording]:
         if isinstance(index, slice):
-            return _Cuts(self.whole, self._places[index], self.how)
-        return _Cut(self, self._places[index])
+            return _Cuts(self.whole, self._offsets[index], self.how)
+        return _Cut(self, self._offsets[index])
 
     def __repr__(self) -> str:
-        return f"<{len(self):,} × {self.whole.name} {_HOWS[self.how][0]}>"
+        return f"<{len(self):,} × {self.whole.name} {_CUT_KINDS[self.how][0]}>"
 
 
 class _Cut(Recording):
@@ -138,13 +140,13 @@ class _Cut(Recording):
 
     Args:
         cuts: The sequence to which the copy belongs.
-        place: The offset in the body.
+        offset: The offset in the body.
     """
 
-    def __init__(self, cuts: _Cuts, place: int) -> None:
+    def __init__(self, cuts: _Cuts, offset: int) -> None:
         # The dataclass is frozen, so that plain assignment would raise.
         object.__setattr__(self, "cuts", cuts)
-        object.__setattr__(self, "place", place)
+        object.__setattr__(self, "offset", offset)
 
     def replaced(self, **others: Any) -> Recording:  # noqa: ANN401 - the fields' own types
         """Return an ordinary recording with the same fields, except those in `others`."""
@@ -152,26 +154,29 @@ class _Cut(Recording):
         return Recording(**{**own, **others})
 
 
-def _computed(find: Callable[[_Cuts, int], object]) -> property:
+def _computed_property(compute: Callable[[_Cuts, int], object]) -> property:
     """Return a property of `_Cut` that is computed on each access and never stored."""
-    return property(lambda cut: find(cut.cuts, cut.place))
+    return property(lambda cut: compute(cut.cuts, cut.offset))
 
 
-def _from_whole(name: str) -> property:
-    return _computed(lambda cuts, _: getattr(cuts.whole, name))
+def _property_of_whole(name: str) -> property:
+    """Return a property of `_Cut` that has the value of the whole recording."""
+    return _computed_property(lambda cuts, _: getattr(cuts.whole, name))
 
 
-_FOUND = {
-    **{field.name: _from_whole(field.name) for field in fields(Recording)},
-    "name": _computed(lambda cuts, place: f"{cuts.whole.name} {_HOWS[cuts.how][0]} at byte {place}"),
-    "breaks": _computed(lambda cuts, _: _HOWS[cuts.how][1]),
-    "arrivals": _computed(lambda cuts, place: tuple(cuts.before(place))),
-    "body": _computed(lambda cuts, place: b"".join(data for _, data in cuts.before(place))),
-    "_datas": _computed(lambda cuts, place: [data for _, data in cuts.before(place)]),
+_CUT_PROPERTIES = {
+    **{field.name: _property_of_whole(field.name) for field in fields(Recording)},
+    "name": _computed_property(
+        lambda cuts, offset: f"{cuts.whole.name} {_CUT_KINDS[cuts.how][0]} at byte {offset}"
+    ),
+    "breaks": _computed_property(lambda cuts, _: _CUT_KINDS[cuts.how][1]),
+    "arrivals": _computed_property(lambda cuts, offset: tuple(cuts.chunks_before(offset))),
+    "body": _computed_property(lambda cuts, offset: b"".join(data for _, data in cuts.chunks_before(offset))),
+    "_datas": _computed_property(lambda cuts, offset: [data for _, data in cuts.chunks_before(offset)]),
 }
 """The properties of `_Cut`: a few are computed for the cut, the others are read from the whole recording."""
-for _name, _found in _FOUND.items():
-    setattr(_Cut, _name, _found)
+for _name, _property in _CUT_PROPERTIES.items():
+    setattr(_Cut, _name, _property)
 
 
 def _apply_fault(recording: Recording, fault: Fault) -> Recording | None:
@@ -184,10 +189,10 @@ def _apply_fault(recording: Recording, fault: Fault) -> Recording | None:
 
 def _choose_faults(recording: Recording) -> Iterator[Fault]:
     """Yield faults to try on a recording; some of them may turn out not to be applicable to it."""
-    letter = _LETTER.search(recording.body)
+    character = _SEVERAL_BYTES.search(recording.body)
     yield from _ENDS
-    if letter is not None:
-        yield faults.cut(at=letter.start() + 1)
+    if character is not None:
+        yield faults.cut(at=character.start() + 1)
     yield from _BREAKS
     yield from _EVENTS
     yield from _ANSWERS

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 from tokenstream.errors import MisuseError
 from tokenstream.testing._faults.base import fault
 from tokenstream.testing._recordings.places import (
+    chunk_ends,
     divide,
-    ends_of,
-    place_of,
+    find_offset,
     replace_arrivals,
     with_boundaries,
 )
@@ -45,7 +45,7 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
         >>> Recording.of([b"data: Hello\n\n"]).with_fault(faults.cut(at=9)).body
         b'data: Hel'
     """
-    return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks=None)
+    return replace_arrivals(recording, divide(recording, find_offset(recording, at, event))[0], breaks=None)
 
 
 @fault
@@ -59,7 +59,9 @@ def close(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
     """
-    return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks="close")
+    return replace_arrivals(
+        recording, divide(recording, find_offset(recording, at, event))[0], breaks="close"
+    )
 
 
 @fault
@@ -73,7 +75,9 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
     """
-    return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks="reset")
+    return replace_arrivals(
+        recording, divide(recording, find_offset(recording, at, event))[0], breaks="reset"
+    )
 
 
 @fault
@@ -101,11 +105,11 @@ def stall(
         >>> stream.final().text, stream.metrics.gaps.max
         ('Hello', 90.0)
     """
-    before, behind = divide(recording, place_of(recording, at, event))
+    before, after = divide(recording, find_offset(recording, at, event))
     _check_number("seconds", seconds)
     if seconds == math.inf:
         return replace_arrivals(recording, before, breaks="stall")
-    return replace_arrivals(recording, [*before, *(Arrival(came + seconds, data) for came, data in behind)])
+    return replace_arrivals(recording, [*before, *(Arrival(at + seconds, data) for at, data in after)])
 
 
 @fault
@@ -125,8 +129,8 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
         >>> [arrival.at for arrival in dripping.arrivals]
         [0.5, 1.0, 1.5]
     """
-    _check_number("seconds", seconds, most=math.inf)
-    _check_number("factor", factor, most=math.inf)
+    _check_number("seconds", seconds, excluded=math.inf)
+    _check_number("factor", factor, excluded=math.inf)
     return recording.replaced(
         arrivals=tuple(
             Arrival(at * factor + seconds * number, data)
@@ -148,12 +152,12 @@ def split_utf8(recording: Recording) -> Recording:
         [b'data: \xc3', b'\xa9\n\n']
     """
     _refuse_messages(recording, "they cannot be split")
-    found = [(each.start() + each.end()) // 2 for each in _SEVERAL_BYTES.finditer(recording.body)]
-    if not found:
+    boundaries = [(match.start() + match.end()) // 2 for match in _SEVERAL_BYTES.finditer(recording.body)]
+    if not boundaries:
         raise MisuseError(
             f"the body of {recording.name!r} has no character of several bytes: nothing can be split"
         )
-    return with_boundaries(recording, sorted({*found, *ends_of(recording)}))
+    return with_boundaries(recording, sorted({*boundaries, *chunk_ends(recording)}))
 
 
 @fault
@@ -181,15 +185,15 @@ def gzipped(recording: Recording) -> Recording:
     return recording.replaced(arrivals=tuple(arrivals), headers=headers)
 
 
-def _check_number(name: str, number: float, *, most: float | None = None) -> None:
+def _check_number(name: str, number: float, *, excluded: float | None = None) -> None:
     """Raise `MisuseError` for a number of seconds, or a factor, that is negative or NaN.
 
     Args:
         name: The argument's name.
         number: The argument.
-        most: A value that is refused too, such as infinity; None if there is none.
+        excluded: A value that is refused too, such as infinity; None if there is none.
     """
-    if not isinstance(cast("object", number), int | float) or not number >= 0 or number == most:
+    if not isinstance(cast("object", number), int | float) or not number >= 0 or number == excluded:
         raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")
 
 

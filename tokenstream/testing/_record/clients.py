@@ -12,13 +12,13 @@ from tokenstream.testing._record.notes import Notes
 if TYPE_CHECKING:
     from tokenstream.testing._record.notes import Terms
 
-_NAMES = ("build_request", "event_hooks", "send")
+_CLIENT_MEMBERS = ("build_request", "event_hooks", "send")
 
 
 def is_client(source: object) -> bool:
     """Return True for an httpx or httpx2 client, sync or async."""
     return isinstance(getattr(source, "event_hooks", None), dict) and all(
-        hasattr(source, name) for name in _NAMES
+        hasattr(source, name) for name in _CLIENT_MEMBERS
     )
 
 
@@ -28,12 +28,15 @@ def refuse_earlier(terms: Terms) -> None:
     Raises:
         FileExistsError: The folder contains at least one of these files.
     """
-    any_number = re.escape(terms.place("\0").name).replace("\0", "[0-9]+")
-    own = re.compile(rf"{re.escape(terms.place(1).name)}|{any_number}")
+    # A character that no file name contains stands for the number.
+    any_number = re.escape(terms.path_of("\0").name).replace("\0", "[0-9]+")
+    own_name = re.compile(rf"{re.escape(terms.path_of(1).name)}|{any_number}")
     folder = terms.path.parent
-    found = sorted(path for path in folder.iterdir() if own.fullmatch(path.name)) if folder.is_dir() else []
-    if found:
-        raise FileExistsError(f"there is a file {found[0]} already: pass overwrite=True to replace it")
+    earlier = (
+        sorted(path for path in folder.iterdir() if own_name.fullmatch(path.name)) if folder.is_dir() else []
+    )
+    if earlier:
+        raise FileExistsError(f"there is a file {earlier[0]} already: pass overwrite=True to replace it")
 
 
 def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx or httpx2
@@ -49,11 +52,11 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
         if hasattr(client, "aclose")
         else (hooks.note_request, hooks.note_response)
     )
-    own = client.event_hooks
+    own_hooks = client.event_hooks
     client.event_hooks = {
-        **own,
-        "request": [note_request, *own.get("request", ())],
-        "response": [note_response, *own.get("response", ())],
+        **own_hooks,
+        "request": [note_request, *own_hooks.get("request", ())],
+        "response": [note_response, *own_hooks.get("response", ())],
     }
 
 

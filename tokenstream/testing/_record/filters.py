@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.recording import Arrival
@@ -66,50 +66,63 @@ def apply_replacements(
 def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> Recording:
     """Return a recording with all matches of one pattern replaced."""
 
-    def in_head(value: str) -> str:
-        found = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
-        return found.decode("utf-8", "surrogateescape")
+    def replace_in_head(value: str) -> str:
+        new_value = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
+        return new_value.decode("utf-8", "surrogateescape")
 
-    body, pieces, spans, end = recording.body, list[bytes](), list[tuple[int, int, int]](), 0
-    for found in pattern.finditer(body):
-        piece = found.expand(text)
-        spans.append((found.start(), found.end(), len(piece)))
-        pieces += [body[end : found.start()], piece]
-        end = found.end()
+    body = recording.body
+    pieces: list[bytes] = []
+    changes: list[_Change] = []
+    end = 0
+    for match in pattern.finditer(body):
+        replacement = match.expand(text)
+        changes.append(_Change(match.start(), match.end(), len(replacement)))
+        pieces += [body[end : match.start()], replacement]
+        end = match.end()
     pieces.append(body[end:])
-    return _with_body(recording, b"".join(pieces), spans).replaced(
-        headers={name: in_head(value) for name, value in recording.headers.items()},
-        request=in_head(recording.request),
+    return _with_body(recording, b"".join(pieces), changes).replaced(
+        headers={name: replace_in_head(value) for name, value in recording.headers.items()},
+        request=replace_in_head(recording.request),
     )
 
 
 def apply_filter(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
     """Return a recording with the body that a function returns for its body."""
-    # The function changed the span between the beginning and the end that both bodies share.
-    old, returned = recording.body, cast("Callable[[bytes], object]", filter)
-    new = returned(old)
+    old = recording.body
+    # A user's function may return anything.
+    new = cast("Callable[[bytes], object]", filter)(old)
     if not isinstance(new, bytes):
         raise MisuseError(f"filter= takes a body and returns one, as bytes and not as {type(new).__name__}")
-    most = min(len(old), len(new))
-    begin = _common_prefix(old, new, most)
-    rest = most - begin
-    end = _common_prefix(old[::-1], new[::-1], rest)
-    return _with_body(recording, new, [(begin, len(old) - end, len(new) - end - begin)])
+    # The function changed the bytes between the beginning and the end that both bodies share.
+    shorter = min(len(old), len(new))
+    beginning = _common_prefix(old, new, shorter)
+    ending = _common_prefix(old[::-1], new[::-1], shorter - beginning)
+    change = _Change(beginning, len(old) - ending, len(new) - ending - beginning)
+    return _with_body(recording, new, [change])
 
 
-def _common_prefix(one: bytes, other: bytes, most: int) -> int:
-    """Return the length of the common prefix of two byte strings, by bisection."""
-    same = 0
-    while most > same:
-        half = (same + most + 1) // 2
-        if one[same:half] == other[same:half]:
-            same = half
+def _common_prefix(one: bytes, other: bytes, limit: int) -> int:
+    """Return the length of the common prefix of two byte strings, `limit` at most, by bisection."""
+    length = 0
+    while limit > length:
+        middle = (length + limit + 1) // 2
+        if one[length:middle] == other[length:middle]:
+            length = middle
         else:
-            most = half - 1
-    return same
+            limit = middle - 1
+    return length
 
 
-def _with_body(recording: Recording, body: bytes, spans: list[tuple[int, int, int]]) -> Recording:
+class _Change(NamedTuple):
+    """A span of a body that is replaced by other bytes."""
+
+    begin: int
+    end: int
+    new_size: int
+    """Number of bytes that replace the span."""
+
+
+def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Recording:
     """Return a recording with another body; a chunk boundary moves with the bytes around it.
 
     A boundary inside a changed span keeps its distance from the span's start, or moves to the
@@ -118,25 +131,27 @@ def _with_body(recording: Recording, body: bytes, spans: list[tuple[int, int, in
     Args:
         recording: The recording.
         body: The new body.
-        spans: Changed spans in ascending order: begin and end in the old body, and the number
-            of bytes that replace the span.
+        changes: The changes of the old body, in ascending order.
     """
-    # `shift` is the number of bytes by which the body has grown before the current span. The last span
-    # is a sentinel behind the body, so that there is always a next span.
-    ends: list[int] = []
-    changed, shift = iter([*spans, (len(recording.body) + 1, 0, 0)]), 0
-    begin, end, size = next(changed)
-    for border in accumulate(len(data) for _, data in recording.arrivals):
-        while border >= end and begin <= len(recording.body):
-            shift += size - (end - begin)
-            begin, end, size = next(changed)
-        ends.append(begin + shift + min(border - begin, size) if border > begin else border + shift)
-    if not ends and body:
+    size = len(recording.body)
+    new_ends: list[int] = []
+    # The last change is a sentinel behind the body, so that there is always a next change.
+    remaining = iter([*changes, _Change(size + 1, 0, 0)])
+    change = next(remaining)
+    # Number of bytes by which the body has grown before the current change.
+    growth = 0
+    for boundary in accumulate(len(data) for _, data in recording.arrivals):
+        while boundary >= change.end and change.begin <= size:
+            growth += change.new_size - (change.end - change.begin)
+            change = next(remaining)
+        inside = max(0, boundary - change.begin)
+        new_ends.append(boundary - inside + growth + min(inside, change.new_size))
+    if not new_ends and body:
         return recording.replaced(arrivals=(Arrival(0.0, body),))
     return recording.replaced(
         arrivals=tuple(
             Arrival(arrival.at, body[start:stop])
-            for arrival, (start, stop) in zip(recording.arrivals, pairwise([0, *ends]), strict=True)
+            for arrival, (start, stop) in zip(recording.arrivals, pairwise([0, *new_ends]), strict=True)
             if stop > start or not arrival.data
         )
     )

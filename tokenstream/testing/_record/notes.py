@@ -11,9 +11,9 @@ from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._record.filters import apply_filter, apply_replacements
+from tokenstream.testing._recordings.headers import select_headers
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._recordings.save import save
-from tokenstream.testing._recordings.secrets import select_headers
 
 if TYPE_CHECKING:
     import itertools
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenstream._connection.status import ResponseHead
+    from tokenstream._sources import SyncSource
     from tokenstream.testing._record.filters import Filter
     from tokenstream.testing._recordings.recording import Breaks
 
@@ -46,9 +47,9 @@ class Terms:
 
     def next_path(self) -> Path:
         """Return the path of the next recording."""
-        return self.place(next(self.numbers))
+        return self.path_of(next(self.numbers))
 
-    def place(self, number: int | str) -> Path:
+    def path_of(self, number: int | str) -> Path:
         """Return the path of the recording with a number."""
         name = self.path.name
         if _PLACEHOLDER in name:
@@ -160,6 +161,22 @@ class Notes:
         """Return False: from bytes alone it cannot be seen that an iteration starts again."""
         return False
 
+    def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests
+        """Note the method of the request that led to a response."""
+        try:
+            self.method = response.request.method or ""
+        except (AttributeError, RuntimeError):
+            # A response constructed in code has no request.
+            self.method = ""
+
+    def note_complete(self, source: SyncSource) -> None:
+        """Note a body that has arrived completely, and write the recording."""
+        self.opened(source.head, source.coding)
+        for chunk in source.chunks:
+            if chunk:
+                self.see(chunk)
+        self.end()
+
     # -- how it ends -------------------------------------------------------
 
     def end(self) -> None:
@@ -227,9 +244,10 @@ class Notes:
         )
 
     def _write_request(self) -> str:
-        place = "" if self._head is None else self._head.place
+        """Return the method and the address of the request; "" if its address is not known."""
+        address = "" if self._head is None else self._head.place
         # A urllib3 response knows only the path of its request.
-        return f"{self.method} {place}".strip() if "://" in place else ""
+        return f"{self.method} {address}".strip() if "://" in address else ""
 
 
 def _no_format() -> None:

@@ -13,8 +13,8 @@ from tokenstream.testing._record.clients import is_client, note_answers, refuse_
 from tokenstream.testing._record.filters import compile_replacements
 from tokenstream.testing._record.loops import note_loop, note_stream
 from tokenstream.testing._record.notes import Notes, Terms
+from tokenstream.testing._recordings.headers import check_named_headers
 from tokenstream.testing._recordings.save import refuse_existing, refuse_extension
-from tokenstream.testing._recordings.secrets import check_named_headers
 
 if TYPE_CHECKING:
     import os
@@ -98,7 +98,7 @@ def record(
         note_answers(source, terms)
         return source
     if not overwrite:
-        refuse_existing(terms.place(1))
+        refuse_existing(terms.path_of(1))
     notes = Notes(terms)
     if isinstance(source, Stream | AsyncStream):
         note_stream(source, notes)

@@ -14,8 +14,8 @@ from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._recordings.cassette_yaml import read_yaml
 from tokenstream.testing._recordings.errors import RecordingInvalid
 from tokenstream.testing._recordings.frames import framing_of
+from tokenstream.testing._recordings.headers import without_secret_headers
 from tokenstream.testing._recordings.recording import Arrival, Recording
-from tokenstream.testing._recordings.secrets import without_secret_headers
 
 if TYPE_CHECKING:
     import os

@@ -49,8 +49,8 @@ def frames_of(recording: Recording) -> list[bytes]:
 
 
 def framing_of(recording: Recording) -> Framing | None:
-    """Return the framing of a recording's body; None if no known framing fits."""
-    return detect_framing(recording.body, recording.content_type)
+    """Return the framing of a recording's body; None if no known framing fits, and for a WebSocket."""
+    return None if recording.messages else detect_framing(recording.body, recording.content_type)
 
 
 def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:

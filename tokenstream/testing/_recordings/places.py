@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._recordings.recording import Recording
 
-_TELLING: dict[Framing, re.Pattern[bytes]] = {
+_EVENT_PATTERNS: dict[Framing, re.Pattern[bytes]] = {
     "sse": re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data"),
     "ndjson": re.compile(rb"[^\s]"),
     "json": re.compile(rb"[^\s,\]]"),
 }
 """Patterns that match in an event, but not in a comment or in the bracket that closes an array."""
-_BORDER = re.compile(rb"[\xef\xbb\xbf\s]*[\[,]?\s*")
+_ELEMENT_START = re.compile(rb"[\xef\xbb\xbf\s]*[\[,]?\s*")
 
 
 class Span(NamedTuple):
@@ -43,22 +43,24 @@ class Edit(NamedTuple):
     data: bytes
 
 
-def spans_of(recording: Recording) -> list[Span]:
+def find_events(recording: Recording) -> list[Span]:
     """Return the spans of all events, which are the frames except comments and closing brackets."""
-    framing = None if recording.messages else framing_of(recording)
-    telling = None if framing is None else _TELLING.get(framing)
+    framing = framing_of(recording)
+    event_pattern = None if framing is None else _EVENT_PATTERNS.get(framing)
     spans: list[Span] = []
     begin = 0
     for frame in frames_of(recording):
-        if telling is None or telling.search(frame):
+        if event_pattern is None or event_pattern.search(frame):
             # Delimiters between the elements of an array belong to none of them.
-            border = _BORDER.match(frame) if framing == "json" else None
-            spans.append(Span(begin + (0 if border is None else border.end()), begin + len(frame)))
+            element_start = _ELEMENT_START.match(frame) if framing == "json" else None
+            spans.append(
+                Span(begin + (0 if element_start is None else element_start.end()), begin + len(frame))
+            )
         begin += len(frame)
     return spans
 
 
-def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
+def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
     """Return the index of an event, and the spans of all events.
 
     Args:
@@ -69,19 +71,20 @@ def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
     Raises:
         MisuseError: There is no event with that number.
     """
-    spans = spans_of(recording)
+    spans = find_events(recording)
     number: object = (len(spans) + 1) // 2 if event is None else event
     # Not isinstance: True is an int, too.
     if type(number) is not int or not 1 <= abs(number) <= len(spans):
-        asked = "the event in the middle" if event is None else f"event={event!r}"
+        requested = "the event in the middle" if event is None else f"event={event!r}"
         raise MisuseError(
-            f"{asked} does not exist in {recording.name!r}, which has {len(spans):,}: count from 1, "
+            f"{requested} does not exist in {recording.name!r}, which has {len(spans):,}: count from 1, "
             "or from the end, where -1 is the last"
         )
+    # Numbers from 1 become indexes from 0; those that count from the end are indexes already.
     return (number if number < 0 else number - 1) % len(spans), spans
 
 
-def place_of(recording: Recording, at: float | None = None, event: int | None = None) -> int:
+def find_offset(recording: Recording, at: float | None = None, event: int | None = None) -> int:
     """Return the offset in a recording's body that a caller has specified.
 
     Args:
@@ -99,7 +102,7 @@ def place_of(recording: Recording, at: float | None = None, event: int | None = 
             raise MisuseError("a place is given by `at` or by `event`, and not by both")
         if event == 0 and type(event) is int:
             return 0
-        index, spans = span_of(recording, event)
+        index, spans = find_event(recording, event)
         return spans[index].end
     size = len(recording.body)
     if at is None:
@@ -118,13 +121,13 @@ def place_of(recording: Recording, at: float | None = None, event: int | None = 
     return round(at * size)
 
 
-def ends_of(recording: Recording) -> list[int]:
+def chunk_ends(recording: Recording) -> list[int]:
     """Return the offset at which each chunk ends."""
     return list(accumulate(len(data) for _, data in recording.arrivals))
 
 
 def divide(
-    recording: Recording, place: int, ends: Sequence[int] | None = None
+    recording: Recording, offset: int, ends: Sequence[int] | None = None
 ) -> tuple[list[Arrival], list[Arrival]]:
     """Return the chunks of a recording before an offset, and those behind it.
 
@@ -133,19 +136,20 @@ def divide(
 
     Args:
         recording: The recording.
-        place: The offset in the body.
-        ends: The result of `ends_of`, if the caller has computed it.
+        offset: The offset in the body.
+        ends: The result of `chunk_ends`, if the caller has computed it.
     """
     arrivals = recording.arrivals
-    ends = ends_of(recording) if ends is None else ends
-    index = bisect_left(ends, place)
+    ends = chunk_ends(recording) if ends is None else ends
+    index = bisect_left(ends, offset)
     if index == len(ends):
         return list(arrivals), []
     at, data = arrivals[index]
-    held = place - (ends[index] - len(data))
-    if recording.messages and held < len(data):
-        held = 0
-    before, behind = Arrival(at, data[:held]), Arrival(at, data[held:])
+    size_before = offset - (ends[index] - len(data))
+    if recording.messages and size_before < len(data):
+        # A message is not split.
+        size_before = 0
+    before, behind = Arrival(at, data[:size_before]), Arrival(at, data[size_before:])
     return (
         [*arrivals[:index], *([before] if before.data else [])],
         [*([behind] if behind.data else []), *arrivals[index + 1 :]],
@@ -171,31 +175,39 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Record
         edits: The edits, in the order of the body and without overlaps.
         **fields: Other fields of the recording to replace.
     """
-    # `begin` is the offset of the current chunk, `done` the offset up to which bytes were kept or replaced.
-    made: list[Arrival] = []
-    waiting = deque(edits)
-    begin = done = 0
+    # `begin` is the offset of the current chunk; the bytes before `copied_to` have been copied or replaced.
+    new_arrivals: list[Arrival] = []
+    remaining_edits = deque(edits)
+    begin = copied_to = 0
     at = 0.0
     for at, data in recording.arrivals:
         end = begin + len(data)
-        kept: list[bytes] = []
-        # Take each edit that begins in this chunk. An insertion at the very end of the chunk belongs to it,
-        # a replacement from there on belongs to the next chunk.
-        while waiting and waiting[0].begin + (waiting[0].begin < waiting[0].end) <= end:
-            edit = waiting.popleft()
-            kept.append(recording.body[max(done, begin) : edit.begin])
-            done = max(done, edit.end)
+        pieces: list[bytes] = []
+        # Apply each edit that begins in this chunk.
+        while remaining_edits and _begins_before(remaining_edits[0], end):
+            edit = remaining_edits.popleft()
+            pieces.append(recording.body[max(copied_to, begin) : edit.begin])
+            copied_to = max(copied_to, edit.end)
             if edit.begin < edit.end:
-                kept.append(edit.data)
+                pieces.append(edit.data)
             else:
-                made += [Arrival(at, b"".join(kept)), Arrival(at, edit.data)]
-                kept = []
-        kept.append(recording.body[max(done, begin) : end])
-        made.append(Arrival(at, b"".join(kept)))
-        done = max(done, end)
+                new_arrivals += [Arrival(at, b"".join(pieces)), Arrival(at, edit.data)]
+                pieces = []
+        pieces.append(recording.body[max(copied_to, begin) : end])
+        new_arrivals.append(Arrival(at, b"".join(pieces)))
+        copied_to = max(copied_to, end)
         begin = end
-    made += [Arrival(at, edit.data) for edit in waiting]
-    return replace_arrivals(recording, [arrival for arrival in made if arrival.data], **fields)
+    new_arrivals += [Arrival(at, edit.data) for edit in remaining_edits]
+    return replace_arrivals(recording, [arrival for arrival in new_arrivals if arrival.data], **fields)
+
+
+def _begins_before(edit: Edit, end: int) -> bool:
+    """Return True if an edit belongs to the chunk that ends at `end`, or to an earlier one.
+
+    An insertion at the very end of a chunk belongs to it, a replacement from there on to the next chunk.
+    """
+    is_insertion = edit.begin == edit.end
+    return edit.begin <= end if is_insertion else edit.begin < end
 
 
 def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
@@ -206,10 +218,10 @@ def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
         ends: Offsets at which the new chunks end, in ascending order; the last is the end of the body.
     """
     body, arrivals = recording.body, recording.arrivals
-    came = ends_of(recording)
+    old_ends = chunk_ends(recording)
     return recording.replaced(
         arrivals=tuple(
-            Arrival(arrivals[bisect_left(came, end)].at, body[begin:end])
+            Arrival(arrivals[bisect_left(old_ends, end)].at, body[begin:end])
             for begin, end in pairwise([0, *ends])
         )
     )

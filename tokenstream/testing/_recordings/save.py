@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.body_types import TYPES
 from tokenstream.testing._recordings.file_format import EXTENSION, written
-from tokenstream.testing._recordings.secrets import refuse_secrets, without_secret_headers
+from tokenstream.testing._recordings.headers import without_secret_headers
+from tokenstream.testing._recordings.secrets import refuse_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,11 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream._connection.status import REQUEST_IDS
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing._recordings.errors import RecordingRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from tokenstream.message import Message
     from tokenstream.testing._recordings.recording import Recording
@@ -63,7 +62,7 @@ _KEYS: dict[str, tuple[str, str]] = {
     "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
 }
 """Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
-_OTHERS: dict[str, str] = {
+_PATTERNS_WITHOUT_BEGINNING: dict[str, str] = {
     "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
     "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
     "a key under its name": (
@@ -86,23 +85,21 @@ _OTHERS: dict[str, str] = {
 """Patterns of secrets without a fixed beginning."""
 
 
-def _key_pattern(begins: str, goes_on: str) -> str:
+def _key_pattern(beginning: str, rest: str) -> str:
     """Return the pattern of a key that no word character precedes, unless that ends a JSON escape.
 
     The lookbehind is behind the fixed beginning, so that the search looks for that text
     first, which is a hundred times faster.
 
     Args:
-        begins: Pattern of the fixed beginning.
-        goes_on: Pattern of the rest.
+        beginning: Pattern of the fixed beginning.
+        rest: Pattern of the rest.
     """
-    return rf"{begins}(?:(?<!\w{begins})|(?<=\\[bfnrt]{begins})){goes_on}"
+    return rf"{beginning}(?:(?<!\w{beginning})|(?<=\\[bfnrt]{beginning})){rest}"
 
 
-_PATTERNS = [
-    (kind, re.compile(pattern.encode(), re.ASCII))
-    for kind, pattern in [*((kind, _key_pattern(*parts)) for kind, parts in _KEYS.items()), *_OTHERS.items()]
-]
+_ALL_PATTERNS = {kind: _key_pattern(*parts) for kind, parts in _KEYS.items()} | _PATTERNS_WITHOUT_BEGINNING
+_PATTERNS = [(kind, re.compile(pattern.encode(), re.ASCII)) for kind, pattern in _ALL_PATTERNS.items()]
 
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """Matches a needless escape of an ASCII character in JSON, or in JSON inside a JSON string."""
@@ -111,25 +108,6 @@ _MEMBER = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)'
 """Matches a member of a JSON object whose value is a string, which may be cut off."""
 _TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
 """Matches a `data` line of an SSE event whose data are not JSON."""
-_SECRET_HEADERS = re.compile(
-    r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
-    r"|csrf-token|xsrf-token|secret|password|credential|signature"
-)
-_KEPT = frozenset(
-    {
-        *REQUEST_IDS,
-        "content-type",
-        "date",
-        "openai-processing-ms",
-        "retry-after",
-        "retry-after-ms",
-        "x-ms-retry-after-ms",
-        "x-amzn-errortype",
-        "x-should-retry",
-        "x-vercel-ai-ui-message-stream",
-    }
-)
-_KEPT_FAMILIES = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-|$)")
 
 
 def find_secret(data: bytes) -> Secret | None:
@@ -139,13 +117,13 @@ def find_secret(data: bytes) -> Secret | None:
         >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
         (Secret(kind='an access key of AWS', at=5), None)
     """
-    found = [
+    matches = [
         Secret(kind, match.start())
         for kind, pattern in _PATTERNS
         for match in [pattern.search(data)]
         if match is not None
     ]
-    return min(found, key=lambda secret: secret.at, default=None)
+    return min(matches, key=lambda secret: secret.at, default=None)
 
 
 def refuse_secrets(recording: Recording) -> None:
@@ -161,32 +139,35 @@ def refuse_secrets(recording: Recording) -> None:
     Raises:
         RecordingRefused: A secret was found; the message gives its kind and its place.
     """
-    heads = {"the request line": recording.request}
-    heads |= {f"the header {name}": value for name, value in recording.headers.items()}
-    heads |= {"the names of its headers": " ".join(recording.headers), "its format": recording.format or ""}
-    for where, value in heads.items():
+    head_fields = {"the request line": recording.request}
+    head_fields |= {f"the header {name}": value for name, value in recording.headers.items()}
+    head_fields |= {
+        "the names of its headers": " ".join(recording.headers),
+        "its format": recording.format or "",
+    }
+    for place, value in head_fields.items():
         secret = find_secret(value.encode("utf-8", "surrogateescape"))
         if secret is not None:
-            raise _refusal(secret, f"at byte {secret.at} of {where}")
+            raise _refusal_of(secret, f"at byte {secret.at} of {place}")
     secret = find_secret(recording.body)
     if secret is not None:
         ends = list(accumulate(len(data) for _, data in recording.arrivals))
         chunk = bisect_right(ends, secret.at) + 1
-        raise _refusal(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
+        raise _refusal_of(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
     secret = _find_escaped(recording.body)
     if secret is not None:
-        raise _refusal(secret, "in the body, with escapes of JSON")
-    for said in (*_join_members(recording.body), *_decode_messages(recording)):
-        secret = find_secret(said) or _find_escaped(said)
+        raise _refusal_of(secret, "in the body, with escapes of JSON")
+    for text in (*_join_members(recording.body), *_decode_messages(recording)):
+        secret = find_secret(text) or _find_escaped(text)
         if secret is not None:
-            raise _refusal(secret, "in what the body says, spread over several events")
+            raise _refusal_of(secret, "in what the body says, spread over several events")
 
 
 def _find_escaped(data: bytes) -> Secret | None:
     """Return the first secret that bytes contain once JSON escapes are undone; None if there is none."""
     if b"u00" not in data:
         return None
-    return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
+    return find_secret(_ASCII_ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), data))
 
 
 def _join_members(body: bytes) -> Iterator[bytes]:
@@ -195,17 +176,17 @@ def _join_members(body: bytes) -> Iterator[bytes]:
     For this, the format need not be known, and the bytes after an error, a limit or the
     terminal event are searched, too.
     """
-    said: dict[bytes, list[bytes]] = {}
-    for name, piece in _MEMBER.findall(body):
-        said.setdefault(name, []).append(piece)
-    said[b""] = _TEXT_LINE.findall(body)
-    # Bedrock wraps the payloads of other APIs in base64 under "bytes".
-    yield from (
-        _join_members(b"\n".join(map(_decode_base64, said.pop(b"bytes", ())))) if b"bytes" in said else ()
-    )
-    for pieces in said.values():
-        if len(pieces) > 1:
-            yield b"".join(pieces)
+    strings: dict[bytes, list[bytes]] = {}
+    for name, string in _MEMBER.findall(body):
+        strings.setdefault(name, []).append(string)
+    strings[b""] = _TEXT_LINE.findall(body)
+    if b"bytes" in strings:
+        # Bedrock wraps the payloads of other APIs in base64 under "bytes".
+        yield from _join_members(b"\n".join(map(_decode_base64, strings.pop(b"bytes"))))
+    for parts in strings.values():
+        # A single string was searched with the body.
+        if len(parts) > 1:
+            yield b"".join(parts)
 
 
 def _decode_base64(coded: bytes) -> bytes:
@@ -238,55 +219,9 @@ def _write_message(message: Message) -> bytes:
     return json.dumps(message.model_dump(), default=str).encode()
 
 
-def _refusal(secret: Secret, where: str) -> RecordingRefused:
+def _refusal_of(secret: Secret, place: str) -> RecordingRefused:
     return RecordingRefused(
-        f"something that looks like {secret.kind} is {where}; no file was written: recordings are shared. "
+        f"something that looks like {secret.kind} is {place}; no file was written: recordings are shared. "
         'Remove it with replace={r"its pattern": "harmless"} or filter= of `testing.record`; '
         "if it is real, it was sent in an answer: change it"
     )
-
-
-# -- headers -----------------------------------------------------------------
-
-
-def check_named_headers(names: Iterable[str]) -> frozenset[str]:
-    """Return the names of additional headers to keep, in lower case.
-
-    Raises:
-        MisuseError: The purpose of a header is to carry a secret.
-    """
-    if isinstance(names, str):
-        raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')
-    lowered = frozenset(name.lower() for name in names)
-    secret = sorted(name for name in lowered if _SECRET_HEADERS.search(name))
-    if secret:
-        raise MisuseError(f"the header {secret[0]} is never stored, since it holds a secret: leave it out")
-    return lowered
-
-
-def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Return the headers of a response that a replay needs.
-
-    Args:
-        headers: The headers by lower-case name.
-        named: Lower-case names of additional headers to keep.
-    """
-    kept = {
-        name: value
-        for name, value in headers.items()
-        if name in _KEPT or name in named or _KEPT_FAMILIES.match(name)
-    }
-    if "date" not in named and not any(name == "retry-after" or _tells_reset(name) for name in kept):
-        # The date is needed only with headers that give absolute times, and differs in each recording.
-        kept.pop("date", None)
-    return without_secret_headers(kept)
-
-
-def _tells_reset(name: str) -> bool:
-    """Return True if a header gives the time at which a rate limit resets."""
-    return "-reset" in name.partition("ratelimit")[2]
-
-
-def without_secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers without those whose purpose is to carry a secret."""
-    return {name: value for name, value in headers.items() if not _SECRET_HEADERS.search(name.lower())}

@@ -1,0 +1,136 @@
+"""Noting of aiohttp responses: the object that is read is replaced by one that notes the bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._sources.aiohttp import from_aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._sources import AsyncSource
+    from tokenstream.testing._record.notes import Notes
+
+
+def note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+    """Note the body of an aiohttp response: at once if it was read already, else as it is read."""
+    notes.method = response.method
+    source: AsyncSource = from_aiohttp(response)
+    read = getattr(response, "_body", None)
+    notes.opened(source.head, source.coding)
+    if read is not None:
+        notes.see(read)
+        notes.end()
+        return
+    response.content = _NotedContent(response.content, notes)
+    for name in ("close", "release"):
+        setattr(response, name, _wrap_close(getattr(response, name), notes))
+
+
+def _wrap_close(method: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
+    """Return a replacement for a close method, which also ends the recording."""
+
+    def close() -> Any:  # noqa: ANN401 - what aiohttp returns
+        try:
+            return method()
+        finally:
+            notes.stop()
+
+    return close
+
+
+class _NotedContent:
+    """Replaces the body object of an aiohttp response, and notes the bytes that are read from it.
+
+    Args:
+        content: The body.
+        notes: Receives the bytes.
+    """
+
+    def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+        self._content = content
+        self._content_class: Any = type(content)
+        self._notes = notes
+        self._unread = b""
+        """Bytes that arrived before an error and have not been returned yet."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
+        if name == "_content":
+            raise AttributeError(name)
+        if name.startswith("iter_"):
+            # Bind the iteration methods to this object, so that they read through the methods below.
+            return getattr(self._content_class, name).__get__(self)
+        return getattr(self._content, name)
+
+    def __aiter__(self) -> Any:  # noqa: ANN401 - aiohttp's iterator
+        return self._content_class.__aiter__(self)
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read at most `n` bytes; all of the body if `n` is negative."""
+        data: bytes = await self._await_read(self._content.read(n))
+        self._note(data, is_end=n < 0 or (not data and n > 0))
+        return data
+
+    async def readany(self) -> bytes:
+        """Read the bytes that have arrived."""
+        return self._note_some(await self._await_read(self._content.readany()))
+
+    async def readline(self, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
+        """Read a line."""
+        return self._note_some(await self._await_read(self._content.readline(**options)))
+
+    async def readuntil(self, *args: Any, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
+        """Read up to a separator."""
+        return self._note_some(await self._await_read(self._content.readuntil(*args, **options)))
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read exactly `n` bytes."""
+        data: bytes = await self._await_read(self._content.readexactly(n))
+        self._note(data, is_end=False)
+        return data
+
+    async def readchunk(self) -> tuple[bytes, bool]:
+        """Read the bytes of one transfer chunk that have arrived."""
+        data, ended = await self._await_read(self._content.readchunk())
+        self._note(data, is_end=not data and not ended)
+        return data, ended
+
+    def read_nowait(self, n: int = -1) -> bytes:
+        """Return buffered bytes without waiting."""
+        data: bytes = self._content.read_nowait(n)
+        self._note(data, is_end=False)
+        return data
+
+    def _read_nowait(self, n: int) -> bytes:
+        """Return the bytes that had arrived before an error, and were not read."""
+        unread, self._unread = self._unread, b""
+        return unread
+
+    def _note_some(self, data: bytes) -> bytes:
+        """Note bytes of which an empty result means the end; return them."""
+        self._note(data, is_end=not data)
+        return data
+
+    def _note(self, data: bytes, *, is_end: bool) -> None:
+        """Note bytes that were read; at the end of the body, write the recording."""
+        if data:
+            self._notes.see(data)
+        if is_end:
+            self._notes.end()
+
+    async def _await_read(self, read: Any) -> Any:  # noqa: ANN401 - what it gives
+        """Await a read of the body; if the read fails, write the recording with that failure."""
+        try:
+            return await read
+        except EOFError as error:
+            # The body ended before the requested number of bytes.
+            self._note(getattr(error, "partial", b""), is_end=True)
+            raise
+        except Exception as error:
+            # aiohttp raises an error even if earlier bytes are unread: take these bytes out first.
+            read_buffered = getattr(self._content, "_read_nowait", None)
+            self._unread = read_buffered(-1) if read_buffered is not None else b""
+            self._note(self._unread, is_end=False)
+            self._notes.broke(error, final=True)
+            raise

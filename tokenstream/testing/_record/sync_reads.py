@@ -1,0 +1,187 @@
+"""Noting of responses of requests, urllib3, boto3 and http.client: the methods that read are replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._sources.boto3 import raw_response_of
+from tokenstream._sources.http_client import from_http_client
+from tokenstream._sources.requests import from_requests, from_urllib3, was_read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream._sources import SyncSource
+    from tokenstream.testing._record.notes import Notes
+
+
+def note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of requests
+    """Note the body of a response of requests: at once if it was read already, else as it is read."""
+    notes.note_method(response)
+    source = from_requests(response)
+    if was_read(response):
+        notes.note_complete(source)
+    else:
+        _note_reads(response.raw, source, notes)
+
+
+def note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3
+    source = from_urllib3(response)
+    if was_read(response):
+        notes.note_complete(source)
+    else:
+        _note_reads(response, source, notes)
+
+
+def note_event_stream(stream: Any, notes: Notes) -> None:  # noqa: ANN401 - of botocore
+    notes.method = "POST"
+    note_urllib3(raw_response_of(stream), notes)
+
+
+def note_http_client(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of http.client
+    _note_reads(response, from_http_client(response), notes)
+
+
+def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: ANN401 - a response that is read
+    """Note what is read from a response, by replacing those methods of the object that read.
+
+    Args:
+        raw: The response of urllib3 or http.client.
+        source: The response as a source, for its head.
+        notes: Receives the bytes.
+    """
+    notes.opened(source.head, source.coding)
+    wrappers = _ReadWrappers(raw, notes)
+    for name, wrap in _WRAPPERS.items():
+        method = getattr(raw, name, None)
+        if method is not None:
+            setattr(raw, name, wrap(wrappers, method))
+
+
+class _ReadWrappers:
+    """Replacements for the methods that read a response; each notes the bytes that it returns.
+
+    Args:
+        raw: The response.
+        notes: Receives the bytes.
+    """
+
+    def __init__(self, raw: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3 or http.client
+        self._raw = raw
+        self._notes = notes
+        self._in_method = False
+        """True while a replaced method runs: if it calls another, the bytes are noted only once."""
+
+    def wrap_read(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a method that returns bytes, and whose first argument is their largest number."""
+
+        def note_result(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - the result, and the arguments
+            """Note the bytes that the method returned, and the end of the body."""
+            amount = options.get("amt", args[0] if args else None)
+            if data:
+                self._notes.see(data, plain=self._is_plain(args, options))
+            is_empty = not data and amount != 0
+            reads_all = method.__name__ == "read" and (amount is None or amount < 0)
+            if is_empty or reads_all:
+                self._notes.end()
+
+        return self._wrap(method, note_result)
+
+    def wrap_read_into(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a method whose first argument is a buffer to fill, and which returns the number of bytes."""
+
+        def note_result(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - the result, and the arguments
+            buffer = args[0]
+            if count:
+                self._notes.see(memoryview(buffer)[:count], plain=self._is_plain((), {}))
+            elif len(buffer):
+                self._notes.end()
+
+        return self._wrap(method, note_result)
+
+    def _wrap(
+        self, method: Callable[..., Any], note_result: Callable[[Any, Any, Any], None]
+    ) -> Callable[..., Any]:
+        """Wrap a method so that its result is noted, unless another wrapped method calls it.
+
+        Args:
+            method: The method.
+            note_result: Takes the method's result, its positional and its named arguments.
+        """
+
+        def read_and_note(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+            if self._in_method:
+                return method(*args, **options)
+            result = self._call_method(method, args, options)
+            note_result(result, args, options)
+            return result
+
+        return read_and_note
+
+    def wrap_chunk_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a generator method that reads from the connection itself."""
+
+        def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+            """Yield the chunks of the method, and note each."""
+            chunks = method(*args, **options)
+            plain = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
+            while (chunk := self._call_method(next, (chunks, None), {})) is not None:
+                self._notes.see(chunk, plain=plain)
+                yield chunk
+            self._notes.end()
+
+        return read_chunked
+
+    def wrap_body_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a generator method that reads the body to its end through other wrapped methods."""
+
+        def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+            yield from method(*args, **options)
+            self._notes.end()
+
+        return stream
+
+    def wrap_close(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the method that closes the response."""
+
+        def close() -> None:
+            """Close the response, and write the recording of the bytes read so far."""
+            try:
+                method()
+            finally:
+                # After a failed read urllib3 closes first; `_call_method` then reports the failure.
+                if not self._in_method:
+                    self._notes.stop()
+
+        return close
+
+    def _call_method(self, method: Callable[..., Any], args: Any, options: Any) -> Any:  # noqa: ANN401 - as the method
+        """Call a method of the response; if it raises, write the recording with that failure."""
+        self._in_method = True
+        try:
+            return method(*args, **options)
+        except BaseException as error:
+            self._notes.broke(error, final=True)
+            raise
+        finally:
+            self._in_method = False
+
+    def _is_plain(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Return True if a read removes the content coding, as urllib3 can; http.client never does."""
+        decode = options.get("decode_content", args[1] if len(args) > 1 else None)
+        if decode is None:
+            # The response's own setting counts.
+            decode = getattr(self._raw, "decode_content", False)
+        return bool(decode)
+
+
+_WRAPPERS: dict[str, Callable[[_ReadWrappers, Any], Any]] = {
+    "close": _ReadWrappers.wrap_close,
+    "read": _ReadWrappers.wrap_read,
+    "read1": _ReadWrappers.wrap_read,
+    "read_chunked": _ReadWrappers.wrap_chunk_iterator,
+    "readinto": _ReadWrappers.wrap_read_into,
+    "readline": _ReadWrappers.wrap_read,
+    "stream": _ReadWrappers.wrap_body_iterator,
+}
+"""Maps the names of methods, of which a response has some, to the functions that wrap them."""
