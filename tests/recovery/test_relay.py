@@ -13,7 +13,7 @@ from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head,
 from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed
-from tokenstream.relay._encoders.tokenstream import error_record, frame, line, record
+from tokenstream.relay._encoders.records import error_record, frame, line, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

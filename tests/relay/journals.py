@@ -11,7 +11,7 @@ import pytest
 
 from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
-from tokenstream.relay._encoders.tokenstream import frame
+from tokenstream.relay._encoders.records import frame
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 from tokenstream.relay.journal._storage import Asked
 

@@ -21,16 +21,8 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
 from tokenstream.message import Citation, MediaPart, Message, OpaquePart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders.tokenstream import (
-    End,
-    NDJSONEncoder,
-    TokenStreamEncoder,
-    end_record,
-    error_record,
-    frame,
-    read_record,
-    record,
-)
+from tokenstream.relay._encoders.records import End, end_record, error_record, frame, read_record, record
+from tokenstream.relay._encoders.tokenstream import NDJSONEncoder, TokenStreamEncoder
 
 # -- what stays in ----------------------------------------------------------------
 

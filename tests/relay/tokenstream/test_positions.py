@@ -12,7 +12,8 @@ from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
 from tokenstream.formats import _registry as registry
 from tokenstream.framing import SSEParser
 from tokenstream.message import Message, TextPart
-from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, frame, line, record
+from tokenstream.relay._encoders.records import frame, line, record
+from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 
 
 def test_what_is_sent_again_is_dropped() -> None:

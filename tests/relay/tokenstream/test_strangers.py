@@ -13,7 +13,7 @@ from tokenstream import events as told
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import PartStart, TextDelta, ToolCallStart
 from tokenstream.message import TextPart
-from tokenstream.relay._encoders.tokenstream import end_record, frame, read_record, record
+from tokenstream.relay._encoders.records import end_record, frame, read_record, record
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.decoder import Decoder
 from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay._encoders.tokenstream import End, frame, line, read_record
+from tokenstream.relay._encoders.records import End, frame, line, read_record
 from tokenstream.relay.journal._errors import AnswerExpired
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
-from tokenstream.relay._encoders.tokenstream import record
+from tokenstream.relay._encoders.records import record
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._retrying import retry

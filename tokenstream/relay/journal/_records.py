@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamError, StreamInterrupted
-from tokenstream.relay._encoders.tokenstream import end_record, error_record
+from tokenstream.relay._encoders.records import end_record, error_record
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending

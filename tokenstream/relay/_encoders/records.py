@@ -1,0 +1,300 @@
+"""Records: this library's events as JSON without loss, for the protocols "tokenstream" and "ndjson".
+
+A *record* is the JSON of one event, or of the answer's end.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import fields
+from functools import cache, lru_cache
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.errors import ProtocolError, StreamError
+from tokenstream.events import (
+    Event,
+    MessageStart,
+    PartDone,
+    Restarted,
+    StepDone,
+    TextDelta,
+    ToolCallDelta,
+    Unknown,
+)
+from tokenstream.formats._wire.tokenstream.parts import EVENTS, FIELDS, event_of
+from tokenstream.formats._wire.tokenstream.words import End, end_of, said_of
+from tokenstream.message import MediaPart, Message, OpaquePart
+from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.pieces import TEXTS
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending
+
+_TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
+_NAMES = {field: key for key, field in FIELDS.items()}
+"""Maps the names of events' fields to the keys in the protocol, where the two differ."""
+_PROBE = "¿piece?"
+_HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
+"""The bytes around a piece of text in its record, if the text is the first part of the answer."""
+_LONG = 200
+"""The maximum length, in characters, of an id for which the bytes around pieces are cached."""
+_PRIVATE = frozenset({"provider_data"})
+"""Fields of messages and parts that are private to the provider; `_PRIVATE_OF` has the exceptions."""
+_PRIVATE_OF: dict[type, frozenset[str]] = {
+    Message: frozenset({"id", "provider_data"}),
+    MediaPart: frozenset({"id", "provider_data"}),
+    OpaquePart: frozenset({"data"}),
+}
+
+
+def record(event: Event, *, raw: bool = False) -> bytes:
+    r"""Return an event as a record, a JSON object in one line; empty if the event is not sent.
+
+    Args:
+        event: The event.
+        raw: Whether to include the provider's ids, payloads and unknown fields.
+
+    Example:
+        >>> record(TextDelta("Hel"))
+        b'{"type":"text_delta","text":"Hel"}'
+    """
+    found = None if raw else _record_piece(event)
+    if found is not None:
+        return found
+    told = payload_of(event, raw=raw)
+    return b"" if told is None else to_strict_json(told)
+
+
+def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
+    """Return the record of a piece of a part, made from a template; None if no template fits."""
+    cls = event.__class__
+    read = TEXTS.get(cls)
+    text = "" if read is None else read(event)
+    if not text:
+        return None
+    step, head, tail = event.step, _HEAD, _TAIL
+    try:
+        if step is not None or event.part or event.choice or cls is not TextDelta:
+            id = event.id if cls is ToolCallDelta else ""
+            if len(id) > _LONG or (step and len(step) > _LONG):
+                return None
+            # This raises ValueError if a call's id contains the probe: the template is then split in three.
+            head, tail = _surroundings(cls, id, event.choice, event.part, step)
+        return b"%b%b%b" % (head, to_json(text), tail)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
+    """Return a list of the bytes before and the bytes after the text in the records of a part's pieces."""
+    piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
+    if step is not None:
+        piece.step = step
+    return to_strict_json(payload_of(piece)).split(to_json(_PROBE))
+
+
+def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
+    """Return the JSON value of an event's record; None if the event is not sent.
+
+    Args:
+        event: The event.
+        raw: As for `record`.
+
+    Example:
+        >>> payload_of(TextDelta("Hel", part=1))
+        {'type': 'text_delta', 'text': 'Hel', 'part': 1}
+    """
+    cls: type[Any] = event.__class__
+    if cls is Unknown and not raw:
+        return None
+    told: dict[str, Any] = {"type": _TYPES[cls]}
+    # A value that the events before have told the reader is left out. The abandoned message of a step's
+    # restart is kept, because a reader of a run cannot rebuild it.
+    known = (cls is PartDone or (cls is Restarted and event.step is None)) and getattr(
+        event, "told_before", False
+    )
+    hidden = _HIDDEN_HEAD if cls is MessageStart else _HIDDEN
+    for name, key, default in _FIELDS[cls]:
+        if (key in hidden and not raw) or (known and key in _SUMS):
+            continue
+        value = getattr(event, name)
+        if value is not default and value != default:
+            told[key] = _to_plain(value, raw=raw)
+    if isinstance(event, StepDone) and event.error and not raw:
+        told["error"] = _class_of(event.error)
+    if event.step is not None:
+        told["step"] = event.step
+    return told
+
+
+def read_record(record: bytes) -> Event | End:
+    """Return the event of a record, or the answer's end.
+
+    Args:
+        record: A record that `record`, `end_record` or `error_record` returned.
+
+    Raises:
+        ProtocolError: The bytes are not a record.
+
+    Example:
+        >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
+        'Hel'
+        >>> read_record(end_record("complete"))
+        End(ending='complete', error=None)
+    """
+    payload = decode(record)
+    if not is_dict(payload):
+        msg = "a record must be a JSON object"
+        raise ProtocolError(msg)
+    if payload.get("type") in ("end", "error"):
+        return end_of(payload)
+    event = event_of(payload)
+    if event is None:
+        msg = "a record must be of a type known to the protocol"
+        raise ProtocolError(msg)
+    return event
+
+
+def end_record(ending: Ending) -> bytes:
+    """Return the last record of an answer that ended without an error.
+
+    Args:
+        ending: "complete", "stopped" or "truncated".
+
+    Example:
+        >>> end_record("stopped")
+        b'{"type":"end","ending":"stopped"}'
+    """
+    return to_strict_json({"type": "end", "ending": ending})
+
+
+def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
+    """Return the last record of an answer that failed.
+
+    Args:
+        error: The error.
+        raw: Whether to include the provider's own message, which may be private.
+        ending: The ending; None for the ending that the error implies.
+
+    Example:
+        >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
+        True
+    """
+    said = {"type": "error", **said_of(error, raw=raw)}
+    return to_strict_json({**said, "ending": end_of(said).ending if ending is None else ending})
+
+
+def frame(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as an SSE event.
+
+    Args:
+        position: The event's id; None for none.
+        record: The record.
+
+    Example:
+        >>> frame(3, end_record("complete"))
+        b'id: 3\ndata: {"type":"end","ending":"complete"}\n\n'
+    """
+    return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
+
+
+def line(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as a JSON line; without the line feed it is a WebSocket message.
+
+    Args:
+        position: The value of the key `at`; None for none.
+        record: The record.
+
+    Example:
+        >>> line(3, end_record("complete"))
+        b'{"at":3,"type":"end","ending":"complete"}\n'
+    """
+    return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
+
+
+def _class_of(words: str) -> str:
+    """Return only the class name of a text like `Class: message`; return any other text unchanged."""
+    name, colon, _ = words.partition(": ")
+    return name if colon and name.isidentifier() else words
+
+
+# -- values ----------------------------------------------------------------------
+
+_HIDDEN = frozenset({"provider_data", "raw"})
+_HIDDEN_HEAD = _HIDDEN | {"id"}
+"""Keys of events that are private to the provider: of most events, and of `MessageStart`."""
+_SUMS = frozenset({"content", "discarded"})
+"""Keys whose values readers can add up from earlier events."""
+
+
+def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
+    """Return the fields of a class of events: for each, its name, its key in a record and its default."""
+    told = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
+    return tuple((each.name, _NAMES.get(each.name, each.name), each.default) for each in told)
+
+
+_FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
+
+
+def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
+    """Return a value as a JSON value; of a model, only the fields that differ from their defaults."""
+    if value.__class__ is str:
+        return value
+    if isinstance(value, BaseModel):
+        return _model_to_plain(value, raw=raw)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, StreamError):
+        return said_of(value, raw=raw)
+    if is_dict(value):
+        return {key: _to_plain(inner, raw=raw) for key, inner in value.items()}
+    if value.__class__ in (list, tuple):
+        return [_to_plain(inner, raw=raw) for inner in value]
+    return value
+
+
+def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+    """Return a message or part as a JSON object; without private fields, unless `raw` is True."""
+    kind = getattr(value, "kind", None)
+    told: dict[str, Any] = {} if kind is None else {"kind": kind}
+    cls = type(value)
+    private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
+    for name, default in _list_defaults(cls):
+        inner = getattr(value, name)
+        if name not in private and inner != default:
+            told[name] = _to_plain(inner, raw=raw)
+    return told
+
+
+@cache
+def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (name, field.get_default(call_default_factory=True, validated_data={}))
+        for name, field in cls.model_fields.items()
+    )
+
+
+def to_strict_json(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return a value as JSON that every parser accepts: in one line, without NaN, surrogates escaped."""
+    try:
+        return to_json_bytes(payload, allow_nan=False)
+    except (ValueError, TypeError):
+        return to_json_bytes(_replace_unsound(payload), allow_nan=False)
+
+
+def _replace_unsound(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a value with everything that JSON cannot express replaced by null."""
+    if is_dict(value):
+        return {str(key): _replace_unsound(inner) for key, inner in value.items()}
+    if is_list(value):
+        return [_replace_unsound(inner) for inner in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, str | int | bool) else None
