@@ -13,7 +13,7 @@ from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
 from tokenstream.relay._encoders.records import frame
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
-from tokenstream.relay.journal._storage import Asked
+from tokenstream.relay.journal._storage import StopReply
 
 __all__ = ["Answer", "Place", "message_of", "read", "records_of", "retry_slower", "texts_of", "until"]
 
@@ -101,7 +101,7 @@ class Place(Storage):
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         return await (await self._reach()).bury(id, records)
 
-    async def ask_stop(self, id: str, reason: str) -> Asked:
+    async def ask_stop(self, id: str, reason: str) -> StopReply:
         return await (await self._reach()).ask_stop(id, reason)
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:

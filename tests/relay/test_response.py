@@ -15,9 +15,10 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from tests.support.asgi import Client
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.relay._asgi.delivery import ResponseTiming
-from tokenstream.relay._asgi.outlet import Outlet, Refusal
-from tokenstream.relay._asgi.response import Response, response
+from tokenstream.relay._asgi.http_delivery import ResponseTiming
+from tokenstream.relay._asgi.outlet import Outlet
+from tokenstream.relay._asgi.refusals import Refusal
+from tokenstream.relay._asgi.response import Response, make_response
 from tokenstream.relay._asgi.shutdown import shut_down
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ class Scripted(Outlet):
 
     def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], refusal: Refusal | None = None) -> None:
         self.headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
-        self.life = LIFE
+        self.heartbeat = LIFE
         self.refusal = refusal
         self.opening = 0.0
         self.entered = self.left = 0
@@ -66,7 +67,7 @@ class Scripted(Outlet):
         self.stop_event.set()
         return True
 
-    def parting_chunk(self) -> bytes:
+    def shutdown_chunk(self) -> bytes:
         return BYE
 
 
@@ -84,7 +85,7 @@ async def silent() -> AsyncIterator[bytes]:
 async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_sign_of_life() -> None:
     """Nothing waits for what comes after it; the outlet is entered and left once; headers may be given."""
     outlet, client = Scripted(three), Client()
-    await client.call(response(outlet, status=201, headers={"X-Own": "1", "cache-control": "no-store"}))
+    await client.call(make_response(outlet, status=201, headers={"X-Own": "1", "cache-control": "no-store"}))
 
     assert [LIFE + b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"] == client.bodies
     assert {"content-type": "text/event-stream", "cache-control": "no-store", "x-own": "1"} == client.headers
@@ -93,7 +94,7 @@ async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_sign_of_life(
 
 async def test_a_response_is_one_of_starlettes_for_one_request_over_http() -> None:
     """FastAPI asks whether it is one; a second call, or one for a WebSocket, is a mistake of the caller's."""
-    sent = response(Scripted(three))
+    sent = make_response(Scripted(three))
     assert isinstance(sent, Response)
     assert isinstance(sent, starlette.responses.Response)
     sent.set_cookie("seen", "1")
@@ -112,7 +113,7 @@ async def test_a_response_is_one_of_starlettes_for_one_request_over_http() -> No
 async def test_who_asks_for_the_head_alone_gets_it_and_nothing_is_read() -> None:
     """The answer is stopped, so that its source is closed."""
     outlet, client = Scripted(three), Client(method="HEAD")
-    await client.call(response(outlet))
+    await client.call(make_response(outlet))
 
     assert (200, b"", True, 1, 1) == (
         client.status,
@@ -132,7 +133,7 @@ async def test_signs_of_life_are_sent_in_a_silence_and_never_in_the_middle_of_a_
             yield b"data: %d\n\n" % number
 
     client = Client(slow=lambda: anyio.sleep(0.02))
-    await client.call(response(Scripted(halting), pace=ResponseTiming(keep_alive=0.03)))
+    await client.call(make_response(Scripted(halting), timing=ResponseTiming(keep_alive=0.03)))
 
     assert [b"data: 0", b"data: 1", b"data: 2"] == [
         piece for piece in client.body.split(b"\n\n") if piece[:1] == b"d"
@@ -145,10 +146,10 @@ async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
     """What fails later is told as an event of the protocol; earlier, as a status."""
     refused = Refusal(429, b'{"error":{}}', {"Retry-After": "7"}, b"data: error\n\n")
     early, late = Client(), Client()
-    await early.call(response(Scripted(three, refused)))
+    await early.call(make_response(Scripted(three, refused)))
     outlet = Scripted(three, refused)
     outlet.opening = 0.2
-    await late.call(response(outlet, pace=ResponseTiming(open_within=0.02, keep_alive=None)))
+    await late.call(make_response(outlet, timing=ResponseTiming(open_within=0.02, keep_alive=None)))
 
     assert (429, b'{"error":{}}', "7") == (early.status, early.body, early.headers["retry-after"])
     assert {"application/json", "12"} == {early.headers["content-type"], early.headers["content-length"]}
@@ -168,7 +169,7 @@ async def test_nothing_is_sent_behind_the_end_while_the_answer_is_let_go_of(refu
             await super().__aexit__(None, None, None)
 
     client = Client()
-    await client.call(response(Slow(three, refusal), pace=ResponseTiming(keep_alive=0.02)))
+    await client.call(make_response(Slow(three, refusal), timing=ResponseTiming(keep_alive=0.02)))
 
     assert client.ended
     assert LIFE not in client.bodies[1:]
@@ -180,7 +181,7 @@ async def test_a_protocol_without_words_for_an_error_breaks_the_response_off() -
     outlet, client = Scripted(three, Refusal(502, b"{}", {}, None, StreamInterrupted("cut"))), Client()
     outlet.opening = 0.1
     with pytest.raises(StreamInterrupted):
-        await client.call(response(outlet, pace=ResponseTiming(open_within=0.0)))
+        await client.call(make_response(outlet, timing=ResponseTiming(open_within=0.0)))
 
     assert (200, [LIFE], False, 1) == (client.status, client.bodies, client.ended, outlet.left)
 
@@ -192,10 +193,10 @@ async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
 ) -> None:
     """On every version of ASGI; the answer is stopped when the time of grace is over."""
     # What does not end when it is stopped is cancelled after that time.
-    monkeypatch.setattr("tokenstream.relay._asgi.delivery._PATIENCE", 0.05)
+    monkeypatch.setattr("tokenstream.relay._asgi.delivery.STOP_SECONDS", 0.05)
     outlet, client = Scripted(silent), Client(spec=spec)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, response(outlet, pace=ResponseTiming(grace=grace)))
+        tasks.start_soon(client.call, make_response(outlet, timing=ResponseTiming(grace=grace)))
         await client.until(lambda: b"data: 0" in client.body)
         client.leave()
         started = anyio.current_time()
@@ -213,7 +214,7 @@ async def test_what_comes_after_the_reader_has_gone_is_not_sent(spec: str) -> No
     """In the time of grace the answer is read to its end, and sending raises in no server."""
     outlet, client = Scripted(three), Client(spec=spec)
     client.leave()
-    await client.call(response(outlet, pace=ResponseTiming(grace=5.0)))
+    await client.call(make_response(outlet, timing=ResponseTiming(grace=5.0)))
 
     assert ([], 1) == (outlet.stopped, outlet.left)
 
@@ -230,7 +231,7 @@ async def test_a_middleware_has_a_response_also_where_the_reader_left_before_it(
     outlet, client = Scripted(three), Client()
     outlet.opening = 30.0
     client.leave()
-    await client.call(BaseHTTPMiddleware(response(outlet), dispatch=passing_on))
+    await client.call(BaseHTTPMiddleware(make_response(outlet), dispatch=passing_on))
 
     assert [499] == statuses
 
@@ -244,7 +245,7 @@ async def test_shutting_down_sends_the_last_event_and_ends() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.cancel_scope.deadline = anyio.current_time() + 1
         for client, outlet in zip(clients, [began, waits, Scripted(silent)], strict=True):
-            tasks.start_soon(client.call, response(outlet))
+            tasks.start_soon(client.call, make_response(outlet))
         await clients[0].until(lambda: b"data: 0" in clients[0].body)
         await anyio.sleep(0.05)
         await anyio.to_thread.run_sync(shut_down)
@@ -286,7 +287,7 @@ async def test_the_server_is_looked_for_behind_middlewares_whatever_these_hold()
         await to(message)
 
     async with anyio.create_task_group() as tasks:
-        app = response(Scripted(silent))
+        app = make_response(Scripted(silent))
         tasks.start_soon(app, cycle.client.scope, cycle.client.receive, partial(around, to=cycle.send))
         await cycle.client.until(lambda: b"data: 0" in cycle.client.body)
         cycle.keep_alive = False
@@ -303,6 +304,6 @@ async def test_a_failure_of_the_program_is_raised_as_it_is() -> None:
 
     outlet = Scripted(failing)
     with pytest.raises(LookupError, match="made up"):
-        await Client().call(response(outlet))
+        await Client().call(make_response(outlet))
 
     assert outlet.left == 1

@@ -14,7 +14,7 @@ from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, TextDelta
 from tokenstream.relay._encoders import load, names
-from tokenstream.relay._protocols import protocol
+from tokenstream.relay._protocols import find_protocol
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
@@ -75,10 +75,10 @@ def _holds(recorded: Recorded) -> None:
             chunks += relay.encode(Stream([recorded.body], format=recorded.format), name)
         except StreamError:
             assert sent.error is not None
-            assert not protocol(name).has_errors
+            assert not find_protocol(name).has_errors
             continue
         # What is spoken over a WebSocket comes in messages.
-        body = chunks if protocol(name).messages else [b"".join(chunks)]
+        body = chunks if find_protocol(name).messages else [b"".join(chunks)]
         _compare(load(name), sent, _Read(body, _READ_AS.get(name, name)))
 
 

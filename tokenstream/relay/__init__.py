@@ -59,7 +59,7 @@ __getattr__, __dir__ = make_lazy_loader(
         "MemoryJournal": "journal",
         "ProtocolName": "_encoders",
         "RedisJournal": "journal",
-        "Response": "_asgi.kind",
+        "Response": "_asgi.response_type",
         "encode": "_encode",
         "headers": "_protocols",
         "payloads": "_encode",

@@ -38,31 +38,34 @@ class _EncodedPieces(Generic[PieceT]):
         self._sending = sending
         self._joins = joins
         self._events: Any = None
-        self._found: deque[PieceT] = deque()
-        self._over = False
+        """The iterator over the source; None before the first event."""
+        self._pieces: deque[PieceT] = deque()
+        """The pieces to return next."""
+        self._ended = False
+        """True once the source has ended or was closed."""
 
-    def _take(self, event: Event) -> None:
-        self._add(self._sending.take(event))
+    def _encode_event(self, event: Event) -> None:
+        self._add_pieces(self._sending.encode_event(event))
 
-    def _end(self) -> None:
-        self._over = True
-        self._add(self._sending.conclude(self._ending))
+    def _encode_end(self) -> None:
+        self._ended = True
+        self._add_pieces(self._sending.encode_end(self._ending))
 
-    def _fail(self, error: StreamError) -> None:
+    def _encode_error(self, error: StreamError) -> None:
         """Encode the error that ends the answer.
 
         Raises:
             StreamError: The protocol has no event for errors; this is `error` itself.
         """
-        self._over = True
+        self._ended = True
         if not self._sending.protocol.has_errors:
             raise error
-        self._add(self._sending.conclude_failed(error, self._ending))
+        self._add_pieces(self._sending.encode_error(error, self._ending))
 
-    def _add(self, pieces: list[Any]) -> None:
+    def _add_pieces(self, pieces: list[Any]) -> None:
         if self._joins and len(pieces) > 1:
             pieces = [b"".join(pieces)]
-        self._found += pieces
+        self._pieces += pieces
 
     @property
     def _ending(self) -> Ending | None:
@@ -78,35 +81,35 @@ class Encoded(_EncodedPieces[PieceT]):
         return self
 
     def __next__(self) -> PieceT:
-        while not self._found:
-            if self._over:
+        while not self._pieces:
+            if self._ended:
                 raise StopIteration
             try:
-                self._read()
+                self._encode_next()
             except BaseException:
                 self.close()
                 raise
-        return self._found.popleft()
+        return self._pieces.popleft()
 
     def close(self) -> None:
         """Close the source; pieces of events already read are still returned."""
-        self._over = True
+        self._ended = True
         close = getattr(self._source, "close", None)
         if close is not None:
             close()
 
-    def _read(self) -> None:
+    def _encode_next(self) -> None:
         """Read one event, the end or an error from the source, and encode it."""
         if self._events is None:
             self._events = iter(self._source)
         try:
             event = next(self._events)
         except StopIteration:
-            self._end()
+            self._encode_end()
         except StreamError as error:
-            self._fail(error)
+            self._encode_error(error)
         else:
-            self._take(event)
+            self._encode_event(event)
 
 
 class AsyncEncoded(_EncodedPieces[PieceT]):
@@ -116,37 +119,37 @@ class AsyncEncoded(_EncodedPieces[PieceT]):
         return self
 
     async def __anext__(self) -> PieceT:
-        while not self._found:
-            if self._over:
+        while not self._pieces:
+            if self._ended:
                 raise StopAsyncIteration
             try:
-                await self._aread()
+                await self._aencode_next()
             except BaseException:
                 # The caller, if cancelled, has no occasion to close the source itself.
                 with CancelScope(shield=True):
                     await self.aclose()
                 raise
-        return self._found.popleft()
+        return self._pieces.popleft()
 
     async def aclose(self) -> None:
         """Close the source; pieces of events already read are still returned."""
-        self._over = True
+        self._ended = True
         close = getattr(self._source, "aclose", None)
         if close is not None:
             await close()
 
-    async def _aread(self) -> None:
+    async def _aencode_next(self) -> None:
         """Read one event, the end or an error from the source, and encode it."""
         if self._events is None:
             self._events = aiter(self._source)
         try:
             event = await anext(self._events)
         except StopAsyncIteration:
-            self._end()
+            self._encode_end()
         except StreamError as error:
-            self._fail(error)
+            self._encode_error(error)
         else:
-            self._take(event)
+            self._encode_event(event)
 
 
 class EncodedRun(Encoded[PieceT], AsyncEncoded[PieceT]):
@@ -224,7 +227,7 @@ def encode(
         b'data: [DONE]\n\n'
     """
     sending = Sending(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
-    return _pieces(stream, sending, joins=True)
+    return _make_iterator(stream, sending, joins=True)
 
 
 @overload
@@ -291,10 +294,10 @@ def payloads(
         ['start', 'start-step', 'text-start', 'text-delta', 'text-end', 'finish-step', 'finish']
     """
     sending = Sending(protocol, ids=ids, raw=raw, shape=shape, drop=drop, as_payloads=True)
-    return _pieces(stream, sending, joins=False)
+    return _make_iterator(stream, sending, joins=False)
 
 
-def _pieces(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - sync or async
+def _make_iterator(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - sync or async
     """Return the iterator over the encoded events of a source; sync or async, like the source.
 
     Raises:

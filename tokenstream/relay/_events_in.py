@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._beside import SoleReader
+from tokenstream.relay._sole_reader import SoleReader
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
 
-_MOST = 1024
+_MAX_EVENTS = 1024
 """The maximum number of events that are returned together."""
 
 
@@ -36,20 +36,24 @@ class EventsIn:
     """
 
     def __init__(self, source: AsyncIterable[Event]) -> None:
-        found: Any = source
-        if isinstance(found, Stream) or not hasattr(found, "__aiter__"):
+        if isinstance(source, Stream) or not hasattr(source, "__aiter__"):
             raise MisuseError(
-                f"a relay sends an AsyncStream, or another async iterable of events, not {found!r:.80}"
+                f"a relay sends an AsyncStream, or another async iterable of events, not {source!r:.80}"
             )
-        self._source = found
-        reader = find_driver(source) if isinstance(source, StreamBase) else None
-        self._of_stream = reader is not None
-        self._driver = reader if isinstance(reader, AsyncDriver) else None
+        self._source: Any = source
+        driver = find_driver(source) if isinstance(source, StreamBase) else None
+        self._is_stream = driver is not None
+        self._driver = driver if isinstance(driver, AsyncDriver) else None
         self._sole_reader: SoleReader | None = None
+        """Reads a stream that has no other readers; None before the first event, and for other sources."""
         self._events: Any = None
-        self._look = _look_function(reader)
-        self._ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
-        self._failed: Exception | None = None
+        """The iterator over the events of any other source; None before the first event."""
+        self._take_next = _make_take_function(driver)
+        """Returns the next event if it has arrived, else None; None for a source that cannot tell."""
+        self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
+        """Returns the events of a run that have arrived; None for other sources."""
+        self._error: Exception | None = None
+        """The end or the error that `take_arrived` has read, for the next call of `next`."""
 
     async def __aenter__(self) -> Self:
         """Enter the source of the events.
@@ -81,8 +85,8 @@ class EventsIn:
             StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
-        if self._failed is not None:
-            raise self._failed
+        if self._error is not None:
+            raise self._error
         if self._sole_reader is not None:
             return await self._sole_reader.next()
         if self._events is None:
@@ -98,44 +102,45 @@ class EventsIn:
             self._events = aiter(self._source)
         else:
             self._sole_reader = SoleReader(self._driver, host)
-            self._look = self._sole_reader.take_arrived
+            self._take_next = self._sole_reader.take_arrived
 
     async def take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting.
 
         If the answer has ended, the next call of `next` raises its error or `StopAsyncIteration`.
         """
-        events: list[Event] = [] if self._ready is None else self._ready()
-        if self._look is None:
+        events: list[Event] = [] if self._take_ready is None else self._take_ready()
+        if self._take_next is None:
             return events
         try:
-            while len(events) < _MOST and (event := await self._look()) is not None:
+            while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
         except (StopAsyncIteration, StreamError) as error:
-            self._failed = error
+            self._error = error
         return events
 
     @property
     def ending(self) -> Ending | None:
         """The ending of the stream; None if the source is not a stream."""
-        return self._source.message.ending if self._of_stream else None
+        return self._source.message.ending if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
         """Stop the source if it is a stream; return True if its events end now."""
-        if self._failed is None and isinstance(self._source, AsyncStream):
+        if self._error is None and isinstance(self._source, AsyncStream):
             self._source.stop(reason)
             return True
         return False
 
 
-def _look_function(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
+def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]] | None:
     """Return a function that returns the next event if it has arrived, else None.
 
-    Only the driver of a stream's reader has one; for any other object the result is None.
+    Args:
+        driver: A driver; unless it is the driver of a stream's reader, the result is None.
     """
-    if isinstance(reader, ReaderDriver):
-        look: Callable[[], Awaitable[Event | None]] = partial(
-            reader.hub.look_now, partial(reader.hub.take, reader.place)
+    if isinstance(driver, ReaderDriver):
+        take: Callable[[], Awaitable[Event | None]] = partial(
+            driver.hub.look_now, partial(driver.hub.take, driver.place)
         )
-        return look
+        return take
     return None

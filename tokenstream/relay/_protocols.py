@@ -13,12 +13,12 @@ from tokenstream.relay._encoders.encoder import Encoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FURTHER: dict[str, dict[str, str]] = {
+_FURTHER_HEADERS: dict[str, dict[str, str]] = {
     # Servers of the AI SDK send this header, and some of its clients require it.
     "ui-message": {"x-vercel-ai-ui-message-stream": "v1"},
 }
 """Further headers that a protocol requires."""
-_LINES = frozenset({"ndjson"})
+_WITH_EMPTY_LINES = frozenset({"ndjson"})
 """Protocols whose heartbeat is an empty line; readers of other protocols with JSON lines fail on it."""
 
 
@@ -27,7 +27,7 @@ class Protocol:
     r"""Properties of a protocol that do not depend on an answer.
 
     Example:
-        >>> protocol("ui-message").life, protocol("ollama").life
+        >>> find_protocol("ui-message").heartbeat, find_protocol("ollama").heartbeat
         (b': keep-alive\n\n', b'')
     """
 
@@ -36,7 +36,7 @@ class Protocol:
     """The content type of a response's body."""
     headers: Mapping[str, str] = field(repr=False)
     """Headers of a response, in lower case."""
-    life: bytes
+    heartbeat: bytes
     """The heartbeat, which may be sent between any two events; empty if the protocol has none."""
     retry: bytes
     """An instruction to reconnect after one second; empty if the protocol has none."""
@@ -49,7 +49,7 @@ class Protocol:
 
 
 @cache
-def protocol(name: str) -> Protocol:
+def find_protocol(name: str) -> Protocol:
     """Return the properties of a protocol.
 
     Args:
@@ -59,27 +59,27 @@ def protocol(name: str) -> Protocol:
         MisuseError: The protocol is unknown.
 
     Example:
-        >>> protocol("tokenstream").has_ids
+        >>> find_protocol("tokenstream").has_ids
         True
     """
     encoder = load(name)
-    events = encoder.content_type.startswith("text/event-stream")
-    told = {
+    is_sse = encoder.content_type.startswith("text/event-stream")
+    headers = {
         "content-type": encoder.content_type,
         "cache-control": "no-cache, no-transform",
         "x-accel-buffering": "no",
         # Middleware that compresses bodies makes an exception for event streams, but for no other type.
-        **({} if events else {"content-encoding": "identity"}),
-        **_FURTHER.get(name, {}),
+        **({} if is_sse else {"content-encoding": "identity"}),
+        **_FURTHER_HEADERS.get(name, {}),
     }
     return Protocol(
         name=name,
         media_type=encoder.content_type,
-        headers=told,
-        life=b": keep-alive\n\n" if events else b"\n" if name in _LINES else b"",
-        retry=b"retry: 1000\n\n" if events else b"",
+        headers=headers,
+        heartbeat=b": keep-alive\n\n" if is_sse else b"\n" if name in _WITH_EMPTY_LINES else b"",
+        retry=b"retry: 1000\n\n" if is_sse else b"",
         has_errors=encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error,
-        has_ids=events or name in _LINES,
+        has_ids=is_sse or name in _WITH_EMPTY_LINES,
         messages=encoder.messages,
     )
 
@@ -99,14 +99,11 @@ def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:
         >>> headers("ui-message")["content-type"]
         'text/event-stream; charset=utf-8'
     """
-    found = _protocol(protocol)
-    if found.messages:
+    properties = find_protocol(protocol)
+    if properties.messages:
         bodies = [name for name in names() if not load(name).messages]
         raise MisuseError(
             f"{protocol!r} is spoken over a WebSocket, which has no such headers: send what "
             f"relay.encode() returns as messages, or take one of {', '.join(bodies)}"
         )
-    return dict(found.headers)
-
-
-_protocol = protocol
+    return dict(properties.headers)

@@ -13,18 +13,18 @@ from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unkno
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
-from tokenstream.relay._own import strip_private
-from tokenstream.relay._protocols import protocol as known
+from tokenstream.relay._private import strip_private
+from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay._shape import Shaping
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
-    from tokenstream.message import Ending, FinishReason
+    from tokenstream.message import Ending
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
-_BINARY = "application/vnd.amazon.eventstream"
+_AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 class Sending:
@@ -54,7 +54,7 @@ class Sending:
         id: str | None = None,
         as_payloads: bool = False,
     ) -> None:
-        self.protocol = known(protocol)
+        self.protocol = find_protocol(protocol)
         if ids and not self.protocol.has_ids:
             raise MisuseError(f"events of {protocol!r} have no ids: leave ids=True out")
         if raw and shape is not None:
@@ -62,26 +62,35 @@ class Sending:
                 "raw=True sends the provider's payloads as they came, in which shape= changes nothing: leave "
                 "one of them out"
             )
-        kind = encoders.load(protocol)
-        self._ours = issubclass(kind, TokenStreamEncoder)
+        encoder_class = encoders.load(protocol)
+        self._is_own_protocol = issubclass(encoder_class, TokenStreamEncoder)
+        """True for "tokenstream" and "ndjson": their encoders number events and omit private fields."""
         self._raw = raw
         self._encoder: Any = (
-            kind(drop=drop, ids=ids, raw=raw) if issubclass(kind, TokenStreamEncoder) else kind(drop=drop)
+            encoder_class(drop=drop, ids=ids, raw=raw)
+            if issubclass(encoder_class, TokenStreamEncoder)
+            else encoder_class(drop=drop)
         )
         self._id: str | None = None
-        if not raw and not self._ours:
-            self._encoder.id = self._id = id or (f"{kind.made_up}-{token_hex(12)}" if kind.made_up else None)
+        """The id that replaces the provider's id; None to send the provider's id, or none."""
+        if not raw and not self._is_own_protocol:
+            prefix = encoder_class.default_id
+            self._id = id or (f"{prefix}-{token_hex(12)}" if prefix else None)
+            self._encoder.id = self._id
         if not raw and isinstance(self._encoder, AGUIEncoder):
             # AG-UI clients keep the messages of all runs of a thread in one list, so ids must not repeat.
             self._encoder.scope = f"{id or token_hex(12)}-"
         if as_payloads:
             _return_objects(self._encoder)
         self._shaping = None if shape is None else Shaping(shape)
-        self._position = 0 if ids and not self._ours else None
-        self._run: _RunEnding | None = None
+        self._position = 0 if ids and not self._is_own_protocol else None
+        """The id of the last event; None if this object does not number the events."""
+        self._run_ending: _RunEnding | None = None
+        """The ending of the run so far; None if no event began or ended a step."""
         self._stopped = False
+        """True once an event has reported that the answer was stopped."""
 
-    def take(self, event: Event) -> list[Any]:
+    def encode_event(self, event: Event) -> list[Any]:
         """Return the chunks for an event: bytes, or JSON objects.
 
         Raises:
@@ -96,12 +105,12 @@ class Sending:
             )
         shaping = self._shaping
         if shaping is None:
-            return self._take(event)
+            return self._encode_shaped(event)
         events = shaping.feed(event, now=time.monotonic())
         shaping.check()
-        return [chunk for each in events for chunk in self._take(each)]
+        return [chunk for each in events for chunk in self._encode_shaped(each)]
 
-    def conclude(self, ending: Ending | None = None) -> list[Any]:
+    def encode_end(self, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that end an answer whose events ended without an error.
 
         Args:
@@ -111,27 +120,32 @@ class Sending:
         Raises:
             StreamError: The function `shape` has failed.
         """
-        held = self._flush_shape()
-        if self._run is not None and ending is None:
-            ending = self._run.ending
-        if ending is None or ending == "streaming":
-            ending = "stopped" if self._stopped else "complete"
+        rest = self._flush_shape()
+        ending = self._known_ending(ending)
         if ending in ("truncated", "failed"):
-            broken = StreamTruncated if ending == "truncated" else StreamError
-            return [*held, *self.conclude_failed(broken("the answer broke off"), ending)]
+            error_class = StreamTruncated if ending == "truncated" else StreamError
+            return [*rest, *self.encode_error(error_class("the answer broke off"), ending)]
+        if self._is_own_protocol:
+            return [*rest, *self._encoder.conclude(ending)]
         encoder: Encoder = self._encoder
-        if self._ours:
-            return [*held, *self._encoder.conclude(ending)]
-        reason: FinishReason = "stop" if ending == "complete" else "cancelled"
-        if reason not in encoder.words:
-            reason = "stop"
-        if self._run is not None:
+        if self._run_ending is not None:
+            # A step's finish reason is not the reason for which the run has ended.
             encoder.finishes.clear()
         if not encoder.finishes:
-            encoder.finishes[0] = Finish(reason)
-        return [*held, *self._add_id(encoder.end())]
+            # Without a finish reason, encoders send no end.
+            cancelled = ending != "complete" and "cancelled" in encoder.words
+            encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
+        return [*rest, *self._add_id(encoder.end())]
 
-    def conclude_failed(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
+    def _known_ending(self, ending: Ending | None) -> Ending:
+        """Return the stream's ending, or if the stream does not know it, the ending that its events imply."""
+        if ending is None and self._run_ending is not None:
+            ending = self._run_ending.ending
+        if ending is None or ending == "streaming":
+            return "stopped" if self._stopped else "complete"
+        return ending
+
+    def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that report an error.
 
         Args:
@@ -141,29 +155,31 @@ class Sending:
         Raises:
             NotExpressible: The protocol has no event for errors.
         """
-        held = self._flush_shape()
-        if self._ours:
-            return [*held, *self._encoder.conclude(ending, error)]
-        words = str(error) if self._raw else None
-        return [*held, *self._add_id(self._encoder.failure(error.kind, words))]
+        rest = self._flush_shape()
+        if self._is_own_protocol:
+            return [*rest, *self._encoder.conclude(ending, error)]
+        # The provider's message may be private; without it, the encoder sends a general one.
+        message = str(error) if self._raw else None
+        return [*rest, *self._add_id(self._encoder.failure(error.kind, message))]
 
     # -- within ------------------------------------------------------------------
 
-    def _take(self, event: Event) -> list[Any]:
+    def _encode_shaped(self, event: Event) -> list[Any]:
         """Return the chunks for an event whose text `shape` has transformed already."""
         if event.__class__ is StepStart or event.__class__ is StepDone:
-            self._run = self._run or _RunEnding()
-            self._run.take(event)
+            self._run_ending = self._run_ending or _RunEnding()
+            self._run_ending.note_step(event)
         elif event.__class__ is Stopped:
             self._stopped = True
-        if self._ours:
-            found: list[Any] = self._encoder.feed(event)
-            return found
+        chunks: list[Any]
+        if self._is_own_protocol:
+            chunks = self._encoder.feed(event)
+            return chunks
         if not self._raw:
-            own = strip_private(event, self._id)
-            if own is None:
+            stripped = strip_private(event, self._id)
+            if stripped is None:
                 return []
-            event = own
+            event = stripped
         chunks = self._encoder.feed(event)
         if self._encoder.id is None:
             # A restart of the answer has reset the encoder, including its id.
@@ -187,34 +203,36 @@ class Sending:
         return chunks
 
     def _flush_shape(self) -> list[Any]:
-        """Return the chunks of the text that the function `shape` has held back."""
+        """Return the chunks of the text that the function `shape` has shaped back."""
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
         self._shaping.check()
-        return [chunk for each in events for chunk in self._take(each)]
+        return [chunk for each in events for chunk in self._encode_shaped(each)]
 
 
 class _RunEnding:
     """The ending of a run, derived from the ends of its steps."""
 
     def __init__(self) -> None:
-        self._roots: set[str] = set()
-        self._last = "done"
+        self._root_ids: set[str] = set()
+        """The ids of the steps without a parent."""
+        self._last_state = "done"
+        """The state with which the last of these steps has ended."""
 
-    def take(self, event: Any) -> None:  # noqa: ANN401 - a StepStart or a StepDone
+    def note_step(self, event: Any) -> None:  # noqa: ANN401 - a StepStart or a StepDone
         """Note the start or the end of a step."""
         if isinstance(event, StepStart):
             if event.parent is None:
-                self._roots.add(event.id)
-        elif event.id in self._roots:
-            self._last = event.state
+                self._root_ids.add(event.id)
+        elif event.id in self._root_ids:
+            self._last_state = event.state
 
     @property
     def ending(self) -> Ending:
         """The ending of the run: that of the last step without a parent."""
         endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
-        return endings.get(self._last, "complete")
+        return endings.get(self._last_state, "complete")
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced
@@ -228,9 +246,10 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
         return
     if not any(encoder.words.values()):
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
-    binary = encoder.content_type == _BINARY
+    is_binary = encoder.content_type == _AWS_EVENT_STREAM
+    # Templates would make bytes.
     encoder.steady = False
-    encoder.frame = _to_named_object if binary else _to_object
+    encoder.frame = _to_named_object if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
 
     def feed_objects(event: Event) -> list[Any]:
@@ -242,8 +261,8 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
 
 def _to_numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
     """Return a record of the protocol "tokenstream" as an object, with its position."""
-    told: dict[str, Any] = decode(record)
-    return told if position is None else {"at": position, **told}
+    fields: dict[str, Any] = decode(record)
+    return fields if position is None else {"at": position, **fields}
 
 
 def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
@@ -251,8 +270,8 @@ def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN40
     if isinstance(payload, str):
         # The end of the iteration says the same as a sentinel.
         return None
-    bare = not name or "type" in payload or "event_type" in payload
-    return payload if bare else {"event": name, "data": payload}
+    has_type = "type" in payload or "event_type" in payload
+    return payload if has_type or not name else {"event": name, "data": payload}
 
 
 def _to_named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
     Shape: TypeAlias = Callable[[TextView], Any]
-    _Lane: TypeAlias = tuple[int, str | None]
+    _ChoiceAndStep: TypeAlias = tuple[int, str | None]
 
-_NO_TEXT = frozenset({"accumulate", "markdown_blocks", "patches"})
+_NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 """Methods of a text view that do not produce text piece by piece."""
 
 
-class _Empty:
+class _EmptyText:
     """A text without content, and the driver of a stream without events: a text view can be built on it."""
 
     is_behind = False
@@ -63,10 +63,10 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
         >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
         [['Hel']]
     """
-    nothing: Any = _Empty()
+    nothing: Any = _EmptyText()
     shaped = shape(TextView(nothing, Plan(lambda: nothing), ""))
     plan: Plan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
-    if plan is None or any(step.method in _NO_TEXT for step in plan.steps):
+    if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
         raise MisuseError(
             "shape= takes a function that returns the text view it is given, transformed so that it gives "
             "text in pieces, such as lambda text: text.redact(pattern).words()"
@@ -79,18 +79,18 @@ class _ShapedText:
 
     Args:
         chain: The part's stages.
-        near: Any event of the part, for the part's index, choice and step.
+        event: Any event of the part, for the part's index, choice and step.
     """
 
-    __slots__ = ("chain", "given", "lane", "place", "waiting")
+    __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "waiting_citations")
 
-    def __init__(self, chain: Chain[str, str], near: TextDelta | PartStart | PartDone) -> None:
+    def __init__(self, chain: Chain[str, str], event: TextDelta | PartStart | PartDone) -> None:
         self.chain = chain
-        self.place = (near.choice, near.part)
-        self.lane = _lane_of(near)
-        self.given: list[str] = []
+        self.choice_and_part = (event.choice, event.part)
+        self.choice_and_step = _choice_and_step(event)
+        self.sent: list[str] = []
         """Pieces of transformed text that were returned already."""
-        self.waiting: list[Event] = []
+        self.waiting_citations: list[Event] = []
         """Citations that follow text which a stage still holds back."""
 
 
@@ -117,7 +117,7 @@ class Shaping:
         self._stages = stages_of(shape)
         self._texts: dict[tuple[int, int], _ShapedText] = {}
         """The open text parts, by choice and part."""
-        self._last: dict[_Lane, _ShapedText] = {}
+        self._last: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
 
@@ -132,22 +132,24 @@ class Shaping:
             return []
         match event:
             case TextDelta():
-                return self._add(event, event.text, now)
+                return self._add_text(event, event.text, now)
             case PartStart() if event.content.kind == "text":
                 return self._start_part(event, now)
             case PartDone():
                 return self._end_part(event, now)
-            case CitationAdded() if _lane_of(event) in self._last:
-                self._last[_lane_of(event)].waiting.append(event)
+            case CitationAdded() if _choice_and_step(event) in self._last:
+                self._last[_choice_and_step(event)].waiting_citations.append(event)
                 return []
             case Finish():
-                ended = [text for text in self._texts.values() if text.lane == _lane_of(event)]
+                ended = [
+                    text for text in self._texts.values() if text.choice_and_step == _choice_and_step(event)
+                ]
                 return [*self._end_texts(ended, now), event]
             case Stopped():
-                return [*self._end_texts(self._texts_of(event), now), event]
+                return [*self._end_texts(self._texts_of_step(event), now), event]
             case Restarted():
                 # The text that was held back belongs to the abandoned answer.
-                for text in self._texts_of(event):
+                for text in self._texts_of_step(event):
                     self._forget(text)
                 return [_strip_restart(event)]
             case _:
@@ -164,87 +166,90 @@ class Shaping:
 
     # -- within ------------------------------------------------------------------
 
-    def _text_of(self, event: TextDelta | PartStart | PartDone) -> _ShapedText:
+    def _get_text(self, event: TextDelta | PartStart | PartDone) -> _ShapedText:
         """Return the open text part of an event; create it with new stages for the part's first event."""
-        place = (event.choice, event.part)
-        text = self._texts.get(place)
+        choice_and_part = (event.choice, event.part)
+        text = self._texts.get(choice_and_part)
         if text is None:
             chain: Chain[str, str] = Chain(*[make() for make in self._stages])
-            text = self._texts[place] = _ShapedText(chain, event)
-        self._last[text.lane] = text
+            text = self._texts[choice_and_part] = _ShapedText(chain, event)
+        self._last[text.choice_and_step] = text
         return text
 
-    def _texts_of(self, event: Event) -> list[_ShapedText]:
+    def _texts_of_step(self, event: Event) -> list[_ShapedText]:
         """Return the open text parts of an event's step; outside a run, of the whole answer."""
-        return [text for text in self._texts.values() if text.lane[1] == event.step]
+        return [text for text in self._texts.values() if text.choice_and_step[1] == event.step]
 
     def _forget(self, text: _ShapedText) -> None:
-        del self._texts[text.place]
-        if self._last.get(text.lane) is text:
-            del self._last[text.lane]
+        """Remove a text part that is no longer open."""
+        del self._texts[text.choice_and_part]
+        if self._last.get(text.choice_and_step) is text:
+            del self._last[text.choice_and_step]
 
-    def _add(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
-        text = self._text_of(event)
-        return self._emit(text, text.chain.feed(added, now=now))
+    def _add_text(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
+        """Transform more text of an event's part, and return the result as events."""
+        text = self._get_text(event)
+        return self._make_events(text, text.chain.feed(added, now=now))
 
-    def _emit(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
+    def _make_events(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
         """Return pieces of transformed text as events, followed by the citations that waited for text."""
         if text.chain.error is not None:
             self.error = text.chain.error
-        choice, part = text.place
+        choice, part = text.choice_and_part
         deltas = [TextDelta(piece, choice=choice, part=part) for piece in pieces if piece]
         if not deltas:
             return []
-        text.given += [delta.text for delta in deltas]
-        found = [_set_step(delta, text.lane[1]) for delta in deltas] + text.waiting
-        text.waiting = []
-        return found
+        text.sent += [delta.text for delta in deltas]
+        events = [_set_step(delta, text.choice_and_step[1]) for delta in deltas] + text.waiting_citations
+        text.waiting_citations = []
+        return events
 
     def _start_part(self, event: PartStart, now: float) -> list[Event]:
         """Return the start of a text part without text, then the transformed text that it contained."""
         content: Any = event.content
         if not content.text:
-            self._text_of(event)
+            self._get_text(event)
             return [event]
         # The start of a part may contain text that no delta repeats.
         bare = PartStart(content.model_copy(update={"text": ""}), choice=event.choice, part=event.part)
-        return [_set_step(bare, event.step), *self._add(event, content.text, now)]
+        return [_set_step(bare, event.step), *self._add_text(event, content.text, now)]
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
         """Return the rest of a text part, and its end with the transformed text; other parts unchanged."""
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
-        found: list[Event] = []
+        events: list[Event] = []
         if text is None:
             if content is None or content.kind != "text":
                 return [event]
-            found = self._add(event, content.text, now)
-            text = self._text_of(event)
-        found += self._end_texts([text], now)
+            events = self._add_text(event, content.text, now)
+            text = self._get_text(event)
+        events += self._end_texts([text], now)
         if content is not None:
-            content = content.model_copy(update={"text": "".join(text.given)})
+            content = content.model_copy(update={"text": "".join(text.sent)})
         done = PartDone(content, choice=event.choice, part=event.part)
         # The deltas have contained the whole text already.
         done.told_before = True
-        return [*found, _set_step(done, event.step)]
+        return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
         """Return the text and the citations that some text parts have held back; these parts end."""
-        found: list[Event] = []
+        events: list[Event] = []
         for text in texts:
             self._forget(text)
-            found += self._emit(text, text.chain.end(now=now))
-            found += text.waiting
-            text.waiting = []
-        return found
+            events += self._make_events(text, text.chain.end(now=now))
+            events += text.waiting_citations
+            text.waiting_citations = []
+        return events
 
 
-def _lane_of(event: Event) -> _Lane:
+def _choice_and_step(event: Event) -> _ChoiceAndStep:
     """Return the choice and the step of an event."""
     return event.choice, event.step
 
 
 def _set_step(event: Event, step: str | None) -> Event:
+    """Return an event after assigning it to a step, if there is one."""
     if step is not None:
         event.step = step
     return event
@@ -255,6 +260,6 @@ def _strip_restart(event: Restarted) -> Event:
 
     The reader has received that message already; the one in the event contains untransformed text.
     """
-    known = Restarted(Message.model_construct(), event.error, choice=event.choice)
-    known.told_before = True
-    return _set_step(known, event.step)
+    stripped = Restarted(Message.model_construct(), event.error, choice=event.choice)
+    stripped.told_before = True
+    return _set_step(stripped, event.step)

@@ -16,14 +16,14 @@ from tokenstream.events import CitationAdded, Event, Finish, Restarted, StepDone
 from tokenstream.message import Citation, Message
 from tokenstream.relay._encode import AsyncEncoded, Encoded
 from tokenstream.relay._encoders import names
-from tokenstream.relay._protocols import protocol
+from tokenstream.relay._protocols import find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")
-_HTTP: list[Any] = [name for name in (*names(), "ndjson", "mistral") if not protocol(name).messages]
+_HTTP: list[Any] = [name for name in (*names(), "ndjson", "mistral") if not find_protocol(name).messages]
 
 
 @pytest.mark.parametrize("name", [*names(), "ndjson"])
@@ -35,7 +35,9 @@ def test_a_stream_of_either_colour_gives_the_same_bytes(name: Any) -> None:
     assert whole == anyio.run(lambda: all_of(relay.encode(AsyncStream(source), name, raw=True)))
     assert all(whole)
     # A WebSocket's messages are told from the pieces of a body by the first of them.
-    message = Stream(whole if protocol(name).messages else [b"".join(whole)], format=read_as(name)).final()
+    message = Stream(
+        whole if find_protocol(name).messages else [b"".join(whole)], format=read_as(name)
+    ).final()
     assert "Hello" == message.text
     assert "complete" == message.ending
     calls = [call.name for call in message.tool_calls]
@@ -92,7 +94,7 @@ def test_ids_of_the_provider_stay_in() -> None:
 def test_an_error_ends_the_bytes(name: Any) -> None:
     """It is the protocol's own error; our reader raises it, with what had come."""
     source = ANSWER.chunks("openai-chat")[:4]
-    if not protocol(name).has_errors:
+    if not find_protocol(name).has_errors:
         with pytest.raises(StreamError):
             list(relay.encode(Stream(source), name))
         return

@@ -86,4 +86,4 @@ def test_an_encoder_has_to_write_nothing_for_what_has_no_content(event: Event) -
     encoder = _Unwritten()
     encoder.feed(PartStart(OpaquePart(type="x", data={})))
 
-    assert ([], []) == (encoder.feed(event), encoder.ahead())
+    assert ([], []) == (encoder.feed(event), encoder.unsent_head())

@@ -20,8 +20,9 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
+from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.message import Citation, MediaPart, Message, OpaquePart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders.records import End, end_record, error_record, frame, read_record, record
+from tokenstream.relay._encoders.records import end_record, error_record, frame, read_record, record
 from tokenstream.relay._encoders.tokenstream import NDJSONEncoder, TokenStreamEncoder
 
 # -- what stays in ----------------------------------------------------------------

@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamError
-from tokenstream.relay._asgi.delivery import ResponseTiming
-from tokenstream.relay._asgi.opening import refusal_of
-from tokenstream.relay._asgi.outlet import Outlet, Refusal, error_body
-from tokenstream.relay._asgi.response import response
+from tokenstream.relay._asgi.http_delivery import ResponseTiming
+from tokenstream.relay._asgi.outlet import Outlet
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
+from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, JournalUnavailable, UnknownPosition
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._journal import StopResult
     from tokenstream.turns import Drop
 
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""
 
 
@@ -59,13 +59,13 @@ class FollowOutlet(Outlet):
         body = BodyWriter(protocol, drop=drop)
         self.id = id
         self.headers: Mapping[str, str] = body.headers
-        self.life = body.life
+        self.heartbeat = body.heartbeat
         self.journal = journal
         self.owner = owner
         self._retry = body.retry
         self._key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
-        self._make = partial(Transcript, protocol=protocol, drop=drop)
-        self._said = last_event_id
+        self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
+        self._last_event_id = last_event_id
         self._has_begun = False
 
     async def __aexit__(
@@ -80,34 +80,35 @@ class FollowOutlet(Outlet):
     async def open(self) -> Refusal | None:
         """Begin to follow the answer; return the response to send instead if that is not possible."""
         try:
-            after = parse_position(self._said)
+            after = parse_position(self._last_event_id)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
             feed = await follower.open()
-            self._transcript = feed.product(self._key, self._make)
+            self._transcript = feed.get_product(self._key, self._make_transcript)
         except JournalError as error:
-            return refusal_for(error, self._retry)
+            return refuse_journal_error(error, self._retry)
         self._follower, self._has_begun = follower, True
+        if follower.has_all:
+            return Refusal(204, b"", as_event=b"")
         # The head is sent at once: the answer exists, although its next record may arrive much later.
-        live = follower.live_after
-        self._first = b""
-        if after < live:
-            self._first = self._transcript.control(b'{"type":"live","at":%d}' % live)
-        elif follower.has_all:
-            return Refusal(204, b"", late=b"")
-        self._is_first = True
+        self._first_chunk = b""
+        live_after = follower.live_after
+        if after < live_after:
+            # Tell the reader up to which position the records are replayed.
+            self._first_chunk = self._transcript.frame_control(b'{"type":"live","at":%d}' % live_after)
+        self._first_is_next = True
         return None
 
     async def __anext__(self) -> bytes:
-        if self._is_first:
-            self._is_first = False
-            return self._first
+        if self._first_is_next:
+            self._first_is_next = False
+            return self._first_chunk
         follower, chunk = self._follower, b""
         while not chunk:
             if not await self._wait_for_more():
                 if self._transcript.error is not None:
                     raise self._transcript.error.with_traceback(None)
                 raise StopAsyncIteration
-            chunk, follower.position = self._transcript.take(follower.position)
+            chunk, follower.position = self._transcript.chunk_after(follower.position)
         return chunk
 
     async def _wait_for_more(self) -> bool:
@@ -124,7 +125,7 @@ class FollowOutlet(Outlet):
         # The answer goes on without this reader.
         return False
 
-    def parting_chunk(self) -> bytes:
+    def shutdown_chunk(self) -> bytes:
         return self._retry
 
 
@@ -159,7 +160,7 @@ class StartOutlet(FollowOutlet):
         self._stream = stream
         self._raw = raw
         self._shape = shape
-        self._late = BodyWriter(protocol, drop=drop)
+        self._error_writer = BodyWriter(protocol, drop=drop)
 
     async def open(self) -> Refusal | None:
         """Start the answer, wait for its first event, and follow; return a response if that fails."""
@@ -173,17 +174,17 @@ class StartOutlet(FollowOutlet):
                 shape=self._shape,
             )
         except StreamError as error:
-            return refusal_of(error, b"".join(self._late.fail(error) or []) or None)
+            return refuse_failed(error, b"".join(self._error_writer.fail(error) or []) or None)
         except JournalError as error:
-            return refusal_for(error, self._retry)
+            return refuse_journal_error(error, self._retry)
         return await super().open()
 
 
-def parse_position(said: str | int | None) -> int:
+def parse_position(value: str | int | None) -> int:
     """Parse the position that a reader has sent.
 
     Args:
-        said: The header `Last-Event-ID`, or the position itself; None or empty if absent.
+        value: The header `Last-Event-ID`, or the position itself; None or empty if absent.
 
     Raises:
         UnknownPosition: The header is not a whole number, or has too many digits.
@@ -192,28 +193,28 @@ def parse_position(said: str | int | None) -> int:
         >>> parse_position(None), parse_position("17")
         (0, 17)
     """
-    if isinstance(said, int):
-        return said
-    if not said:
+    if isinstance(value, int):
+        return value
+    if not value:
         return 0
-    if len(said) > _MOST_DIGITS or not (said.isascii() and said.isdigit()):
+    if len(value) > _MAX_DIGITS or not (value.isascii() and value.isdigit()):
         raise UnknownPosition("Last-Event-ID is not a position of an answer: a whole number was expected")
-    return int(said)
+    return int(value)
 
 
-def refusal_for(error: JournalError, late: bytes = b"") -> Refusal:
+def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:
     """Return the response for an error of a journal.
 
     Args:
         error: The error.
-        late: The bytes to send instead if the head was sent already.
+        as_event: The bytes to send instead if the head was sent already.
     """
-    away = isinstance(error, JournalUnavailable)
-    body = error_body(_TYPES[error.status], str(error), retryable=away)
-    return Refusal(error.status, body, {"retry-after": "1"} if away else {}, late=late)
+    is_temporary = isinstance(error, JournalUnavailable)
+    body = error_body(_ERROR_TYPES[error.status], str(error), retryable=is_temporary)
+    return Refusal(error.status, body, {"retry-after": "1"} if is_temporary else {}, as_event=as_event)
 
 
-_TYPES = {
+_ERROR_TYPES = {
     400: "unknown_position",
     404: "unknown_answer",
     410: "answer_expired",
@@ -266,7 +267,7 @@ def follow(
         ...     return follow(journal, id, last_event_id, protocol="ui-message")
     """
     outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner, drop=drop)
-    return response(outlet, pace=ResponseTiming(None, keep_alive), headers=headers)
+    return make_response(outlet, timing=ResponseTiming(None, keep_alive), headers=headers)
 
 
 async def stop(

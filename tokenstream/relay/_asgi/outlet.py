@@ -1,10 +1,8 @@
-"""Outlets, which supply the chunks of a response, and refusals, which are sent instead of a failed answer."""
+"""Outlets, each of which supplies the chunks of one response."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,40 +10,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream.errors import StreamError
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The response sent in place of an answer that failed before it began."""
-
-    status: int
-    """The HTTP status of the response."""
-    body: bytes
-    """JSON that describes the error."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Further headers, such as Retry-After."""
-    late: bytes | None = None
-    """The error as an event, to be sent if the head was sent already; None if there is no such event."""
-    error: StreamError | None = None
-    """The error; raised if the head was sent already and the protocol has no event for errors."""
-
-
-def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
-    """Return the JSON body of an error response.
-
-    Args:
-        kind: The kind of error, in one word.
-        message: A sentence that describes the error.
-        retryable: Whether the same request may succeed later.
-        more: Further keys and values.
-
-    Example:
-        >>> error_body("not_found", "there is nothing here", retryable=False)
-        b'{"error":{"type":"not_found","message":"there is nothing here","retryable":false}}'
-    """
-    told = {"type": kind, "message": message, "retryable": retryable, **more}
-    return json.dumps({"error": told}, separators=(",", ":")).encode()
+    from tokenstream.relay._asgi.refusals import Refusal
 
 
 class Outlet(ABC):
@@ -57,7 +22,7 @@ class Outlet(ABC):
 
     headers: Mapping[str, str]
     """The headers of the response, in the order in which they are sent."""
-    life: bytes = b""
+    heartbeat: bytes = b""
     """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
 
     async def __aenter__(self) -> Self:
@@ -98,6 +63,6 @@ class Outlet(ABC):
             True if the chunks now end by themselves; if False, the task that reads them is cancelled.
         """
 
-    def parting_chunk(self) -> bytes:
+    def shutdown_chunk(self) -> bytes:
         """Return the chunk to send when the server shuts down; empty if the protocol has no event for it."""
         return b""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
-from tokenstream.relay._asgi.delivery import ResponseTiming
-from tokenstream.relay._asgi.opening import refusal_of
+from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet
-from tokenstream.relay._asgi.response import response
+from tokenstream.relay._asgi.refusals import refuse_failed
+from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay._batch import merge_deltas
+from tokenstream.relay._batches import BatchReader
 from tokenstream.relay._events_in import EventsIn
 
 if TYPE_CHECKING:
@@ -21,15 +20,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.outlet import Refusal
+    from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
-
-_SLOW = 0.002
-"""If a send takes longer than this many seconds, all events that have arrived meanwhile are batched."""
 
 
 class AnswerOutlet(Outlet):
@@ -41,25 +37,28 @@ class AnswerOutlet(Outlet):
 
     Args:
         source: The stream or other async iterable that yields the events.
-        writing: Encodes the events.
+        writer: Encodes the events.
     """
 
-    def __init__(self, source: AsyncIterable[Event], writing: BodyWriter) -> None:
+    def __init__(self, source: AsyncIterable[Event], writer: BodyWriter) -> None:
         self._events = EventsIn(source)
-        self._writing = writing
-        self.headers = writing.headers
-        self.life = writing.life
-        self._chunk = b""
+        self._batches = BatchReader(self._events)
+        self._writer = writer
+        self.headers = writer.headers
+        self.heartbeat = writer.heartbeat
+        self._first_chunk = b""
         """The chunk of the first event, which `open` has read."""
-        self._failure: StreamError | None = None
-        self._over = False
-        self._given_at: float | None = None
+        self._entering_failed: StreamError | None = None
+        """The error with which the source could not be entered; None if it was entered."""
+        self._ended = False
+        """True once the answer has ended or failed."""
 
     async def __aenter__(self) -> Self:
         try:
             await self._events.__aenter__()
         except StreamError as error:
-            self._failure = error
+            # `open` makes a refusal of it.
+            self._entering_failed = error
         return self
 
     async def __aexit__(
@@ -68,59 +67,55 @@ class AnswerOutlet(Outlet):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._failure is None:
+        if self._entering_failed is None:
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
         """Wait for the first event; if the answer fails before it, return the response to send instead."""
         try:
-            if self._failure is not None:
-                raise self._failure
-            self._chunk = b"".join(self._writing.feed([await self._events.next()]))
+            if self._entering_failed is not None:
+                raise self._entering_failed
+            self._first_chunk = b"".join(self._writer.feed([await self._events.next()]))
         except StopAsyncIteration:
-            self._chunk, self._over = self._end(), True
+            self._first_chunk, self._ended = self._encode_end(), True
         except StreamError as error:
-            self._over = True
-            late = self._writing.fail(error)
-            return refusal_of(error, None if late is None else b"".join(late))
+            self._ended = True
+            chunks = self._writer.fail(error)
+            return refuse_failed(error, None if chunks is None else b"".join(chunks))
         return None
 
     async def __anext__(self) -> bytes:
-        chunk, self._chunk = self._chunk, b""
-        while not chunk and not self._over:
+        chunk, self._first_chunk = self._first_chunk, b""
+        while not chunk and not self._ended:
             chunk = await self._next_chunk()
         if not chunk:
             raise StopAsyncIteration
-        self._given_at = time.monotonic()
+        self._batches.begin_send()
         return chunk
 
     async def _next_chunk(self) -> bytes:
         """Return the chunk for the next event; after a slow send, for all events that have arrived."""
-        slow = self._given_at is not None and time.monotonic() - self._given_at > _SLOW
-        self._given_at = None
         try:
-            event = await self._events.next()
-            batch = merge_deltas([event, *await self._events.take_arrived()]) if slow else (event,)
-            return b"".join(self._writing.feed(batch))
+            return b"".join(self._writer.feed(await self._batches.next()))
         except StopAsyncIteration:
-            self._over = True
-            return self._end()
+            self._ended = True
+            return self._encode_end()
         except StreamError as error:
-            self._over = True
-            told = self._writing.fail(error)
-            if told is None:
+            self._ended = True
+            chunks = self._writer.fail(error)
+            if chunks is None:
                 raise
-            return b"".join(told)
+            return b"".join(chunks)
 
-    def _end(self) -> bytes:
-        return b"".join(self._writing.end(self._events.ending))
+    def _encode_end(self) -> bytes:
+        return b"".join(self._writer.end(self._events.ending))
 
     def stop(self, reason: str) -> bool:
         return self._events.stop(reason)
 
-    def parting_chunk(self) -> bytes:
-        told = self._writing.fail(StreamInterrupted("the relay's server was shut down"))
-        return b"".join(told or ()) + self._writing.retry
+    def shutdown_chunk(self) -> bytes:
+        chunks = self._writer.fail(StreamInterrupted("the relay's server was shut down"))
+        return b"".join(chunks or ()) + self._writer.retry
 
 
 def respond(
@@ -176,17 +171,17 @@ def respond(
         >>> async def endpoint(request: object) -> Response:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    pace = ResponseTiming(open_within, keep_alive, grace)
+    timing = ResponseTiming(open_within, keep_alive, grace)
     if journal is not None:
         from tokenstream.relay._asgi.follow import StartOutlet
 
-        begun = StartOutlet(
+        recorded = StartOutlet(
             stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
         )
         # An id may contain any characters, but a header only some of them.
-        told = {"x-answer-id": quote(begun.id, safe=""), **(headers or {})}
-        return response(begun, pace=pace, status=status, headers=told)
+        headers = {"x-answer-id": quote(recorded.id, safe=""), **(headers or {})}
+        return make_response(recorded, timing=timing, status=status, headers=headers)
     if id is not None or owner is not None:
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
     outlet = AnswerOutlet(stream, BodyWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
-    return response(outlet, pace=pace, status=status, headers=headers)
+    return make_response(outlet, timing=timing, status=status, headers=headers)

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.delivery import Delivery, ResponseTiming
+from tokenstream.relay._asgi.http_delivery import HTTPDelivery, ResponseTiming
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Response:
 
     Args:
         outlet: Supplies the chunks.
-        pace: The timing; None for the default timing.
+        timing: The timing; None for the default timing.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol.
 
@@ -34,17 +34,17 @@ class Response:
         self,
         outlet: Outlet,
         *,
-        pace: ResponseTiming | None = None,
+        timing: ResponseTiming | None = None,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        own = {name.lower(): value for name, value in (headers or {}).items()}
-        told = {name.lower(): value for name, value in outlet.headers.items()}
+        extra_headers = {name.lower(): value for name, value in (headers or {}).items()}
+        all_headers = {name.lower(): value for name, value in outlet.headers.items()} | extra_headers
         self._outlet: Outlet | None = outlet
-        self._pace = ResponseTiming() if pace is None else pace
+        self._timing = ResponseTiming() if timing is None else timing
         self.status_code = status
         self.raw_headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in {**told, **own}.items()
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()
         ]
         self.media_type: str | None = None
         # FastAPI stores an endpoint's background tasks here.
@@ -69,21 +69,22 @@ class Response:
             )
         head = (self.status_code, self.raw_headers)
         if scope["method"] == "HEAD":
+            # The answer is closed without being read.
             outlet.stop("only its head was asked for")
             async with outlet:
                 pass
             await send({"type": "http.response.start", "status": head[0], "headers": head[1]})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await Delivery(outlet, head, self._pace, receive, send).run()
+            await HTTPDelivery(outlet, head, self._timing, receive, send).run()
         if self.background is not None:
             await self.background()
 
 
-def response(
+def make_response(
     outlet: Outlet,
     *,
-    pace: ResponseTiming | None = None,
+    timing: ResponseTiming | None = None,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
@@ -91,13 +92,13 @@ def response(
 
     Args:
         outlet: Supplies the chunks.
-        pace: The timing; None for the default timing.
+        timing: The timing; None for the default timing.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol.
     """
-    kind = Response
+    response_class = Response
     if "starlette.responses" in sys.modules:
         from tokenstream.relay._asgi.starlette import StarletteResponse
 
-        kind = StarletteResponse
-    return kind(outlet, pace=pace, status=status, headers=headers)
+        response_class = StarletteResponse
+    return response_class(outlet, timing=timing, status=status, headers=headers)

@@ -7,10 +7,9 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.delivery import ResponseTiming
-from tokenstream.relay._asgi.follow import StartOutlet, follow, refusal_for
-from tokenstream.relay._asgi.opening import refusal_of
-from tokenstream.relay._asgi.outlet import error_body
+from tokenstream.relay._asgi.follow import StartOutlet, follow, refuse_journal_error
+from tokenstream.relay._asgi.http_delivery import ResponseTiming
+from tokenstream.relay._asgi.refusals import error_body, refuse_failed
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
@@ -19,23 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, MutableMapping
 
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.delivery import Receive, Send
-    from tokenstream.relay._asgi.outlet import Refusal
+    from tokenstream.relay._asgi.http_delivery import Receive, Send
+    from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
 
-Answering: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
+AnswerFunction: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 """A function that makes an answer from the JSON body of a request."""
-Owning: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
+OwnerFunction: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
 """A function that takes a request's ASGI scope, and returns the owner on whose behalf the request acts."""
 
 
 def routes(
     journal: Journal,
-    answer: Answering | None = None,
+    answer: AnswerFunction | None = None,
     *,
-    owner: Owning | None = None,
+    owner: OwnerFunction | None = None,
     protocol: ProtocolName = "tokenstream",
     open_within: float | None = 10.0,
     keep_alive: float | None = 10.0,
@@ -125,9 +124,9 @@ class Routes:
     def __init__(
         self,
         journal: Journal,
-        answer: Answering | None,
+        answer: AnswerFunction | None,
         *,
-        owner: Owning | None,
+        owner: OwnerFunction | None,
         protocol: ProtocolName,
         open_within: float | None,
         keep_alive: float | None,
@@ -158,9 +157,9 @@ class Routes:
         except _RequestRefused as refusal:
             response = _JSONResponse(refusal.status, refusal.body, refusal.headers)
         except StreamError as error:
-            response = _response_of(refusal_of(error, None))
+            response = _to_response(refuse_failed(error, None))
         except JournalError as error:
-            response = _response_of(refusal_for(error))
+            response = _to_response(refuse_journal_error(error))
         await response(scope, receive, send)
 
     async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
@@ -170,62 +169,64 @@ class Routes:
             _RequestRefused: There is no such path or method, or the request is not allowed or malformed.
         """
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
-        places, method = path.split("/") if path else [], scope["method"]
-        match places:
+        segments, method = path.split("/") if path else [], scope["method"]
+        match segments:
             case [] if self._answer is not None:
                 _check_method(method, "POST")
-                return await self._start(scope, receive, self._answer)
+                return await self._start_answer(scope, receive, self._answer)
             case [id]:
                 _check_method(method, "GET", "HEAD")
-                return await self._follow(scope, id)
+                return await self._follow_answer(scope, id)
             case [id, "stop"]:
                 _check_method(method, "POST")
-                return await self._stop(scope, id)
+                return await self._stop_answer(scope, id)
             case _:
                 raise _RequestRefused(404, "not_found", "there is nothing here")
 
-    async def _start(
-        self, scope: MutableMapping[str, Any], receive: Receive, answer: Answering
+    async def _start_answer(
+        self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction
     ) -> Response | _JSONResponse:
         """Start an answer, and return the response with its id, or with the answer itself."""
-        owner = await self._owner_of(scope)
-        given = await self._body(receive)
+        owner = await self._find_owner(scope)
+        request = await self._read_body(receive)
         try:
-            made = answer(given)
-            stream = await made if isawaitable(made) else made
+            result = answer(request)
+            stream = await result if isawaitable(result) else result
         except ValueError:
             raise _RequestRefused(400, "invalid_request", "the body is not what was expected") from None
         outlet = StartOutlet(
             stream, self._journal, None, protocol=self._protocol, owner=owner, drop=self._drop
         )
         address = f"{scope.get('root_path', '')}/{outlet.id}"
-        if outlet.headers["content-type"].partition(";")[0] in _read_header(scope, b"accept"):
-            pace = ResponseTiming(self._open_within, self._keep_alive)
-            return Response(outlet, pace=pace, headers={"location": address})
+        accepts_answer = outlet.headers["content-type"].partition(";")[0] in _read_header(scope, b"accept")
+        if accepts_answer:
+            timing = ResponseTiming(self._open_within, self._keep_alive)
+            return Response(outlet, timing=timing, headers={"location": address})
         id = await self._journal.start(stream, id=outlet.id, owner=owner, open_within=self._open_within)
         return _JSONResponse(201, {"id": id}, {"location": address})
 
-    async def _follow(self, scope: MutableMapping[str, Any], id: str) -> Response:
+    async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
         """Return the response that sends an answer after the position in the request."""
-        said = _read_header(scope, b"last-event-id") or _read_after(scope)
-        owner = await self._owner_of(scope)
+        last_event_id = _read_header(scope, b"last-event-id") or _read_after_parameter(scope)
+        owner = await self._find_owner(scope)
         return follow(
             self._journal,
             id,
-            said,
+            last_event_id,
             protocol=self._protocol,
             owner=owner,
             keep_alive=self._keep_alive,
             drop=self._drop,
         )
 
-    async def _stop(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
-        state = await self._journal.stop(id, owner=await self._owner_of(scope))
+    async def _stop_answer(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
+        """Stop an answer, and return the response with its state."""
+        state = await self._journal.stop(id, owner=await self._find_owner(scope))
         if state == "unknown":
             raise UnknownAnswer("no answer has this id")
         return _JSONResponse(200, {"state": state})
 
-    async def _owner_of(self, scope: MutableMapping[str, Any]) -> str | None:
+    async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:
         """Return the owner on whose behalf a request acts; None if the application names none."""
         if self._owner is None:
             return None
@@ -235,8 +236,8 @@ class Routes:
         except PermissionError:
             raise _RequestRefused(403, "forbidden", "this is not allowed") from None
 
-    async def _body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the JSON value of a request's body.
+    async def _read_body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
+        """Read a request's body, and return its JSON value.
 
         Raises:
             _RequestRefused: The body is too large, is not JSON, or was cut off.
@@ -271,9 +272,9 @@ class _JSONResponse:
     def __init__(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:  # noqa: ANN401 - any JSON value
         self._status = status
         self._body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
-        told = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
-        told["content-length"] = str(len(self._body))
-        self._headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in told.items()]
+        named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
+        named["content-length"] = str(len(self._body))
+        self._headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in named.items()]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Send the response."""
@@ -281,7 +282,7 @@ class _JSONResponse:
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-def _response_of(refusal: Refusal) -> _JSONResponse:
+def _to_response(refusal: Refusal) -> _JSONResponse:
     return _JSONResponse(refusal.status, refusal.body, dict(refusal.headers))
 
 
@@ -294,12 +295,12 @@ def _read_header(scope: MutableMapping[str, Any], name: bytes) -> str:
     """Return a header of a request; "" if it is absent."""
     for key, value in scope["headers"]:
         if key.lower() == name:
-            found: str = value.decode("latin-1")
-            return found
+            text: str = value.decode("latin-1")
+            return text
     return ""
 
 
-def _read_after(scope: MutableMapping[str, Any]) -> str:
+def _read_after_parameter(scope: MutableMapping[str, Any]) -> str:
     """Return the query parameter `after`, meant for readers that cannot set a header; "" if it is absent."""
     for pair in scope.get("query_string", b"").decode("latin-1").split("&"):
         name, _, value = pair.partition("=")

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._reading.host import Host
 
-_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 """The seconds between two polls."""
-_MOST = 64
+_MAX_OBJECTS = 64
 """The maximum number of objects that are inspected inside `receive` and `send`."""
-_LOOKED_INTO = {FunctionType, MethodType, partial}
-_WRAPPED = ("send", "receive", "_send", "_receive")
+_INSPECTED_TYPES = {FunctionType, MethodType, partial}
+_WRAPPED_CALLABLES = ("send", "receive", "_send", "_receive")
 """Attributes in which middleware objects store the callables that they wrap."""
 
 
@@ -54,7 +54,7 @@ def shut_down() -> None:
         watch.host.call(watch.end_all)
 
 
-def break_off(receive: object, send: object) -> None:
+def abort_connection(receive: object, send: object) -> None:
     """Abort the connection of a reader that does not read, since the server would wait for this reader.
 
     Args:
@@ -62,15 +62,14 @@ def break_off(receive: object, send: object) -> None:
         send: The ASGI callable `send`, wrapped or not.
     """
     for owner in _find_owners(receive, send):
-        kept = getattr(owner, "__dict__", {})
+        attributes = getattr(owner, "__dict__", {})
         # The attribute is `transport` in uvicorn, `writer` in hypercorn on asyncio, and `stream` in
         # hypercorn on trio, whose sockets can be closed but not aborted.
-        transport = kept.get("transport") or getattr(kept.get("writer"), "transport", None)
-        end = getattr(transport, "abort", None) or getattr(
-            getattr(kept.get("stream"), "socket", None), "close", None
-        )
-        if end is not None:
-            end()
+        transport = attributes.get("transport") or getattr(attributes.get("writer"), "transport", None)
+        socket = getattr(attributes.get("stream"), "socket", None)
+        abort = getattr(transport, "abort", None) or getattr(socket, "close", None)
+        if abort is not None:
+            abort()
             return
 
 
@@ -90,7 +89,7 @@ def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Ge
         watch = _watches.get(host.loop)
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
-    entry = (end, tuple(_find_signs(receive, send)))
+    entry = (end, tuple(_find_shutdown_checks(receive, send)))
     watch.add(entry)
     try:
         yield
@@ -112,21 +111,21 @@ class _Watch:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._entries: dict[int, _Entry] = {}
-        self._cancel: Callable[[], object] | None = None
+        self._cancel_polling: Callable[[], object] | None = None
 
     def add(self, entry: _Entry) -> None:
         """Watch the server of a response; begin to poll with the first response."""
         self._entries[id(entry)] = entry
-        if self._cancel is None:
-            self._cancel = self._begin()
+        if self._cancel_polling is None:
+            self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _Entry) -> None:
         """Forget a response that has ended; after the last response, end the polling."""
         self._entries.pop(id(entry), None)
         if not self._entries:
-            if self._cancel is not None:
-                self._cancel()
-                self._cancel = None
+            if self._cancel_polling is not None:
+                self._cancel_polling()
+                self._cancel_polling = None
             with _lock:
                 _watches.pop(self.host.loop, None)
 
@@ -135,37 +134,44 @@ class _Watch:
         for end, _ in list(self._entries.values()):
             end()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """End the responses whose server is shutting down."""
-        everything = _is_exiting()
-        for end, signs in list(self._entries.values()):
-            if everything or any(sign() for sign in signs):
+        all_end = _is_server_exiting()
+        for end, checks in list(self._entries.values()):
+            if all_end or any(check() for check in checks):
                 end()
 
-    def _begin(self) -> Callable[[], object]:
+    def _begin_polling(self) -> Callable[[], object]:
         """Begin to poll; return the function that ends the polling."""
         if self.host.name == "trio":
+            # trio has no `call_later`, so a task polls.
             trio: Any = sys.modules["trio"]
             scope = trio.CancelScope()
-            trio.lowlevel.spawn_system_task(self._look_on, scope, trio.sleep, name="tokenstream shutdown")
+            trio.lowlevel.spawn_system_task(
+                self._poll_forever, scope, trio.sleep, name="tokenstream shutdown"
+            )
             cancel: Callable[[], object] = scope.cancel
             return cancel
-        return self._look_later()
+        return self._schedule_poll()
 
-    def _look_later(self) -> Callable[[], object]:
+    def _schedule_poll(self) -> Callable[[], object]:
         """Schedule the next poll on asyncio; return the function that cancels it."""
-        cancel: Callable[[], object] = self.host.loop.call_later(_SECONDS, self._look_and_go_on).cancel
+        cancel: Callable[[], object] = self.host.loop.call_later(
+            _POLL_SECONDS, self._poll_and_schedule
+        ).cancel
         return cancel
 
-    def _look_and_go_on(self) -> None:
-        self.look()
-        self._cancel = self._look_later()
+    def _poll_and_schedule(self) -> None:
+        """Poll, and schedule the next poll."""
+        self.poll()
+        self._cancel_polling = self._schedule_poll()
 
-    async def _look_on(self, scope: Any, sleep: Callable[[float], Any]) -> None:  # noqa: ANN401 - trio's
+    async def _poll_forever(self, scope: Any, sleep: Callable[[float], Any]) -> None:  # noqa: ANN401 - trio's
+        """Poll until the scope is cancelled."""
         with scope:
             while True:
-                await sleep(_SECONDS)
-                self.look()
+                await sleep(_POLL_SECONDS)
+                self.poll()
 
 
 _watches: dict[object, _Watch] = {}
@@ -173,30 +179,33 @@ _watches: dict[object, _Watch] = {}
 _lock = threading.RLock()
 
 
-def _is_exiting() -> bool:
+def _is_server_exiting() -> bool:
     """Return True if the server that handles SIGTERM is shutting down."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return getattr(server, "should_exit", None) is True
 
 
-def _find_signs(receive: object, send: object) -> Iterator[Callable[[], bool]]:
+def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns True once the server behind `receive` and `send` shuts down.
 
     Yield nothing for a server that is neither uvicorn nor hypercorn.
     """
     for owner in _find_owners(receive, send):
-        kept = getattr(owner, "__dict__", {})
-        terminated = getattr(kept.get("context"), "terminated", None)
+        attributes = getattr(owner, "__dict__", {})
+        # hypercorn: the object has the worker's context.
+        terminated = getattr(attributes.get("context"), "terminated", None)
         if terminated is not None:
             yield terminated.is_set
             return
-        if kept.get("keep_alive") is True and "on_response" in kept:
-            yield partial(_is_dropped, kept)
+        # uvicorn: the object of one request
+        if attributes.get("keep_alive") is True and "on_response" in attributes:
+            yield partial(_is_connection_ending, attributes)
             return
 
 
-def _is_dropped(kept: dict[str, Any]) -> bool:
-    return kept["keep_alive"] is False
+def _is_connection_ending(attributes: dict[str, Any]) -> bool:
+    """Return True if uvicorn closes a connection after the response, which it does on shutdown."""
+    return attributes["keep_alive"] is False
 
 
 def _find_owners(*wrapped: object) -> Iterator[object]:
@@ -205,24 +214,25 @@ def _find_owners(*wrapped: object) -> Iterator[object]:
     Only functions, methods and partials are inspected: reading an attribute of any other
     object could run arbitrary code.
     """
-    waiting, seen = list[Any](wrapped), dict[int, object]()
-    while waiting and len(seen) < _MOST:
-        found = waiting.pop(0)
-        if type(found) not in _LOOKED_INTO or id(found) in seen:
+    pending, inspected = list[Any](wrapped), dict[int, object]()
+    while pending and len(inspected) < _MAX_OBJECTS:
+        current = pending.pop(0)
+        if type(current) not in _INSPECTED_TYPES or id(current) in inspected:
             continue
         # The object is kept alive, so that no other object gets the same id.
-        seen[id(found)] = found
-        if type(found) is partial:
-            waiting += [found.func, *found.args, *found.keywords.values()]
+        inspected[id(current)] = current
+        if type(current) is partial:
+            pending += [current.func, *current.args, *current.keywords.values()]
             continue
-        if type(found) is MethodType:
-            owner = found.__self__
+        if type(current) is MethodType:
+            owner = current.__self__
             yield owner
-            kept = getattr(owner, "__dict__", {})
-            waiting += [kept[name] for name in _WRAPPED if name in kept]
-        for cell in found.__closure__ or ():
+            attributes = getattr(owner, "__dict__", {})
+            pending += [attributes[name] for name in _WRAPPED_CALLABLES if name in attributes]
+        # Functions that middleware defines inside a function wrap callables as closure variables.
+        for cell in current.__closure__ or ():
             try:
-                waiting.append(cell.cell_contents)
+                pending.append(cell.cell_contents)
             except ValueError:
                 # The cell is a closure variable of the middleware that has no value yet.
                 continue

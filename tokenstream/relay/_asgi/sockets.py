@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LEFT = (
+_DISCONNECT_ERRORS = (
     ("starlette.websockets", "WebSocketDisconnect"),
     ("litestar.exceptions", "WebSocketDisconnect"),
     ("websockets.exceptions", "ConnectionClosed"),
@@ -19,7 +19,7 @@ _LEFT = (
 """The exceptions that frameworks raise if the client has disconnected: module and name of each."""
 
 
-class Gone(Exception):
+class Disconnected(Exception):
     """The client has disconnected."""
 
 
@@ -27,17 +27,17 @@ class ServerSocket(ABC):
     """One WebSocket connection.
 
     Args:
-        of: The WebSocket object of the framework.
+        framework_socket: The WebSocket object of the framework.
     """
 
-    def __init__(self, of: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
-        self._of = of
-        self._left: tuple[type[Exception], ...] = (OSError, *_imported_disconnects())
+    def __init__(self, framework_socket: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
+        self._framework_socket = framework_socket
+        self._disconnect_errors: tuple[type[Exception], ...] = (OSError, *_find_disconnect_errors())
 
     @property
     def wrapped(self) -> tuple[object, object]:
         """The methods of the framework's object that receive and send, to detect the server's shutdown."""
-        return self._of.receive, self._of.send
+        return self._framework_socket.receive, self._framework_socket.send
 
     @abstractmethod
     async def open(self) -> None:
@@ -47,23 +47,23 @@ class ServerSocket(ABC):
         """Wait for the client's next message.
 
         Raises:
-            Gone: The client has disconnected.
+            Disconnected: The client has disconnected.
         """
         try:
             return await self._receive()
-        except self._left as error:
-            raise Gone from error
+        except self._disconnect_errors as error:
+            raise Disconnected from error
 
     async def send(self, message: str | bytes) -> None:
         """Send a message.
 
         Raises:
-            Gone: The client has disconnected.
+            Disconnected: The client has disconnected.
         """
         try:
             await self._send(message)
-        except self._left as error:
-            raise Gone from error
+        except self._disconnect_errors as error:
+            raise Disconnected from error
 
     @abstractmethod
     async def _receive(self) -> str | bytes: ...
@@ -75,73 +75,77 @@ class ServerSocket(ABC):
         """Close the connection.
 
         Raises:
-            Gone: The connection is closed already.
+            Disconnected: The connection is closed already.
         """
         try:
-            await self._of.close(code=code, reason=reason)
-        except self._left as error:
-            raise Gone from error
+            await self._framework_socket.close(code=code, reason=reason)
+        except self._disconnect_errors as error:
+            raise Disconnected from error
 
 
-class _OfASGI(ServerSocket):
+class _ASGISocket(ServerSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     async def open(self) -> None:
-        state = getattr(self._of, "application_state", None)
+        """Accept the connection, unless the application has accepted it already."""
+        state = getattr(self._framework_socket, "application_state", None)
         if state is None:
             # This is Litestar, where accepting a connection twice has no effect.
-            await self._of.accept()
+            await self._framework_socket.accept()
         elif state.name == "CONNECTING":
-            await self._of.accept()
+            await self._framework_socket.accept()
 
     async def _receive(self) -> str | bytes:
-        message = await self._of.receive()
+        message = await self._framework_socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise Gone
+            raise Disconnected
         text: str | None = message.get("text")
         return message.get("bytes") or b"" if text is None else text
 
     async def _send(self, message: str | bytes) -> None:
         kind = "text" if isinstance(message, str) else "bytes"
-        await self._of.send({"type": "websocket.send", kind: message})
+        await self._framework_socket.send({"type": "websocket.send", kind: message})
 
 
-class _OfWebsockets(ServerSocket):
+class _WebsocketsSocket(ServerSocket):
     """A connection of the package `websockets`."""
 
     @property
     def wrapped(self) -> tuple[object, object]:
-        return self._of.recv, self._of.send
+        return self._framework_socket.recv, self._framework_socket.send
 
     async def open(self) -> None:
         """Do nothing: the server of `websockets` has accepted the connection already."""
 
     async def _receive(self) -> str | bytes:
-        message: str | bytes = await self._of.recv()
+        message: str | bytes = await self._framework_socket.recv()
         return message
 
     async def _send(self, message: str | bytes) -> None:
-        await self._of.send(message)
+        await self._framework_socket.send(message)
 
 
-def socket_of(ws: object) -> ServerSocket:
-    """Return the `ServerSocket` for the WebSocket object of a framework, by the methods that the object has.
+def wrap_socket(websocket: object) -> ServerSocket:
+    """Return the `ServerSocket` for a framework's WebSocket, which is recognised by its methods.
+
+    Args:
+        websocket: The WebSocket object of a framework.
 
     Raises:
         MisuseError: The object is not a supported WebSocket.
     """
-    if all(hasattr(ws, name) for name in ("accept", "receive", "send", "close", "scope")):
-        return _OfASGI(ws)
-    if all(hasattr(ws, name) for name in ("recv", "send", "close")):
-        return _OfWebsockets(ws)
+    if all(hasattr(websocket, name) for name in ("accept", "receive", "send", "close", "scope")):
+        return _ASGISocket(websocket)
+    if all(hasattr(websocket, name) for name in ("recv", "send", "close")):
+        return _WebsocketsSocket(websocket)
     raise MisuseError(
-        f"this is not a WebSocket of Starlette, FastAPI, Litestar or websockets: {type(ws).__name__}"
+        f"this is not a WebSocket of Starlette, FastAPI, Litestar or websockets: {type(websocket).__name__}"
     )
 
 
-def _imported_disconnects() -> Iterator[type[Exception]]:
-    """Yield the exceptions in `_LEFT` whose modules are imported."""
-    for module, name in _LEFT:
-        found = sys.modules.get(module)
-        if found is not None:
-            yield getattr(found, name)
+def _find_disconnect_errors() -> Iterator[type[Exception]]:
+    """Yield the exceptions in `_DISCONNECT_ERRORS` whose modules are imported."""
+    for module_name, name in _DISCONNECT_ERRORS:
+        module = sys.modules.get(module_name)
+        if module is not None:
+            yield getattr(module, name)

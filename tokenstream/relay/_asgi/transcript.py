@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.decoder import Decoder
+from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay._encoders.records import End, frame, line, read_record
+from tokenstream.relay._encoders.records import frame, line, read_record
 from tokenstream.relay.journal._errors import AnswerExpired
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._feed import Feed
     from tokenstream.turns import Drop
 
-_MOST = 64 * 1024
+_MAX_JOINED = 64 * 1024
 """The size in bytes from which on no further positions are added to a joined chunk."""
-_PLAIN: dict[str, Callable[[int | None, bytes], bytes]] = {"tokenstream": frame, "ndjson": line}
+_FRAME_FUNCTIONS: dict[str, Callable[[int | None, bytes], bytes]] = {"tokenstream": frame, "ndjson": line}
 """Maps protocols that send records unchanged to the functions that frame a record."""
 
 
@@ -42,51 +43,54 @@ class Transcript:
         # The answer has the same id in every process, so that a reader may reconnect to another process.
         body = BodyWriter(protocol, drop=drop, id=feed.id)
         self.headers = body.headers
-        self.life = body.life
+        self.heartbeat = body.heartbeat
         self.retry = body.retry
-        self.plain = _PLAIN.get(protocol)
+        self.frame_record = _FRAME_FUNCTIONS.get(protocol)
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
         self.error: StreamError | None = None
         """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._feed = feed
         self._first = feed.first
         self._chunks: list[bytes] = []
-        self._joined: tuple[int, int, bytes, int] = (0, 0, b"", 0)
-        """The last chunk that was joined from several: the position after which it begins, the last position
-        that was known then, its bytes, and the last position in it.
+        self._joined_range = (0, 0)
+        """For the last chunk that was joined from several: the position after which it begins, and the last
+        position that was known then.
         """
-        self._encode = self.plain or _Transcoder(body, self).chunk
-        if self.plain is None and feed.first > 1:
+        self._joined: tuple[bytes, int] = (b"", 0)
+        """That joined chunk: its bytes, and the last position in it."""
+        self._encode = self.frame_record or _Transcoder(body, self).encode_record
+        if self.frame_record is None and feed.first > 1:
             raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
 
-    def take(self, after: int) -> tuple[bytes, int]:
+    def chunk_after(self, after: int) -> tuple[bytes, int]:
         """Return the bytes that follow a position, and the last position that these bytes include.
 
         Args:
             after: The position. At least one record must follow it.
         """
         self._catch_up()
-        at, end = after + 1 - self._first, self._first + len(self._chunks) - 1
-        # `at` is the index of the next chunk; the common case is a reader that lacks only the last chunk.
-        if after + 1 == end:
-            return self._chunks[at], end
-        if self._joined[:2] != (after, end):
-            # Join chunks up to the index `upto`, until they are large enough.
-            size, upto = 0, at
-            while upto <= end - self._first and size < _MOST:
-                size += len(self._chunks[upto])
-                upto += 1
-            # Readers at the same position share the joined bytes.
-            self._joined = (after, end, b"".join(self._chunks[at:upto]), self._first + upto - 1)
-        return self._joined[2:]
+        first_index, last_position = after + 1 - self._first, self._first + len(self._chunks) - 1
+        # The common case is a reader that lacks only the last chunk.
+        if after + 1 == last_position:
+            return self._chunks[first_index], last_position
+        # Readers at the same position share the joined bytes.
+        if self._joined_range != (after, last_position):
+            size, end_index = 0, first_index
+            while end_index < len(self._chunks) and size < _MAX_JOINED:
+                size += len(self._chunks[end_index])
+                end_index += 1
+            joined = b"".join(self._chunks[first_index:end_index])
+            self._joined_range = (after, last_position)
+            self._joined = joined, self._first + end_index - 1
+        return self._joined
 
-    def control(self, record: bytes) -> bytes:
+    def frame_control(self, record: bytes) -> bytes:
         """Return an event that is not part of the answer; empty if the protocol has no such events.
 
         Args:
             record: The event's JSON in the protocol "tokenstream".
         """
-        return b"" if self.plain is None else self.plain(None, record)
+        return b"" if self.frame_record is None else self.frame_record(None, record)
 
     def trim(self, count: int) -> None:
         """Drop the oldest chunks.
@@ -102,11 +106,11 @@ class Transcript:
 
     def _catch_up(self) -> None:
         """Encode the records that were not encoded yet."""
-        records, held, at = self._feed.records, self._chunks, self._feed.first
-        encode = self._encode
-        while len(held) < len(records):
-            position = at + len(held)
-            held.append(encode(position, records[len(held)]))
+        # Both lists begin at the same position, because the feed trims them together.
+        records, chunks = self._feed.records, self._chunks
+        first, encode = self._feed.first, self._encode
+        while len(chunks) < len(records):
+            chunks.append(encode(first + len(chunks), records[len(chunks)]))
 
 
 class _Transcoder:
@@ -123,7 +127,7 @@ class _Transcoder:
         self._decoder = Decoder("tokenstream")
         self._has_ids = body.headers["content-type"].startswith("text/event-stream")
 
-    def chunk(self, position: int, record: bytes) -> bytes:
+    def encode_record(self, position: int, record: bytes) -> bytes:
         """Return the bytes for a record; empty if the protocol sends nothing for it."""
         events = self._decoder.feed(frame(position, record))
         chunk = b"".join(self._body.feed(events) + self._encode_end(record))
@@ -141,7 +145,8 @@ class _Transcoder:
             return []
         if end.error is None:
             return self._body.end(end.ending)
-        told = self._body.fail(end.error)
-        if told is None:
+        chunks = self._body.fail(end.error)
+        if chunks is None:
+            # The protocol has no event for errors: the response breaks off instead.
             self._transcript.error = end.error
-        return told or []
+        return chunks or []

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError, StreamInterrupted
-from tokenstream.relay._asgi.shutdown import watch_shutdown
-from tokenstream.relay._asgi.sockets import Gone, socket_of
+from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
+from tokenstream.relay._asgi.sockets import Disconnected, wrap_socket
 from tokenstream.relay._asgi.writing import MessageWriter
-from tokenstream.relay._batch import merge_deltas
+from tokenstream.relay._batches import BatchReader
 from tokenstream.relay._events_in import EventsIn
-from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
-_SLOW = 0.002
-"""If a send takes longer than this many seconds, all events that have arrived meanwhile are batched."""
-_LARGEST = 65_536
+_MAX_MESSAGE = 65_536
 """The maximum size of a client's message, in characters or bytes."""
-_PATIENCE = 1.0
-"""The seconds that a stopped answer has to end by itself before it is cancelled."""
 _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
 """The close codes that are sent; see RFC 6455, section 7.4.1, and the registry of IANA."""
 
@@ -48,50 +43,46 @@ class _MessageRefused(Exception):
         self.reason = reason
 
 
-class _Conversation:
-    """Sends one answer over a WebSocket, while listening for a message of the client."""
+class _WebSocketDelivery(Delivery):
+    """Sends one answer over a WebSocket, while listening for a message of the client.
+
+    Args:
+        socket: The connection.
+        events: The answer's events.
+        writer: Encodes the events as messages.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        grace: Seconds that the answer is still read after the client has disconnected.
+    """
 
     def __init__(
         self,
         socket: ServerSocket,
         events: EventsIn,
-        messages: MessageWriter,
+        writer: MessageWriter,
         *,
         keep_alive: float | None,
         grace: float,
     ) -> None:
+        super().__init__(grace, *socket.wrapped)
         self._socket = socket
         self._events = events
-        self._messages = messages
+        self._batches = BatchReader(events)
+        self._writer = writer
         self._keep_alive = keep_alive
-        self._grace = grace
-        self._gone = False
         self._refused: _MessageRefused | None = None
-        self._going_down = False
+        """The mistake with which the client has ended the answer; None if it made none."""
         self._stopped = False
         """True once the client has stopped the answer."""
-        self._busy = False
-        self._sent_at = time.monotonic()
 
-    async def run(self) -> bool:
+    async def converse(self) -> bool:
         """Send the whole answer; return True if the connection is still open."""
-        from anyio import CancelScope, create_task_group
+        from anyio import CancelScope
 
-        self._scope, self._hearing = CancelScope(), CancelScope()
+        self._listening = CancelScope()
         await self._socket.open()
-        self._tasks = await create_task_group().__aenter__()
-        try:
-            with watch_shutdown(self._shut_down, *self._socket.wrapped):
-                self._tasks.start_soon(self._listen)
-                if self._keep_alive is not None and self._messages.life:
-                    self._tasks.start_soon(self._stay_alive, self._keep_alive, self._messages.life.encode())
-                with self._scope:
-                    await self._deliver()
-                await self._conclude()
-        finally:
-            self._tasks.cancel_scope.cancel()
-            await leave_group(self._tasks)
-        return not (self._gone or self._refused or self._going_down)
+        self._sent_at = time.monotonic()
+        await self.run()
+        return not (self._disconnected or self._refused or self._shutting_down)
 
     # -- sending -------------------------------------------------------------
 
@@ -101,68 +92,55 @@ class _Conversation:
             async with self._events:
                 await self._send_all()
             if self._refused is None:
-                await self._send_last(self._messages.end(self._events.ending))
+                await self._send_last(self._writer.end(self._events.ending))
         except StreamError as error:
-            told = self._messages.fail(error)
-            if told is None:
+            chunks = self._writer.fail(error)
+            if chunks is None:
                 raise
-            await self._send_last(told)
+            await self._send_last(chunks)
 
     async def _send_all(self) -> None:
         """Send all events of the answer; after a slow send, several events together."""
-        slow = False
         while True:
             try:
-                event = await self._events.next()
+                batch = await self._batches.next()
             except StopAsyncIteration:
                 return
-            batch = merge_deltas([event, *await self._events.take_arrived()]) if slow else (event,)
-            began = time.monotonic()
-            await self._send_chunks(self._messages.feed(batch))
-            slow = time.monotonic() - began > _SLOW
+            self._batches.begin_send()
+            await self._send_chunks(self._writer.feed(batch))
 
     async def _send_last(self, chunks: list[bytes]) -> None:
         """Stop listening, and send the end of the answer.
 
         Messages of the client after the end belong to its next request.
         """
-        self._hearing.cancel()
+        self._listening.cancel()
         await self._send_chunks(chunks)
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
         """Send chunks as messages, until the client has disconnected."""
         self._busy = True
-        for message in self._messages.to_messages(chunks):
-            if self._gone:
+        for message in self._writer.to_messages(chunks):
+            if self._disconnected:
                 break
             try:
                 await self._socket.send(message)
-            except Gone:
+            except Disconnected:
                 self._note_disconnect()
         self._busy = False
         self._sent_at = time.monotonic()
 
-    async def _stay_alive(self, seconds: float, life: bytes) -> None:
-        """Send a heartbeat after so many seconds of silence, again and again."""
-        from anyio import sleep
-
-        while not self._gone:
-            wait = self._sent_at + seconds - time.monotonic()
-            await sleep(max(wait, seconds / 10))
-            if not self._busy and time.monotonic() - self._sent_at >= seconds:
-                await self._send_chunks([life])
-
-    # -- hearing -------------------------------------------------------------
+    # -- the other tasks -----------------------------------------------------
 
     async def _listen(self) -> None:
         """Wait for one message of the client, since any message ends the answer.
 
         Later messages are left for the application to receive.
         """
-        with self._hearing:
+        with self._listening:
             try:
                 _check_message(await self._socket.receive())
-            except Gone:
+            except Disconnected:
                 self._note_disconnect()
             except _MessageRefused as refused:
                 self._refused = refused
@@ -171,51 +149,46 @@ class _Conversation:
                 self._stopped = True
                 self._tasks.start_soon(self._stop, "the client has stopped it")
 
-    def _note_disconnect(self) -> None:
-        if not self._gone:
-            self._gone = True
-            self._tasks.start_soon(self._stop_later)
-
-    async def _stop_later(self) -> None:
+    async def _stay_alive(self) -> None:
+        """Send a heartbeat after so many seconds of silence, again and again."""
         from anyio import sleep
 
-        await sleep(self._grace)
-        await self._stop("its reader has gone")
-
-    async def _stop(self, reason: str) -> None:
-        """Stop the answer, or cancel it if it does not end by itself."""
-        from anyio import sleep
-
-        if self._events.stop(reason):
-            await sleep(_PATIENCE)
-        self._scope.cancel()
+        seconds, heartbeat = self._keep_alive, self._writer.heartbeat.encode()
+        if seconds is None or not heartbeat:
+            return
+        while not self._disconnected:
+            wait = self._sent_at + seconds - time.monotonic()
+            await sleep(max(wait, seconds / 10))
+            if not self._busy and time.monotonic() - self._sent_at >= seconds:
+                await self._send_chunks([heartbeat])
 
     # -- ending --------------------------------------------------------------
 
-    def _shut_down(self) -> None:
-        self._going_down = True
-        self._scope.cancel()
+    def _stop_source(self, reason: str) -> bool:
+        return self._events.stop(reason)
 
     async def _conclude(self) -> None:
         """Send the last messages if the client was refused or has stopped the answer, or on shutdown."""
         from anyio import move_on_after
 
-        if self._gone or self._busy:
+        if self._disconnected or self._busy:
+            # Nobody reads any more, or the message that was being sent is incomplete.
             return
-        with move_on_after(_PATIENCE):
+        with move_on_after(STOP_SECONDS):
             try:
                 if self._refused is not None:
                     error = ProtocolError(self._refused.reason)
-                    await self._send_chunks(self._messages.fail(error) or [])
+                    await self._send_chunks(self._writer.fail(error) or [])
                     await self._socket.close(self._refused.code, self._refused.reason)
-                elif self._going_down:
-                    told = self._messages.fail(StreamInterrupted("the relay's server was shut down"))
-                    await self._send_chunks(told or [])
+                elif self._shutting_down:
+                    interrupted = StreamInterrupted("the relay's server was shut down")
+                    await self._send_chunks(self._writer.fail(interrupted) or [])
                     await self._socket.close(_RESTART, "the server is being restarted")
-                elif self._stopped and self._scope.cancelled_caught:
-                    await self._send_last(self._messages.end("stopped"))
-            except Gone:
-                self._gone = True
+                elif self._stopped and self._sending.cancelled_caught:
+                    # The stopped answer was cancelled, because it did not end by itself.
+                    await self._send_last(self._writer.end("stopped"))
+            except Disconnected:
+                self._disconnected = True
 
 
 def _check_message(message: str | bytes) -> None:
@@ -224,15 +197,15 @@ def _check_message(message: str | bytes) -> None:
     Raises:
         _MessageRefused: The message is anything else.
     """
-    if len(message) > _LARGEST:
-        raise _MessageRefused(_TOO_LARGE, f"a message must not have more than {_LARGEST} bytes")
+    if len(message) > _MAX_MESSAGE:
+        raise _MessageRefused(_TOO_LARGE, f"a message must not have more than {_MAX_MESSAGE} bytes")
     try:
-        told = decode(message)
+        payload = decode(message)
     except ProtocolError:
         raise _MessageRefused(_MALFORMED, "a message must be a JSON object") from None
-    if not is_dict(told):
+    if not is_dict(payload):
         raise _MessageRefused(_MALFORMED, "a message must be a JSON object")
-    if told != {"type": "stop"}:
+    if payload != {"type": "stop"}:
         raise _MessageRefused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be sent')
 
 
@@ -283,6 +256,7 @@ async def websocket(
         ...     async for payload in payloads:
         ...         await websocket(ws, aconnect("https://api.example/v1/chat/completions", json=payload))
     """
-    socket, events = socket_of(ws), EventsIn(stream)
-    messages = MessageWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
-    return await _Conversation(socket, events, messages, keep_alive=keep_alive, grace=grace).run()
+    socket, events = wrap_socket(ws), EventsIn(stream)
+    writer = MessageWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
+    delivery = _WebSocketDelivery(socket, events, writer, keep_alive=keep_alive, grace=grace)
+    return await delivery.converse()

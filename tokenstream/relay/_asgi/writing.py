@@ -20,7 +20,7 @@ class ChunkWriter(Sending):
 
     def feed(self, events: Iterable[Event]) -> list[bytes]:
         """Return the chunks for some events."""
-        return [chunk for event in events for chunk in self.take(event)]
+        return [chunk for event in events for chunk in self.encode_event(event)]
 
     def end(self, ending: Ending | None = None) -> list[bytes]:
         """Return the chunks that end an answer whose events ended without an error.
@@ -29,7 +29,7 @@ class ChunkWriter(Sending):
             ending: The stream's ending; None if the ending is not known.
         """
         try:
-            return self.conclude(ending)
+            return self.encode_end(ending)
         except NotExpressible:
             # The answer has broken off, and the protocol cannot say so: readers notice the missing end.
             return []
@@ -37,7 +37,7 @@ class ChunkWriter(Sending):
     def fail(self, error: StreamError) -> list[bytes] | None:
         """Return the chunks that report an error; None if the protocol has no event for errors."""
         try:
-            return self.conclude_failed(error)
+            return self.encode_error(error)
         except NotExpressible:
             return None
 
@@ -47,11 +47,10 @@ class BodyWriter(ChunkWriter):
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(protocol, **options)
-        known = self.protocol
-        if known.messages:
+        if self.protocol.messages:
             raise MisuseError(f"{protocol!r} is spoken over a WebSocket: use relay.websocket()")
-        self.headers = dict(known.headers)
-        self.life, self.retry = known.life, known.retry
+        self.headers = dict(self.protocol.headers)
+        self.heartbeat, self.retry = self.protocol.heartbeat, self.protocol.retry
 
 
 class MessageWriter(ChunkWriter):
@@ -59,8 +58,8 @@ class MessageWriter(ChunkWriter):
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__("ndjson" if protocol == "tokenstream" else protocol, **options)
-        self._framed = self.protocol.media_type.startswith("text/event-stream")
-        self.life = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
+        self._is_sse = self.protocol.media_type.startswith("text/event-stream")
+        self.heartbeat = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
 
     def to_messages(self, chunks: Iterable[bytes]) -> list[str | bytes]:
         """Return chunks as messages, without the framing that events have in a body.
@@ -68,7 +67,8 @@ class MessageWriter(ChunkWriter):
         Args:
             chunks: Chunks that `feed`, `end` or `fail` returned.
         """
-        if not self._framed or self.protocol.messages:
+        if not self._is_sse or self.protocol.messages:
+            # Each chunk already is one message.
             return [_decode_text(chunk) for chunk in chunks]
         events = [event for chunk in chunks for event in chunk.split(b"\n\n") if event]
         return [_join_data(event).decode() for event in events]

@@ -343,7 +343,7 @@ class Encoder(Vocabulary):
         named = [b"event: %b\n" % name.encode()] if name else []
         return b"".join([*named, *(b"data: %b\n" % line for line in lines), b"\n"])
 
-    def ahead(self) -> list[Payload]:
+    def unsent_head(self) -> list[Payload]:
         """Return the head of the answer, or no payloads if it was sent already.
 
         Every handler that may be the first to send something returns these payloads first.

@@ -60,7 +60,7 @@ class Vocabulary:
     """True if an answer may have several choices."""
     names_calls: ClassVar[bool] = True
     """True if the ids of tool calls are sent."""
-    made_up: ClassVar[str] = ""
+    default_id: ClassVar[str] = ""
     """The id of the answer, if no event contains an id."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
@@ -76,7 +76,7 @@ class Vocabulary:
     @property
     def answer_id(self) -> str:
         """The answer's id; constant after the first access."""
-        self.id = self.id or self.made_up
+        self.id = self.id or self.default_id
         return self.id
 
     @property

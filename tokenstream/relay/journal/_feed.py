@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import Page, State, Storage
 
-_PAGE = 2_000
+_PAGE_SIZE = 2_000
 """The maximum number of records that one read fetches."""
-_SPARE = 64
-"""The number of trimmed records that are kept at the start of the list, so that it is copied less often."""
-_LINGER = 5.0
+_MIN_TRIMMED = 64
+"""The minimum number of trimmed records that are dropped from the list at once."""
+_IDLE_SECONDS = 5.0
 """Seconds that a feed runs on without followers: enough for a browser to reload a page and follow again."""
 
 
@@ -55,7 +55,7 @@ class Feed:
         self.first = state.begin
         """The position of the first record in `records`."""
         self.records: list[bytes] = []
-        self.over = False
+        self.is_complete = False
         """True once all records have been read."""
         self.error: JournalError | None = None
         """The reason why reading has stopped before the answer's end, or None."""
@@ -65,14 +65,16 @@ class Feed:
         self._changed = anyio.Event()
         self._products: dict[object, Product] = {}
         self._alone_since: float | None = None
+        """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None
+        """The clock reading since which the producer has looked dead."""
 
     @property
     def end(self) -> int:
         """The position of the last record that was read."""
         return self.first + len(self.records) - 1
 
-    def is_of(self, state: State) -> bool:
+    def is_answer_of(self, state: State) -> bool:
         """Return True if the feed reads the answer with this state, not an earlier answer with the same id.
 
         Args:
@@ -80,24 +82,26 @@ class Feed:
         """
         if self.error is not None or self.owner != state.owner:
             return False
-        return state.over and self.end == state.end if self.over else self.end <= state.end
+        if self.is_complete:
+            return state.over and self.end == state.end
+        return self.end <= state.end
 
     async def wait(self) -> None:
         """Wait until more records have been read, or reading has ended."""
         await self._changed.wait()
 
-    def product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
+    def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
         """Return a product of the records that all followers share, such as the bytes in a protocol.
 
         Args:
             key: Identifies the product.
             make: Creates the product for the first follower that asks.
         """
-        found: Any = self._products.get(key)
-        if found is None:
-            found = self._products[key] = make(self)
-        made: ProductT = found
-        return made
+        product: Any = self._products.get(key)
+        if product is None:
+            product = self._products[key] = make(self)
+        shared: ProductT = product
+        return shared
 
     def fail(self, error: JournalError) -> None:
         """End the feed with an error, unless it has ended already.
@@ -105,7 +109,7 @@ class Feed:
         Args:
             error: The error; a follower raises it after the last record that was read.
         """
-        if not self.over and self.error is None:
+        if not self.is_complete and self.error is None:
             self.error = error
             self._notify()
 
@@ -113,9 +117,9 @@ class Feed:
         """Read the answer until it ends or nobody follows it any more."""
         import anyio
 
-        while self.error is None and not self.over and not self._is_abandoned():
+        while self.error is None and not self.is_complete and not self._is_abandoned():
             try:
-                page = await retry(partial(self._storage.read, self.id, self.end, _PAGE), self._lease)
+                page = await retry(partial(self._storage.read, self.id, self.end, _PAGE_SIZE), self._lease)
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("the next records of this answer are no longer held"))
                     break
@@ -123,10 +127,10 @@ class Feed:
                     # The database was restored from an older backup.
                     self.fail(AnswerExpired("the journal has lost the end of this answer"))
                     break
-                self._take(page)
+                self._add_page(page)
                 if self._seems_dead(page.state):
                     await self._bury()
-                elif len(page.records) < _PAGE and not self.over:
+                elif len(page.records) < _PAGE_SIZE and not self.is_complete:
                     with anyio.move_on_after(self._lease / 4):
                         await self._storage.wait(self.id, self.end)
             except JournalUnavailable as error:
@@ -154,29 +158,30 @@ class Feed:
         last = record_interruption("the server that produced the answer stopped responding")
         await retry(partial(self._storage.bury, self.id, [last]), self._lease)
 
-    def _take(self, page: Page) -> None:
+    def _add_page(self, page: Page) -> None:
         """Add a page of records, and drop the records that the storage has trimmed."""
         self.records += page.records
-        self.over = page.state.over and self.end >= page.state.end
-        if page.records or self.over:
+        self.is_complete = page.state.over and self.end >= page.state.end
+        if page.records or self.is_complete:
             self._notify()
-        gone = page.state.begin - self.first
-        if gone > max(_SPARE, len(self.records) // 2):
+        trimmed = page.state.begin - self.first
+        # Records are dropped many at a time, so that the list is copied less often.
+        if trimmed > max(_MIN_TRIMMED, len(self.records) // 2):
             # Each product must process every record before the record is dropped.
-            for each in self._products.values():
-                each.trim(gone)
-            del self.records[:gone]
-            self.first += gone
+            for product in self._products.values():
+                product.trim(trimmed)
+            del self.records[:trimmed]
+            self.first += trimmed
 
     def _notify(self) -> None:
         """Wake the followers that wait, and let the next ones wait for the next change."""
         import anyio
 
-        told, self._changed = self._changed, anyio.Event()
-        told.set()
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
 
     def _is_abandoned(self) -> bool:
-        """Return True if the feed has had no followers for `_LINGER` seconds."""
+        """Return True if the feed has had no followers for `_IDLE_SECONDS` seconds."""
         from anyio import current_time
 
         if self.followers:
@@ -185,4 +190,4 @@ class Feed:
         now = current_time()
         if self._alone_since is None:
             self._alone_since = now
-        return now - self._alone_since > _LINGER
+        return now - self._alone_since > _IDLE_SECONDS

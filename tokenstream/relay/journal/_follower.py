@@ -78,7 +78,7 @@ class AnswerFollower:
         """
         feed = await self.open()
         while self.position >= feed.end:
-            if feed.over:
+            if feed.is_complete:
                 return False
             if feed.error is not None:
                 raise feed.error.with_traceback(None)

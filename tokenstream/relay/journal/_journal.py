@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 """The outcome of a request to stop an answer: it ends now, it had ended before, or it is unknown."""
 
-_LONGEST_ID = 256
+_MAX_ID = 256
 """The maximum number of characters in an id."""
-_GOING_DOWN = "the server that produced the answer was shut down before its end"
+_SHUT_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
@@ -110,7 +110,7 @@ class Journal:
         self._is_closing = True
         try:
             if error is None:
-                await self._wind_up()
+                await self._end_producers()
         finally:
             for feed in list(self._feeds.values()):
                 feed.fail(JournalUnavailable(_CLOSED))
@@ -160,8 +160,8 @@ class Journal:
                 raise MisuseError(
                     f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
                 )
-            if not 0 < len(id) <= _LONGEST_ID:
-                raise MisuseError(f"an id has 1 to {_LONGEST_ID} characters, and this one {len(id)}")
+            if not 0 < len(id) <= _MAX_ID:
+                raise MisuseError(f"an id has 1 to {_MAX_ID} characters, and this one {len(id)}")
             if raw and shape is not None:
                 raise MisuseError(
                     "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
@@ -183,7 +183,7 @@ class Journal:
             return id
         producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)
         self._producers[id] = producer
-        tasks.start_soon(self._produce, producer, name=f"producer of the answer {id}")
+        tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
             await _wait_for_first_event(producer, open_within)
         return id
@@ -226,8 +226,8 @@ class Journal:
             await self._read_state(id, owner)
         except UnknownAnswer:
             return "unknown"
-        asked = await retry(partial(self._storage.ask_stop, id, reason), self.lease / 4)
-        return "stopped" if asked == "asked" else asked
+        reply = await retry(partial(self._storage.ask_stop, id, reason), self.lease / 4)
+        return "stopped" if reply == "asked" else reply
 
     async def attach(
         self, follower: AnswerFollower, id: str, after: int, owner: str | None
@@ -253,7 +253,7 @@ class Journal:
             raise AnswerExpired("the records after this position were trimmed")
         feed = self._feeds.get(id)
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
-        if feed is None or not feed.is_of(state):
+        if feed is None or not feed.is_answer_of(state):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
             tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
@@ -276,7 +276,7 @@ class Journal:
             UnknownAnswer: No answer has this id, or the answer belongs to another owner.
             JournalUnavailable: The storage is unreachable.
         """
-        if not 0 < len(id) <= _LONGEST_ID:
+        if not 0 < len(id) <= _MAX_ID:
             raise UnknownAnswer("no answer has this id")
         page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
         if page is None or page.state.owner != owner:
@@ -295,7 +295,7 @@ class Journal:
             return await self._storage.create(id, owner=owner, token=token, lease=self.lease * 0.75)
         raise JournalUnavailable("the journal's storage does not answer")
 
-    async def _produce(self, producer: Producer) -> None:
+    async def _run_producer(self, producer: Producer) -> None:
         """Run a producer to its end; log any exception of the storage."""
         try:
             await producer.run()
@@ -303,7 +303,7 @@ class Journal:
             warn("an answer of a journal could not be written: %r", error)
         finally:
             del self._producers[producer.id]
-            producer.gone.set()
+            producer.finished.set()
 
     async def _run_feed(self, feed: Feed) -> None:
         """Run a feed to its end; if the storage fails, end the feed with an error."""
@@ -312,24 +312,24 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - as above
             warn("an answer of a journal could not be read: %r", error)
             feed.fail(JournalUnavailable("the journal's storage has failed"))
-        if not feed.over and self._feeds.get(feed.id) is feed:
+        if not feed.is_complete and self._feeds.get(feed.id) is feed:
             # This feed no longer reads, so the next follower needs a new one.
             del self._feeds[feed.id]
 
-    async def _wind_up(self) -> None:
+    async def _end_producers(self) -> None:
         """Let the producers run for `drain` seconds, then interrupt the remaining ones."""
         import anyio
 
         with anyio.move_on_after(self._drain):
             await self._wait_for_producers()
         for producer in list(self._producers.values()):
-            producer.interrupt(_GOING_DOWN)
+            producer.interrupt(_SHUT_DOWN)
         with anyio.move_on_after(self.lease):
             await self._wait_for_producers()
 
     async def _wait_for_producers(self) -> None:
         for producer in list(self._producers.values()):
-            await producer.gone.wait()
+            await producer.finished.wait()
 
     async def _close_storage(self) -> None:
         import anyio

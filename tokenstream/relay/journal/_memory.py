@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
-    from tokenstream.relay.journal._storage import Asked
+    from tokenstream.relay.journal._storage import StopReply
 
-_SPARE = 64
-"""The number of trimmed records that are kept at the start of a list, so that it is copied less often."""
+_MIN_TRIMMED = 64
+"""The minimum number of trimmed records that are deleted from a list at once."""
 
 
 class _StoredAnswer:
@@ -27,28 +27,28 @@ class _StoredAnswer:
     Args:
         owner: The answer's owner.
         token: The token that identifies the producer.
-        until: The clock reading until which the producer counts as alive.
+        alive_until: The clock reading until which the producer counts as alive.
     """
 
     __slots__ = (
         "_changed",
-        "_gone",
-        "_held",
         "_records",
+        "_size",
         "_stopped",
+        "_trimmed",
+        "alive_until",
         "begin",
         "expires",
         "owner",
         "reason",
         "token",
-        "until",
     )
 
-    def __init__(self, owner: str | None, token: str, until: float) -> None:
+    def __init__(self, owner: str | None, token: str, alive_until: float) -> None:
         self.owner = owner
         self.token: str | None = token
         """The token that identifies the producer; None once the producer may no longer write."""
-        self.until = until
+        self.alive_until = alive_until
         """The clock reading until which the producer counts as alive."""
         self.expires: float | None = None
         """The clock reading at which the answer expires; None until the answer has ended."""
@@ -56,18 +56,21 @@ class _StoredAnswer:
         """The reason in the first request to stop the answer; None if nobody has requested a stop."""
         self.begin = 1
         self._records: list[bytes] = []
-        self._gone = 0
+        self._trimmed = 0
         """The number of trimmed records that are still at the start of the list."""
-        self._held = 0
+        self._size = 0
+        """The size of the records in bytes, without those that were trimmed."""
         self._changed: Event | None = None
+        """Set at the next change; None if nobody waits for it."""
         self._stopped: Event | None = None
+        """Set when a stop is requested or the answer has ended; None if nobody has waited for it."""
 
     @property
     def end(self) -> int:
-        return self.begin + len(self._records) - self._gone - 1
+        return self.begin + len(self._records) - self._trimmed - 1
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         return self.expires is not None
 
     def extend(self, records: Sequence[bytes], most: int) -> None:
@@ -78,25 +81,27 @@ class _StoredAnswer:
             most: The maximum size of all records in bytes; the last record is always kept.
         """
         self._records += records
-        self._held += sum(map(len, records))
-        while self._held > most and len(self._records) - self._gone > 1:
-            self._held -= len(self._records[self._gone])
-            self._gone += 1
+        self._size += sum(map(len, records))
+        while self._size > most and len(self._records) - self._trimmed > 1:
+            self._size -= len(self._records[self._trimmed])
+            self._trimmed += 1
             self.begin += 1
-        if self._gone > max(_SPARE, len(self._records) // 2):
+        if self._trimmed > max(_MIN_TRIMMED, len(self._records) // 2):
             # More records were trimmed than are moved here, so the cost per record stays constant.
-            del self._records[: self._gone]
-            self._gone = 0
+            del self._records[: self._trimmed]
+            self._trimmed = 0
 
     def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
         """Return at most `limit` records after a position; none if the next record was trimmed."""
-        at = self._gone + position + 1 - self.begin
-        return tuple(self._records[at : at + limit]) if position + 1 >= self.begin else ()
+        if position + 1 < self.begin:
+            return ()
+        index = self._trimmed + position + 1 - self.begin
+        return tuple(self._records[index : index + limit])
 
     def drop(self) -> None:
         """Delete all records."""
         self.begin = self.end + 1
-        self._records, self._gone, self._held = [], 0, 0
+        self._records, self._trimmed, self._size = [], 0, 0
 
     def next_change(self) -> Event:
         """Return an event that is set at the next change."""
@@ -106,7 +111,7 @@ class _StoredAnswer:
             self._changed = Event()
         return self._changed
 
-    def stop(self) -> Event:
+    def next_stop(self) -> Event:
         """Return an event that is set when a stop is requested or the answer has ended."""
         if self._stopped is None:
             from anyio import Event
@@ -116,10 +121,10 @@ class _StoredAnswer:
 
     def notify(self) -> None:
         """Wake the tasks that wait for a change; after a stop or the end, also tasks that wait for a stop."""
-        told, self._changed = self._changed, None
-        if told is not None:
-            told.set()
-        if self._stopped is not None and (self.over or self.reason is not None):
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
+        if self._stopped is not None and (self.ended or self.reason is not None):
             self._stopped.set()
 
 
@@ -145,8 +150,8 @@ class MemoryStorage(Storage):
     ) -> None:
         if max_answers < 1 or max_bytes < 1 or expire < 0:
             raise MisuseError("max_answers and max_bytes must be at least 1, and expire not negative")
-        self._most_answers = max_answers
-        self._most_bytes = max_bytes
+        self._max_answers = max_answers
+        self._max_bytes = max_bytes
         self._expire = expire
         self._clock = clock
         self._answers: dict[str, _StoredAnswer] = {}
@@ -159,7 +164,7 @@ class MemoryStorage(Storage):
         answer = self._find(id)
         if answer is not None:
             return answer.token == token
-        if len(self._answers) >= self._most_answers:
+        if len(self._answers) >= self._max_answers:
             self._make_room()
         self._answers[id] = _StoredAnswer(owner, token, self._clock() + lease)
         return True
@@ -167,36 +172,38 @@ class MemoryStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        answer = self._own_answer(id, token)
+        answer = self._answer_of_producer(id, token)
+        # A repeated call may contain records that were written before.
         new = records[max(answer.end + 1 - first, 0) :]
-        if first > answer.end + 1 or (answer.over and new):
+        has_gap = first > answer.end + 1
+        if has_gap or (answer.ended and new):
             raise Fenced
-        answer.until = self._clock() + lease
-        answer.extend(new, self._most_bytes)
-        if over and not answer.over:
+        answer.alive_until = self._clock() + lease
+        answer.extend(new, self._max_bytes)
+        if over and not answer.ended:
             self._finish(id, answer)
         answer.notify()
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        answer = self._own_answer(id, token)
-        answer.until = self._clock() + lease
+        answer = self._answer_of_producer(id, token)
+        answer.alive_until = self._clock() + lease
         return answer.reason
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         answer = self._find(id)
-        if answer is None or answer.over or answer.until > self._clock():
+        if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
         answer.token = None
-        answer.extend(records, self._most_bytes)
+        answer.extend(records, self._max_bytes)
         self._finish(id, answer)
         answer.notify()
         return True
 
-    async def ask_stop(self, id: str, reason: str) -> Asked:
+    async def ask_stop(self, id: str, reason: str) -> StopReply:
         answer = self._find(id)
         if answer is None:
             return "unknown"
-        if answer.over:
+        if answer.ended:
             return "ended"
         if answer.reason is None:
             answer.reason = reason
@@ -207,23 +214,23 @@ class MemoryStorage(Storage):
         answer = self._find(id)
         if answer is None:
             return None
-        alive = not answer.over and answer.until > self._clock()
-        state = State(answer.owner, answer.begin, answer.end, answer.over, alive)
+        alive = not answer.ended and answer.alive_until > self._clock()
+        state = State(answer.owner, answer.begin, answer.end, answer.ended, alive)
         return Page(state, after + 1, answer.records_after(after, limit))
 
     async def wait(self, id: str, after: int) -> None:
         answer = self._find(id)
-        while answer is not None and not answer.over and answer.end <= after:
+        while answer is not None and not answer.ended and answer.end <= after:
             await answer.next_change().wait()
 
     async def wait_stop(self, id: str) -> None:
         answer = self._find(id)
-        if answer is not None and not answer.over and answer.reason is None:
-            await answer.stop().wait()
+        if answer is not None and not answer.ended and answer.reason is None:
+            await answer.next_stop().wait()
 
     # -- within ------------------------------------------------------------
 
-    def _own_answer(self, id: str, token: str) -> _StoredAnswer:
+    def _answer_of_producer(self, id: str, token: str) -> _StoredAnswer:
         """Return the answer with this id, if the producer with this token produces it.
 
         Raises:
@@ -238,7 +245,7 @@ class MemoryStorage(Storage):
         """Return the answer with this id, or None, after removing all that has expired."""
         now = self._clock()
         for id_, answer in _find_expired(self._ended, now):
-            self._let_expire(id_, answer)
+            self._delete_records(id_, answer)
         for id_, _ in _find_expired(self._expired, now - self._expire):
             del self._expired[id_], self._answers[id_]
         return self._answers.get(id)
@@ -248,7 +255,7 @@ class MemoryStorage(Storage):
         answer.expires = self._clock() + self._expire
         self._ended[id] = answer
 
-    def _let_expire(self, id: str, answer: _StoredAnswer) -> None:
+    def _delete_records(self, id: str, answer: _StoredAnswer) -> None:
         """Delete the records of an answer, but remember that the answer existed."""
         self._ended.pop(id, None)
         self._expired[id] = answer
@@ -262,20 +269,21 @@ class MemoryStorage(Storage):
             JournalUnavailable: All answers are still being produced.
         """
         if not self._ended and not self._expired:
+            # The answer of a dead producer has not ended if nobody followed it.
             past = self._clock() - self._expire
             for id, answer in list(self._answers.items()):
-                if answer.until < past:
+                if answer.alive_until < past:
                     self._finish(id, answer)
-        for ended in (self._expired, self._ended):
-            if ended:
-                id = next(iter(ended))
-                answer = ended.pop(id)
+        for answers in (self._expired, self._ended):
+            if answers:
+                id = next(iter(answers))
+                answer = answers.pop(id)
                 answer.drop()
                 answer.notify()
                 del self._answers[id]
                 return
         raise JournalUnavailable(
-            f"the journal holds max_answers={self._most_answers:,} answers, and none of them has ended"
+            f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
         )
 
 
@@ -286,12 +294,12 @@ def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[s
         answers: Answers by their ids, in order of expiry.
         now: The clock reading.
     """
-    found: list[tuple[str, _StoredAnswer]] = []
+    expired: list[tuple[str, _StoredAnswer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:
             break
-        found.append((id, answer))
-    return found
+        expired.append((id, answer))
+    return expired
 
 
 class MemoryJournal(Journal):

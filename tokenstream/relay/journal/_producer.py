@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shaping
     from tokenstream.relay.journal._storage import Storage
 
-_BATCH = 1_000
+_MAX_BATCH = 1_000
 """The maximum number of records in one write."""
-_WAITING = 4 * 1024 * 1024
+_MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """The size in bytes of the queued records above which the provider's stream is not read further."""
-_LAST_WORDS = 2.0
+_CLOSING_SECONDS = 2.0
 """The seconds allowed for closing a stream and for writing its last record while the process shuts down."""
 
 
@@ -69,7 +69,7 @@ class Producer:
         self.id = id
         self.opened = anyio.Event()
         """Set at the first event, or when the answer has ended without any event."""
-        self.gone = anyio.Event()
+        self.finished = anyio.Event()
         """Set when the producer has finished."""
         self.failure: StreamError | None = None
         """The error of an answer that failed before its first event."""
@@ -80,19 +80,22 @@ class Producer:
         self._raw = raw
         self._shaping = shaping
         self._reading = anyio.CancelScope()
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self._written = 0
+        self._queued: list[bytes] = []
+        self._queued_bytes = 0
+        self._last_written = 0
         """The last position that is certainly in the storage."""
-        self._last: list[bytes] | None = None
+        self._last_records: list[bytes] | None = None
         """The records that end the answer; None until its ending is decided."""
-        self._over = False
+        self._end_queued = False
         """True once the last records have been queued."""
-        self._is_lost = False
+        self._is_cut_off = False
         """True once the storage no longer accepts records from this producer."""
-        self._more = anyio.Event()
-        self._room = anyio.Event()
-        self._done = anyio.Event()
+        self._has_queued = anyio.Event()
+        """Set when a record has been queued; then replaced by a new event."""
+        self._has_room = anyio.Event()
+        """Set when queued records have been written; then replaced by a new event."""
+        self._all_written = anyio.Event()
+        """Set when no more records will be written."""
 
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""
@@ -103,11 +106,11 @@ class Producer:
                 tasks.start_soon(self._write)
                 tasks.start_soon(self._watch)
                 await self._read()
-                await self._done.wait()
+                await self._all_written.wait()
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             self._queue_end([record_interruption("the server ended in the middle of the answer")])
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WORDS):
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
                 await self._flush()
             raise
         finally:
@@ -119,8 +122,8 @@ class Producer:
         Args:
             reason: The reason, for the answer's readers.
         """
-        if self._last is None:
-            self._last = [record(Stopped(reason)), record_ending("stopped")]
+        if self._last_records is None:
+            self._last_records = [record(Stopped(reason)), record_ending("stopped")]
             stop = getattr(self._stream, "stop", None)
             if stop is not None:
                 # The stream's own message must end as stopped, too.
@@ -133,8 +136,8 @@ class Producer:
         Args:
             message: The error message for the answer's readers.
         """
-        if self._last is None:
-            self._last = [record_interruption(message)]
+        if self._last_records is None:
+            self._last_records = [record_interruption(message)]
         self._reading.cancel()
 
     # -- reading -------------------------------------------------------------
@@ -143,6 +146,7 @@ class Producer:
         """Queue the stream's events, then the records that report how the answer ended."""
         last: list[bytes] | None = None
         try:
+            # `stop` and `interrupt` cancel this scope.
             with self._reading:
                 await self._consume()
                 last = [record_ending(ending_of(self._stream))]
@@ -173,24 +177,24 @@ class Producer:
         shaping = self._shaping
         async for event in self._stream:
             if shaping is None:
-                self._queue(event)
+                self._queue_event(event)
             else:
                 for shaped in shaping.feed(event, now=time.monotonic()):
-                    self._queue(shaped)
+                    self._queue_event(shaped)
                 shaping.check()
             if not self.opened.is_set():
                 self.opened.set()
-            while self._size > _WAITING and not self._is_lost:
-                await self._room.wait()
+            while self._queued_bytes > _MAX_QUEUED_BYTES and not self._is_cut_off:
+                await self._has_room.wait()
 
-    def _queue(self, event: Event) -> None:
+    def _queue_event(self, event: Event) -> None:
         """Queue the record of an event, unless the event has none or the last record is queued already."""
         # A heartbeat is not part of the answer, so it is not recorded.
-        told = b"" if event.__class__ is Ping or self._over else record(event, raw=self._raw)
-        if told:
-            self._waiting.append(told)
-            self._size += len(told)
-            self._more.set()
+        event_record = b"" if event.__class__ is Ping or self._end_queued else record(event, raw=self._raw)
+        if event_record:
+            self._queued.append(event_record)
+            self._queued_bytes += len(event_record)
+            self._has_queued.set()
 
     def _queue_end(self, records: list[bytes]) -> None:
         """Queue the records that end the answer, unless they were queued already.
@@ -198,23 +202,23 @@ class Producer:
         Args:
             records: The records to queue, unless other records were chosen before to end the answer.
         """
-        if not self._over:
-            self._last = records if self._last is None else self._last
-            self._queue_held()
-            self._waiting += self._last
-            self._size += sum(map(len, self._last))
-            self._over = True
-            self._more.set()
+        if not self._end_queued:
+            self._last_records = records if self._last_records is None else self._last_records
+            self._queue_rest_of_text()
+            self._queued += self._last_records
+            self._queued_bytes += sum(map(len, self._last_records))
+            self._end_queued = True
+            self._has_queued.set()
 
-    def _queue_held(self) -> None:
+    def _queue_rest_of_text(self) -> None:
         """Queue the text that `shape` has held back; if `shape` fails, its error ends the answer."""
         shaping = self._shaping
         if shaping is None:
             return
         for shaped in shaping.end(now=time.monotonic()):
-            self._queue(shaped)
+            self._queue_event(shaped)
         if shaping.error is not None:
-            self._last = [record_failure(shaping.error)]
+            self._last_records = [record_failure(shaping.error)]
 
     # -- writing -------------------------------------------------------------
 
@@ -222,41 +226,41 @@ class Producer:
         """Write queued records until the last one is written."""
         import anyio
 
-        while not self._is_lost and (self._waiting or not self._over):
-            await self._more.wait()
-            self._more = anyio.Event()
+        while not self._is_cut_off and (self._queued or not self._end_queued):
+            await self._has_queued.wait()
+            self._has_queued = anyio.Event()
             await self._flush()
-        self._done.set()
+        self._all_written.set()
 
     async def _flush(self) -> None:
         """Write all queued records."""
         import anyio
 
-        while self._waiting and not self._is_lost:
-            batch = tuple(self._waiting[:_BATCH])
-            over = self._over and len(batch) == len(self._waiting)
+        while self._queued and not self._is_cut_off:
+            batch = tuple(self._queued[:_MAX_BATCH])
+            is_last = self._end_queued and len(batch) == len(self._queued)
             try:
-                await retry(partial(self._append, batch, over=over), self._lease)
+                await retry(partial(self._append, batch, is_last=is_last), self._lease)
             except (Fenced, JournalUnavailable) as error:
                 self._give_up(error)
                 break
-            self._written += len(batch)
-            self._size -= sum(map(len, batch))
-            del self._waiting[: len(batch)]
-            self._room.set()
-            self._room = anyio.Event()
+            self._last_written += len(batch)
+            self._queued_bytes -= sum(map(len, batch))
+            del self._queued[: len(batch)]
+            self._has_room.set()
+            self._has_room = anyio.Event()
 
-    async def _append(self, batch: tuple[bytes, ...], *, over: bool) -> None:
-        """Write a batch of records once; `over` means that they end the answer."""
-        first, alive = self._written + 1, self._lease * 0.75
-        await self._storage.append(self.id, self._token, first, batch, lease=alive, over=over)
+    async def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
+        """Write a batch of records once; `is_last` means that they end the answer."""
+        first, lease = self._last_written + 1, self._lease * 0.75
+        await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 
     def _give_up(self, error: Exception) -> None:
         """Stop reading, since the storage accepts no more records."""
         warn("an answer of a journal is given up in its middle: %r", error)
-        self._is_lost = True
-        self._room.set()
-        self._more.set()
+        self._is_cut_off = True
+        self._has_room.set()
+        self._has_queued.set()
         self.interrupt("the journal no longer takes the answer")
 
     # -- watching ------------------------------------------------------------
@@ -267,7 +271,7 @@ class Producer:
         from anyio.lowlevel import checkpoint
 
         pause = self._lease / 4
-        while not self._is_lost and not self._done.is_set():
+        while not self._is_cut_off and not self._all_written.is_set():
             # A storage in memory answers without yielding to the event loop.
             await checkpoint()
             try:
@@ -294,5 +298,5 @@ async def close_stream(stream: object) -> None:
 
     close = getattr(stream, "aclose", None)
     if close is not None:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WORDS):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
             await close()

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from tokenstream.relay.journal._storage import Asked
+    from tokenstream.relay.journal._storage import StopReply
 
-_AT_ONCE = 8
+_MAX_COMMANDS = 8
 """The maximum number of simultaneous commands; each takes a connection from the client's pool."""
-_GRACE = 60.0
+_KEEP_SECONDS = 60.0
 """Additional seconds for which an answer is kept after its producer's last write."""
 
 
@@ -57,8 +57,9 @@ class RedisStorage(Storage):
                 f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
             )
         _check_client(client)
-        known: Any = client
-        if known.connection_pool.max_connections < 2:
+        redis_client: Any = client
+        max_connections: int = redis_client.connection_pool.max_connections
+        if max_connections < 2:
             raise MisuseError(
                 "a journal needs at least two connections: raise max_connections= of the client"
             )
@@ -67,14 +68,14 @@ class RedisStorage(Storage):
         from tokenstream.relay.journal._redis_bells import Subscriptions
 
         self._failures = (RedisError, OSError)
-        self._unknown = NoScriptError
+        self._unknown_script = NoScriptError
         self._prefix = prefix
-        self._most = max_bytes
+        self._max_bytes = max_bytes
         self._expire = expire
-        self._client = known
-        self._subscriptions = Subscriptions(known)
+        self._client = redis_client
+        self._subscriptions = Subscriptions(redis_client)
         # One connection of the pool is reserved for notifications.
-        self._turns = asyncio.Semaphore(min(_AT_ONCE, known.connection_pool.max_connections - 1))
+        self._command_slots = asyncio.Semaphore(min(_MAX_COMMANDS, max_connections - 1))
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
         owned = [0, ""] if owner is None else [1, owner]
@@ -83,7 +84,7 @@ class RedisStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._most]
+        options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         if not await self._run_script(APPEND, id, self._key(id, "news"), token, first, *options, *records):
             raise Fenced
 
@@ -94,18 +95,18 @@ class RedisStorage(Storage):
         return reason[0].decode() if reason and reason[0] is not None else None
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        options = [self._key(id, "news"), _to_ms(self._expire), self._most]
+        options = [self._key(id, "news"), _to_ms(self._expire), self._max_bytes]
         return bool(await self._run_script(BURY, id, *options, *records))
 
-    async def ask_stop(self, id: str, reason: str) -> Asked:
-        asked: Asked = (await self._run_script(ASK_STOP, id, self._key(id, "stop"), reason)).decode()
-        return asked
+    async def ask_stop(self, id: str, reason: str) -> StopReply:
+        reply: StopReply = (await self._run_script(ASK_STOP, id, self._key(id, "stop"), reason)).decode()
+        return reply
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
-        found = await self._run_script(READ, id, after, limit)
-        if found is None:
+        reply = await self._run_script(READ, id, after, limit)
+        if reply is None:
             return None
-        begin, end, over, alive, records, owner, _ = found
+        begin, end, over, alive, records, owner, _ = reply
         state = State(None if owner is None else owner.decode(), begin, end, bool(over), bool(alive))
         return Page(state, after + 1, tuple(records))
 
@@ -122,8 +123,11 @@ class RedisStorage(Storage):
 
     async def wait_stop(self, id: str) -> None:
         async def has_changed() -> bool:
-            found = await self._run_script(READ, id, 0, 0)
-            return found is None or bool(found[2]) or (found[6] is not None)
+            reply = await self._run_script(READ, id, 0, 0)
+            if reply is None:
+                return True
+            _, _, over, _, _, _, stop_reason = reply
+            return bool(over) or stop_reason is not None
 
         await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
 
@@ -139,7 +143,7 @@ class RedisStorage(Storage):
 
     def _keep_ms(self, lease: float) -> int:
         """Return the milliseconds for which an answer is kept after its producer's last write."""
-        return _to_ms(2 * self._expire + 10 * lease + _GRACE)
+        return _to_ms(2 * self._expire + 10 * lease + _KEEP_SECONDS)
 
     async def _run_script(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script
         """Run a Lua script on the keys of an answer, and return its reply.
@@ -148,15 +152,16 @@ class RedisStorage(Storage):
             JournalUnavailable: Redis is unreachable, or has refused the script.
         """
         keys = [self._key(id, what) for what in ("state", "records", "alive")]
-        given = (len(keys), *keys, *arguments)
+        keys_and_arguments = (len(keys), *keys, *arguments)
         run = self._client.execute_command
         try:
-            async with self._turns:
+            async with self._command_slots:
                 try:
                     # Replies are raw bytes, even if the client is set up to decode them.
-                    return await run("EVALSHA", _hash_of(script), *given, NEVER_DECODE=True)
-                except self._unknown:
-                    return await run("EVAL", script, *given, NEVER_DECODE=True)
+                    return await run("EVALSHA", _hash_of(script), *keys_and_arguments, NEVER_DECODE=True)
+                except self._unknown_script:
+                    # Redis does not have the script yet; this command also stores it.
+                    return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
         except self._failures as error:
             raise JournalUnavailable(f"the journal's Redis cannot be used now: {error!r}") from error
 

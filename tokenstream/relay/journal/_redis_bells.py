@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_LOOK = 5.0
+_READ_SECONDS = 5.0
 """The timeout of one read from the connection, in seconds."""
-_AGAIN = 0.25
+_RETRY_SECONDS = 0.25
 """Seconds before an unreachable Redis is tried again."""
-_IDLE = 30.0
+_IDLE_SECONDS = 30.0
 """Seconds after which an unused channel is unsubscribed."""
 
 
@@ -36,7 +36,9 @@ class Subscription:
         self.is_current = False
         """True once the answer was read after the subscription began; no earlier change is missed then."""
         self.waiting = 0
+        """The number of tasks that wait for a change."""
         self.used = 0.0
+        """The clock reading when the last of these tasks has ended."""
 
     def wake(self, last_message: str | None) -> None:
         """Wake the waiting tasks.
@@ -66,8 +68,8 @@ class Subscriptions:
         self._pubsub: Any = None
         self._subscriptions: dict[str, Subscription] = {}
         self._reader: asyncio.Task[None] | None = None
-        self._changing = asyncio.Lock()
-        self._swept = 0.0
+        self._subscribing = asyncio.Lock()
+        self._last_cleanup = 0.0
 
     async def wait(
         self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Awaitable[bool]]
@@ -83,7 +85,7 @@ class Subscriptions:
             subscription = await self._subscribe(channel)
         except self._failures:
             # It is no error that notifications are missing: the caller reads the answer again anyway.
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_RETRY_SECONDS)
             return
         subscription.waiting += 1
         try:
@@ -92,9 +94,10 @@ class Subscriptions:
                 subscription.is_current = True
                 if await has_changed():
                     return
-            while subscription.is_current and not (
-                subscription.last_message is not None and is_new(subscription.last_message)
-            ):
+            while subscription.is_current:
+                message = subscription.last_message
+                if message is not None and is_new(message):
+                    break
                 await subscription.woken.wait()
         finally:
             subscription.waiting -= 1
@@ -117,7 +120,7 @@ class Subscriptions:
         subscription = self._subscriptions.get(channel)
         if subscription is not None:
             return subscription
-        async with self._changing:
+        async with self._subscribing:
             if channel not in self._subscriptions:
                 await self._unsubscribe_unused()
                 if self._pubsub is None:
@@ -136,35 +139,35 @@ class Subscriptions:
     async def _unsubscribe_unused(self) -> None:
         """Unsubscribe channels that have been unused for a while; the connection stays open for others."""
         now = _now()
-        if now - self._swept < _IDLE:
+        if now - self._last_cleanup < _IDLE_SECONDS:
             return
-        self._swept = now
-        old = [
-            name
-            for name, subscription in self._subscriptions.items()
-            if not subscription.waiting and now - subscription.used > _IDLE
+        self._last_cleanup = now
+        unused = [
+            channel
+            for channel, subscription in self._subscriptions.items()
+            if not subscription.waiting and now - subscription.used > _IDLE_SECONDS
         ]
-        for name in old:
-            del self._subscriptions[name]
-        if old:
-            await self._pubsub.unsubscribe(*old)
+        for channel in unused:
+            del self._subscriptions[channel]
+        if unused:
+            await self._pubsub.unsubscribe(*unused)
 
     async def _read(self) -> None:
         """Read the messages of all channels, for as long as the connection is used."""
         while True:
             try:
-                message = await self._pubsub.get_message(timeout=_LOOK)
+                message = await self._pubsub.get_message(timeout=_READ_SECONDS)
             except self._failures:
                 # The client reconnects and subscribes again at the next call.
                 for subscription in self._subscriptions.values():
                     subscription.wake(None)
-                await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if message is not None:
-                self._handle(message)
+                self._pass_on(message)
 
-    def _handle(self, message: dict[str, Any]) -> None:
-        """Pass a message to the subscription of its channel, or note that Redis has confirmed the latter."""
+    def _pass_on(self, message: dict[str, Any]) -> None:
+        """Pass a message to the subscription of its channel; it may be Redis's confirmation of that."""
         subscription = self._subscriptions.get(_decode(message["channel"]))
         if subscription is None:
             return
@@ -182,5 +185,5 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _decode(told: Any) -> str:  # noqa: ANN401 - bytes, or str where the client decodes
-    return told.decode() if isinstance(told, bytes) else str(told)
+def _decode(value: Any) -> str:  # noqa: ANN401 - bytes, or str where the client decodes
+    return value.decode() if isinstance(value, bytes) else str(value)

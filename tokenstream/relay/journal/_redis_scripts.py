@@ -12,7 +12,7 @@ local meta, records, alive = KEYS[1], KEYS[2], KEYS[3]
 local function live(lease)
   if lease > 0 then redis.call('SET', alive, '1', 'PX', lease) else redis.call('DEL', alive) end
 end
-local function last_for(keep)
+local function keep_for(keep)
   redis.call('PEXPIRE', meta, keep)
   redis.call('PEXPIRE', records, keep)
 end
@@ -27,24 +27,24 @@ _WRITE = """
 local function number_of(id)
   return tonumber(string.match(id, '^%d+'))
 end
-local function write(from, last, held, most)
+local function write(from, last, size, most)
   for at = from, #ARGV do
     last = last + 1
-    held = held + #ARGV[at]
+    size = size + #ARGV[at]
     redis.call('XADD', records, string.format('%.0f-0', last), 'r', ARGV[at])
   end
   local left = redis.call('XLEN', records)
-  while held > most and left > 1 do
+  while size > most and left > 1 do
     local first
     for _, old in ipairs(redis.call('XRANGE', records, '-', '+', 'COUNT', 100)) do
-      if held <= most or left <= 1 then break end
+      if size <= most or left <= 1 then break end
       first = number_of(old[1]) + 1
-      held = held - #old[2][2]
+      size = size - #old[2][2]
       left = left - 1
     end
     redis.call('XTRIM', records, 'MINID', string.format('%.0f-0', first))
   end
-  redis.call('HSET', meta, 'end', string.format('%.0f', last), 'held', string.format('%.0f', held))
+  redis.call('HSET', meta, 'end', string.format('%.0f', last), 'held', string.format('%.0f', size))
   return last
 end
 """
@@ -60,7 +60,7 @@ redis.call('DEL', records)
 redis.call('HSET', meta, 'token', token, 'end', '0', 'held', '0', 'over', '0')
 if owned == '1' then redis.call('HSET', meta, 'owner', owner) end
 live(lease)
-last_for(keep)
+keep_for(keep)
 return 1
 """
 )
@@ -72,19 +72,19 @@ APPEND = (
     + """
 local channel, token, first, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local over, expire, keep, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local told = redis.call('HMGET', meta, 'token', 'end', 'over', 'held')
-if told[1] ~= token then return 0 end
-local last, is_over = tonumber(told[2]), told[3] == '1'
+local state = redis.call('HMGET', meta, 'token', 'end', 'over', 'held')
+if state[1] ~= token then return 0 end
+local last, is_over = tonumber(state[2]), state[3] == '1'
 local from = 9 + math.max(last + 1 - first, 0)
 if first > last + 1 or (is_over and from <= #ARGV) then return 0 end
 if is_over then return 1 end
 live(lease)
-last = write(from, last, tonumber(told[4]), most)
+last = write(from, last, tonumber(state[4]), most)
 if over == '1' then
   finish(expire)
   redis.call('PUBLISH', channel, 'over')
 else
-  last_for(keep)
+  keep_for(keep)
   redis.call('PUBLISH', channel, string.format('%.0f', last))
 end
 return 1
@@ -96,13 +96,13 @@ BEAT = (
     _KEYS
     + """
 local token, lease, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local told = redis.call('HMGET', meta, 'token', 'over', 'reason')
-if told[1] ~= token then return {0} end
-if told[2] ~= '1' then
+local state = redis.call('HMGET', meta, 'token', 'over', 'reason')
+if state[1] ~= token then return {0} end
+if state[2] ~= '1' then
   live(lease)
-  last_for(keep)
+  keep_for(keep)
 end
-return {1, told[3]}
+return {1, state[3]}
 """
 )
 """Renews the lease; returns {1, reason to stop or nil}, or {0} if the producer may no longer write."""
@@ -112,10 +112,10 @@ BURY = (
     + _WRITE
     + """
 local channel, expire, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local told = redis.call('HMGET', meta, 'end', 'over', 'held')
-if not told[1] or told[2] == '1' or redis.call('EXISTS', alive) == 1 then return 0 end
+local state = redis.call('HMGET', meta, 'end', 'over', 'held')
+if not state[1] or state[2] == '1' or redis.call('EXISTS', alive) == 1 then return 0 end
 redis.call('HSET', meta, 'token', '')
-write(4, tonumber(told[1]), tonumber(told[3]), most)
+write(4, tonumber(state[1]), tonumber(state[3]), most)
 finish(expire)
 redis.call('PUBLISH', channel, 'over')
 return 1
@@ -127,10 +127,10 @@ ASK_STOP = (
     _KEYS
     + """
 local channel, reason = ARGV[1], ARGV[2]
-local told = redis.call('HMGET', meta, 'token', 'over', 'reason')
-if not told[1] then return 'unknown' end
-if told[2] == '1' then return 'ended' end
-if not told[3] then
+local state = redis.call('HMGET', meta, 'token', 'over', 'reason')
+if not state[1] then return 'unknown' end
+if state[2] == '1' then return 'ended' end
+if not state[3] then
   redis.call('HSET', meta, 'reason', reason)
   redis.call('PUBLISH', channel, 'stop')
 end
@@ -143,19 +143,19 @@ READ = (
     _KEYS
     + """
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local told = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason')
-if not told[1] then return false end
-local begin = tonumber(told[1]) + 1
+local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason')
+if not state[1] then return false end
+local begin = tonumber(state[1]) + 1
 local oldest = redis.call('XRANGE', records, '-', '+', 'COUNT', 1)[1]
 if oldest then begin = tonumber(string.match(oldest[1], '^%d+')) end
-local found = {}
+local page = {}
 if limit > 0 and after + 1 >= begin then
   local from = string.format('%.0f-0', after + 1)
   for at, each in ipairs(redis.call('XRANGE', records, from, '+', 'COUNT', limit)) do
-    found[at] = each[2][2]
+    page[at] = each[2][2]
   end
 end
-return {begin, tonumber(told[1]), tonumber(told[2]), redis.call('EXISTS', alive), found, told[3], told[4]}
+return {begin, tonumber(state[1]), tonumber(state[2]), redis.call('EXISTS', alive), page, state[3], state[4]}
 """
 )
 """Returns an answer's state, its records after a position, its owner, and the reason to stop."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Asked: TypeAlias = Literal["asked", "ended", "unknown"]
+StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
 """The outcome of a request to stop an answer; "ended" if the answer had ended before."""
 
 
@@ -136,7 +136,7 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def ask_stop(self, id: str, reason: str) -> Asked:
+    async def ask_stop(self, id: str, reason: str) -> StopReply:
         """Ask the producer of an answer, in any process, to stop it.
 
         Args:

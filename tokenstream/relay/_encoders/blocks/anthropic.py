@@ -53,7 +53,7 @@ class AnthropicEncoder(BlockEncoder):
     """Encodes an answer as the events of Messages, from `message_start` to `message_stop`."""
 
     name: ClassVar[str] = "anthropic"
-    made_up: ClassVar[str] = "msg_1"
+    default_id: ClassVar[str] = "msg_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
         {"text", "reasoning", "tool_call", "citation", "server_tool_call", "server_tool_result"}
     )
@@ -142,7 +142,7 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `ping`."""
-        return [*self.ahead(), _event("ping")]
+        return [*self.unsent_head(), _event("ping")]
 
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Return no payloads yet: the stop sequence and the details of a refusal are sent at the end."""

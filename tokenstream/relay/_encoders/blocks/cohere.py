@@ -39,7 +39,7 @@ class CohereEncoder(BlockEncoder):
     """
 
     name: ClassVar[str] = "cohere"
-    made_up: ClassVar[str] = "message-1"
+    default_id: ClassVar[str] = "message-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -117,7 +117,7 @@ class CohereEncoder(BlockEncoder):
         index, self._citations = self._citations, self._citations + 1
         cited = self._convert_citation(event.citation, f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
-        return [*self.ahead(), start, _event("citation-end", index)]
+        return [*self.unsent_head(), start, _event("citation-end", index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return a `message-end`, with the token counts."""

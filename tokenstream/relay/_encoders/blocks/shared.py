@@ -100,7 +100,7 @@ class BlockEncoder(Encoder, ABC):
         """Return the payloads that open a part's block; none if the block is open already."""
         if part in self.blocks:
             return []
-        before = [*self.ahead(), *self.close_said()]
+        before = [*self.unsent_head(), *self.close_said()]
         self.blocks[part] = index = self.assign_index(part)
         self._written.add(part)
         if self._kinds[0, part] in _SAID:
@@ -137,11 +137,14 @@ class BlockEncoder(Encoder, ABC):
         """Return the content of a part's start; a later start of the same part may add more."""
         content = event.content
         if content.kind == "reasoning":
-            return [*self.ahead(), *self._encode_reasoning_part(event.part, content)]
+            return [*self.unsent_head(), *self._encode_reasoning_part(event.part, content)]
         if content.kind != "text":
             return self.encode_special(event, content)
         new = content.text and event.part not in self.blocks
-        return [*self.ahead(), *(self.encode_text(TextDelta(content.text, part=event.part)) if new else ())]
+        return [
+            *self.unsent_head(),
+            *(self.encode_text(TextDelta(content.text, part=event.part)) if new else ()),
+        ]
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a block, unless it is a text block."""
@@ -157,7 +160,7 @@ class BlockEncoder(Encoder, ABC):
         ended = event.reason in _ENDS_CALLS
         left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]
         ends = [payload for part in left for payload in self.close_block(part)]
-        return [*self.ahead(), *ends, *self.encode_ending(event)]
+        return [*self.unsent_head(), *ends, *self.encode_ending(event)]
 
     # -- within ------------------------------------------------------------------
 

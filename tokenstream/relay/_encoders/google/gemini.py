@@ -44,7 +44,7 @@ class GeminiEncoder(PartEncoder):
     """
 
     name: ClassVar[str] = "gemini"
-    made_up: ClassVar[str] = "response-1"
+    default_id: ClassVar[str] = "response-1"
     content_type: ClassVar[str] = "text/event-stream"
     counts: ClassVar[frozenset[str]] = _USAGE.known
     words: ClassVar[Mapping[FinishReason, str]] = {

@@ -61,7 +61,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     """Encodes an answer as the events of an interaction: its steps, its final status, and `[DONE]`."""
 
     name: ClassVar[str] = "gemini-interactions"
-    made_up: ClassVar[str] = "v1_1"
+    default_id: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
     counts: ClassVar[frozenset[str]] = _USAGE.known

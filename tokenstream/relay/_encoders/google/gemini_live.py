@@ -62,7 +62,7 @@ class GeminiLiveEncoder(PartEncoder):
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return a `setupComplete`."""
         super().encode_start(event)
-        return self.ahead()
+        return self.unsent_head()
 
     def encode_head(self) -> Payloads:
         """Return a `setupComplete`."""
@@ -74,7 +74,7 @@ class GeminiLiveEncoder(PartEncoder):
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """Return a `toolCall`."""
-        return [*self.ahead(), ("", {"toolCall": {"functionCalls": [call]}})]
+        return [*self.unsent_head(), ("", {"toolCall": {"functionCalls": [call]}})]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent at the end."""
@@ -98,7 +98,11 @@ class GeminiLiveEncoder(PartEncoder):
     def encode_tail(self) -> Payloads:
         """Return the end of the generation, and the end of the turn with the token counts."""
         word = self.word_for(self.finishes[0].reason)
-        told = self._content(groundingMetadata=grounding_of(self._sources)) if self._sources else self.ahead()
+        told = (
+            self._content(groundingMetadata=grounding_of(self._sources))
+            if self._sources
+            else self.unsent_head()
+        )
         told += self._content(**{word: True}) if word in _SAID else []
         ended = {"turnComplete": True, **({} if word in _SAID else {"turnCompleteReason": word})}
         usage = _USAGE.of(self.usage)
@@ -116,7 +120,7 @@ class GeminiLiveEncoder(PartEncoder):
     # -- within ------------------------------------------------------------------
 
     def _content(self, **content: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        return [*self.ahead(), ("", {"serverContent": content})]
+        return [*self.unsent_head(), ("", {"serverContent": content})]
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
         """Return the payloads for a complete medium; none for audio, which was sent piece by piece."""

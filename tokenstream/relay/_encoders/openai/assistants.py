@@ -44,7 +44,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
     """Encodes an answer as a run: each text is a step with a message, and all calls are one step."""
 
     name: ClassVar[str] = "openai-assistants"
-    made_up: ClassVar[str] = "run_1"
+    default_id: ClassVar[str] = "run_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "refusal", "tool_call"})
     counts: ClassVar[frozenset[str]] = frozenset(_PLACES)
     words: ClassVar[Mapping[FinishReason, str]] = {

@@ -39,7 +39,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     name: ClassVar[str] = "openai-chat"
     object: ClassVar[str] = "chat.completion.chunk"
-    made_up: ClassVar[str] = "chatcmpl-1"
+    default_id: ClassVar[str] = "chatcmpl-1"
     greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
     expresses: ClassVar[frozenset[Kind]] = frozenset(

@@ -20,7 +20,7 @@ class OpenAICompletionsEncoder(ChunkEncoder):
 
     name: ClassVar[str] = "openai-completions"
     object: ClassVar[str] = "text_completion"
-    made_up: ClassVar[str] = "cmpl-1"
+    default_id: ClassVar[str] = "cmpl-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",

@@ -122,7 +122,7 @@ class ItemEncoder(Encoder, ABC):
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return the head of the answer, or no payloads if it was sent already."""
         super().encode_start(event)
-        return self.ahead()
+        return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return no payloads yet: another start may follow before the first piece."""
@@ -194,7 +194,7 @@ class ItemEncoder(Encoder, ABC):
     def encode_tail(self) -> Payloads:
         """Return the ends of all items and of the answer."""
         finish = self.finishes[0]
-        yield from self.ahead()
+        yield from self.unsent_head()
         yield from self.end_all(cut=finish.reason in CUT)
         yield from self.encode_ending(finish)
 
@@ -212,7 +212,7 @@ class ItemEncoder(Encoder, ABC):
         if held is not None:
             return held, []
         item = OutputItem(kind, part, len(self.items), fields)
-        payloads = self.ahead()
+        payloads = self.unsent_head()
         for before in self._leaving:
             payloads += self.end_item(before)
         self._leaving.clear()

@@ -22,7 +22,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""
 
     name: ClassVar[str] = "mistral"
-    made_up: ClassVar[str] = "cmpl-1"
+    default_id: ClassVar[str] = "cmpl-1"
     greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
     words: ClassVar[Mapping[FinishReason, str]] = {

@@ -50,7 +50,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     """Encodes an answer as the messages of a session with one response."""
 
     name: ClassVar[str] = "openai-realtime"
-    made_up: ClassVar[str] = "resp_1"
+    default_id: ClassVar[str] = "resp_1"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media"})

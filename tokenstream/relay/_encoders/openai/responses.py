@@ -135,7 +135,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     """Encodes an answer as the numbered events of a response; each part is an output item."""
 
     name: ClassVar[str] = "openai-responses"
-    made_up: ClassVar[str] = "resp_1"
+    default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
         {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
     )
@@ -207,7 +207,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `keepalive`."""
-        return [*self.ahead(), self._event("keepalive")]
+        return [*self.unsent_head(), self._event("keepalive")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error`; it has no type field, so the code identifies the kind."""

@@ -40,7 +40,7 @@ class AGUIEncoder(NamedEncoder):
     """Encodes an answer as the events of one AG-UI run."""
 
     name: ClassVar[str] = "ag-ui"
-    made_up: ClassVar[str] = "run-1"
+    default_id: ClassVar[str] = "run-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -89,7 +89,7 @@ class AGUIEncoder(NamedEncoder):
         """Return a `TOOL_CALL_START`."""
         self._calls[event.id] = []
         start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
-        return [*self.ahead(), ("", start)]
+        return [*self.unsent_head(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a `TOOL_CALL_ARGS`."""
@@ -110,7 +110,7 @@ class AGUIEncoder(NamedEncoder):
         """Return a `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
         name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
         self._steps[event.id] = name
-        return [*self.ahead(), _step("STARTED", name)]
+        return [*self.unsent_head(), _step("STARTED", name)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return a `STEP_FINISHED`; the step's messages stay open."""
@@ -121,7 +121,7 @@ class AGUIEncoder(NamedEncoder):
         """Return the ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
         word = self.word_for(self.finishes[0].reason)
         steps = [_step("FINISHED", name) for name in self._steps.values()]
-        before = [*self.ahead(), *self.close_all(), *steps]
+        before = [*self.unsent_head(), *self.close_all(), *steps]
         end: dict[str, Any] = {
             "type": "RUN_FINISHED",
             **self._run,
@@ -139,7 +139,7 @@ class AGUIEncoder(NamedEncoder):
         """Return a `RUN_ERROR`."""
         said = {"type": "RUN_ERROR", "message": message}
         code = code or (None if kind == "unknown" else kind)
-        return [*self.ahead(), ("", said if code is None else {**said, "code": code})]
+        return [*self.unsent_head(), ("", said if code is None else {**said, "code": code})]
 
     # -- within ----------------------------------------------------------------
 

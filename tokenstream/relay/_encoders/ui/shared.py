@@ -74,7 +74,7 @@ class NamedEncoder(Encoder, ABC):
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return the head."""
         super().encode_start(event)
-        return self.ahead()
+        return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the start of a text; a repeated start counts only with a signature or an encrypted form."""
@@ -114,7 +114,7 @@ class NamedEncoder(Encoder, ABC):
         if part is not None:
             return part, []
         part = self._open[index] = OpenText(kind, f"{self.scope}{self.prefixes[kind]}{index}")
-        return part, [*self.ahead(), *self.encode_begin(part)]
+        return part, [*self.unsent_head(), *self.encode_begin(part)]
 
     def _learn(self, part: OpenText, content: Part) -> None:
         """Note the signature and the encrypted form in the content of a part."""

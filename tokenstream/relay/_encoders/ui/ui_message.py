@@ -53,7 +53,7 @@ class UIMessageEncoder(NamedEncoder):
     """
 
     name: ClassVar[str] = "ui-message"
-    made_up: ClassVar[str] = "msg-1"
+    default_id: ClassVar[str] = "msg-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
     counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -108,7 +108,7 @@ class UIMessageEncoder(NamedEncoder):
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool-input-start`."""
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
-        return [*self.ahead(), ("", start)]
+        return [*self.unsent_head(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a `tool-input-delta`."""
@@ -139,7 +139,7 @@ class UIMessageEncoder(NamedEncoder):
         if url is None:
             return self.omit("a citation without an address", "citation")
         source = {"type": "source-url", "sourceId": f"src-{event.part}", "url": url}
-        return [*self.ahead(), ("", source if title is None else {**source, "title": title})]
+        return [*self.unsent_head(), ("", source if title is None else {**source, "title": title})]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return no payloads yet: a file is sent when it is complete."""
@@ -153,13 +153,15 @@ class UIMessageEncoder(NamedEncoder):
             refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
             return [("", {"type": "tool-input-error", **refused, "errorText": "the arguments are no JSON"})]
         medium = self._files.take(event)
-        return super().encode_part_end(event) if medium is None else [*self.ahead(), ("", _file(medium))]
+        return (
+            super().encode_part_end(event) if medium is None else [*self.unsent_head(), ("", _file(medium))]
+        )
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `data-step`: the protocol's own steps would end the parts of other steps."""
         told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = told
-        return [*self.ahead(), _step(event.id, told)]
+        return [*self.unsent_head(), _step(event.id, told)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return a `data-step` with the same id, which replaces the first."""
@@ -175,11 +177,11 @@ class UIMessageEncoder(NamedEncoder):
             ends = [*told, {"type": _ABORT}]
         else:
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
-        return [*self.ahead(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
+        return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` chunk with the error's message."""
-        return [*self.ahead(), ("", {"type": "error", "errorText": message})]
+        return [*self.unsent_head(), ("", {"type": "error", "errorText": message})]
 
 
 def _step(id: str, told: dict[str, Any]) -> Payload:

@@ -18,7 +18,7 @@ from tokenstream.events import (
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-_VALUES: dict[type, str] = {
+_VALUE_FIELDS: dict[type, str] = {
     PartStart: "content",
     PartDone: "content",
     ToolCallDone: "call",
@@ -38,25 +38,25 @@ def strip_private(event: Event, id: str | None) -> Event | None:
         >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
         MessageStart(choice=0, part=None, id='msg-1', model='gpt-6', role='assistant')
     """
-    told: Any = event
+    stripped: Any = event
     cls = event.__class__
     if cls is MessageStart:
-        told = copy(event)
-        told.id = id
+        stripped = copy(event)
+        stripped.id = id
     elif cls is Unknown:
         return None
-    elif cls is ToolCallStart and told.provider_data is not None:
-        told = copy(event)
-        told.provider_data = None
-    elif cls in _VALUES:
-        name = _VALUES[cls]
-        value = getattr(event, name)
-        bare = _strip_part(value)
-        if bare is not value:
-            told = copy(event)
-            setattr(told, name, bare)
-    found: Event = told
-    return found
+    elif cls is ToolCallStart and stripped.provider_data is not None:
+        stripped = copy(event)
+        stripped.provider_data = None
+    elif cls in _VALUE_FIELDS:
+        field = _VALUE_FIELDS[cls]
+        value = getattr(event, field)
+        stripped_value = _strip_part(value)
+        if stripped_value is not value:
+            stripped = copy(event)
+            setattr(stripped, field, stripped_value)
+    result: Event = stripped
+    return result
 
 
 def _strip_part(value: Any) -> Any:  # noqa: ANN401 - a part, or None

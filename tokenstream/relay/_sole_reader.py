@@ -33,16 +33,16 @@ class SoleReader:
     def __init__(self, driver: AsyncDriver, host: Host) -> None:
         self._driver = driver
         self._loop: asyncio.AbstractEventLoop | None = host.loop if host.name == "asyncio" else None
-        self._rung = False
+        self._has_arrived = False
         """True if something has arrived since the last read."""
         self._future: asyncio.Future[None] | None = None
         self._waiter: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._steady = False
+        self._timer_suffices = False
         """True while the running timer expires before every deadline that new events can set."""
-        self._since = 0.0
+        self._idle_since = 0.0
         """The clock reading since which nothing has arrived."""
-        self._late = False
+        self._deadline_passed = False
         """True if a deadline was found passed once. It takes effect only the second time, because data that
         has arrived already may not have been read yet.
         """
@@ -58,23 +58,23 @@ class SoleReader:
         """
         driver = self._driver
         while True:
-            if self._rung or not driver.will_ring:
+            if self._has_arrived or not driver.will_ring:
                 event = await self.take_arrived()
                 if event is not None:
                     return event
-            if not self._rung:
+            if not self._has_arrived:
                 await self._wait()
 
     async def take_arrived(self) -> Event | None:
         """Return the next event if it has arrived already, else None."""
-        self._rung = self._late = False
+        self._has_arrived = self._deadline_passed = False
         driver = self._driver
         event = driver.poll_fast()
         return await driver.poll(self) if event is None else event
 
     def set(self) -> None:
         """Signal that something has arrived."""
-        self._rung = True
+        self._has_arrived = True
         if self._future is not None:
             if not self._future.done():
                 self._future.set_result(None)
@@ -95,10 +95,11 @@ class SoleReader:
         if loop is None:
             await self._wait_with_anyio()
             return
-        self._since = driver.clock()
-        if not (self._steady and self._timer is not None):
-            until = driver.idle_until(self._since)
-            self._steady = driver.earliest_deadline > -math.inf and driver.machine.plain
+        self._idle_since = driver.clock()
+        # While the running timer suffices, waiting costs no timer of its own.
+        if not (self._timer_suffices and self._timer is not None):
+            until = driver.idle_until(self._idle_since)
+            self._timer_suffices = driver.earliest_deadline > -math.inf and driver.machine.plain
             self._set_timer(loop, until)
         self._future = loop.create_future()
         try:
@@ -115,19 +116,20 @@ class SoleReader:
             if self._timer.when() <= when:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._look_at_deadlines, loop)
+        self._timer = loop.call_at(when, self._check_deadlines, loop)
 
-    def _look_at_deadlines(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check_deadlines(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the driver act on a deadline that has passed, or arm the timer again."""
         driver, self._timer = self._driver, None
         if self._future is None:
             # No task is waiting; the next task that waits arms the timer again.
             return
-        until = driver.idle_until(self._since)
+        until = driver.idle_until(self._idle_since)
         if until is None or until > driver.clock():
             self._set_timer(loop, until)
-        elif not self._late:
-            self._late = True
+        elif not self._deadline_passed:
+            # Data that has arrived may not have been read yet: check once more.
+            self._deadline_passed = True
             self._set_timer(loop, until)
         else:
             driver.expire()
@@ -137,16 +139,17 @@ class SoleReader:
         """Wait like `_wait`, under trio, where there is no timer to share."""
         from anyio import Event, move_on_after
 
-        driver, late = self._driver, False
-        since = driver.clock()
-        while not self._rung:
-            until = driver.idle_until(since)
+        driver, deadline_passed = self._driver, False
+        idle_since = driver.clock()
+        while not self._has_arrived:
+            until = driver.idle_until(idle_since)
             if until is not None and until <= driver.clock():
-                if late:
+                # As in `_check_deadlines`, a deadline takes effect when it is found passed the second time.
+                if deadline_passed:
                     driver.expire()
-                    self._rung = True
+                    self._has_arrived = True
                     return
-                late = True
+                deadline_passed = True
             self._waiter = Event()
             try:
                 with move_on_after(None if until is None else max(until - driver.clock(), LEAST_WAIT)):

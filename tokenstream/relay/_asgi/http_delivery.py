@@ -1,0 +1,219 @@
+"""Delivery of an answer as an HTTP response, by the tasks of an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.relay._asgi.delivery import Delivery
+from tokenstream.relay._asgi.refusals import error_body
+from tokenstream.relay._asgi.shutdown import abort_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from anyio import Event
+
+    from tokenstream.relay._asgi.outlet import Outlet
+    from tokenstream.relay._asgi.refusals import Refusal
+
+Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
+"""The ASGI callable `receive`, which returns the client's next message."""
+Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
+"""The ASGI callable `send`, which sends a message to the client."""
+Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
+"""The status and the headers of a response."""
+
+_MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
+"""The shortest and the longest pause before the next check if a heartbeat is due, in seconds."""
+_LAST_CHUNK_SECONDS = 0.5
+"""The seconds allowed for sending the last chunk while the server shuts down."""
+_NO_CONTENT = 204
+_CLIENT_CLOSED_REQUEST = 499
+"""The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
+_SHUTDOWN_BODY = error_body("shutdown", "The server is being restarted.", retryable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTiming:
+    """The timing of a response."""
+
+    open_within: float | None = 10.0
+    """Seconds after which the head is sent even without an event; None to wait for the first event."""
+    keep_alive: float | None = 10.0
+    """Seconds of silence after which a heartbeat is sent; None for no heartbeats."""
+    grace: float = 0.0
+    """Seconds that an answer goes on after its reader has disconnected."""
+
+
+class HTTPDelivery(Delivery):
+    """Sends the chunks of an outlet as one HTTP response.
+
+    The tasks that send the answer and the heartbeats never interleave: each waits until the
+    other has sent its whole message.
+
+    Args:
+        outlet: Supplies the chunks.
+        head: The status and the headers.
+        timing: The timing.
+        receive: The ASGI callable `receive`.
+        send: The ASGI callable `send`.
+    """
+
+    def __init__(
+        self, outlet: Outlet, head: Head, timing: ResponseTiming, receive: Receive, send: Send
+    ) -> None:
+        super().__init__(timing.grace, receive, send)
+        self._outlet = outlet
+        self._head = head
+        self._timing = timing
+        self._receive = receive
+        self._send = send
+        self._head_begun = False
+        """True once sending the head has begun."""
+        self._heartbeat_sent: Event | None = None
+        """Set when the current heartbeat was sent; None while no heartbeat is being sent."""
+        self._end_begun = False
+        """True once sending the last message has begun; nothing may follow it."""
+
+    # -- sending -------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        """Send all chunks of the outlet, or the response that replaces an answer that never began."""
+        async with self._outlet as outlet:
+            refusal = await outlet.open()
+            if refusal is not None:
+                await self._send_refusal(refusal)
+                return
+            async for chunk in outlet:
+                if not self._disconnected:
+                    await self._send_chunk(chunk)
+            if not self._disconnected:
+                await self._send_chunk(b"", more=False)
+
+    async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk of the answer, after any heartbeat being sent; `more` is False for the last chunk."""
+        if self._heartbeat_sent is not None:
+            await self._heartbeat_sent.wait()
+        self._busy = True
+        await self._write(chunk, more=more)
+        self._busy = False
+
+    async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk or a heartbeat, preceded by the head if that was not sent yet."""
+        self._end_begun = not more
+        try:
+            if not self._head_begun:
+                self._head_begun = True
+                status, headers = self._head
+                await self._send({"type": "http.response.start", "status": status, "headers": headers})
+                # The body begins with a heartbeat, so that its first bytes arrive together with the head.
+                chunk = self._outlet.heartbeat + chunk
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except OSError:
+            # From ASGI 2.4 on, servers report a client that has disconnected with this exception.
+            self._note_disconnect()
+        self._sent_at = time.monotonic()
+
+    async def _send_refusal(self, refusal: Refusal) -> None:
+        """Send the response that replaces an answer that never began."""
+        if self._heartbeat_sent is not None:
+            await self._heartbeat_sent.wait()
+        if self._disconnected:
+            return
+        if self._head_begun:
+            # The status is sent already, so the error can only be an event of the protocol.
+            if refusal.as_event is None and refusal.error is not None:
+                raise refusal.error
+            await self._send_chunk(refusal.as_event or b"", more=False)
+            return
+        self._busy = True
+        await self._send_complete(refusal.status, refusal.body, dict(refusal.headers))
+        self._busy = False
+
+    async def _send_complete(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """Send a complete response at once."""
+        self._head_begun = self._end_begun = True
+        if status != _NO_CONTENT:
+            headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        try:
+            await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        except OSError:
+            self._note_disconnect()
+
+    # -- the other tasks -------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Wait until the reader disconnects."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._note_disconnect()
+
+    async def _stay_alive(self) -> None:
+        """Send the head after `open_within`, and heartbeats during silence."""
+        from anyio import sleep
+
+        keep_alive, heartbeat = self._timing.keep_alive, self._outlet.heartbeat
+        open_within = self._timing.open_within
+        head_due = None if open_within is None else time.monotonic() + open_within
+        while not (self._disconnected or self._end_begun):
+            if self._head_begun and not (keep_alive and heartbeat):
+                break
+            # The next thing to send: before the head, the head; after it, a heartbeat.
+            due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due
+            wait = _MAX_PAUSE if due is None else due - time.monotonic()
+            if wait > 0 or self._busy:
+                await sleep(min(max(wait, _MIN_PAUSE), keep_alive or _MAX_PAUSE))
+            else:
+                await self._send_heartbeat(heartbeat if self._head_begun else b"")
+
+    async def _send_heartbeat(self, heartbeat: bytes) -> None:
+        """Send a heartbeat, or only the head if `heartbeat` is empty; other tasks wait for it meanwhile."""
+        from anyio import Event
+
+        self._heartbeat_sent = Event()
+        try:
+            await self._write(heartbeat)
+        finally:
+            self._heartbeat_sent.set()
+            self._heartbeat_sent = None
+
+    # -- ending ----------------------------------------------------------------
+
+    def _stop_source(self, reason: str) -> bool:
+        return self._outlet.stop(reason)
+
+    async def _conclude(self) -> None:
+        """Send what a reader, or the middleware, still gets after the answer has been cancelled."""
+        if self._shutting_down:
+            await self._send_last_chunk()
+        if self._disconnected and not self._head_begun:
+            await self._close_unanswered()
+
+    async def _close_unanswered(self) -> None:
+        """Send a status to a reader that disconnected before the head: middleware requires a response."""
+        from anyio import move_on_after
+
+        with move_on_after(_LAST_CHUNK_SECONDS):
+            await self._send_complete(_CLIENT_CLOSED_REQUEST, b"", {})
+
+    async def _send_last_chunk(self) -> None:
+        """Send the last chunk on shutdown; abort the connection if an earlier chunk is still being sent."""
+        from anyio import move_on_after
+
+        already_ended = self._end_begun and not self._busy
+        if self._disconnected or already_ended:
+            return
+        stuck = self._busy or self._heartbeat_sent is not None
+        if not stuck:
+            with move_on_after(_LAST_CHUNK_SECONDS) as scope:
+                if self._head_begun:
+                    await self._write(self._outlet.shutdown_chunk(), more=False)
+                else:
+                    await self._send_complete(503, _SHUTDOWN_BODY, {"retry-after": "1"})
+            stuck = scope.cancelled_caught
+        if stuck:
+            abort_connection(self._receive, self._send)

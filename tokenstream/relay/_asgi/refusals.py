@@ -1,0 +1,113 @@
+"""Refusals: responses to send instead of an answer that failed before its first event."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind, StreamError
+
+_REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
+_STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
+"""Maps kinds of errors to HTTP statuses; all others, between this server and the provider, get 502."""
+_MESSAGES: dict[ErrorKind, str] = {
+    "rate_limited": "The provider asks to wait before the next request.",
+    "overloaded": "The provider is overloaded.",
+    "network": "The provider could not be reached, or its answer broke off before it began.",
+    "invalid_request": "The provider refused the request that this server made.",
+    "authentication": "The provider refused this server.",
+    "server": "The provider failed.",
+}
+_TIMEOUT_MESSAGE = "The provider did not answer in time."
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The response sent in place of an answer that failed before it began."""
+
+    status: int
+    """The HTTP status of the response."""
+    body: bytes
+    """JSON that describes the error."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further headers, such as Retry-After."""
+    as_event: bytes | None = None
+    """The error as an event, to be sent if the head was sent already; None if there is no such event."""
+    error: StreamError | None = None
+    """The error; raised if the head was sent already and the protocol has no event for errors."""
+
+
+def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
+    """Return the JSON body of an error response.
+
+    Args:
+        kind: The kind of error, in one word.
+        message: A sentence that describes the error.
+        retryable: Whether the same request may succeed later.
+        more: Further keys and values.
+
+    Example:
+        >>> error_body("not_found", "there is nothing here", retryable=False)
+        b'{"error":{"type":"not_found","message":"there is nothing here","retryable":false}}'
+    """
+    error = {"type": kind, "message": message, "retryable": retryable, **more}
+    return json.dumps({"error": error}, separators=(",", ":")).encode()
+
+
+def status_of(error: StreamError) -> int:
+    """Return the HTTP status for an answer that failed before its first event.
+
+    If the provider has refused this server's request, the status is 502 and not 4xx, because the
+    client did nothing wrong.
+
+    Args:
+        error: The error.
+
+    Example:
+        >>> from tokenstream.errors import StatusError
+        >>> status_of(StatusError("HTTP 404", status=404, kind="invalid_request"))
+        502
+        >>> status_of(StatusError("HTTP 529", status=529, kind="overloaded"))
+        503
+    """
+    if isinstance(error, GuardFailed):
+        return 500
+    if _is_timeout(error):
+        return _GATEWAY_TIMEOUT
+    return _STATUSES.get(error.kind, _BAD_GATEWAY)
+
+
+def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
+    """Return the response for an answer that failed before its first event.
+
+    Args:
+        error: The error.
+        as_event: The error as an event of the protocol, to be sent if the head was sent already; None if the
+            protocol has no event for errors.
+    """
+    status = status_of(error)
+    message = _MESSAGES.get(error.kind, "The provider gave no answer.")
+    if status == _GATEWAY_TIMEOUT:
+        message = _TIMEOUT_MESSAGE
+    if error.retry_after is None:
+        body = error_body(error.kind, message, retryable=error.retryable)
+        return Refusal(status, body, {}, as_event, error)
+    seconds = max(math.ceil(error.retry_after), 0)
+    body = error_body(error.kind, message, retryable=error.retryable, retry_after=seconds)
+    return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
+
+
+def _is_timeout(error: StreamError) -> bool:
+    """Return True if the failure is a timeout, of the provider or of a server on the way."""
+    if isinstance(error, StatusError):
+        return error.status in {_REQUEST_TIMEOUT, _GATEWAY_TIMEOUT}
+    if isinstance(error, ProviderError):
+        return False
+    return isinstance(error, StreamStalled) or "timeout" in type(error.__cause__).__name__.lower()

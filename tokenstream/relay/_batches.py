@@ -1,0 +1,97 @@
+"""Batches of events for slow readers, in which neighbouring deltas are merged into one."""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tokenstream.events import Event
+    from tokenstream.relay._events_in import EventsIn
+
+_SLOW = 0.002
+"""If a send takes longer than this many seconds, all events that have arrived meanwhile form one batch."""
+
+
+class BatchReader:
+    """Reads events one by one; after a slow send, all that have arrived meanwhile together.
+
+    Args:
+        events: The events.
+    """
+
+    def __init__(self, events: EventsIn) -> None:
+        self._events = events
+        self._sent_at: float | None = None
+        """The clock reading when the last batch was passed on; None if nothing was sent for it."""
+
+    async def next(self) -> Iterable[Event]:
+        """Wait for the next events.
+
+        Raises:
+            StopAsyncIteration: The events have ended.
+            StreamError: The answer failed.
+        """
+        was_slow = self._sent_at is not None and time.monotonic() - self._sent_at > _SLOW
+        self._sent_at = None
+        event = await self._events.next()
+        return merge_deltas([event, *await self._events.take_arrived()]) if was_slow else (event,)
+
+    def begin_send(self) -> None:
+        """Note that sending the last events begins; it takes until the next call of `next`."""
+        self._sent_at = time.monotonic()
+
+
+def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the same events, except that neighbouring deltas of one part are merged into one delta.
+
+    Args:
+        events: The events, in their order.
+
+    Example:
+        >>> [delta.text for delta in merge_deltas([TextDelta("Hel"), TextDelta("lo")])]
+        ['Hello']
+    """
+    for key, group in groupby(events, _merge_key):
+        if key is None:
+            yield from group
+        else:
+            yield _merge_group(list(group))
+
+
+def _merge_key(event: Event) -> tuple[Any, ...] | None:
+    """Return the key that is equal for deltas that may be merged; None for events that are never merged."""
+    cls = event.__class__
+    if cls not in _TEXT_FIELDS or (isinstance(event, ReasoningDelta) and event.signature is not None):
+        return None
+    return cls, event.choice, event.part, event.step
+
+
+def _merge_group(deltas: list[Any]) -> Event:
+    """Return one delta with the text of several deltas of the same part."""
+    first: Any = deltas[0]
+    if len(deltas) == 1:
+        only: Event = first
+        return only
+    cls = first.__class__
+    text = "".join([getattr(delta, _TEXT_FIELDS[cls]) for delta in deltas])
+    indexes = {"choice": first.choice, "part": first.part}
+    merged: Event = cls(first.id, text, **indexes) if cls is ToolCallDelta else cls(text, **indexes)
+    if first.step is not None:
+        merged.step = first.step
+    return merged
+
+
+_TEXT_FIELDS: dict[type, str] = {
+    TextDelta: "text",
+    ReasoningDelta: "text",
+    RefusalDelta: "text",
+    ToolCallDelta: "fragment",
+    PartDelta: "fragment",
+}
+"""Maps each class of delta that may be merged to its field for the text."""
