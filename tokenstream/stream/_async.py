@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._fan_out.queue import Policy
-    from tokenstream.stream._guards.guarding import Rule, Said
+    from tokenstream.stream._guards.guarding import GuardAnswer, Rule
     from tokenstream.stream._opening import First
     from tokenstream.stream._session.responses import AsyncResponses
 
@@ -234,14 +234,14 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     @overload
     def guard(
         self,
-        rule: Rule | Callable[[Message], Said],
+        rule: Rule | Callable[[Message], GuardAnswer],
         *,
         first_tokens: int = 50,
         every: int | None = None,
         hold: bool = False,
     ) -> Self: ...
     @overload
-    def guard(self, rule: Callable[[Any], Said], *, hold: bool = False, field: At) -> Self: ...
+    def guard(self, rule: Callable[[Any], GuardAnswer], *, hold: bool = False, field: At) -> Self: ...
     def guard(
         self,
         rule: object,

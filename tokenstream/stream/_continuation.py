@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Part
 
-_WORDS = """\
+_DEFAULT_QUESTION = """\
 Your last answer was cut off by a broken connection; what you see of it is all that arrived. \
 Go on exactly where it stops, and do not begin again. \
 Begin your reply with its last words, which stand between the markers, character for character, \
@@ -25,7 +25,7 @@ Say nothing about this request, and nothing before those words.
 _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
-_PARTED: dict[str, str] = {"bedrock-converse": "content", "gemini": "parts"}
+_LIST_FIELDS: dict[str, str] = {"bedrock-converse": "content", "gemini": "parts"}
 """Formats whose turns hold a list of pieces; maps each format's name to the field with that list."""
 
 
@@ -56,16 +56,16 @@ class Continuation:
     """
 
     @property
-    def words(self) -> str:
+    def question(self) -> str:
         """The text of the user's turn that asks the model to continue."""
-        tail = anchor_of(self.message.text)
+        last_words = anchor_of(self.message.text)
         if self.ask is None:
             ends_in_space = self.message.text[-1:].isspace()
-            return _WORDS.format(tail=tail, space=_SPACE if ends_in_space else _NO_SPACE)
-        words: Any = self.ask(tail) if callable(self.ask) else self.ask
-        if not isinstance(words, str) or not words.strip():
-            raise MisuseError(f"ask= must give the text of a user turn, not {type(words).__name__}")
-        return words
+            return _DEFAULT_QUESTION.format(tail=last_words, space=_SPACE if ends_in_space else _NO_SPACE)
+        question: Any = self.ask(last_words) if callable(self.ask) else self.ask
+        if not isinstance(question, str) or not question.strip():
+            raise MisuseError(f"ask= must give the text of a user turn, not {type(question).__name__}")
+        return question
 
     def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
         """Return the turns of a request for the rest of the answer; see `Attempt.continuation`.
@@ -79,18 +79,19 @@ class Continuation:
         name = format if format is not None else self.message.format
         method = METHODS.get(name or "")
         if method is None:
-            known = ", ".join(METHODS)
-            raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {known}")
-        written: Any = getattr(self._select_accepted(), method)(drop="all")
-        turns: list[dict[str, Any]] = [*written] if isinstance(written, list) else [written]
+            names = ", ".join(METHODS)
+            raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {names}")
+        result: Any = getattr(self._select_accepted(), method)(drop="all")
+        # Some of these methods return one turn, others a list of turns.
+        turns: list[dict[str, Any]] = [*result] if isinstance(result, list) else [result]
         if self.prefix is not None:
             turns[-1] = {**turns[-1], **self.prefix.marks}
             return turns
-        words: Any = self.words
-        field = _PARTED.get(name or "")
+        question: Any = self.question
+        field = _LIST_FIELDS.get(name or "")
         if field is not None:
-            words = [{"text": words}]
-        return [*turns, {"role": "user", field or "content": words}]
+            question = [{"text": question}]
+        return [*turns, {"role": "user", field or "content": question}]
 
     def _select_accepted(self) -> Message:
         """Return the message without the parts that providers refuse, which are unfinished or unsigned.
@@ -98,21 +99,22 @@ class Continuation:
         If the answer ends the request, as a prefix, its trailing white space is removed, too.
         """
         parts = [*self.message.parts] if self.prefix is None else _strip_end([*self.message.parts])
-        kept = {index: part for index, part in enumerate(parts) if _is_accepted(part)}
-        kept = {
+        accepted = {index: part for index, part in enumerate(parts) if _is_accepted(part)}
+        # A citation of a text that is left out is left out, too.
+        accepted = {
             index: part
-            for index, part in kept.items()
-            if _find_cited(part) is None or _find_cited(part) in kept
+            for index, part in accepted.items()
+            if _find_cited(part) is None or _find_cited(part) in accepted
         }
         # Citations refer to parts by index, and the remaining parts get new indexes.
-        places = {index: place for place, index in enumerate(kept)}
-        sent = [
-            part.model_copy(update={"cites": places[part.cites]})
+        new_indexes = {index: new_index for new_index, index in enumerate(accepted)}
+        renumbered = [
+            part.model_copy(update={"cites": new_indexes[part.cites]})
             if isinstance(part, Citation) and part.cites is not None
             else part
-            for part in kept.values()
+            for part in accepted.values()
         ]
-        return self.message.model_copy(update={"parts": tuple(sent)})
+        return self.message.model_copy(update={"parts": tuple(renumbered)})
 
 
 def _find_cited(part: Part) -> int | None:
@@ -134,8 +136,9 @@ def _is_accepted(part: Part) -> bool:
 
 def _strip_end(parts: list[Part]) -> list[Part]:
     """Remove the white space at the end of the last text, and return the parts."""
-    texts = [index for index, part in enumerate(parts) if isinstance(part, TextPart)]
-    for index in reversed(texts):
+    text_indexes = [index for index, part in enumerate(parts) if isinstance(part, TextPart)]
+    for index in reversed(text_indexes):
+        # A text of white space alone becomes empty, so the text before it is stripped, too.
         text = getattr(parts[index], "text", "").rstrip()
         parts[index] = parts[index].model_copy(update={"text": text})
         if text:

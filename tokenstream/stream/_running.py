@@ -1,6 +1,6 @@
 """The method `stream.run`, which reads a stream and calls the handlers of a router.
 
-A *work* is one call of a handler: the handler (its `entry`) with its argument.
+A `Work` is one call of a handler that is still to be made: the handler (its `entry`) with its argument.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
         cursors: The cursors of the first choice, which follow aspects such as its text.
         router: The handlers.
     """
-    run = _begin(driver, cursors, router)
+    run = _begin_run(driver, cursors, router)
     run.refuse_async()
     try:
-        _do_all(driver, run, run.begin())
+        _call_all(driver, run, run.begin())
         while True:
             try:
                 event = driver.step()
             except StopIteration:
                 break
-            _do_all(driver, run, run.feed(event))
-        _do_all(driver, run, run.end(driver.message))
+            _call_all(driver, run, run.feed(event))
+        _call_all(driver, run, run.end(driver.message))
     except BaseException as error:
         run.put_results_on(error, driver.message)
         raise
@@ -61,7 +61,7 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
     """
     from anyio import create_task_group
 
-    tasks = _Tasks(driver, _begin(driver, cursors, router), router.concurrency)
+    tasks = _Tasks(driver, _begin_run(driver, cursors, router), router.concurrency)
     try:
         async with create_task_group() as tasks.group:
             await tasks.read()
@@ -90,27 +90,30 @@ class _Tasks:
 
         self._driver = driver
         self._run = run
-        self._free = limit
+        self._free_slots = limit
+        """Number of further tools that may run now."""
         # The event loop's own limiter is shared, and its limit may be smaller than the router's concurrency.
         self._threads = CapacityLimiter(limit)
         self._waiting: deque[Work] = deque()
+        """Tools that wait for a free slot."""
         self._cancelled = get_cancelled_exc_class()
         self._failure: BaseException | None = None
-        self._broken = False
+        """The error to raise once all tasks have ended; None without an error."""
+        self._must_end = False
         """True if a handler or a cancellation caused the failure, which ends the whole run."""
 
     async def read(self) -> None:
         """Read the stream to its end."""
         try:
-            await self._do(self._run.begin())
-            while (event := await self._next()) is not None:
-                await self._do(self._run.feed(event))
+            await self._start_all(self._run.begin())
+            while (event := await self._next_event()) is not None:
+                await self._start_all(self._run.feed(event))
             if self._failure is None:
-                await self._do(self._run.end(self._driver.message))
+                await self._start_all(self._run.end(self._driver.message))
         except self._cancelled:
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
-            self._keep(error)
+            self._store_error(error)
             self.group.cancel_scope.cancel()
 
     async def finish(self) -> ToolResults:
@@ -118,7 +121,7 @@ class _Tasks:
         failure, self._failure = self._failure, None
         if failure is None:
             return self._run.finish(self._driver.message)
-        if self._broken:
+        if self._must_end:
             await self._driver.close(failed=True)
         self._run.put_results_on(failure, self._driver.message)
         try:
@@ -127,7 +130,7 @@ class _Tasks:
             # This avoids a reference cycle between the error and this frame.
             del failure
 
-    async def _next(self) -> events.Event | None:
+    async def _next_event(self) -> events.Event | None:
         """Return the next event; None at the end or after a failure."""
         if self._failure is not None:
             return None
@@ -141,51 +144,51 @@ class _Tasks:
             return None
         return event
 
-    async def _do(self, work: list[Work]) -> None:
-        """Start the tools and call the other handlers, until a failure."""
-        for todo in work:
+    async def _start_all(self, works: list[Work]) -> None:
+        """Start the tools and call the other handlers; stop at the first failure."""
+        for work in works:
             if self._failure is not None:
                 return
-            if todo.is_tool:
-                await self._start(todo)
+            if work.is_tool:
+                await self._start_tool(work)
             else:
-                await self._done(todo)
+                await self._finish_work(work)
 
-    async def _start(self, todo: Work) -> None:
+    async def _start_tool(self, work: Work) -> None:
         """Start a tool in a task, or let it wait for a free slot."""
         from anyio import Event
 
-        if self._free:
-            self._free -= 1
+        if self._free_slots:
+            self._free_slots -= 1
             begun = Event()
-            self.group.start_soon(self._work, todo, begun, name=f"tokenstream tool {todo.entry.tool}")
+            self.group.start_soon(self._run_tools, work, begun, name=f"tokenstream tool {work.entry.tool}")
             # Let the tool begin now, not only once the stream has to wait for data. (`group.start`
             # would do that, but turns Ctrl-C into an internal error of trio.)
             await begun.wait()
         else:
-            self._waiting.append(todo)
+            self._waiting.append(work)
 
-    async def _work(self, todo: Work, begun: Event) -> None:
+    async def _run_tools(self, work: Work, begun: Event) -> None:
         """Run a tool, then the tools that are waiting for a free slot."""
         begun.set()
-        await self._done(todo)
-        while self._waiting and not self._broken:
-            await self._done(self._waiting.popleft())
-        self._free += 1
+        await self._finish_work(work)
+        while self._waiting and not self._must_end:
+            await self._finish_work(self._waiting.popleft())
+        self._free_slots += 1
 
-    async def _done(self, todo: Work) -> None:
+    async def _finish_work(self, work: Work) -> None:
         """Call a handler to its end, and store its result or its error."""
         try:
-            around = self._run.around_tool
+            around_tool = self._run.around_tool
             # Most calls are of event handlers, so the common case is written out here: a further
             # coroutine around each call would cost time.
-            if around is None or not todo.is_tool:
-                value = await self._call(todo)
+            if around_tool is None or not work.is_tool:
+                value = await self._call(work)
                 if value is not None and isawaitable(value):
                     value = await value
             else:
-                with around(todo.item) as step:
-                    value = await self._call(todo)
+                with around_tool(work.item) as step:
+                    value = await self._call(work)
                     if value is not None and isawaitable(value):
                         value = await value
                     _keep_result(step, value)
@@ -194,30 +197,30 @@ class _Tasks:
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
-            if self._run.store_failure(todo, error):
+            if self._run.store_failure(work, error):
                 return
-            todo.add_note_to(error)
+            work.add_note_to(error)
             self._end_with(error)
         else:
-            self._run.store_result(todo, value)
+            self._run.store_result(work, value)
 
-    async def _call(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    async def _call(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
         """Call a handler; a sync tool is called in a thread, since it may block."""
-        if not todo.is_tool or todo.entry.is_async():
-            return todo.call()
+        if not work.is_tool or work.entry.is_async():
+            return work.call()
         from anyio.to_thread import run_sync
 
         # The result is in a tuple, because trio refuses an awaitable as a thread's result.
-        (value,) = await run_sync(lambda: (todo.call(),), limiter=self._threads)
+        (value,) = await run_sync(lambda: (work.call(),), limiter=self._threads)
         return value
 
     def _end_with(self, error: BaseException) -> None:
         """End the run because a handler failed."""
-        self._keep(error)
-        self._broken = True
+        self._store_error(error)
+        self._must_end = True
         self.group.cancel_scope.cancel()
 
-    def _keep(self, error: BaseException) -> None:
+    def _store_error(self, error: BaseException) -> None:
         """Store the error to raise once the tasks are over: the first error, with notes about later ones."""
         if self._failure is None:
             self._failure = error
@@ -226,41 +229,42 @@ class _Tasks:
                 self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
 
-def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> HandlerRun:
+def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> HandlerRun:
     """Begin a run of the router's handlers."""
     from tokenstream.router import Router
 
-    given: Any = router
-    if not isinstance(given, Router):
-        raise MisuseError(f"stream.run() takes a Router, not {type(given).__name__}")
-    run = given._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    argument: Any = router
+    if not isinstance(argument, Router):
+        raise MisuseError(f"stream.run() takes a Router, not {type(argument).__name__}")
+    run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    # Steps and observers surround each tool with a context of their own.
     hub = getattr(driver, "hub", None)
-    around, observer = None if hub is None else hub.around_tool, driver.machine.observer
-    run.around_tool = around if observer is None else observer.around_tool(around)
+    around_tool, observer = None if hub is None else hub.around_tool, driver.machine.observer
+    run.around_tool = around_tool if observer is None else observer.around_tool(around_tool)
     return run
 
 
-def _do_all(driver: SyncDriver, run: HandlerRun, work: list[Work]) -> None:
+def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
     """Call the handlers; an error that is not stored as a tool's failure closes the stream."""
-    for todo in work:
+    for work in works:
         try:
             run.store_result(
-                todo, _call_handler(todo) if run.around_tool is None else _call_in_context(run, todo)
+                work, _call_handler(work) if run.around_tool is None else _call_in_context(run, work)
             )
         except BaseException as error:
-            if run.store_failure(todo, error):
+            if run.store_failure(work, error):
                 continue
-            todo.add_note_to(error)
+            work.add_note_to(error)
             driver.close(quiet=True)
             raise
 
 
-def _call_in_context(run: HandlerRun, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_in_context(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
     """Call a handler; a tool runs inside the `around_tool` context."""
-    if run.around_tool is None or not todo.is_tool:
-        return _call_handler(todo)
-    with run.around_tool(todo.item) as step:
-        value = _call_handler(todo)
+    if run.around_tool is None or not work.is_tool:
+        return _call_handler(work)
+    with run.around_tool(work.item) as step:
+        value = _call_handler(work)
         _keep_result(step, value)
         return value
 
@@ -270,12 +274,12 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
         step.result = value
 
 
-def _call_handler(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_handler(work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
     """Call a handler, and refuse an awaitable result, which a sync stream cannot await."""
-    value = todo.call()
+    value = work.call()
     # Most handlers return None, and `isawaitable` is slow.
     if value is None or not isawaitable(value):
         return value
     if iscoroutine(value):
         value.close()
-    raise todo.entry.refusal()
+    raise work.entry.refusal()

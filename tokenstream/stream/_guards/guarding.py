@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Rule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
     """A rule other than a function."""
-    Said: TypeAlias = str | Awaitable[str | None] | None
+    GuardAnswer: TypeAlias = str | Awaitable[str | None] | None
     """The result of a guard function: a reason to stop or None, or an awaitable that returns one of these."""
 
 
@@ -78,18 +78,21 @@ def guard(
     Raises:
         MisuseError: The argument is not a rule, or reading has begun.
     """
-    kept = make_rule(rule, first_tokens, every, field)
+    internal_rule = make_rule(rule, first_tokens, every, field)
     machine = driver.machine
-    if driver.phase is Phase.ENDED or driver.diverted or machine.over or machine.meter.chunks:
+    has_begun = machine.over or machine.meter.chunks > 0
+    if has_begun or driver.phase is Phase.ENDED or driver.diverted:
         raise MisuseError(
             "reading has begun, and a guard has to see an answer from its start: "
             "call .guard() before the first read"
         )
     guards = machine.guards
     if guards is None:
+        # The guards refer to the accumulator alone, so that they do not keep an unused stream alive.
         accumulator = machine.accumulator
         guards = Guards(lambda: accumulator.message)
-    guards.add(kept, first_tokens, hold=hold)
+    guards.add(internal_rule, first_tokens, hold=hold)
     machine.guard(guards, _StreamStopper(driver))
+    # The guards may have deadlines.
     driver.chain, driver.earliest_deadline = driver.make_timed_chain(), -math.inf
-    return kept
+    return internal_rule

@@ -35,8 +35,11 @@ class Judges:
         self._machine = machine
         self._pump = pump
         self._needs_room = False
+        """True if a guard is known to need a task."""
         self._running: set[CancelScope] = set()
+        """Cancel scopes of the guards that are awaited now."""
         self._answered: Event | None = None
+        """Set once a guard has answered; None unless somebody waits for that."""
 
     def add(self, question: Question, *, awaited: bool) -> None:
         """Await the answers of a guard function in separate tasks, if they are awaitable.
@@ -46,7 +49,7 @@ class Judges:
             awaited: True if the answers are known to be awaitable.
         """
         self._needs_room = self._needs_room or awaited
-        question.ask_async = lambda about: self._ask_guard(question, about)
+        question.ask_async = lambda argument: self._ask_guard(question, argument)
 
     def check(self) -> None:
         """Refuse to begin if a task is needed and none can be started.
@@ -93,31 +96,39 @@ class Judges:
                 "call .guard(), and read the stream inside `async with stream`"
             )
 
-    def _ask_guard(self, question: Question, about: Any) -> None:  # noqa: ANN401 - the function's argument
+    def _ask_guard(self, question: Question, argument: Any) -> None:  # noqa: ANN401 - the function's argument
         """Call a guard function, and await its answer in a separate task if the answer is awaitable."""
         from anyio import CancelScope
 
-        said = question.ask(about)
-        if not isawaitable(said):
-            question.record_result(said)
+        answer = question.ask(argument)
+        if not isawaitable(answer):
+            question.record_result(answer)
             return
         try:
             self._check_room()
         except MisuseError:
-            if iscoroutine(said):
-                said.close()
+            if iscoroutine(answer):
+                # Otherwise Python warns that it was never awaited.
+                answer.close()
             raise
         scope = CancelScope()
         self._running.add(scope)
-        self._pump.spawn(self._run_guard, question, said, scope)
+        self._pump.spawn(self._run_guard, question, answer, scope)
 
-    async def _run_guard(self, question: Question, said: Awaitable[object], scope: CancelScope) -> None:
-        """Await a guard's answer and pass it to the machine, unless the question is outdated by then."""
+    async def _run_guard(self, question: Question, answer: Awaitable[object], scope: CancelScope) -> None:
+        """Await a guard's answer and pass it to the machine, unless the question is outdated by then.
+
+        Args:
+            question: The question to which the guard answers.
+            answer: The answer, to be awaited.
+            scope: Cancels the guard.
+        """
+        # A restart of the answer begins a new turn, for which the guard is asked again.
         turn = question.turn
-        answer: Callable[[], object] | None = None
+        record_answer: Callable[[], object] | None = None
         try:
             with scope:
-                answer = await _await_answer(question, said)
+                record_answer = await _await_answer(question, answer)
         finally:
             self._running.discard(scope)
             if question.turn == turn:
@@ -125,17 +136,17 @@ class Judges:
             answered, self._answered = self._answered, None
             if answered is not None:
                 answered.set()
-        if answer is not None and question.turn == turn:
-            self._machine.answer_from(answer)
+        if record_answer is not None and question.turn == turn:
+            self._machine.answer_from(record_answer)
             self._pump.wake()
 
 
-async def _await_answer(question: Question, said: Awaitable[object]) -> Callable[[], object]:
+async def _await_answer(question: Question, awaitable: Awaitable[object]) -> Callable[[], object]:
     """Await a guard; return a function that records the guard's answer or raises its exception."""
     from anyio import get_cancelled_exc_class
 
     try:
-        answer = await said
+        answer = await awaitable
     except Exception as error:  # noqa: BLE001 - a guard may raise anything; the loop raises it again
         return _make_raiser(error)
     except get_cancelled_exc_class() as error:

@@ -94,7 +94,7 @@ class AsyncPump:
             return item
         reader = self._reader
         if reader is None:
-            reader = self._reader = self._new_reader()
+            reader = self._reader = self._start_reader()
         else:
             reader.check_host()
         self.batch = iter(reader.take_items())
@@ -113,19 +113,24 @@ class AsyncPump:
         reader = self._reader
         if not isinstance(reader, Reader) or not reader.rings or reader.has_item or reader.has_ended:
             return False
+        # Of most iterators the length is known; otherwise, assume that an item is left.
         return length_hint(self.batch, 1) == 0
 
     async def take_arrived(self) -> tuple[float, Any] | None:
-        """Return the next item that has already arrived, or None; first, the reading task may run once."""
+        """Return the next item that has already arrived, or None; the reading task may run once for it."""
         item = self.take_item()
-        if item is None and not isinstance(self._reader, DirectReader):
+        if item is not None:
+            return item
+        if not isinstance(self._reader, DirectReader):
             from anyio.lowlevel import checkpoint
 
+            # Let the reading task run.
             await checkpoint()
-            item = self.take_item()
-        elif item is None and self._needs_no_task:
-            item = await self.read(self._clock())
-        return item
+            return self.take_item()
+        if self._needs_no_task:
+            # A read that ends at once loses nothing.
+            return await self.read(self._clock())
+        return None
 
     async def read(self, until: float | None) -> tuple[float, Any]:
         """Wait for the next item, and return that item with the time of its arrival.
@@ -138,13 +143,14 @@ class AsyncPump:
         """
         reader = self._reader
         if reader is None:
-            reader = self._reader = self._new_reader()
+            reader = self._reader = self._start_reader()
         seconds = None if until is None else max(until - self._clock(), 0.0)
-        arrived = await reader.wait(seconds)
+        has_arrived = await reader.wait(seconds)
         self.batch = iter(reader.take_items())
         item = next(self.batch, None)
         if item is None:
-            item = (self._clock(), LOST if arrived else WAITED)
+            # If something had arrived, then an earlier, cancelled call has taken it.
+            item = (self._clock(), LOST if has_arrived else WAITED)
         return item
 
     def listen(self, bell: ArrivalBell, *, even_if_instant: bool = False) -> bool:
@@ -164,8 +170,9 @@ class AsyncPump:
         if self.source is None:
             return False
         without_task = self._is_instant and not even_if_instant
-        if reader is None or (isinstance(reader, DirectReader) and reader.is_intact and not without_task):
-            reader = self._reader = self._new_reader(without_task=without_task)
+        can_continue_in_task = isinstance(reader, DirectReader) and reader.is_intact and not without_task
+        if reader is None or can_continue_in_task:
+            reader = self._reader = self._start_reader(without_task=without_task)
         if isinstance(reader, DirectReader):
             if reader.is_intact and not without_task:
                 raise MisuseError(
@@ -199,7 +206,7 @@ class AsyncPump:
             reader.stop()
         return reader.is_loop_over
 
-    def _new_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:
+    def _start_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:
         """Start to read the source, with a task or without.
 
         Args:
@@ -210,11 +217,15 @@ class AsyncPump:
             raise RuntimeError("the source is closed")
         host = self._host = self._host or find_host()
         without_task = self._needs_no_task if without_task is None else without_task
-        if without_task or host is None or (host.name == "trio" and self._tasks is None):
+        # On trio, only a task group can start a task.
+        has_no_group = host is not None and host.name == "trio" and self._tasks is None
+        if without_task or host is None or has_no_group:
             return DirectReader(source, self._clock, host)
-        entered = source.entered if isinstance(source, AsyncSource) else source.enters
-        kind = Reader if entered or self._tasks is not None or host.name != "asyncio" else NativeReader
-        reader = kind(source, self._clock, host)
+        has_manager = source.entered if isinstance(source, AsyncSource) else source.enters
+        # The cheaper `NativeReader` starts a task of asyncio, and cannot hold a context manager open.
+        is_native = host.name == "asyncio" and self._tasks is None and not has_manager
+        reader_type = NativeReader if is_native else Reader
+        reader = reader_type(source, self._clock, host)
         reader.start(self._tasks)
         return reader
 
@@ -241,8 +252,8 @@ class AsyncPump:
         """Make it possible to start tasks, for example for guards; on trio, open a task group for them."""
         self._entered = True
         self._host = self._host or find_host()
-        trio = self._host is not None and self._host.name == "trio"
-        if not trio or self._tasks is not None or self.source is None:
+        is_trio = self._host is not None and self._host.name == "trio"
+        if not is_trio or self._tasks is not None or self.source is None:
             return
         from anyio import create_task_group
 
@@ -326,7 +337,7 @@ class AsyncPump:
             source.discard()
         elif self._reader is None and source is not None:
             # Nobody has read the source: on asyncio, a new reading task closes it.
-            self._reader = self._new_reader()
+            self._reader = self._start_reader()
         if self._reader is not None:
             self._reader.stop()
 
@@ -351,8 +362,10 @@ class AsyncPump:
     @property
     def unclosed(self) -> bool:
         """True if the source is open, and neither closed nor being closed."""
-        begun = self._reader is not None or isinstance(self.source, AsyncSource)
-        return begun and self.source is not None and not (self._reader is not None and self._reader.stopped)
+        if self._reader is not None:
+            return self.source is not None and not self._reader.stopped
+        # A `Deferred` source is not open yet.
+        return isinstance(self.source, AsyncSource)
 
     def abandon(self) -> None:
         """Give up the source without waiting: end its task, or leave the source to the garbage collector."""

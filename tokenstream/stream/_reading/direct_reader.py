@@ -64,9 +64,12 @@ class DirectReader:
         self._items: list[tuple[float, Any]] = []
         self._last_read_at = clock()
         self._was_lost = False
+        """True if a read was cancelled, and no chunk has arrived since."""
         self._open_began = False
+        """True once the opening of the source has begun."""
         self._is_reading = False
         self._scope: CancelScope | None = None
+        """Surrounds the read in progress."""
 
     def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival.
@@ -77,16 +80,16 @@ class DirectReader:
         items, self._items = self._items, []
         if not items:
             now = self.since = self._clock()
-            away, self._last_read_at = now - self._last_read_at, now
-            if away > NOTABLE_SECONDS:
-                items.append((now, BusyTime(away)))
+            busy_seconds, self._last_read_at = now - self._last_read_at, now
+            if busy_seconds > NOTABLE_SECONDS:
+                items.append((now, BusyTime(busy_seconds)))
         return items
 
     @property
     def is_intact(self) -> bool:
         """True if another reader can continue with the source without losing anything."""
-        opened = isinstance(self.source, AsyncSource)
-        return opened and not (self._was_lost or self._is_reading or self._items or self.has_ended)
+        is_open = isinstance(self.source, AsyncSource)
+        return is_open and not (self._was_lost or self._is_reading or self._items or self.has_ended)
 
     @property
     def _is_instant(self) -> bool:
@@ -125,6 +128,7 @@ class DirectReader:
         except Exception as error:  # noqa: BLE001 - the stream raises it after the events before it
             self._put_item(SourceFailed(error))
         except BaseException:
+            # The task was cancelled, or Ctrl-C struck.
             self._was_lost = not self._survives_cancellation
             raise
         finally:
@@ -166,7 +170,8 @@ class DirectReader:
             # The source's context manager may hold a cancel scope, so it must exit outside of our scopes.
             await self._close()
             return
-        if not failed and current_effective_deadline() > -math.inf:
+        is_cancelled = current_effective_deadline() == -math.inf
+        if not failed and not is_cancelled:
             await self._close()
             return
         with move_on_after(CLOSING_SECONDS, shield=True):

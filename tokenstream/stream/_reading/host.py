@@ -80,9 +80,9 @@ def find_host() -> Host | None:
 
     Streams in one loop share the same `Host`, to save memory.
     """
-    last = _last[0]()
-    if last is not None and last.is_running():
-        return last
+    last_host = _last_host[0]()
+    if last_host is not None and last_host.is_running():
+        return last_host
     for name, find, call in _KINDS:
         # A library that is not imported has no running loop.
         library = sys.modules.get(name)
@@ -91,12 +91,12 @@ def find_host() -> Host | None:
                 host = Host(find(library), call, name)
             except RuntimeError:
                 continue
-            _last[0] = weakref.ref(host)
+            _last_host[0] = weakref.ref(host)
             return host
     return None
 
 
-_last: list[Callable[[], Host | None]] = [lambda: None]
+_last_host: list[Callable[[], Host | None]] = [lambda: None]
 """A weak reference to the last loop found."""
 _KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any]], ...] = (
     ("trio", attrgetter("lowlevel.current_trio_token"), attrgetter("run_sync_soon")),

@@ -88,20 +88,22 @@ class Pump:
 
     def listen(self, bell: ArrivalBell) -> None:
         """Let a thread open and read the source; the thread rings the bell when something has arrived."""
-        ahead, source = self._read_ahead, self.source
-        if ahead is None:
+        reader, source = self._read_ahead, self.source
+        if reader is None:
             if isinstance(source, Deferred):
-                ahead = ReadAhead((), source.socket, source)
+                reader = ReadAhead((), source.socket, source)
             elif self.chunks is None or source is None:
+                # The source is closed.
                 return
             elif source.read_ahead is not None:
-                ahead = ReadAhead(self.chunks, self._socket, bound=source.read_ahead())
+                reader = ReadAhead(self.chunks, self._socket, bound=source.read_ahead())
             else:
                 if self.bound is not None:
+                    # The thread waits without a limit; only the loop's wait for the thread has one.
                     self.bound(None)
-                ahead = ReadAhead(self.chunks, self._socket)
-            self._read_ahead, self.chunks, self.bound, self.direct = ahead, ahead, ahead.bound, None
-        ahead.bell = bell
+                reader = ReadAhead(self.chunks, self._socket)
+            self._read_ahead, self.chunks, self.bound, self.direct = reader, reader, reader.bound, None
+        reader.bell = bell
 
     @property
     def has_item(self) -> bool:
@@ -111,8 +113,8 @@ class Pump:
     @property
     def will_ring(self) -> bool:
         """True if the thread has a bell to ring for its next item, and all earlier items were taken."""
-        ahead = self._read_ahead
-        return ahead is not None and ahead.bell is not None and not ahead.has_item
+        reader = self._read_ahead
+        return reader is not None and reader.bell is not None and not reader.has_item
 
     @property
     def begun(self) -> bool:
@@ -129,12 +131,13 @@ class Pump:
     def read_ahead(self) -> None:
         """Let a thread read the open source, so that a read can have a time limit."""
         if self.chunks is None or self.bound is not None:
+            # The source is closed, or its reads can be limited without a thread.
             return
         if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
             self.bound = self.source.read_ahead()
         else:
-            ahead = self._read_ahead = ReadAhead(self.chunks, self._socket)
-            self.chunks, self.bound = ahead, ahead.bound
+            reader = self._read_ahead = ReadAhead(self.chunks, self._socket)
+            self.chunks, self.bound = reader, reader.bound
         self.direct = None
 
     # -- reading -----------------------------------------------------------
@@ -170,7 +173,7 @@ class Pump:
             # An interrupted generator has ended, which would look like the end of the source. With
             # another kind of source, a chunk may be lost.
             return LOST
-        watch = None
+        timer = None
         try:
             self.pending = True
             if self._stopped:
@@ -182,17 +185,18 @@ class Pump:
             if self.bound is not None:
                 self.bound(seconds)
             elif seconds is not None and self._socket is not None:
-                with ReadTimer(self._socket, seconds) as watch:
-                    return self._next(chunks)
-            return self._next(chunks)
+                # The timer ends the read, and the source with it.
+                with ReadTimer(self._socket, seconds) as timer:
+                    return self._next_chunk(chunks)
+            return self._next_chunk(chunks)
         except Exception as error:  # noqa: BLE001 - raised later, after the events before it
-            if watch is None:
+            if timer is None:
                 # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
-                late = TimeoutError if self._read_ahead is None else ReadTimeout
-                waited = self.bound is not None and isinstance(error, late)
+                timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
+                is_timeout = self.bound is not None and isinstance(error, timeout_error)
             else:
-                waited = watch.fired
-            return WAITED if waited else SourceFailed(error)
+                is_timeout = timer.fired
+            return WAITED if is_timeout else SourceFailed(error)
 
     @property
     def awaits_retry(self) -> bool:
@@ -209,18 +213,18 @@ class Pump:
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Return the payload of an item of `direct`, or the next chunk if the item has no payload."""
+        """Return the payload of an item of `direct`; if the source skips the item, return the next chunk."""
         source = self.source
-        own = item is END or item.__class__ is SourceFailed
-        if own or not isinstance(source, SyncSource) or source.convert is None:
+        has_no_payload = item is END or item.__class__ is SourceFailed
+        if has_no_payload or not isinstance(source, SyncSource) or source.convert is None:
             return item
         try:
-            found = source.convert(item)
-            return self._next(self.chunks or iter(())) if found is SKIPPED else found
+            payload = source.convert(item)
+            return self._next_chunk(self.chunks or iter(())) if payload is SKIPPED else payload
         except Exception as error:  # noqa: BLE001 - as in `read`
             return SourceFailed(error)
 
-    def _next(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
+    def _next_chunk(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
         """Return the next chunk, or `END`, or the `SourceOpened` of a source that the thread has opened."""
         source = self.source
         if isinstance(source, SyncSource):
@@ -243,6 +247,7 @@ class Pump:
             return True
         wait = source.wait if seconds is None else min(source.wait, seconds)
         source.wait -= wait
+        # Set the event first, so that a `stop` in another thread either finds it or is seen below.
         self._wake_event = threading.Event()
         if not self._stopped:
             self._wake_event.wait(wait)
@@ -255,21 +260,22 @@ class Pump:
             return END
         deferred, self.source = self.source, None
         if not isinstance(deferred, Deferred):
+            # Ctrl-C has interrupted an earlier call, after this line.
             return LOST
-        watch: ReadTimer | None = None
+        timer: ReadTimer | None = None
         if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
             source = deferred.open()
         else:
             # A server that sends the head byte by byte keeps the transport's own timeout from firing.
-            with ReadTimer(self._socket, seconds) as watch:
+            with ReadTimer(self._socket, seconds) as timer:
                 try:
                     source = deferred.open()
                 except Exception:
-                    if watch.fired:
+                    if timer.fired:
                         return WAITED
                     raise
         self.replace(source)
-        return SourceOpened(source, late=watch is not None and watch.fired)
+        return SourceOpened(source, late=timer is not None and timer.fired)
 
     # -- ending ------------------------------------------------------------
 
@@ -278,14 +284,14 @@ class Pump:
         # Set before `pending` is read, while the reading thread sets `pending` before it reads
         # this attribute. So at least one of the two threads sees what the other has set.
         self._stopped = True
-        woken = self._wake_event
-        if woken is not None:
-            woken.set()
+        wake_event = self._wake_event
+        if wake_event is not None:
+            wake_event.set()
         if self.pending:
             shut_down(self._socket)
-        ahead = self._read_ahead
-        if ahead is not None:
-            ahead.stop()
+        reader = self._read_ahead
+        if reader is not None:
+            reader.stop()
 
     def close(self) -> None:
         """Close the source, unless it is closed already, and raise its errors."""

@@ -103,6 +103,7 @@ class ReadAhead:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
+        """Return the next chunk; raise `ReadTimeout` after the time limit, or the source's error."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._has_ended or self._stopped, self._seconds)
             if self._stopped:
@@ -135,8 +136,9 @@ class ReadAhead:
         with self._changed:
             self._is_ending = True
             self._changed.notify_all()
-            waits = self._is_reading and not self._has_ended
-        self._woken = self._woken or (waits and shut_down(self._socket))
+            is_blocked = self._is_reading and not self._has_ended
+        if is_blocked and not self._woken:
+            self._woken = shut_down(self._socket)
 
     def drop(self) -> None:
         """Close the source if the thread has opened it, or else discard the request."""
@@ -145,27 +147,28 @@ class ReadAhead:
         elif self._opened is not None:
             self._opened.close()
 
-    def close(self, close: Callable[[], object]) -> None:
+    def close(self, close_source: Callable[[], object]) -> None:
         """End the thread and close the source.
 
         If the thread waits in a read that cannot be woken, the thread closes the source itself
         when that read returns.
 
         Args:
-            close: Closes the source.
+            close_source: Closes the source.
         """
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-            waits = self._is_reading and not self._has_ended
+            is_blocked = self._is_reading and not self._has_ended
         self._ring()
-        if not waits or self._woken or self._bound is not None or shut_down(self._socket):
+        ends_soon = not is_blocked or self._woken or self._bound is not None
+        if ends_soon or shut_down(self._socket):
             self._thread.join(_CLOSING_SECONDS)
         with self._changed:
             if not self._has_ended:
-                self._close = close
+                self._close = close_source
                 return
-        close()
+        close_source()
 
     def _run(self) -> None:
         """Read the source to its end, in the thread."""
@@ -222,6 +225,7 @@ class ReadAhead:
 
     @property
     def _should_end(self) -> bool:
+        """True if the thread must not read any further."""
         return self._stopped or self._is_ending
 
     def _ring(self) -> None:

@@ -92,8 +92,11 @@ class Reader:
         self._host = host
         self._items: list[tuple[float, Any]] = []
         self._bell: ArrivalBell | None = None
+        """Rung when something arrives."""
         self._room_event: Event | None = None
+        """Set once the loop takes items; None unless the task waits for that."""
         self._end_event: Event | None = None
+        """Set once the task has ended; None unless somebody waits for that."""
         self._task_scope: CancelScope | None = None
         """Surrounds everything that the task does."""
         self._read_scope: CancelScope | None = None
@@ -166,20 +169,20 @@ class Reader:
         await checkpoint()
         if self._items or self.has_ended:
             return True
-        others, filled = self._bell, Event()
-        self._bell = filled
+        earlier_bell, arrival = self._bell, Event()
+        self._bell = arrival
         try:
             if seconds is None:
-                await filled.wait()
+                await arrival.wait()
             else:
                 with move_on_after(max(seconds, LEAST_WAIT)):
-                    await filled.wait()
+                    await arrival.wait()
         finally:
-            self._bell = others
-            if others is not None:
+            self._bell = earlier_bell
+            if earlier_bell is not None:
                 # Arrivals during the wait set only the event of this call.
-                others.set()
-        return filled.is_set()
+                earlier_bell.set()
+        return arrival.is_set()
 
     def stop(self) -> None:
         """End the task, which closes the source."""
@@ -196,7 +199,7 @@ class Reader:
             self._put_item(self._clock(), WAITED)
 
     def _cancel_read(self) -> None:
-        """Cancel the opening or the read in progress."""
+        """Cancel the opening or the read in progress, but not the closing of the source."""
         if self._read_scope is not None:
             self._read_scope.cancel()
         elif self._task_scope is not None and isinstance(self.source, Deferred):
@@ -214,6 +217,7 @@ class Reader:
         from anyio import move_on_after
 
         if not self.has_ended and not self._host.is_running():
+            # This is another event loop, or the task's own loop has ended.
             self.abandon()
             if not self._host.check_running():
                 return
@@ -231,6 +235,7 @@ class Reader:
                 self._task_scope.cancel()
 
     async def _wait_for_end(self) -> None:
+        """Wait until the task has ended."""
         if not self.has_ended:
             from anyio import Event
 
@@ -290,16 +295,16 @@ class Reader:
 
     async def _read(self, source: AsyncSource) -> None:
         """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""
-        clock, step, convert = self._clock, source.chunks.__anext__, source.convert
+        clock, read_chunk, convert = self._clock, source.chunks.__anext__, source.convert
         self.since = clock()
         while not self.stopped:
-            chunk = await step()
+            chunk = await read_chunk()
             now = self.since = clock()
             items = self._items
-            most = _MAX_AHEAD
+            max_items = _MAX_AHEAD
             if chunk.__class__ is bytes:
                 if len(chunk) > _LARGE_CHUNK:
-                    most = self._find_chunk_limit(chunk)
+                    max_items = self._find_chunk_limit(chunk)
             elif convert is not None:
                 chunk = convert(chunk)
                 if chunk is SKIPPED:
@@ -307,7 +312,7 @@ class Reader:
             items.append((now, chunk))
             if self._bell is not None:
                 self._bell.set()
-            if len(items) >= most:
+            if len(items) >= max_items:
                 await self._wait_for_room(now)
 
     async def _wait_for_room(self, began: float) -> None:
@@ -328,7 +333,7 @@ class Reader:
             self._put_item(now, BusyTime(now - began))
 
     def _find_chunk_limit(self, chunk: bytes) -> int:
-        """Return the limit of held chunks if this chunk is added, which is 0 if they have too many bytes."""
+        """Return the number of chunks to hold, with this one; 0 if their bytes would be too many."""
         size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
         return _MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
 
@@ -363,6 +368,7 @@ class Reader:
         self._ring()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
+        """Record the end of the task, even if the task never began."""
         RUNNING.discard(task)
         if not task.cancelled():
             # A KeyboardInterrupt has already left the loop; asyncio warns if nobody retrieves it here.

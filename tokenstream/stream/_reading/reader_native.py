@@ -44,7 +44,9 @@ class NativeReader(Reader):
         self._cancellable = False
         """True while the source is being opened or read; closing the source must not be cancelled."""
         self._task: asyncio.Task[None] | None = None
+        """The task itself."""
         self._timer: asyncio.TimerHandle | None = None
+        """Cancels the task again; None before the first cancellation."""
 
     def _store_task(self, task: asyncio.Task[None]) -> None:
         self._task = task
@@ -56,6 +58,7 @@ class NativeReader(Reader):
             self._cancel_until_end()
 
     def _cancel_until_end(self) -> None:
+        """Cancel the task now, and again after a time if it then still opens or reads the source."""
         if self._cancellable and self._task is not None:
             self._timer = self._host.loop.call_later(_AGAIN_SECONDS, self._cancel_until_end)
             self._task.cancel()
@@ -85,6 +88,7 @@ class NativeReader(Reader):
                 patience = math.inf
             except CancelledError:
                 if not self.stopped:
+                    # The cancellation came from outside, such as the end of the event loop.
                     raise
                 patience = math.inf
             finally:

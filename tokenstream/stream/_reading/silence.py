@@ -98,15 +98,19 @@ class Silence:
         self._machine.meter.away += seconds
         if self._machine.resting:
             return
-        content_at, away = self._busy_since_content
-        last = self._machine.meter.content_at
-        self._busy_since_content = (last, seconds + (away if content_at == last else 0.0))
+        counted_from, busy_seconds = self._busy_since_content
+        content_at = self._machine.meter.content_at
+        if counted_from == content_at:
+            # No content has arrived since the last call, so the times add up.
+            seconds += busy_seconds
+        self._busy_since_content = (content_at, seconds)
 
     def _active_deadlines(self) -> list[tuple[str, float, float]]:
         """Return the deadlines that apply now, each with its name, its seconds and the time of its start."""
         meter, deadlines, since = self._machine.meter, self.deadlines, self.since
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting or self._machine.waits:
+            # The server waits for the client, or the end waits for a guard: only `total` applies.
             pass
         elif meter.first_event_at is None or meter.chunks == self._earlier_chunks:
             begun = self._find_silence_start(meter.started_at)
@@ -116,10 +120,17 @@ class Silence:
             waits.append(("idle_content", deadlines.idle_content, self._find_silence_start(meter.content_at)))
             if since is not None:
                 waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
+        # A deadline that is not set is None.
         return [(limit, seconds, begun) for limit, seconds, begun in waits if seconds is not None]
 
     def _find_silence_start(self, last: float) -> float:
-        """Return the time from which to count a silence, moved by the time in which the loop was busy."""
-        content_at, away = self._busy_since_content
-        last = max(last, self._machine.begun_at)
-        return last + (away if content_at == self._machine.meter.content_at else 0.0)
+        """Return the time from which to count a silence, moved by the time in which the loop was busy.
+
+        Args:
+            last: Time of the last arrival.
+        """
+        counted_from, busy_seconds = self._busy_since_content
+        if counted_from != self._machine.meter.content_at:
+            # Content has arrived since the busy time.
+            busy_seconds = 0.0
+        return max(last, self._machine.begun_at) + busy_seconds

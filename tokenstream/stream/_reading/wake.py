@@ -20,17 +20,17 @@ def shut_down(find: Callable[[], Any] | None) -> bool:
     Args:
         find: Returns the socket, or None if no socket is used for this body alone.
     """
-    found = find() if find is not None else None
-    if found is None:
+    source_socket = find() if find is not None else None
+    if source_socket is None:
         return False
     import socket
 
     try:
-        if isinstance(found, socket.socket):
+        if isinstance(source_socket, socket.socket):
             # SSLSocket.shutdown would switch off the encryption while the other thread reads.
-            socket.socket.shutdown(found, socket.SHUT_RDWR)
+            socket.socket.shutdown(source_socket, socket.SHUT_RDWR)
         else:
-            found.shutdown(socket.SHUT_RDWR)
+            source_socket.shutdown(socket.SHUT_RDWR)
     except (OSError, TypeError):
         # The socket is already closed, or is a uvloop socket, which cannot be shut down.
         return False
@@ -69,5 +69,6 @@ class ReadTimer:
         traceback: TracebackType | None,
     ) -> None:
         self._timer.cancel()
+        # A timer that could not be started has no ident.
         if self._timer.ident is not None:
             self._timer.join()

@@ -56,28 +56,31 @@ class Responses(UncopyableObject, Generic[StreamT]):
     Args:
         stream: The parent stream.
         driver: The driver of the parent stream.
-        kind: Makes a stream from a driver.
+        make_stream: Makes a stream from a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
+    __slots__ = ("_current", "_driver", "_make_stream", "_session", "_stream")
 
-    def __init__(self, stream: StreamT, driver: SyncDriver, kind: Callable[[Any], StreamT]) -> None:
+    def __init__(self, stream: StreamT, driver: SyncDriver, make_stream: Callable[[Any], StreamT]) -> None:
         self._stream = stream
-        self._kind = kind
+        self._make_stream = make_stream
         self._driver = driver
         self._session = Session(driver)
         self._current: StreamT | None = None
+        """The stream that was returned last; None once it was read to its end."""
 
     def __iter__(self) -> Iterator[StreamT]:
         self._session.enter_loop()
         return self
 
     def __next__(self) -> StreamT:
+        """Return the stream of the next answer; the parent stream itself, if it is the only answer."""
         session, pump = self._session, self._driver.pump
         self._read_rest()
         while session.has_several is None:
             self._read()
         if session.claim_single_answer():
+            # The parent stream reads what was read to find this out.
             pump.put_back(session.unsorted)
             self._current = self._stream
             return self._stream
@@ -97,7 +100,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         )
         driver = SyncDriver(source, session.make_options(lane))
         session.drivers.add(driver)
-        self._current = response = self._kind(driver)
+        self._current = response = self._make_stream(driver)
         return response
 
     def _read_rest(self) -> None:
@@ -105,11 +108,12 @@ class Responses(UncopyableObject, Generic[StreamT]):
         current, self._current = self._current, None
         if current is None or current.closed:
             return
-        over = self._session.has_ended
+        had_ended = self._session.has_ended
         try:
             current.final()
         except StreamError:
-            if current is self._stream or self._session.has_ended is not over:
+            has_just_ended = self._session.has_ended and not had_ended
+            if current is self._stream or has_just_ended:
                 # Raise the error here, since it is the reason why no more answers follow.
                 raise
 
@@ -137,7 +141,14 @@ class Responses(UncopyableObject, Generic[StreamT]):
         return messages.bound
 
     def _read(self, until: float | None = None) -> None:
-        """Read one item of the connection, as the parent stream would."""
+        """Read one item of the connection, as the parent stream would.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+
+        Raises:
+            TimeoutError: No item arrived in time.
+        """
         driver, session = self._driver, self._session
         pump = driver.pump
         if not pump.enter():
@@ -156,11 +167,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
-        """Read an item of the pump and process it.
-
-        Raises:
-            TimeoutError: No item arrived in time.
-        """
+        """Read an item of the pump and process it; see `_read`."""
         driver, session = self._driver, self._session
         try:
             # Deadlines apply to the answers, not to the connection.
@@ -184,14 +191,13 @@ class Responses(UncopyableObject, Generic[StreamT]):
 
     def _process_item(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
         """Pass an item of the pump to the parent stream, if it is about the connection, or to the session."""
-        # The sync pump takes an item back unchanged, so the item is its own "kept" form.
         driver, session = self._driver, self._session
         if item is WAITED or item.__class__ is SourceOpened:
             driver.process_item(item, driver.clock())
             if driver.machine.error is not None:
                 session.end(driver.machine.error)
-        elif not session.end_if_last(item, item):
-            session.sort_chunk(item, item)
+        elif not session.end_if_last(item):
+            session.sort_chunk(item)
 
 
 class _LaneMessages:
@@ -219,38 +225,38 @@ class _LaneMessages:
 
 
 class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
-    """Asynchronous iterator over the answers on one connection, each an `AsyncStream` with its own ending.
-
-    An unread answer is read to its end before the next answer is returned. The loop ends when
-    the connection ends; only the parent stream closes the connection.
+    """`Responses` for `async for` loops: each answer is an `AsyncStream`.
 
     Args:
         stream: The parent stream.
         driver: The driver of the parent stream.
-        kind: Makes a stream from a driver.
+        make_stream: Makes a stream from a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
+    __slots__ = ("_current", "_driver", "_make_stream", "_session", "_stream")
 
     def __init__(
-        self, stream: AsyncStreamT, driver: AsyncDriver, kind: Callable[[Any], AsyncStreamT]
+        self, stream: AsyncStreamT, driver: AsyncDriver, make_stream: Callable[[Any], AsyncStreamT]
     ) -> None:
         self._stream = stream
-        self._kind = kind
+        self._make_stream = make_stream
         self._driver = driver
         self._session = Session(driver)
         self._current: AsyncStreamT | None = None
+        """The stream that was returned last; None once it was read to its end."""
 
     def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
         self._session.enter_loop()
         return self
 
     async def __anext__(self) -> AsyncStreamT:
+        """Return the stream of the next answer; the parent stream itself, if it is the only answer."""
         session = self._session
         await self._read_rest()
         while session.has_several is None:
             await self._read()
         if session.claim_single_answer():
+            # The parent stream reads what was read to find this out.
             self._driver.pump.put_back(session.unsorted)
             self._current = self._stream
             return self._stream
@@ -262,21 +268,23 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         source = AsyncSource(messages, _make_drop(lane), messages=True, survives=True, lent=True)
         driver = AsyncDriver(source, session.make_options(lane))
         session.drivers.add(driver)
-        self._current = response = self._kind(driver)
+        self._current = response = self._make_stream(driver)
         return response
 
     async def _read_rest(self) -> None:
         """Read the previous answer to its end, and raise only errors that end the connection."""
         current = self._current
         if current is not None and not current.closed:
-            over = self._session.has_ended
+            had_ended = self._session.has_ended
             try:
                 await current.final()
             except StreamError:
-                if current is self._stream or self._session.has_ended is not over:
+                has_just_ended = self._session.has_ended and not had_ended
+                if current is self._stream or has_just_ended:
                     # Raise the error here, since it is the reason why no more answers follow.
                     self._current = None
                     raise
+        # Reset only now: if this call is cancelled, the next call goes on with the same answer.
         self._current = None
 
     async def next_message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
@@ -315,14 +323,11 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
             session.open(driver.pump.source)
         if driver.machine.error is not None:
+            # A deadline of the connection has passed.
             item = SourceFailed(driver.machine.error)
-        if (
-            item is WAITED
-            or item.__class__ in (SourceOpened, BusyTime)
-            or session.end_if_last(item, (now, item))
-        ):
-            return
-        session.sort_chunk(item, (now, item))
+        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
+        if not is_about_connection and not session.end_if_last(item, (now, item)):
+            session.sort_chunk(item, (now, item))
 
 
 class _AsyncLaneMessages:

@@ -54,9 +54,9 @@ class Session:
     @property
     def has_several(self) -> bool | None:
         """True if the connection has several answers; None while the number is unknown."""
-        if self.sorter is None or (self.has_ended and self.sorter.has_several is None):
-            return False if self.has_ended else None
-        return self.sorter.has_several
+        known = None if self.sorter is None else self.sorter.has_several
+        # At its end, a connection with too few messages to tell counts as a single answer.
+        return False if known is None and self.has_ended else known
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Prepare to sort the messages of the source, which was just opened."""
@@ -68,26 +68,27 @@ class Session:
             self.sorter.has_several = False
         self._take_over_answers()
 
-    def sort_chunk(self, chunk: Any, kept: Any) -> None:  # noqa: ANN401 - what the source gives
+    def sort_chunk(self, chunk: Any, with_time: Any = None) -> None:  # noqa: ANN401 - what the source gives
         """Sort a chunk into the lanes of its answers.
 
         Args:
             chunk: A piece of a body, or a payload.
-            kept: The same chunk in the form that the pump's `put_back` needs.
+            with_time: The chunk with the time of its arrival, if the pump takes chunks back in that form.
 
         Raises:
-            MisuseError: The chunk is neither of these, or a guard watches a connection with several answers.
+            MisuseError: The chunk is neither bytes nor a payload, or a guard watches several answers.
         """
         machine = self._driver.machine
         sorter: Any = self.sorter
         if not sorter.has_several:
-            self.unsorted.append(kept)
+            self.unsorted.append(chunk if with_time is None else with_time)
         if not isinstance(chunk, bytes):
+            # The machine converts or refuses the chunk.
             machine.push(chunk, machine.now)
             chunk, machine.chunk = machine.chunk, None
-        error_before = sorter.server_error
+        earlier_error = sorter.server_error
         self.new_lanes.extend(sorter.feed(chunk))
-        if sorter.server_error is not error_before:
+        if sorter.server_error is not earlier_error:
             # Log the error now: otherwise it would only be reported with the next answer, which may
             # never begin because of the error.
             code = sorter.server_error.code or sorter.server_error.type or "without a code"
@@ -111,12 +112,12 @@ class Session:
                 driver.machine.wanted = sorter.name
                 driver.machine.connect(None)
 
-    def end_if_last(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
-        """Return True if an item is the last one; in that case, end the session.
+    def end_if_last(self, item: Any, with_time: Any = None) -> bool:  # noqa: ANN401 - what a pump brings
+        """End the session if an item is the last one, and return True; return False for any other item.
 
         Args:
             item: An item of the pump.
-            kept: The same item in the form that the pump's `put_back` needs.
+            with_time: The item with the time of its arrival; see `sort_chunk`.
         """
         if item.__class__ is SourceFailed:
             failure: Exception | None = item.error
@@ -126,7 +127,7 @@ class Session:
             failure = None
         else:
             return False
-        self.unsorted.append(kept)
+        self.unsorted.append(item if with_time is None else with_time)
         self.end(failure)
         return True
 
@@ -137,23 +138,28 @@ class Session:
             failure: The error that broke the connection; None if the connection ended or the stream
                 was stopped.
         """
-        sorter, stopped = self.sorter, self._driver.verdict.end_request
+        sorter, stop_reason = self.sorter, self._driver.verdict.end_request
         self.has_ended = True
-        unfinished = False
+        is_truncated = False
         if sorter is not None:
             if not sorter.has_begun:
+                # The server has answered only with an error.
                 failure = failure or sorter.server_error
-            unfinished = sorter.has_unfinished
+            is_truncated = sorter.has_unfinished
             sorter.end()
-        self.failure = failure if stopped is None else None
-        if stopped is not None:
+        self.failure = failure if stop_reason is None else None
+        if stop_reason is not None:
             for response in self.drivers:
-                response.verdict.request_end(stopped)
+                response.verdict.request_end(stop_reason)
         elif self.has_several:
-            self._conclude("truncated" if unfinished else "complete")
+            self._conclude("truncated" if is_truncated else "complete")
 
     def _conclude(self, ending: Ending) -> None:
-        """End the parent stream with the failure or, without one, with the given ending."""
+        """End the parent stream with the failure; if there is none, with an ending.
+
+        Args:
+            ending: The ending.
+        """
         driver = self._driver
         if self.failure is None:
             driver.cut_short(ending, "the connection ended")

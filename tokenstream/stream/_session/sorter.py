@@ -138,21 +138,24 @@ class Sorter:
         self._messages_between: list[Any] = []
         """Messages that arrived between two answers."""
         self._open_lanes: dict[str, AnswerLane] = {}
+        """Lanes of the answers that have not ended, by the answer's name, the oldest first."""
         self._finished: deque[str] = deque(maxlen=_MAX_FINISHED)
+        """Names of answers that have ended."""
         if wanted is not None:
             self._set_format(wanted)
 
     def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
         """Sort a chunk; return the lanes of the answers that begin in it."""
         if is_dict(chunk):
+            # The source delivers decoded payloads, which need no framing.
             self._connection.take_payloads()
-        begun: list[AnswerLane] = []
+        new_lanes: list[AnswerLane] = []
         for frame in self._connection.framing.frames(chunk):
-            begun += self._sort(frame)
+            new_lanes += self._sort(frame)
         error = self._connection.framing.error
         if error is not None:
             self.error = error
-        return begun
+        return new_lanes
 
     def end(self, *, now: float = 0.0) -> list[AnswerLane]:
         """End every open answer, because the connection has ended."""
@@ -232,33 +235,38 @@ class Sorter:
             frame: The message.
             payload: The message's payload, decoded.
         """
-        name, ends = session.place_of(payload)
+        name, is_end = session.place_of(payload)
         if name is None:
             session.feed(payload)
             if not self._open_lanes and payload.get("type", "error") == "error":
                 self.server_error = provider_error(payload, "") or self.server_error
+        new_lanes: list[AnswerLane] = []
+        if name is not None and name not in self._open_lanes and self._may_begin(name, payload, session):
+            new_lanes.append(self._open_lane(name, session))
+        oldest = next((name for name, lane in self._open_lanes.items() if not lane.dropped), None)
+        if is_end and name is None:
+            # The end of an answer that is not named is that of the oldest answer.
+            name = oldest
         lane = None if name is None else self._open_lanes.get(name)
-        begun: list[AnswerLane] = []
-        if name is not None and lane is None and self._may_begin(name, payload, session):
-            lane = self._open_lanes[name] = AnswerLane(session.of_answer(name), self._waiting)
-            begun.append(lane)
-            self._move_waiting_messages(lane)
-        oldest = next((each for each, open_one in self._open_lanes.items() if not open_one.dropped), None)
-        if ends and name is None:
-            name, lane = oldest, None if oldest is None else self._open_lanes[oldest]
-        current = lane or (None if oldest is None else self._open_lanes[oldest])
-        if current is not None:
-            current.put_message(payload_of(frame))
+        receiver = lane or (None if oldest is None else self._open_lanes[oldest])
+        if receiver is not None:
+            receiver.put_message(payload_of(frame))
         else:
             self._messages_between.append(payload_of(frame))
             self._waiting.size += _size_of(self._messages_between[-1])
         if self._waiting.size > self._limits.body:
             self.error = LimitExceeded(limit="body", value=self._limits.body)
-        if lane is not None and name is not None and ends:
+        if lane is not None and name is not None and is_end:
             lane.has_ended = lane.is_whole = True
             del self._open_lanes[name]
             self._finished.append(name)
-        return begun
+        return new_lanes
+
+    def _open_lane(self, name: str, session: Format) -> AnswerLane:
+        """Add a lane for an answer that begins; it gets the messages that belong to no earlier answer."""
+        lane = self._open_lanes[name] = AnswerLane(session.of_answer(name), self._waiting)
+        self._move_waiting_messages(lane)
+        return lane
 
     def _move_waiting_messages(self, lane: AnswerLane) -> None:
         """Move the messages that arrived before a new answer into the lane of that answer."""
