@@ -323,9 +323,9 @@ def test_a_large_message_in_small_chunks_costs_no_more_than_its_bytes() -> None:
     looked_at: list[int] = []
 
     class Counting(AWSEventStreamParser):
-        def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
+        def _read_messages(self, data: bytes, frames: list[EventStreamMessage]) -> int:
             looked_at.append(len(data))
-            return super()._cut(data, frames)
+            return super()._read_messages(data, frames)
 
     body = message({}, bytes(4_000_000))
     parser = Counting()

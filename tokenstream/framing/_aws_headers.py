@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _CONSTANTS = {0: True, 1: False}
+"""Maps each header type that has no further bytes to its value."""
 _INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
 """Maps each header type that is an integer to its size in bytes; type 8 is a time in milliseconds."""
 _BYTES, _STRING, _UUID = 6, 7, 9
@@ -27,11 +28,12 @@ def read_headers(data: bytes) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     position = 0
     while position < len(data):
-        name, position = _take_sized(data, position, 1)
+        # A header is its name, after the name's length, the type of its value, and the value.
+        name, position = _read_sized(data, position, 1)
         key = str(name, "utf-8", "replace")
         if key in headers:
             raise ValueError("a name comes twice")
-        (kind,), position = _take(data, position, 1)
+        (kind,), position = _read_bytes(data, position, 1)
         headers[key], position = _read_value(kind, data, position)
     return headers
 
@@ -47,17 +49,17 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position
     if kind in _INTEGERS:
-        taken, position = _take(data, position, _INTEGERS[kind])
-        return int.from_bytes(taken, "big", signed=True), position
+        value, position = _read_bytes(data, position, _INTEGERS[kind])
+        return int.from_bytes(value, "big", signed=True), position
     if kind == _UUID:
-        return _take(data, position, _UUID_SIZE)
+        return _read_bytes(data, position, _UUID_SIZE)
     if kind not in (_BYTES, _STRING):
         raise ValueError(f"type {kind} does not exist")
-    taken, position = _take_sized(data, position, 2)
-    return (taken if kind == _BYTES else str(taken, "utf-8", "replace")), position
+    value, position = _read_sized(data, position, 2)
+    return (value if kind == _BYTES else str(value, "utf-8", "replace")), position
 
 
-def _take_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+def _read_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     """Return bytes that follow their own length, and the position after them.
 
     Args:
@@ -68,11 +70,11 @@ def _take_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     Raises:
         ValueError: The data ends before these bytes do.
     """
-    length, position = _take(data, position, size)
-    return _take(data, position, int.from_bytes(length, "big"))
+    length, position = _read_bytes(data, position, size)
+    return _read_bytes(data, position, int.from_bytes(length, "big"))
 
 
-def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+def _read_bytes(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     """Return the next `size` bytes, and the position after them.
 
     Raises:

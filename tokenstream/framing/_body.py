@@ -53,9 +53,12 @@ class JSONBody:
         self._framing: NDJSONParser | JSONArrayParser | None = None
         """The framing of a body of several documents; None until the body is known to be one."""
         self._first = bytearray()
-        self._looked_at = 0
-        self._single = False
-        self._seen = False
+        """The bytes so far, until the body is known to be several documents."""
+        self._searched_to = 0
+        """The position up to which `_first` was searched for the end of the first line."""
+        self._is_single = False
+        """True once the body is known to be a single document."""
+        self._has_content = False
         """True once a byte that is neither white space nor a byte order mark has been read."""
         self._error: LimitExceeded | None = None
 
@@ -116,12 +119,12 @@ class JSONBody:
         if self._error is not None:
             return []
         self._first += chunk
-        if not self._single:
+        if not self._is_single:
             self._decide()
         if self._framing is not None:
             first, self._first = bytes(self._first), bytearray()
             return self._framing.frames(first, now=now)
-        self._check_size(len(self._first))
+        self._is_too_large(len(self._first))
         return []
 
     frames = feed
@@ -134,32 +137,33 @@ class JSONBody:
     def _decide(self) -> None:
         """Choose the framing by the first byte, or by the first line once it is complete.
 
-        No byte is searched twice for the end of the line: `_looked_at` is where the last search ended.
+        No byte is searched twice for the end of the line: `_searched_to` is where the last search ended.
         """
         first = self._first
-        if not self._seen:
-            while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
-                self._looked_at += 1
-            if self._looked_at == len(first):
+        if not self._has_content:
+            while self._searched_to < len(first) and first[self._searched_to] in _BEFORE:
+                self._searched_to += 1
+            if self._searched_to == len(first):
                 return
-            if first[self._looked_at] == _OPENING:
+            if first[self._searched_to] == _OPENING:
                 self._framing = JSONArrayParser(limits=self._limits)
                 return
-            self._seen = True
-        end = first.find(b"\n", self._looked_at)
-        self._looked_at = len(first)
-        if end < 0 or self._check_size(end):
+            self._has_content = True
+        end = first.find(b"\n", self._searched_to)
+        self._searched_to = len(first)
+        if end < 0 or self._is_too_large(end):
             return
+        # In NDJSON, the first line is a whole document; the first line of an indented one is not.
         if first[:end].rstrip(_SPACE).endswith((b"}", b"]")):
             self._framing = NDJSONParser(limits=self._limits)
         else:
-            self._single = True
+            self._is_single = True
 
-    def _check_size(self, size: int) -> bool:
+    def _is_too_large(self, size: int) -> bool:
         """Return True if a document is too large, and set the error.
 
         Args:
-            size: The length of what seems to be one document.
+            size: The number of bytes that belong to one document, as far as is known.
         """
         if size <= self._limits.event:
             return False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMMENT = ServerSentEvent(b"", "comment", "")
 """The frame that stands for a comment; compare frames with it by `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
-# Matches a line with all line ends after it.
+"""Matches a line with all line ends after it."""
 
 
 class CommentedSSEParser(SSEParser):
@@ -29,8 +29,9 @@ class CommentedSSEParser(SSEParser):
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
         """Return the frames of a chunk, comments among them."""
         frames: list[Frame] = []
+        # Read line by line, so that the comments get their places among the frames.
         for line in _LINE.findall(chunk):
-            comments = self.comments
+            comments_before = self.comments
             frames += self._feed(line)
-            frames += [COMMENT] * (self.comments - comments)
+            frames += [COMMENT] * (self.comments - comments_before)
         return frames

@@ -31,15 +31,15 @@ class LineFraming(ABC, Generic[FrameT]):
     """
 
     __slots__ = (
+        "_bom_start",
         "_clean",
         "_ended",
-        "_kept",
-        "_lead",
-        "_least",
         "_limits",
         "_line",
+        "_longest_safe",
         "_ready",
-        "_small",
+        "_small_chunk",
+        "_tail_at_error",
         "error",
     )
 
@@ -51,8 +51,9 @@ class LineFraming(ABC, Generic[FrameT]):
         """The error that follows the frames which the last `feed` returned, or None."""
         self._limits = limits
         # A line of at most this length is within every limit.
-        self._least = min(limits.line, limits.event)
-        self._small = min(self._least, SLICE)
+        self._longest_safe = min(limits.line, limits.event)
+        # A chunk of at most this length is read at once, and its lines are within every limit.
+        self._small_chunk = min(self._longest_safe, SLICE)
         self._begin()
 
     def _begin(self) -> None:
@@ -60,12 +61,12 @@ class LineFraming(ABC, Generic[FrameT]):
         self.error = None
         self._ended = False
         # The first bytes, as long as they may be part of a byte order mark; then None.
-        self._lead: bytes | None = b""
+        self._bom_start: bytes | None = b""
         # A bytearray grows in amortised constant time and needs one byte for each
         # byte; a list of 5-byte fragments would need ten.
         self._line = bytearray()
         # The value of `tail` after an error, when the buffers have been emptied.
-        self._kept = b""
+        self._tail_at_error = b""
         # True once the byte order mark has been handled, until the end or an error.
         self._ready = False
         # True if `_ready` and no bytes are held: the next chunk may be read without the earlier ones.
@@ -79,17 +80,17 @@ class LineFraming(ABC, Generic[FrameT]):
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished frame, at most the first `Limits.tail` of them."""
-        return self._kept if self.error is not None else self._peek_held()[: self._limits.tail]
+        return self._tail_at_error if self.error is not None else self._peek_held()[: self._limits.tail]
 
     def _feed(self, chunk: object) -> list[FrameT]:
         """Return the frames that a chunk completes; read the chunk in slices."""
         text = self._accept(chunk)
         frames: list[FrameT] = []
         for start in range(0, len(text), SLICE):
-            self._take(text[start : start + SLICE], frames)
+            self._read_slice(text[start : start + SLICE], frames)
             if self.error is not None:
                 break
-        self._ready = self._lead is None and self.error is None
+        self._ready = self._bom_start is None and self.error is None
         self._clean = self._ready and self._is_idle()
         return frames
 
@@ -103,13 +104,14 @@ class LineFraming(ABC, Generic[FrameT]):
         chunk = as_bytes(chunk, type(self).__name__, ended=self._ended, advice="; encode text as UTF-8 first")
         if self.error is not None:
             return b""
-        if self._lead is None:
+        if self._bom_start is None:
             return chunk
-        chunk = self._lead + chunk
+        chunk = self._bom_start + chunk
         if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
-            self._lead = chunk
+            # The rest of the byte order mark may follow.
+            self._bom_start = chunk
             return b""
-        self._lead = None
+        self._bom_start = None
         return chunk.removeprefix(_BOM)
 
     def _stop_if_outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
@@ -119,25 +121,25 @@ class LineFraming(ABC, Generic[FrameT]):
             line: The line, or as much of it as has arrived.
             whole: True if this is the whole line.
         """
-        room, limit = self._find_bound(line, whole=whole)
-        if len(line) <= room:
+        longest, limit = self._find_bound(line, whole=whole)
+        if len(line) <= longest:
             return False
         # Bytes beyond the limit are left out, so that `tail` does not depend on how
         # the chunks were cut.
-        self._line = bytearray(line[: min(room, self._limits.tail)])
-        self._kept = self.tail
+        self._line = bytearray(line[: min(longest, self._limits.tail)])
+        self._tail_at_error = self.tail
         error = LimitExceeded(limit=limit, value=getattr(self._limits, limit))
-        error.tail = self._kept
+        error.tail = self._tail_at_error
         self.error = error
         self._ready = self._clean = False
-        self._drop()
+        self._drop_held()
         return True
 
     def _peek_held(self) -> bytes:
         """Return the start of the held bytes: all of them, or at least `Limits.tail`."""
-        return (self._lead or b"") + self._line[: self._limits.tail]
+        return (self._bom_start or b"") + self._line[: self._limits.tail]
 
-    def _drop(self) -> None:
+    def _drop_held(self) -> None:
         """Drop the held bytes, after an error."""
         self._line = bytearray()
 
@@ -145,12 +147,12 @@ class LineFraming(ABC, Generic[FrameT]):
         """Return True if no bytes are held."""
         return not self._line
 
-    def _take(self, text: bytes, frames: list[FrameT]) -> None:
+    def _read_slice(self, text: bytes, frames: list[FrameT]) -> None:
         """Read a slice of a chunk; a subclass may change it first."""
-        self._read(text, frames)
+        self._read_text(text, frames)
 
     @abstractmethod
-    def _read(self, text: bytes, frames: list[FrameT]) -> None:
+    def _read_text(self, text: bytes, frames: list[FrameT]) -> None:
         """Add the frames that this text completes to `frames`; set `error` if a line is too long."""
 
     @abstractmethod

@@ -43,11 +43,12 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     if first[:1] == b":":
         return "sse"
     name = re.split(rb"[:\r\n]", first, maxsplit=1)[0]
-    if len(name) < len(first):
+    name_is_complete = len(name) < len(first)
+    if name_is_complete:
         if name in _FIELDS:
             return "sse"
     elif any(field.startswith(name) for field in _FIELDS):
-        # If the body is over, it is an event stream that was cut in its first line.
+        # If no more bytes arrive, it is an event stream that was cut in its first line.
         return "sse" if over else "undecided"
     return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
 
@@ -70,8 +71,8 @@ def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Snif
             return "undecided"
         # The headers are shorter than 16 MiB, too, so this is an event stream cut in its first bytes.
         return "aws-eventstream" if start[4:5] in (b"", b"\x00") else None
-    told = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
-    return "aws-eventstream" if crc32(start[:8]) == told else None
+    checksum = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
+    return "aws-eventstream" if crc32(start[:8]) == checksum else None
 
 
 def title_of(page: str) -> str:

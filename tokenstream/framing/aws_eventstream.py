@@ -50,9 +50,9 @@ _NAMES: dict[str, tuple[Kind, str]] = {
 }
 """Maps each `:message-type` to the kind, and to the header that contains the event's name."""
 
-_Read: TypeAlias = tuple[str, Kind, dict[str, Any]]
-"""The content of the headers: the event's name, its kind, and all headers."""
-_NOTHING: _Read = ("", "event", {})
+_HeaderContent: TypeAlias = tuple[str, Kind, dict[str, Any]]
+"""The content of a message's headers: the event's name, the kind of message, and all headers."""
+_NOTHING: _HeaderContent = ("", "event", {})
 
 
 @dataclass(slots=True)
@@ -94,13 +94,13 @@ class AWSEventStreamParser:
     __slots__ = (
         "_ended",
         "_held",
-        "_kept",
         "_known",
-        "_least",
+        "_largest_safe",
         "_limits",
         "_needed",
         "_offset",
         "_reader",
+        "_tail_at_error",
         "error",
     )
 
@@ -114,8 +114,9 @@ class AWSEventStreamParser:
         """The error that follows the messages which the last `feed` returned, or None."""
         self._limits = limits
         # A message of at most this size is within every limit.
-        self._least = min(limits.line, limits.event)
-        self._known: dict[bytes, _Read] = {}
+        self._largest_safe = min(limits.line, limits.event)
+        self._known: dict[bytes, _HeaderContent] = {}
+        """Caches the content of headers by their bytes."""
         self.reset()
 
     def reset(self) -> None:
@@ -127,7 +128,7 @@ class AWSEventStreamParser:
         self._needed = _PRELUDE
         self._offset = 0
         self._reader: _OneMessage | None = None
-        self._kept = b""
+        self._tail_at_error = b""
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -137,7 +138,7 @@ class AWSEventStreamParser:
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished or faulty message, at most the first `Limits.tail` of them."""
-        return self._kept if self.error is not None else bytes(self._held[: self._limits.tail])
+        return self._tail_at_error if self.error is not None else bytes(self._held[: self._limits.tail])
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[EventStreamMessage]:
         """Return the messages that this chunk completes.
@@ -156,8 +157,8 @@ class AWSEventStreamParser:
             now: Not used; every stage has this parameter.
         """
         if chunk.__class__ is not bytes or self._ended or self.error is not None:
-            taken = as_bytes(chunk, type(self).__name__, ended=self._ended)
-            chunk = taken if self.error is None else b""
+            checked = as_bytes(chunk, type(self).__name__, ended=self._ended)
+            chunk = checked if self.error is None else b""
         held = self._held
         if held:
             held += chunk
@@ -166,10 +167,10 @@ class AWSEventStreamParser:
             chunk = bytes(held)
             self._held = bytearray()
         frames: list[EventStreamMessage] = []
-        rest = self._cut(chunk, frames)
-        if self.error is None and rest < len(chunk):
-            self._held += chunk[rest:]
-        self._offset += rest
+        end = self._read_messages(chunk, frames)
+        if self.error is None and end < len(chunk):
+            self._held += chunk[end:]
+        self._offset += end
         return frames
 
     def end(self, *, now: float = 0.0) -> list[EventStreamMessage]:
@@ -198,84 +199,92 @@ class AWSEventStreamParser:
             return None
         reader = self._reader
         if reader is None or reader.name != name:
+            # The bytes that the replaced reader has read still count for the offsets of errors.
             self._offset += 0 if reader is None else reader.bytes
-            kept = [data for data, known in self._known.items() if known[:2] == (name, "event")]
-            if not kept:
+            headers = [data for data, content in self._known.items() if content[:2] == (name, "event")]
+            if not headers:
                 return None
-            reader = self._reader = _OneMessage(name, kept[-1], self._least)
+            reader = self._reader = _OneMessage(name, headers[-1], self._largest_safe)
         reader.expect(start)
         reader.inner = read
         return reader.read
 
     # -- within ------------------------------------------------------------
 
-    def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
+    def _read_messages(self, data: bytes, frames: list[EventStreamMessage]) -> int:
         """Add the whole, valid messages that begin `data` to `frames`; return the position after them."""
         start, size = 0, len(data)
         known = self._known
         while start + _PRELUDE <= size:
-            total, of_headers, told = _prelude(data, start)
-            seen = crc32(data[start : start + 8])
+            total, headers_size, stated = _prelude(data, start)
+            checksum = crc32(data[start : start + 8])
             room = total - _LEAST
-            if seen != told or total > self._least or of_headers > room or of_headers > _MOST_HEADERS:
-                self.error = self._find_wrong_length(total, of_headers, start, right=seen == told)
+            if (
+                checksum != stated
+                or total > self._largest_safe
+                or headers_size > room
+                or headers_size > _MOST_HEADERS
+            ):
+                # A message that is larger than `_largest_safe` may be within the limits nevertheless.
+                self.error = self._check_lengths(total, headers_size, start, verified=checksum == stated)
                 if self.error is not None:
-                    self._kept = data[start : start + _PRELUDE][: self._limits.tail]
+                    self._tail_at_error = data[start : start + _PRELUDE][: self._limits.tail]
                     return start
             end = start + total
             if end > size:
                 self._needed = total
                 return start
-            body = start + _PRELUDE + of_headers
+            body = start + _PRELUDE + headers_size
             headers = data[start + _PRELUDE : body]
             # This checksum covers the whole message, so it continues the checksum of the prelude.
-            if crc32(data[start + 8 : end - 4], seen) != _word(data, end - 4)[0]:
-                self.error, read = self._make_fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
+            if crc32(data[start + 8 : end - 4], checksum) != _word(data, end - 4)[0]:
+                self.error, content = self._make_fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
             else:
-                read = known.get(headers) or self._read_headers(headers, start)
+                content = known.get(headers) or self._read_headers(headers, start)
             if self.error is not None:
-                self._kept = data[start:end][: self._limits.tail]
+                self._tail_at_error = data[start:end][: self._limits.tail]
                 return start
-            frames.append(EventStreamMessage(data[body : end - 4], *read))
+            frames.append(EventStreamMessage(data[body : end - 4], *content))
             start = end
         self._needed = _PRELUDE
         return start
 
-    def _find_wrong_length(
-        self, total: int, of_headers: int, start: int, *, right: bool
+    def _check_lengths(
+        self, total: int, headers_size: int, start: int, *, verified: bool
     ) -> ProtocolError | None:
         """Return the error for the lengths of a message; None if they are allowed.
 
         Args:
             total: The length of the message.
-            of_headers: The length of its headers.
+            headers_size: The length of its headers.
             start: The position of the message in the chunk.
-            right: True if the checksum of the lengths is right.
+            verified: True if the checksum of the lengths is right.
         """
-        if not right:
+        if not verified:
             return self._make_fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
         room = total - _LEAST
-        if of_headers > room or of_headers > _MOST_HEADERS:
+        if headers_size > room or headers_size > _MOST_HEADERS:
             return self._make_fault(
-                start, f"has lengths that cannot be: {total} bytes, of which {of_headers} are headers"
+                start, f"has lengths that cannot be: {total} bytes, of which {headers_size} are headers"
             )
         limits = self._limits
         if total > limits.line:
             return LimitExceeded(limit="line", value=limits.line)
-        return LimitExceeded(limit="event", value=limits.event) if room - of_headers > limits.event else None
+        payload_size = room - headers_size
+        return LimitExceeded(limit="event", value=limits.event) if payload_size > limits.event else None
 
-    def _make_fault(self, start: int, what: str) -> ProtocolError:
+    def _make_fault(self, start: int, predicate: str) -> ProtocolError:
         """Return the error for a faulty message.
 
         Args:
             start: The position of the message in the chunk.
-            what: The predicate of the error message.
+            predicate: The end of the error message, after "the message at byte …".
         """
         offset = self._offset + start + (0 if self._reader is None else self._reader.bytes)
-        return ProtocolError(f"the message at byte {offset} {what}", offset=offset)
+        return ProtocolError(f"the message at byte {offset} {predicate}", offset=offset)
 
-    def _read_headers(self, data: bytes, start: int) -> _Read:
-        """Return what the headers of a message contain; set `error` if they cannot be parsed.
+    def _read_headers(self, data: bytes, start: int) -> _HeaderContent:
+        """Return the content of a message's headers; set `error` if they cannot be parsed.
 
         Args:
             data: The bytes of the headers.
@@ -286,12 +295,12 @@ class AWSEventStreamParser:
         except ValueError as error:
             self.error = self._make_fault(start, f"has headers that cannot be read: {error}")
             return _NOTHING
-        kind, named = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
-        name = headers.get(named)
-        read = (name if isinstance(name, str) else "", kind, headers)
+        kind, name_header = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
+        name = headers.get(name_header)
+        content = (name if isinstance(name, str) else "", kind, headers)
         if len(data) <= _MOST_KEPT and len(self._known) < _MOST_KNOWN:
-            self._known[data] = read
-        return read
+            self._known[data] = content
+        return content
 
 
 class _OneMessage:
@@ -303,7 +312,7 @@ class _OneMessage:
         most: The maximum size of a message to read this way, in bytes.
     """
 
-    __slots__ = ("_headers", "_most", "_proved", "_size", "_start", "bytes", "inner", "name")
+    __slots__ = ("_headers", "_most", "_size", "_start", "_verified", "bytes", "inner", "name")
 
     def __init__(self, name: str, headers: bytes, most: int) -> None:
         self.name = name
@@ -316,7 +325,7 @@ class _OneMessage:
         self._start = headers
         """The bytes between the prelude and the part of the payload that `inner` reads."""
         self._size = _PRELUDE + len(headers)
-        self._proved: dict[int, tuple[bytes, int]] = {}
+        self._verified: dict[int, tuple[bytes, int]] = {}
         """Maps a message's length to the bytes before the part that `inner` reads, and to their checksum."""
 
     def expect(self, start: bytes) -> None:
@@ -324,23 +333,23 @@ class _OneMessage:
         if self._start != self._headers + start:
             self._start = self._headers + start
             self._size = _PRELUDE + len(self._start)
-            self._proved = {}
+            self._verified = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
         """Return the result of `inner`; None if the chunk is not one message with the known headers."""
         size, total = self._size, len(chunk)
-        start, seen = self._proved.get(total) or self._prove(chunk)
+        start, checksum = self._verified.get(total) or self._verify_start(chunk)
         if chunk[:size] != start:
             return None
         rest = chunk[size:-4]
-        if crc32(rest, seen).to_bytes(4, "big") != chunk[-4:]:
+        if crc32(rest, checksum).to_bytes(4, "big") != chunk[-4:]:
             return None
-        made = self.inner(rest)
-        if made is not None:
+        result = self.inner(rest)
+        if result is not None:
             self.bytes += total
-        return made
+        return result
 
-    def _prove(self, chunk: bytes) -> tuple[bytes, int]:
+    def _verify_start(self, chunk: bytes) -> tuple[bytes, int]:
         """Verify the bytes before the part of the payload that `inner` reads.
 
         Returns:
@@ -350,10 +359,10 @@ class _OneMessage:
         start = chunk[:size]
         if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._start:
             return b"", 0
-        total, of_headers, told = _prelude(start)
-        if crc32(start[:8]) != told or of_headers != len(self._headers) or total != len(chunk):
+        total, headers_size, stated = _prelude(start)
+        if crc32(start[:8]) != stated or headers_size != len(self._headers) or total != len(chunk):
             return b"", 0
-        proved = start, crc32(start)
-        if len(self._proved) < _MOST_LENGTHS:
-            self._proved[total] = proved
-        return proved
+        verified = start, crc32(start)
+        if len(self._verified) < _MOST_LENGTHS:
+            self._verified[total] = verified
+        return verified

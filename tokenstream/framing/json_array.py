@@ -99,11 +99,20 @@ class JSONArrayParser(LineFraming[bytes]):
         (True, True)
     """
 
-    __slots__ = ("_alone", "_at_once", "_depth", "_escaped", "_in_string", "_next", "_offset", "_step")
+    __slots__ = (
+        "_depth",
+        "_escaped",
+        "_in_string",
+        "_last_match",
+        "_match_next",
+        "_match_whole",
+        "_offset",
+        "_step",
+    )
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
-        self._at_once = _compile_whole().match
+        self._match_whole = _compile_whole().match
 
     def _begin(self) -> None:
         super()._begin()
@@ -113,9 +122,9 @@ class JSONArrayParser(LineFraming[bytes]):
         self._in_string = self._escaped = False
         self._offset = 0
         # Matches a chunk that consists of the next element and its separators; None if none is expected.
-        self._next: Callable[[bytes], re.Match[bytes] | None] | None = None
+        self._match_next: Callable[[bytes], re.Match[bytes] | None] | None = None
         # The match of the last chunk, if that chunk consisted of one element and its separators.
-        self._alone: re.Match[bytes] | None = None
+        self._last_match: re.Match[bytes] | None = None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the elements that this chunk completes.
@@ -134,10 +143,15 @@ class JSONArrayParser(LineFraming[bytes]):
             now: Not used; every stage has this parameter.
         """
         # Gemini sends one element per chunk, with the separator before or after it.
-        if self._clean and self._next is not None and type(chunk) is bytes and len(chunk) <= self._small:
-            found = self._next(chunk)
+        if (
+            self._clean
+            and self._match_next is not None
+            and type(chunk) is bytes
+            and len(chunk) <= self._small_chunk
+        ):
+            found = self._match_next(chunk)
             if found is not None:
-                self._alone = found
+                self._last_match = found
                 self._offset += len(chunk)
                 return [found[1]]
         return self._feed(chunk)
@@ -154,20 +168,21 @@ class JSONArrayParser(LineFraming[bytes]):
         Returns:
             The function; None if the last chunk did not consist of one element.
         """
-        found = self._alone
-        if found is None or not self._clean:
+        last_match = self._last_match
+        if last_match is None or not self._clean:
             return None
-        last = found.string
-        read = reader(self._small, last[: found.start(1)], last[found.end(1) :])
+        last_chunk = last_match.string
+        before, after = last_chunk[: last_match.start(1)], last_chunk[last_match.end(1) :]
+        read = reader(self._small_chunk, before, after)
         if read is None:
             return None
-        made_by = read
+        read_element = read
 
         def read_one_more(chunk: bytes) -> MadeT | None:
-            made = made_by(chunk)
-            if made is not None:
+            result = read_element(chunk)
+            if result is not None:
                 self._offset += len(chunk)
-            return made
+            return result
 
         return read_one_more
 
@@ -195,25 +210,26 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
-        lead = self._lead
+        lead = self._bom_start
         text = super()._accept(chunk)
-        if lead is not None and self._lead is None and isinstance(chunk, Sized):
+        if lead is not None and self._bom_start is None and isinstance(chunk, Sized):
             # The offset of an error includes the byte order mark.
             self._offset = len(lead) + len(chunk) - len(text)
         return text
 
     # -- steps: each returns the position up to which it has read -----------------
 
-    def _read(self, text: bytes, frames: list[bytes]) -> None:
+    def _read_text(self, text: bytes, frames: list[bytes]) -> None:
         position, size = 0, len(text)
         while position < size and self.error is None:
             position = self._step(text, position, frames)
         self._offset += size
-        self._alone = self._next = None
+        # From the next step follows what a chunk with exactly one element looks like.
+        self._last_match = self._match_next = None
         if self._step == self._read_separator:
-            self._next = _compile_after_comma().fullmatch
+            self._match_next = _compile_after_comma().fullmatch
         elif self._step == self._read_element:
-            self._next = _compile_before_comma().fullmatch
+            self._match_next = _compile_before_comma().fullmatch
 
     def _read_opening(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read the opening bracket of the array."""
@@ -240,7 +256,7 @@ class JSONArrayParser(LineFraming[bytes]):
             return position
         mark = text[position : position + 1]
         if mark in (b"{", b"["):
-            whole = self._at_once(text, position)
+            whole = self._match_whole(text, position)
             if whole is not None:
                 return self._complete(text, position, whole.end(), frames)
             self._depth, self._step = 1, self._read_nested
@@ -248,7 +264,8 @@ class JSONArrayParser(LineFraming[bytes]):
         if mark == b'"':
             self._in_string, self._step = True, self._read_nested
             return self._read_nested(text, position + 1, frames, start=position)
-        if _SCALAR.match(text, position, position + 1) and _find_end(_SCALAR, text, position) > position:
+        begins_scalar = _find_end(_SCALAR, text, position) > position
+        if begins_scalar:
             self._step = self._read_scalar
             return self._read_scalar(text, position, frames)
         return self._refuse("an element of a JSON array is expected", position)
@@ -319,6 +336,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_end(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        """Read white space after the array."""
         position = _find_end(_SPACE, text, position)
         if position < len(text):
             return self._refuse("nothing may follow the end of a JSON array", position)
@@ -333,7 +351,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._line += element
             element = bytes(self._line)
             self._line = bytearray()
-        if len(element) <= self._least or not self._stop_if_outgrown(element, whole=True):
+        if len(element) <= self._longest_safe or not self._stop_if_outgrown(element, whole=True):
             frames.append(element)
         self._step = self._read_separator
         return end
@@ -341,7 +359,7 @@ class JSONArrayParser(LineFraming[bytes]):
     def _hold(self, text: bytes, start: int) -> None:
         """Keep the part of an unfinished element that is in this chunk."""
         self._line += text[start:]
-        if len(self._line) > self._least:
+        if len(self._line) > self._longest_safe:
             self._stop_if_outgrown(self._line, whole=False)
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:

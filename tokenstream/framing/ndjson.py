@@ -64,7 +64,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
         line = bytes(self._line).removesuffix(b"\r")
         return line if line.strip(_SPACE) else None
 
-    def _read(self, text: bytes, frames: list[bytes]) -> None:
+    def _read_text(self, text: bytes, frames: list[bytes]) -> None:
         lines = text.split(b"\n")
         rest = lines.pop()
         if lines and self._line:
@@ -73,7 +73,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
             self._line = bytearray()
         for line in lines:
             payload = line.removesuffix(b"\r")
-            if len(payload) > self._least and self._stop_if_outgrown(payload, whole=True):
+            if len(payload) > self._longest_safe and self._stop_if_outgrown(payload, whole=True):
                 return
             if payload.strip(_SPACE):
                 frames.append(payload)
@@ -83,7 +83,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
         """Keep the start of an unfinished line."""
         self._line += rest
         # A CR at the end may be half of a CRLF, which does not count as part of the line.
-        if len(self._line) > self._least:
+        if len(self._line) > self._longest_safe:
             self._stop_if_outgrown(self._line.removesuffix(b"\r"), whole=False)
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
@@ -116,13 +116,13 @@ class NDJSONParser(PlainNDJSONParser):
     @property
     def alone(self) -> int:
         """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
-        return self._small if self._clean else 0
+        return self._small_chunk if self._clean else 0
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the same as `feed`; every framing has a method of this name."""
         # Most servers send one line per chunk. A line that does not begin with
         # white space is not blank. `in` is much faster than splitting the chunk.
-        if type(chunk) is bytes and self._ready and 0 < len(chunk) <= self._small:
+        if type(chunk) is bytes and self._ready and 0 < len(chunk) <= self._small_chunk:
             if chunk[-1] == 10:
                 payload = chunk[:-2] if chunk[-2:] == b"\r\n" else chunk[:-1]
                 if self._clean and chunk[0] > 32 and 10 not in payload:

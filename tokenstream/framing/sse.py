@@ -166,10 +166,10 @@ class PlainSSEParser(LineFraming[Frame]):
         if self.error is not None or self._clean or not (self._line or self._data is not None):
             return None
         frames: list[Frame] = []
-        deepcopy(self)._read(b"\n\n", frames)  # noqa: SLF001 - its own copy
+        deepcopy(self)._read_text(b"\n\n", frames)  # noqa: SLF001 - its own copy
         return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in frames), None)
 
-    def _take(self, text: bytes, frames: list[Frame]) -> None:
+    def _read_slice(self, text: bytes, frames: list[Frame]) -> None:
         """Read a slice of the stream, with CR and CRLF turned into LF."""
         # A CR ends its line at once; an LF that follows belongs to the same line end.
         if self._after_cr and text[0] == 10:
@@ -177,9 +177,9 @@ class PlainSSEParser(LineFraming[Frame]):
         self._after_cr = text.endswith(b"\r")
         if 13 in text:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        self._read(text, frames)
+        self._read_text(text, frames)
 
-    def _read(self, text: bytes, frames: list[Frame]) -> None:
+    def _read_text(self, text: bytes, frames: list[Frame]) -> None:
         lines = text.split(b"\n")
         rest = lines.pop()
         if lines and self._line:
@@ -199,7 +199,7 @@ class PlainSSEParser(LineFraming[Frame]):
 
     def _take_line(self, line: bytes, frames: list[Frame]) -> None:
         """Read one line: a blank line, which ends an event, or a field or a comment."""
-        if len(line) + self._size > self._least and self._stop_if_outgrown(line, whole=True):
+        if len(line) + self._size > self._longest_safe and self._stop_if_outgrown(line, whole=True):
             return
         if not line:
             self._dispatch(frames)
@@ -213,7 +213,7 @@ class PlainSSEParser(LineFraming[Frame]):
     def _hold(self, rest: bytes) -> None:
         """Keep the start of an unfinished line."""
         self._line += rest
-        if len(self._line) + self._size > self._least:
+        if len(self._line) + self._size > self._longest_safe:
             self._stop_if_outgrown(self._line, whole=False)
 
     def _append(self, value: bytes) -> None:
@@ -266,8 +266,8 @@ class PlainSSEParser(LineFraming[Frame]):
     def _is_idle(self) -> bool:
         return not (self._line or self._open or self._after_cr)
 
-    def _drop(self) -> None:
-        super()._drop()
+    def _drop_held(self) -> None:
+        super()._drop_held()
         self._clear()
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
@@ -340,7 +340,7 @@ class SSEParser(PlainSSEParser):
         """
         # Most servers send one event per chunk. `in` is several times as fast as a search
         # for two bytes, and a slice is faster than startswith.
-        if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small:
+        if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small_chunk:
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:
                     payload = chunk[6:-2] if chunk[5] == 32 else chunk[5:-2]
@@ -355,7 +355,7 @@ class SSEParser(PlainSSEParser):
     @property
     def alone(self) -> int:
         """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
-        return self._small if self._clean and not self._id else 0
+        return self._small_chunk if self._clean and not self._id else 0
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:
         """Read a chunk that is not exactly one event with LF line ends."""
@@ -386,7 +386,12 @@ class SSEParser(PlainSSEParser):
         while at < count:
             line = lines[at]
             if line[:5] == b"data:":
-                if at + 1 < count and not lines[at + 1] and not self._open and len(line) <= self._least:
+                if (
+                    at + 1 < count
+                    and not lines[at + 1]
+                    and not self._open
+                    and len(line) <= self._longest_safe
+                ):
                     payload = line[6:] if line[5:6] == b" " else line[5:]
                     plain = payload.isascii() and not self._id
                     frames.append(payload if plain else self._make_frame(payload, ""))
@@ -394,7 +399,7 @@ class SSEParser(PlainSSEParser):
                     continue
             elif line == self._event_line and at + 2 < count and not lines[at + 2] and not self._open:
                 follower = lines[at + 1]
-                if follower[:6] == b"data: " and len(follower) <= self._least:
+                if follower[:6] == b"data: " and len(follower) <= self._longest_safe:
                     frames.append(self._make_frame(follower[6:], self._event_name))
                     at += 3
                     continue
@@ -411,7 +416,7 @@ class SSEParser(PlainSSEParser):
             frames: Receives the events.
         """
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
-        if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._least:
+        if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._longest_safe:
             return False
         for payload in payloads:
             if not payload.isascii():
