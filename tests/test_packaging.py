@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.project import PACKAGE, PYPROJECT, ROOT
+from tokenstream.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,21 @@ def test_no_dependency_has_an_upper_bound() -> None:
 def test_type_checkers_find_our_annotations() -> None:
     """PEP 561: the marker `py.typed` lies in the package that is installed."""
     assert (PACKAGE / "py.typed").is_file()
+
+
+def test_the_commands_have_a_name_of_their_own() -> None:
+    """`tokenstream …` is `python -m tokenstream …`."""
+    (script,) = metadata.entry_points(group="console_scripts", name="tokenstream")
+
+    assert script.load() is main
+
+
+def test_every_address_of_the_project_lies_in_one_repository() -> None:
+    """The page on the package index leads to the sources, the documentation, the changelog and the issues."""
+    urls = PROJECT["urls"]
+
+    assert {"Homepage", "Documentation", "Changelog", "Issues", "Source"} == set(urls)
+    assert all(url.startswith(urls["Source"]) for url in urls.values())
 
 
 @pytest.fixture(scope="module")
