@@ -126,7 +126,7 @@ class Pieces(Format):
 
 
 def _is_plain(piece: str) -> bool:
-    """Return whether a piece is free of may_hold_surrogates of surrogate pairs, which would be held back."""
+    """Return whether a piece is free of halves of surrogate pairs, which would be held back."""
     if not piece.isascii():
         try:
             piece.encode()

@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
-from tokenstream.formats._wire.openai_responses.words import arguments_of, described, written
+from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
@@ -18,70 +18,78 @@ if TYPE_CHECKING:
 
 _TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 """Maps types of items that call a tool which the application described to the type of the tool call."""
-_CLIENTS = frozenset({"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"})
+_APPLICATION_TYPES = frozenset(
+    {"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"}
+)
 """Types of items that call a tool which OpenAI describes and the application runs, or ask for approval."""
-_TEXT_FIELDS = {"arguments": "function", "input": "custom"}
+_INPUT_FIELDS = frozenset({"arguments", "input"})
 _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
 """Fields of a call that are read elsewhere; the last of them is added by the SDK's stream helper."""
 _CUT = frozenset({"incomplete", "failed"})
 
 
-def is_clients(item_type: str, item: dict[str, Any]) -> bool:
-    """Return whether an item is for the application: the application runs the tool, and not the provider.
+def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
+    """Return whether an item asks the application to run a tool or to approve a call.
+
+    Tools in other items are run by the provider.
 
     Args:
         item_type: The item's type.
         item: The item as the server sent it.
 
     Example:
-        >>> is_clients("tool_search_call", {"execution": "client"}), is_clients("mcp_call", {})
-        (True, False)
+        >>> is_for_application("tool_search_call", {"execution": "client"})
+        True
+        >>> is_for_application("mcp_call", {})
+        False
     """
     if item_type == "tool_search_call":
         return item.get("execution") == "client"
     if item_type == "shell_call":
         return (text_of(dict_of(item, "environment"), "type") or "local") == "local"
-    return item_type in _TYPES or item_type in _CLIENTS
+    return item_type in _TYPES or item_type in _APPLICATION_TYPES
 
 
 class CallItem(ResponseItem):
     """A tool call, whose arguments are text or, for tools that OpenAI describes, fields of the item."""
 
-    __slots__ = ("_call", "_item", "_settled", "_unnamed")
+    __slots__ = ("_call", "_has_all_arguments", "_item", "_unnamed")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._call: OpenCall | None = None
+        """The call; None until its name is known, and again once the call is closed."""
         self._item: dict[str, Any] = {}
         """The latest data of the call, until it has a name."""
         self._unnamed = TextLog()
         """Arguments that arrived before the name of the call."""
-        self._settled = False
+        self._has_all_arguments = False
         """True once the server has sent the whole arguments in one piece."""
 
-    def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Open the call once it has a name, and hand it out once it is over."""
-        if self.over:
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Open the call once it has a name; close it if the item is complete."""
+        if self.ended:
             return
-        described_by_us = self.type in _TYPES
-        fields = described(item, *_CALL_FIELDS) if described_by_us else item
+        # If OpenAI described the tool, the item has no name, and its other fields are the arguments.
+        is_applications_tool = self.type in _TYPES
+        data = data_of(item, *_CALL_FIELDS) if is_applications_tool else item
         if self._call is None:
-            name = text_of(item, "name") or ("" if described_by_us else self.type.removesuffix("_call"))
+            name = text_of(item, "name") or ("" if is_applications_tool else self.type.removesuffix("_call"))
             if name:
-                self._open(item, name, fields)
+                self._open_call(item, name, data)
             else:
                 self._item = item
         call = self._call
         if call is None:
-            if over:
-                self._give_up(item)
+            if complete:
+                self._report_nameless(item)
             return
-        call.provider_data = fields
-        if over:
-            self._take_arguments(call, arguments_of(item, self.type))
-            self._end(whole=text_of(item, "status") not in _CUT)
+        call.provider_data = data
+        if complete:
+            self._read_arguments(call, arguments_of(item, self.type))
+            self._close_call(whole=text_of(item, "status") not in _CUT)
 
-    def _open(self, item: dict[str, Any], name: str, fields: dict[str, Any] | None) -> None:
+    def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
         """Open the call, and add the arguments that were held back."""
         call_id = text_of(item, "call_id")
         if call_id is None and self.type != "mcp_approval_request":
@@ -91,64 +99,71 @@ class CallItem(ResponseItem):
             call_id or text_of(item, "id"),
             name,
             type=_TYPES.get(self.type, self.type),
-            provider_data=fields,
+            provider_data=data,
         )
-        held, self._unnamed, self._item = self._unnamed.join(), TextLog(), {}
-        self.parts.add_arguments(self._call, held)
+        held_back, self._unnamed, self._item = self._unnamed.join(), TextLog(), {}
+        self.parts.add_arguments(self._call, held_back)
 
-    def _give_up(self, item: dict[str, Any]) -> None:
+    def _report_nameless(self, item: dict[str, Any]) -> None:
         """Report a call without a name as an opaque part: nobody can run it, but its data are not lost."""
-        self.over = True
+        self.ended = True
         self.parts.note("call_nameless")
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
 
-    def _take_arguments(self, call: OpenCall, arguments: object) -> None:
+    def _read_arguments(self, call: OpenCall, arguments: object) -> None:
+        """Set the arguments of a complete item, if it has any."""
         if is_dict(arguments) and self.type in _TYPES:
             self.parts.note("arguments_parsed")
-        text = written(arguments)
+        text = arguments_text(arguments)
         if text:
-            self._settle(call, text)
+            self._set_arguments(call, text)
 
-    def _settle(self, call: OpenCall, text: str) -> None:
-        """Set the whole arguments, which replace the fragments if they differ."""
-        self._settled = True
+    def _set_arguments(self, call: OpenCall, text: str) -> None:
+        """Set the whole arguments: add the missing rest, or replace the fragments if these differ."""
+        self._has_all_arguments = True
         if self.parts.may_hold_surrogates:
             text = mend_surrogates(text)
-        given = call.arguments.join()
-        if text.startswith(given):
-            self.parts.add_arguments(call, text[len(given) :])
+        fragments = call.arguments.join()
+        if text.startswith(fragments):
+            self.parts.add_arguments(call, text[len(fragments) :])
         else:
+            # No event can take the fragments back, but the call will be handed out with this text.
             self.parts.note("arguments_rewritten")
             call.arguments = TextLog()
             call.arguments.append(text)
 
-    def add(self, field: str, text: str) -> bool:
-        """Add to the arguments or the input of the call."""
-        if field not in _TEXT_FIELDS:
+    def add_input(self, field: str, text: str) -> bool:
+        """Add a fragment to the arguments of the call; return False if the field contains no arguments."""
+        if field not in _INPUT_FIELDS:
             return False
-        if self.over:
+        if self.ended:
             self.parts.note("call_after_done")
         elif self._call is None:
             self.parts.note("call_unnamed")
-            self._wait(text)
+            self._hold_back(text)
         else:
             self.parts.add_arguments(self._call, text)
         return True
 
-    def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Set the whole arguments of the call, and its name if the start had none."""
-        if field not in _TEXT_FIELDS:
+    def set_input(self, field: str, text: str, name: str | None = None) -> bool:
+        """Set the whole arguments of the call, and its name if the start of the item had none.
+
+        Returns:
+            False if the field contains no arguments.
+        """
+        if field not in _INPUT_FIELDS:
             return False
-        if self._call is None and name and not self.over:
-            self._open(self._item, name, described(self._item, *_CALL_FIELDS))
+        if self._call is None and name and not self.ended:
+            self._open_call(self._item, name, data_of(self._item, *_CALL_FIELDS))
         if self._call is not None:
-            self._settle(self._call, text)
-        elif not self.over:
+            self._set_arguments(self._call, text)
+        elif not self.ended:
+            # The call still has no name. This text replaces the fragments.
             self._unnamed = TextLog()
-            self._wait(text)
+            self._hold_back(text)
         return True
 
-    def _wait(self, text: str) -> None:
+    def _hold_back(self, text: str) -> None:
         """Hold back arguments until the call has a name."""
         self._unnamed.append(text)
         if self._unnamed.length > self.parts.limits.text:
@@ -163,13 +178,14 @@ class CallItem(ResponseItem):
         call = self._call
         if call is None and self._unnamed.length:
             field = "input" if self.type == "custom_tool_call" else "arguments"
-            self._give_up({**self._item, field: self._unnamed.join()})
-        certain = self._settled or (call is not None and call.type == "function" and call.begins_object)
-        self._end(whole=complete and certain)
+            self._report_nameless({**self._item, field: self._unnamed.join()})
+        has_object = call is not None and call.type == "function" and call.begins_object
+        self._close_call(whole=complete and (self._has_all_arguments or has_object))
 
-    def _end(self, *, whole: bool) -> None:
+    def _close_call(self, *, whole: bool) -> None:
+        """End the item, and close its call, if it is open; the call is handed out only if it is whole."""
         # Drop the call: from here on, the message holds the arguments.
         call, self._call = self._call, None
-        self.over = True
+        self.ended = True
         if call is not None:
             self.parts.close_call(call, whole=whole)

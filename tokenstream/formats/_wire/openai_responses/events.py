@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
-from tokenstream.formats._wire.openai_responses.written import WrittenItem
+from tokenstream.formats._wire.openai_responses.texts import TextItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._wire.openai_responses.item import ResponseItem
+    from tokenstream.formats._wire.openai_responses.texts import TextKey
 
 _Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
-    """Describes the text that an event adds to."""
+    """Describes the text that events with a certain name are about."""
 
-    item: str
+    item_type: str
     """The type of the item that contains the text."""
-    field: str
-    """The name under which the event gives the index of the text."""
-    content: str
+    index_field: str
+    """The event field that contains the index of the text."""
+    content_type: str
     """The type of the text as content of the item."""
 
 
@@ -32,7 +33,7 @@ _TEXT = _TextTarget("message", "content_index", "output_text")
 _REFUSAL = _TextTarget("message", "content_index", "refusal")
 _REASONING = _TextTarget("reasoning", "content_index", "reasoning_text")
 _SUMMARY = _TextTarget("reasoning", "summary_index", "summary_text")
-_PLACES = {
+_TEXT_TARGETS = {
     "response.output_text": _TEXT,
     "response.refusal": _REFUSAL,
     "response.reasoning_text": _REASONING,
@@ -58,18 +59,19 @@ _PROGRESS = {
     "web_search_call": ("in_progress", "searching", "completed"),
 }
 """Maps types of items to the words with which the provider reports progress."""
-_STEPS = {
+_PROGRESS_EVENTS = {
     f"response.{item_type}.{status}": (item_type, status)
     for item_type, statuses in _PROGRESS.items()
     for status in statuses
 }
+"""Maps names of events about progress to the type of the item and the word in the name."""
 
 
 def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     """Start the item in an event."""
-    item = items.clean(dict_of(payload, "item"))
+    item = items.mend_data(dict_of(payload, "item"))
     if item:
-        items.begin(payload, item)
+        items.start_item(payload, item)
     else:
         items.note("part_empty")
     return True
@@ -77,9 +79,9 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
 
 def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     """End the item in an event."""
-    item = items.clean(dict_of(payload, "item"))
+    item = items.mend_data(dict_of(payload, "item"))
     if item:
-        items.end(payload, item)
+        items.end_item(payload, item)
     else:
         items.note("part_empty")
     return True
@@ -87,14 +89,15 @@ def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool
 
 def _report_progress(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Report the provider's progress with an item."""
-    item_type, status = _STEPS[kind]
-    items.item(payload, item_type).progress(status)
+    item_type, status = _PROGRESS_EVENTS[kind]
+    items.find_or_start_item(payload, item_type).set_status(status)
     return True
 
 
 def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    item = items.item(payload, "image_generation_call")
-    return isinstance(item, ImageItem) and item.preview(items.clean(payload))
+    """Report the preview of an image; return False if the event has none, or fits no image."""
+    item = items.find_or_start_item(payload, "image_generation_call")
+    return isinstance(item, ImageItem) and item.read_preview(items.mend_data(payload))
 
 
 def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -103,8 +106,8 @@ def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     text = payload.get("delta")
     if not isinstance(text, str):
         return False
-    item = items.item(payload, item_type)
-    return item.add(field, text)
+    item = items.find_or_start_item(payload, item_type)
+    return item.add_input(field, text)
 
 
 def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -113,83 +116,90 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
     text = payload.get(field)
     if not isinstance(text, str):
         return False
-    return items.item(payload, item_type).settle(field, text, text_of(payload, "name"))
+    item = items.find_or_start_item(payload, item_type)
+    return item.set_input(field, text, text_of(payload, "name"))
 
 
 def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Add a delta to its text; return False if it fits no text."""
-    place = _PLACES[kind.removesuffix(".delta")]
+    target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
+    # Some servers send an object with the text.
     text = text_of(delta, "text") if is_dict(delta) else delta
-    item = items.item(payload, place.item)
-    if not isinstance(text, str) or not isinstance(item, WrittenItem):
+    item = items.find_or_start_item(payload, target.item_type)
+    if not isinstance(text, str) or not isinstance(item, TextItem):
         return False
-    section = item.write(_key_of(items, payload, place.field, item), {"type": place.content}, text)
+    key = _key_of(items, payload, target.index_field, item)
+    section = item.add_text(key, {"type": target.content_type}, text)
     if section is not None:
-        item.measure(section, payload.get("logprobs"))
-    items.written = section
+        item.report_logprobs(section, payload.get("logprobs"))
+    items.last_section = section
     return section is not None
 
 
 def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Read the end of a text, which repeats the whole text; return False if it fits no text."""
-    place = _PLACES[kind.removesuffix(".done")]
-    content: dict[str, Any] = {"type": place.content}
+    target = _TEXT_TARGETS[kind.removesuffix(".done")]
+    content: dict[str, Any] = {"type": target.content_type}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
-    item = items.item(payload, place.item)
-    return isinstance(item, WrittenItem) and item.finish_text(
-        _key_of(items, payload, place.field, item), content
-    )
+    item = items.find_or_start_item(payload, target.item_type)
+    if not isinstance(item, TextItem):
+        return False
+    key = _key_of(items, payload, target.index_field, item)
+    return item.read_whole_text(key, content)
 
 
 def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Open the text that an event describes; return False if it fits no item."""
-    field, part, item = _find_part(items, payload, kind)
-    if not part or not isinstance(item, WrittenItem):
+    index_field, content, item = _find_content(items, payload, kind)
+    if not content or not isinstance(item, TextItem):
         return False
-    item.start(_key_of(items, payload, field, item), part)
+    item.start_text(_key_of(items, payload, index_field, item), content)
     return True
 
 
 def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Read the whole text in an event; return False if it fits no item."""
-    field, part, item = _find_part(items, payload, kind)
-    return isinstance(item, WrittenItem) and item.finish_text(_key_of(items, payload, field, item), part)
+    index_field, content, item = _find_content(items, payload, kind)
+    if not isinstance(item, TextItem):
+        return False
+    return item.read_whole_text(_key_of(items, payload, index_field, item), content)
 
 
-def _find_part(
+def _find_content(
     items: ResponseItems, payload: dict[str, Any], kind: str
 ) -> tuple[str, dict[str, Any], ResponseItem]:
-    """Return the index field, the content and the item of an event about a part of an item."""
-    part = items.clean(dict_of(payload, "part"))
+    """Return the field with the index, the content and the item of an event about a content of an item."""
+    content = items.mend_data(dict_of(payload, "part"))
     if "summary" in kind:
-        return "summary_index", part, items.item(payload, "reasoning")
-    held = items.find(payload)
-    if isinstance(held, WrittenItem):
-        return "content_index", part, held
-    item_type = "reasoning" if text_of(part, "type") == "reasoning_text" else "message"
-    return "content_index", part, items.item(payload, item_type)
+        return "summary_index", content, items.find_or_start_item(payload, "reasoning")
+    item = items.find_item(payload)
+    if not isinstance(item, TextItem):
+        # The event names no item that can have texts; its content tells the type of a new item.
+        item_type = "reasoning" if text_of(content, "type") == "reasoning_text" else "message"
+        item = items.find_or_start_item(payload, item_type)
+    return "content_index", content, item
 
 
-def _annotate(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     """Add an annotation to its text; return False if the event has none, or fits no text."""
     annotation = dict_of(payload, "annotation")
-    item = items.item(payload, "message")
-    if not annotation or not isinstance(item, WrittenItem):
+    item = items.find_or_start_item(payload, "message")
+    if not annotation or not isinstance(item, TextItem):
         return False
     key = _key_of(items, payload, "content_index", item)
-    section = item.sections.get(key) or item.start(key, {"type": "output_text"}, expected=False)
+    section = item.sections.get(key) or item.start_text(key, {"type": "output_text"}, expected=False)
     item.cite(section, annotation)
     return True
 
 
-def _key_of(items: ResponseItems, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
-    """Return the key of an event's text: the name of its index, and the index; see `WrittenItem`."""
-    index = number_of(payload, field)
+def _key_of(items: ResponseItems, payload: dict[str, Any], index_field: str, item: TextItem) -> TextKey:
+    """Return the key of the text that an event is about; without an index, that of the item's last text."""
+    index = number_of(payload, index_field)
     if index is None:
         items.note("part_index_missing")
-        index = item.highest.get(field, 0)
-    return field, index
+        index = item.highest.get(index_field, 0)
+    return index_field, index
 
 
 def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -217,18 +227,18 @@ READERS: dict[str, _Reader] = {
     "response.reasoning_part.added": _begin_part,
     "response.reasoning_part.done": _end_part,
     "response.reasoning_summary_part.done": _end_part,
-    "response.output_text.annotation.added": _annotate,
+    "response.output_text.annotation.added": _add_annotation,
     # The name in older documentation.
-    "response.output_text_annotation.added": _annotate,
+    "response.output_text_annotation.added": _add_annotation,
     "response.image_generation_call.partial_image": _preview_image,
     "response.audio.delta": _add_audio,
     "response.audio.done": _ignore_repetition,
     "response.audio.transcript.delta": _add_audio,
     "response.audio.transcript.done": _ignore_repetition,
-    **dict.fromkeys([f"{name}.delta" for name in _PLACES], _add_text),
-    **dict.fromkeys([f"{name}.done" for name in _PLACES], _end_text),
+    **dict.fromkeys([f"{name}.delta" for name in _TEXT_TARGETS], _add_text),
+    **dict.fromkeys([f"{name}.done" for name in _TEXT_TARGETS], _end_text),
     **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _add_input),
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),
-    **dict.fromkeys(_STEPS, _report_progress),
+    **dict.fromkeys(_PROGRESS_EVENTS, _report_progress),
 }
 """Maps names of events to their readers; a reader returns False if the event does not fit its item."""

@@ -15,7 +15,7 @@ from tokenstream.formats._wire.openai_responses.words import (
     FINAL_STATUSES,
     RETRYABLE,
     error_of,
-    finish_of,
+    finish_reason_of,
     usage_of,
 )
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 _NUMBER = ("sequence_number",)
 _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
-_LIFE = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES))
-"""Events about the response as a whole."""
+_RESPONSE_EVENTS = frozenset(
+    f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES)
+)
+"""Names of the events about the response as a whole."""
 _EVENT_FIELDS = frozenset(
     {
         "annotation",
@@ -81,13 +83,13 @@ class OpenAIResponses(Format):
     """
 
     __slots__ = (
-        "_begun",
         "_created",
         "_decoded",
+        "_has_events",
         "_items",
         "_nameless",
-        "_places",
-        "_running",
+        "_open_streams",
+        "_response_ids",
     )
 
     name: ClassVar[str] = "openai-responses"
@@ -107,11 +109,13 @@ class OpenAIResponses(Format):
         """True if the current payload arrived decoded, without an event name."""
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
-        self._begun = False
+        self._has_events = False
+        """True once any event about the response or an item has arrived."""
         self._created = False
-        self._places: dict[str, str] = {}
-        """Maps stream ids on a WebSocket ("" without an id) to the id of the response created last there."""
-        self._running: set[str] = set()
+        """True once the event has arrived that creates the response."""
+        self._response_ids: dict[str, str] = {}
+        """Maps each stream id on a WebSocket ("" without an id) to the id of that stream's last response."""
+        self._open_streams: set[str] = set()
         """Ids of the streams whose last response has not ended."""
 
     @classmethod
@@ -131,7 +135,11 @@ class OpenAIResponses(Format):
         return _is_known(kind) and "event_id" not in payload and not realtime
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the id of an event's response (None: the connection), and whether it ends there."""
+        """Return the id of an event's response, and whether the event ends that response.
+
+        The id is None for an event about the connection. A WebSocket may have several
+        streams at the same time, each with one response after the other.
+        """
         kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
         if kind.startswith("response.steer."):
             return None, False
@@ -139,17 +147,18 @@ class OpenAIResponses(Format):
             if error_of(payload, kind) is None:
                 return None, False
             # The request failed. If no response is open, this error is the only event of its answer.
-            return (self._places[stream], False) if stream in self._running else ("", True)
+            return (self._response_ids[stream], False) if stream in self._open_streams else ("", True)
         word = kind.removeprefix("response.")
         if word == "created":
-            self._places[stream] = text_of(dict_of(payload, "response"), "id") or ""
-        name = self._places.setdefault(stream, "")
+            self._response_ids[stream] = text_of(dict_of(payload, "response"), "id") or ""
+        response_id = self._response_ids.setdefault(stream, "")
         ends = word in FINAL_STATUSES
         if ends:
-            self._running.discard(stream)
-        elif word == "created" or not name:
-            self._running.add(stream)
-        return name, ends
+            self._open_streams.discard(stream)
+        elif word == "created" or not response_id:
+            # Without an id, any event may be the first one of a response.
+            self._open_streams.add(stream)
+        return response_id, ends
 
     def of_answer(self, answer: str) -> OpenAIResponses:
         """Return a format that reads one response."""
@@ -157,7 +166,7 @@ class OpenAIResponses(Format):
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event, after which OpenAI can replay; None before the first event."""
+        """The number of the last event, None before the first; OpenAI can replay the events after it."""
         return self._items.sequence_number
 
     def is_kept(self, message: Message) -> bool:
@@ -166,7 +175,7 @@ class OpenAIResponses(Format):
 
     @property
     def position(self) -> int | None:
-        """The `sequence_number` of the last event, to be sent as `starting_after`."""
+        """The `sequence_number` of the last event; a client sends it as `starting_after` to resume."""
         return self._items.sequence_number
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
@@ -181,7 +190,7 @@ class OpenAIResponses(Format):
 
     def state(self) -> dict[str, Any] | None:
         """Return the state of the response."""
-        self._items.settle_number()
+        self._items.read_latest_number()
         return super().state()
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
@@ -190,32 +199,35 @@ class OpenAIResponses(Format):
         return super().feed_plainly(frame)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return a callback that stores each delta for its number, and counts the characters that it adds."""
+        """Return a callback that stores each delta for its number, and counts its characters.
+
+        See `Format.follow`.
+        """
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
             # A whole content must be decoded, to check that it does not repeat reported deltas.
             return refuse
         items = self._items
-        section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.written
+        section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section
         is_numbered = sequence_number_of(delta.raw) is not None
         note = self.departures.note if self._nameless else None
 
-        def take(delta: Any) -> None:  # noqa: ANN401 - a delta
+        def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
             if is_numbered:
                 items.latest = delta
             if section is not None:
-                section.given += len(delta.text)
+                section.length += len(delta.text)
             if note is not None:
                 # `frames` will count this frame only after the callback.
                 note("event_name_missing", event=self.frames + 1)
 
-        return take
+        return record_delta
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether an event is about the response, so that an error in it does not end the stream."""
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
-        """Read a payload and its number; an error of the connection is stored instead."""
+        """Read a payload and its number; store an error of the connection instead of reading it."""
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:
@@ -223,7 +235,7 @@ class OpenAIResponses(Format):
         if not self.tolerates(data, event):
             error = error_of(data, event)
             if error is not None:
-                self._fail(error)
+                self._set_error(error)
                 return
         self.read(data, event)
 
@@ -231,11 +243,11 @@ class OpenAIResponses(Format):
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = text_of(payload, "type")
         if kind is None and payload.get("object") == "response":
-            self._read_whole(payload)
+            self._read_whole_response(payload)
             return
         self._nameless = not (event or self._decoded)
         if self._nameless:
-            # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
+            # `self.note` would keep the next payloads from the fast path, where `follow` counts them.
             self.departures.note("event_name_missing", event=self.frames)
         elif kind and event and kind != event:
             self.note("event_name_differs")
@@ -254,28 +266,30 @@ class OpenAIResponses(Format):
     def _read_event(self, payload: dict[str, Any], kind: str) -> None:
         """Read an event about an item or the response; if it does not fit, report it as unknown."""
         reader = READERS.get(kind)
-        if not self._begun:
-            self._begun = True
+        if not self._has_events:
+            self._has_events = True
             if reader is not None:
+                # The first event should be about the response.
                 self.note("start_missing")
         if reader is None:
-            self._read_life(payload, kind)
+            self._read_response_event(payload, kind)
         elif not reader(self._items, payload, kind):
             self.note("delta_misfits")
             self.parts.unknown(kind, payload)
 
     def end_without_finish(self) -> None:
         """End a response that had no end event: its open tool calls may not be whole."""
-        self._items.settle(None, complete=False)
+        self._items.read_output(None, complete=False)
         super().end_without_finish()
 
     # -- the response ------------------------------------------------------
 
-    def _read_life(self, payload: dict[str, Any], kind: str) -> None:
+    def _read_response_event(self, payload: dict[str, Any], kind: str) -> None:
         """Read an event about the response as a whole."""
         response, word = dict_of(payload, "response"), kind.removeprefix("response.")
         if word in FINAL_STATUSES:
             if not says_nothing(payload.get("error")):
+                # Some servers send the error beside the response.
                 response = {"error": payload["error"], **response}
             self._read_end(response, word)
             return
@@ -285,7 +299,7 @@ class OpenAIResponses(Format):
             self._created = True
         self._read_head(response)
 
-    def _read_whole(self, response: dict[str, Any]) -> None:
+    def _read_whole_response(self, response: dict[str, Any]) -> None:
         """Read a response that was not streamed; if it runs in the background, it may not have ended."""
         status = text_of(response, "status") or "completed"
         if status in FINAL_STATUSES:
@@ -298,30 +312,33 @@ class OpenAIResponses(Format):
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_end(self, response: dict[str, Any], word: str) -> None:
-        """End a response; the payload repeats all content of the response.
+        """End a response, and report as much of its content as no event has sent.
 
         Args:
-            response: The response.
-            word: The status, from the name of the event.
+            response: The response, with all of its content.
+            word: The status in the name of the event; used unless the response has a final status itself.
         """
         own_status = text_of(response, "status")
         status = own_status if own_status in FINAL_STATUSES else word
         self._read_head(response)
-        self._items.settle(response.get("output"), complete=status == "completed")
+        self._items.read_output(response.get("output"), complete=status == "completed")
         report = dict_of(response, "usage")
         if report:
             self.parts.usage(usage_of(report))
-        self.parts.finish(0, finish_of(response, status), own_status or status)
+        self.parts.finish(0, finish_reason_of(response, status), own_status or status)
         if status != "failed":
             self.conclude()
             return
         details = response.get("error")
-        self._fail(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
+        # A failed response is an error even if the server sends no details.
+        self._set_error(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
 
-    def _fail(self, error: ProviderError | None) -> None:
+    def _set_error(self, error: ProviderError | None) -> None:
+        """Store the error that ends the answer; report the position first, after which it can be resumed."""
         self._items.report_number()
         self.error = error
 
 
 def _is_known(kind: str) -> bool:
-    return kind in READERS or kind in _LIFE
+    """Return whether a name is that of an event about a response or one of its items."""
+    return kind in READERS or kind in _RESPONSE_EVENTS

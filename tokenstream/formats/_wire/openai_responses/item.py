@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import fields_except, says_nothing, text_of
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._wire.openai_responses.words import arguments_of, media_of, result_of, written
+from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, media_of, result_of
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class ResponseItem(ABC):
         index: The item's index in the output.
     """
 
-    __slots__ = ("id", "index", "over", "parts", "type")
+    __slots__ = ("ended", "id", "index", "parts", "type")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         self.parts = parts
@@ -33,16 +33,16 @@ class ResponseItem(ABC):
         self.index = index
         self.id: str | None = None
         """The item's latest id."""
-        self.over = False
-        """True once the item's end event has arrived."""
+        self.ended = False
+        """True once the item is complete or closed."""
 
     @abstractmethod
-    def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Read the item as the server describes it in a start or end event.
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Read the item as the server describes it in a start or end event, or in the whole response.
 
         Args:
             item: The item as the server sent it.
-            over: True if the item is complete.
+            complete: True if the item has all of its content; the item then ends.
         """
 
     @abstractmethod
@@ -50,38 +50,44 @@ class ResponseItem(ABC):
         """Close the item's parts, because no end event of the item has arrived.
 
         Args:
-            complete: True if the answer is over and was not cut off.
+            complete: True if the answer has ended and was not cut off.
         """
 
-    def add(self, field: str, text: str) -> bool:
-        """Add to a text of the item; return False if the item has no text of that name.
+    def add_input(self, field: str, text: str) -> bool:
+        """Add a fragment to the tool's input: arguments, code, or free text.
 
         Args:
-            field: OpenAI's name of the field with the text.
-            text: The addition.
+            field: OpenAI's name of the field with the input.
+            text: The fragment.
+
+        Returns:
+            False if items of this kind have no such field.
         """
         return False
 
-    def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Read a whole text, and add what is missing; return False if the item has no text of that name.
+    def set_input(self, field: str, text: str, name: str | None = None) -> bool:
+        """Read the whole input of the tool, and add as much of it as no fragment has sent.
 
         Args:
-            field: OpenAI's name of the field with the text.
-            text: The whole text.
+            field: OpenAI's name of the field with the input.
+            text: The whole input.
             name: The tool's name, if the event has it.
+
+        Returns:
+            False if items of this kind have no such field.
         """
         return False
 
-    def progress(self, status: str) -> None:
-        """Report the provider's progress with the item; most kinds of items ignore it."""
+    def set_status(self, status: str) -> None:
+        """Record the provider's progress with the item; most kinds of items ignore it."""
         del status
 
-    def tell(self, part: OpenPart, content: Part) -> None:
+    def report_start_again(self, part: OpenPart, content: Part) -> None:
         """Report the start of a part again, with more data."""
         self.parts.report_start_again(part, content)
 
 
-class OnePart(ResponseItem):
+class SinglePartItem(ResponseItem):
     """An item that becomes one part, which contains the item's data."""
 
     __slots__ = ("_data", "_part")
@@ -90,56 +96,56 @@ class OnePart(ResponseItem):
         super().__init__(parts, item_type, index)
         self._part = NO_PART
         self._data: dict[str, Any] = {}
-        """The item's latest data; cleared once the item is over."""
+        """The item's latest data; cleared once the item has ended."""
 
     @abstractmethod
-    def content(self, item: dict[str, Any]) -> Part:
-        """Return the part for an item's data, without what deltas have added."""
+    def make_part(self, item: dict[str, Any]) -> Part:
+        """Return the part for an item's data, without the content that deltas have added."""
 
-    def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Open the part, or report its new data; close it if the item is over."""
-        if self.over:
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Open the part, or report its new data; close it if the item is complete."""
+        if self.ended:
             return
         if self._part is NO_PART:
-            self._part = self.parts.open(0, self.content(item))
+            self._part = self.parts.open(0, self.make_part(item))
         elif item != self._data:
-            self.tell(self._part, self.content(item))
+            self.report_start_again(self._part, self.make_part(item))
         self._data = item
-        if over:
-            self.fill(self._part, item)
+        if complete:
+            self.add_missing_content(self._part, item)
             self.close(complete=True)
 
-    def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add content of a complete item that no delta has sent."""
+    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+        """Add the content of a complete item that no delta has sent."""
 
-    def progress(self, status: str) -> None:
-        """Report the provider's progress, if it is new."""
-        if not self.over and self._data.get("status", "in_progress") != status:
-            self.take({**self._data, "status": status}, over=False)
+    def set_status(self, status: str) -> None:
+        """Report the provider's progress with the item, if it is new."""
+        if not self.ended and self._data.get("status", "in_progress") != status:
+            self.read_item({**self._data, "status": status}, complete=False)
 
     def close(self, *, complete: bool) -> None:
         """Close the part."""
-        self.over = True
+        self.ended = True
         self._data = {}
         self.parts.close(self._part)
 
 
-class OpaqueItem(OnePart):
+class OpaqueItem(SinglePartItem):
     """An item of unknown type, which becomes an opaque part."""
 
     __slots__ = ()
 
-    def content(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: dict[str, Any]) -> Part:
         """Return an opaque part with the item."""
         return OpaquePart(type=self.type, data=item)
 
 
-class ResultItem(OnePart):
+class ResultItem(SinglePartItem):
     """A tool's result that is an item by itself."""
 
     __slots__ = ()
 
-    def content(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: dict[str, Any]) -> Part:
         """Return the result, with the whole item as provider data."""
         names = [name for name in ("output", "tools", "result") if name in item]
         return ServerToolResult(
@@ -150,16 +156,17 @@ class ResultItem(OnePart):
         )
 
 
-class HostedItem(OnePart):
+class HostedItem(SinglePartItem):
     """A call of a tool that the provider runs itself."""
 
-    __slots__ = ("_given",)
+    __slots__ = ("_has_input",)
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
-        self._given = False
+        self._has_input = False
+        """True once a fragment of the input, or the whole input, has arrived."""
 
-    def content(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: dict[str, Any]) -> Part:
         """Return the call, with the whole item as provider data."""
         return ServerToolCall(
             id=text_of(item, "call_id", "id") or "",
@@ -167,78 +174,89 @@ class HostedItem(OnePart):
             provider_data=item,
         )
 
-    def add(self, field: str, text: str) -> bool:
-        """Add to the arguments or the code of the call."""
+    def add_input(self, field: str, text: str) -> bool:
+        """Add a fragment to the arguments or the code of the call; return False for any other field."""
         if field not in ("arguments", "code"):
             return False
-        if self.over:
+        if self.ended:
             self.parts.note("call_after_done")
         else:
-            self._given = self._given or bool(text)
+            self._has_input = self._has_input or bool(text)
             self.parts.add(self._part, text)
         return True
 
-    def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add the whole arguments or code of the call, if no delta has sent any."""
-        return self._given or self.over or self.add(field, text)
+    def set_input(self, field: str, text: str, name: str | None = None) -> bool:
+        """Add the whole arguments or code of the call, if no fragment has arrived."""
+        return self._has_input or self.ended or self.add_input(field, text)
 
-    def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add the arguments, if no delta has sent any; then report the result, if the item has one."""
-        if not self._given:
-            self.parts.add(part, written(arguments_of(item, self.type)))
+    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+        """Add the input, if none has arrived; then add the result as the next part, if the item has one."""
+        if not self._has_input:
+            self.parts.add(part, arguments_text(arguments_of(item, self.type)))
         result = result_of(item, self.type)
         if result is not None:
             self.close(complete=True)
-            call = text_of(item, "call_id", "id") or ""
-            self.parts.whole(0, ServerToolResult(id=call, name=self.type, content=result))
+            call_id = text_of(item, "call_id", "id") or ""
+            self.parts.whole(0, ServerToolResult(id=call_id, name=self.type, content=result))
 
 
-class ImageItem(OnePart):
+class ImageItem(SinglePartItem):
     """A generated image; each preview of it replaces the preview before."""
 
     __slots__ = ()
 
-    def content(self, item: dict[str, Any]) -> Part:
+    def make_part(self, item: dict[str, Any]) -> Part:
         """Return the image without its data."""
-        kind = text_of(item, "output_format")
+        image_format = text_of(item, "output_format")
         result = text_of(item, "result") or ""
-        url = result if "://" in result[:10] else None
         return MediaPart(
             id=text_of(item, "id"),
-            mime_type=f"image/{_SUBTYPES.get(kind, kind)}" if kind else None,
-            url=url,
+            mime_type=f"image/{_SUBTYPES.get(image_format, image_format)}" if image_format else None,
+            url=result if _is_url(result) else None,
             provider_data=fields_except(item, "result"),
         )
 
-    def preview(self, payload: dict[str, Any]) -> bool:
-        """Report a preview of the image: a complete file, which replaces the preview before it."""
-        written = text_of(payload, "partial_image_b64")
-        if self.over or written is None:
+    def read_preview(self, payload: dict[str, Any]) -> bool:
+        """Report a preview of the image: a complete file, which replaces the preview before it.
+
+        Returns:
+            False if the payload has no preview that can be decoded, or the item has ended.
+        """
+        encoded = text_of(payload, "partial_image_b64")
+        if self.ended or encoded is None:
             return False
-        image = media_of(written)
+        image = media_of(encoded)
         if image is None:
             # Only a preview is lost: the image itself is still to come.
             self.parts.note("media_invalid")
             return False
-        more = {name: payload[name] for name in _IMAGE_FIELDS if not says_nothing(payload.get(name))}
-        self._data = {**self._data, **more}
-        self.tell(self._part, self.content(self._data).model_copy(update={"data": image}))
+        changed = {name: payload[name] for name in _IMAGE_FIELDS if not says_nothing(payload.get(name))}
+        self._data = {**self._data, **changed}
+        preview = self.make_part(self._data).model_copy(update={"data": image})
+        self.report_start_again(self._part, preview)
         return True
 
-    def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add the final image."""
+    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+        """Add the final image, if the item has it as base64."""
         result = text_of(item, "result") or ""
-        if not result or "://" in result[:10]:
+        if not result or _is_url(result):
             return
         image = media_of(result)
         if image is None:
             self.parts.note("media_invalid")
-            self.tell(part, OpaquePart(type=self.type, data=item))
+            self.report_start_again(part, OpaquePart(type=self.type, data=item))
             return
-        # The last preview must be replaced, even if nothing else has changed.
-        self.tell(part, self.content(item))
+        # This start without data drops the last preview, which the image would else be added to.
+        self.report_start_again(part, self.make_part(item))
         self.parts.add_media(part, image)
 
 
 _SUBTYPES = {"svg": "svg+xml"}
+"""Maps OpenAI's names of image formats to MIME subtypes, if they differ."""
 _IMAGE_FIELDS = ("size", "quality", "background", "output_format", "partial_image_index")
+"""Fields of a preview that also describe the image."""
+
+
+def _is_url(result: str) -> bool:
+    """Return whether the result of an image item is a URL, and not base64."""
+    return "://" in result[:10]

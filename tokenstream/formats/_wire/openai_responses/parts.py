@@ -1,4 +1,4 @@
-"""The output of a response: items, which have an index and become parts of the message."""
+"""Finds and creates the items of a response's output, which become parts of the message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._wire.openai_responses.calls import CallItem, is_clients
+from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
 from tokenstream.formats._wire.openai_responses.item import (
     HostedItem,
     ImageItem,
@@ -17,13 +17,13 @@ from tokenstream.formats._wire.openai_responses.item import (
     ResponseItem,
     ResultItem,
 )
-from tokenstream.formats._wire.openai_responses.words import media_of
-from tokenstream.formats._wire.openai_responses.written import (
+from tokenstream.formats._wire.openai_responses.texts import (
     MessageItem,
     ReasoningItem,
     Section,
-    WrittenItem,
+    TextItem,
 )
+from tokenstream.formats._wire.openai_responses.words import media_of
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
-_MAKERS: dict[str, type[ResponseItem]] = {
+_ITEM_CLASSES: dict[str, type[ResponseItem]] = {
     "message": MessageItem,
     "reasoning": ReasoningItem,
     "image_generation_call": ImageItem,
@@ -52,8 +52,8 @@ MADE_OF: tuple[type, ...] = (
 )
 """Classes of the objects that hold the state of a response's items."""
 
-_MOST_NUMBER = 10**15
-_WRITTEN = frozenset({"message", "reasoning"})
+_MAX_SEQUENCE_NUMBER = 10**15
+_TEXT_TYPES = frozenset({"message", "reasoning"})
 
 
 class ResponseItems(Parts):
@@ -67,15 +67,15 @@ class ResponseItems(Parts):
     """
 
     __slots__ = (
+        "_all_items",
         "_audio",
         "_by_id",
         "_by_index",
-        "_by_place",
+        "_by_index_and_type",
         "_highest",
-        "_seen",
+        "last_section",
         "latest",
         "number",
-        "written",
     )
 
     splits_calls = False
@@ -86,66 +86,81 @@ class ResponseItems(Parts):
         self.number: int | None = None
         """The number of the last decoded event that had a number."""
         self.latest: Event | None = None
-        """The last delta after that event that was read without decoding, which may have a later number."""
+        """The last delta, if it was read without decoding; its payload may have a later number."""
         self._by_index: dict[int, ResponseItem] = {}
-        self._by_place: dict[tuple[int, str], ResponseItem] = {}
-        """Maps index and type to an item."""
+        """Maps each index to the item that used it last."""
+        self._by_index_and_type: dict[tuple[int, str], ResponseItem] = {}
+        """Maps each index and type to the item that used them last."""
         self._by_id: dict[str, ResponseItem] = {}
+        """Maps the latest id of each item to the item."""
         self._highest = -1
         """The highest index of an item."""
-        self._seen: list[ResponseItem] = []
-        self.written: Section | None = None
+        self._all_items: list[ResponseItem] = []
+        """All items, in order of arrival."""
+        self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None
+        """The media part with the spoken answer."""
 
-    def clean(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return data that will be stored, with may_hold_surrogates of surrogate pairs replaced."""
+    def mend_data(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return data that will be stored, with halves of surrogate pairs replaced."""
         return mend_surrogates(data) if self.may_hold_surrogates else data
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event, after which the provider can replay."""
+        """The number of the last event; the provider can replay the events after it."""
         number = None if self.latest is None else sequence_number_of(self.latest.raw)
         return self.number if number is None else number
 
-    def settle_number(self) -> None:
-        """Read the number of the stored delta, and drop the delta."""
+    def read_latest_number(self) -> None:
+        """Store the number of the delta in `latest`, and drop the delta."""
         self.number, self.latest = self.sequence_number, None
 
     # -- finding items -----------------------------------------------------
 
-    def begin(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Start an item."""
+    def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+        """Start an item; if its start is repeated, ignore it.
+
+        Args:
+            payload: The event.
+            item: The item in the event.
+        """
         index = number_of(payload, "output_index")
         if index is None:
             self.note("part_index_missing")
             index = self._free_index()
-        held = self._by_index.get(index)
-        if held is not None:
-            item_type = text_of(item, "type")
-            if held.id is not None and (held.type, held.id) == (item_type, text_of(item, "id")):
+        previous = self._by_index.get(index)
+        if previous is not None:
+            item_type, item_id = text_of(item, "type"), text_of(item, "id")
+            if previous.id is not None and (previous.type, previous.id) == (item_type, item_id):
                 self.note("part_repeated")
                 return
             self.note("part_index_reused")
-            if held.type == item_type and not held.over:
+            if previous.type == item_type and not previous.ended:
+                # Later events with this index and type will be about the new item.
                 self.note("part_unclosed")
-                held.close(complete=True)
-        self._make(index, item).take(item, over=False)
+                previous.close(complete=True)
+        self._create_item(index, item).read_item(item, complete=False)
 
-    def end(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an item; the payload repeats all content of the item."""
+    def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
+        """End an item, and report as much of its content as no event has sent.
+
+        Args:
+            payload: The event.
+            item: The item in the event, with all of its content.
+        """
         item_type = text_of(item, "type")
-        held = self.find(payload, item_type)
-        if held is None or (item_type and held.type != item_type):
-            self.note("part_unopened" if held is None else "part_index_reused")
+        state = self.find_item(payload, item_type)
+        if state is None or (item_type and state.type != item_type):
+            self.note("part_unopened" if state is None else "part_index_reused")
             index = number_of(payload, "output_index")
-            held = self._make(self._free_index() if index is None else index, item)
-        elif held.over:
+            state = self._create_item(self._free_index() if index is None else index, item)
+        elif state.ended:
             self.note("part_end_unmatched")
-        self._name(held, item)
-        held.take(item, over=True)
+        self._update_id(state, item)
+        state.read_item(item, complete=True)
 
-    def find(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
+    def find_item(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
         """Return the item that an event is about; None if no such item was started.
 
         Args:
@@ -154,111 +169,126 @@ class ResponseItems(Parts):
         """
         index = number_of(payload, "output_index")
         if index is not None:
-            held = self._by_index.get(index)
-            if held is None or item_type is None or held.type == item_type:
-                return held
-            return self._by_place.get((index, item_type), held)
+            last = self._by_index.get(index)
+            if last is None or item_type is None or last.type == item_type:
+                return last
+            return self._by_index_and_type.get((index, item_type), last)
         self.note("part_index_missing")
         item_id = text_of(payload, "item_id")
-        found = None if item_id is None else self._by_id.get(item_id)
-        return found if found is not None or not self._seen else self._seen[-1]
+        item = None if item_id is None else self._by_id.get(item_id)
+        # Without an index or a known id, the event is probably about the last item.
+        return item if item is not None or not self._all_items else self._all_items[-1]
 
-    def item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
-        """Return the item that an event is about, which is started if necessary.
+    def find_or_start_item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
+        """Return the item that an event is about; start an item if there is none that fits the event.
 
         Args:
             payload: The event.
             item_type: The type of item that the event belongs to.
         """
-        held = self.find(payload, item_type)
-        if held is not None and _fits(held, item_type):
-            return held
-        self.note("part_unopened" if held is None else "part_index_reused")
+        item = self.find_item(payload, item_type)
+        if item is not None and _fits(item, item_type):
+            return item
+        self.note("part_unopened" if item is None else "part_index_reused")
         index = number_of(payload, "output_index")
-        payload, data = self.clean(payload), {"type": item_type}
+        payload, data = self.mend_data(payload), {"type": item_type}
         if (item_id := text_of(payload, "item_id")) is not None:
             data["id"] = item_id
-        made = self._make(self._free_index() if index is None else index, data)
-        made.take(data, over=False)
-        return made
+        started = self._create_item(self._free_index() if index is None else index, data)
+        started.read_item(data, complete=False)
+        return started
 
-    def _make(self, index: int, item: dict[str, Any]) -> ResponseItem:
-        """Create an item, which the next event with its index or id belongs to."""
+    def _create_item(self, index: int, item: dict[str, Any]) -> ResponseItem:
+        """Create the state of an item, which later events with the item's index or id belong to."""
         # An item may have no parts, so the limit on parts must be checked here, too.
-        if len(self._seen) >= self.limits.parts:
+        if len(self._all_items) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         item_type = text_of(item, "type") or ""
-        made = _maker_of(item_type, item)(self, item_type, index)
+        state = _item_class(item_type, item)(self, item_type, index)
         self._highest = max(self._highest, index)
-        self._by_index[index] = self._by_place[index, item_type] = made
-        self._seen.append(made)
-        self._name(made, item)
-        return made
+        self._by_index[index] = self._by_index_and_type[index, item_type] = state
+        self._all_items.append(state)
+        self._update_id(state, item)
+        return state
 
-    def _name(self, held: ResponseItem, item: dict[str, Any]) -> None:
-        """Record the id of an item, which may have changed."""
+    def _update_id(self, state: ResponseItem, item: dict[str, Any]) -> None:
+        """Record the id of an item, which may have changed.
+
+        Args:
+            state: The state of the item.
+            item: The item as the server sent it.
+        """
         item_id = text_of(item, "id")
-        if item_id is not None and item_id != held.id:
-            if held.id is not None:
-                self._by_id.pop(held.id, None)
-            held.id = item_id
-            self._by_id[item_id] = held
+        if item_id is not None and item_id != state.id:
+            if state.id is not None:
+                self._by_id.pop(state.id, None)
+            state.id = item_id
+            self._by_id[item_id] = state
 
     def _free_index(self) -> int:
+        """Return an index that no item has used."""
         return self._highest + 1
 
     # -- the whole output --------------------------------------------------
 
-    def settle(self, output: object, *, complete: bool) -> None:
-        """Read the whole output, and report the content that no event has sent.
+    def read_output(self, output: object, *, complete: bool) -> None:
+        """Read the whole output, report the content that no event has sent, and close all items.
 
         Args:
-            output: The items as the server sent them.
+            output: The items as the server sent them; None if the server has not repeated them.
             complete: True if the answer was not cut off.
         """
-        items = [self.clean(item) for item in dicts_of(output)]
-        for place, (item, held) in enumerate(zip(items, self._match_reported(items), strict=True)):
-            if held is None and text_of(item, "id") in self._by_id:
+        items = [self.mend_data(item) for item in dicts_of(output)]
+        for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
+            if state is None and text_of(item, "id") in self._by_id:
+                # The output has the item twice, or its type differs from that in events.
                 self.note("content_twice")
                 continue
-            (held or self._make(place, item)).take(item, over=True)
-        for held in self._seen:
-            if not held.over:
+            (state or self._create_item(position, item)).read_item(item, complete=True)
+        for state in self._all_items:
+            if not state.ended:
                 self.note("part_unclosed")
-                held.close(complete=complete)
+                state.close(complete=complete)
 
     def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
-        """Return, for each item, the same item as reported by events, or None if the item is new."""
-        counts = Counter(held.id for held in self._seen)
-        named = {(held.type, held.id or ""): held for held in self._seen if held.id and counts[held.id] == 1}
-        kinds = [text_of(item, "type") or "" for item in items]
-        by_id = [
-            named.pop((kind, text_of(item, "id") or ""), None)
-            for kind, item in zip(kinds, items, strict=True)
+        """Return the state of each item of the whole output, or None for an item that no event was about.
+
+        Items are matched by type and id. If the ids differ from those in events, the remaining
+        items of each type are matched in their order.
+        """
+        types = [text_of(item, "type") or "" for item in items]
+        id_counts = Counter(state.id for state in self._all_items)
+        by_type_and_id = {
+            (state.type, state.id): state
+            for state in self._all_items
+            if state.id and id_counts[state.id] == 1
+        }
+        # `pop`, because a second item with the same id must not be matched.
+        matches = [
+            by_type_and_id.pop((item_type, text_of(item, "id") or ""), None)
+            for item_type, item in zip(types, items, strict=True)
         ]
-        # The ids may differ from the ids in events: match the remaining items by type and order.
-        taken = {id(held) for held in by_id}
-        waiting: dict[str, deque[ResponseItem]] = {}
-        for other in sorted(self._seen, key=lambda held: held.index):
-            if id(other) not in taken:
-                waiting.setdefault(other.type, deque()).append(other)
-        found: list[ResponseItem | None] = []
-        for kind, held in zip(kinds, by_id, strict=True):
-            others = waiting.get(kind)
-            found.append(others.popleft() if held is None and others else held)
-        return found
+        matched = {id(state) for state in matches}
+        unmatched: dict[str, deque[ResponseItem]] = {}
+        for state in sorted(self._all_items, key=lambda state: state.index):
+            if id(state) not in matched:
+                unmatched.setdefault(state.type, deque()).append(state)
+        for position, item_type in enumerate(types):
+            if matches[position] is None and unmatched.get(item_type):
+                matches[position] = unmatched[item_type].popleft()
+        return matches
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part; if the answer was cut off, no tool call is handed out."""
         if complete:
-            for held in self._seen:
-                if not held.over:
-                    held.close(complete=True)
+            for item in self._all_items:
+                if not item.ended:
+                    item.close(complete=True)
         super().close_all(complete=complete)
         self.report_number()
 
     def report_number(self) -> None:
-        """Report the number of the last event."""
+        """Report the number of the last event as a field of the answer."""
         number = self.sequence_number
         if number is not None:
             self.field("sequence_number", number)
@@ -266,19 +296,19 @@ class ResponseItems(Parts):
     # -- audio, which belongs to no item -----------------------------------
 
     def add_audio(self, data: str, transcript: str) -> None:
-        """Add to the spoken answer.
+        """Add a piece of audio or of its transcript to the spoken answer.
 
         Args:
-            data: A piece of the audio, in base64.
-            transcript: A piece of the transcript.
+            data: A piece of the audio, in base64; may be empty.
+            transcript: A piece of the transcript; may be empty.
         """
-        sound = media_of(data)
-        if sound is None:
+        audio = media_of(data)
+        if audio is None:
             self.refuse_media(0, "audio", {"data": data})
             return
         if self._audio is None or self._audio.closed:
             self._audio = self.open(0, MediaPart())
-        self.add_media(self._audio, sound, transcript)
+        self.add_media(self._audio, audio, transcript)
 
 
 def number_of(payload: dict[str, Any], name: str) -> int | None:
@@ -293,31 +323,35 @@ def number_of(payload: dict[str, Any], name: str) -> int | None:
 
 
 def sequence_number_of(payload: dict[str, Any]) -> int | None:
-    """Return the number of an event in its response.
+    """Return the number of an event in its response; None if it has none, or an impossible one.
 
     Example:
         >>> sequence_number_of({"sequence_number": 7}), sequence_number_of({"sequence_number": -7})
         (7, None)
     """
     number = payload.get("sequence_number")
-    in_range = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MOST_NUMBER
+    in_range = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MAX_SEQUENCE_NUMBER
     return number if in_range else None
 
 
-def _fits(held: ResponseItem, item_type: str) -> bool:
-    """Return whether an event that belongs to a type of item may be about this item."""
-    if item_type in _WRITTEN or isinstance(held, WrittenItem):
-        return held.type == item_type
+def _fits(item: ResponseItem, item_type: str) -> bool:
+    """Return whether an event may be about an item.
+
+    Args:
+        item: The item.
+        item_type: The type of item that the event belongs to. For calls, it need not be the item's type.
+    """
+    if item_type in _TEXT_TYPES or isinstance(item, TextItem):
+        return item.type == item_type
     return True
 
 
-def _maker_of(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
+def _item_class(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
     """Return the class for items of a type; an unknown type is judged by the ending of its name."""
-    if is_clients(item_type, item):
+    if is_for_application(item_type, item):
         return CallItem
-    maker = _MAKERS.get(item_type)
-    if maker is not None:
-        return maker
+    if item_type in _ITEM_CLASSES:
+        return _ITEM_CLASSES[item_type]
     if item_type.endswith("_call"):
         return HostedItem
     return ResultItem if item_type.endswith("_output") else OpaqueItem

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 """Final statuses of a response."""
 
-_INCOMPLETE: dict[str, FinishReason] = {
+_INCOMPLETE_REASONS: dict[str, FinishReason] = {
     "max_output_tokens": "length",
     "max_tokens": "length",
     "max_messages": "length",
@@ -69,7 +69,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         ),
     }
 )
-"""Codes in the SDK's `ResponseError` whose words do not reveal whether a retry may help."""
+"""Maps codes in the SDK's `ResponseError` to True if a retry may help; only codes that do not say so."""
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),
@@ -82,16 +82,16 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "shell_call": ("action",),
     "web_search_call": ("action",),
 }
-"""Maps types of items to the field with the tool's arguments, if that is not `arguments`."""
+"""Maps types of items to the possible fields with the tool's arguments, if these are not `arguments`."""
 _RESULTS: dict[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "file_search_call": ("results",),
     "mcp_call": ("output", "error"),
 }
-"""Maps types of items to the field with the tool's result, if the call's item contains the result."""
+"""Maps types of items to the possible fields with the tool's result, if the call's item contains it."""
 
 
-def finish_of(response: dict[str, Any], status: str) -> FinishReason:
+def finish_reason_of(response: dict[str, Any], status: str) -> FinishReason:
     """Return a response's finish reason.
 
     Args:
@@ -99,16 +99,20 @@ def finish_of(response: dict[str, Any], status: str) -> FinishReason:
         status: The response's status, one of `FINAL_STATUSES`.
 
     Example:
-        >>> finish_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
+        >>> finish_reason_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
         'length'
     """
     if status != "incomplete":
         return _FINISHED[status]
-    return _INCOMPLETE.get(text_of(dict_of(response, "incomplete_details"), "reason") or "", "unknown")
+    return _INCOMPLETE_REASONS.get(
+        text_of(dict_of(response, "incomplete_details"), "reason") or "", "unknown"
+    )
 
 
 def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
-    """Return the error in a payload, which may be nested or flat, or None if there is none.
+    """Return the error in a payload; None if there is none.
+
+    The error may be nested, in the field `error`, or flat, as the fields of the payload itself.
 
     Args:
         payload: The decoded payload.
@@ -157,11 +161,17 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
     )
 
 
-def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return an item's fields without its type, content fields, and the status "in_progress".
+def data_of(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
+    """Return the fields of an item for `provider_data`; None if there are none.
+
+    The item's type and the status "in_progress" are left out, too.
+
+    Args:
+        item: The item as the server sent it.
+        without: Names of the fields to leave out, because the message has their content elsewhere.
 
     Example:
-        >>> described({"id": "msg_1", "type": "message", "status": "in_progress"})
+        >>> data_of({"id": "msg_1", "type": "message", "status": "in_progress"})
         {'id': 'msg_1'}
     """
     fields = fields_except(item, "type", *without)
@@ -171,7 +181,7 @@ def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
 
 
 def phase_of(fields: dict[str, Any]) -> Phase | None:
-    """Return the phase of the texts in a message item; None if the item has no known phase.
+    """Return the phase that all texts of a message item are in; None if the item names no known phase.
 
     Example:
         >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
@@ -181,27 +191,30 @@ def phase_of(fields: dict[str, Any]) -> Phase | None:
 
 
 def arguments_of(item: dict[str, Any], item_type: str) -> object:
-    """Return the tool arguments of an item unchanged; a list becomes an object with the field's name.
+    """Return the arguments in the item of a call, usually text or an object; None if there are none.
+
+    Arguments that are a list become an object with the name of the list's field.
 
     Example:
         >>> arguments_of({"queries": ["cats"]}, "file_search_call"), arguments_of({}, "function_call")
         ({'queries': ['cats']}, None)
     """
-    name, value = _first_said(item, _ARGUMENTS.get(item_type, ("arguments",)))
+    name, value = _first_nonempty(item, _ARGUMENTS.get(item_type, ("arguments",)))
     return {name: value} if is_list(value) else value
 
 
 def result_of(item: dict[str, Any], item_type: str) -> object:
-    """Return the tool's result that is in the item of the call; None if there is none.
+    """Return the result in the item of a call, if a call of this type contains its result; else None.
 
     Example:
         >>> result_of({"results": [{"filename": "a"}]}, "file_search_call"), result_of({}, "mcp_call")
         ([{'filename': 'a'}], None)
     """
-    return _first_said(item, _RESULTS.get(item_type, ()))[1]
+    return _first_nonempty(item, _RESULTS.get(item_type, ()))[1]
 
 
-def _first_said(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, object]:
+def _first_nonempty(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, object]:
+    """Return the name and value of the first field in `names` that is not empty; ("", None) without one."""
     for name in names:
         value = item.get(name)
         if not says_nothing(value):
@@ -221,11 +234,11 @@ def media_of(text: str) -> bytes | None:
     return base64_bytes(text)
 
 
-def written(value: object) -> str:
+def arguments_text(value: object) -> str:
     """Return a call's arguments as text: a string unchanged, an object as JSON, anything else as "".
 
     Example:
-        >>> written({"type": "search"}), written("1 + 1"), written(None)
+        >>> arguments_text({"type": "search"}), arguments_text("1 + 1"), arguments_text(None)
         ('{"type": "search"}', '1 + 1', '')
     """
     if isinstance(value, str):

@@ -1,0 +1,355 @@
+"""Output items with texts: messages and reasoning. Each text becomes a part."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_list, text_of
+from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._wire.openai_responses.item import ResponseItem
+from tokenstream.formats._wire.openai_responses.words import citation_of, data_of, phase_of
+from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, TextPart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import Parts
+
+_KINDS = {
+    "output_text": "text",
+    "text": "text",
+    "refusal": "refusal",
+    "reasoning_text": "reasoning",
+    "summary_text": "reasoning",
+}
+"""Maps types of content to kinds of parts."""
+_ANSWERS = frozenset({"text", "refusal"})
+"""Kinds of parts that some servers confuse in the event that starts a text."""
+_READ_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
+"""Fields of a text that do not belong to the data of its part."""
+
+
+class Section:
+    """One text of an item, and how much of it has been reported.
+
+    Args:
+        part: The part that the text became.
+        fields: Data of this text, in addition to the data of the item.
+    """
+
+    __slots__ = ("citations", "fields", "has_logprobs", "length", "part")
+
+    def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
+        self.part = part
+        self.fields = fields
+        self.length = 0
+        """Number of characters reported so far."""
+        self.citations = 0
+        """Number of annotations reported so far."""
+        self.has_logprobs = False
+        """True once log probabilities of the text have been reported."""
+
+
+TextKey: TypeAlias = tuple[str, int]
+"""Identifies a text of an item: the event field that contains its index ("content_index" or
+"summary_index"), and the index."""
+
+
+class TextItem(ResponseItem):
+    """An item made of texts."""
+
+    __slots__ = ("fields", "highest", "sections")
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self.fields: dict[str, Any] = {}
+        """The data of the item, which each of its parts contains."""
+        self.sections: dict[TextKey, Section] = {}
+        self.highest: dict[str, int] = {}
+        """Maps each event field with an index to the highest index so far."""
+
+    @abstractmethod
+    def kind_of(self, content: dict[str, Any]) -> str:
+        """Return the kind of part that a text of the item becomes.
+
+        Args:
+            content: The text as the server describes it, with its type.
+        """
+
+    @abstractmethod
+    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+        """Open the part of a text.
+
+        Args:
+            key: The text's key.
+            kind: The part's kind.
+            content: The text as the server describes it.
+        """
+
+    def start_text(self, key: TextKey, content: dict[str, Any], *, expected: bool = True) -> Section:
+        """Return the open text with a key; open a text if there is none, or if it is closed.
+
+        Args:
+            key: The text's key.
+            content: The text as the server describes it, with its type.
+            expected: False if another event should have opened the text, so that opening it here is a
+                departure.
+        """
+        section = self.sections.get(key)
+        if section is not None and not section.part.closed:
+            return section
+        if section is not None:
+            self.parts.note("part_after_close")
+        elif not expected:
+            self.parts.note("part_unopened")
+        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
+        field, index = key
+        self.highest[field] = max(index, self.highest.get(field, 0))
+        return section
+
+    def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
+        """Add a delta to the text with a key, and return the text.
+
+        Args:
+            key: The text's key.
+            content: An object with the type of the text.
+            text: The delta.
+
+        Returns:
+            None, if the part with the key is of another kind.
+        """
+        section = self.start_text(self._resolve_key(key, content), content, expected=False)
+        if section.part.kind != self.kind_of(content):
+            return None
+        section.length += len(text)
+        self.parts.add(section.part, text)
+        return section
+
+    def read_whole_text(self, key: TextKey, content: dict[str, Any]) -> bool:
+        """Read a whole text, and report as much of it as no delta has sent.
+
+        Args:
+            key: The text's key.
+            content: The whole text as the server sent it; empty if the event has none.
+
+        Returns:
+            False if the part with the key is of another kind.
+        """
+        if not content:
+            return True
+        key = self._resolve_key(key, content)
+        section = self.sections.get(key) or self.start_text(key, content)
+        if section.part.kind != self.kind_of(content):
+            return False
+        if section.part.kind != "opaque":
+            self._report_missing(section, content)
+        elif not section.part.closed:
+            self.report_start_again(section.part, _opaque_part(content))
+            self.parts.close(section.part)
+        return True
+
+    def _resolve_key(self, key: TextKey, content: dict[str, Any]) -> TextKey:
+        """Return the key under which a text is stored: usually its own key.
+
+        If a refusal has the key of a text, or a text that of a refusal, the second of them
+        is stored under a key with its kind.
+        """
+        section, kind = self.sections.get(key), self.kind_of(content)
+        if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWERS:
+            return key
+        own_key = (kind, key[1])
+        if own_key not in self.sections:
+            self.parts.note("part_index_reused")
+        return own_key
+
+    def read_texts(self, field: str, value: object, *, complete: bool) -> None:
+        """Read the texts in a field of the item.
+
+        Args:
+            field: The event field that contains the index of such a text: "content_index" or "summary_index".
+            value: The value of the item's field: usually a list of texts.
+            complete: True if the item is complete. Before that, its texts are only opened.
+        """
+        contents = self._list_texts(value)
+        streamed = sorted(key for key in self.sections if key[0] == field)
+        if complete and not streamed and self._was_reported(contents):
+            self.parts.note("reasoning_twice")
+            return
+        for position, content in enumerate(contents):
+            # Indexes in events may differ from positions in the item: if no text is missing, match by order.
+            key = streamed[position] if len(streamed) >= len(contents) else (field, position)
+            if complete:
+                self.read_whole_text(key, content)
+            else:
+                self.start_text(key, content)
+
+    def _was_reported(self, contents: list[dict[str, Any]]) -> bool:
+        """Return whether deltas have sent the same texts, judging by their total length.
+
+        Some servers stream reasoning as a summary, and repeat it as content, or the other way round.
+        """
+        reported = sum(section.length for section in self.sections.values())
+        return reported > 0 and reported == sum(len(text_of(content, "text") or "") for content in contents)
+
+    def _list_texts(self, value: object) -> list[dict[str, Any]]:
+        """Return the texts in a field of an item; some servers send one text as a string."""
+        if isinstance(value, str) and value:
+            return [{"type": "text", "text": value}]
+        return dicts_of(value)
+
+    def _report_missing(self, section: Section, content: dict[str, Any]) -> None:
+        """Report as much of a whole text, its annotations and log probabilities as no event has sent."""
+        text = text_of(content, "text", "refusal") or ""
+        if not section.part.closed:
+            if not section.length:
+                section.length = len(text)
+                self.parts.add(section.part, text)
+            elif text and len(text) != section.length:
+                # The text differs from the deltas; these cannot be taken back.
+                self.parts.note("text_rewritten")
+        annotations = content.get("annotations")
+        if is_list(annotations):
+            for annotation in dicts_of(annotations[section.citations :]):
+                self.cite(section, annotation)
+        if not section.has_logprobs:
+            self.report_logprobs(section, content.get("logprobs"))
+
+    def cite(self, section: Section, annotation: dict[str, Any]) -> None:
+        """Report an annotation of a text as a citation."""
+        section.citations += 1
+        self.parts.cite(0, citation_of(annotation, section.part.index))
+
+    def report_logprobs(self, section: Section, logprobs: object) -> None:
+        """Report log probabilities of a text."""
+        if is_list(logprobs) and logprobs:
+            section.has_logprobs = True
+            self.parts.items("logprobs", logprobs)
+
+    def close(self, *, complete: bool) -> None:
+        """Close every text."""
+        self.ended = True
+        for section in self.sections.values():
+            self.parts.close(section.part)
+
+    def set_fields(self, fields: dict[str, Any]) -> None:
+        """Set the data of the item; if they have changed, report the start of every open part again."""
+        if fields == self.fields:
+            return
+        self.fields = fields
+        for section in self.sections.values():
+            if not section.part.closed and section.part.kind in _PART_TYPES:
+                start = _empty_part(section.part.kind, {**fields, **section.fields})
+                self.report_start_again(section.part, start)
+
+
+_PART_TYPES: dict[str, type[TextPart | RefusalPart | ReasoningPart]] = {
+    "text": TextPart,
+    "refusal": RefusalPart,
+    "reasoning": ReasoningPart,
+}
+
+
+class MessageItem(TextItem):
+    """A message: texts and refusals."""
+
+    __slots__ = ()
+
+    def kind_of(self, content: dict[str, Any]) -> str:
+        """Return the kind of part for a text; "opaque" for content of an unknown type."""
+        return _KINDS.get(text_of(content, "type") or "", "opaque")
+
+    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+        """Open a text, a refusal or an opaque part."""
+        if kind == "opaque":
+            return Section(self.parts.open(0, _opaque_part(content)), {})
+        fields = fields_except(content, *_READ_FIELDS) or {}
+        if kind == "reasoning":
+            # As for the texts of a reasoning item, the data of the part contain its index.
+            index_field, index = key
+            fields[index_field] = index
+        return Section(self.parts.open(0, _empty_part(kind, {**self.fields, **fields})), fields)
+
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Read the data and the content of the message."""
+        self.set_fields(data_of(item, "content", "role") or {})
+        self.read_texts("content_index", item.get("content"), complete=complete)
+        if complete:
+            self.close(complete=True)
+
+
+class ReasoningItem(TextItem):
+    """Reasoning: the texts of a summary, the reasoning itself, or only its encrypted form.
+
+    Its first part is opened together with the item, before any text, because the item may have no text.
+    """
+
+    __slots__ = ("_first_part", "_first_text")
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self._first_part = NO_PART
+        self._first_text: Section | None = None
+        """The text of the first part; None before any text has arrived."""
+
+    def kind_of(self, content: dict[str, Any]) -> str:
+        """Return "reasoning" for text of any type, and else "opaque"."""
+        return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
+
+    def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
+        """Open a text; the first text uses the part that was opened with the item."""
+        if kind == "opaque":
+            return Section(self.parts.open(0, _opaque_part(content)), {})
+        index_field, index = key
+        fields: dict[str, Any] = {index_field: index, **(fields_except(content, *_READ_FIELDS) or {})}
+        start = ReasoningPart(provider_data={**self.fields, **fields})
+        if self._first_text is not None:
+            return Section(self.parts.open(0, start), fields)
+        if self._first_part.closed:
+            self._first_part = self.parts.open(0, start)
+        else:
+            self.report_start_again(self._first_part, start)
+        self._first_text = Section(self._first_part, fields)
+        return self._first_text
+
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Read the data and the texts of the reasoning."""
+        fields = data_of(item, "summary", "content", "encrypted_content") or {}
+        has_changed = fields != self.fields
+        if self._first_part is NO_PART:
+            self._first_part = self.parts.open(0, ReasoningPart(provider_data=fields or None))
+            has_changed = False
+        self.set_fields(fields)
+        self.read_texts("summary_index", item.get("summary"), complete=complete)
+        self.read_texts("content_index", item.get("content"), complete=complete)
+        if complete:
+            # Encrypted content is read only at the end: in the item's start, it may be incomplete.
+            encrypted = text_of(item, "encrypted_content")
+            # If the first part has a text, `set_fields` has already reported changed data.
+            if encrypted or (has_changed and self._first_text is None):
+                self._complete_first_part(encrypted)
+            self.close(complete=True)
+
+    def _complete_first_part(self, encrypted: str | None) -> None:
+        """Report the start of the first part again, with the encrypted reasoning and the latest data."""
+        if self._first_part.closed:
+            return
+        text_fields = {} if self._first_text is None else self._first_text.fields
+        start = ReasoningPart(redacted=encrypted, provider_data={**self.fields, **text_fields} or None)
+        self.report_start_again(self._first_part, start)
+
+    def close(self, *, complete: bool) -> None:
+        """Close every text, and the part that was opened with the item."""
+        self.parts.close(self._first_part)
+        super().close(complete=complete)
+
+
+def _empty_part(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
+    """Return a part without its text, but with the data of the item and of the text."""
+    if kind == "text":
+        return TextPart(provider_data=fields or None, phase=phase_of(fields))
+    return _PART_TYPES[kind](provider_data=fields or None)
+
+
+def _opaque_part(content: dict[str, Any]) -> OpaquePart:
+    """Return the part for content of an unknown type."""
+    return OpaquePart(type=text_of(content, "type") or "", data=content)
