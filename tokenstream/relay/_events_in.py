@@ -140,7 +140,7 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
     """
     if isinstance(driver, ReaderDriver):
         take: Callable[[], Awaitable[Event | None]] = partial(
-            driver.hub.look_now, partial(driver.hub.take, driver.place)
+            driver.hub.look_now, partial(driver.hub.take_event, driver.place)
         )
         return take
     return None
