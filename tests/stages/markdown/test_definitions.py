@@ -47,7 +47,7 @@ def test_definitions_are_told_from_text(text: str, defined: list[str], text_from
         reader.read(line)
     reader.close()
 
-    assert (defined, text_from) == ([definition.text for definition in reader.done], reader.text_from)
+    assert (defined, text_from) == ([definition.text for definition in reader.finished], reader.text_from)
 
 
 def test_labels_are_compared_without_case_and_white_space() -> None:

@@ -34,8 +34,8 @@ class BlockShape(NamedTuple):
     kind: str
     info: str
     start: int
-    memo: list[Any]
-    """The text that was built last, for any snapshot of the block, and the state of that snapshot."""
+    last_text: list[Any]
+    """The state of the snapshot of this block whose text was built last, and that text; empty at first."""
     completion: Completion
     lines: list[str]
     """Whole lines with their endings; only the first `size` count."""
@@ -43,23 +43,23 @@ class BlockShape(NamedTuple):
     settled: int
     """Number of leading characters that all later versions of the text share."""
     registry: dict[str, KnownDefinition]
-    defined: int
+    definition_count: int
     """Number of definitions at the time of this state."""
     leaf: str
     """The kind of the open leaf; "" if there is none, `CLOSED` for a closed block."""
-    first: int = 0
+    leaf_first_line: int = 0
     """The first line of the leaf."""
     offsets: Sequence[int] = ()
     """The offset of the content in each line of a paragraph."""
-    shown: int = 0
+    text_from: int = 0
     """Number of lines at the paragraph's beginning that are definitions."""
-    pending: bool = False
+    may_define: bool = False
     """True if a definition may still be unfinished after those lines."""
-    mark: str = ""
+    leaf_end: str = ""
     """The fence that closes the leaf, or the kind of its HTML."""
     containers: tuple[Container, ...] = ()
     """The containers around the leaf."""
-    heads: bool = False
+    may_begin_table: bool = False
     """True if the last line may be the first row of a table."""
 
     @property
@@ -91,9 +91,9 @@ class MarkdownBlock:
 
     __slots__ = ("_before", "_state", "_values")
 
-    def __init__(self, state: State, before: State | None, values: dict[str, Any] | None = None) -> None:
+    def __init__(self, state: State, previous: State | None, values: dict[str, Any] | None = None) -> None:
         self._state = state
-        self._before = before
+        self._before = previous
         """The state of the block's previous snapshot."""
         self._values = values
         """The properties computed so far."""
@@ -114,16 +114,16 @@ class MarkdownBlock:
         """Pickle the computed properties instead of the state, which is large and shared."""
         shape = self._state[0]
         plain = shape._replace(
-            memo=[],
+            last_text=[],
             completion=Completion(),
             lines=[],
             size=0,
             offsets=[],
             containers=(),
             registry={},
-            defined=0,
+            definition_count=0,
         )
-        return _restored, (plain, {name: self._value(name) for name in _READERS})
+        return _restore_block, (plain, {name: self._value(name) for name in _READERS})
 
     def _facts(self) -> tuple[Any, ...]:
         return self.id, self.kind, self.info, self.closed, self.start, self.text, self.source
@@ -210,33 +210,37 @@ def _read_source(_block: MarkdownBlock, state: State, _before: State | None) -> 
 
 def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str:
     shape = state[0]
-    text = block.source if shape.closed else _preview(state)
-    shape.memo[:] = [state, text]
+    text = block.source if shape.closed else _build_preview_of(state)
+    shape.last_text[:] = [state, text]
     return text
 
 
-def _preview(state: State) -> str:
+def _build_preview_of(state: State) -> str:
     shape, pieces, size = state
     return build_preview(shape, shape.completion.join_line(pieces, size))
 
 
-def _read_stable(block: MarkdownBlock, _state: State, before: State | None) -> int:
-    if before is None:
+def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) -> int:
+    if previous is None:
         return 0
-    memo = before[0].memo
-    return _count_common(memo[1] if memo and memo[0] is before else _preview(before), block.text)
+    last_text = previous[0].last_text
+    is_stored = bool(last_text) and last_text[0] is previous
+    return _count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), block.text)
 
 
 def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
     """Return the earlier definitions of the labels in a block's text, one on each line."""
     shape = state[0]
-    if not shape.defined or shape.kind in _WITHOUT_LINKS:
+    if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
         return ""
-    found = [shape.registry.get(label) for label in find_labels(block.text)]
+    known = [shape.registry.get(label) for label in find_labels(block.text)]
+    # The registry is shared: it may have got more definitions since this snapshot.
     return "\n".join(
-        known.text
-        for known in found
-        if known is not None and known.number < shape.defined and known.block != shape.id
+        definition.text
+        for definition in known
+        if definition is not None
+        and definition.number < shape.definition_count
+        and definition.block != shape.id
     )
 
 
@@ -248,7 +252,7 @@ def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) 
     return tuple(
         label
         for label in find_labels(block.text)
-        if (known := shape.registry.get(label)) is None or known.number >= shape.defined
+        if (known := shape.registry.get(label)) is None or known.number >= shape.definition_count
     )
 
 
@@ -261,19 +265,19 @@ _READERS: dict[str, Callable[[MarkdownBlock, State, State | None], Any]] = {
 }
 
 
-def _count_common(one: str, other: str) -> int:
+def _count_common_prefix(text: str, other_text: str) -> int:
     """Return the number of leading characters that two texts share, by bisection."""
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
+    low, high = 0, min(len(text), len(other_text))
+    if text[:high] == other_text[:high]:
         return high
     while low + 1 < high:
         middle = (low + high) // 2
-        if one[low:middle] == other[low:middle]:
+        if text[low:middle] == other_text[low:middle]:
             low = middle
         else:
             high = middle
     return low
 
 
-def _restored(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
+def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
     return MarkdownBlock((shape, [], 0), None, values)

@@ -17,13 +17,24 @@ if TYPE_CHECKING:
 
 _ENDING = re.compile(r"\r\n|\r|\n")
 _FENCE = re.compile(r"[`~]{3,}[ \t]*([^\r\n]*)")
-_SMALL = 64
+_MAX_SHORT = 64
 
 
 class _OpenBlock:
     """The block that is still open, with its lines."""
 
-    __slots__ = ("chars", "completion", "id", "info", "last", "lines", "memo", "retry", "shown", "start")
+    __slots__ = (
+        "chars",
+        "completion",
+        "id",
+        "info",
+        "last_state",
+        "last_text",
+        "lines",
+        "retry_at",
+        "start",
+        "was_returned",
+    )
 
     def __init__(self, number: int, start: int, math: Math | None) -> None:
         self.id = number
@@ -32,13 +43,13 @@ class _OpenBlock:
         """Whole lines with their endings."""
         self.chars = 0
         self.info = ""
-        self.shown = False
+        self.was_returned = False
         """True once a snapshot of the block has been returned."""
-        self.retry = 0
+        self.retry_at = 0
         """The length, in characters, at which to check again whether the block has visible text."""
-        self.last: State | None = None
+        self.last_state: State | None = None
         """The state of the snapshot that was returned last."""
-        self.memo: list[Any] = []
+        self.last_text: list[Any] = []
         self.completion = Completion(math)
 
     def add(self, line: str) -> None:
@@ -84,27 +95,27 @@ class MarkdownBlocks:
         self._structure = BlockStructure(tables=tables, math=math, merge_html=merge_html)
         self._math: Math | None = math
         self._block: _OpenBlock | None = None
-        self._count = 0
+        self._next_id = 0
         self._offset = 0
         """Number of characters before the open line."""
-        self._head: list[str] = []
-        """Pieces of an undecided line."""
-        self._head_size = 0
-        self._retry = 0
+        self._undecided: list[str] = []
+        """Pieces of a line whose block is not decided yet."""
+        self._undecided_size = 0
+        self._retry_at = 0
         """The number of characters of the undecided line at which to try to decide again."""
-        self._tail: list[str] | None = None
-        """Pieces of a decided line."""
-        self._tail_size = 0
-        self._pending: list[str] = []
+        self._decided: list[str] | None = None
+        """Pieces of a line whose block is decided; None if there is no such line."""
+        self._decided_size = 0
+        self._blank_lines: list[str] = []
         """Blank lines that belong to the open block only if that continues."""
-        self._carriage = False
+        self._holds_cr = False
         """True if the last piece ended with CR, which is held back."""
-        self._flow: tuple[BlockShape, list[str], _OpenBlock] | None = None
+        self._shortcut: tuple[BlockShape, list[str], _OpenBlock] | None = None
         """A shortcut for a block that was returned: the next piece is merely appended to its decided line."""
         self._shape: BlockShape | None = None
-        self._changed = False
+        self._has_changed = False
         self._registry: dict[str, KnownDefinition] = {}
-        self._defined = 0
+        self._definition_count = 0
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -123,14 +134,14 @@ class MarkdownBlocks:
             item: The next piece of the text.
             now: A clock reading, in seconds.
         """
-        flow = self._flow
-        if flow is not None and item and "\n" not in item and "\r" not in item:
-            shape, tail, block = flow
-            tail.append(item)
-            before = block.last
-            block.last = state = (shape, tail, len(tail))
-            return [MarkdownBlock(state, before)]
-        return self._feed(item)
+        shortcut = self._shortcut
+        if shortcut is not None and item and "\n" not in item and "\r" not in item:
+            shape, line_pieces, block = shortcut
+            line_pieces.append(item)
+            previous = block.last_state
+            block.last_state = state = (shape, line_pieces, len(line_pieces))
+            return [MarkdownBlock(state, previous)]
+        return self._feed_lines(item)
 
     def end(self, *, now: float = 0.0) -> list[MarkdownBlock]:
         """Return the open block as a closed block, whose text is the same as its source.
@@ -138,239 +149,260 @@ class MarkdownBlocks:
         Args:
             now: A clock reading, in seconds.
         """
-        given: list[MarkdownBlock] = []
-        self._flow = None
-        ending = "\r" if self._carriage else ""
-        self._carriage = False
-        if ending or self._tail is not None or self._head:
-            self._end_line("", ending, given)
+        out: list[MarkdownBlock] = []
+        self._shortcut = None
+        ending = "\r" if self._holds_cr else ""
+        self._holds_cr = False
+        if ending or self._decided is not None or self._undecided:
+            self._end_line("", ending, out)
         self._structure.end()
         self._take_definitions()
-        self._close(given)
-        self._pending.clear()
-        return given
+        self._close_block(out)
+        self._blank_lines.clear()
+        return out
 
     # -- pieces and lines --------------------------------------------------
 
-    def _feed(self, text: str) -> list[MarkdownBlock]:
+    def _feed_lines(self, text: str) -> list[MarkdownBlock]:
         """Cut a piece into lines and take them; a CR at its end waits for a possible LF."""
-        if self._carriage and text:
+        if self._holds_cr and text:
             text = "\r" + text
-            self._carriage = False
+            self._holds_cr = False
         if text.endswith("\r"):
             text = text[:-1]
-            self._carriage = True
-        given: list[MarkdownBlock] = []
-        self._flow = None
+            self._holds_cr = True
+        out: list[MarkdownBlock] = []
+        self._shortcut = None
         if "\n" not in text and "\r" not in text:
             if text:
-                self._take_part(text, given)
-            return given + self._show_open()
-        begin = 0
+                self._take_part(text, out)
+            return out + self._snapshot_open_block()
+        start = 0
         for match in _ENDING.finditer(text):
-            self._end_line(text[begin : match.start()], match[0], given)
-            begin = match.end()
-        if begin < len(text):
-            self._take_part(text[begin:] if begin else text, given)
-        return given + self._show_open()
+            self._end_line(text[start : match.start()], match[0], out)
+            start = match.end()
+        if start < len(text):
+            self._take_part(text[start:] if start else text, out)
+        return out + self._snapshot_open_block()
 
-    def _take_part(self, piece: str, given: list[MarkdownBlock]) -> None:
+    def _take_part(self, piece: str, out: list[MarkdownBlock]) -> None:
         """Take a piece without a line ending, and decide on its line if enough of it has arrived."""
-        if self._tail is not None:
-            self._tail.append(piece)
-            self._tail_size += len(piece)
-            self._changed = True
+        if self._decided is not None:
+            self._decided.append(piece)
+            self._decided_size += len(piece)
+            self._has_changed = True
             return
-        self._head.append(piece)
-        self._head_size += len(piece)
-        if self._head_size < self._retry:
+        self._undecided.append(piece)
+        self._undecided_size += len(piece)
+        if self._undecided_size < self._retry_at:
             return
-        line = "".join(self._head)
-        decided = self._structure.take(line, complete=False)
-        if decided == UNDECIDED:
-            self._head = [line]
+        line = "".join(self._undecided)
+        effect = self._structure.decide_line(line, complete=False)
+        if effect == UNDECIDED:
+            self._undecided = [line]
             # Checking a long undecided line at every piece would take quadratic time.
-            self._retry = self._head_size + self._head_size // 4 if self._head_size > _SMALL else 0
+            self._retry_at = (
+                self._undecided_size + self._undecided_size // 4 if self._undecided_size > _MAX_SHORT else 0
+            )
             return
-        self._apply(decided, given)
-        self._head.clear()
-        self._head_size = self._retry = 0
-        self._tail = [line]
-        self._tail_size = len(line)
+        self._apply_effect(effect, out)
+        self._undecided.clear()
+        self._undecided_size = self._retry_at = 0
+        self._decided = [line]
+        self._decided_size = len(line)
 
-    def _end_line(self, piece: str, ending: str, given: list[MarkdownBlock]) -> None:
-        """Take the rest of a line, and its ending."""
-        tail = self._tail
-        if tail is not None:
-            tail.append(piece)
-            line = "".join(tail)
-            self._tail = None
+    def _end_line(self, piece: str, ending: str, out: list[MarkdownBlock]) -> None:
+        """Take the rest of a line, and its ending: the line is whole, and its block is certain.
+
+        Args:
+            piece: The rest of the line.
+            ending: Its line ending.
+            out: Receives the blocks that the line closes.
+        """
+        if self._decided is not None:
+            self._decided.append(piece)
+            line = "".join(self._decided)
+            self._decided = None
         else:
-            line = "".join(self._head) + piece if self._head else piece
-            self._head.clear()
-            self._head_size = self._retry = 0
+            line = "".join(self._undecided) + piece if self._undecided else piece
+            self._undecided.clear()
+            self._undecided_size = self._retry_at = 0
             leaf = self._structure.leaf
-            decided = self._structure.take(line, complete=True)
-            if decided == BLANK:
+            effect = self._structure.decide_line(line, complete=True)
+            if effect == BLANK:
                 # The end of a paragraph may reveal text that was held back.
-                self._changed = self._changed or leaf is not self._structure.leaf
-                self._take_blank(line + ending, given)
+                self._has_changed = self._has_changed or leaf is not self._structure.leaf
+                self._take_blank_line(line + ending, out)
                 return
-            self._apply(decided, given)
-            self._name_fence(line)
+            self._apply_effect(effect, out)
+            self._store_fence_info(line)
         self._shape = None
-        self._changed = True
+        self._has_changed = True
         block = self._block
-        whole = line + ending
+        full_line = line + ending
         if block is not None:
-            block.add(whole)
-        self._offset += len(whole)
-        self._structure.finish(line)
+            block.add(full_line)
+        self._offset += len(full_line)
+        self._structure.finish_line(line)
         self._take_definitions()
         if not self._structure.open:
-            self._close(given)
+            self._close_block(out)
 
-    def _take_blank(self, line: str, given: list[MarkdownBlock]) -> None:
+    def _take_blank_line(self, line: str, out: list[MarkdownBlock]) -> None:
         """Take a blank line: it closes the block, or is kept in case the block continues."""
         self._offset += len(line)
         self._shape = None
         self._take_definitions()
         if not self._structure.open:
-            self._close(given)
-            self._pending.clear()
+            self._close_block(out)
+            self._blank_lines.clear()
         elif self._block is not None:
-            self._pending.append(line)
+            self._blank_lines.append(line)
 
-    def _apply(self, decided: int, given: list[MarkdownBlock]) -> None:
-        """Continue, begin or split blocks as decided for a line."""
-        self._changed = True
+    def _apply_effect(self, effect: int, out: list[MarkdownBlock]) -> None:
+        """Continue, begin or split blocks.
+
+        Args:
+            effect: The effect of a line, as `BlockStructure` has decided it.
+            out: Receives the blocks that are closed.
+        """
+        self._has_changed = True
         self._shape = None
         structure = self._structure
-        if decided == SPLIT:
-            self._split(given)
-        elif decided == NEW:
+        if effect == SPLIT:
+            self._split_off_table(out)
+        elif effect == NEW:
             self._take_definitions()
-            self._close(given, structure.kind_before)
-            self._pending.clear()
-            self._block = _OpenBlock(self._count, self._offset, self._math)
-            self._count += 1
-        elif self._pending and self._block is not None:
-            for line in self._pending:
+            self._close_block(out, structure.kind_before)
+            self._blank_lines.clear()
+            self._block = _OpenBlock(self._next_id, self._offset, self._math)
+            self._next_id += 1
+        elif self._blank_lines and self._block is not None:
+            for line in self._blank_lines:
                 self._block.add(line)
-            self._pending.clear()
+            self._blank_lines.clear()
         leaf, block = structure.leaf, self._block
-        if leaf is not None and leaf.first < 0 and block is not None:
-            leaf.first = len(block.lines)
+        if leaf is not None and leaf.first_line < 0 and block is not None:
+            leaf.first_line = len(block.lines)
             leaf.start = block.chars
 
-    def _name_fence(self, line: str) -> None:
+    def _store_fence_info(self, line: str) -> None:
         """If this line is an opening fence, store the words after the fence."""
         leaf, block = self._structure.leaf, self._block
-        if leaf is None or block is None or leaf.kind != LineKind.FENCE or leaf.first != len(block.lines):
+        if (
+            leaf is None
+            or block is None
+            or leaf.kind != LineKind.FENCE
+            or leaf.first_line != len(block.lines)
+        ):
             return
         if self._structure.kind == "fence" and (match := _FENCE.search(line)) is not None:
             block.info = match[1].rstrip(" \t")
 
-    def _split(self, given: list[MarkdownBlock]) -> None:
+    def _split_off_table(self, out: list[MarkdownBlock]) -> None:
         """Make the last line of the open paragraph the first row of a new table block."""
         block = self._block
         if block is None:
             return
-        *lines, first = block.lines
+        *lines, first_row = block.lines
         # Earlier snapshots refer to the old list, which must not change.
         block.lines = lines
-        block.chars -= len(first)
+        block.chars -= len(first_row)
         self._take_definitions()
-        self._close(given, self._structure.kind_before)
-        self._block = _OpenBlock(self._count, self._offset - len(first), self._math)
-        self._count += 1
-        self._block.add(first)
+        self._close_block(out, self._structure.kind_before)
+        self._block = _OpenBlock(self._next_id, self._offset - len(first_row), self._math)
+        self._next_id += 1
+        self._block.add(first_row)
 
     # -- snapshots ---------------------------------------------------------
 
-    def _close(self, given: list[MarkdownBlock], kind: str = "") -> None:
-        """Append the closed block to `given`.
+    def _close_block(self, out: list[MarkdownBlock], kind: str = "") -> None:
+        """Append the closed block to `out`.
 
         Args:
-            given: The blocks to return.
+            out: The blocks to return.
             kind: The kind of the block; by default, the current kind of the structure.
         """
         block = self._block
         if block is None:
             return
         self._block = self._shape = None
-        self._changed = False
+        self._has_changed = False
         shape = BlockShape(
-            block.id, kind or self._structure.kind, block.info, block.start, block.memo, block.completion,
-            block.lines, len(block.lines), block.chars, self._registry, self._defined, CLOSED,
+            block.id, kind or self._structure.kind, block.info, block.start, block.last_text,
+            block.completion, block.lines, len(block.lines), block.chars, self._registry,
+            self._definition_count, CLOSED,
         )  # fmt: skip
-        given.append(MarkdownBlock((shape, [], 0), block.last))
+        out.append(MarkdownBlock((shape, [], 0), block.last_state))
 
-    def _show_open(self) -> list[MarkdownBlock]:
+    def _snapshot_open_block(self) -> list[MarkdownBlock]:
         """Return a snapshot of the open block if it has changed and has visible text."""
         block = self._block
-        if block is None or not self._changed:
+        if block is None or not self._has_changed:
             return []
-        tail = self._tail
-        length = block.chars + (0 if tail is None else self._tail_size)
-        if length < block.retry:
+        line_pieces = self._decided
+        length = block.chars + (0 if line_pieces is None else self._decided_size)
+        if length < block.retry_at:
             return []
         shape = self._shape or self._make_shape(block)
-        pieces = [] if tail is None else tail
+        pieces = [] if line_pieces is None else line_pieces
         state = (shape, pieces, len(pieces))
-        given = MarkdownBlock(state, block.last)
-        if not block.shown and not self._certainly_shows() and not given.text:
+        snapshot = MarkdownBlock(state, block.last_state)
+        if not block.was_returned and not self._certainly_has_text() and not snapshot.text:
             # Checking a long block without visible text at every piece would take quadratic time.
-            block.retry = length + length // 4 if length > _SMALL else 0
+            block.retry_at = length + length // 4 if length > _MAX_SHORT else 0
             return []
-        block.shown = True
-        block.retry = 0
-        self._changed = False
-        block.last = state
-        if tail is not None and not self._carriage:
-            self._flow = (shape, tail, block)
-        return [given]
+        block.was_returned = True
+        block.retry_at = 0
+        self._has_changed = False
+        block.last_state = state
+        if line_pieces is not None and not self._holds_cr:
+            self._shortcut = (shape, line_pieces, block)
+        return [snapshot]
 
     def _make_shape(self, block: _OpenBlock) -> BlockShape:
         """Return the state of the open block at this line, from which its snapshots are built."""
         structure = self._structure
         leaf = structure.leaf
         if leaf is None:
-            kind, first, offsets, mark, start = "", 0, [], "", block.chars
+            kind, leaf_first_line, offsets, leaf_end, settled = "", 0, [], "", block.chars
         else:
-            kind, first, offsets, start = leaf.kind, leaf.first, leaf.offsets, leaf.start
-            mark = leaf.mark * leaf.size if kind == LineKind.FENCE else str(leaf.size)
-            if kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE} or (
-                kind == LineKind.HTML and leaf.size in {2, 3, 4, 5}
-            ):
-                start = block.chars
-        shown, pending = 0, False
+            kind, leaf_first_line, offsets, settled = leaf.kind, leaf.first_line, leaf.offsets, leaf.start
+            leaf_end = leaf.mark * leaf.size if kind == LineKind.FENCE else str(leaf.size)
+            # Whole lines of these leaves are shown unchanged.
+            is_comment_or_the_like = kind == LineKind.HTML and leaf.size in {2, 3, 4, 5}
+            if kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE} or is_comment_or_the_like:
+                settled = block.chars
+        text_from, may_define = 0, False
         if leaf is not None and leaf.reader is not None:
-            content = self._tail[0][leaf.offsets[-1] :] if self._tail else ""
-            shown, pending = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
+            content = self._decided[0][leaf.offsets[-1] :] if self._decided else ""
+            text_from, may_define = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
         self._shape = shape = BlockShape(
-            block.id, structure.kind, block.info, block.start, block.memo, block.completion, block.lines,
-            len(block.lines), start, self._registry, self._defined, kind, first, offsets, shown, pending,
-            mark, structure.containers.freeze(), structure.heads,
+            block.id, structure.kind, block.info, block.start, block.last_text, block.completion, block.lines,
+            len(block.lines), settled, self._registry, self._definition_count, kind, leaf_first_line, offsets,
+            text_from, may_define, leaf_end, structure.containers.freeze(), structure.may_begin_table,
         )  # fmt: skip
         return shape
 
-    def _certainly_shows(self) -> bool:
+    def _certainly_has_text(self) -> bool:
         """Return True if the open block certainly has visible text; a quick check that suits most blocks."""
-        leaf, tail = self._structure.leaf, self._tail
-        if leaf is None or leaf.kind == LineKind.FENCE:
-            return leaf is not None
-        first = leaf.kind == LineKind.TEXT and leaf.reader is None and len(leaf.offsets) == 1
-        return first and bool(tail and tail[0][leaf.offsets[0]].isalpha())
+        leaf, line_pieces = self._structure.leaf, self._decided
+        if leaf is None:
+            return False
+        if leaf.kind == LineKind.FENCE:
+            return True
+        # The first line of a paragraph that begins with a letter.
+        is_first_line = leaf.kind == LineKind.TEXT and leaf.reader is None and len(leaf.offsets) == 1
+        return is_first_line and bool(line_pieces and line_pieces[0][leaf.offsets[0]].isalpha())
 
     def _take_definitions(self) -> None:
         """Number the link definitions that are complete, and store the first one of each label."""
         structure = self._structure
-        if not structure.defined:
+        if not structure.new_definitions:
             return
         block = self._block.id if self._block is not None else -1
-        for label, text in structure.defined:
+        for label, text in structure.new_definitions:
             if label not in self._registry:
-                self._registry[label] = KnownDefinition(self._defined, block, text)
-                self._defined += 1
-        structure.defined = []
+                self._registry[label] = KnownDefinition(self._definition_count, block, text)
+                self._definition_count += 1
+        structure.new_definitions = []

@@ -8,102 +8,111 @@ from typing import NamedTuple
 _NOT_BLANK = re.compile(r"[^ \t]|\Z")
 
 
-def skip_blanks(text: str, at: int) -> int:
+def skip_blanks(text: str, position: int) -> int:
     """Return the position of the next character that is neither a space nor a tab, or the end."""
-    match = _NOT_BLANK.search(text, at)
+    match = _NOT_BLANK.search(text, position)
     return match.start() if match else len(text)
 
 
 class Container:
-    """An open quote or list item."""
+    """An open quote or list item.
 
-    __slots__ = ("bare", "indent", "marker", "quote")
+    Args:
+        marker: The character that identifies the list; ">" for a quote.
+        indent: Number of columns before the content of a list item.
+        is_empty: True for a list item that began with an empty line.
+    """
 
-    def __init__(self, marker: str, indent: int, *, bare: bool = False) -> None:
+    __slots__ = ("indent", "is_empty", "marker", "quote")
+
+    def __init__(self, marker: str, indent: int, *, is_empty: bool = False) -> None:
         self.quote = marker == ">"
         self.marker = marker
         self.indent = indent
         """Number of columns before the content of a list item."""
-        self.bare = bare
+        self.is_empty = is_empty
         """True for a list item that began with an empty line and has no content yet."""
 
 
-class Matched(NamedTuple):
+class MatchedLine(NamedTuple):
     """A line and the open containers that it continues."""
 
     text: str
     """The line, with tabs among its marks replaced by spaces."""
-    places: list[int]
+    content_starts: list[int]
     """The start of the content at each level: outside of all containers, and in each continued container."""
-    seen: int
+    content_at: int
     """The position of the first character after the containers' marks that is not blank."""
     level: int
     """Number of containers that the line continues."""
     indent: int
     """Number of blanks before the content."""
-    odd: bool = False
+    in_doubt: bool = False
     """True if a container's mark is indented so far that some parsers do not accept it."""
 
 
 class Containers:
     """The stack of open containers."""
 
-    __slots__ = ("_frozen", "items", "listed", "quote_at")
+    __slots__ = ("_frozen", "items", "open_list_marker", "outermost_quote")
 
     def __init__(self) -> None:
         self.items: list[Container] = []
         self._frozen: tuple[Container, ...] | None = ()
-        self.quote_at = -1
+        self.outermost_quote = -1
         """Index of the outermost quote; -1 if there is none."""
-        self.listed: str | None = None
+        self.open_list_marker: str | None = None
         """The marker of the open top-level list, even between its items; None if no list is open."""
 
-    def match(self, text: str, seen: int, *, complete: bool) -> Matched | None:
+    def match(self, text: str, content_at: int, *, complete: bool) -> MatchedLine | None:
         """Match a line against the open containers; return None if more of the line is needed.
 
         Args:
             text: The line so far.
-            seen: The position of the first character that is not blank; there must be one.
+            content_at: The position of the first character that is not blank; there must be one.
             complete: Whether this is the whole line.
         """
-        at, odd, size = 0, False, len(text)
-        places = [0]
+        start, in_doubt, size = 0, False, len(text)
+        content_starts = [0]
         for container in self.items:
             if container.quote:
-                if seen == size or text[seen] != ">":
+                if content_at == size or text[content_at] != ">":
                     break
                 # markdown-it continues a quote no matter how far its mark is indented.
-                odd = odd or seen - at > 3
-                at = skip_quote_mark(text, seen)
-                seen = skip_blanks(text, at)
-                if seen == size and not complete:
+                in_doubt = in_doubt or content_at - start > 3
+                start = skip_quote_mark(text, content_at)
+                content_at = skip_blanks(text, start)
+                if content_at == size and not complete:
                     return None
-            elif seen - at >= container.indent:
-                at += container.indent
-            elif seen == size and not container.bare:
-                at = seen
+            elif content_at - start >= container.indent:
+                start += container.indent
+            elif content_at == size and not container.is_empty:
+                # A blank line continues a list item that has content.
+                start = content_at
             else:
                 break
-            places.append(at)
-        return Matched(text, places, seen, len(places) - 1, seen - at, odd)
+            content_starts.append(start)
+        return MatchedLine(
+            text, content_starts, content_at, len(content_starts) - 1, content_at - start, in_doubt
+        )
 
     def close_inner(self, count: int) -> None:
         """Close all but the outermost `count` containers."""
         if count < len(self.items):
             del self.items[count:]
             self._frozen = None
-            if self.quote_at >= count:
-                self.quote_at = -1
+            if self.outermost_quote >= count:
+                self.outermost_quote = -1
 
-    def enter(self, new: list[Container]) -> None:
+    def enter(self, opened: list[Container]) -> None:
         """Open containers within the innermost one."""
-        if self.quote_at < 0:
-            for place, container in enumerate(new, len(self.items)):
+        if self.outermost_quote < 0:
+            for index, container in enumerate(opened, len(self.items)):
                 if container.quote:
-                    self.quote_at = place
+                    self.outermost_quote = index
                     break
-        if new:
-            self.items += new
+        if opened:
+            self.items += opened
             self._frozen = None
 
     def freeze(self) -> tuple[Container, ...]:
@@ -112,15 +121,15 @@ class Containers:
             self._frozen = tuple(self.items)
         return self._frozen
 
-    def continues_list(self, new: list[Container], level: int) -> bool:
+    def continues_list(self, opened: list[Container], level: int) -> bool:
         """Return True if the first of the new containers is the next item of the list open at a level."""
-        if not new or new[0].quote:
+        if not opened or opened[0].quote:
             return False
         if level == 0:
-            return self.listed == new[0].marker
-        return level < len(self.items) and self.items[level].marker == new[0].marker
+            return self.open_list_marker == opened[0].marker
+        return level < len(self.items) and self.items[level].marker == opened[0].marker
 
 
-def skip_quote_mark(text: str, at: int) -> int:
+def skip_quote_mark(text: str, position: int) -> int:
     """Return the start of the content after the quote mark at a position."""
-    return at + 2 if text[at + 1 : at + 2] == " " else at + 1
+    return position + 2 if text[position + 1 : position + 2] == " " else position + 1

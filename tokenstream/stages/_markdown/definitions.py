@@ -28,16 +28,16 @@ class Definition(NamedTuple):
     text: str
 
 
-def normalize_label(written: str) -> str:
+def normalize_label(raw_label: str) -> str:
     """Return a label in its normal form; two labels are the same if their normal forms are."""
-    return " ".join(written.split()).casefold()
+    return " ".join(raw_label.split()).casefold()
 
 
 def find_labels(text: str) -> list[str]:
     """Return the labels in brackets in a text, each once and in order."""
-    found = dict.fromkeys(normalize_label(match[1]) for match in _BRACKETS.finditer(text))
-    found.pop("", None)
-    return list(found)
+    labels = dict.fromkeys(normalize_label(match[1]) for match in _BRACKETS.finditer(text))
+    labels.pop("", None)
+    return list(labels)
 
 
 class DefinitionReader:
@@ -54,38 +54,40 @@ class DefinitionReader:
     __slots__ = (
         "_label",
         "_lines",
-        "_mark",
-        "_own_line",
         "_title_from",
-        "done",
-        "doubtful",
+        "_title_mark",
+        "_title_on_own_line",
+        "finished",
+        "in_doubt",
         "state",
         "text_from",
     )
 
     def __init__(self) -> None:
         self.state = "fresh"
-        self.done: list[Definition] = []
+        self.finished: list[Definition] = []
         """Whole definitions that the caller has not taken yet."""
         self.text_from = 0
         """The first line that is text or undecided."""
-        self.doubtful = False
+        self.in_doubt = False
         """True if parsers disagree about the last line."""
         self._lines: list[str] = []
         """Lines of the open definition."""
         self._label = ""
-        self._mark = ""
+        self._title_mark = ""
+        """The character that opened the title."""
         self._title_from = 0
-        self._own_line = False
+        """Index of the title's first line in the open lines."""
+        self._title_on_own_line = False
         """True if the title began on its own line, so that the definition is valid without it."""
 
     @property
-    def fresh(self) -> bool:
+    def only_definitions(self) -> bool:
         """True if all lines so far are whole definitions."""
         return self.state in {"fresh", "after"}
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """True while a definition is not whole."""
         return self.state in {"label", "target", "title"}
 
@@ -96,7 +98,7 @@ class DefinitionReader:
 
     def may_continue(self, content: str) -> bool:
         """Return True if a line with this start may belong to the open definition, or to the last one."""
-        return self.open or (self.state == "after" and content[:1] in _TITLES)
+        return self.is_open or (self.state == "after" and content[:1] in _TITLES)
 
     def read(self, line: str) -> None:
         """Read the content of the next line, without its ending."""
@@ -105,14 +107,14 @@ class DefinitionReader:
         line = line.rstrip(" \t")
         self._lines.append(line)
         if self.state == "after" and line[:1] in _TITLES:
-            self._own_line = True
+            self._title_on_own_line = True
             self._title_from = len(self._lines) - 1
             self._open_title(line, 0)
-        elif self.state in {"fresh", "after"}:
-            if self.state == "after":
-                self._lines.pop()
-                self._complete(len(self._lines))
-                self._lines.append(line)
+        elif self.state == "after":
+            # No title follows: the definition is whole without this line, which may begin another one.
+            self._finish_definition(len(self._lines) - 1)
+            self._begin_label(line)
+        elif self.state == "fresh":
             self._begin_label(line)
         elif self.state == "label":
             self._read_label(line, 0)
@@ -124,25 +126,25 @@ class DefinitionReader:
     def close(self) -> None:
         """Signal the end of the paragraph."""
         if self.state == "after":
-            self._complete(len(self._lines))
-        elif self.state == "title" and self._own_line:
-            self._complete(self._title_from)
+            self._finish_definition(len(self._lines))
+        elif self.state == "title" and self._title_on_own_line:
+            self._finish_definition(self._title_from)
             self.state = "text"
         elif self.state in {"label", "target", "title"}:
             self.state = "text"
 
-    def _complete(self, count: int) -> None:
+    def _finish_definition(self, count: int) -> None:
         """Finish the definition in the first `count` of its lines; the other lines remain open."""
         # With this indentation, a continuation line cannot be read as anything else.
-        self.done.append(Definition(self._label, "\n    ".join(self._lines[:count])))
+        self.finished.append(Definition(self._label, "\n    ".join(self._lines[:count])))
         self.text_from += count
         self._lines = self._lines[count:]
         self.state = "fresh"
 
-    def _fail(self) -> None:
+    def _treat_as_text(self) -> None:
         """Treat the open lines as text; a definition before a broken title on its own line stays valid."""
-        if self.state == "title" and self._own_line:
-            self._complete(self._title_from)
+        if self.state == "title" and self._title_on_own_line:
+            self._finish_definition(self._title_from)
         self.state = "text"
         self._lines = []
 
@@ -152,86 +154,96 @@ class DefinitionReader:
             self.state = "text"
             return
         self._label = ""
-        self._own_line = False
+        self._title_on_own_line = False
         self.state = "label"
         self._read_label(line, 1)
 
-    def _read_label(self, line: str, at: int) -> None:
+    def _read_label(self, line: str, position: int) -> None:
         """Read on in the label from a position; if the label ends here, read the target."""
-        match = _LABEL.match(line, at)
-        end = match.end() if match else at
+        match = _LABEL.match(line, position)
+        end = match.end() if match else position
         if line[end : end + 1] == "\\":
+            # A backslash at the end of the line escapes nothing.
             end += 1
         if end == len(line):
+            # The label continues on the next line.
             return
         if line[end] == "[" or line[end + 1 : end + 2] != ":":
-            self._fail()
+            self._treat_as_text()
             return
-        written = "\n".join(self._lines)
-        self._label = normalize_label(written[1 : len(written) - len(line) + end])
+        text = "\n".join(self._lines)
+        end_in_text = len(text) - len(line) + end
+        self._label = normalize_label(text[1:end_in_text])
         if not self._label:
-            self._fail()
+            self._treat_as_text()
             return
         self.state = "target"
         self._read_target(line, end + 2)
 
-    def _read_target(self, line: str, at: int) -> None:
+    def _read_target(self, line: str, position: int) -> None:
         """Read the link target from a position; if the target ends here, a title may follow."""
-        at = _skip(line, at)
-        if at == len(line):
+        start = _skip_blanks(line, position)
+        if start == len(line):
+            # The target is on the next line.
             return
-        end = _target_end(line, at)
-        if end < 0 or _REFUSED.match(line[at:end].lstrip("<")):
-            self.doubtful = end >= 0
-            self._fail()
+        end = _find_target_end(line, start)
+        if end < 0:
+            self._treat_as_text()
             return
-        at = _skip(line, end)
-        if at == len(line):
+        if _REFUSED.match(line[start:end].lstrip("<")):
+            # Only some parsers refuse such a target.
+            self.in_doubt = True
+            self._treat_as_text()
+            return
+        title_start = _skip_blanks(line, end)
+        if title_start == len(line):
             self.state = "after"
-        elif at > end and line[at] in _TITLES:
-            self._open_title(line, at)
+        elif title_start > end and line[title_start] in _TITLES:
+            self._open_title(line, title_start)
         else:
-            self._fail()
+            self._treat_as_text()
 
-    def _open_title(self, line: str, at: int) -> None:
-        self._mark = line[at]
+    def _open_title(self, line: str, position: int) -> None:
+        self._title_mark = line[position]
         self.state = "title"
-        self._read_title(line, at + 1)
+        self._read_title(line, position + 1)
 
-    def _read_title(self, line: str, at: int) -> None:
-        """Read on in the title from a position; complete the definition if the title ends the line."""
-        match = _TITLES[self._mark].match(line, at)
-        end = match.end() if match else at
+    def _read_title(self, line: str, position: int) -> None:
+        """Read on in the title from a position; finish the definition if the title ends the line."""
+        match = _TITLES[self._title_mark].match(line, position)
+        end = match.end() if match else position
         if line[end : end + 1] == "\\":
             end += 1
         if end == len(line):
+            # The title continues on the next line.
             return
-        if line[end] != _ENDS[self._mark] or _skip(line, end + 1) != len(line):
-            self._fail()
+        if line[end] != _ENDS[self._title_mark] or _skip_blanks(line, end + 1) != len(line):
+            self._treat_as_text()
             return
-        self._complete(len(self._lines))
+        self._finish_definition(len(self._lines))
 
 
-def _skip(line: str, at: int) -> int:
-    match = _BLANKS.match(line, at)
-    return match.end() if match else at
+def _skip_blanks(line: str, position: int) -> int:
+    match = _BLANKS.match(line, position)
+    return match.end() if match else position
 
 
-def _target_end(line: str, at: int) -> int:
+def _find_target_end(line: str, position: int) -> int:
     """Return the end of a link target; -1 if there is none."""
-    if line[at] == "<":
-        match = _ANGLED.match(line, at)
+    if line[position] == "<":
+        match = _ANGLED.match(line, position)
         return match.end() if match else -1
-    start, level = at, 0
-    while (match := _PLAIN.match(line, at)) is not None:
+    # Without angle brackets, a target may contain parentheses in pairs.
+    start, depth = position, 0
+    while (match := _PLAIN.match(line, position)) is not None:
         piece = match[0]
         if piece == "(":
-            level += 1
-            if level > _MOST_NESTED:
+            depth += 1
+            if depth > _MOST_NESTED:
                 return -1
         elif piece == ")":
-            if not level:
+            if not depth:
                 break
-            level -= 1
-        at = match.end()
-    return at if at > start and not level else -1
+            depth -= 1
+        position = match.end()
+    return position if position > start and not depth else -1

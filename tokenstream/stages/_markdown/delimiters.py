@@ -19,7 +19,7 @@ class DelimiterRun(NamedTuple):
     """A run of one delimiter character."""
 
     mark: str
-    at: int
+    position: int
     """The position of the run in the text."""
     length: int
     opens: bool
@@ -40,7 +40,7 @@ class OpenRun:
     @property
     def end(self) -> int:
         """The position after the run, as long as none of its marks has been closed."""
-        return self.run.at + self.count
+        return self.run.position + self.count
 
     @property
     def marks(self) -> str:
@@ -48,38 +48,42 @@ class OpenRun:
         return self.run.mark * self.count
 
 
-def run_at(text: str, at: int, length: int) -> DelimiterRun:
+def classify_run(text: str, position: int, length: int) -> DelimiterRun:
     """Return the run at a position, classified by the characters on both sides.
 
     Example:
-        >>> run_at("a *b", 2, 1).opens, run_at("a*", 1, 1).opens, run_at("snake_case", 5, 1).opens
-        (True, False, False)
+        >>> classify_run("a *b", 2, 1).opens, classify_run("snake_case", 5, 1).opens
+        (True, False)
     """
-    end = at + length
-    mark = text[at]
-    return _make_run(mark, at, length, text[at - 1] if at else " ", text[end] if end < len(text) else " ")
+    end = position + length
+    before = text[position - 1] if position else " "
+    after = text[end] if end < len(text) else " "
+    return _make_run(text[position], position, length, before, after)
 
 
-def _make_run(mark: str, at: int, length: int, before: str, after: str) -> DelimiterRun:
+def _make_run(mark: str, position: int, length: int, before: str, after: str) -> DelimiterRun:
     """Return a run, classified by CommonMark's rules for left-flanking and right-flanking runs.
 
     Args:
         mark: The character of the run.
-        at: The position of the run.
+        position: The position of the run.
         length: The number of marks.
         before: The character before the run, or a space.
         after: The character after the run, or a space.
     """
-    white_before, white_after = before in WHITE, after in WHITE
-    marked_before, marked_after = _is_punctuation(before), _is_punctuation(after)
-    left = not white_after and (not marked_after or white_before or marked_before)
-    right = not white_before and (not marked_before or white_after or marked_after)
-    inside = _in_word(before) and _in_word(after)
-    bare = (length == 1 and (inside or after in _NOTHING_TO_EMPHASIZE)) or (length > 3 and inside)
-    opens, closes = left, right
+    space_before, space_after = before in WHITE, after in WHITE
+    punctuation_before, punctuation_after = _is_punctuation(before), _is_punctuation(after)
+    left_flanking = not space_after and (not punctuation_after or space_before or punctuation_before)
+    right_flanking = not space_before and (not punctuation_before or space_after or punctuation_after)
+    opens, closes = left_flanking, right_flanking
     if mark == "_":
-        opens, closes = left and (not right or marked_before), right and (not left or marked_after)
-    return DelimiterRun(mark, at, length, opens, closes, bare)
+        # Underscores inside a word are text.
+        opens = left_flanking and (not right_flanking or punctuation_before)
+        closes = right_flanking and (not left_flanking or punctuation_after)
+    in_word = _is_in_word(before) and _is_in_word(after)
+    emphasizes_nothing = length == 1 and (in_word or after in _NOTHING_TO_EMPHASIZE)
+    bare = emphasizes_nothing or (length > 3 and in_word)
+    return DelimiterRun(mark, position, length, opens, closes, bare)
 
 
 def _is_punctuation(character: str) -> bool:
@@ -88,13 +92,13 @@ def _is_punctuation(character: str) -> bool:
     return unicodedata.category(character)[0] in "PS"
 
 
-def _in_word(character: str) -> bool:
+def _is_in_word(character: str) -> bool:
     # In scripts without spaces between words, emphasis may begin inside of a word.
     return character.isalnum() and character < _FIRST_IDEOGRAPH
 
 
-def take_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Close open runs with a run, and open what is left of that run.
+def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
+    """Close open runs with a run, and add its unused marks to the open runs.
 
     Returns False if the run could only close other runs, and some of its marks closed nothing.
 
@@ -102,32 +106,41 @@ def take_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
         openers: The open runs, outermost first; modified.
         run: The next run of the text.
     """
-    left = _close_with(openers, run, run.length) if run.closes and openers else run.length
-    if run.opens and left >= _least(run.mark):
-        openers.append(OpenRun(run, left))
+    unused = _close_with(openers, run, run.length) if run.closes and openers else run.length
+    if run.opens and unused >= _min_marks(run.mark):
+        openers.append(OpenRun(run, unused))
         if len(openers) > MOST_OPEN:
             del openers[0]
-    return run.opens or not run.closes or left == 0
+    return run.opens or not run.closes or unused == 0
 
 
-def _least(mark: str) -> int:
+def _min_marks(mark: str) -> int:
     return 2 if mark == "~" else 1
 
 
-def _close_with(openers: list[OpenRun], run: DelimiterRun, left: int) -> int:
-    """Close open runs with the last `left` marks of a run; return the number of unused marks."""
-    least = _least(run.mark)
-    while left >= least:
-        index = next((at for at in range(len(openers) - 1, -1, -1) if _may_pair(openers[at].run, run)), -1)
+def _close_with(openers: list[OpenRun], run: DelimiterRun, count: int) -> int:
+    """Close open runs with marks of a run; return the number of marks that closed nothing.
+
+    Args:
+        openers: The open runs, outermost first; modified.
+        run: The closing run.
+        count: The number of its marks to use: the last ones.
+    """
+    min_marks = _min_marks(run.mark)
+    while count >= min_marks:
+        index = len(openers) - 1
+        while index >= 0 and not _may_pair(openers[index].run, run):
+            index -= 1
         if index < 0:
             break
         opener = openers[index]
         # Two marks on both sides make strong emphasis.
-        used = 2 if left > 1 and opener.count > 1 else 1
-        left -= used
+        used = 2 if count > 1 and opener.count > 1 else 1
+        count -= used
         opener.count -= used
-        del openers[index + (opener.count >= least) :]
-    return left
+        # Runs inside the emphasis stay text; so do too few unused marks of the opener.
+        del openers[index + 1 if opener.count >= min_marks else index :]
+    return count
 
 
 def _may_pair(opener: DelimiterRun, closer: DelimiterRun) -> bool:
@@ -141,7 +154,7 @@ def _may_pair(opener: DelimiterRun, closer: DelimiterRun) -> bool:
     return together % 3 != 0 or (opener.length % 3 == 0 and closer.length % 3 == 0)
 
 
-def closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[str, list[int]]:
+def find_closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[str, list[int]]:
     """Return the marks that close all open runs, innermost first, and the positions to escape.
 
     Bare runs (marks that are most likely ordinary characters) are not closed. A bare run
@@ -152,43 +165,51 @@ def closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[str, l
         before: The last characters before the closing marks.
         end: The position in the text after the characters in `before`.
     """
-    wanted: list[OpenRun] = []
-    escaped: list[OpenRun] = []
+    to_close: list[OpenRun] = []
+    to_escape: list[OpenRun] = []
+    # A bare run inside a run that is closed could take the closing mark.
     for opener in openers:
         if not opener.run.bare:
-            wanted.append(opener)
-        elif wanted:
-            escaped.append(opener)
-    if not wanted:
+            to_close.append(opener)
+        elif to_close:
+            to_escape.append(opener)
+    if not to_close:
         return "", []
-    places: list[int] = []
-    start = len(before.rstrip(wanted[-1].run.mark))
-    if start < len(before) and before[:start][-1:] in WHITE:
+    positions: list[int] = []
+    marks_start = len(before.rstrip(to_close[-1].run.mark))
+    if marks_start < len(before) and before[:marks_start][-1:] in WHITE:
         # Marks at the end that close nothing would merge with the closing marks into one run.
-        places += range(end + start - len(before), end)
+        positions += range(end + marks_start - len(before), end)
         before = "\\"
     elif len(openers) == 1 and not openers[0].run.closes:
-        return openers[0].marks, places
+        return openers[0].marks, positions
     while True:
-        marks = "".join(opener.marks for opener in reversed(wanted))
-        unclosed = _find_left_open(wanted, marks, before)
-        if unclosed is None:
-            places += [opener.run.at + n for opener in escaped for n in range(opener.count)]
-            return marks, sorted(places)
+        marks = "".join(opener.marks for opener in reversed(to_close))
+        left_open = _find_left_open(to_close, marks, before)
+        if left_open is None:
+            # All runs are closed.
+            positions += [opener.run.position + n for opener in to_escape for n in range(opener.count)]
+            return marks, sorted(positions)
         # By the rule of three, no closing marks appended here would close both runs.
-        escaped.append(wanted.pop(unclosed))
+        to_escape.append(to_close.pop(left_open))
 
 
-def _find_left_open(wanted: list[OpenRun], marks: str, before: str) -> int | None:
-    """Return the index of a run that the marks leave open; None if the marks close all runs."""
-    openers = [OpenRun(opener.run, opener.count) for opener in wanted]
+def _find_left_open(to_close: list[OpenRun], marks: str, before: str) -> int | None:
+    """Return the index of a run that the marks leave open; None if the marks close all runs.
+
+    Args:
+        to_close: The open runs, outermost first.
+        marks: The marks that are appended to the text.
+        before: The last characters of the text.
+    """
+    openers = [OpenRun(opener.run, opener.count) for opener in to_close]
     for mark, group in groupby(marks):
-        added = len(list(group))
+        count = len(list(group))
         # Marks at the end of the text form one run with the appended ones.
         start = len(before.rstrip(mark))
-        before += mark * added
-        marks = marks[added:]
+        before += mark * count
+        marks = marks[count:]
         run = _make_run(mark, start, len(before) - start, before[start - 1 : start] or " ", marks[:1] or " ")
         if run.closes:
-            _close_with(openers, run, added)
+            _close_with(openers, run, count)
     return len(openers) - 1 if openers else None

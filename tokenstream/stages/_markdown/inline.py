@@ -10,11 +10,18 @@ from tokenstream.stages._markdown.delimiters import (
     WHITE,
     DelimiterRun,
     OpenRun,
-    closing_marks,
-    run_at,
-    take_run,
+    apply_run,
+    classify_run,
+    find_closing_marks,
 )
-from tokenstream.stages._markdown.spans import LONGEST, OPEN, dest_end, entity_is_open, formula_end, tag_end
+from tokenstream.stages._markdown.spans import (
+    LONGEST,
+    UNFINISHED,
+    find_dest_end,
+    find_formula_end,
+    find_tag_end,
+    is_unfinished_entity,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,17 +48,17 @@ _BLOCK_START = re.compile(
 class _Bracket:
     """A `[` or `![` that may begin a link or an image."""
 
-    __slots__ = ("active", "at", "image", "runs", "scanned")
+    __slots__ = ("dest_state", "is_image", "may_be_link", "position", "runs")
 
-    def __init__(self, at: int, *, image: bool) -> None:
-        self.at = at
-        self.image = image
-        self.active = True
+    def __init__(self, position: int, *, is_image: bool) -> None:
+        self.position = position
+        self.is_image = is_image
+        self.may_be_link = True
         """False once the brackets contain a link, because links do not nest."""
         self.runs: list[DelimiterRun] = []
         """The delimiter runs between this bracket and the next open bracket."""
-        self.scanned: list[int] = []
-        """The state of `dest_end`."""
+        self.dest_state: list[int] = []
+        """The state of `find_dest_end`."""
 
 
 class InlineCompleter:
@@ -88,7 +95,6 @@ class InlineCompleter:
     """
 
     __slots__ = (
-        "_at",
         "_brackets",
         "_breaks",
         "_code_end",
@@ -96,10 +102,11 @@ class InlineCompleter:
         "_in_dest",
         "_item",
         "_math",
-        "_new",
+        "_new_pieces",
         "_one_line",
         "_openers",
         "_references",
+        "_scanned_to",
         "_search",
         "_text",
         "_ticks",
@@ -120,9 +127,9 @@ class InlineCompleter:
         self._math = math
         self._search = _compile(strikethrough=strikethrough, dollar=math == "dollar").search
         self._text = ""
-        self._new: list[str] = []
+        self._new_pieces: list[str] = []
         """Pieces that are not joined to the text yet."""
-        self._at = 0
+        self._scanned_to = 0
         """The position of the scan; the text from there on is undecided."""
         self._ticks = 0
         """Length of the run of backticks at that position, if the run has opened code; otherwise 0."""
@@ -139,14 +146,14 @@ class InlineCompleter:
 
     def feed(self, text: str) -> None:
         """Add a piece to the content."""
-        self._new.append(text)
+        self._new_pieces.append(text)
 
     @property
     def text(self) -> str:
         """The content so far."""
-        if self._new:
-            self._text += "".join(self._new)
-            self._new.clear()
+        if self._new_pieces:
+            self._text += "".join(self._new_pieces)
+            self._new_pieces.clear()
         return self._text
 
     @property
@@ -162,10 +169,10 @@ class InlineCompleter:
         text = self._scan()
         if self._item and _TASK_BOX.fullmatch(text):
             return 0
-        places = [self._at]
-        places += [opener.run.at for opener in self._openers[:1]]
-        places += [bracket.at for bracket in self._brackets[:1]]
-        return self._trim(text, min(places), [], cut=True)
+        positions = [self._scanned_to]
+        positions += [opener.run.position for opener in self._openers[:1]]
+        positions += [bracket.position for bracket in self._brackets[:1]]
+        return self._find_shown_end(text, min(positions), [], cut=True)
 
     def preview(self) -> str:
         """Return the text to show so far, without half-open syntax or text that would vanish later."""
@@ -174,153 +181,172 @@ class InlineCompleter:
         brackets = self._brackets
         if self._item and _TASK_BOX.fullmatch(text):
             return ""
-        if self._at == end and not self._openers and not brackets:
+        if self._scanned_to == end and not self._openers and not brackets:
             return text
         openers = [OpenRun(opener.run, opener.count) for opener in self._openers]
-        link, code = None, ""
+        bracket_at, closing_ticks = None, ""
         if self._ticks and not brackets:
+            # The text ends in code, which is shown as far as it has arrived.
             end = _strip_blanks(text, self._code_end)
             # A space keeps two runs of backticks from merging.
-            code = (" " if text[end - 1] == "`" else "") + "`" * self._ticks
+            closing_ticks = (" " if text[end - 1] == "`" else "") + "`" * self._ticks
         else:
-            stop = brackets[0].at if brackets else self._at
-            if self._in_dest and self._can_show(text, brackets):
-                link, stop = stop, self._at
-            end = self._trim(text, stop, openers, cut=stop < end)
-        if not openers and link is None:
-            return text[:end] + code
-        marks, escaped = closing_marks(openers, "`" if code else text[max(end - 8, 0) : end], end)
-        shown = text[:end] if link is None and not escaped else _edit(text, end, link, escaped)
-        return shown + code + marks
+            # The text is shown up to an open bracket, or to a mark that is undecided.
+            stop = brackets[0].position if brackets else self._scanned_to
+            if self._in_dest and self._can_show_link(text, brackets):
+                # The text of a link is shown while its destination arrives, but without the bracket.
+                bracket_at, stop = stop, self._scanned_to
+            end = self._find_shown_end(text, stop, openers, cut=stop < end)
+        if not openers and bracket_at is None:
+            return text[:end] + closing_ticks
+        before = "`" if closing_ticks else text[max(end - 8, 0) : end]
+        marks, escaped = find_closing_marks(openers, before, end)
+        shown = text[:end]
+        if escaped or bracket_at is not None:
+            shown = _apply_edits(text, end, bracket_at, escaped)
+        return shown + closing_ticks + marks
 
     # -- scanning ----------------------------------------------------------------
 
-    # Each of the scan steps below receives the start and the end of the mark that was found, and
-    # returns the position at which to continue, or _WAIT if it needs more text.
     def _scan(self) -> str:
-        """Scan the text up to the first place that is undecided, and return the whole text."""
+        """Scan the text up to the first mark that is undecided, and return the whole text."""
         text = self.text
-        at, search = self._at, self._search
+        position, search = self._scanned_to, self._search
         self._ticks = 0
         self._in_dest = False
-        while found := search(text, at):
-            at = found.start()
-            step = self._steps[text[at]](self, text, at, found.end())
-            if step == _WAIT:
+        while match := search(text, position):
+            position = match.start()
+            next_position = self._steps[text[position]](self, text, position, match.end())
+            if next_position == _WAIT:
                 break
-            at = step
+            position = next_position
         else:
-            at = len(text)
-        self._at = at
+            position = len(text)
+        self._scanned_to = position
         if self._brackets:
-            self._give_up_old(at if self._in_dest else len(text))
+            self._drop_old_brackets(position if self._in_dest else len(text))
         return text
 
-    def _scan_escape(self, text: str, at: int, end: int) -> int:
+    # Each of the following scan steps receives the position and the end of the mark that was found,
+    # and returns the position at which to continue, or _WAIT if it needs more text.
+
+    def _scan_escape(self, text: str, position: int, end: int) -> int:
         """Read a backslash: an escaped character, a line break, or the start of a formula."""
-        if end == len(text) or _LAST_LINE_BREAK.match(text, at):
+        if end == len(text) or _LAST_LINE_BREAK.match(text, position):
             return _WAIT
         if text[end] == "\n":
-            before = _strip_blanks(text, at)
-            start = self._breaks.pop()[0] if self._breaks and self._breaks[-1][1] == before else at
+            before = _strip_blanks(text, position)
+            follows_break = bool(self._breaks) and self._breaks[-1][1] == before
+            start = self._breaks.pop()[0] if follows_break else position
             self._breaks.append((start, end))
         elif self._math == "brackets" and text[end] in "([":
-            return _step(formula_end(text, at, text[at : end + 1]), end + 1)
+            return _to_result(find_formula_end(text, position, text[position : end + 1]), end + 1)
         return end + 1
 
-    def _scan_ticks(self, text: str, at: int, end: int) -> int:
+    def _scan_ticks(self, text: str, position: int, end: int) -> int:
         """Read code from the opening backticks to the closing ones; note how much of it can be shown."""
-        shown = len(text)
-        for ticks in _TICKS.finditer(text, max(end, self._code_searched)):
-            if ticks.end() == len(text):
-                shown = ticks.start()
-            elif ticks.end() - ticks.start() == end - at:
+        code_end = len(text)
+        for run in _TICKS.finditer(text, max(end, self._code_searched)):
+            if run.end() == len(text):
+                # More backticks may follow, so the run is not part of the code yet.
+                code_end = run.start()
+            elif run.end() - run.start() == end - position:
                 self._code_searched = 0
-                return ticks.end()
-        self._code_searched = shown
-        if _VISIBLE.search(text, end, shown):
-            self._ticks = end - at
-            self._code_end = shown
+                return run.end()
+        self._code_searched = code_end
+        if _VISIBLE.search(text, end, code_end):
+            self._ticks = end - position
+            self._code_end = code_end
         return _WAIT
 
-    def _scan_run(self, text: str, at: int, end: int) -> int:
+    def _scan_run(self, text: str, position: int, end: int) -> int:
         """Read a run of `*`, `_` or `~`; a run after an open bracket waits until the bracket is decided."""
         if end == len(text):
             return _WAIT
-        run = run_at(text, at, end - at)
+        run = classify_run(text, position, end - position)
         if self._brackets:
             self._brackets[-1].runs.append(run)
         else:
-            take_run(self._openers, run)
+            apply_run(self._openers, run)
         return end
 
-    def _scan_exclamation(self, text: str, at: int, end: int) -> int:
+    def _scan_exclamation(self, text: str, position: int, end: int) -> int:
         if end == len(text):
             return _WAIT
-        return self._open_bracket(at, end + 1, image=True) if text[end] == "[" else end
+        return self._open_bracket(position, end + 1, is_image=True) if text[end] == "[" else end
 
-    def _scan_bracket(self, text: str, at: int, end: int) -> int:
-        return self._open_bracket(at, end, image=False)
+    def _scan_bracket(self, text: str, position: int, end: int) -> int:
+        return self._open_bracket(position, end, is_image=False)
 
-    def _open_bracket(self, at: int, end: int, *, image: bool) -> int:
+    def _open_bracket(self, position: int, end: int, *, is_image: bool) -> int:
         if self._brackets:
-            self._give_up_old(at)
-        self._brackets.append(_Bracket(at, image=image))
+            self._drop_old_brackets(position)
+        self._brackets.append(_Bracket(position, is_image=is_image))
         return end
 
-    def _scan_closing_bracket(self, text: str, at: int, end: int) -> int:
+    def _scan_closing_bracket(self, text: str, position: int, end: int) -> int:
         """Accept the link or image that `]` ends; otherwise treat the last open bracket as text."""
         if not self._brackets:
             return end
-        top = self._brackets[-1]
-        if top.active and at - top.at <= LONGEST:
+        opened = self._brackets[-1]
+        after_label = end
+        if opened.may_be_link and position - opened.position <= LONGEST:
             if end == len(text):
                 return _WAIT
-            after = dest_end(text, end + 1, top.scanned) if text[end] == "(" else None
-            if after == OPEN:
+            link_end = find_dest_end(text, end + 1, opened.dest_state) if text[end] == "(" else None
+            if link_end == UNFINISHED:
                 self._in_dest = True
                 return _WAIT
-            if after is not None:
-                self._take_link(self._brackets.pop())
-                return after
+            if link_end is not None:
+                self._accept_link(self._brackets.pop())
+                return link_end
+            # Without a destination, a label may follow, as in [text][label].
             label = _LABEL.match(text, end, end + LONGEST) if self._references else None
             if label is not None and label.end() == len(text):
                 return _WAIT
             if label is not None and label[1] and not text.startswith("(", label.end()):
-                end = label.end()
-        self._give_up(len(self._brackets) - 1)
-        return end
+                after_label = label.end()
+        self._treat_as_text(len(self._brackets) - 1)
+        return after_label
 
-    def _take_link(self, opened: _Bracket) -> None:
+    def _accept_link(self, opened: _Bracket) -> None:
         """Accept a finished link or image; the delimiter runs in it have no effect outside of it."""
-        if not opened.image:
+        if not opened.is_image:
+            # A link cannot contain a link; an image may.
             for bracket in self._brackets:
-                bracket.active = bracket.active and bracket.image
+                bracket.may_be_link = bracket.may_be_link and bracket.is_image
 
-    def _give_up_old(self, at: int) -> None:
-        """Treat brackets as text if they cannot begin a link any more because they are too far from `at`."""
-        while self._brackets and not (self._brackets[0].active and at - self._brackets[0].at <= LONGEST):
-            self._give_up(0)
+    def _drop_old_brackets(self, position: int) -> None:
+        """Treat brackets as text if they are too far before a position to begin a link that ends there."""
+        while self._brackets:
+            outermost = self._brackets[0]
+            if outermost.may_be_link and position - outermost.position <= LONGEST:
+                return
+            self._treat_as_text(0)
 
-    def _give_up(self, index: int) -> None:
+    def _treat_as_text(self, index: int) -> None:
         """Treat a bracket as text, and pass its delimiter runs on to the bracket or text around it."""
         runs = self._brackets.pop(index).runs
         if index:
             self._brackets[index - 1].runs += runs
             return
         for run in runs:
-            take_run(self._openers, run)
+            apply_run(self._openers, run)
 
-    def _scan_tag(self, text: str, at: int, end: int) -> int:
-        return _step(tag_end(text, at), end)
+    def _scan_tag(self, text: str, position: int, end: int) -> int:
+        return _to_result(find_tag_end(text, position), end)
 
-    def _scan_entity(self, text: str, at: int, end: int) -> int:
-        return _WAIT if entity_is_open(text, at) else end
+    def _scan_entity(self, text: str, position: int, end: int) -> int:
+        return _WAIT if is_unfinished_entity(text, position) else end
 
-    def _scan_dollars(self, text: str, at: int, end: int) -> int:
+    def _scan_dollars(self, text: str, position: int, end: int) -> int:
         if end == len(text):
             return _WAIT
-        return _step(formula_end(text, at, text[at:end]), end) if end - at <= 2 else end
+        return (
+            _to_result(find_formula_end(text, position, text[position:end]), end)
+            if end - position <= 2
+            else end
+        )
 
     _steps: ClassVar[dict[str, Callable[[InlineCompleter, str, int, int], int]]] = {
         "\\": _scan_escape,
@@ -338,23 +364,31 @@ class InlineCompleter:
 
     # -- showing -----------------------------------------------------------------
 
-    def _can_show(self, text: str, brackets: list[_Bracket]) -> bool:
+    def _can_show_link(self, text: str, brackets: list[_Bracket]) -> bool:
         """Return True if the text of the open link can be shown without its brackets."""
-        first = brackets[0]
-        if len(brackets) > 1 or first.image or not _VISIBLE.search(text, first.at + 1, self._at):
+        bracket = brackets[0]
+        if (
+            len(brackets) > 1
+            or bracket.is_image
+            or not _VISIBLE.search(text, bracket.position + 1, self._scanned_to)
+        ):
             return False
-        if text[first.at + 1] in "*_~" and text.startswith(text[first.at + 1], max(first.at - 1, 0)):
+        if text[bracket.position + 1] in "*_~" and text.startswith(
+            text[bracket.position + 1], max(bracket.position - 1, 0)
+        ):
             # Without the bracket, the marks on both sides of it would merge.
             return False
-        left: list[OpenRun] = []
-        if not all(take_run(left, run) for run in first.runs) or left:
+        unclosed: list[OpenRun] = []
+        if not all(apply_run(unclosed, run) for run in bracket.runs) or unclosed:
             # Without the brackets, these runs might open or close emphasis outside of them.
             return False
-        line = text.rfind("\n", 0, first.at) + 1
-        without = text[line : min(first.at, line + LONGEST)] + text[first.at + 1 : self._at]
-        return self._one_line or not _BLOCK_START.match(without)
+        line_start = text.rfind("\n", 0, bracket.position) + 1
+        before = text[line_start : min(bracket.position, line_start + LONGEST)]
+        visible_line = before + text[bracket.position + 1 : self._scanned_to]
+        # Without the bracket, the line might begin a block.
+        return self._one_line or not _BLOCK_START.match(visible_line)
 
-    def _trim(self, text: str, end: int, openers: list[OpenRun], *, cut: bool) -> int:
+    def _find_shown_end(self, text: str, end: int, openers: list[OpenRun], *, cut: bool) -> int:
         """Return the end of the text to show: without white space and marks that enclose nothing.
 
         Args:
@@ -363,20 +397,24 @@ class InlineCompleter:
             openers: The runs that are open at `end`; runs that enclose nothing are removed.
             cut: Whether text after `end` is held back.
         """
-        line = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
+        line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
         while True:
             end = self._strip_breaks(_strip_blanks(text, end))
-            if end > line and _NO_TEXT.fullmatch(text, line, end):
-                end = line
+            if end > line_start and _NO_TEXT.fullmatch(text, line_start, end):
+                # The rest of the line would render as a block of its own.
+                end = line_start
             elif openers and openers[-1].end >= end:
-                end = min(end, openers.pop().run.at)
+                end = min(end, openers.pop().run.position)
                 if not self._one_line:
-                    line = text.rfind("\n", 0, end) + 1
+                    line_start = text.rfind("\n", 0, end) + 1
             elif not end or text[end - 1] not in WHITE:
                 return end
 
     def _strip_breaks(self, end: int) -> int:
-        # A backslash line break without a line after it would be visible as a backslash.
+        """Return the end of the text without the backslash line breaks at its end.
+
+        A backslash without a line after it would be visible.
+        """
         for start, stop in reversed(self._breaks):
             if stop < end:
                 break
@@ -409,16 +447,16 @@ def complete_inline(
     return content.preview()
 
 
-def _step(end: int | None, otherwise: int) -> int:
+def _to_result(end: int | None, otherwise: int) -> int:
     """Convert the end of a span to the result of a scan step.
 
     Args:
-        end: The span's end, OPEN, or None if there is no span.
+        end: The span's end, UNFINISHED, or None if there is no span.
         otherwise: The result if there is no span.
     """
     if end is None:
         return otherwise
-    return _WAIT if end == OPEN else end
+    return _WAIT if end == UNFINISHED else end
 
 
 def _strip_blanks(text: str, end: int) -> int:
@@ -427,24 +465,25 @@ def _strip_blanks(text: str, end: int) -> int:
     return end
 
 
-def _edit(text: str, end: int, link: int | None, escaped: list[int]) -> str:
-    """Return the text up to `end`, without the bracket at `link`, and with backslashes before some marks.
+def _apply_edits(text: str, end: int, bracket_at: int | None, escaped: list[int]) -> str:
+    """Return the text up to `end`, without a bracket, and with backslashes before some marks.
 
     Args:
         text: The text.
         end: The end of the text to return.
-        link: The position of the bracket to leave out; None to keep all.
+        bracket_at: The position of the bracket to leave out; None to keep all.
         escaped: The positions of the marks to escape.
     """
-    edits = [(place, "\\", place) for place in escaped]
-    if link is not None:
-        edits.append((link, "", link + 1))
+    # Each edit replaces the text between two positions.
+    edits = [(mark_at, "\\", mark_at) for mark_at in escaped]
+    if bracket_at is not None:
+        edits.append((bracket_at, "", bracket_at + 1))
     parts: list[str] = []
-    at = 0
-    for place, added, after in sorted(edits):
-        parts += text[at:place], added
-        at = after
-    return "".join([*parts, text[at:end]])
+    position = 0
+    for edit_start, replacement, edit_end in sorted(edits):
+        parts += text[position:edit_start], replacement
+        position = edit_end
+    return "".join([*parts, text[position:end]])
 
 
 @cache

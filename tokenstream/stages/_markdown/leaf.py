@@ -7,37 +7,40 @@ from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.definitions import DefinitionReader
 from tokenstream.stages._markdown.openings import LineKind
-from tokenstream.stages._markdown.starts import HTML_ENDS, may_be_delimiter
+from tokenstream.stages._markdown.starts import CODE_INDENT, HTML_ENDS, may_be_delimiter
 
 if TYPE_CHECKING:
-    from tokenstream.stages._markdown.containers import Matched
+    from tokenstream.stages._markdown.containers import MatchedLine
 
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")
-_NO_PLACE = 1 << 60
+_NOWHERE = 1 << 60
+"""An offset beyond the end of any line."""
+_FIRST_KIND_ENDED_BY_BLANK = 6
+"""The first of the two kinds of HTML blocks in CommonMark that end at a blank line."""
 
 
 class Leaf:
     """The open leaf block in the innermost container."""
 
-    __slots__ = ("first", "kind", "mark", "offsets", "reader", "size", "start")
+    __slots__ = ("first_line", "kind", "mark", "offsets", "reader", "size", "start")
 
-    def __init__(self, kind: str, text: str, seen: int, *, line: str = "", size: int = 0) -> None:
+    def __init__(self, kind: str, text: str, content_at: int, *, line: str = "", size: int = 0) -> None:
         self.kind = kind
         self.size = size
         """The fence's length, the heading's level, the kind of HTML block, or the formula's length so far."""
-        self.mark = text[seen] if kind == LineKind.FENCE else ""
+        self.mark = text[content_at] if kind == LineKind.FENCE else ""
         """The character of which a fence consists; "" for any other leaf."""
         self.offsets: list[int] = []
         """The offset of the content in each line of a paragraph, in a heading, or in HTML's last line."""
         self.reader: DefinitionReader | None = None
         """Reads the link definitions at the start of a paragraph; None if it does not begin with `[`."""
-        self.first = -1
+        self.first_line = -1
         """Index of the leaf's first line in the block."""
         self.start = 0
         """Offset of the leaf's first line in the block, in characters."""
         if kind in {LineKind.TEXT, LineKind.HEADING, LineKind.HTML, LineKind.MATH}:
-            self.offsets.append(content_offset(line, text, seen))
-        if kind == LineKind.TEXT and text[seen] == "[":
+            self.offsets.append(content_offset(line, text, content_at))
+        if kind == LineKind.TEXT and text[content_at] == "[":
             self.reader = DefinitionReader()
 
     @property
@@ -48,58 +51,62 @@ class Leaf:
     @property
     def keeps_blanks(self) -> bool:
         """True if blank lines are part of the leaf."""
-        return self.kind in {LineKind.FENCE, LineKind.MATH} or (self.kind == LineKind.HTML and self.size < 6)
+        if self.kind == LineKind.HTML:
+            return self.size < _FIRST_KIND_ENDED_BY_BLANK
+        return self.kind in {LineKind.FENCE, LineKind.MATH}
 
-    def closes_fence(self, matched: Matched, *, complete: bool) -> bool | None:
+    def closes_fence(self, line_match: MatchedLine, *, complete: bool) -> bool | None:
         """Return True if a line is the closing fence; None if more of the line is needed."""
-        text, seen = matched.text, matched.seen
-        if matched.indent > 3 or text[seen] != self.mark:
+        text, content_at = line_match.text, line_match.content_at
+        if line_match.indent >= CODE_INDENT or text[content_at] != self.mark:
             return False
-        end = len(text) - len(text[seen:].lstrip(self.mark))
+        end = len(text) - len(text[content_at:].lstrip(self.mark))
         if text[end:].strip(" \t"):
             return False
-        long = end - seen >= self.size
+        is_long_enough = end - content_at >= self.size
         if complete:
-            return long
-        return None if long or end == len(text) else False
+            return is_long_enough
+        may_close = is_long_enough or end == len(text)
+        return None if may_close else False
 
     def is_row(self, line: str) -> bool:
         """Return True if a paragraph's line, other than its first, could be the second row of a table."""
-        return (
-            self.kind == LineKind.TEXT and len(self.offsets) > 1 and may_be_delimiter(line, self.offsets[-1])
-        )
+        is_later_line = self.kind == LineKind.TEXT and len(self.offsets) > 1
+        return is_later_line and may_be_delimiter(line, self.offsets[-1])
 
     def ends_html(self, line: str) -> bool:
         """Return True if a line ends an HTML block of a kind that may contain blank lines."""
-        return self.size < 6 and HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
+        if self.size >= _FIRST_KIND_ENDED_BY_BLANK:
+            return False
+        return HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
-    def note_html_offset(self, offset: int = _NO_PLACE) -> None:
+    def note_html_offset(self, offset: int = _NOWHERE) -> None:
         """Record the offset of the content in a line of HTML, after the marks of containers."""
         self.offsets = [offset]
 
 
-def is_underline(matched: Matched) -> bool:
+def is_underline(line_match: MatchedLine) -> bool:
     """Return True if the line so far may be the underline of a heading."""
     return (
-        matched.text[matched.seen] in "=-"
-        and matched.indent < 4
-        and _UNDERLINE.match(matched.text, matched.seen) is not None
+        line_match.text[line_match.content_at] in "=-"
+        and line_match.indent < CODE_INDENT
+        and _UNDERLINE.match(line_match.text, line_match.content_at) is not None
     )
 
 
-def content_offset(line: str, text: str, seen: int) -> int:
+def content_offset(line: str, text: str, content_at: int) -> int:
     """Convert an offset in the line with expanded tabs to the offset in the original line.
 
     Args:
         line: The original line.
         text: The line with expanded tabs.
-        seen: The offset of the content in `text`.
+        content_at: The offset of the content in `text`.
     """
     if len(line) == len(text):
-        return seen
+        return content_at
     column = 0
-    for place, character in enumerate(line):
-        if column >= seen:
-            return place
+    for offset, character in enumerate(line):
+        if column >= content_at:
+            return offset
         column += 4 - column % 4 if character == "\t" else 1
     return len(line)

@@ -17,7 +17,7 @@ _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
 
 
 def continues_formula(mark: str, line: str, size: int) -> bool | None:
-    """Return True if a formula continues after a line; None if the text is no formula after all.
+    """Return True if a formula continues after a line, False if it ends, None if it is no formula after all.
 
     Args:
         mark: The formula's opening mark.
@@ -25,13 +25,16 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
         size: Number of the formula's characters before this line.
     """
     text = line.strip(" \t")
+    is_first_line = not size
     if mark == "\\[":
         if "\\]" in text:
             # Some renderers treat an empty formula as text.
-            return None if not size and "\\]" not in text[3:] else False
-    elif size or len(text) > 3:
+            is_empty = is_first_line and "\\]" not in text[3:]
+            return None if is_empty else False
+    elif not is_first_line or len(text) > 3:
         if text.endswith("$$") or _LABEL.search(text):
             return False
-        if not size and "$$" in text[2:]:
+        if is_first_line and "$$" in text[2:]:
+            # The formula ends in the middle of the line, so it is not displayed.
             return None
     return True if size + len(line) <= MOST_MATH else None

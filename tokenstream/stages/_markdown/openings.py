@@ -6,16 +6,23 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.containers import Container, skip_blanks, skip_quote_mark
-from tokenstream.stages._markdown.starts import BLANKS, UNDECIDED, fence_at, heading_at, html_at
+from tokenstream.stages._markdown.starts import (
+    BLANKS,
+    CODE_INDENT,
+    UNDECIDED,
+    find_fence_length,
+    find_heading_level,
+    find_html_kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.stages._markdown.containers import Matched
+    from tokenstream.stages._markdown.containers import MatchedLine
 
 _ORDERED = re.compile(r"([0-9]{1,9})([.)])")
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
-_OTHER = {mark: re.compile(rf"[^{re.escape(mark)} \t]|\Z") for mark in "*-_"}
+_NOT_MARK = {mark: re.compile(rf"[^{re.escape(mark)} \t]|\Z") for mark in "*-_"}
 
 
 class LineKind:
@@ -36,11 +43,11 @@ class LineKind:
 class Opening(NamedTuple):
     """The containers and the leaf that a line opens."""
 
-    what: str
+    kind: str
     containers: list[Container]
-    places: list[int]
+    content_starts: list[int]
     """The start of the content at each level: in the continued containers, and in each opened container."""
-    seen: int
+    content_at: int
     """The start of the leaf's content."""
     size: int = 0
     """The fence's length, the heading's level, or the kind of HTML block."""
@@ -53,137 +60,152 @@ class _OpeningLine:
     """A line that is read from left to right, to find the containers and the leaf that it opens."""
 
     __slots__ = (
-        "at",
         "complete",
+        "container_at",
         "containers",
-        "direct",
-        "interrupts",
+        "content_at",
+        "content_starts",
         "math",
-        "para",
-        "places",
-        "seen",
-        "stops",
+        "rule_ends",
+        "same_level",
         "text",
+        "would_interrupt",
     )
 
     def __init__(
-        self, matched: Matched, math: str, *, complete: bool, para: bool, direct: bool, interrupts: bool
+        self, line_match: MatchedLine, math: str, *, complete: bool, same_level: bool, would_interrupt: bool
     ) -> None:
-        self.text = matched.text
-        self.at = matched.places[-1]
-        self.seen = matched.seen
+        self.text = line_match.text
+        self.container_at = line_match.content_starts[-1]
+        """The start of the content of the innermost container."""
+        self.content_at = line_match.content_at
+        """The position of the first character there that is not blank."""
         self.math = math
         self.complete = complete
-        self.para = para
-        self.direct = direct
-        self.interrupts = interrupts
+        self.same_level = same_level
+        self.would_interrupt = would_interrupt
         self.containers: list[Container] = []
-        self.places = [self.at]
-        self.stops: dict[str, int] = {}
+        self.content_starts = [self.container_at]
+        self.rule_ends: dict[str, int] = {}
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
-    def make_opening(self, what: str, size: int = 0) -> Opening:
-        return Opening(what, self.containers, self.places, self.seen, size)
+    def make_opening(self, kind: str, size: int = 0) -> Opening:
+        """Return the containers entered so far, with a leaf of a kind."""
+        return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
-    def enter(self, container: Container, at: int) -> None:
+    def enter(self, container: Container, container_at: int) -> None:
+        """Enter a container whose content starts at a position."""
         self.containers.append(container)
-        self.at = at
-        self.places.append(at)
+        self.container_at = container_at
+        self.content_starts.append(container_at)
+
+    # Each of the following methods reads the mark at `content_at`. It returns what the line opens,
+    # _WAIT if more of the line is needed, or None if it has entered a container, to read on in it.
 
     def read_quote(self) -> Opening | None:
-        """Enter a quote; return None to go on in it, or the opening that ends the line."""
-        at = skip_quote_mark(self.text, self.seen)
-        self.enter(Container(">", 0), at)
-        self.seen = skip_blanks(self.text, at)
-        if self.seen < len(self.text):
+        """Enter a quote."""
+        container_at = skip_quote_mark(self.text, self.content_at)
+        self.enter(Container(">", 0), container_at)
+        self.content_at = skip_blanks(self.text, container_at)
+        if self.content_at < len(self.text):
             return None
         return self.make_opening(LineKind.NOTHING) if self.complete else _WAIT
 
     def read_heading(self) -> Opening | None:
-        level = heading_at(self.text, self.seen, complete=self.complete)
-        return self._make_found(LineKind.HEADING, level)
+        level = find_heading_level(self.text, self.content_at, complete=self.complete)
+        return self._make_opening_of_size(LineKind.HEADING, level)
 
     def read_fence(self) -> Opening | None:
-        size = fence_at(self.text, self.seen, complete=self.complete)
-        return self._make_found(LineKind.FENCE, size)
+        size = find_fence_length(self.text, self.content_at, complete=self.complete)
+        return self._make_opening_of_size(LineKind.FENCE, size)
 
     def read_html(self) -> Opening | None:
-        interrupts = self.interrupts and not self.containers
-        kind = html_at(self.text, self.seen, complete=self.complete, interrupts=interrupts)
-        return self._make_found(LineKind.HTML, kind)
+        would_interrupt = self.would_interrupt and not self.containers
+        kind = find_html_kind(
+            self.text, self.content_at, complete=self.complete, would_interrupt=would_interrupt
+        )
+        return self._make_opening_of_size(LineKind.HTML, kind)
 
     def read_formula(self) -> Opening | None:
-        """Return a formula if the mark at this place opens one, and text otherwise."""
-        mark, rest = self.math, self.text[self.seen : self.seen + 2]
-        if not mark or (self.interrupts and not self.containers):
+        """Return a formula if the line has its mark here, and text otherwise."""
+        mark, written = self.math, self.text[self.content_at : self.content_at + 2]
+        if not mark or (self.would_interrupt and not self.containers):
             return self.make_opening(LineKind.TEXT)
-        if rest == mark[0] and not self.complete:
+        if written == mark[0] and not self.complete:
             return _WAIT
-        return self.make_opening(LineKind.MATH if rest == mark else LineKind.TEXT)
+        return self.make_opening(LineKind.MATH if written == mark else LineKind.TEXT)
 
-    def _make_found(self, what: str, size: int) -> Opening:
-        """Return the result of a recogniser as an opening; `size` is its number, 0 or UNDECIDED."""
+    def _make_opening_of_size(self, kind: str, size: int) -> Opening:
+        """Convert the result of a recogniser to an opening.
+
+        Args:
+            kind: The kind of leaf that the recogniser looks for.
+            size: Its result: a size, 0 if it found none, or UNDECIDED.
+        """
         if size == UNDECIDED:
             return _WAIT
-        return self.make_opening(what, size) if size else self.make_opening(LineKind.TEXT)
+        return self.make_opening(kind, size) if size else self.make_opening(LineKind.TEXT)
 
     def read_rule(self) -> Opening | None:
         """Return a thematic break; None if there is no break here, but there may be a list item.
 
         No character is read twice: the end of the possible break is remembered.
         """
-        mark = self.text[self.seen]
-        stop = self.stops.get(mark, -1)
-        if stop < self.seen:
-            match = _OTHER[mark].search(self.text, self.seen)
-            stop = self.stops[mark] = match.start() if match else len(self.text)
-        if stop == len(self.text):
+        mark = self.text[self.content_at]
+        rule_end = self.rule_ends.get(mark, -1)
+        if rule_end < self.content_at:
+            match = _NOT_MARK[mark].search(self.text, self.content_at)
+            rule_end = self.rule_ends[mark] = match.start() if match else len(self.text)
+        if rule_end == len(self.text):
             if not self.complete:
                 return _WAIT
-            if self.text.count(mark, self.seen) >= 3:
+            if self.text.count(mark, self.content_at) >= 3:
                 return self.make_opening(LineKind.RULE)
+        # An underscore, unlike a hyphen or an asterisk, is no bullet.
         return self.make_opening(LineKind.TEXT) if mark == "_" else None
 
     def read_bullet(self) -> Opening | None:
-        if self.text[self.seen] != "+" and (rule := self.read_rule()) is not None:
+        if self.text[self.content_at] != "+" and (rule := self.read_rule()) is not None:
             return rule
-        return self.read_item(self.text[self.seen], self.seen + 1, limited=False)
+        return self.read_item(self.text[self.content_at], self.content_at + 1, limited=False)
 
     def read_number(self) -> Opening | None:
         """Read the number of a list item; only an item with the number 1 can interrupt a paragraph."""
-        match = _ORDERED.match(self.text, self.seen)
+        match = _ORDERED.match(self.text, self.content_at)
         if match is None:
-            waits = not self.complete and _DIGITS.match(self.text, self.seen)
-            return _WAIT if waits else self.make_opening(LineKind.TEXT)
+            may_be_number = _DIGITS.match(self.text, self.content_at) is not None
+            return _WAIT if may_be_number and not self.complete else self.make_opening(LineKind.TEXT)
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
-    def read_item(self, marker: str, after: int, *, limited: bool) -> Opening | None:
-        """Enter a list item; return None to go on in it, or the opening that ends the line.
+    def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
+        """Enter a list item.
 
         Args:
             marker: The character that identifies the list.
-            after: The position after the marker.
+            marker_end: The position after the marker.
             limited: Whether the item cannot interrupt a paragraph at the same level.
         """
         text = self.text
-        if after == len(text) and not self.complete:
+        if marker_end == len(text) and not self.complete:
             return _WAIT
-        if text[after : after + 1] not in BLANKS:
+        if text[marker_end : marker_end + 1] not in BLANKS:
             return self.make_opening(LineKind.TEXT)
-        begin = skip_blanks(text, after)
-        bare = begin == len(text)
-        if bare and not self.complete:
+        content_start = skip_blanks(text, marker_end)
+        is_empty = content_start == len(text)
+        if is_empty and not self.complete:
             return _WAIT
-        if self.direct and not self.containers and (bare or limited):
+        interrupts = self.same_level and not self.containers
+        if interrupts and (is_empty or limited):
             return self.make_opening(LineKind.TEXT)
-        if bare:
-            self.enter(Container(marker, after - self.at + 1, bare=True), begin)
-            self.seen = begin
+        if is_empty:
+            self.enter(Container(marker, marker_end - self.container_at + 1, is_empty=True), content_start)
+            self.content_at = content_start
             return self.make_opening(LineKind.NOTHING)
-        blanks = begin - after
-        at = after + (blanks if blanks <= 4 else 1)
-        self.enter(Container(marker, at - self.at), at)
-        self.seen = begin
+        blanks = content_start - marker_end
+        # After more blanks, the content is indented code, which begins after the first blank.
+        container_at = content_start if blanks <= CODE_INDENT else marker_end + 1
+        self.enter(Container(marker, container_at - self.container_at), container_at)
+        self.content_at = content_start
         return None
 
 
@@ -204,35 +226,39 @@ _OPENERS: dict[str, Callable[[_OpeningLine], Opening | None]] = {
 
 
 def read_opening(
-    matched: Matched,
+    line_match: MatchedLine,
     *,
     complete: bool,
     math: str = "",
-    para: bool = False,
-    direct: bool = False,
-    interrupts: bool = False,
+    in_paragraph: bool = False,
+    same_level: bool = False,
+    would_interrupt: bool = False,
 ) -> Opening:
     """Return the containers and the leaf that a line opens, after the containers that it continues.
 
     Args:
-        matched: The line so far.
+        line_match: The line so far.
         complete: Whether this is the whole line.
         math: The opening mark of displayed formulas; "" if they are not recognised.
-        para: Whether a paragraph is open, in the continued containers or deeper.
-        direct: Whether that paragraph is directly in the continued containers.
-        interrupts: Whether a block that begins here would interrupt a paragraph or a table, which
+        in_paragraph: Whether a paragraph is open, in the continued containers or deeper.
+        same_level: Whether that paragraph is directly in the continued containers.
+        would_interrupt: Whether a block that begins here would interrupt a paragraph or a table, which
             a lone HTML tag and a displayed formula must not do.
     """
-    text, seen = matched.text, matched.seen
-    if text[seen] not in _OPENERS and matched.indent < 4:
-        return Opening(LineKind.TEXT, [], [matched.places[-1]], seen)
-    line = _OpeningLine(matched, math, complete=complete, para=para, direct=direct, interrupts=interrupts)
+    text, content_at = line_match.text, line_match.content_at
+    if text[content_at] not in _OPENERS and line_match.indent < CODE_INDENT:
+        return Opening(LineKind.TEXT, [], [line_match.content_starts[-1]], content_at)
+    line = _OpeningLine(
+        line_match, math, complete=complete, same_level=same_level, would_interrupt=would_interrupt
+    )
     while True:
-        if line.seen - line.at >= 4:
-            return line.make_opening(LineKind.TEXT if para and not line.containers else LineKind.CODE)
-        opener = _OPENERS.get(text[line.seen])
-        if opener is None:
+        if line.content_at - line.container_at >= CODE_INDENT:
+            # Indented code cannot interrupt a paragraph.
+            continues_paragraph = in_paragraph and not line.containers
+            return line.make_opening(LineKind.TEXT if continues_paragraph else LineKind.CODE)
+        read_mark = _OPENERS.get(text[line.content_at])
+        if read_mark is None:
             return line.make_opening(LineKind.TEXT)
-        found = opener(line)
-        if found is not None:
-            return found
+        opening = read_mark(line)
+        if opening is not None:
+            return opening

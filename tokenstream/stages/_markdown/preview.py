@@ -37,17 +37,17 @@ class _ParagraphLines(NamedTuple):
     """The text of the block before the paragraph."""
     content: str
     """The content of the lines, each line with a newline."""
-    heads: list[str]
+    prefixes: list[str]
     """The part of each line before its content, such as quote marks."""
     plain: bool
-    """True if all of `heads` are empty."""
+    """True if all of `prefixes` are empty."""
 
 
 _NO_LINES = _ParagraphLines("", "", [], plain=True)
 
 
 class Completion:
-    """A cache of the parts of the last preview, so that the next one reads only the new text.
+    """A cache of the parts of the last preview, so that the next preview reads only the new text.
 
     Args:
         math: The syntax of formulas that the renderer knows.
@@ -102,15 +102,16 @@ class Completion:
     def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
         """Return the whole lines of a paragraph."""
         if shape is not self._shape:
-            begin = shape.first + shape.shown
+            # The definitions at the paragraph's beginning are not part of its text.
+            begin = shape.leaf_first_line + shape.text_from
             lines = shape.lines[begin : shape.size]
-            offsets = shape.offsets[shape.shown : shape.shown + len(lines)]
-            heads = [line[:offset] for line, offset in zip(lines, offsets, strict=True)]
+            offsets = shape.offsets[shape.text_from : shape.text_from + len(lines)]
+            prefixes = [line[:offset] for line, offset in zip(lines, offsets, strict=True)]
             contents = [
                 line[offset:].rstrip("\r\n") + "\n" for line, offset in zip(lines, offsets, strict=True)
             ]
             before = "".join(shape.lines[: min(begin, shape.size)])
-            self._lines = _ParagraphLines(before, "".join(contents), heads, plain=not any(heads))
+            self._lines = _ParagraphLines(before, "".join(contents), prefixes, plain=not any(prefixes))
             self._shape = shape
         return self._lines
 
@@ -138,7 +139,7 @@ def build_preview(shape: BlockShape, tail: str) -> str:
     if leaf == LineKind.TEXT:
         return _preview_paragraph(shape, tail)
     if leaf == LineKind.MATH:
-        return "".join(shape.lines[: shape.first])
+        return "".join(shape.lines[: shape.leaf_first_line])
     before = shape.completion.join_lines(shape.lines, shape.size)
     if leaf == LineKind.FENCE:
         return _preview_fence(shape, before + tail)
@@ -151,50 +152,53 @@ def build_preview(shape: BlockShape, tail: str) -> str:
     return before + tail
 
 
-def _prefix(containers: Sequence[Container]) -> str:
+def _container_prefix(containers: Sequence[Container]) -> str:
     """Return the start of a line within these containers: quote marks and indentation."""
     return "".join("> " if container.quote else " " * container.indent for container in containers)
 
 
 def _preview_fence(shape: BlockShape, source: str) -> str:
     newline = "" if source.endswith(("\n", "\r")) else "\n"
-    return f"{source}{newline}{_prefix(shape.containers)}{shape.mark}"
+    return f"{source}{newline}{_container_prefix(shape.containers)}{shape.leaf_end}"
 
 
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     """Return the preview of a paragraph; of the text before it, if the paragraph has no visible text yet."""
-    before, content, heads, plain = shape.completion.read_paragraph(shape)
+    before, content, prefixes, plain = shape.completion.read_paragraph(shape)
     # Definitions alone render to nothing, so the preview stays empty.
-    nothing = "" if shape.first == 0 else before
-    if shape.pending:
-        return nothing
-    offset = shape.offsets[shape.shown + len(heads)] if tail else 0
+    without_paragraph = "" if shape.leaf_first_line == 0 else before
+    if shape.may_define:
+        return without_paragraph
+    offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
     if not tail:
         content = content[:-1]
-        last = content.rfind("\n") + 1
-        if shape.heads and content.startswith("|", last):
-            content = content[: max(last - 1, 0)]
-    elif shape.heads and tail.startswith("|", offset):
+        last_line = content.rfind("\n") + 1
+        if shape.may_begin_table and content.startswith("|", last_line):
+            # The row of a table is shown once its second row has arrived.
+            content = content[: max(last_line - 1, 0)]
+    elif shape.may_begin_table and tail.startswith("|", offset):
         content = content[:-1]
-    elif not heads and _MAY_DEFINE.match(tail, offset):
-        return nothing
+    elif not prefixes and _MAY_DEFINE.match(tail, offset):
+        return without_paragraph
     else:
         content += tail[offset:]
-    done = shape.completion.complete(content, references=shape.defined > 0, item=bool(shape.containers))
-    if not done or done.isspace():
-        return nothing
+    in_container = bool(shape.containers)
+    shown = shape.completion.complete(content, references=shape.definition_count > 0, item=in_container)
+    if not shown or shown.isspace():
+        return without_paragraph
     if plain and not offset:
-        return before + done
-    return before + "\n".join(map(add, [*heads, tail[:offset]], done.split("\n")))
+        return before + shown
+    # Each line gets its quote marks or its indentation again.
+    return before + "\n".join(map(add, [*prefixes, tail[:offset]], shown.split("\n")))
 
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:
     """Return the preview of a heading; "" while it has no text."""
     begin = shape.offsets[-1]
-    hashes = len(tail) - len(tail[begin:].lstrip("#"))
-    content = _without_closing_hashes(tail[hashes:]).lstrip(" \t")
-    done = shape.completion.complete(content, references=shape.defined > 0, one_line=True)
-    return f"{tail[:hashes]} {done}" if done.strip() else ""
+    hashes_end = len(tail) - len(tail[begin:].lstrip("#"))
+    content = _without_closing_hashes(tail[hashes_end:]).lstrip(" \t")
+    shown = shape.completion.complete(content, references=shape.definition_count > 0, one_line=True)
+    return f"{tail[:hashes_end]} {shown}" if shown.strip() else ""
 
 
 def _without_closing_hashes(heading: str) -> str:
@@ -206,28 +210,30 @@ def _without_closing_hashes(heading: str) -> str:
 
 def _preview_row(shape: BlockShape, tail: str) -> str:
     """Return the last row of a table with its last cell completed; "" while the row has no text."""
-    begin = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
-    done = shape.completion.complete(tail[begin:], references=shape.defined > 0, one_line=True)
-    row = tail[:begin] + done
+    cell_start = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
+    cell = shape.completion.complete(tail[cell_start:], references=shape.definition_count > 0, one_line=True)
+    row = tail[:cell_start] + cell
     return row if row.strip(" \t|>").strip() else ""
 
 
 def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
     """Return the preview of an HTML block: without a half-open tag, and with its missing end."""
     source = before + tail
-    kind = shape.mark
+    kind = shape.leaf_end
     if kind in {"6", "7"}:
+        # These kinds have no end of their own, but their last tag may be half-open.
         match = _OPEN_TAG.search(source, max(0, len(source) - MOST_TAG))
         return source[: match.start()] if match else source
     if _HTML_ENDS[kind].search(tail.lstrip(" \t>")):
         return source
     ending = _HTML_ENDINGS.get(kind, "")
     if kind == "1":
-        opened = _RAW_NAME.search(source, shape.settled)
-        if opened is None or not opened[0].endswith(">"):
+        # A script and the like: its end is the closing tag of the same name.
+        opening = _RAW_NAME.search(source, shape.settled)
+        if opening is None or not opening[0].endswith(">"):
             return source[: shape.settled]
         partial = _RAW_END.search(source, max(0, len(source) - MOST_TAG))
         source = source[: partial.start()] if partial else source
-        ending = f"</{opened[1]}>"
-    newline = source.endswith(("\n", "\r"))
-    return source + (_prefix(shape.containers) if newline else "") + ending
+        ending = f"</{opening[1]}>"
+    at_line_start = source.endswith(("\n", "\r"))
+    return source + (_container_prefix(shape.containers) if at_line_start else "") + ending

@@ -7,7 +7,7 @@ from typing import Final
 
 LONGEST: Final = 300
 """The most characters of an unfinished link, image, tag or formula; a longer one is text."""
-OPEN: Final = -1
+UNFINISHED: Final = -1
 """Returned for a span whose end has not arrived."""
 
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
@@ -65,123 +65,142 @@ _FORMULA_ENDS = {
 }
 
 
-def tag_end(text: str, at: int) -> int | None:
-    """Return the end of a tag, comment or autolink; OPEN if it has not arrived; None if there is no span.
+def find_tag_end(text: str, position: int) -> int | None:
+    """Return the end of a tag, comment or autolink.
+
+    The result is UNFINISHED if the end has not arrived, and None if nothing of that kind begins there.
 
     Example:
-        >>> tag_end("<br>a", 0), tag_end("<a href", 0), tag_end("< b", 0), tag_end("<3", 0)
-        (4, -1, None, None)
+        >>> find_tag_end("<br>a", 0), find_tag_end("<a href", 0), find_tag_end("< b", 0)
+        (4, -1, None)
     """
-    if _PROSE.match(text, at, at + LONGEST):
+    if _PROSE.match(text, position, position + LONGEST):
         return None
-    whole = _WHOLE_TAG.match(text, at, at + LONGEST)
-    if whole is not None:
-        return whole.end()
-    if len(text) - at <= LONGEST and _HALF_TAG.fullmatch(text, at):
-        return OPEN
+    tag = _WHOLE_TAG.match(text, position, position + LONGEST)
+    if tag is not None:
+        return tag.end()
+    if len(text) - position <= LONGEST and _HALF_TAG.fullmatch(text, position):
+        return UNFINISHED
     return None
 
 
-def entity_is_open(text: str, at: int) -> bool:
+def is_unfinished_entity(text: str, position: int) -> bool:
     """Return True if the text ends in a possible character reference.
 
     Example:
-        >>> entity_is_open("a &am", 2), entity_is_open("a & b", 2)
+        >>> is_unfinished_entity("a &am", 2), is_unfinished_entity("a & b", 2)
         (True, False)
     """
-    return len(text) - at < 40 and _HALF_ENTITY.fullmatch(text, at) is not None
+    return len(text) - position < 40 and _HALF_ENTITY.fullmatch(text, position) is not None
 
 
-def formula_end(text: str, at: int, mark: str) -> int | None:
-    """Return the end of the formula that a mark begins; OPEN if it has not arrived; None for no formula.
+def find_formula_end(text: str, position: int, mark: str) -> int | None:
+    """Return the end of the formula that a mark begins.
+
+    The result is UNFINISHED if the end has not arrived, and None if the mark begins no formula.
 
     Example:
-        >>> formula_end("$x$ y", 0, "$"), formula_end("$x", 0, "$"), formula_end("$ 5", 0, "$")
+        >>> find_formula_end("$x$ y", 0, "$"), find_formula_end("$x", 0, "$"), find_formula_end("$ 5", 0, "$")
         (3, -1, None)
     """
-    start = at + len(mark)
+    start = position + len(mark)
     if mark == "$" and text[start : start + 1].isspace():
         return None
-    end = _FORMULA_ENDS[mark].search(text, start + 1, at + LONGEST)
+    end = _FORMULA_ENDS[mark].search(text, start + 1, position + LONGEST)
     if end is not None:
         return end.end()
-    return OPEN if len(text) - at <= LONGEST else None
+    return UNFINISHED if len(text) - position <= LONGEST else None
 
 
-def dest_end(text: str, at: int, scanned: list[int]) -> int | None:
-    """Return the end of a link's `(destination "title")`; OPEN if it has not arrived, else None.
+def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
+    """Return the end of a link's `(destination "title")`; UNFINISHED if it has not arrived, else None.
 
     Args:
         text: The text.
-        at: The position after the opening parenthesis.
-        scanned: State between calls: the end of the scanned part of a bare destination, and the
+        position: The position after the opening parenthesis.
+        state: State between calls: the end of the scanned part of a bare destination, and the
             nesting depth there. Pass an empty list first; it is modified, so that a destination
             that arrives in many pieces is read only once.
 
     Example:
-        >>> dest_end("(u)", 1, []), dest_end("(u 'a", 1, []), dest_end("(a b", 1, [])
+        >>> find_dest_end("(u)", 1, []), find_dest_end("(u 'a", 1, []), find_dest_end("(a b", 1, [])
         (3, -1, None)
     """
     size = len(text)
-    at = _skip(text, at)
-    if at == size:
-        return OPEN
-    if text[at] == "<":
-        angled = _ANGLED.match(text, at)
-        if angled is None or not angled[1]:
-            return _cut_short(text, at, angled)
-        return _after_dest(text, angled.end())
-    end = _bare_end(text, at, scanned)
-    return end if end is None or end == OPEN else _after_dest(text, end)
+    position = _skip_blanks(text, position)
+    if position == size:
+        return UNFINISHED
+    if text[position] == "<":
+        match = _ANGLED.match(text, position)
+        if match is None or not match[1]:
+            return _unfinished_or_none(text, position, match)
+        return _find_link_end(text, match.end())
+    end = _find_bare_end(text, position, state)
+    return end if end is None or end == UNFINISHED else _find_link_end(text, end)
 
 
-def _after_dest(text: str, at: int) -> int | None:
-    """Return the position after the `)` that follows a destination and its optional title."""
-    start = _skip(text, at)
-    title = _TITLES.get(text[start : start + 1]) if start > at else None
+def _find_link_end(text: str, position: int) -> int | None:
+    """Return the position after the `)` that follows a destination and its optional title.
+
+    The result is UNFINISHED if the `)` may still arrive, and None if something else follows.
+
+    Args:
+        text: The text.
+        position: The end of the destination.
+    """
+    start = _skip_blanks(text, position)
+    title = _TITLES.get(text[start : start + 1]) if start > position else None
     if title is not None:
-        found = title.match(text, start)
-        if found is None or not found[1]:
-            return _cut_short(text, start, found)
-        start = _skip(text, found.end())
+        match = title.match(text, start)
+        if match is None or not match[1]:
+            return _unfinished_or_none(text, start, match)
+        start = _skip_blanks(text, match.end())
     if start == len(text):
-        return OPEN
+        return UNFINISHED
     return start + 1 if text[start] == ")" else None
 
 
-def _cut_short(text: str, at: int, found: re.Match[str] | None) -> int | None:
-    """Return OPEN if the text ends in the middle of the span that `found` matched; otherwise None."""
-    if found is None or len(text) - at > LONGEST:
+def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -> int | None:
+    """Return UNFINISHED if the text ends inside a span; otherwise None.
+
+    Args:
+        text: The text.
+        position: The start of the span.
+        match: The match of the span's beginning, as far as it goes; None if no span begins there.
+    """
+    if match is None or len(text) - position > LONGEST:
         return None
-    return OPEN if text[found.end() :] in {"", "\\"} else None
+    return UNFINISHED if text[match.end() :] in {"", "\\"} else None
 
 
-def _bare_end(text: str, at: int, scanned: list[int]) -> int | None:
-    """Return the end of a destination without angle brackets; OPEN or None as in `dest_end`."""
-    place, depth = scanned or (at, 0)
-    while mark := _DEST_MARK.search(text, place):
-        place = mark.start()
-        character = text[place]
+def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
+    """Return the end of a destination without angle brackets; for the arguments, see `find_dest_end`."""
+    index, depth = state or (position, 0)
+    while mark := _DEST_MARK.search(text, index):
+        index = mark.start()
+        character = text[index]
         if character == "(":
             depth += 1
             if depth > _DEEPEST:
                 return None
         elif character == ")":
             if not depth:
-                return place
+                return index
             depth -= 1
         elif character != "\\":
-            return place if not depth and character in " \t\n" else None
-        elif place + 1 == len(text):
-            return OPEN
-        elif text[place + 1] not in " \t\n":
-            place += 1
-        place += 1
-        scanned[:] = place, depth
-    scanned[:] = len(text), depth
-    return OPEN
+            # White space or a control character ends the destination.
+            return index if not depth and character in " \t\n" else None
+        elif index + 1 == len(text):
+            return UNFINISHED
+        elif text[index + 1] not in " \t\n":
+            # The backslash escapes the next character.
+            index += 1
+        index += 1
+        state[:] = index, depth
+    state[:] = len(text), depth
+    return UNFINISHED
 
 
-def _skip(text: str, at: int) -> int:
-    blanks = _BLANKS.match(text, at)
-    return blanks.end() if blanks else at
+def _skip_blanks(text: str, position: int) -> int:
+    match = _BLANKS.match(text, position)
+    return match.end() if match else position

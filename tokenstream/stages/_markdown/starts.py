@@ -8,6 +8,8 @@ UNDECIDED = -1
 """Returned by a recogniser that needs more of the line."""
 
 BLANKS = " \t"
+CODE_INDENT = 4
+"""The fewest columns by which code is indented."""
 
 _TRIMMED = (
     " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -56,17 +58,17 @@ def expand_tabs(line: str) -> str:
         return line
     match = _LEAD.match(line)
     size = match.end() if match else 0
-    lead = line[:size]
-    return lead.expandtabs(4) + line[size:] if "\t" in lead else line
+    leading = line[:size]
+    return leading.expandtabs(4) + line[size:] if "\t" in leading else line
 
 
-def heading_at(text: str, at: int, *, complete: bool) -> int:
+def find_heading_level(text: str, position: int, *, complete: bool) -> int:
     """Return the level of the heading that begins at a position; 0 for none; maybe UNDECIDED."""
-    match = _HASHES.match(text, at)
+    match = _HASHES.match(text, position)
     if match is None:
         return 0
     end = match.end()
-    count = end - at
+    count = end - position
     if count > 6:
         return 0
     if end == len(text):
@@ -74,64 +76,68 @@ def heading_at(text: str, at: int, *, complete: bool) -> int:
     return count if text[end] in BLANKS else 0
 
 
-def fence_at(text: str, at: int, *, complete: bool) -> int:
+def find_fence_length(text: str, position: int, *, complete: bool) -> int:
     """Return the length of the fence that opens at a position; 0 for none; maybe UNDECIDED."""
-    mark = text[at]
-    match = (_BACKTICKS if mark == "`" else _TILDES).match(text, at)
-    end = match.end() if match else at
-    if end - at < 3:
+    mark = text[position]
+    match = (_BACKTICKS if mark == "`" else _TILDES).match(text, position)
+    end = match.end() if match else position
+    if end - position < 3:
         return UNDECIDED if end == len(text) and not complete else 0
     if mark == "`" and "`" in text[end:]:
+        # Inline code with three or more backticks.
         return 0
-    return end - at if complete else UNDECIDED
+    return end - position if complete else UNDECIDED
 
 
-def html_at(text: str, at: int, *, complete: bool, interrupts: bool) -> int:
+def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt: bool) -> int:
     """Return the kind of the HTML block that begins at a position, from 1 to 7 as in CommonMark; 0 for none.
 
     Args:
         text: The line so far.
-        at: The position.
+        position: The position.
         complete: Whether this is the whole line; if not, the result may be UNDECIDED.
-        interrupts: Whether the block would interrupt a paragraph or a table; kind 7 must not.
+        would_interrupt: Whether the block would interrupt a paragraph or a table; kind 7 must not.
     """
-    rest = text[at : at + 9]
-    if rest.startswith("<!"):
-        return _declaration(rest, complete=complete)
-    if rest.startswith("<?"):
+    start = text[position : position + 9]
+    if start.startswith("<!"):
+        return _find_declaration_kind(start, complete=complete)
+    if start.startswith("<?"):
+        # A processing instruction.
         return 3
-    name = _HTML_NAME.match(text, at)
+    name = _HTML_NAME.match(text, position)
     if name is None:
-        return UNDECIDED if rest in {"<", "</"} and not complete else 0
+        return UNDECIDED if start in {"<", "</"} and not complete else 0
     if name.end() == len(text) and not complete:
         return UNDECIDED
-    if _HTML_RAW.match(text, at):
+    if _HTML_RAW.match(text, position):
+        # A script and the like, which may contain blank lines.
         return 1
     if name[1].lower() in _BLOCK_NAMES and _HTML_BLOCK_END.match(text, name.end()):
         return 6
     if not complete and text[name.end() :] == "/":
+        # The slash may be that of "/>".
         return UNDECIDED
-    return 0 if interrupts else _lone_tag(text, at, name.end(), complete=complete)
+    return 0 if would_interrupt else _find_lone_tag_kind(text, position, name.end(), complete=complete)
 
 
-def _declaration(rest: str, *, complete: bool) -> int:
+def _find_declaration_kind(start: str, *, complete: bool) -> int:
     """Return the kind of the HTML block that begins with `<!`: a comment, CDATA or a declaration."""
-    if rest.startswith("<!--"):
+    if start.startswith("<!--"):
         return 2
-    if rest == "<![CDATA[":
+    if start == "<![CDATA[":
         return 5
-    if len(rest) > 2 and rest[2].isascii() and rest[2].isalpha():
+    if len(start) > 2 and start[2].isascii() and start[2].isalpha():
         return 4
-    if not complete and ("<!--".startswith(rest) or "<![CDATA[".startswith(rest)):
+    if not complete and ("<!--".startswith(start) or "<![CDATA[".startswith(start)):
         return UNDECIDED
     return 0
 
 
-def _lone_tag(text: str, at: int, name_end: int, *, complete: bool) -> int:
+def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bool) -> int:
     """Return 7 if a tag is alone on its line, else 0 or UNDECIDED."""
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
         return 0
-    match = _TAG.match(text, at)
+    match = _TAG.match(text, position)
     if match is None:
         return 0 if complete else UNDECIDED
     if text[match.end() :].strip():
@@ -139,28 +145,22 @@ def _lone_tag(text: str, at: int, name_end: int, *, complete: bool) -> int:
     return 7 if complete else UNDECIDED
 
 
-def may_be_delimiter(text: str, at: int) -> bool:
+def may_be_delimiter(text: str, position: int) -> bool:
     """Return True if the text from a position on may become the second row of a table."""
-    return _DELIMITER.fullmatch(text, at) is not None
+    return _DELIMITER.fullmatch(text, position) is not None
 
 
-def count_delimiter_columns(text: str, at: int) -> int:
+def count_delimiter_columns(text: str, position: int) -> int:
     """Return the number of columns in the second row of a table; 0 if the text is not a second row."""
-    if len(text) - at < 2 or _DELIMITER.fullmatch(text, at) is None:
+    if len(text) - position < 2 or _DELIMITER.fullmatch(text, position) is None:
         return 0
-    cells = text[at:].split("|")
-    last = len(cells) - 1
-    count = 0
-    for place, cell in enumerate(cells):
-        trimmed = cell.strip(BLANKS)
-        if not trimmed:
-            if 0 < place < last:
-                return 0
-        elif _DELIMITER_CELL.fullmatch(trimmed) is None:
-            return 0
-        else:
-            count += 1
-    return count
+    cells = [cell.strip(BLANKS) for cell in text[position:].split("|")]
+    # A pipe at the start or at the end of the row is not between two cells.
+    if not cells[0]:
+        del cells[0]
+    if cells and not cells[-1]:
+        del cells[-1]
+    return len(cells) if all(map(_DELIMITER_CELL.fullmatch, cells)) else 0
 
 
 def count_columns(text: str) -> int:
@@ -169,7 +169,9 @@ def count_columns(text: str) -> int:
     pipes = row.count("|")
     if not pipes:
         return 0
-    count = pipes - row.count("\\|") + 1
+    escaped_pipes = row.count("\\|")
+    count = pipes - escaped_pipes + 1
+    # A pipe at the start or at the end of the row is not between two cells.
     if row[0] == "|":
         count -= 1
     if count and row[-1] == "|" and row[-2:-1] != "\\":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream.stages._markdown.containers import Containers, Matched, skip_blanks
+from tokenstream.stages._markdown.containers import Containers, MatchedLine, skip_blanks
 from tokenstream.stages._markdown.html_tags import OpenTag
 from tokenstream.stages._markdown.leaf import Leaf, content_offset, is_underline
 from tokenstream.stages._markdown.math import MARKS, continues_formula
 from tokenstream.stages._markdown.openings import LineKind, read_opening
 from tokenstream.stages._markdown.starts import (
+    CODE_INDENT,
     count_columns,
     count_delimiter_columns,
     expand_tabs,
@@ -33,24 +34,26 @@ UNDECIDED, SAME, NEW, SPLIT, BLANK = range(5)
 | `BLANK` | the line is blank, and belongs to the open block only if that block continues |
 """
 
-_ODD = frozenset("#>-+*_=0123456789`~<|:")
-_ITEMS = frozenset("-+*0123456789")
-_NO_PLACE = 1 << 60
+_MAY_BEGIN_BLOCK = frozenset("#>-+*_=0123456789`~<|:")
+_MAY_BEGIN_ITEM = frozenset("-+*0123456789")
+_NOWHERE = 1 << 60
 
 
-class _Head(NamedTuple):
+class _PossibleRow(NamedTuple):
     """A line that may be the first row of a table, at one of several levels of containers."""
 
     level: int
-    places: list[int]
+    """The lowest of these levels: the number of containers around the table."""
+    content_starts: list[int]
     """The start of the row if the table begins at `level`, one level deeper, and so on."""
     text: str = ""
+    """The whole line."""
 
 
 class BlockStructure:
     """Assigns each line to a top-level block, as early in the line as the assignment is certain.
 
-    Pass a growing line to `take` until that decides, and to `finish` when the line is whole.
+    Pass a growing line to `decide_line` until that decides, and to `finish_line` when the line is whole.
     If parsers disagree about a line, no block ends before the next blank line: fewer, longer
     blocks are always right, since each parser then sees the same text as in the whole document.
     """
@@ -63,80 +66,85 @@ class BlockStructure:
         self.kind = ""
         self.kind_before = ""
         """The kind of the block that ended with the last decided line."""
-        self.defined: list[Definition] = []
+        self.new_definitions: list[Definition] = []
         """Whole link definitions that the caller has not taken yet."""
         self._tables = tables
-        self._mark = MARKS[math]
+        self._math_mark = MARKS[math]
         """The opening mark of displayed formulas."""
-        self._tag = OpenTag() if merge_html else None
-        self._doubt = False
+        self._open_tag = OpenTag() if merge_html else None
+        self._in_doubt = False
         """True while parsers disagree on the ends of blocks."""
-        self._doubt_ends = False
+        self._doubt_may_end = False
         """True after a blank line: the doubt ends unless the next line can be part of a list."""
-        self._row: _Head | None = None
+        self._open_row: _PossibleRow | None = None
         """The open line, if it may be the first row of a table."""
-        self._head: _Head | None = None
+        self._previous_row: _PossibleRow | None = None
         """The previous line, if it may be the first row of a table."""
-        self._odd_row = False
+        self._row_in_doubt = False
         """True if parsers disagree on whether the open line can be the first row of a table."""
 
     @property
-    def heads(self) -> bool:
+    def may_begin_table(self) -> bool:
         """True if the last line may be the first row of a table."""
-        return self._tables and (self._head is not None or self._row is not None)
+        return self._tables and (self._previous_row is not None or self._open_row is not None)
 
     # -- a line ------------------------------------------------------------
 
-    def take(self, line: str, *, complete: bool) -> int:
-        """Decide on a line, or on the part of it that has arrived; return the effect."""
-        text = expand_tabs(line)
-        seen = skip_blanks(text, 0)
-        if seen == len(text):
-            return self._take_blank(line) if complete else UNDECIDED
-        if self._doubt_ends:
-            # Another parser may have seen a list, which a blank line does not end.
-            self._doubt = seen > 0 or text[seen] in _ITEMS
-            self._doubt_ends = False
-        if self.containers.items:
-            matched = self.containers.match(text, seen, complete=complete)
-            if matched is None:
-                return UNDECIDED
-            if matched.seen == len(text):
-                return self._take_blank_within(matched.level)
-        else:
-            matched = Matched(text, [0], seen, 0, seen)
-        decided = self._decide(line, matched, complete=complete)
-        if matched.odd and decided != UNDECIDED:
-            self._doubt = True
-        return decided
+    def decide_line(self, line: str, *, complete: bool) -> int:
+        """Assign a line, or the part of it that has arrived, to a block; return the effect.
 
-    def finish(self, line: str) -> None:
+        Args:
+            line: The line so far, without its ending.
+            complete: Whether this is the whole line.
+        """
+        text = expand_tabs(line)
+        content_at = skip_blanks(text, 0)
+        if content_at == len(text):
+            return self._take_blank(line) if complete else UNDECIDED
+        if self._doubt_may_end:
+            # Another parser may have seen a list, which a blank line does not end.
+            self._in_doubt = content_at > 0 or text[content_at] in _MAY_BEGIN_ITEM
+            self._doubt_may_end = False
+        if self.containers.items:
+            line_match = self.containers.match(text, content_at, complete=complete)
+            if line_match is None:
+                return UNDECIDED
+            if line_match.content_at == len(text):
+                return self._take_blank_within(line_match.level)
+        else:
+            line_match = MatchedLine(text, [0], content_at, 0, content_at)
+        effect = self._decide_content(line, line_match, complete=complete)
+        if line_match.in_doubt and effect != UNDECIDED:
+            self._in_doubt = True
+        return effect
+
+    def finish_line(self, line: str) -> None:
         """Update the state at the end of the line that was decided last."""
-        leaf, row = self.leaf, self._row
-        self._head = self._row = None
+        leaf, row = self.leaf, self._open_row
+        self._previous_row = self._open_row = None
         if self._tables and "|" in line:
-            self._head = row and row._replace(text=expand_tabs(line))
-            self._doubt = self._doubt or self._odd_row
+            self._previous_row = row and row._replace(text=expand_tabs(line))
+            self._in_doubt = self._in_doubt or self._row_in_doubt
         if leaf is not None and leaf.is_row(line):
             # In cmark, the first row of a one-column table needs no pipe.
-            self._doubt = True
-        self._odd_row = False
-        if self.containers.quote_at >= 0 and "\t" in line and line.count(">") > 1:
+            self._in_doubt = True
+        self._row_in_doubt = False
+        if self.containers.outermost_quote >= 0 and "\t" in line and line.count(">") > 1:
             # markdown-it counts a tab's columns from the inner one of two quotes.
-            self._doubt = True
+            self._in_doubt = True
         if leaf is not None:
             if leaf.kind in {LineKind.TABLE, LineKind.MATH}:
                 # In markdown-it, a row of no-break spaces or form feeds counts as blank, and ends the table.
-                self._doubt = self._doubt or not line.strip("> \t").strip()
+                self._in_doubt = self._in_doubt or not line.strip("> \t").strip()
             if leaf.kind == LineKind.MATH:
                 self._finish_formula(leaf, line)
             elif leaf.kind == LineKind.TEXT and leaf.defines:
                 self._read_definitions(leaf, line)
             elif leaf.kind == LineKind.HEADING or (leaf.kind == LineKind.HTML and leaf.ends_html(line)):
                 self.leaf = None
-        if self._tag is not None:
-            self._read_tags(self._tag, line)
-        self.open = self.leaf is not None or self._is_open() or self._doubt or self._head is not None
+        if self._open_tag is not None:
+            self._read_tags(self._open_tag, line)
+        self.open = self._is_open() or self._in_doubt or self._previous_row is not None
 
     def end(self) -> None:
         """Close all blocks at the end of the text."""
@@ -144,277 +152,321 @@ class BlockStructure:
         self.open = False
 
     def _is_open(self) -> bool:
+        """Return True if a leaf, a container, a list or raw HTML is open."""
         containers = self.containers
-        return (
-            self.leaf is not None or bool(containers.items) or containers.listed is not None or self._merges
-        )
+        in_list = containers.open_list_marker is not None
+        return self.leaf is not None or bool(containers.items) or in_list or self._in_raw_html
 
     @property
-    def _merges(self) -> bool:
+    def _in_raw_html(self) -> bool:
         """True while raw HTML is open, and the following blocks are merged into it."""
-        return self._tag is not None and self._tag.open
+        return self._open_tag is not None and self._open_tag.open
 
     # -- blank lines -------------------------------------------------------
 
     def _take_blank(self, line: str) -> int:
         """Take a line that is blank outside of all containers; return the effect."""
         containers = self.containers
-        self._doubt_ends = self._doubt
-        within = containers.quote_at if containers.quote_at >= 0 else len(containers.items)
-        if self._end_paragraph(within):
+        self._doubt_may_end = self._in_doubt
+        # A blank line ends a quote, but not a list item.
+        count = containers.outermost_quote if containers.outermost_quote >= 0 else len(containers.items)
+        if self._close_at_blank(count):
             return SAME
-        if within == len(containers.items) and containers.items and containers.items[-1].bare:
-            containers.close_inner(within - 1)
+        if count == len(containers.items) and containers.items and containers.items[-1].is_empty:
+            # An item that began with an empty line ends at a second one.
+            containers.close_inner(count - 1)
             # In cmark, a line of blanks alone begins the content of the item.
-            self._doubt = self._doubt_ends = self._doubt or bool(line)
-        self.open = self._is_open() or self._doubt
+            self._in_doubt = self._doubt_may_end = self._in_doubt or bool(line)
+        self.open = self._is_open() or self._in_doubt
         return BLANK
 
-    def _take_blank_within(self, matched: int) -> int:
+    def _take_blank_within(self, level: int) -> int:
         """Take a line that is blank after its quote marks; return the effect.
 
         Args:
-            matched: Number of the containers that the line continues.
+            level: Number of the containers that the line continues.
         """
-        if self._end_paragraph(matched) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
+        if self._close_at_blank(level) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
             self.leaf.note_html_offset()
         return SAME
 
-    def _end_paragraph(self, matched: int) -> bool:
+    def _close_at_blank(self, level: int) -> bool:
         """Close the blocks that a blank line ends; return True if the line belongs to the open leaf instead.
 
         Args:
-            matched: Number of the containers that the line continues.
+            level: Number of the containers that the line continues.
         """
-        self._head = self._row = None
+        self._previous_row = self._open_row = None
         leaf = self.leaf
-        whole = matched == len(self.containers.items)
-        if whole and leaf is not None and leaf.keeps_blanks:
+        continues_all = level == len(self.containers.items)
+        if continues_all and leaf is not None and leaf.keeps_blanks:
             if leaf.kind == LineKind.MATH:
                 # In some renderers, a formula cannot contain a blank line.
-                self._doubt, self._doubt_ends = True, False
+                self._in_doubt, self._doubt_may_end = True, False
                 leaf.offsets.append(0)
             return True
-        if leaf is not None and not (whole and leaf.kind == LineKind.CODE):
+        if leaf is not None and not (continues_all and leaf.kind == LineKind.CODE):
             self._close_leaf()
-        self.containers.close_inner(matched)
+        self.containers.close_inner(level)
         return False
 
     # -- tables ------------------------------------------------------------
 
-    def _try_second_row(self, head: _Head, matched: Matched, *, complete: bool) -> int | None:
-        """Begin a table if this line is its second row and the previous line its first.
+    def _try_second_row(self, row: _PossibleRow, line_match: MatchedLine, *, complete: bool) -> int | None:
+        """Begin a table if this line is its second row, of marks; return the effect, or None for no table.
 
-        Returns the effect of the line; None if there is no table.
+        Args:
+            row: The previous line, which may be the first row.
+            line_match: This line.
+            complete: Whether this is the whole line.
         """
-        text, seen = matched.text, matched.seen
-        if not may_be_delimiter(text, seen):
+        text, content_at = line_match.text, line_match.content_at
+        if not may_be_delimiter(text, content_at):
             return None
-        deepest = head.level + len(head.places) - 1
-        for level in range(head.level, min(matched.level, deepest) + 1):
-            at = matched.places[level]
-            # A mark of a container before the row means that this is no row of a table at this level.
-            if seen - at > 3 or text[at:seen].strip(" \t"):
+        deepest = row.level + len(row.content_starts) - 1
+        for level in range(row.level, min(line_match.level, deepest) + 1):
+            level_start = line_match.content_starts[level]
+            is_after_mark = bool(text[level_start:content_at].strip(" \t"))
+            if is_after_mark or content_at - level_start > 3:
+                # The mark of a deeper container, or the indentation of code, precedes the row.
                 continue
             if not complete:
                 return UNDECIDED
-            columns = count_delimiter_columns(text, seen)
-            if columns and columns == count_columns(head.text[head.places[level - head.level] :]):
-                return self._begin_table(level, matched, alone=level < deepest)
+            columns = count_delimiter_columns(text, content_at)
+            if columns and columns == count_columns(row.text[row.content_starts[level - row.level] :]):
+                return self._begin_table(level, line_match, has_deeper=level < deepest)
         return None
 
-    def _begin_table(self, level: int, matched: Matched, *, alone: bool) -> int:
+    def _begin_table(self, level: int, line_match: MatchedLine, *, has_deeper: bool) -> int:
         """Begin a table at a level of containers; return the effect of its second row.
 
         Args:
             level: The number of containers around the table.
-            matched: The second row.
-            alone: Whether the table could also begin at a deeper level.
+            line_match: The second row.
+            has_deeper: Whether the table could also begin at a deeper level.
         """
         leaf = self.leaf
-        text = leaf is not None and leaf.kind == LineKind.TEXT
-        lines = len(leaf.offsets) if leaf is not None and text else 0
+        is_text = leaf is not None and leaf.kind == LineKind.TEXT
+        lines = len(leaf.offsets) if leaf is not None and is_text else 0
         # Parsers disagree if the table begins with the mark of a container or of a heading, or if its
         # second row may also be the underline of a heading of several lines.
-        unsure = alone or not text or (lines > 1 and is_underline(matched))
-        outside = not self.containers.items
-        merged = self._doubt or self._merges
-        split = lines > 1 and outside and not merged and not unsure
-        self._doubt = self._doubt or unsure
+        disputed = has_deeper or not is_text or (lines > 1 and is_underline(line_match))
+        is_merged = self._in_doubt or self._in_raw_html
+        is_top_level = not self.containers.items
+        # Only the last line of the paragraph becomes part of the table.
+        split = lines > 1 and is_top_level and not (is_merged or disputed)
+        self._in_doubt = self._in_doubt or disputed
         self._close_leaf()
         self.kind_before = self.kind
         self.containers.close_inner(level)
-        self.leaf = Leaf(LineKind.TABLE, matched.text, matched.seen)
-        self._row = None
+        self.leaf = Leaf(LineKind.TABLE, line_match.text, line_match.content_at)
+        self._open_row = None
         if level == 0:
-            self.containers.listed = None
-            if split or (lines < 2 and not merged):
+            self.containers.open_list_marker = None
+            if split or (lines < 2 and not is_merged):
                 self.kind = "table"
         return SPLIT if split else SAME
 
     # -- everything else ---------------------------------------------------
 
-    def _decide(self, line: str, matched: Matched, *, complete: bool) -> int:
+    def _decide_content(self, line: str, line_match: MatchedLine, *, complete: bool) -> int:
         """Decide on a line that is not blank; return the effect."""
-        if self._head is not None and matched.text[matched.seen] in "|-:":
-            found = self._try_second_row(self._head, matched, complete=complete)
-            if found is not None:
-                return found
+        if self._previous_row is not None and line_match.text[line_match.content_at] in "|-:":
+            effect = self._try_second_row(self._previous_row, line_match, complete=complete)
+            if effect is not None:
+                return effect
         leaf = self.leaf
         if leaf is None:
-            return self._begin(read_opening(matched, math=self._mark, complete=complete), line, matched)
-        if matched.level == len(self.containers.items):
-            found = self._continue_leaf(leaf, line, matched, complete=complete)
-            if found is not None:
-                return found
+            return self._open_blocks(line, line_match, complete=complete)
+        if line_match.level == len(self.containers.items):
+            effect = self._continue_leaf(leaf, line, line_match, complete=complete)
+            if effect is not None:
+                return effect
         if leaf.kind == LineKind.MATH:
             # A formula in a list may end on a line outside of the list; a formula in a quote may not.
-            self._doubt = True
-            if self.containers.quote_at < 0:
-                leaf.offsets.append(content_offset(line, matched.text, matched.seen))
+            self._in_doubt = True
+            if self.containers.outermost_quote < 0:
+                leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
                 return SAME
             leaf.kind = LineKind.TEXT
         if leaf.kind == LineKind.TEXT:
-            return self._take_with_paragraph(leaf, line, matched, complete=complete)
-        return self._begin(read_opening(matched, math=self._mark, complete=complete), line, matched)
+            return self._take_with_paragraph(leaf, line, line_match, complete=complete)
+        return self._open_blocks(line, line_match, complete=complete)
 
-    def _continue_leaf(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int | None:
+    def _continue_leaf(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int | None:
         """Let the open leaf take a line; return the effect, or None if the leaf leaves it to other rules."""
         kind = leaf.kind
         if kind == LineKind.FENCE:
-            closes = leaf.closes_fence(matched, complete=complete)
+            closes = leaf.closes_fence(line_match, complete=complete)
             if closes is None:
                 return UNDECIDED
             if closes:
                 self.leaf = None
             return SAME
         if kind == LineKind.HTML:
-            leaf.note_html_offset(content_offset(line, matched.text, matched.seen))
+            leaf.note_html_offset(content_offset(line, line_match.text, line_match.content_at))
             return SAME
         if kind == LineKind.MATH:
-            leaf.offsets.append(content_offset(line, matched.text, matched.seen))
+            leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
             return SAME
         if kind == LineKind.CODE:
-            return SAME if matched.indent >= 4 else None
+            return SAME if line_match.indent >= CODE_INDENT else None
         if kind == LineKind.TABLE:
-            opening = read_opening(matched, math=self._mark, complete=complete, interrupts=True)
-            if opening.what == LineKind.TEXT and not opening.containers:
+            opening = read_opening(line_match, math=self._math_mark, complete=complete, would_interrupt=True)
+            if opening.kind == LineKind.TEXT and not opening.containers:
                 return SAME
-            return self._begin(opening, line, matched)
-        return self._take_underline(leaf, matched, complete=complete) if is_underline(matched) else None
+            return self._begin_blocks(opening, line, line_match)
+        return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
-    def _take_underline(self, leaf: Leaf, matched: Matched, *, complete: bool) -> int | None:
+    def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
         """Make a paragraph a heading if this line is its underline; return the effect, or None if not."""
         if not complete:
             return UNDECIDED
-        if leaf.reader is not None and leaf.reader.fresh:
+        if leaf.reader is not None and leaf.reader.only_definitions:
             return None
         # Some parsers continue an open definition with this line, others see a heading's underline.
-        self._doubt = self._doubt or leaf.defines
+        self._in_doubt = self._in_doubt or leaf.defines
         self._close_leaf()
         if not self.containers.items and self.kind in {"paragraph", "definitions"}:
             self.kind = "heading"
         return SAME
 
-    def _take_with_paragraph(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
+    def _take_with_paragraph(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int:
         """Take a line while a paragraph is open, in the containers that the line continues or deeper."""
-        whole = matched.level == len(self.containers.items)
+        continues_all = line_match.level == len(self.containers.items)
         opening = read_opening(
-            matched, math=self._mark, complete=complete, para=True, direct=whole, interrupts=True
+            line_match,
+            math=self._math_mark,
+            complete=complete,
+            in_paragraph=True,
+            same_level=continues_all,
+            would_interrupt=True,
         )
-        if opening.what != LineKind.TEXT or opening.containers:
-            return self._begin(opening, line, matched)
-        if self._mark and whole and self._may_open_formula(matched):
+        if opening.kind != LineKind.TEXT or opening.containers:
+            return self._begin_blocks(opening, line, line_match)
+        if self._math_mark and continues_all and self._may_open_formula(line_match):
             if not complete:
                 return UNDECIDED
-            if matched.text.endswith(self._mark, 0, len(matched.text.rstrip(" \t"))):
-                return self._open_formula(line, matched)
-        character = matched.text[matched.seen]
-        odd = character in _ODD
+            if line_match.text.endswith(self._math_mark, 0, len(line_match.text.rstrip(" \t"))):
+                return self._open_formula(line, line_match)
+        character = line_match.text[line_match.content_at]
+        may_begin_block = character in _MAY_BEGIN_BLOCK
         reader = leaf.reader
         if reader is not None and leaf.defines:
-            if whole and not reader.may_continue(character):
-                return self._take_after_definitions(leaf, line, matched, complete=complete)
-            self._doubt = self._doubt or odd or not whole
-        # Some parsers let a lone tag end the paragraph if the line does not continue all containers.
-        self._doubt = self._doubt or (odd and not whole and (matched.indent >= 4 or character == "<"))
-        leaf.offsets.append(content_offset(line, matched.text, matched.seen))
-        if whole and matched.indent < 4:
-            self._row = _Head(matched.level, [matched.seen])
+            if continues_all and not reader.may_continue(character):
+                return self._take_after_definitions(leaf, line, line_match, complete=complete)
+            self._in_doubt = self._in_doubt or may_begin_block or not continues_all
+        if may_begin_block and not continues_all and (line_match.indent >= CODE_INDENT or character == "<"):
+            # Some parsers let indented code or a lone tag end the paragraph here.
+            self._in_doubt = True
+        leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
+        if continues_all and line_match.indent < CODE_INDENT:
+            self._open_row = _PossibleRow(line_match.level, [line_match.content_at])
         else:
-            self._odd_row = True
+            self._row_in_doubt = True
         return SAME
 
-    def _take_after_definitions(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
-        """Take a line after definitions.
+    def _take_after_definitions(
+        self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool
+    ) -> int:
+        """Take a line after definitions that cannot be part of a definition; return the effect.
 
-        Some parsers begin a block here; if the line opens a block, none ends before a blank line.
+        It is the first line of the paragraph's text. If it opens a block, parsers disagree about it.
         """
-        opening = read_opening(matched, math=self._mark, complete=complete)
-        if opening.what == LineKind.TEXT and not opening.containers:
-            leaf.offsets.append(content_offset(line, matched.text, matched.seen))
-            self._row = _Head(matched.level, [matched.seen])
+        opening = read_opening(line_match, math=self._math_mark, complete=complete)
+        if opening.kind == LineKind.TEXT and not opening.containers:
+            leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
+            self._open_row = _PossibleRow(line_match.level, [line_match.content_at])
             return SAME
-        if opening.what != LineKind.UNDECIDED:
-            self._doubt = True
-        return self._begin(opening, line, matched)
+        if opening.kind != LineKind.UNDECIDED:
+            self._in_doubt = True
+        return self._begin_blocks(opening, line, line_match)
 
-    def _begin(self, opening: Opening, line: str, matched: Matched) -> int:
-        """Close the blocks that the line does not continue, and open the blocks that it begins."""
-        what, new = opening.what, opening.containers
-        if what == LineKind.UNDECIDED:
+    def _open_blocks(self, line: str, line_match: MatchedLine, *, complete: bool) -> int:
+        """Read the blocks that a line begins, and open them; return the effect."""
+        opening = read_opening(line_match, math=self._math_mark, complete=complete)
+        return self._begin_blocks(opening, line, line_match)
+
+    def _begin_blocks(self, opening: Opening, line: str, line_match: MatchedLine) -> int:
+        """Close the blocks that a line does not continue, open those that it begins; return the effect.
+
+        Args:
+            opening: The blocks that the line begins.
+            line: The original line.
+            line_match: The line and the containers that it continues.
+        """
+        kind, opened = opening.kind, opening.containers
+        if kind == LineKind.UNDECIDED:
             return UNDECIDED
         self._close_leaf()
-        containers, count = self.containers, matched.level
-        sibling = containers.continues_list(new, count)
-        same = self.open and (count > 0 or sibling or self._doubt or self._merges)
-        if containers.items and count == len(containers.items):
-            containers.items[-1].bare = False
-        containers.close_inner(count)
-        containers.enter(new)
-        if count == 0:
-            containers.listed = new[0].marker if new and not new[0].quote else None
-        self._row = self._possible_row(opening, count, sibling=sibling)
-        if what not in {LineKind.NOTHING, LineKind.RULE}:
-            self.leaf = Leaf(what, matched.text, opening.seen, line=line, size=opening.size)
+        containers, level = self.containers, line_match.level
+        is_next_item = containers.continues_list(opened, level)
+        is_same_block = self.open and (level > 0 or is_next_item or self._in_doubt or self._in_raw_html)
+        if containers.items and level == len(containers.items):
+            # The innermost item has content now.
+            containers.items[-1].is_empty = False
+        containers.close_inner(level)
+        containers.enter(opened)
+        if level == 0:
+            containers.open_list_marker = opened[0].marker if opened and not opened[0].quote else None
+        self._open_row = self._make_possible_row(opening, level, is_next_item=is_next_item)
+        if kind not in {LineKind.NOTHING, LineKind.RULE}:
+            self.leaf = Leaf(kind, line_match.text, opening.content_at, line=line, size=opening.size)
         self.open = True
-        if same:
+        if is_same_block:
             return SAME
         self.kind_before = self.kind
-        self.kind = what if not new else "quote" if new[0].quote else "list"
+        if opened:
+            self.kind = "quote" if opened[0].quote else "list"
+        else:
+            self.kind = kind
         return NEW
 
-    def _possible_row(self, opening: Opening, level: int, *, sibling: bool) -> _Head:
-        """Return the places in a line at which a table may begin; markdown-it looks for tables first."""
-        places = opening.places
-        if opening.what == LineKind.CODE:
-            places[-1] = _NO_PLACE
-        return _Head(level + 1, places[1:]) if sibling else _Head(level, places)
+    def _make_possible_row(self, opening: Opening, level: int, *, is_next_item: bool) -> _PossibleRow:
+        """Return the positions in a line at which a table may begin; markdown-it looks for tables first.
+
+        Args:
+            opening: The blocks that the line begins.
+            level: Number of the containers that the line continues.
+            is_next_item: True if the line begins another item of an open list, which no table can contain.
+        """
+        content_starts = opening.content_starts
+        if opening.kind == LineKind.CODE:
+            # Indented code is not the row of a table.
+            content_starts[-1] = _NOWHERE
+        if is_next_item:
+            return _PossibleRow(level + 1, content_starts[1:])
+        return _PossibleRow(level, content_starts)
 
     # -- formulas and raw HTML ---------------------------------------------
 
-    def _may_open_formula(self, matched: Matched) -> bool:
-        return matched.indent < 4 and self._mark.startswith(matched.text[matched.seen :].rstrip(" \t"))
+    def _may_open_formula(self, line_match: MatchedLine) -> bool:
+        """Return True if a line so far consists of the first characters of a formula's mark."""
+        content = line_match.text[line_match.content_at :].rstrip(" \t")
+        return line_match.indent < CODE_INDENT and self._math_mark.startswith(content)
 
-    def _open_formula(self, line: str, matched: Matched) -> int:
+    def _open_formula(self, line: str, line_match: MatchedLine) -> int:
         """Open a formula directly below text; for some renderers, it is part of the paragraph."""
         self._close_leaf()
-        self._doubt = True
-        self.leaf = Leaf(LineKind.MATH, matched.text, matched.seen, line=line)
+        self._in_doubt = True
+        self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
-        """Let a formula take a whole line: it goes on, ends, or turns out to be text."""
-        goes_on = continues_formula(self._mark, line[leaf.offsets[0] :] if not leaf.size else line, leaf.size)
-        if goes_on:
+        """Let a formula take a whole line: the formula continues, ends, or turns out to be text."""
+        is_first_line = not leaf.size
+        new_content = line[leaf.offsets[0] :] if is_first_line else line
+        continues = continues_formula(self._math_mark, new_content, leaf.size)
+        if continues:
             leaf.size += len(line) + 1
             return
-        if goes_on is None:
-            self._doubt = True
-            if not leaf.size:
-                text = Leaf(LineKind.TEXT, line, leaf.offsets[0], line=line)
-                text.first, text.start = leaf.first, leaf.start
-                self.leaf = text
+        if continues is None:
+            self._in_doubt = True
+            if is_first_line:
+                # The line begins a paragraph instead.
+                paragraph = Leaf(LineKind.TEXT, line, leaf.offsets[0], line=line)
+                paragraph.first_line, paragraph.start = leaf.first_line, leaf.start
+                self.leaf = paragraph
                 if not self.containers.items and self.kind == "math":
                     self.kind = "paragraph"
                 return
@@ -423,10 +475,11 @@ class BlockStructure:
     def _read_tags(self, tag: OpenTag, line: str) -> None:
         """Track the tag that an HTML block leaves open if a blank line ends the block."""
         leaf = self.leaf
+        kind = None if leaf is None else leaf.kind
         if tag.open:
-            if leaf is None or leaf.kind not in {LineKind.FENCE, LineKind.CODE}:
+            if kind not in {LineKind.FENCE, LineKind.CODE}:
                 tag.read(line)
-        elif self.kind == "html" and leaf is not None and leaf.kind == LineKind.HTML and leaf.size > 5:
+        elif self.kind == "html" and leaf is not None and kind == LineKind.HTML and not leaf.keeps_blanks:
             tag.begin(line)
 
     # -- definitions -------------------------------------------------------
@@ -437,7 +490,7 @@ class BlockStructure:
         if reader is None:
             return
         reader.read(line[leaf.offsets[-1] :])
-        self._doubt = self._doubt or reader.doubtful
+        self._in_doubt = self._in_doubt or reader.in_doubt
         self._take_definitions(leaf)
 
     def _close_leaf(self) -> None:
@@ -449,11 +502,11 @@ class BlockStructure:
             self._take_definitions(leaf)
 
     def _take_definitions(self, leaf: Leaf) -> None:
-        """Move whole definitions from the leaf to `defined`."""
+        """Move whole definitions from the leaf to `new_definitions`."""
         reader = leaf.reader
         if reader is None:
             return
-        self.defined += reader.done
-        reader.done = []
+        self.new_definitions += reader.finished
+        reader.finished = []
         if not self.containers.items and self.kind in {"paragraph", "definitions"}:
-            self.kind = "definitions" if reader.fresh else "paragraph"
+            self.kind = "definitions" if reader.only_definitions else "paragraph"
