@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.definitions import DefinitionReader
 from tokenstream.stages._markdown.openings import LineKind
-from tokenstream.stages._markdown.starts import CODE_INDENT, HTML_ENDS, may_be_delimiter
+from tokenstream.stages._markdown.starts import CODE_INDENT, HTML_ENDS
+from tokenstream.stages._markdown.tables import may_be_delimiter
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.containers import MatchedLine

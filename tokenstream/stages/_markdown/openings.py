@@ -9,7 +9,7 @@ from tokenstream.stages._markdown.containers import Container, skip_blanks, skip
 from tokenstream.stages._markdown.starts import (
     BLANKS,
     CODE_INDENT,
-    UNDECIDED,
+    MORE_NEEDED,
     find_fence_length,
     find_heading_level,
     find_html_kind,
@@ -140,9 +140,9 @@ class _OpeningLine:
 
         Args:
             kind: The kind of leaf that the recogniser looks for.
-            size: Its result: a size, 0 if it found none, or UNDECIDED.
+            size: Its result: a size, 0 if it found none, or MORE_NEEDED.
         """
-        if size == UNDECIDED:
+        if size == MORE_NEEDED:
             return _WAIT
         return self.make_opening(kind, size) if size else self.make_opening(LineKind.TEXT)
 

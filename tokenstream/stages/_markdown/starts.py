@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 
-UNDECIDED = -1
+MORE_NEEDED = -1
 """Returned by a recogniser that needs more of the line."""
 
 BLANKS = " \t"
 CODE_INDENT = 4
 """The fewest columns by which code is indented."""
 
-_TRIMMED = (
-    " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
-)
 _LEAD = re.compile(r"[ \t>*+\-0-9.)]*")
 _HASHES = re.compile(r"#+")
 _BACKTICKS = re.compile(r"`+")
@@ -34,9 +30,6 @@ _NAMES = """
     tbody td tfoot th thead title tr track ul
 """
 _BLOCK_NAMES = frozenset(_NAMES.split())
-_DELIMITER_CELL = re.compile(r":?-+:?")
-_DELIMITER = re.compile(r"(?:[|:][-:|]|-[-:|]|[|:][ \t])[-:| \t]*|[-:|]")
-
 HTML_ENDS = {
     1: re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE | re.ASCII),
     2: re.compile(r"-->"),
@@ -45,11 +38,6 @@ HTML_ENDS = {
     5: re.compile(r"\]\]>"),
 }
 """The ends of HTML blocks that may contain blank lines, by the kinds of HTML blocks in CommonMark."""
-
-
-def trim(text: str) -> str:
-    """Return a text without the white space that is ignored around a table's cells."""
-    return text.strip(_TRIMMED)
 
 
 def expand_tabs(line: str) -> str:
@@ -63,7 +51,7 @@ def expand_tabs(line: str) -> str:
 
 
 def find_heading_level(text: str, position: int, *, complete: bool) -> int:
-    """Return the level of the heading that begins at a position; 0 for none; maybe UNDECIDED."""
+    """Return the level of the heading that begins at a position; 0 for none; maybe MORE_NEEDED."""
     match = _HASHES.match(text, position)
     if match is None:
         return 0
@@ -72,21 +60,21 @@ def find_heading_level(text: str, position: int, *, complete: bool) -> int:
     if count > 6:
         return 0
     if end == len(text):
-        return count if complete else UNDECIDED
+        return count if complete else MORE_NEEDED
     return count if text[end] in BLANKS else 0
 
 
 def find_fence_length(text: str, position: int, *, complete: bool) -> int:
-    """Return the length of the fence that opens at a position; 0 for none; maybe UNDECIDED."""
+    """Return the length of the fence that opens at a position; 0 for none; maybe MORE_NEEDED."""
     mark = text[position]
     match = (_BACKTICKS if mark == "`" else _TILDES).match(text, position)
     end = match.end() if match else position
     if end - position < 3:
-        return UNDECIDED if end == len(text) and not complete else 0
+        return MORE_NEEDED if end == len(text) and not complete else 0
     if mark == "`" and "`" in text[end:]:
         # Inline code with three or more backticks.
         return 0
-    return end - position if complete else UNDECIDED
+    return end - position if complete else MORE_NEEDED
 
 
 def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt: bool) -> int:
@@ -95,7 +83,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
     Args:
         text: The line so far.
         position: The position.
-        complete: Whether this is the whole line; if not, the result may be UNDECIDED.
+        complete: Whether this is the whole line; if not, the result may be MORE_NEEDED.
         would_interrupt: Whether the block would interrupt a paragraph or a table; kind 7 must not.
     """
     start = text[position : position + 9]
@@ -106,9 +94,9 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
         return 3
     name = _HTML_NAME.match(text, position)
     if name is None:
-        return UNDECIDED if start in {"<", "</"} and not complete else 0
+        return MORE_NEEDED if start in {"<", "</"} and not complete else 0
     if name.end() == len(text) and not complete:
-        return UNDECIDED
+        return MORE_NEEDED
     if _HTML_RAW.match(text, position):
         # A script and the like, which may contain blank lines.
         return 1
@@ -116,7 +104,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
         return 6
     if not complete and text[name.end() :] == "/":
         # The slash may be that of "/>".
-        return UNDECIDED
+        return MORE_NEEDED
     return 0 if would_interrupt else _find_lone_tag_kind(text, position, name.end(), complete=complete)
 
 
@@ -129,51 +117,17 @@ def _find_declaration_kind(start: str, *, complete: bool) -> int:
     if len(start) > 2 and start[2].isascii() and start[2].isalpha():
         return 4
     if not complete and ("<!--".startswith(start) or "<![CDATA[".startswith(start)):
-        return UNDECIDED
+        return MORE_NEEDED
     return 0
 
 
 def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bool) -> int:
-    """Return 7 if a tag is alone on its line, else 0 or UNDECIDED."""
+    """Return 7 if a tag is alone on its line, else 0 or MORE_NEEDED."""
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
         return 0
     match = _TAG.match(text, position)
     if match is None:
-        return 0 if complete else UNDECIDED
+        return 0 if complete else MORE_NEEDED
     if text[match.end() :].strip():
         return 0
-    return 7 if complete else UNDECIDED
-
-
-def may_be_delimiter(text: str, position: int) -> bool:
-    """Return True if the text from a position on may become the second row of a table."""
-    return _DELIMITER.fullmatch(text, position) is not None
-
-
-def count_delimiter_columns(text: str, position: int) -> int:
-    """Return the number of columns in the second row of a table; 0 if the text is not a second row."""
-    if len(text) - position < 2 or _DELIMITER.fullmatch(text, position) is None:
-        return 0
-    cells = [cell.strip(BLANKS) for cell in text[position:].split("|")]
-    # A pipe at the start or at the end of the row is not between two cells.
-    if not cells[0]:
-        del cells[0]
-    if cells and not cells[-1]:
-        del cells[-1]
-    return len(cells) if all(map(_DELIMITER_CELL.fullmatch, cells)) else 0
-
-
-def count_columns(text: str) -> int:
-    """Return the number of cells in a row; 0 for a line without a pipe."""
-    row = trim(text)
-    pipes = row.count("|")
-    if not pipes:
-        return 0
-    escaped_pipes = row.count("\\|")
-    count = pipes - escaped_pipes + 1
-    # A pipe at the start or at the end of the row is not between two cells.
-    if row[0] == "|":
-        count -= 1
-    if count and row[-1] == "|" and row[-2:-1] != "\\":
-        count -= 1
-    return count
+    return 7 if complete else MORE_NEEDED

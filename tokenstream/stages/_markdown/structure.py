@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.containers import Containers, MatchedLine, skip_blanks
 from tokenstream.stages._markdown.html_tags import OpenTag
 from tokenstream.stages._markdown.leaf import Leaf, content_offset, is_underline
 from tokenstream.stages._markdown.math import MARKS, continues_formula
 from tokenstream.stages._markdown.openings import LineKind, read_opening
-from tokenstream.stages._markdown.starts import (
-    CODE_INDENT,
-    count_columns,
-    count_delimiter_columns,
-    expand_tabs,
-    may_be_delimiter,
-)
+from tokenstream.stages._markdown.starts import CODE_INDENT, MORE_NEEDED, expand_tabs
+from tokenstream.stages._markdown.tables import PossibleRow
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.definitions import Definition
@@ -37,17 +32,6 @@ UNDECIDED, SAME, NEW, SPLIT, BLANK = range(5)
 _MAY_BEGIN_BLOCK = frozenset("#>-+*_=0123456789`~<|:")
 _MAY_BEGIN_ITEM = frozenset("-+*0123456789")
 _NOWHERE = 1 << 60
-
-
-class _PossibleRow(NamedTuple):
-    """A line that may be the first row of a table, at one of several levels of containers."""
-
-    level: int
-    """The lowest of these levels: the number of containers around the table."""
-    content_starts: list[int]
-    """The start of the row if the table begins at `level`, one level deeper, and so on."""
-    text: str = ""
-    """The whole line."""
 
 
 class BlockStructure:
@@ -76,9 +60,9 @@ class BlockStructure:
         """True while parsers disagree on the ends of blocks."""
         self._doubt_may_end = False
         """True after a blank line: the doubt ends unless the next line can be part of a list."""
-        self._open_row: _PossibleRow | None = None
+        self._open_row: PossibleRow | None = None
         """The open line, if it may be the first row of a table."""
-        self._previous_row: _PossibleRow | None = None
+        self._previous_row: PossibleRow | None = None
         """The previous line, if it may be the first row of a table."""
         self._row_in_doubt = False
         """True if parsers disagree on whether the open line can be the first row of a table."""
@@ -212,31 +196,6 @@ class BlockStructure:
 
     # -- tables ------------------------------------------------------------
 
-    def _try_second_row(self, row: _PossibleRow, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Begin a table if this line is its second row, of marks; return the effect, or None for no table.
-
-        Args:
-            row: The previous line, which may be the first row.
-            line_match: This line.
-            complete: Whether this is the whole line.
-        """
-        text, content_at = line_match.text, line_match.content_at
-        if not may_be_delimiter(text, content_at):
-            return None
-        deepest = row.level + len(row.content_starts) - 1
-        for level in range(row.level, min(line_match.level, deepest) + 1):
-            level_start = line_match.content_starts[level]
-            is_after_mark = bool(text[level_start:content_at].strip(" \t"))
-            if is_after_mark or content_at - level_start > 3:
-                # The mark of a deeper container, or the indentation of code, precedes the row.
-                continue
-            if not complete:
-                return UNDECIDED
-            columns = count_delimiter_columns(text, content_at)
-            if columns and columns == count_columns(row.text[row.content_starts[level - row.level] :]):
-                return self._begin_table(level, line_match, has_deeper=level < deepest)
-        return None
-
     def _begin_table(self, level: int, line_match: MatchedLine, *, has_deeper: bool) -> int:
         """Begin a table at a level of containers; return the effect of its second row.
 
@@ -272,9 +231,12 @@ class BlockStructure:
     def _decide_content(self, line: str, line_match: MatchedLine, *, complete: bool) -> int:
         """Decide on a line that is not blank; return the effect."""
         if self._previous_row is not None and line_match.text[line_match.content_at] in "|-:":
-            effect = self._try_second_row(self._previous_row, line_match, complete=complete)
-            if effect is not None:
-                return effect
+            level = self._previous_row.find_table_level(line_match, complete=complete)
+            if level == MORE_NEEDED:
+                return UNDECIDED
+            if level is not None:
+                has_deeper = level < self._previous_row.deepest_level
+                return self._begin_table(level, line_match, has_deeper=has_deeper)
         leaf = self.leaf
         if leaf is None:
             return self._open_blocks(line, line_match, complete=complete)
@@ -361,7 +323,7 @@ class BlockStructure:
             self._in_doubt = True
         leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
         if continues_all and line_match.indent < CODE_INDENT:
-            self._open_row = _PossibleRow(line_match.level, [line_match.content_at])
+            self._open_row = PossibleRow(line_match.level, [line_match.content_at])
         else:
             self._row_in_doubt = True
         return SAME
@@ -376,7 +338,7 @@ class BlockStructure:
         opening = read_opening(line_match, math=self._math_mark, complete=complete)
         if opening.kind == LineKind.TEXT and not opening.containers:
             leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
-            self._open_row = _PossibleRow(line_match.level, [line_match.content_at])
+            self._open_row = PossibleRow(line_match.level, [line_match.content_at])
             return SAME
         if opening.kind != LineKind.UNDECIDED:
             self._in_doubt = True
@@ -422,7 +384,7 @@ class BlockStructure:
             self.kind = kind
         return NEW
 
-    def _make_possible_row(self, opening: Opening, level: int, *, is_next_item: bool) -> _PossibleRow:
+    def _make_possible_row(self, opening: Opening, level: int, *, is_next_item: bool) -> PossibleRow:
         """Return the positions in a line at which a table may begin; markdown-it looks for tables first.
 
         Args:
@@ -435,8 +397,8 @@ class BlockStructure:
             # Indented code is not the row of a table.
             content_starts[-1] = _NOWHERE
         if is_next_item:
-            return _PossibleRow(level + 1, content_starts[1:])
-        return _PossibleRow(level, content_starts)
+            return PossibleRow(level + 1, content_starts[1:])
+        return PossibleRow(level, content_starts)
 
     # -- formulas and raw HTML ---------------------------------------------
 

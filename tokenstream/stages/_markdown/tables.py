@@ -1,0 +1,97 @@
+"""The first two rows of tables, by which a table is recognised."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream.stages._markdown.starts import BLANKS, CODE_INDENT, MORE_NEEDED
+
+if TYPE_CHECKING:
+    from tokenstream.stages._markdown.containers import MatchedLine
+
+_TRIMMED = (
+    " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_DELIMITER_CELL = re.compile(r":?-+:?")
+_DELIMITER = re.compile(r"(?:[|:][-:|]|-[-:|]|[|:][ \t])[-:| \t]*|[-:|]")
+
+
+class PossibleRow(NamedTuple):
+    """A line that may be the first row of a table, at one of several levels of containers."""
+
+    level: int
+    """The lowest of these levels: the number of containers around the table."""
+    content_starts: list[int]
+    """The start of the row if the table begins at `level`, one level deeper, and so on."""
+    text: str = ""
+    """The whole line."""
+
+    @property
+    def deepest_level(self) -> int:
+        """The highest of these levels."""
+        return self.level + len(self.content_starts) - 1
+
+    def find_table_level(self, second: MatchedLine, *, complete: bool) -> int | None:
+        """Return the level at which a table begins with this row; None for no table; maybe MORE_NEEDED.
+
+        Args:
+            second: The line after this row.
+            complete: Whether it is the whole line.
+        """
+        text, content_at = second.text, second.content_at
+        if not may_be_delimiter(text, content_at):
+            return None
+        for level in range(self.level, min(second.level, self.deepest_level) + 1):
+            level_start = second.content_starts[level]
+            is_after_mark = bool(text[level_start:content_at].strip(BLANKS))
+            if is_after_mark or content_at - level_start >= CODE_INDENT:
+                # The mark of a deeper container, or the indentation of code, precedes the row.
+                continue
+            if not complete:
+                return MORE_NEEDED
+            columns = count_delimiter_columns(text, content_at)
+            first_row = self.text[self.content_starts[level - self.level] :]
+            if columns and columns == count_columns(first_row):
+                return level
+        return None
+
+
+def trim(text: str) -> str:
+    """Return a text without the white space that is ignored around a table's cells."""
+    return text.strip(_TRIMMED)
+
+
+def may_be_delimiter(text: str, position: int) -> bool:
+    """Return True if the text from a position on may become the second row of a table."""
+    return _DELIMITER.fullmatch(text, position) is not None
+
+
+def count_delimiter_columns(text: str, position: int) -> int:
+    """Return the number of columns in the second row of a table; 0 if the text is not a second row."""
+    if len(text) - position < 2 or _DELIMITER.fullmatch(text, position) is None:
+        return 0
+    cells = [cell.strip(BLANKS) for cell in text[position:].split("|")]
+    # A pipe at the start or at the end of the row is not between two cells.
+    if not cells[0]:
+        del cells[0]
+    if cells and not cells[-1]:
+        del cells[-1]
+    return len(cells) if all(map(_DELIMITER_CELL.fullmatch, cells)) else 0
+
+
+def count_columns(text: str) -> int:
+    """Return the number of cells in a row; 0 for a line without a pipe."""
+    row = trim(text)
+    pipes = row.count("|")
+    if not pipes:
+        return 0
+    escaped_pipes = row.count("\\|")
+    count = pipes - escaped_pipes + 1
+    # A pipe at the start or at the end of the row is not between two cells.
+    if row[0] == "|":
+        count -= 1
+    if count and row[-1] == "|" and row[-2:-1] != "\\":
+        count -= 1
+    return count
