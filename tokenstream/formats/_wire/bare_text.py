@@ -132,7 +132,7 @@ class Text(Format):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk with one piece of text on one line, or None."""
+        """Return a function that reads chunks with one piece of text on one line, or None; see `Format`."""
         part = self._fast_part
         if part is None or unit != "event":
             return None

@@ -129,7 +129,7 @@ class LlamaIndex(Format):
             elif not self._expects_finish:
                 # This stream has no mark of its end.
                 self.note("finish_missing")
-                self._add_values()
+                self._add_pending_arguments()
                 self.conclude()
         return super().end(now=now)
 
@@ -185,20 +185,20 @@ class LlamaIndex(Format):
             call: The call.
             text: All arguments so far.
         """
-        if call.open.closed:
+        if call.part.closed:
             return
         if text.startswith(call.text):
-            self.parts.add_arguments(call.open, text[len(call.text) :])
+            self.parts.add_arguments(call.part, text[len(call.text) :])
             call.text = text
         elif not call.text.startswith(text):
             # The text is neither an extension nor a repetition of the arguments so far.
             self.note("text_rewritten")
 
-    def _add_values(self) -> None:
+    def _add_pending_arguments(self) -> None:
         """Add the arguments that arrived as JSON values; they cannot change any more."""
         for call in self._calls.values():
-            if not call.open.closed and not call.text and call.values is not None:
-                self.parts.add_arguments(call.open, json_text(call.values))
+            if not call.part.closed and not call.text and call.values is not None:
+                self.parts.add_arguments(call.part, json_text(call.values))
 
     def _read_other_blocks(self, blocks: list[dict[str, Any]]) -> None:
         """Add the new blocks that are neither text, reasoning nor calls: media, or opaque parts."""
@@ -250,17 +250,17 @@ class LlamaIndex(Format):
         if choices or "done" in raw or is_responses:
             self._expects_finish = True
         if reason is not None and reason != "FINISH_REASON_UNSPECIFIED":
-            self._add_values()
+            self._add_pending_arguments()
             self.parts.finish(0, reason_of(reason), reason)
 
 
 class _RepeatedCall:
     """A tool call that each response repeats, with more arguments."""
 
-    __slots__ = ("open", "text", "values")
+    __slots__ = ("part", "text", "values")
 
     def __init__(self, call: OpenCall) -> None:
-        self.open = call
+        self.part = call
         self.text = ""
         """The arguments reported so far, if they are text."""
         self.values: dict[str, Any] | None = None

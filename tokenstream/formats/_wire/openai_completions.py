@@ -86,7 +86,7 @@ class OpenAICompletions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is of a completion.
+        """Return whether a first payload belongs to a completion.
 
         Args:
             payload: The decoded payload.
@@ -236,5 +236,5 @@ class OpenAICompletions(Format):
 
 
 def _is_native(payload: dict[str, Any]) -> bool:
-    """Return whether a payload is of llama.cpp's native route."""
+    """Return whether a payload has the fields of llama.cpp's native route."""
     return isinstance(payload.get(_NATIVE_TEXT), str) and isinstance(payload.get("stop"), bool)

@@ -143,6 +143,7 @@ class AGUI(Format):
         self.parts.head(id=text_of(payload, "runId") if kind in _RUN_EVENTS else None)
 
     def _read_run_started(self, payload: dict[str, Any]) -> None:
+        """Report the run's id."""
         if self._started:
             self.note("start_repeated")
         self._started = True
@@ -159,6 +160,7 @@ class AGUI(Format):
         self.conclude()
 
     def _read_run_error(self, payload: dict[str, Any]) -> None:
+        """Store the error that ended the run."""
         self._read_usage(payload)
         self._report_unknown_fields(payload, "message", "code", "usage")
         self.error = provider_error(

@@ -112,7 +112,7 @@ class RunParts(NamedParts):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Record a tool's result."""
+        """Add a tool's result as a part; its call, if still open, ends here."""
         call_id = call_id_of(payload)
         if call_id in self.calls:
             # If a tool has returned a result, its arguments must be complete.

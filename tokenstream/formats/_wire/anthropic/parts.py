@@ -171,7 +171,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))
 
     def _open_other(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block of another type: a server's tool call or result, or else an opaque part."""
+        """Open a block of any other type than those in `_BLOCK_OPENERS`, usually of a server's tool."""
         if block_type.endswith("_tool_use"):
             return self._open_server_call(block_type, content)
         if block_type.endswith("_tool_result"):
@@ -284,7 +284,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
         Args:
             block: The block.
-            expected: True if the input may be a JSON value; otherwise, only text is no departure.
+            expected: True if a JSON value is expected here; otherwise, it counts as a departure.
         """
         value, block.input = block.input, None
         # The start has `{}` if fragments will follow.

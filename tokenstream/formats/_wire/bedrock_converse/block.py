@@ -36,7 +36,7 @@ class ConverseBlock:
         """Maps the names of fields that deltas have added to the part to lists of their values."""
         self._was_reported = False
 
-    def add(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    def add_field(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
         """Add a field that arrived after the start; return True to report it now, False to wait for the end.
 
         Servers send this data in one piece. If there are more pieces, a report of each one would

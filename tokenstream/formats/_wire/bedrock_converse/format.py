@@ -75,6 +75,7 @@ class BedrockConverse(Format):
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
         """Return whether a first payload is of this format."""
         if event == _INITIAL_RESPONSE:
+            # Other streams begin with this message, too.
             return None
         if event in _STREAM_EVENTS:
             return "role" in payload or "contentBlockIndex" in payload or "stopReason" in payload
@@ -161,7 +162,7 @@ class BedrockConverse(Format):
             self.parts.unknown(event or name or "event", payload)
 
     def _read_whole(self, payload: dict[str, Any]) -> None:
-        """Read an answer of the Converse operation, which sends it whole, as the events of a stream."""
+        """Read the answer of the Converse operation: one payload, read as if it were the events of a stream."""
         if self._has_head or self._blocks.newest >= 0:
             self.note("content_twice")
             return
@@ -196,6 +197,7 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to its block."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
         self._blocks.delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)

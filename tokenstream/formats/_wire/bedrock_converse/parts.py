@@ -277,7 +277,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _add_data(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
         """Add a field to a part; the first is reported at once, further ones at the end of the block."""
         # Surrogates are mended now, because the data may be reported with a later payload.
-        if block.add(name, mend_surrogates(value) if self.may_hold_surrogates else value):
+        if block.add_field(name, mend_surrogates(value) if self.may_hold_surrogates else value):
             self._report_data_again(block, part)
 
     def _report_data_again(self, block: ConverseBlock, part: OpenPart) -> None:

@@ -41,25 +41,28 @@ def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
     return block, []
 
 
-def _of_text(value: object) -> StartAndDeltas:
+def _convert_text(value: object) -> StartAndDeltas:
     return {}, [{"text": value}]
 
 
-def _of_call(value: object) -> StartAndDeltas:
+def _convert_call(value: object) -> StartAndDeltas:
+    """Return the start of a tool call, with the arguments as text."""
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
     # Converse documents arguments as JSON values, a stream sends them as text.
     return {"toolUse": {**value, "input": json_text(value["input"])}}, []
 
 
-def _of_reasoning(value: object) -> StartAndDeltas:
+def _convert_reasoning(value: object) -> StartAndDeltas:
+    """Return a delta with the reasoning, its signature or redacted content."""
     if not is_dict(value):
         return {"reasoningContent": value}, []
     rest = {name: inner for name, inner in value.items() if name != "reasoningText"}
     return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **rest}}]
 
 
-def _of_cited(value: object) -> StartAndDeltas:
+def _convert_cited_text(value: object) -> StartAndDeltas:
+    """Return deltas with the citations, then deltas with the cited text."""
     if not is_dict(value):
         return {"citationsContent": value}, []
     citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
@@ -67,9 +70,9 @@ def _of_cited(value: object) -> StartAndDeltas:
 
 
 _CONVERTERS: dict[str, Callable[[object], StartAndDeltas]] = {
-    "text": _of_text,
-    "toolUse": _of_call,
-    "reasoningContent": _of_reasoning,
-    "citationsContent": _of_cited,
+    "text": _convert_text,
+    "toolUse": _convert_call,
+    "reasoningContent": _convert_reasoning,
+    "citationsContent": _convert_cited_text,
 }
 """Converters for blocks that a stream sends in another form; any other block is used as its start."""

@@ -36,13 +36,13 @@ def unpack(encoded: object) -> bytes:
 
 
 def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return the first bytes of certain chunks, and a function that reads the rest of such a chunk.
+    """Return a reader for chunks whose payloads begin alike: their first bytes, and a function for the rest.
 
-    Neither decodes JSON: payloads that begin alike are read by comparison, on the fast path.
+    The function reads a payload on the fast path, without decoding its JSON.
 
     Args:
-        start: The first bytes of the payloads in these chunks; a multiple of `BYTES_PER_GROUP`.
-        read: Reads the rest of a payload with this start; returns None if the payload must be decoded.
+        start: The first bytes of the payloads; a multiple of `BYTES_PER_GROUP`.
+        read: Reads the rest of a payload; returns None if the payload must be decoded.
     """
 
     def read_rest(rest: bytes) -> Event | None:
@@ -51,6 +51,7 @@ def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
             return None
         inner, between, padding = rest[:-2].partition(_BETWEEN)
         if between and not padding.isalnum():
+            # The last field is not only padding.
             return None
         try:
             data = a2b_base64(inner, strict_mode=True)

@@ -85,6 +85,7 @@ class BedrockInvoke(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._inner: Format | None = None
+        """The format of the model's payloads; None until the first payload."""
         self._last_arrived = False
         """True once the last payload has arrived, which has Bedrock's token counts or a guardrail's trace."""
         self._counted: set[str] = set()
@@ -267,9 +268,10 @@ class BedrockInvoke(Format):
         """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
         counted = [name for name in _COUNTS if getattr(usage, name) is not None]
-        known = self._counted.intersection(counted)
-        if len(known) < len(counted):
-            self.parts.usage(usage.model_copy(update=dict.fromkeys(known)))
+        reported = self._counted.intersection(counted)
+        if len(reported) < len(counted):
+            # Counts that are reported already become None.
+            self.parts.usage(usage.model_copy(update=dict.fromkeys(reported)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return the name of events read without decoding, their first bytes, and a function for the rest."""

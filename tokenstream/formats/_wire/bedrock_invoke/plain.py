@@ -50,6 +50,7 @@ class _CountedParts(Parts):
         Args:
             payload: The decoded payload.
         """
+        # First the counts of the payload before, if that was read without decoding.
         delta, self.unread_delta = self.unread_delta, None
         if delta is not None and is_dict(delta.raw):
             self.record_counts(delta.raw)
@@ -151,6 +152,7 @@ class PlainModel(Format):
         if isinstance(text, str):
             self.parts.write(choice, "text", text)
         elif text is not None:
+            # Report the item unchanged, under the name of the field that shows the model.
             self.note("delta_misfits")
             self.parts.items(shape.mark, [item], choice)
         elif is_dict(whole_answer) and not self.parts.choices:
@@ -163,6 +165,7 @@ class PlainModel(Format):
         if not reason or (is_dict(whole_answer) and self.parts.finished):
             # The answer goes on, or its end was read as part of the whole answer.
             return
+        # Without an index, all choices have ended; without any choice so far, the answer is choice 0.
         ended = list(self.parts.choices) if index is None else [index]
         for each in ended or [0]:
             self.parts.finish(each, FINISH_REASONS.get(reason, "unknown"), reason)

@@ -212,6 +212,7 @@ class CohereContent:
             index = max([*self._open_calls, *self._closed_calls], default=-1) + 1
         open_call = self._open_calls.pop(index, None)
         if open_call is not None:
+            # Another call begins under this index, so the arguments of the open call are all there.
             self._parts.note("call_index_reused")
             self._close_call(open_call, whole=isinstance(open_call, OpenCall) and open_call.has_arguments)
         elif index in self._closed_calls:
@@ -347,8 +348,8 @@ class CohereContent:
 
     # -- ends ------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Count a departure for each part without an end event, and forget the open parts."""
+    def forget_open_parts(self) -> None:
+        """Forget the open parts, because the end of the answer closes them; each counts as a departure."""
         for _ in (*self._open_blocks, *self._open_calls):
             self._parts.note("part_unclosed")
         self._open_blocks.clear()
@@ -359,7 +360,7 @@ class CohereContent:
         """Close the open calls without handing them out: they may not be whole."""
         for call in self._open_calls.values():
             self._close_call(call, whole=False)
-        self.finish()
+        self.forget_open_parts()
 
 
 def _type_of(content: dict[str, Any]) -> str:

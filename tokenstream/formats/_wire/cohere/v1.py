@@ -61,6 +61,7 @@ class V1(V2):
     # -- events --------------------------------------------------------------
 
     def _read_stream_start(self, payload: dict[str, Any]) -> None:
+        """Report the answer's id."""
         if self.parts.started:
             self.note("start_repeated")
         self.parts.head(id=text_of(payload, *_IDS))
@@ -85,6 +86,7 @@ class V1(V2):
         self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_call_delta")
 
     def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
+        """Read the plan, unless it was streamed, and all tool calls."""
         if not self.content.has_plan:
             self.content.report_plan(payload.get("text"))
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))

@@ -167,6 +167,7 @@ class V2(Format):
         self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_citation_start(self, payload: dict[str, Any]) -> None:
+        """Add a citation, which this event contains as a whole."""
         message = _message_of(payload)
         for citation in dicts_of(message.get("citations")):
             self.content.cite(citation)
@@ -216,7 +217,7 @@ class V2(Format):
         """
         if report:
             self.parts.usage(usage_of(report))
-        self.content.finish()
+        self.content.forget_open_parts()
         if reason is None:
             # An end with an error but without a reason is a failure, too.
             self.error = None if failure_message is None else failure_of("ERROR", failure_message)

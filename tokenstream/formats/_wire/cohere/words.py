@@ -96,7 +96,12 @@ def _sources_of(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any]]:
-    """Return those of some documents whose ids a v1 citation lists."""
+    """Return the documents whose ids a v1 citation lists.
+
+    Args:
+        data: The citation.
+        documents: All documents of the request or answer.
+    """
     ids = data.get("document_ids")
     return [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]
 

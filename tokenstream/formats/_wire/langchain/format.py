@@ -69,7 +69,7 @@ class LangChain(Format):
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload is a message, which is never an error: LangChain raises errors."""
+        """Return True for messages, whatever they contain: LangChain raises errors, and sends none."""
         return payload.get("type") in _KINDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -135,6 +135,7 @@ class LangChain(Format):
             self.parts.head(model=text_of(metadata, *_MODEL_FIELDS))
             self.parts.field("run_id", id)
         else:
+            # Later chunks may have another id; the first one is the answer's.
             self.parts.head(id=self.parts.id or id, model=text_of(metadata, *_MODEL_FIELDS))
 
     def _read_additional(self, fields: dict[str, Any]) -> None:

@@ -108,18 +108,15 @@ class LangChainBlocks:
             self._read_block(value)
 
     def _read_server_call(self, block: dict[str, Any]) -> None:
-        """Read a piece of a call of a tool that the provider runs, or a whole call."""
+        """Read a whole call of a tool that the provider runs, or a piece of one."""
         index = block.get("index") if isinstance(block.get("index"), int | str) else None
         call = self._server_calls.get(index)
         id, name = text_of(block, "id"), text_of(block, "name")
+        # Only the first piece of a call has the tool's name.
         if call is None or call.closed or name:
-            call = self._parts.open(
-                0,
-                ServerToolCall(
-                    id=id or "", name=name or "", provider_data=fields_except(dict_of(block, "extras"))
-                ),
-            )
-            self._server_calls[index] = call
+            data = fields_except(dict_of(block, "extras"))
+            part = ServerToolCall(id=id or "", name=name or "", provider_data=data)
+            call = self._server_calls[index] = self._parts.open(0, part)
         arguments = block.get("args")
         if isinstance(arguments, str):
             self._parts.add(call, arguments)

@@ -75,7 +75,7 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
-    """Return the content of a payload without layers as a list of one choice; None if it has no content."""
+    """Return the content of a payload without layers as a list of one choice; None if there is no content."""
     delta = {chat_name: payload[name] for name, chat_name in _DELTA_FIELDS.items() if name in payload}
     text = delta.get("content")
     is_text = text is None or isinstance(text, str) or isinstance(payload.get("response"), int | float)

@@ -248,12 +248,14 @@ class ChatCalls:
         same_name = not other.name or fragment.name in ("", other.name)
         if other.id is None and same_name and not other.is_whole:
             return other
+        if fragment.index is None:
+            return None
         # Some servers make up an id for each fragment; a fragment without a name cannot begin a call.
-        if fragment.index is not None and not fragment.name and other.part is not None and not other.is_whole:
+        may_continue = other.part is not None and not other.is_whole
+        if may_continue and not fragment.name:
             self._parts.note("call_repeated")
             return other
-        if fragment.index is not None:
-            self._parts.note("call_index_reused")
+        self._parts.note("call_index_reused")
         return None
 
     def _find_by_index(self, fragment: Fragment, index: int | str) -> _ChatCall | None:

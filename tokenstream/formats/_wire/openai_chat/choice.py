@@ -259,6 +259,7 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_refusal(self, key: str, value: object) -> None:
+        """Add text of a refusal."""
         if isinstance(value, str):
             self.content.write("refusal", value)
         else:

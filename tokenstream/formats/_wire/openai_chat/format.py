@@ -65,7 +65,7 @@ _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 
 @dataclass(frozen=True, slots=True)
 class _AnswerPlan:
-    """The plan for reading payloads of one layout; see `Plans`."""
+    """The plan for reading all payloads with the same keys; see `Plans`."""
 
     may_be_error: bool
     """True if the payload must be checked for an error."""
@@ -124,7 +124,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is of a chat completion; None if a later payload must decide.
+        """Return whether a first payload belongs to a chat completion; None if a later payload must decide.
 
         Args:
             payload: The decoded payload.
@@ -278,6 +278,7 @@ class OpenAIChat(Format):
             self.parts.field(key, value)
 
     def _read_usage(self, key: str, value: object) -> None:
+        """Report token counts; any other value than an object is an unknown field."""
         if not is_dict(value):
             self.read_answer_field(key, value)
         elif value:
