@@ -162,7 +162,7 @@ class BedrockConverse(Format):
             self.parts.unknown(event or name or "event", payload)
 
     def _read_whole(self, payload: dict[str, Any]) -> None:
-        """Read the answer of the Converse operation: one payload, read as if it were the events of a stream."""
+        """Read the answer of the Converse operation, one payload, as if it were the events of a stream."""
         if self._has_head or self._blocks.newest >= 0:
             self.note("content_twice")
             return
