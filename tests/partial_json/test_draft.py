@@ -392,7 +392,7 @@ def test_an_excerpt_is_the_text_between_two_offsets(text: str, data: st.DataObje
             excerpt.open(start)
         if place < end <= place + len(piece):
             found = excerpt.close(end, None)
-        excerpt.settle()
+        excerpt.store_piece()
         place += len(piece)
 
     assert (text[start:end], False) == (found, excerpt.is_open)
@@ -403,7 +403,7 @@ def test_a_written_excerpt_is_the_value_as_json() -> None:
     excerpt = WrittenExcerpt()
     excerpt.feed("{'a': NaN}")
     excerpt.open(0)
-    excerpt.settle()
+    excerpt.store_piece()
 
     assert '{"a": NaN}' == excerpt.close(10, {"a": float("nan")})
 

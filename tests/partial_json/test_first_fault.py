@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from tests.support.packages import needed
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.first_fault import collect_words, first_fault
+from tokenstream.partial_json._typed.first_fault import collect_words, describe_first_fault
 from tokenstream.partial_json._typed.schema import Schema
 
 SECRET = "s3cr3t"
@@ -133,8 +133,10 @@ def test_what_is_said_has_a_bounded_length() -> None:
     deep = {"type": "int_type", "loc": tuple(range(100)), "msg": "Input should be a valid integer"}
     wide = {"type": "literal_error", "loc": (), "msg": "x" * 1_000}
 
-    assert "at 0.1.2.3.4.5.….94.95.96.97.98.99: Input should be a valid integer" == first_fault([deep], ())
-    assert 201 == len(first_fault([wide], ()))
+    assert "at 0.1.2.3.4.5.….94.95.96.97.98.99: Input should be a valid integer" == describe_first_fault(
+        [deep], ()
+    )
+    assert 201 == len(describe_first_fault([wide], ()))
 
 
 def test_a_schema_that_holds_itself_has_words() -> None:

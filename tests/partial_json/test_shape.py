@@ -24,14 +24,14 @@ from tests.partial_json.typed_models.values import Configured, Leaves
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
-from tokenstream.partial_json._shapes.shape import RAW, TagChoice, Unsure
+from tokenstream.partial_json._shapes.shape import PLAIN_SLOT, ContextNeeded, TagChoice
 from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.schema import Schema
 
 
 def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:
     schema: Schema[Any] = Schema.of(type_)
-    return schema.slot.structure(kind) is not None
+    return schema.slot.find_structure(kind) is not None
 
 
 @pytest.mark.parametrize(
@@ -65,27 +65,27 @@ def test_arrays_that_only_the_whole_tells_are_read_whole(type_: Any) -> None:
 
 def test_a_discriminator_that_is_a_function_may_look_at_anything() -> None:
     """So what it decides on is read whole."""
-    slot = Schema.of(Called).slot.structure("object")
+    slot = Schema.of(Called).slot.find_structure("object")
     assert slot is not None
-    inner = slot.slot("x")
+    inner = slot.find_slot("x")
     assert inner is not None
 
-    assert inner.structure("object") is None
+    assert inner.find_structure("object") is None
     assert "Node | Step" == (inner.face.title if inner.face is not None else None)
 
 
 def test_a_choice_knows_nothing_before_it_is_made() -> None:
     """It has no slots, and is read whole where it never is made."""
-    choice = Schema.of(Owner).slot.structure("object")
-    pet = choice.slot("favourite") if choice is not None else None
-    undecided = pet.structure("object") if pet is not None else None
+    choice = Schema.of(Owner).slot.find_structure("object")
+    pet = choice.find_slot("favourite") if choice is not None else None
+    undecided = pet.find_structure("object") if pet is not None else None
 
     assert isinstance(undecided, TagChoice)
-    assert (None, None) == (undecided.slot("kind"), undecided.choose(3))
-    with pytest.raises(Unsure):
+    assert (None, None) == (undecided.find_slot("kind"), undecided.choose(3))
+    with pytest.raises(ContextNeeded):
         undecided.assemble({}, {})
-    with pytest.raises(Unsure):
-        RAW.read("1")
+    with pytest.raises(ContextNeeded):
+        PLAIN_SLOT.read("1")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_text_shows_where_it_stays_text(type_: Any, shows: bool) -> None:
 
 def test_text_of_leaves_shows_only_where_it_stays_text() -> None:
     """Enums, literals, secrets and JSON in text do not show while they grow; what may be any text does."""
-    structure = Schema.of(Leaves).slot.structure("object")
+    structure = Schema.of(Leaves).slot.find_structure("object")
     names = list(Leaves.model_fields)
-    slots = {name: structure.slot(name) for name in names} if structure is not None else {}
+    slots = {name: structure.find_slot(name) for name in names} if structure is not None else {}
 
     assert {"anything", "union"} == {name for name, slot in slots.items() if slot and slot.shows_text}
 
@@ -154,9 +154,7 @@ def test_an_older_pydantic_has_no_option_to_pass_validators_over(monkeypatch: py
         return SchemaValidator(schema, config)
 
     monkeypatch.setattr(_shape_assembly, "SchemaValidator", older)
-    _shape_assembly.find_options.cache_clear()
     found = _shape_assembly.make_validator({"type": "int"}, None).validate_json("3")
-    _shape_assembly.find_options.cache_clear()
 
     assert 3 == found
 

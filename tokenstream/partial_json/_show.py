@@ -11,10 +11,10 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-How: TypeAlias = Literal["characters", "words", "values"]
+ShowUnit: TypeAlias = Literal["characters", "words", "values"]
 """The unit in which an unfinished string becomes visible."""
 
-_HOWS = get_args(How)
+_HOWS = get_args(ShowUnit)
 
 _KEY = "tokenstream_show"
 """The key of a `Show` in the metadata of a core schema."""
@@ -43,7 +43,7 @@ class Show:
         [[], ['Pancakes']]
     """
 
-    how: How
+    how: ShowUnit
 
     def __post_init__(self) -> None:
         check_show(self.how)
@@ -60,7 +60,7 @@ class Show:
         return {**schema, "metadata": metadata}
 
 
-def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
+def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
     """Return the value of the option `show=`, if it is valid.
 
     Raises:
@@ -68,19 +68,19 @@ def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
     """
     if how not in _HOWS:
         raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')
-    found: How = how
+    found: ShowUnit = how
     return found
 
 
-def find_in_schema(schema: dict[str, Any]) -> How | None:
+def find_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
     """Return the `how` of a `Show` that is recorded in a core schema, or None."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
-def find_in_annotation(annotated: Any) -> How | None:  # noqa: ANN401 - any type
+def find_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     """Return the `how` of a `Show` in the annotation of a type, or None."""
-    said: How | None = None
+    said: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):
         said = each.how if isinstance(each, Show) else said
     return said
@@ -112,7 +112,7 @@ class WordLog(TextLog):
             super().append(word)
 
 
-def make_log(how: How, words: Callable[[], Cutter] | None) -> TextLog | None:
+def make_log(how: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
     """Return the text of a growing string; None if the string is visible only once it is finished.
 
     Args:

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
-from tokenstream.partial_json._shapes.shape import Inside, Invalid, InvalidEntry, Unsure, ValueStructure
+from tokenstream.partial_json._shapes.prebuilt import find_schema_options
+from tokenstream.partial_json._shapes.shape import (
+    ContextNeeded,
+    InvalidEntry,
+    InvalidValue,
+    NestedErrors,
+    ValueStructure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,17 +35,17 @@ if TYPE_CHECKING:
 
     Config: TypeAlias = CoreSchema | None
     # The layers around a structure, from the outside in: validators, and tags for the locations of errors.
-    Outer: TypeAlias = tuple[SchemaValidator | str, ...]
+    Layers: TypeAlias = tuple[SchemaValidator | str, ...]
 
 FAILED = "tokenstream_failed"
 """The type of a placeholder error, which is replaced by the errors of the entry itself."""
 
-_given: ContextVar[Any] = ContextVar("_given")
-"""The values that `hand_out_at` and `given_by_number` return; called "given" below."""
+_known_values: ContextVar[Any] = ContextVar("_known_values")
+"""The values that were validated before, by key or number; called "known values" below."""
 
 
-def _hand_out(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return a given value; raise the placeholder error if it is invalid."""
+def _check_known(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a known value; raise the placeholder error if it is an `InvalidEntry`."""
     if value.__class__ is InvalidEntry:
         raise PydanticCustomError(FAILED, "the value is invalid")
     return value
@@ -48,48 +55,38 @@ def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
     return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
 
 
-def hand_out_at(key: object) -> CoreSchema:
-    """Return a schema that ignores its input, and returns the given value at a key."""
-    return _make_plain_validator(lambda _: _hand_out(_given.get()[key]))
+def make_known_value_schema(key: object) -> CoreSchema:
+    """Return a schema that ignores its input, and returns the known value at a key."""
+    return _make_plain_validator(lambda _: _check_known(_known_values.get()[key]))
 
 
-given_by_number = _make_plain_validator(lambda number: _hand_out(_given.get()[number]))
-"""A schema that reads a number, and returns the given value at that number."""
+KNOWN_BY_NUMBER = _make_plain_validator(lambda number: _check_known(_known_values.get()[number]))
+"""A schema that reads a number, and returns the known value with that number."""
 
 
 def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator that follows its schema.
-
-    Otherwise, pydantic would use the validator that a model already has.
-    """
+    """Return a validator that follows its schema, also for a model that already has a validator."""
     make: Any = SchemaValidator
-    validator: SchemaValidator = make(schema, config, **find_options())
+    validator: SchemaValidator = make(schema, config, **find_schema_options(make))
     return validator
 
 
-@cache
-def find_options() -> dict[str, bool]:
-    """Return the options with which this version of pydantic follows the schema of a validator."""
-    option = {"_use_prebuilt": False}
-    make: Any = SchemaValidator
-    try:
-        make({"type": "any"}, None, **option)
-    except TypeError:
-        return {}
-    return option
+def validate_with_known(validator: SchemaValidator, text: str, known_values: Any) -> Any:  # noqa: ANN401 - any value
+    """Return the value that a validator makes of a text in which numbers stand for the known values.
 
-
-def validate_given(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa: ANN401 - any value
-    """Return the value that a validator makes of a text and of the given values.
+    Args:
+        validator: The validator, of a changed schema.
+        text: The text.
+        known_values: The known values, by key or number.
 
     Raises:
-        ValidationError: The text and the values do not fit the validator's schema.
+        ValidationError: The text and the known values do not fit the validator's schema.
     """
-    token = _given.set(given)
+    token = _known_values.set(known_values)
     try:
         return validator.validate_json(text)
     finally:
-        _given.reset(token)
+        _known_values.reset(token)
 
 
 def strip_ref(schema: CoreSchema) -> CoreSchema:
@@ -99,27 +96,29 @@ def strip_ref(schema: CoreSchema) -> CoreSchema:
 
 def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     """Return a validator of the layer that a schema adds around the schema inside it."""
-    return make_validator(strip_ref(schema) | {"schema": hand_out_at(0)}, config)
+    return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
 
-def convert_errors(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa: ANN401 - any value
+def convert_errors(error: ValidationError, entries: Entries, plain_data: Any) -> Errors:  # noqa: ANN401 - any value
     """Return the errors of an assembled value, equal to the errors of validating it as a whole.
 
     Args:
         error: The error of the assembly.
         entries: The entries, by their names in locations.
-        raw: The value as plain data.
+        plain_data: The value as plain data.
     """
-    out: list[dict[str, Any] | Inside] = []
-    for plain in list_errors(error):
-        loc = plain["loc"]
+    out: list[dict[str, Any] | NestedErrors] = []
+    for item in list_errors(error):
+        loc = item["loc"]
         entry = entries.get(loc[0]) if loc else None
-        if plain["type"] == FAILED and isinstance(entry, InvalidEntry):
-            out.append(Inside(loc, entry.errors))
-        elif not loc or (plain["type"] == "missing" and len(loc) == 1):
-            out.append({**plain, "input": raw})
+        if item["type"] == FAILED and isinstance(entry, InvalidEntry):
+            # The errors of the entry itself, in place of the placeholder.
+            out.append(NestedErrors(loc, entry.errors))
+        elif not loc or (item["type"] == "missing" and len(loc) == 1):
+            # The error is about the whole object or array; its input was the text with numbers.
+            out.append({**item, "input": plain_data})
         else:
-            out.append(plain)
+            out.append(item)
     return tuple(out)
 
 
@@ -136,7 +135,8 @@ def is_assembly_sound() -> bool:
 
     schema: Any = ProbeModel.__pydantic_core_schema__
     try:
-        made = validate_given(make_layer_validator(schema, None), "0", [({"value": "kept"}, None, {"value"})])
+        validator = make_layer_validator(schema, None)
+        made = validate_with_known(validator, "0", [({"value": "kept"}, None, {"value"})])
     except ValidationError:
         return False
     return isinstance(made, ProbeModel) and vars(made) == {"value": "kept"}
@@ -147,54 +147,58 @@ def list_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
     return tuple({**item} for item in error.errors(include_url=False))
 
 
-class SchemaPlace(NamedTuple):
-    """A schema, its config and the layers around it."""
+class LayeredSchema(NamedTuple):
+    """A schema, its config, and the layers of schemas around it."""
 
     schema: CoreSchema
     config: Config
-    outer: Outer = ()
+    layers: Layers = ()
     tentative: bool = False
     """True if reading the value whole reports errors differently, so that it must be read again."""
 
-    def inside(self, schema: CoreSchema, *outer: SchemaValidator | str) -> SchemaPlace:
-        """Return the place of a schema inside this one."""
-        return self._replace(schema=schema, outer=self.outer + outer)
+    def inside(self, schema: CoreSchema, *layers: SchemaValidator | str) -> LayeredSchema:
+        """Return the same for a schema inside this one; `layers` are added to the layers around it."""
+        return self._replace(schema=schema, layers=self.layers + layers)
 
 
-class Assembled(ValueStructure):
-    """A structure that pydantic assembles: first the entries, then the layers around them."""
+class AssembledStructure(ValueStructure):
+    """A structure that pydantic assembles: first the entries, then the layers around them.
 
-    def __init__(self, place: SchemaPlace) -> None:
-        self._tentative = place.tentative
+    Args:
+        layered: The schema of the object or array, with the layers around it.
+    """
+
+    def __init__(self, layered: LayeredSchema) -> None:
+        self._tentative = layered.tentative
         prefix: list[str] = []
         around: list[tuple[SchemaValidator, tuple[str, ...]]] = []
-        for outer in place.outer:
-            if isinstance(outer, str):
-                prefix.append(outer)
+        for layers in layered.layers:
+            if isinstance(layers, str):
+                prefix.append(layers)
             else:
-                around.append((outer, tuple(prefix)))
+                around.append((layers, tuple(prefix)))
         self._around = around[::-1]
         self.prefix = tuple(prefix)
 
-    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
         try:
             value = self._gather(entries)
         except ValidationError as error:
             raise self._make_refusal(
-                self.prefix, convert_errors(error, self._locate_entries(entries), raw)
+                self.prefix, convert_errors(error, self._locate_entries(entries), plain_data)
             ) from None
         for validator, prefix in self._around:
             try:
-                value = validate_given(validator, "0", (value,))
+                value = validate_with_known(validator, "0", (value,))
             except ValidationError as error:
-                raise self._make_refusal(prefix, convert_errors(error, {}, raw)) from None
+                raise self._make_refusal(prefix, convert_errors(error, {}, plain_data)) from None
         return value
 
-    def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> Invalid | Unsure:
-        return Unsure() if self._tentative else Invalid((Inside(prefix, errors),))
+    def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> InvalidValue | ContextNeeded:
+        return ContextNeeded() if self._tentative else InvalidValue((NestedErrors(prefix, errors),))
 
     def _locate_entries(self, entries: Entries) -> Entries:
-        """Return the entries by their name in locations."""
+        """Return the entries by their names in the locations of errors."""
         return entries
 
     @abstractmethod

@@ -9,7 +9,7 @@ from tokenstream.partial_json._show import find_in_schema
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
 
 CoreSchema: TypeAlias = dict[str, Any]
 """A schema in the form that pydantic_core accepts, or the config of one."""
@@ -132,7 +132,7 @@ class Definitions:
         """Return True if an unfinished string may be visible, because the finished value is a string, too."""
         return any(found.schema["type"] in _TEXT for found in self.iter_alternatives(schema, None))
 
-    def show(self, schema: CoreSchema) -> How | None:
+    def find_show_unit(self, schema: CoreSchema) -> ShowUnit | None:
         """Return the unit in which values of a schema become visible; None if no annotation sets it."""
         while True:
             said = find_in_schema(schema)

@@ -12,14 +12,20 @@ from pydantic_core import SchemaError
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.assembly import (
     FAILED,
-    Assembled,
-    hand_out_at,
+    AssembledStructure,
     list_errors,
+    make_known_value_schema,
     strip_ref,
-    validate_given,
+    validate_with_known,
 )
 from tokenstream.partial_json._shapes.core_schema import find_keys, is_plain_default, list_fields
-from tokenstream.partial_json._shapes.shape import Invalid, InvalidEntry, Slot, Unread, Unsure
+from tokenstream.partial_json._shapes.shape import (
+    ContextNeeded,
+    InvalidEntry,
+    InvalidValue,
+    Slot,
+    UnreadEntry,
+)
 from tokenstream.partial_json._shapes.write import (
     FieldWriter,
     find_special_fields,
@@ -30,41 +36,45 @@ from tokenstream.partial_json._shapes.write import (
 from tokenstream.partial_json._typed.defaults import Defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic_core import SchemaValidator
 
-    from tokenstream.partial_json._shapes.assembly import SchemaPlace
+    from tokenstream.partial_json._shapes.assembly import LayeredSchema
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, Field
-    from tokenstream.partial_json._shapes.pydantic_shapes import Types
+    from tokenstream.partial_json._shapes.pydantic_shapes import PydanticSlots
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-def make_fields(types: Types, place: SchemaPlace, cls: CoreSchema | None = None) -> ValueStructure | None:
-    """Return the structure of an object's fields; None if the object must be read as a whole.
+def make_fields(
+    types: PydanticSlots, layered: LayeredSchema, cls: CoreSchema | None = None
+) -> ValueStructure | None:
+    """Return the structure of an object with fields; None if the object must be read as a whole.
 
     Args:
         types: The slots of the fields' types.
-        place: The schema of the fields, and the layers around it.
+        layered: The schema of the fields, and the layers around it.
         cls: The schema of the class; None if there is no class.
     """
-    schema, config = place.schema, place.config or {}
+    schema, config = layered.schema, layered.config or {}
     names: dict[str, str] = {}
     for name, field in list_fields(schema):
         keys = find_keys(name, field, schema, config)
-        # If two fields read a key, or a path leads into its value, the key does not belong to one field.
-        if keys is None or any(key in names for key in keys) or not _is_simple(types, field):
+        if keys is None or not _is_simple(types, field):
+            return None
+        # A key that two fields read does not belong to one of them.
+        if any(key in names for key in keys):
             return None
         names.update(dict.fromkeys(keys, name))
-    return _Fields(types, place, names, cls)
+    return _FieldsStructure(types, layered, names, cls)
 
 
-def make_defaults(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
+def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
     """Return the defaults of an object's fields, as pydantic makes them.
 
     Defaults that depend on other fields are left out: those fields may not have arrived.
@@ -77,53 +87,53 @@ def make_defaults(types: Types, schema: CoreSchema, config: CoreSchema | None) -
     return Defaults(makers)
 
 
-def _make_default(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
+def _make_default(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
     """Return a field's default; MISSING if it has none, or if the default is invalid."""
     try:
-        found = types.slot(schema, config).validator.get_default_value()
+        found = types.get_slot(schema, config).validator.get_default_value()
     except (ValidationError, SchemaError):
         return MISSING
     return MISSING if found is None else found.value
 
 
-def _is_simple(types: Types, field: CoreSchema) -> bool:
+def _is_simple(types: PydanticSlots, field: CoreSchema) -> bool:
     """Return True if a field is read from the document, and its default never replaces an invalid value."""
     return (
         is_plain_default(types.definitions.resolve(field["schema"])) and field.get("init", True) is not False
     )
 
 
-class _Fields(Assembled):
+class _FieldsStructure(AssembledStructure):
     """The structure of an object with fields.
 
     Args:
         types: The slots of the fields' types.
-        place: The schema of the fields, and the layers around it.
+        layered: The schema of the fields, and the layers around it.
         names: Maps each key to the name of its field.
         cls: The schema of the class; None if there is no class.
     """
 
     def __init__(
-        self, types: Types, place: SchemaPlace, names: dict[str, str], cls: CoreSchema | None
+        self, types: PydanticSlots, layered: LayeredSchema, names: dict[str, str], cls: CoreSchema | None
     ) -> None:
-        super().__init__(place)
+        super().__init__(layered)
         self._cls = cls
         self._writer: FieldWriter | None = None
         """Writes the fields that have serializer methods; made when first needed."""
         self._types = types
-        self._schema = strip_ref(place.schema)
-        self._config = place.config
+        self._schema = strip_ref(layered.schema)
+        self._config = layered.config
         self._names = names
         self._keys: dict[str, list[str]] = {}
         """Maps each field to its keys."""
         for key, name in names.items():
             self._keys.setdefault(name, []).append(key)
-        config = place.config or {}
-        self._fields = list_fields(place.schema)
+        config = layered.config or {}
+        self._fields = list_fields(layered.schema)
         self._by_alias: bool = config.get("loc_by_alias", True)
-        extra = place.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
+        extra = layered.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
         self._extra = None if extra == "ignore" else self._make_validator_with([])
-        self.closed = extra != "allow"
+        self.hides_extras = extra != "allow"
         # Maps each late field, one whose validators need the fields before it, to its position.
         self._late = {
             name: number
@@ -141,28 +151,30 @@ class _Fields(Assembled):
 
     # -- slots and names -----------------------------------------------------------
 
-    def slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: str | int) -> Slot | None:
         name = self._names.get(str(key))
         if name is None:
             return None
         slot = self._slots.get(name)
         if slot is None:
             field = dict(self._fields)[name]
-            slot = self._types.slot(field["schema"], self._config)
-            slot = self._slots[name] = _LateSlot(slot) if name in self._late else slot
+            slot = self._types.get_slot(field["schema"], self._config)
+            if name in self._late:
+                slot = _LateSlot(slot)
+            self._slots[name] = slot
         return slot
 
-    def name(self, key: str | int) -> str | int:
+    def find_name(self, key: str | int) -> str | int:
         return self._names.get(str(key), key)
 
-    def defaults(self) -> Defaults:
+    def find_defaults(self) -> Defaults:
         return make_defaults(self._types, self._schema, self._config)
 
-    def loc(self, key: str | int) -> tuple[str | int, ...]:
+    def locate(self, key: str | int) -> tuple[str | int, ...]:
         return (*self.prefix, self._locate_key(key))
 
     def _locate_key(self, key: str | int) -> str | int:
-        return key if self._by_alias else self.name(key)
+        return key if self._by_alias else self.find_name(key)
 
     # -- serialization ---------------------------------------------------------------
 
@@ -174,7 +186,7 @@ class _Fields(Assembled):
         by_alias: ByAlias,
     ) -> str | None:
         keys = self._keys.get(str(name))
-        slot = None if keys is None else self.slot(keys[0])
+        slot = None if keys is None else self.find_slot(keys[0])
         if slot is None:
             return plain_json(value, by_alias)
         writer = self._writer
@@ -199,9 +211,10 @@ class _Fields(Assembled):
         return self._names.get(str(key)) in self._late
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        read: list[str | int] = []
+        read_keys: list[str | int] = []
         if not self._late:
-            return read
+            return read_keys
+        # In the order of the fields, up to the first field that has not arrived or cannot be read.
         before: Entries = {}
         for name, _ in self._fields:
             keys = [key for key in self._keys.get(name, ()) if key in entries]
@@ -209,33 +222,42 @@ class _Fields(Assembled):
                 break
             key = keys[0]
             entry = entries[key]
-            if name in self._late and entry.__class__ is Unread and not entry.tried:
+            if name in self._late and entry.__class__ is UnreadEntry and not entry.tried:
                 entry = entries[key] = self._read_after(name, key, entry.text, before)
-                read.append(key)
-            if entry.__class__ is Unread:
+                read_keys.append(key)
+            if entry.__class__ is UnreadEntry:
                 break
             before[key] = entry
-        return read
+        return read_keys
 
     def _read_after(self, name: str, key: str | int, text: str, before: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return the value of a late field, read by a validator that receives the fields before it."""
-        given = {self.name(earlier): entry for earlier, entry in before.items()}
+        """Return the entry of a late field, read by a validator that receives the fields before it.
+
+        Args:
+            name: The field.
+            key: The key under which its value arrived.
+            text: The text of its value.
+            before: The entries of the fields before it, by key.
+        """
+        known_values = {self.find_name(earlier): entry for earlier, entry in before.items()}
         try:
-            made = validate_given(
-                self._find_late_validator(name), _write_object([*_number_entries(before), (key, text)]), given
+            made = validate_with_known(
+                self._find_late_validator(name),
+                _write_object([*_number_entries(before), (key, text)]),
+                known_values,
             )
         except ValidationError as error:
-            own = [item for item in list_errors(error) if item["type"] != FAILED]
-            if not own:
+            own_errors = [item for item in list_errors(error) if item["type"] != FAILED]
+            if not own_errors:
                 # Only an earlier field is invalid, and pydantic then does not return this field's value.
-                return Unread(text, tried=True)
-            return InvalidEntry(tuple({**item, "loc": item["loc"][1:]} for item in own))
+                return UnreadEntry(text, tried=True)
+            return InvalidEntry(_drop_first_key(own_errors))
         # For models and dataclasses, the result is a tuple of the fields and the extra data.
         fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
-        return fields[name] if name in fields else Unread(text, tried=True)
+        return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:
-        """Return the validator of a late field, whose schema contains the given fields before it."""
+        """Return the validator of a late field; the fields before it are replaced by known values."""
         validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]
@@ -251,7 +273,7 @@ class _Fields(Assembled):
         try:
             self._extra.validate_json(_write_object([(key, text)]))
         except ValidationError as error:
-            raise Invalid(tuple({**item, "loc": item["loc"][1:]} for item in list_errors(error))) from None
+            raise InvalidValue(_drop_first_key(list_errors(error))) from None
         return True
 
     # -- assembly --------------------------------------------------------------------
@@ -260,26 +282,27 @@ class _Fields(Assembled):
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        given: dict[str | int, Any] = {}
+        known_values: dict[str | int, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():
             name = self._names.get(str(key))
-            if name is not None and name in given:
+            if name is None:
+                continue
+            if name in known_values:
                 # Two keys of one field: only reading both tells which of them counts.
-                raise Unsure
-            if name is not None and entry.__class__ is Unread:
+                raise ContextNeeded
+            if entry.__class__ is UnreadEntry:
                 unread.append(name)
-            if name is not None:
-                given[name] = entry
-        absent = [name for name in self._checked_defaults if name not in given]
-        return validate_given(
-            self._find_validator(frozenset(unread + absent)), self._write_text(entries), given
+            known_values[name] = entry
+        absent = [name for name in self._checked_defaults if name not in known_values]
+        return validate_with_known(
+            self._find_validator(frozenset(unread + absent)), self._write_text(entries), known_values
         )
 
     def _write_text(self, entries: Entries) -> str:
-        """Return the text for the assembly: the given values as numbers, unread ones as their own text."""
+        """Return the text for the assembly: a number for each known value, and the text of unread entries."""
         keys = tuple(entries)
-        if any(entry.__class__ is Unread for entry in entries.values()):
+        if any(entry.__class__ is UnreadEntry for entry in entries.values()):
             return _write_object(_number_entries(entries))
         text = self._texts.get(keys)
         return _remember(self._texts, keys, _write_object(_number_entries(entries))) if text is None else text
@@ -304,7 +327,7 @@ class _Fields(Assembled):
         if not extra:
             schema = {key: value for key, value in schema.items() if not key.startswith("extra")}
             schema["extra_behavior"] = "ignore"
-        return self._types.validator(schema, self._config)
+        return self._types.make_validator(schema, self._config)
 
 
 _MOST_KEPT = 64
@@ -326,30 +349,35 @@ class _LateSlot(Slot):
         self._slot = slot
         self.face = slot.face
         self.shows_text = slot.shows_text
-        self.show = slot.show
+        self.show_unit = slot.show_unit
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        raise Unsure
+        raise ContextNeeded
 
-    def name(self, key: str) -> str:
-        return self._slot.name(key)
+    def find_name(self, key: str) -> str:
+        return self._slot.find_name(key)
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
         return self._slot.write(value, by_alias)
 
-    def show_inside(self, key: str) -> How | None:
-        return self._slot.show_inside(key)
+    def find_inner_show_unit(self, key: str) -> ShowUnit | None:
+        return self._slot.find_inner_show_unit(key)
 
-    def defaults(self) -> Defaults | None:
-        return self._slot.defaults()
+    def find_defaults(self) -> Defaults | None:
+        return self._slot.find_defaults()
 
 
 def _replace_field(field: Field) -> Field:
-    """Return a field with the same default, whose value is a given one."""
+    """Return a field with the same default, whose value is the known value of that name."""
     name, schema = field
     inner = schema["schema"]
-    value = hand_out_at(name)
+    value = make_known_value_schema(name)
     return name, {**schema, "schema": {**inner, "schema": value} if inner["type"] == "default" else value}
+
+
+def _drop_first_key(errors: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return the errors of a field with locations relative to its value."""
+    return tuple({**item, "loc": item["loc"][1:]} for item in errors)
 
 
 def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
@@ -360,7 +388,7 @@ def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
 
 def _number_entries(entries: Entries) -> list[tuple[str | int, str]]:
     """Return the keys, each with the text of its unread entry; 0 for an entry that has been read."""
-    return [(key, entry.text if entry.__class__ is Unread else "0") for key, entry in entries.items()]
+    return [(key, entry.text if entry.__class__ is UnreadEntry else "0") for key, entry in entries.items()]
 
 
 def _write_object(fields: list[tuple[str | int, str]]) -> str:

@@ -17,13 +17,13 @@ import msgspec
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import (
+    ContextNeeded,
     Face,
-    Invalid,
     InvalidEntry,
+    InvalidValue,
     Slot,
     TagChoice,
-    Unread,
-    Unsure,
+    UnreadEntry,
     ValueStructure,
 )
 from tokenstream.partial_json._show import find_in_annotation
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._shapes.write import ByAlias
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
 
 _PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -43,18 +43,18 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
     """Return the slot of a type that is a Struct or contains one."""
-    slot = _StructTypes().slot(type_)
+    slot = _StructSlots().get_slot(type_)
     slot.make_decoder()
     return slot
 
 
-class _StructTypes:
+class _StructSlots:
     """The slots of a type and of the types in it; each slot is made only once."""
 
     def __init__(self) -> None:
         self._slots: dict[int, tuple[Any, _StructSlot]] = {}
 
-    def slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
+    def get_slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
         # Found by identity, since unions with another order of members are equal. The type is kept,
         # so that no other object gets its id.
         known = self._slots.get(id(type_))
@@ -66,15 +66,15 @@ class _StructTypes:
 class _StructSlot(Slot):
     """The slot of a type that msgspec reads."""
 
-    def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - any type
+    def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - any type
         self._slots = slots
         self._type = type_
         self._decoder: Any = None
         self._structures: dict[str, ValueStructure | None] = {}
         members = list(_list_members(type_))
         self.shows_text = any(_strip_annotation(member) in {Any, str} for member in members)
-        self.show = _find_show(type_)
-        self.plain = type_ is Any
+        self.show_unit = _find_show(type_)
+        self.is_plain = type_ is Any
         self._structs = structs = [
             _find_struct(member) for member in members if _find_struct(member) is not None
         ]
@@ -100,9 +100,9 @@ class _StructSlot(Slot):
         try:
             return self._decoder.decode(text.encode("utf-8", "surrogatepass"))
         except msgspec.DecodeError as error:
-            raise Invalid((_convert_error(error, text),)) from None
+            raise InvalidValue((_convert_error(error, text),)) from None
 
-    def structure(self, kind: JSONKind) -> ValueStructure | None:
+    def find_structure(self, kind: JSONKind) -> ValueStructure | None:
         if kind not in self._structures:
             takers = [
                 make
@@ -132,22 +132,22 @@ class _StructSlot(Slot):
         # In msgspec, each field has only one name in JSON.
         return msgspec.json.encode(value).decode()
 
-    def name(self, key: str) -> str:
+    def find_name(self, key: str) -> str:
         return self._names.get(key, key)
 
     def is_leaf(self) -> bool:
         return all(get_origin(member) is None and member in _SCALARS for member in _list_members(self._type))
 
-    def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+    def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
         found: list[Slot] = []
         for member in _list_members(self._type):
             inner = _list_within(member, key, attribute=attribute)
             if inner is None:
                 return None
-            found += map(self._slots.slot, inner)
+            found += map(self._slots.get_slot, inner)
         return found
 
-    def defaults(self) -> Defaults | None:
+    def find_defaults(self) -> Defaults | None:
         return _make_defaults(self._structs[0]) if len(self._structs) == 1 else None
 
 
@@ -166,7 +166,7 @@ def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
     return type_.__origin__ if get_origin(type_) is Annotated else type_
 
 
-def _find_show(type_: Any) -> How | None:  # noqa: ANN401 - any type
+def _find_show(type_: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     """Return the unit in which values of a type become visible; None if no annotation sets it."""
     said = find_in_annotation(type_)
     if said is None and get_origin(type_) in {Union, types.UnionType}:
@@ -197,7 +197,7 @@ def _return_unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
 
 
 def _find_maker(
-    slots: _StructTypes,
+    slots: _StructSlots,
     kind: JSONKind,
     type_: Any,  # noqa: ANN401 - any type
 ) -> Callable[[], ValueStructure | None] | None:
@@ -213,11 +213,11 @@ def _find_maker(
     if struct is not None:
         if kind != ("array" if struct.__struct_config__.array_like else "object"):
             return None
-        return _make_nothing if kind == "array" else lambda: _Struct(slots, type_)
+        return _make_nothing if kind == "array" else lambda: _StructStructure(slots, type_)
     if origin is list and kind == "array":
-        return (lambda: _List(slots, args[0])) if args else _make_nothing
+        return (lambda: _ListStructure(slots, args[0])) if args else _make_nothing
     if origin is dict and kind == "object":
-        return (lambda: _Dict(slots, args[1])) if args[:1] == (str,) else _make_nothing
+        return (lambda: _DictStructure(slots, args[1])) if args[:1] == (str,) else _make_nothing
     return None if origin in _SCALARS or origin in {list, dict} else _make_nothing
 
 
@@ -243,26 +243,26 @@ def _make_nothing() -> None:
 _SCALARS = frozenset({None, type(None), bool, bytes, float, int, str})
 
 
-class _Struct(ValueStructure):
+class _StructStructure(ValueStructure):
     """The structure of a Struct, which has fields."""
 
-    closed = True
+    hides_extras = True
 
-    def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - a Struct
+    def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - a Struct
         self._slots = slots
         self._cls = _find_struct(type_)
         self._config = self._cls.__struct_config__
         self._fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
 
-    def slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: str | int) -> Slot | None:
         field = self._fields.get(str(key))
-        return None if field is None else self._slots.slot(field.type)
+        return None if field is None else self._slots.get_slot(field.type)
 
-    def name(self, key: str | int) -> str | int:
+    def find_name(self, key: str | int) -> str | int:
         field = self._fields.get(str(key))
         return key if field is None else field.name
 
-    def defaults(self) -> Defaults:
+    def find_defaults(self) -> Defaults:
         return _make_defaults(self._cls)
 
     def write(
@@ -277,41 +277,41 @@ class _Struct(ValueStructure):
     def check_extra(self, key: str | int, text: str) -> bool:
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
-    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
         if (
             self._config.tag_field is not None
-            and raw.get(self._config.tag_field, self._config.tag) != self._config.tag
+            and plain_data.get(self._config.tag_field, self._config.tag) != self._config.tag
         ):
-            raise Unsure
+            raise ContextNeeded
         values: dict[str, Any] = {}
         for key, entry in entries.items():
             field = self._fields.get(str(key))
             if field is not None and entry.__class__ is not InvalidEntry:
                 values[field.name] = entry
             elif key != self._config.tag_field:
-                raise Unsure
+                raise ContextNeeded
         if any(field.required and field.name not in values for field in self._fields.values()):
-            raise Unsure
+            raise ContextNeeded
         try:
             return self._cls(**values)
         except (TypeError, ValueError):
             # The Struct's own checks failed: msgspec reports their message with its location.
-            raise Unsure from None
+            raise ContextNeeded from None
 
 
-class _List(ValueStructure):
-    def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - any type
-        self._slot = slots.slot(type_)
+class _ListStructure(ValueStructure):
+    def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - any type
+        self._slot = slots.get_slot(type_)
 
-    def slot(self, key: str | int) -> Slot:
+    def find_slot(self, key: str | int) -> Slot:
         return self._slot
 
-    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
         return list(_check_values(entries).values())
 
 
-class _Dict(_List):
-    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+class _DictStructure(_ListStructure):
+    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
         return _check_values(entries)
 
 
@@ -319,17 +319,17 @@ def _check_values(entries: Entries) -> Entries:
     """Return a copy of the entries.
 
     Raises:
-        Unsure: An entry is invalid, or has not been read.
+        ContextNeeded: An entry is invalid, or has not been read.
     """
-    if any(entry.__class__ in {InvalidEntry, Unread} for entry in entries.values()):
-        raise Unsure
+    if any(entry.__class__ in {InvalidEntry, UnreadEntry} for entry in entries.values()):
+        raise ContextNeeded
     return dict(entries)
 
 
 class _StructChoice(TagChoice):
     """A choice between Structs that have different tags."""
 
-    def __init__(self, slots: _StructTypes, field: str, members: dict[str, Any]) -> None:
+    def __init__(self, slots: _StructSlots, field: str, members: dict[str, Any]) -> None:
         self._slots = slots
         self._members = members
         self.discriminators = (field,)
@@ -339,7 +339,7 @@ class _StructChoice(TagChoice):
         if not isinstance(value, str) or value not in self._members:
             return None
         if value not in self._structures:
-            self._structures[value] = _Struct(self._slots, self._members[value])
+            self._structures[value] = _StructStructure(self._slots, self._members[value])
         return self._structures[value]
 
 

@@ -10,15 +10,15 @@ from pydantic import create_model
 from pydantic_core import SchemaError, SchemaValidator, ValidationError
 
 from tokenstream.partial_json._shapes.assembly import (
-    Assembled,
-    SchemaPlace,
-    given_by_number,
+    KNOWN_BY_NUMBER,
+    AssembledStructure,
+    LayeredSchema,
     is_assembly_sound,
     list_errors,
     make_layer_validator,
     make_validator,
     strip_ref,
-    validate_given,
+    validate_with_known,
 )
 from tokenstream.partial_json._shapes.core_schema import (
     SCALARS,
@@ -31,7 +31,7 @@ from tokenstream.partial_json._shapes.core_schema import (
     single_keys,
 )
 from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
-from tokenstream.partial_json._shapes.shape import Face, Invalid, Slot, TagChoice, Unsure
+from tokenstream.partial_json._shapes.shape import ContextNeeded, Face, InvalidValue, Slot, TagChoice
 from tokenstream.partial_json._shapes.within import find_schemas_within
 from tokenstream.partial_json._shapes.write import make_serializer, serialize
 
@@ -45,23 +45,23 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
     from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
     from tokenstream.partial_json._typed.defaults import Defaults
 
     Config: TypeAlias = CoreSchema | None
-    Make: TypeAlias = Callable[["Types", SchemaPlace], ValueStructure | None]
+    StructureMaker: TypeAlias = Callable[["PydanticSlots", LayeredSchema], ValueStructure | None]
 
 _ANY: CoreSchema = {"type": "any"}
 
 
-class Types:
-    """The slots of a type and of the types in it; each is made once, when its first value arrives."""
+class PydanticSlots:
+    """The slots of a type and of the types in it; each slot is made once, when its first value arrives."""
 
     def __init__(self) -> None:
         self.definitions = Definitions()
         self._slots: dict[tuple[int, int], PydanticSlot] = {}
 
-    def slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
+    def get_slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
         """Return the slot of a schema under the config of a model."""
         key = id(schema), id(config)
         slot = self._slots.get(key)
@@ -69,30 +69,44 @@ class Types:
             slot = self._slots[key] = PydanticSlot(self, schema, config)
         return slot
 
-    def structure(self, place: SchemaPlace, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind; None if it could differ from reading them as a whole."""
+    def make_structure(self, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
+        """Return a structure for values of a kind; None if the values must be read as a whole."""
+        # Go inwards, through the layers that allow it.
         while True:
-            schema = self.definitions.resolve(place.schema)
-            place = place._replace(schema=schema)
+            schema = self.definitions.resolve(layered.schema)
+            layered = layered._replace(schema=schema)
             unwrap = _UNWRAP.get(schema["type"])
             if unwrap is None:
                 break
-            inner = unwrap(place)
+            inner = unwrap(layered)
             if inner is None:
                 break
-            place = inner
+            layered = inner
         make = _MAKE.get((schema["type"], kind))
-        return None if make is None else make(self, place)
+        return None if make is None else make(self, layered)
 
-    def validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
+    def make_validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
         """Return a validator of a schema of which parts were replaced."""
         return make_validator(self.definitions.close_schema(schema), config)
 
 
 class PydanticSlot(Slot):
-    """The slot of a core schema."""
+    """The slot of a core schema.
 
-    def __init__(self, types: Types, schema: CoreSchema, config: Config, validator: Any = None) -> None:  # noqa: ANN401 - what validates JSON
+    Args:
+        types: The slots of the types in it.
+        schema: The schema.
+        config: The config around the schema.
+        validator: The validator of the whole document; None for the slot of a value in a document.
+    """
+
+    def __init__(
+        self,
+        types: PydanticSlots,
+        schema: CoreSchema,
+        config: Config,
+        validator: Any = None,  # noqa: ANN401 - what validates JSON
+    ) -> None:
         self._types = types
         self._schema = schema
         self._config = config
@@ -102,18 +116,19 @@ class PydanticSlot(Slot):
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
-        self.plain = types.definitions.is_plain(schema)
-        self.show = types.definitions.show(schema)
+        self.is_plain = types.definitions.is_plain(schema)
+        self.show_unit = types.definitions.find_show_unit(schema)
         self._names: dict[str, str] = {}
-        self._shows: dict[str, How | None] = {}
+        """Maps each key to the name of its field."""
+        self._show_units: dict[str, ShowUnit | None] = {}
         self._objects = objects = types.definitions.list_objects(schema, config)
         for found in objects:
             for name, field in list_fields(found.schema):
-                how = types.definitions.show(field["schema"])
+                unit = types.definitions.find_show_unit(field["schema"])
                 for key in find_keys(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
                     # If members of a union differ in this, the value becomes visible once it is final.
-                    self._shows[key] = how if self._shows.get(key, how) == how else "values"
+                    self._show_units[key] = unit if self._show_units.get(key, unit) == unit else "values"
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
             names = dict.fromkeys(name for found in objects for name, _ in list_fields(found.schema))
@@ -132,18 +147,20 @@ class PydanticSlot(Slot):
         try:
             return self.validator.validate_json(text)
         except ValidationError as error:
-            raise Invalid(list_errors(error)) from None
+            raise InvalidValue(list_errors(error)) from None
         except SchemaError:
             # A validator raised PydanticOmit, which is for the schema around it. There is none around
             # a whole document, so there the validator itself is wrong.
             if self._is_document:
                 raise
-            raise Unsure from None
+            raise ContextNeeded from None
 
-    def structure(self, kind: JSONKind) -> ValueStructure | None:
+    def find_structure(self, kind: JSONKind) -> ValueStructure | None:
         if kind not in self._structures:
-            place = SchemaPlace(self._schema, self._config)
-            self._structures[kind] = self._types.structure(place, kind) if is_assembly_sound() else None
+            layered = LayeredSchema(self._schema, self._config)
+            self._structures[kind] = (
+                self._types.make_structure(layered, kind) if is_assembly_sound() else None
+            )
         return self._structures[kind]
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
@@ -153,11 +170,11 @@ class PydanticSlot(Slot):
             )
         return serialize(self.serializer, value, by_alias)
 
-    def name(self, key: str) -> str:
+    def find_name(self, key: str) -> str:
         return self._names.get(key, key)
 
-    def show_inside(self, key: str) -> How | None:
-        return self._shows.get(key)
+    def find_inner_show_unit(self, key: str) -> ShowUnit | None:
+        return self._show_units.get(key)
 
     def is_leaf(self) -> bool:
         return all(found.schema["type"] in SCALARS for found in self._alternatives)
@@ -169,68 +186,72 @@ class PydanticSlot(Slot):
     def _alternatives(self) -> list[Alternative]:
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
-    def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+    def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
             inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)
             if inner is None:
                 return None
-            found += [self._types.slot(each, config) for each in inner]
+            found += [self._types.get_slot(each, config) for each in inner]
         return found
 
-    def defaults(self) -> Defaults | None:
+    def find_defaults(self) -> Defaults | None:
         if len(self._objects) != 1:
             return None
         return make_defaults(self._types, self._objects[0].schema, self._objects[0].config)
 
 
-class _Array(Assembled):
+class _ArrayStructure(AssembledStructure):
     """The structure of a list or a tuple."""
 
     def __init__(
-        self, types: Types, place: SchemaPlace, schemas: list[CoreSchema], *, last_repeats: bool
+        self, types: PydanticSlots, layered: LayeredSchema, schemas: list[CoreSchema], *, last_repeats: bool
     ) -> None:
-        super().__init__(place)
-        self._slots = [types.slot(schema, place.config) for schema in schemas]
+        super().__init__(layered)
+        self._slots = [types.get_slot(schema, layered.config) for schema in schemas]
         self._last_repeats = last_repeats
-        items: Any = [given_by_number] * len(schemas) if place.schema["type"] == "tuple" else given_by_number
-        self._validator = types.validator(strip_ref(place.schema) | {"items_schema": items}, place.config)
+        items: Any = (
+            [KNOWN_BY_NUMBER] * len(schemas) if layered.schema["type"] == "tuple" else KNOWN_BY_NUMBER
+        )
+        self._validator = types.make_validator(
+            strip_ref(layered.schema) | {"items_schema": items}, layered.config
+        )
 
-    def slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: str | int) -> Slot | None:
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        return validate_given(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
+        return validate_with_known(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
 
 
-class _Mapping(Assembled):
+class _MappingStructure(AssembledStructure):
     """The structure of a dict."""
 
-    def __init__(self, types: Types, place: SchemaPlace) -> None:
-        super().__init__(place)
-        schema = place.schema
-        self._slot = types.slot(schema.get("values_schema") or _ANY, place.config)
-        self._validator = types.validator(
-            strip_ref(schema) | {"values_schema": given_by_number}, place.config
+    def __init__(self, types: PydanticSlots, layered: LayeredSchema) -> None:
+        super().__init__(layered)
+        schema = layered.schema
+        self._slot = types.get_slot(schema.get("values_schema") or _ANY, layered.config)
+        self._validator = types.make_validator(
+            strip_ref(schema) | {"values_schema": KNOWN_BY_NUMBER}, layered.config
         )
 
-    def slot(self, key: str | int) -> Slot:
+    def find_slot(self, key: str | int) -> Slot:
         return self._slot
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
-        return validate_given(self._validator, f"{{{text}}}", list(entries.values()))
+        return validate_with_known(self._validator, f"{{{text}}}", list(entries.values()))
 
 
 class _UnionChoice(TagChoice):
     """A union in which the value at one key chooses the member."""
 
-    def __init__(self, types: Types, place: SchemaPlace, keys: list[str]) -> None:
+    def __init__(self, types: PydanticSlots, layered: LayeredSchema, keys: list[str]) -> None:
         self._types = types
-        self._place = place
+        self._place = layered
         self.discriminators = tuple(keys)
-        self.prefix = tuple(outer for outer in place.outer if isinstance(outer, str))
+        self.prefix = tuple(layers for layers in layered.layers if isinstance(layers, str))
         self._chosen: dict[str, ValueStructure | None] = {}
 
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
@@ -238,41 +259,41 @@ class _UnionChoice(TagChoice):
             return None
         if value not in self._chosen:
             choice: CoreSchema | None = self._place.schema["choices"].get(value)
-            place = None if choice is None else self._place.inside(choice, value)
-            self._chosen[value] = None if place is None else self._types.structure(place, "object")
+            layered = None if choice is None else self._place.inside(choice, value)
+            self._chosen[value] = None if layered is None else self._types.make_structure(layered, "object")
         return self._chosen[value]
 
 
 # -- layers around a structure -----------------------------------------------------
 
 
-def _unwrap(place: SchemaPlace) -> SchemaPlace:
-    return place.inside(place.schema["schema"])
+def _unwrap(layered: LayeredSchema) -> LayeredSchema:
+    return layered.inside(layered.schema["schema"])
 
 
-def _unwrap_default(place: SchemaPlace) -> SchemaPlace | None:
-    return _unwrap(place) if is_plain_default(place.schema) else None
+def _unwrap_default(layered: LayeredSchema) -> LayeredSchema | None:
+    return _unwrap(layered) if is_plain_default(layered.schema) else None
 
 
-def _unwrap_json(place: SchemaPlace) -> SchemaPlace:
-    return place.inside(place.schema["json_schema"])
+def _unwrap_json(layered: LayeredSchema) -> LayeredSchema:
+    return layered.inside(layered.schema["json_schema"])
 
 
-def _unwrap_after(place: SchemaPlace) -> SchemaPlace:
-    return place.inside(place.schema["schema"], make_layer_validator(place.schema, place.config))
+def _unwrap_after(layered: LayeredSchema) -> LayeredSchema:
+    return layered.inside(layered.schema["schema"], make_layer_validator(layered.schema, layered.config))
 
 
-def _unwrap_root(place: SchemaPlace) -> SchemaPlace | None:
-    """Return the place of the value in a root model; None if it is not one, or has its own constructor."""
-    schema = place.schema
+def _unwrap_root(layered: LayeredSchema) -> LayeredSchema | None:
+    """Return the schema of the value in a root model; None for another model, or one with a constructor."""
+    schema = layered.schema
     if not schema.get("root_model") or schema.get("custom_init"):
         return None
-    return place.inside(schema["schema"], make_layer_validator(schema, None))._replace(
+    return layered.inside(schema["schema"], make_layer_validator(schema, None))._replace(
         config=schema.get("config")
     )
 
 
-_UNWRAP: dict[str, Callable[[SchemaPlace], SchemaPlace | None]] = {
+_UNWRAP: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
     "default": _unwrap_default,
     "function-after": _unwrap_after,
     "json-or-python": _unwrap_json,
@@ -284,93 +305,82 @@ _UNWRAP: dict[str, Callable[[SchemaPlace], SchemaPlace | None]] = {
 # -- structures ---------------------------------------------------------------------
 
 
-def _make_list(types: Types, place: SchemaPlace) -> ValueStructure | None:
-    return _make_array(types, place, [place.schema.get("items_schema") or _ANY], last_repeats=True)
+def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    return _make_array(types, layered, [layered.schema.get("items_schema") or _ANY], last_repeats=True)
 
 
-def _make_tuple(types: Types, place: SchemaPlace) -> ValueStructure | None:
+def _make_tuple(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
     """Return the structure of a tuple; None if items follow a part of variable length."""
-    schemas = place.schema["items_schema"]
-    repeated = place.schema.get("variadic_item_index")
+    schemas = layered.schema["items_schema"]
+    repeated = layered.schema.get("variadic_item_index")
     # The position of an item after a part of variable length is counted from the end.
     if repeated is not None and repeated != len(schemas) - 1:
         return None
-    return _make_array(types, place, schemas, last_repeats=repeated is not None)
+    return _make_array(types, layered, schemas, last_repeats=repeated is not None)
 
 
 def _make_array(
-    types: Types, place: SchemaPlace, schemas: list[CoreSchema], *, last_repeats: bool
+    types: PydanticSlots, layered: LayeredSchema, schemas: list[CoreSchema], *, last_repeats: bool
 ) -> ValueStructure | None:
     """Return the structure of a list or tuple; None if a default may replace an invalid item."""
     if not all(is_plain_default(types.definitions.resolve(schema)) for schema in schemas):
         return None
-    return _Array(types, place, schemas, last_repeats=last_repeats)
+    return _ArrayStructure(types, layered, schemas, last_repeats=last_repeats)
 
 
-def _make_mapping(types: Types, place: SchemaPlace) -> ValueStructure | None:
-    values = place.schema.get("values_schema") or _ANY
-    return _Mapping(types, place) if is_plain_default(types.definitions.resolve(values)) else None
+def _make_mapping(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    values = layered.schema.get("values_schema") or _ANY
+    return _MappingStructure(types, layered) if is_plain_default(types.definitions.resolve(values)) else None
 
 
-def _make_model(types: Types, place: SchemaPlace) -> ValueStructure | None:
+def _make_model(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
     """Return the structure of a model or a dataclass; None if it must be read as a whole."""
-    schema = place.schema
+    schema = layered.schema
     inner = types.definitions.resolve(schema["schema"])
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
         return None
-    around = place.inside(inner, make_layer_validator(schema, None))
+    around = layered.inside(inner, make_layer_validator(schema, None))
     return make_fields(types, around._replace(config=schema.get("config")), schema)
 
 
-def _make_typed_dict(types: Types, place: SchemaPlace) -> ValueStructure | None:
-    return make_fields(types, place._replace(config=place.schema.get("config") or place.config))
+def _make_typed_dict(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    return make_fields(types, layered._replace(config=layered.schema.get("config") or layered.config))
 
 
-def _make_tagged(types: Types, place: SchemaPlace) -> ValueStructure | None:
-    discriminator: Any = place.schema["discriminator"]
+def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    discriminator: Any = layered.schema["discriminator"]
     # The function may depend on any part of the value.
     keys = None if callable(discriminator) else single_keys(discriminator)
-    return None if keys is None else _UnionChoice(types, place, keys)
+    return None if keys is None else _UnionChoice(types, layered, keys)
 
 
-def _make_union(types: Types, place: SchemaPlace, kind: JSONKind) -> ValueStructure | None:
-    """Return the structure of the only member that accepts values of a kind; else None."""
-    takers: list[tuple[CoreSchema, str]] = []
-    for schema, label in list_choices(place.schema):
+def _make_union(types: PydanticSlots, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
+    """Return the structure of the only member that accepts values of a kind; None if several do."""
+    accepting: list[tuple[CoreSchema, str]] = []
+    for schema, label in list_choices(layered.schema):
         if types.definitions.find_innermost(schema)["type"] not in _REFUSING[kind]:
-            takers.append((schema, label))
-    if len(takers) != 1 or types.definitions.find_innermost(takers[0][0])["type"] not in _TAKING:
+            accepting.append((schema, label))
+    if len(accepting) != 1:
         return None
-    schema, label = takers[0]
-    member = place.inside(schema, label or types.validator(schema, None).title)
-    return types.structure(member._replace(tentative=True), kind)
+    schema, label = accepting[0]
+    if types.definitions.find_innermost(schema)["type"] not in _WITH_STRUCTURE:
+        return None
+    # Without a label of its own, a member is called by the title of its validator in locations.
+    member = layered.inside(schema, label or types.make_validator(schema, None).title)
+    return types.make_structure(member._replace(tentative=True), kind)
 
 
-_SCALARS = frozenset(
-    {
-        "bool",
-        "bytes",
-        "date",
-        "datetime",
-        "float",
-        "int",
-        "literal",
-        "none",
-        "str",
-        "time",
-        "timedelta",
-        "url",
-        "uuid",
-    }
-)
-_TAKING = frozenset({"dataclass", "dict", "list", "model", "tagged-union", "tuple", "typed-dict"})
+# A Decimal is also read from an array of its parts, and an enum may have members of any type.
+_NEVER_CONTAINERS = SCALARS - {"decimal", "enum"}
+_WITH_STRUCTURE = frozenset({"dataclass", "dict", "list", "model", "tagged-union", "tuple", "typed-dict"})
+"""Types that may have a structure."""
 _REFUSING: dict[str, frozenset[str]] = {
-    "object": _SCALARS | {"frozenset", "list", "set", "tuple"},
-    "array": _SCALARS | {"dict", "model", "typed-dict"},
+    "object": _NEVER_CONTAINERS | {"frozenset", "list", "set", "tuple"},
+    "array": _NEVER_CONTAINERS | {"dict", "model", "typed-dict"},
 }
 """Types that never accept an object, or an array."""
 
-_MAKE: dict[tuple[str, str], Make] = {
+_MAKE: dict[tuple[str, str], StructureMaker] = {
     ("dataclass", "object"): _make_model,
     ("dict", "object"): _make_mapping,
     ("list", "array"): _make_list,
@@ -386,7 +396,7 @@ _MAKE: dict[tuple[str, str], Make] = {
 def make_root_slot(adapter: TypeAdapter[Any]) -> Slot:
     """Return the slot of a whole document."""
     schema: Any = adapter.core_schema
-    slot = PydanticSlot(Types(), schema, _find_config(adapter), adapter.validator)
+    slot = PydanticSlot(PydanticSlots(), schema, _find_config(adapter), adapter.validator)
     slot.serializer = adapter.serializer
     return slot
 

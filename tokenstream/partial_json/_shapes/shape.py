@@ -6,7 +6,7 @@
 | `ValueStructure` | an object or array whose values are read one by one, and assembled at its end |
 | `TagChoice` | an object whose structure is chosen by one of its values |
 | `Face` | the title, field names and aliases of an unfinished object |
-| `Entries` | the values of an object or array so far: validated, `InvalidEntry` or `Unread` |
+| `Entries` | the values of an object or array so far: validated, `InvalidEntry` or `UnreadEntry` |
 
 A slot has a structure only if both ways of reading give the same value and the same errors.
 """
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.write import ByAlias
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
     from tokenstream.partial_json._typed.defaults import Defaults
 
 Entries: TypeAlias = dict[str | int, Any]
-"""The values of an object or array so far, by key: validated values, `InvalidEntry` or `Unread`."""
-Errors: TypeAlias = "tuple[dict[str, Any] | Inside, ...]"
+"""The values of an object or array so far, by key: validated values, `InvalidEntry` or `UnreadEntry`."""
+Errors: TypeAlias = "tuple[dict[str, Any] | NestedErrors, ...]"
 """Errors in the form of pydantic's `ValidationError.errors()`."""
 
 
-class Inside(NamedTuple):
+class NestedErrors(NamedTuple):
     """Errors of a nested value; `locate_errors` completes their locations when they are needed.
 
     Without this class, each object and array around the value would copy all its errors.
@@ -42,7 +42,7 @@ class Inside(NamedTuple):
     errors: Errors
 
 
-class Invalid(Exception):
+class InvalidValue(Exception):
     """A value does not fit its type."""
 
     def __init__(self, errors: Errors) -> None:
@@ -50,7 +50,7 @@ class Invalid(Exception):
         self.errors = errors
 
 
-class Unsure(Exception):
+class ContextNeeded(Exception):
     """A value can only be read together with the values around it."""
 
 
@@ -60,7 +60,7 @@ class InvalidEntry(NamedTuple):
     errors: Errors
 
 
-class Unread(NamedTuple):
+class UnreadEntry(NamedTuple):
     """An entry that is read later: after other entries, or at the end of its object."""
 
     text: str
@@ -113,7 +113,7 @@ def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str,
     waiting = [(loc, error) for error in reversed(errors)]
     while waiting:
         before, error = waiting.pop()
-        if isinstance(error, Inside):
+        if isinstance(error, NestedErrors):
             loc = (*before, *error.loc)
             waiting += [(loc, inner) for inner in reversed(error.errors)]
         else:
@@ -126,31 +126,31 @@ class ValueStructure(ABC):
 
     prefix: tuple[str, ...] = ()
     """The part of an error's location before the key: the tags of the unions around the structure."""
-    closed = False
+    hides_extras = False
     """True if keys without a slot, such as an object's unknown fields, are hidden."""
 
     @abstractmethod
-    def slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: str | int) -> Slot | None:
         """Return the slot at a key; None if the type does not define the key."""
 
     @abstractmethod
-    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
         """Return the value that consists of the finished entries.
 
         Args:
-            entries: Maps each key to a validated value, to `InvalidEntry` or to `Unread`.
-            raw: The value as plain data, for the errors.
+            entries: Maps each key to a validated value, to `InvalidEntry` or to `UnreadEntry`.
+            plain_data: The value as plain data, for the errors.
 
         Raises:
-            Invalid: The entries do not make a value of the type.
-            Unsure: The value must be read as a whole.
+            InvalidValue: The entries do not make a value of the type.
+            ContextNeeded: The value must be read as a whole.
         """
 
-    def name(self, key: str | int) -> str | int:
+    def find_name(self, key: str | int) -> str | int:
         """Return the name of the field that has a key."""
         return key
 
-    def loc(self, key: str | int) -> tuple[str | int, ...]:
+    def locate(self, key: str | int) -> tuple[str | int, ...]:
         """Return the location of a key in errors."""
         return (*self.prefix, key)
 
@@ -162,7 +162,7 @@ class ValueStructure(ABC):
         """Read the late entries that can be read now, replace them in `entries`, and return their keys."""
         return []
 
-    def defaults(self) -> Defaults | None:
+    def find_defaults(self) -> Defaults | None:
         """Return the defaults of the fields; None if the structure has no fields."""
         return None
 
@@ -181,14 +181,14 @@ class ValueStructure(ABC):
             before: Returns the validated fields up to and including this one.
             by_alias: True to write fields under their aliases.
         """
-        slot = self.slot(name)
+        slot = self.find_slot(name)
         return plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
     def check_extra(self, key: str | int, text: str) -> bool:
         """Return True if a key without a slot still belongs to the value.
 
         Raises:
-            Invalid: The type forbids unknown keys.
+            InvalidValue: The type forbids unknown keys.
         """
         return True
 
@@ -199,13 +199,13 @@ class TagChoice(ValueStructure):
     discriminators: tuple[str, ...]
     """The keys whose values choose; if several are present, the first in this order decides."""
 
-    def slot(self, key: str | int) -> Slot | None:
+    def find_slot(self, key: str | int) -> Slot | None:
         """Return None: before the choice, no key has a slot."""
         return None
 
-    def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
-        """Raise `Unsure`: an object without a choice is read as a whole."""
-        raise Unsure
+    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+        """Raise `ContextNeeded`: an object without a choice is read as a whole."""
+        raise ContextNeeded
 
     @abstractmethod
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
@@ -219,9 +219,9 @@ class Slot(ABC):
     """The face of an unfinished object; None if it is shown as a mapping."""
     shows_text = True
     """True if a string is visible while it arrives."""
-    plain = False
+    is_plain = False
     """True if every value is read as plain data."""
-    show: How | None = None
+    show_unit: ShowUnit | None = None
     """The unit in which values become visible here; None if the type does not define it."""
 
     @abstractmethod
@@ -229,11 +229,11 @@ class Slot(ABC):
         """Return the value of a JSON text.
 
         Raises:
-            Invalid: The text does not fit the type.
-            Unsure: The value depends on the values around it.
+            InvalidValue: The text does not fit the type.
+            ContextNeeded: The value depends on the values around it.
         """
 
-    def structure(self, kind: JSONKind) -> ValueStructure | None:
+    def find_structure(self, kind: JSONKind) -> ValueStructure | None:
         """Return the structure for values of a kind; None if they are read as a whole."""
         return None
 
@@ -249,11 +249,11 @@ class Slot(ABC):
         """
         return plain_json(value, by_alias)
 
-    def name(self, key: str) -> str:
+    def find_name(self, key: str) -> str:
         """Return the name of the field that has a key, in a value that is read as a whole."""
         return key
 
-    def show_inside(self, key: str) -> How | None:
+    def find_inner_show_unit(self, key: str) -> ShowUnit | None:
         """Return the unit in which the value at a key becomes visible, in a value that is read as a whole."""
         return None
 
@@ -265,7 +265,7 @@ class Slot(ABC):
         """Return True for a root model, which is shown as its root value."""
         return False
 
-    def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+    def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
         """Return the slots that are possible one step further inside; None if anything is possible.
 
         Args:
@@ -274,7 +274,7 @@ class Slot(ABC):
         """
         return None
 
-    def defaults(self) -> Defaults | None:
+    def find_defaults(self) -> Defaults | None:
         """Return the defaults of an object at this place; None unless exactly one class is possible."""
         return None
 
@@ -283,8 +283,8 @@ class _RawSlot(Slot):
     """A slot inside a value that is read as a whole: it shows plain data, and reads nothing."""
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        raise Unsure
+        raise ContextNeeded
 
 
-RAW: Slot = _RawSlot()
+PLAIN_SLOT: Slot = _RawSlot()
 """The slot that shows plain data and reads nothing."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
+from tokenstream.partial_json._shapes.prebuilt import find_schema_options
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,7 @@ ByAlias: TypeAlias = bool | None
 
 _WITHOUT = frozenset({"serialization", "ref", "metadata"})
 
-quoted = json.encoder.encode_basestring
+write_string = json.encoder.encode_basestring
 """Return a string as JSON."""
 
 _string_end = json.JSONDecoder().raw_decode
@@ -80,18 +82,6 @@ def _takes_none() -> bool:
     return True
 
 
-@cache
-def _find_options() -> dict[str, bool]:
-    """Return the options with which this version of pydantic follows the schema of a serializer."""
-    option = {"_use_prebuilt": False}
-    make: Any = SchemaSerializer
-    try:
-        make({"type": "any"}, None, **option)
-    except TypeError:
-        return {}
-    return option
-
-
 def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool = True) -> Any:  # noqa: ANN401 - as above
     """Return a serializer of a schema.
 
@@ -101,7 +91,7 @@ def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool 
         own: True to use the serializers that classes already have, False to follow the schema.
     """
     make: Any = SchemaSerializer
-    return make(schema, config, **({} if own else _find_options()))
+    return make(schema, config, **({} if own else find_schema_options(make)))
 
 
 class FieldWriter:
@@ -169,6 +159,6 @@ def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
 
 def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
     """Return the schema of a class without its computed fields and the serializers of whole objects."""
-    outer = {key: value for key, value in schema.items() if key not in _WITHOUT}
+    layers = {key: value for key, value in schema.items() if key not in _WITHOUT}
     without = _WITHOUT | {"computed_fields"}
-    return outer | {"schema": {key: value for key, value in inner.items() if key not in without}}
+    return layers | {"schema": {key: value for key, value in inner.items() if key not in without}}

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._shapes.shape import Slot
-    from tokenstream.partial_json._show import Cutter, How
+    from tokenstream.partial_json._show import Cutter, ShowUnit
     from tokenstream.partial_json._typed.draft import Draft
 
 _SPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]"}
-_PARTS = frozenset(("log", "length", "_distinct", "name", "tail", "rest"))
+_PARTS = frozenset(("log", "length", "_distinct", "name", "growing", "fillers"))
 """Attributes of a `FilledObject`, which a `LateObject` sets when one of them is first used."""
 
 
@@ -94,7 +94,7 @@ class LateObject(FilledObject):
 
     def __init__(
         self,
-        make: tuple[type[Draft[Any]], Any, bool, How, Callable[[], Cutter] | None],
+        make: tuple[type[Draft[Any]], Any, bool, ShowUnit, Callable[[], Cutter] | None],
         text: str,
         names: Iterable[str],
         outcome: Any,  # noqa: ANN401 - any value
@@ -127,7 +127,7 @@ class LateObject(FilledObject):
         taken = draft.partial()
         view, other = get_face_and_view(taken)[1], get_state(taken).outcome
         values = view.log.values
-        for place, name in enumerate(view.log.names):
-            if values[place] is get_member(other, name):
-                values[place] = get_member(self._outcome, name)
+        for position, name in enumerate(view.log.names):
+            if values[position] is get_member(other, name):
+                values[position] = get_member(self._outcome, name)
         return FilledObject(view.log, "", MISSING, pick_fields(self._names, self._outcome))

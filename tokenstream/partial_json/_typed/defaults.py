@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tokenstream.partial_json._shapes.shape import Slot
-    from tokenstream.partial_json._typed.open import Open
+    from tokenstream.partial_json._typed.open import OpenContainer
 
 
 class Defaults:
@@ -38,43 +38,43 @@ class Defaults:
         return {name: value for name, value in made.items() if value is not MISSING}
 
 
-class Filling:
-    """Fills the objects of one document with the defaults of their types.
+class DefaultsFiller:
+    """Sets the defaults to show for fields of one document that have not arrived.
 
     Args:
         slot: The slot of the whole document.
     """
 
-    __slots__ = ("_first", "_slot")
+    __slots__ = ("_first_defaults", "_slot")
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
-        self._first: dict[str, Any] | None = None
+        self._first_defaults: dict[str, Any] | None = None
         """The defaults of the outermost object, which are shown even before the object begins."""
 
     @property
-    def unbegun(self) -> GrowingObject | None:
+    def view_before_document(self) -> GrowingObject | None:
         """The value to show before the document begins; None unless it is an object with defaults."""
-        if self._first is None:
-            defaults = self._slot.defaults()
-            self._first = {} if defaults is None else defaults.make()
-        return FilledObject(FieldLog(), "", MISSING, self._first) if self._first else None
+        if self._first_defaults is None:
+            defaults = self._slot.find_defaults()
+            self._first_defaults = {} if defaults is None else defaults.make()
+        return FilledObject(FieldLog(), "", MISSING, self._first_defaults) if self._first_defaults else None
 
-    def begin(self, node: Open) -> None:
+    def set_defaults(self, node: OpenContainer) -> None:
         """Set the defaults of an object that has just begun."""
-        if node.is_object and node.slot.face is not None and node.rest is None:
-            defaults = node.slot.defaults()
-            if node.parent is None and self._first is not None:
-                node.rest = self._first
+        if node.is_object and node.slot.face is not None and node.fillers is None:
+            defaults = node.slot.find_defaults()
+            if node.parent is None and self._first_defaults is not None:
+                node.fillers = self._first_defaults
             elif defaults is not None:
-                node.rest = defaults.make()
+                node.fillers = defaults.make()
 
     @staticmethod
-    def choose(node: Open) -> None:
+    def set_member_defaults(node: OpenContainer) -> None:
         """Set the defaults of an object once the member of the union is known."""
-        defaults = None if node.structure is None else node.structure.defaults()
-        if defaults is not None and node.rest is None:
-            node.rest = defaults.make()
+        defaults = None if node.structure is None else node.structure.find_defaults()
+        if defaults is not None and node.fillers is None:
+            node.fillers = defaults.make()
 
 
 class FilledObject(GrowingObject):
@@ -83,22 +83,22 @@ class FilledObject(GrowingObject):
     Args:
         log: The finished fields.
         name: The name of the growing field; "" if there is none.
-        tail: As much of the growing field as is visible, or MISSING.
-        rest: Maps fields that have not arrived to the values to show for them.
+        growing: As much of the growing field as is visible, or MISSING.
+        fillers: Maps fields that have not arrived to the values to show for them.
     """
 
-    __slots__ = ("rest",)
+    __slots__ = ("fillers",)
 
-    def __init__(self, log: FieldLog, name: str, tail: Any, rest: Mapping[str, Any]) -> None:  # noqa: ANN401 - any value
-        super().__init__(log, name, tail)
-        self.rest = rest
+    def __init__(self, log: FieldLog, name: str, growing: Any, fillers: Mapping[str, Any]) -> None:  # noqa: ANN401 - any value
+        super().__init__(log, name, growing)
+        self.fillers = fillers
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
         found = super().find(name)
-        return self.rest.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
+        return self.fillers.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 
     def is_read(self, name: object) -> bool:
-        return super().is_read(name) or (name in self.rest and super().find(name) is MISSING)
+        return super().is_read(name) or (name in self.fillers and super().find(name) is MISSING)
 
     def __iter__(self) -> Iterator[str]:
         return chain(super().__iter__(), self._list_missing())
@@ -109,4 +109,4 @@ class FilledObject(GrowingObject):
     def _list_missing(self) -> Iterator[str]:
         """Yield the names of the fields that have not arrived."""
         find = super().find
-        return (name for name in self.rest if find(name) is MISSING)
+        return (name for name in self.fillers if find(name) is MISSING)

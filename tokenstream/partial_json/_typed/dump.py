@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import Face
-from tokenstream.partial_json._shapes.write import plain_json, quoted
+from tokenstream.partial_json._shapes.write import plain_json, write_string
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
 
 def get_face_and_view(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
     """Return the face and the view of a value; a value other than a `Partial` is its own view."""
-    own = getattr(value.__class__, "_get_face_and_view", None)
-    return (NO_FACE, value) if own is None else own(value)
+    # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
+    get_own = getattr(value.__class__, "_get_face_and_view", None)
+    return (NO_FACE, value) if get_own is None else get_own(value)
 
 
 # -- JSON ----------------------------------------------------------------------
@@ -78,43 +79,45 @@ def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
     """
     log = view.log
     texts = _get_cache(log, by_alias).texts
-    place = log.find_place(name, view.length)
-    if place is None:
-        if name in view.rest and name not in texts:
+    position = log.find_position(name, view.length)
+    if position is None:
+        # The field has not arrived: its default is shown, if it has one.
+        if name in view.fillers and name not in texts:
             return name, texts.setdefault(name, _dump_default(view, name, by_alias))
-        return name, texts[name] if name in view.rest else None
-    if place not in texts:
-        return place, texts.setdefault(place, _dump_finished(log, place, by_alias))
-    return place, texts[place]
+        return name, texts[name] if name in view.fillers else None
+    if position not in texts:
+        return position, texts.setdefault(position, _dump_finished(log, position, by_alias))
+    return position, texts[position]
 
 
-def dump_element(values: list[Any], place: int, by_alias: ByAlias) -> str:
+def dump_element(values: list[Any], position: int, by_alias: ByAlias) -> str:
     """Return the JSON of a finished element of an array."""
     if not isinstance(values, ValueLog):
-        return dump_json(values[place], by_alias)
+        return dump_json(values[position], by_alias)
     texts = _get_cache(values, by_alias).texts
-    text = texts.get(place)
+    text = texts.get(position)
     if text is None:
-        value, structure = values[place], values.structure
-        if values.raw is not None and place in values.raw:
+        value, structure = values[position], values.structure
+        if values.plain_positions is not None and position in values.plain_positions:
             structure = None
-        text = texts.setdefault(place, _dump_value(structure, place, value, dict, by_alias))
+        text = texts.setdefault(position, _dump_value(structure, position, value, dict, by_alias))
     return text or "null"
 
 
-def _dump_finished(log: FieldLog, place: int, by_alias: ByAlias) -> str | None:
+def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | None:
     """Return the JSON of the finished field at a position; None if it is left out."""
-    raw = log.raw or ()
+    plain_positions = log.plain_positions or ()
 
-    def before() -> dict[str, Any]:
-        return {log.names[at]: log.values[at] for at in range(place + 1) if at not in raw}
+    def collect_before() -> dict[str, Any]:
+        indexes = (index for index in range(position + 1) if index not in plain_positions)
+        return {log.names[index]: log.values[index] for index in indexes}
 
-    structure = None if place in raw else log.structure
-    return _dump_value(structure, log.names[place], log.values[place], before, by_alias)
+    structure = None if position in plain_positions else log.structure
+    return _dump_value(structure, log.names[position], log.values[position], collect_before, by_alias)
 
 
 def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
-    return _dump_value(view.log.structure, name, view.rest[name], lambda: view.rest, by_alias)
+    return _dump_value(view.log.structure, name, view.fillers[name], lambda: view.fillers, by_alias)
 
 
 def _dump_value(
@@ -124,7 +127,15 @@ def _dump_value(
     before: Callable[[], Mapping[str, Any]],
     by_alias: ByAlias,
 ) -> str | None:
-    """Return the JSON of a value in an object or array; None if it is left out."""
+    """Return the JSON of a value in an object or array; None if the value is left out.
+
+    Args:
+        structure: The structure that has read the value; None for plain data.
+        name: The value's field name, key or index.
+        value: The value.
+        before: Returns the validated fields up to and including this one.
+        by_alias: True to write fields under their aliases.
+    """
     if structure is None:
         return dump_json(value, by_alias)
     try:
@@ -135,7 +146,7 @@ def _dump_value(
 
 
 def _dump_text(text: GrowingText) -> str:
-    json_text = quoted(str(text))
+    json_text = write_string(str(text))
     # UTF-8 cannot encode half a surrogate pair.
     return json_text if json_text.isascii() or _is_sound(json_text) else json.dumps(str(text))
 
@@ -151,23 +162,24 @@ def _is_sound(text: str) -> bool:
 def _dump_object(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
     """Return the JSON of an object; the text of its finished fields is joined only once."""
     if view.has_repeats:
+        # Only the last field of each name is written, so the texts cannot be joined once for all.
         return f"{{{','.join(filter(None, [_dump_member(view, name, face, by_alias) for name in view]))}}}"
     cache, length = _get_cache(view.log, by_alias), view.length
-    done, text = cache.joined
-    if done > length:
+    joined_count, text = cache.joined
+    if joined_count > length:
         # The cache contains fields of a later snapshot.
-        done, text = 0, ""
-    if done < length:
-        added = [_dump_member(view, name, face, by_alias) for name in view.log.names[done:length]]
+        joined_count, text = 0, ""
+    if joined_count < length:
+        added = [_dump_member(view, name, face, by_alias) for name in view.log.names[joined_count:length]]
         text = ",".join(filter(None, [text, *added]))
         if length > cache.joined[0]:
             cache.joined = length, text
-    grows = None if view.tail is MISSING else view.name
-    last = [] if grows is None else [_dump_member(view, grows, face, by_alias)]
-    if view.rest:
-        come = view.log.find_place
-        rest = [name for name in view.rest if come(name, view.length) is None and name != grows]
-        last += [_dump_member(view, name, face, by_alias) for name in rest]
+    # The field that is still growing, and the defaults of fields that have not arrived, are not cached.
+    growing_name = None if view.growing is MISSING else view.name
+    last = [] if growing_name is None else [_dump_member(view, growing_name, face, by_alias)]
+    if view.fillers:
+        absent = [name for name in view.fillers if view.log.find_position(name, length) is None]
+        last += [_dump_member(view, name, face, by_alias) for name in absent if name != growing_name]
     return f"{{{','.join(filter(None, [text, *last]))}}}" if last else f"{{{text}}}"
 
 
@@ -176,14 +188,14 @@ def _dump_member(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) 
     key = face.key(name, by_alias)
     if key is None:
         return ""
-    if view.tail is not MISSING and name == view.name:
-        return f"{_dump_key(key)}:{dump_json(view.tail, by_alias)}"
+    if view.growing is not MISSING and name == view.name:
+        return f"{_dump_key(key)}:{dump_json(view.growing, by_alias)}"
     _, text = dump_field(view, name, by_alias)
     return "" if text is None else f"{_dump_key(key)}:{text}"
 
 
 def _dump_key(key: str) -> str:
-    text = quoted(key)
+    text = write_string(key)
     return text if text.isascii() or _is_sound(text) else json.dumps(key)
 
 
@@ -192,19 +204,21 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
     values, length = view.values, view.length
     if isinstance(values, ValueLog):
         cache = _get_cache(values, by_alias)
-        done, text = cache.joined
-        if done > length:
-            done, text = 0, ""
-        if done < length:
-            added = ",".join([dump_element(values, place, by_alias) for place in range(done, length)])
+        joined_count, text = cache.joined
+        if joined_count > length:
+            joined_count, text = 0, ""
+        if joined_count < length:
+            added = ",".join(
+                [dump_element(values, position, by_alias) for position in range(joined_count, length)]
+            )
             text = f"{text},{added}" if text else added
             if length > cache.joined[0]:
                 cache.joined = length, text
     else:
         text = ",".join([dump_json(value, by_alias) for value in islice(values, length)])
-    if view.tail is MISSING:
+    if view.growing is MISSING:
         return f"[{text}]"
-    last = dump_json(view.tail, by_alias)
+    last = dump_json(view.growing, by_alias)
     return f"[{text},{last}]" if text else f"[{last}]"
 
 
@@ -237,12 +251,12 @@ def _dump_object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fre
         key = face.key(name, by_alias)
         if key is None:
             continue
-        if view.tail is not MISSING and name == view.name:
-            found[key] = dump_data(view.tail, by_alias, fresh=fresh)
+        if view.growing is not MISSING and name == view.name:
+            found[key] = dump_data(view.growing, by_alias, fresh=fresh)
             continue
-        place, text = dump_field(view, name, by_alias)
+        position, text = dump_field(view, name, by_alias)
         if text is not None:
-            found[key] = _load_cached(cache, place, text, fresh=fresh)
+            found[key] = _load_cached(cache, position, text, fresh=fresh)
     return found
 
 
@@ -251,20 +265,20 @@ def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> l
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
     found: list[Any] = []
-    for place in range(length):
-        known = MISSING if fresh else cache.get(place, MISSING)
+    for position in range(length):
+        known = MISSING if fresh else cache.get(position, MISSING)
         if known is MISSING:
-            known = _load_cached(cache, place, dump_element(values, place, by_alias), fresh=fresh)
+            known = _load_cached(cache, position, dump_element(values, position, by_alias), fresh=fresh)
         found.append(known)
-    if view.tail is not MISSING:
-        found.append(dump_data(view.tail, by_alias, fresh=fresh))
+    if view.growing is not MISSING:
+        found.append(dump_data(view.growing, by_alias, fresh=fresh))
     return found
 
 
-def _load_cached(cache: dict[int | str, Any], place: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
+def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
     """Return parsed JSON, from the cache if the caller will not change it."""
     if fresh:
         return json.loads(text)
-    if place not in cache:
-        return cache.setdefault(place, json.loads(text))
-    return cache[place]
+    if position not in cache:
+        return cache.setdefault(position, json.loads(text))
+    return cache[position]

@@ -15,27 +15,27 @@ class Excerpt:
         >>> excerpt = Excerpt()
         >>> excerpt.feed('{"a": [1')
         >>> excerpt.open(6)
-        >>> excerpt.settle()
+        >>> excerpt.store_piece()
         >>> excerpt.feed(", 2]}")
         >>> excerpt.close(12, [1, 2])
         '[1, 2]'
     """
 
-    __slots__ = ("_base", "_from", "_held", "_text")
+    __slots__ = ("_base", "_earlier_text", "_start", "_text")
 
     def __init__(self) -> None:
         self._base = 0
         """Offset of the current piece in the document."""
         self._text = ""
-        self._from: int | None = None
+        self._start: int | None = None
         """Start of the open value in the current piece; None if no value is being collected."""
-        self._held: TextLog | None = None
+        self._earlier_text: TextLog | None = None
         """Text of the open value in earlier pieces."""
 
     @property
     def is_open(self) -> bool:
         """True while the text of a value is being collected."""
-        return self._from is not None
+        return self._start is not None
 
     def feed(self, text: str) -> None:
         """Begin the next piece."""
@@ -44,25 +44,25 @@ class Excerpt:
 
     def open(self, offset: int) -> None:
         """Begin a value: collect the text from an offset on."""
-        self._from = offset - self._base
+        self._start = offset - self._base
 
-    def settle(self) -> None:
+    def store_piece(self) -> None:
         """Store the part of the open value that is in the current piece."""
-        if self._from is None:
+        if self._start is None:
             return
-        if self._held is None:
-            self._held = TextLog()
-        self._held.append(self._text[self._from :])
-        self._from = 0
+        if self._earlier_text is None:
+            self._earlier_text = TextLog()
+        self._earlier_text.append(self._text[self._start :])
+        self._start = 0
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
         """End the open value, which ends before `offset`, and return its text."""
-        start, self._from = self._from, None
+        start, self._start = self._start, None
         text = self._text[start : offset - self._base]
-        if self._held is not None:
-            self._held.append(text)
-            text = self._held.join()
-            self._held = None
+        if self._earlier_text is not None:
+            self._earlier_text.append(text)
+            text = self._earlier_text.join()
+            self._earlier_text = None
         return text
 
 
@@ -71,10 +71,10 @@ class WrittenExcerpt(Excerpt):
 
     __slots__ = ()
 
-    def settle(self) -> None:
+    def store_piece(self) -> None:
         """Do nothing: no text is collected."""
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
         """Return the value as JSON; NaN and the infinities are written as Python writes them."""
-        self._from = None
+        self._start = None
         return json.dumps(value)

@@ -32,28 +32,30 @@ _PROGRAMS = frozenset({"value_error", "assertion_error"})
 """Error types whose message is written by the program, and may quote the value."""
 
 
-def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
+def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]) -> str:
     """Return the location and the message of the first error, and the number of other errors.
 
     Args:
         errors: At least one error, in the form of `ValidationError.errors()`.
-        known: The words of the type. Any other key was written by the model, and is hidden.
+        type_words: The words of the type. Any other key was written by the model, and is hidden.
 
     Example:
         >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
-        >>> first_fault([error, error], {"steps", "minutes"})
+        >>> describe_first_fault([error, error], {"steps", "minutes"})
         'at steps.1.minutes: Field required, and 1 more in `errors`'
     """
     first, more = errors[0], len(errors) - 1
-    place = _describe_location(first, known)
-    where = f"at {place}: " if place else ""
+    location = _describe_location(first, type_words)
+    where = f"at {location}: " if location else ""
     rest = f", and {more:,} more in `errors`" if more else ""
     return f"{where}{_describe_error(first)}{rest}"
 
 
-def describe_invalid(title: str, errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
+def describe_invalid(
+    title: str, errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]
+) -> str:
     """Return the message for an invalid output: the first error, with nothing that a model wrote."""
-    return f"the output is not a valid {title}: {first_fault(errors, known)}"
+    return f"the output is not a valid {title}: {describe_first_fault(errors, type_words)}"
 
 
 def collect_words(schema: object) -> frozenset[str]:
@@ -65,9 +67,9 @@ def collect_words(schema: object) -> frozenset[str]:
     words: set[str] = set()
     seen: set[int] = set()
     # Not recursive: a schema may be nested deeply, and a default in it may contain itself.
-    left: list[Any] = [schema]
-    while left:
-        node = left.pop()
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
@@ -76,9 +78,9 @@ def collect_words(schema: object) -> frozenset[str]:
         elif isinstance(node, type):
             words.add(node.__name__)
         elif _is_dict(node):
-            left += [*node, *node.values()]
+            waiting += [*node, *node.values()]
         elif _is_list(node):
-            left += node
+            waiting += node
     return frozenset(words)
 
 
@@ -90,10 +92,10 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
     return isinstance(node, list | tuple)
 
 
-def _describe_location(error: Mapping[str, Any], known: Collection[str | int]) -> str:
+def _describe_location(error: Mapping[str, Any], type_words: Collection[str | int]) -> str:
     """Return the location of an error, in which keys that the model wrote are hidden."""
     # msgspec names only fields; it writes "..." for any other key.
-    fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else known
+    fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else type_words
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
     if len(keys) > _MOST_KEYS:
         keys[_MOST_KEYS // 2 : -_MOST_KEYS // 2] = ["…"]

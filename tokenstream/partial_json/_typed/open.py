@@ -5,68 +5,68 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import RAW, Slot, TagChoice, ValueStructure
+from tokenstream.partial_json._shapes.shape import PLAIN_SLOT, Slot, TagChoice, ValueStructure
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import ValueStart
     from tokenstream.partial_json._shapes.shape import Entries
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
     from tokenstream.partial_json._typed.state import FaultLink
 
 
-class Open:
-    """A node of a draft: an open object or array, with its entries and its view.
+class OpenContainer:
+    """A node of a draft: an open object or array ("the container"), with its entries and its view.
 
     Args:
-        parent: The node of the container around it; None for the document itself.
-        event: The event that began the object or array.
-        name: The name under which the parent's view shows it; None if it is hidden.
-        slot: The slot of its type.
+        parent: The node of the container around this one; None for the document itself.
+        event: The event that began the container.
+        name: The name under which the parent's view shows the container; None if it is hidden.
+        slot: The slot of the container's type.
         structure: Reads the values one by one; None if this or an outer container is read as a whole.
-        how: The unit in which strings in it become visible.
-        fault: The last error found before it.
-        inside: True if it is part of a value that is read as a whole.
+        show_unit: The unit in which strings in the container become visible.
+        fault_before: The last error found before the container.
+        in_whole: True if the container is part of a value that is read as a whole.
     """
 
     __slots__ = (
-        "doubtful",
+        "cached_location",
         "entries",
-        "failed",
-        "fault",
-        "how",
-        "inside",
+        "fault_before",
+        "fillers",
+        "in_whole",
+        "invalid_keys",
         "is_object",
+        "is_read_whole",
+        "is_visible",
         "key",
         "log",
+        "must_reread",
         "name",
         "parent",
-        "place",
-        "rest",
-        "settles",
-        "shows",
+        "show_unit",
         "slot",
         "start",
         "structure",
-        "tags",
-        "telling",
-        "unsettled",
+        "tag_values",
+        "unvalidated",
+        "used_discriminators",
         "values",
-        "whole",
+        "values_are_final",
     )
 
     def __init__(
         self,
-        parent: Open | None,
+        parent: OpenContainer | None,
         event: ValueStart,
         name: str | int | None,
         slot: Slot,
         structure: ValueStructure | None,
         *,
-        how: How,
-        fault: FaultLink | None,
-        inside: bool,
+        show_unit: ShowUnit,
+        fault_before: FaultLink | None,
+        in_whole: bool,
     ) -> None:
         self.parent = parent
         self.key = 0 if event.key is None else event.key
@@ -74,104 +74,116 @@ class Open:
         self.slot = slot
         self.structure = structure
         self.start = event.offset
-        self.fault = fault
+        self.fault_before = fault_before
         self.is_object = event.kind == "object"
-        self.shows: bool = name is not None and (parent is None or parent.shows)
+        self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
         """True if the object or array is visible in snapshots."""
-        self.how: How = how
+        self.show_unit: ShowUnit = show_unit
         """The unit in which strings in it become visible."""
-        self.inside = inside
-        self.whole = structure is None and not inside
+        self.in_whole = in_whole
+        self.is_read_whole = structure is None and not in_whole
         """True if the object or array is read as a whole, from an excerpt of the text."""
-        self.settles: bool = slot.plain if parent is None or not inside else parent.settles
-        """True if the values in it are already final before the whole has been read."""
+        self.values_are_final: bool = (
+            slot.is_plain if parent is None or not in_whole else parent.values_are_final
+        )
+        """True if the values in the container are final as soon as they are finished.
+
+        In a container that is read as a whole, only plain data is: validation may change any other value.
+        """
         self.log = FieldLog(structure)
         """The fields of an object, as they are shown."""
         self.values = ValueLog(structure)
         """The elements of an array, as they are shown."""
-        self.unsettled: set[int] = set()
+        self.unvalidated: set[int] = set()
         """Indexes of elements that have not been validated yet."""
-        self.rest: dict[str, Any] | None = None
+        self.fillers: dict[str, Any] | None = None
         """Maps fields that have not arrived to the values to show for them; None if there are none."""
         self.entries: Entries = {}
-        """Maps keys to validated values, `InvalidEntry` or `Unread`; empty if it is read as a whole."""
-        self.place: tuple[str | int, ...] | None = None
-        """Cached `loc`, which remains valid: the containers around an open value keep their structure."""
-        self.failed: set[str | int] = set()
+        """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if it is read as a whole."""
+        self.cached_location: tuple[str | int, ...] | None = None
+        """Cached `location`, which stays valid: the containers around an open one keep their structure."""
+        self.invalid_keys: set[str | int] = set()
         """Keys whose values are invalid."""
-        self.tags: dict[str | int, Any] = {}
+        self.tag_values: dict[str | int, Any] = {}
         """Maps possible discriminators of a `TagChoice` to their values."""
-        self.telling: set[str | int] = set()
-        """Discriminators that were used for a choice; if one of them is repeated, the object is doubtful."""
-        self.doubtful = False
+        self.used_discriminators: set[str | int] = set()
+        """Discriminators that were used for a choice; if one is repeated, the object must be read again."""
+        self.must_reread = False
         """True if the text must be read again as a whole when the object or array closes."""
 
     def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
-        """Return the slot of a key, and the name under which the value is shown; None if it is hidden."""
+        """Return the slot of a key, and the name under which its value is shown, which is None if hidden."""
         structure = self.structure
         if structure is None or isinstance(structure, TagChoice):
-            return RAW, self.slot.name(key) if isinstance(key, str) else key
-        slot = structure.slot(key)
+            # Read as a whole, or no member of the union is chosen yet.
+            return PLAIN_SLOT, self.slot.find_name(key) if isinstance(key, str) else key
+        slot = structure.find_slot(key)
         if slot is not None:
-            return slot, structure.name(key)
-        return RAW, None if structure.closed else key
+            return slot, structure.find_name(key)
+        # The type does not define the key.
+        return PLAIN_SLOT, None if structure.hides_extras else key
 
-    def show(
+    def add_value(
         self,
         name: str | int | None,
         value: Any,  # noqa: ANN401 - any value
         *,
-        settled: bool = True,
-        raw: bool = False,
+        is_final: bool = True,
+        is_plain: bool = False,
     ) -> None:
         """Add a finished value to the view.
 
         Args:
             name: The name under which the value is shown; None if it is hidden.
             value: The value.
-            settled: True if the value is final; False if it has not been validated yet.
-            raw: True if it is shown as plain data, False if it was read by its type.
+            is_final: True if the value is final; False if it has not been validated yet.
+            is_plain: True if it is shown as plain data, False if it was read by its type.
         """
         if isinstance(name, str):
-            self.log.add(name, value, settled=settled, raw=raw)
+            self.log.add(name, value, is_final=is_final, is_plain=is_plain)
         elif name is not None:
-            if not settled:
-                self.unsettled.add(len(self.values))
-            self.values.add(value, raw=raw)
+            if not is_final:
+                self.unvalidated.add(len(self.values))
+            self.values.add(value, is_plain=is_plain)
 
-    def settle(self, name: str | int | None) -> None:
+    def mark_final(self, name: str | int | None) -> None:
         """Mark the plain value that is shown under a name as final."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
-            self.show(name, value, raw=True)
+            self.add_value(name, value, is_plain=True)
 
-    def view(self, name: str | int | None = None, tail: Any = MISSING) -> GrowingObject | GrowingArray:  # noqa: ANN401 - any value
+    def make_view(
+        self,
+        name: str | int | None = None,
+        growing: Any = MISSING,  # noqa: ANN401 - any value
+    ) -> GrowingObject | GrowingArray:
         """Return the object or array as far as it has arrived, for a snapshot.
 
         Args:
             name: The name of the value in it that is still arriving; None if there is none.
-            tail: As much of that value as is visible, or MISSING.
+            growing: As much of that value as is visible, or MISSING.
         """
         if not self.is_object:
-            return GrowingArray(self.values, tail, self.unsettled)
-        if self.rest is not None:
-            return FilledObject(self.log, name if isinstance(name, str) else "", tail, self.rest)
-        return GrowingObject(self.log, name, tail) if isinstance(name, str) else GrowingObject(self.log)
+            return GrowingArray(self.values, growing, self.unvalidated)
+        if self.fillers is not None:
+            return FilledObject(self.log, name if isinstance(name, str) else "", growing, self.fillers)
+        return GrowingObject(self.log, name, growing) if isinstance(name, str) else GrowingObject(self.log)
 
     @property
-    def loc(self) -> tuple[str | int, ...]:
+    def location(self) -> tuple[str | int, ...]:
         """The beginning of the locations of errors inside the object or array."""
-        unknown: list[Open] = []
+        # Not recursive: documents may be nested more deeply than calls.
+        not_cached: list[OpenContainer] = []
         node = self
-        while node.place is None and node.parent is not None:
-            unknown.append(node)
+        while node.cached_location is None and node.parent is not None:
+            not_cached.append(node)
             node = node.parent
-        loc = node.place or ()
-        for inner in reversed(unknown):
-            loc = inner.place = (*loc, *node.locate(inner.key))
+        location = node.cached_location or ()
+        for inner in reversed(not_cached):
+            location = inner.cached_location = (*location, *node.locate(inner.key))
             node = inner
-        return loc
+        return location
 
     def locate(self, key: str | int) -> tuple[str | int, ...]:
         """Return the location of a key in errors, relative to this container."""
-        return (key,) if self.structure is None else self.structure.loc(key)
+        return (key,) if self.structure is None else self.structure.locate(key)

@@ -1,23 +1,4 @@
-"""`Partial`: a snapshot of a typed object that is being filled in.
-
-The classes of typed partials, each below the class that contains it:
-
-    Draft                     reads the text, and returns a Partial after each change
-      DocumentText            text and options of the document, shared by all its snapshots
-      Slot                    reads values of one type: as a whole, or by a ValueStructure
-        ValueStructure        reads the values of an object or array one by one, and assembles them
-        Face                  how an object of the type is shown: its title, fields and aliases
-      Open, linked by parent  one for each open object or array
-        entries               by key: a validated value, InvalidEntry or Unread
-        FieldLog, ValueLog    the values as they are shown; values are only appended
-      Excerpt                 collects the text of a value that is read as a whole
-      FaultLink, linked       the validation errors, newest first
-
-    Partial                   one snapshot
-      Face
-      GrowingObject, ...      a view: the first n values of a log, and the value that was still arriving
-      SnapshotState           DocumentText, start and end in its text, newest FaultLink, outcome
-"""
+"""`Partial`: a snapshot of a typed object that is being filled in; the package shows how the classes fit."""
 
 from __future__ import annotations
 
@@ -54,7 +35,7 @@ T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
 DefaultT = TypeVar("DefaultT")
 
-_NOTHING: Any = object()
+_NO_DEFAULT: Any = object()
 """Represents a default that was not passed."""
 
 _NO_FIELDS = "is not an object with fields; read its `value`"
@@ -96,6 +77,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     __slots__ = ("_face", "_fields", "_state", "_whole")
 
+    # `_fields` is the view of an object with fields; `_whole` is the view of any other value. The one
+    # that is not used is None or MISSING.
+
     def __init__(self, face: Face, fields: GrowingObject | None, whole: Any, state: SnapshotState) -> None:  # noqa: ANN401 - any value
         self._face = face
         self._fields = fields
@@ -112,22 +96,23 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     @property
     def errors(self) -> tuple[dict[str, Any], ...]:
         """Validation errors of finished values, in the form of `ValidationError.errors()`."""
-        found: list[tuple[dict[str, Any], ...]] = []
-        forgotten: set[tuple[str | int, ...]] = set()
+        # From the newest to the oldest; a link without errors cancels the older errors of its value.
+        newest_first: list[tuple[dict[str, Any], ...]] = []
+        cancelled: set[tuple[str | int, ...]] = set()
         fault = self._state.faults
-        while fault is not None and fault is not self._state.since:
+        while fault is not None and fault is not self._state.faults_before:
             if fault.errors is None:
-                forgotten.add(fault.loc)
-            elif fault.loc not in forgotten:
-                found.append(locate_errors(fault.loc, fault.errors))
+                cancelled.add(fault.location)
+            elif fault.location not in cancelled:
+                newest_first.append(locate_errors(fault.location, fault.errors))
             fault = fault.before
-        return tuple(error for errors in reversed(found) for error in errors)
+        return tuple(error for errors in reversed(newest_first) for error in errors)
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """Repairs of text that is not JSON, if `lenient` is set: the name and offset of each."""
         state = self._state
-        made = state.document.repairs()[: state.repaired]
+        made = state.document.repairs()[: state.repair_count]
         if state.start == state.document.start:
             # For the whole document, this includes the repairs in the text around it.
             return made
@@ -144,7 +129,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             return resolve(self._whole)
         if self._face.names is None:
             return self._fields
-        return self._state.document.value(self._get_text(), complete=self.complete)
+        return self._state.document.parse(self._get_text(), complete=self.complete)
 
     @overload
     def get(self, path: Callable[[T_co], V], /) -> V | None: ...
@@ -152,7 +137,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def get(self, path: Callable[[T_co], V], /, *, default: DefaultT) -> V | DefaultT: ...
     @overload
     def get(self, *path: str | int, default: Any = ...) -> Any: ...  # noqa: ANN401 - any value
-    def get(self, *path: Any, default: Any = _NOTHING) -> Any:
+    def get(self, *path: Any, default: Any = _NO_DEFAULT) -> Any:
         """Return the value at a path, or `default` if the value has not arrived.
 
         A path that is a function, such as `lambda r: r.steps[0].title`, is typed: it uses
@@ -182,9 +167,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if len(path) == 1 and callable(path[0]):
             found = self._get_typed(record_path(path[0], self._face.slot))
             if found is MISSING:
-                return None if default is _NOTHING else default
+                return None if default is _NO_DEFAULT else default
             return found
-        default = MISSING if default is _NOTHING else default
+        default = MISSING if default is _NO_DEFAULT else default
         value: Any = self if path else self.value
         for key in check_keys(path):
             value = self._get_at(key) if value is self else get_member(value, key)
@@ -209,23 +194,25 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if len(path) == 1 and callable(path[0]):
             path = record_path(path[0], self._face.slot).keys
         value: Any = self
-        finished = self.complete and self._state.settled
+        is_final = self.complete and self._state.is_final
         for key in check_keys(path):
-            finished = finished or is_finished_at(self._get_growing() if value is self else value, key)
+            # Everything inside a final value is final.
+            is_final = is_final or is_finished_at(self._get_growing() if value is self else value, key)
             value = self._get_at(key) if value is self else get_member(value, key)
-        return finished and value is not MISSING
+        return is_final and value is not MISSING
 
     def _get_typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
         """Return the value at a path if it has the annotated type; otherwise MISSING."""
-        *before, last = path.keys or (None,)
-        if last is None:
+        if not path.keys:
+            # The whole object.
             if self._state.outcome is not MISSING:
                 return self._state.outcome
-            holder, value = None, self if self._face.names is not None else resolve(self._get_growing())
-        else:
-            holder = self.get(*before) if before else self
-            value = self._get_at(last) if holder is self else get_member(holder, last)
-        return value if is_as_typed(holder, last, value, path.slots) else MISSING
+            value = self if self._face.names is not None else resolve(self._get_growing())
+            return value if is_as_typed(None, None, value, path.slots) else MISSING
+        *outer_keys, last_key = path.keys
+        holder = self.get(*outer_keys) if outer_keys else self
+        value = self._get_at(last_key) if holder is self else get_member(holder, last_key)
+        return value if is_as_typed(holder, last_key, value, path.slots) else MISSING
 
     def final(self) -> T_co:
         """Return the finished, validated value: the same object each time.
@@ -359,7 +346,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return self._get_elements() if self._fields is None else self._fields
 
     def _get_elements(self) -> Collection[Any]:
-        """Return the elements of a list, tuple, set or similar value; for any other value, none."""
+        """Return the elements of a list, tuple, set or similar value; nothing for any other value."""
         value = unwrap_root(resolve(self._whole))
         return value if is_collection(value) else GrowingArray([])
 
@@ -369,16 +356,17 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             return MISSING
         # Once the object is validated, its own fields count, because validators may have changed them.
         outcome = self._state.outcome
-        last = MISSING if outcome is MISSING else get_member(outcome, name)
-        if last is not MISSING and name in (self._face.names or ()):
-            return last
+        validated = MISSING if outcome is MISSING else get_member(outcome, name)
+        if validated is not MISSING and name in (self._face.names or ()):
+            return validated
+        # A name that the type does not define must also have arrived.
         value = self._fields.find(name)
-        return value if value is MISSING or last is MISSING else last
+        return value if value is MISSING or validated is MISSING else validated
 
     def _get_at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
         return get_member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
 
-    def _get_settled(self) -> Any:  # noqa: ANN401 - any value
+    def _get_final_or_growing(self) -> Any:  # noqa: ANN401 - any value
         return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
     def _get_growing(self) -> Any:  # noqa: ANN401 - any value
@@ -427,18 +415,23 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         state = self._state
         document = state.document
         options = document.lenient, document.choice, document.words(), self.repairs
-        kept = (self._get_text(), options, state.complete, self.errors, state.error, state.outcome)
-        return _rebuild, (self._face, self._fields, resolve(self._whole), kept)
+        pickled_state = (self._get_text(), options, state.complete, self.errors, state.error, state.outcome)
+        return _rebuild, (self._face, self._fields, resolve(self._whole), pickled_state)
 
 
-def _rebuild(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[Any, ...]) -> Partial[Any]:  # noqa: ANN401 - any value
-    """Return a snapshot that was pickled, from what `Partial.__reduce__` has kept."""
-    text, (lenient, choice, words, repairs), complete, errors, error, outcome = kept
+def _rebuild(
+    face: Face,
+    fields: GrowingObject | None,
+    whole: Any,  # noqa: ANN401 - any value
+    pickled_state: tuple[Any, ...],
+) -> Partial[Any]:
+    """Return a snapshot that was pickled, from the values that `Partial.__reduce__` returned."""
+    text, (lenient, choice, words, repairs), complete, errors, error, outcome = pickled_state
     log = TextLog()
     log.append(text)
     faults = FaultLink(None, (), errors) if errors else None
     document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
     state = SnapshotState(
-        document, 0, len(text), complete, faults, None, error, outcome, repaired=len(repairs)
+        document, 0, len(text), complete, faults, None, error, outcome, repair_count=len(repairs)
     )
     return Partial(face, fields, whole, state)

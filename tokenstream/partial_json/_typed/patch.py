@@ -89,15 +89,15 @@ class Changes:
         storage, path, face = self._innermost
         if before.storage is not storage or after.storage is not storage:
             return False
-        text = after.tail
+        text = after.growing
         if self._text is not None and text.__class__ is GrowingText and text.log is self._text[0]:
-            old = before.tail
+            old = before.growing
             if old.__class__ is GrowingText and old.log is text.log:
                 self._add_growth(self._text[1], old, text)
                 return True
-        pair = self._compare_views(path, before, after, face)
-        if pair is not None:
-            self._compare(*pair)
+        open_child = self._compare_views(path, before, after, face)
+        if open_child is not None:
+            self._compare(*open_child)
         return True
 
     # -- views ---------------------------------------------------------------------
@@ -113,10 +113,10 @@ class Changes:
                 break
             storage: Any = after.storage
             self._innermost = storage, path, face
-            pair = self._compare_views(path, before, after, face)
-            if pair is None:
+            open_child = self._compare_views(path, before, after, face)
+            if open_child is None:
                 return
-            path, old, new = pair
+            path, old, new = open_child
         if isinstance(after, GrowingText) and getattr(before, "log", None) is after.log:
             self._text = after.log, path
             self._add_growth(path, before, after)
@@ -145,27 +145,27 @@ class Changes:
         self, path: str, before: GrowingObject, after: GrowingObject, face: Face
     ) -> tuple[str, Any, Any] | None:
         """Add the operations between two objects; return path and values of the field open in both."""
-        pair = None
+        open_child = None
         names = dict.fromkeys(after.log.names[before.length : after.length])
-        if before.rest is not after.rest:
-            names.update(dict.fromkeys((*before.rest, *after.rest)))
+        if before.fillers is not after.fillers:
+            names.update(dict.fromkeys((*before.fillers, *after.fillers)))
         for view in (before, after):
-            if view.tail is not MISSING:
+            if view.growing is not MISSING:
                 names[view.name] = None
         for name in names:
             key = face.key(name, self._by_alias)
             if key is None:
                 continue
-            at = path + pointer_key(key)
-            open_before = before.tail is not MISSING and name == before.name
-            open_after = after.tail is not MISSING and name == after.name
+            child_path = path + pointer_key(key)
+            open_before = before.growing is not MISSING and name == before.name
+            open_after = after.growing is not MISSING and name == after.name
             if open_before and open_after:
-                pair = at, before.tail, after.tail
+                open_child = child_path, before.growing, after.growing
                 continue
-            was = self._dump(before.tail) if open_before else self._load_field(before, name)
-            now = self._dump(after.tail) if open_after else self._load_field(after, name)
-            self._compare_data(at, was, now)
-        return pair
+            was = self._dump(before.growing) if open_before else self._load_field(before, name)
+            now = self._dump(after.growing) if open_after else self._load_field(after, name)
+            self._compare_data(child_path, was, now)
+        return open_child
 
     def _load_field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
         text = dump_field(view, name, self._by_alias)[1]
@@ -175,22 +175,22 @@ class Changes:
         self, path: str, before: GrowingArray, after: GrowingArray
     ) -> tuple[str, Any, Any] | None:
         """Add the operations between two arrays; return path and values of the element open in both."""
-        pair = None
+        open_child = None
         for index in range(before.length, len(after)):
-            at = f"{path}/{index}"
-            open_before = index == before.length and before.tail is not MISSING
+            child_path = f"{path}/{index}"
+            open_before = index == before.length and before.growing is not MISSING
             if index == after.length:
                 if open_before:
-                    pair = at, before.tail, after.tail
+                    open_child = child_path, before.growing, after.growing
                 else:
-                    self._add("add", at, self._dump(after.tail))
+                    self._add("add", child_path, self._dump(after.growing))
                 continue
-            was = self._dump(before.tail) if open_before else MISSING
+            was = self._dump(before.growing) if open_before else MISSING
             now = json.loads(dump_element(after.values, index, self._by_alias))
-            self._compare_data(at, was, now)
+            self._compare_data(child_path, was, now)
         if len(after) < len(before):
             self._add("remove", f"{path}/{len(after)}")
-        return pair
+        return open_child
 
     # -- plain data ----------------------------------------------------------------
 

@@ -57,9 +57,9 @@ class _Trail(NamedTuple):
 
     keys: tuple[str | int, ...]
     slots: tuple[Slot, ...] | None
-    written: str
+    source_text: str
     """The path as the function's code has it, for messages."""
-    asked: list[tuple[str | int, ...]]
+    tested: list[tuple[str | int, ...]]
     """Paths of the values whose truth the function has tested."""
 
 
@@ -86,11 +86,11 @@ class _Recorder:
         # True, so that the test that checkers require for optional values goes on to the value:
         # `r.best.title if r.best else None`.
         trail = _get_trail(self)
-        trail.asked.append(trail.keys)
+        trail.tested.append(trail.keys)
         return True
 
     def __repr__(self) -> str:
-        return f"<path {_get_trail(self).written}>"
+        return f"<path {_get_trail(self).source_text}>"
 
 
 def _make_refusal(what: str) -> Callable[..., NoReturn]:
@@ -119,27 +119,27 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
         >>> record_path(lambda r: r.steps[0].title, None).keys
         ('steps', 0, 'title')
     """
-    asked: list[tuple[str | int, ...]] = []
-    start = _Recorder(_Trail((), None if slot is None else (slot,), "r", asked))
+    tested: list[tuple[str | int, ...]] = []
+    start = _Recorder(_Trail((), None if slot is None else (slot,), "r", tested))
     try:
-        said = function(start)
+        result = function(start)
     except TypeError as error:
         raise MisuseError(
             "the function of a path takes one argument, and returns the value at the path: "
             "get(lambda r: r.steps[0].title)"
         ) from error
-    if type(said) is not _Recorder:
+    if type(result) is not _Recorder:
         raise MisuseError(
-            f"the function of a path returned {type(said).__name__}, not a value taken from its "
+            f"the function of a path returned {type(result).__name__}, not a value taken from its "
             "argument: return the path itself, as in get(lambda r: r.steps[0].title)"
         )
-    trail = _get_trail(said)
-    for keys in asked:
+    trail = _get_trail(result)
+    for keys in tested:
         if len(trail.keys) <= len(keys) or trail.keys[: len(keys)] != keys:
             raise MisuseError(
-                f"the function of the path tests more than what leads to {trail.written}: ask for each value "
-                "with a path of its own; a condition may only test an object that the result is in, as in "
-                "r.best.title if r.best else None"
+                f"the function of the path tests more than what leads to {trail.source_text}: ask for each "
+                "value with a path of its own; a condition may only test an object that the result is in, "
+                "as in r.best.title if r.best else None"
             )
     return RecordedPath(trail.keys, trail.slots)
 
@@ -151,7 +151,7 @@ def _get_trail(recorder: _Recorder) -> _Trail:
 
 def _refuse(recorder: _Recorder, what: str) -> NoReturn:
     raise MisuseError(
-        f"{what} of {_get_trail(recorder).written} cannot be part of a path: use names, keys and indexes "
+        f"{what} of {_get_trail(recorder).source_text} cannot be part of a path: use names, keys and indexes "
         "only, and apply anything else to the value that get() returns"
     )
 
@@ -162,16 +162,16 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
     Raises:
         MisuseError: The type has no value there.
     """
-    keys, slots, written, asked = _get_trail(recorder)
-    written = f"{written}.{key}" if attribute else f"{written}[{key!r}]"
+    keys, slots, source_text, tested = _get_trail(recorder)
+    source_text = f"{source_text}.{key}" if attribute else f"{source_text}[{key!r}]"
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
         # A root model is shown as the value in it, so the path has no step for `root`.
-        return _Recorder(_Trail(keys, slots, written, asked))
+        return _Recorder(_Trail(keys, slots, source_text, tested))
     inner = _find_slots(slots, key, attribute=attribute)
     if inner is not None and not inner:
         known = _describe_fields(slots or (), key, attribute=attribute)
-        raise MisuseError(f"{written} does not exist: {known}")
-    return _Recorder(_Trail((*keys, key), inner, written, asked))
+        raise MisuseError(f"{source_text} does not exist: {known}")
+    return _Recorder(_Trail((*keys, key), inner, source_text, tested))
 
 
 def _find_slots(
@@ -180,7 +180,7 @@ def _find_slots(
     """Return the slots that are possible after one more step; None if they are unknown."""
     found: list[Slot] = []
     for slot in slots or ():
-        inner = slot.within(key, attribute=attribute)
+        inner = slot.find_slots_within(key, attribute=attribute)
         if inner is None:
             return None
         found += inner

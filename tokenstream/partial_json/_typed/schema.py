@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._parser import find_fault
-from tokenstream.partial_json._shapes.shape import Invalid, locate_errors
+from tokenstream.partial_json._shapes.shape import InvalidValue, locate_errors
 from tokenstream.partial_json._typed.first_fault import collect_words, describe_invalid
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Schema(Generic[T]):
         """
         asked: Any = type_or_adapter
         if asked.__class__ is Schema:
-            known: Schema[AskedT] = asked
-            return known
+            cached: Schema[AskedT] = asked
+            return cached
         # isinstance() treats a generic alias as a class; type() does not.
         if issubclass(type(asked), type):
             return _build_class_schema(asked)
@@ -91,7 +91,7 @@ class Schema(Generic[T]):
         """
         try:
             value: T = self.slot.read(json_text)
-        except Invalid as invalid:
+        except InvalidValue as invalid:
             errors = locate_errors((), invalid.errors)
             if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
                 _check_json(json_text)
@@ -155,7 +155,7 @@ def _find_key(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
 
     The aliases themselves cannot be keys: `int | float` equals `float | int`.
     """
-    own: type = asked.__class__
+    cls: type = asked.__class__
     if isinstance(asked, type) and not get_args(asked):
         return asked
     keys: list[_Key | None]
@@ -164,7 +164,7 @@ def _find_key(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
     else:
         # The metadata of an Annotated may be any object; an object that is not a type has no key.
         keys = [arg if arg is Ellipsis else _find_key(arg) for arg in get_args(asked)]
-    return (own, get_origin(asked), *keys) if keys and None not in keys else None
+    return (cls, get_origin(asked), *keys) if keys and None not in keys else None
 
 
 def _find_value_key(value: object) -> _Key | None:
@@ -176,14 +176,14 @@ def _find_schema(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
     """Return the schema of anything but an alias; that of an adapter is cached until it is rebuilt."""
     from pydantic import TypeAdapter
 
-    own: type = asked.__class__
-    if own is not TypeAdapter:
+    cls: type = asked.__class__
+    if cls is not TypeAdapter:
         return _build_schema(asked)
     adapter: TypeAdapter[Any] = asked
-    known = _adapter_schemas.get(adapter)
-    if known is None or known.core is not adapter.core_schema:
-        known = _adapter_schemas[adapter] = _build_schema(adapter)
-    return known
+    cached = _adapter_schemas.get(adapter)
+    if cached is None or cached.core is not adapter.core_schema:
+        cached = _adapter_schemas[adapter] = _build_schema(adapter)
+    return cached
 
 
 def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type

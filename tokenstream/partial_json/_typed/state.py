@@ -49,8 +49,13 @@ class DocumentText:
         self.repairs = repairs
         """Returns all repairs so far; a snapshot uses only those made before it."""
 
-    def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the plain data of a document, or of the beginning of one, from its text."""
+    def parse(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the plain data of a text; MISSING if there is none yet.
+
+        Args:
+            text: The text of the document or of an object in it, or the beginning of that text.
+            complete: True if the text is complete.
+        """
         if self.choice in {"last", "matching"} and not complete:
             # The document is chosen only at the end of the text.
             return MISSING
@@ -67,7 +72,7 @@ class FaultLink(NamedTuple):
     """Errors of one finished value, linked to the errors before; snapshots share the links."""
 
     before: FaultLink | None
-    loc: tuple[str | int, ...]
+    location: tuple[str | int, ...]
     """Location of the value."""
     errors: Errors | None
     """The errors; None cancels earlier errors at the same location."""
@@ -82,15 +87,18 @@ class SnapshotState(NamedTuple):
     end: int
     """End of the object, or end of the text so far."""
     complete: bool
+    """True if the whole object has arrived."""
     faults: FaultLink | None
-    since: FaultLink | None
+    """The newest validation error in the document."""
+    faults_before: FaultLink | None
     """The newest error found before the object began."""
     error: InvalidJSON | LimitExceeded | None
+    """The error of the text itself, or None."""
     outcome: Any
     """The finished, validated value, or MISSING."""
-    settled: bool = True
+    is_final: bool = True
     """True if the object cannot change once it is complete."""
-    repaired: int = 0
+    repair_count: int = 0
     """Number of repairs made before the snapshot."""
     inner: GrowingObject | GrowingArray | None = None
     """The innermost open object or array; only set in snapshots of the whole document."""

@@ -28,19 +28,19 @@ _DEEPEST = 40
 class GrowingText:
     """A growing string as of one moment; its pieces are joined when it is first used."""
 
-    __slots__ = ("_last", "_text", "length", "log")
+    __slots__ = ("_last_piece", "_text", "length", "log")
 
     def __init__(self, log: TextLog) -> None:
         self.log = log
         self.length = log.length
-        self._last = log.pieces[-1] if log.pieces else ""
+        self._last_piece = log.pieces[-1] if log.pieces else ""
         self._text: str | None = None
 
     def text_since(self, before: GrowingText) -> str:
         """Return the text that was added since an earlier view of the string."""
-        if self.length - len(self._last) == before.length:
+        if self.length - len(self._last_piece) == before.length:
             # In the usual case a single piece was added, and no search is needed.
-            return self._last
+            return self._last_piece
         return self.log.slices([before.length, self.length])
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class GrowingText:
 
 
 def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return a value as users see it, which turns growing text into a str."""
+    """Return growing text as a str; any other value unchanged."""
     return str(value) if value.__class__ is GrowingText else value
 
 
@@ -61,83 +61,92 @@ class FieldLog:
     the last one counts.
     """
 
-    __slots__ = ("_places", "_unsettled", "cache", "names", "order", "raw", "structure", "values")
+    __slots__ = (
+        "_positions",
+        "_unvalidated",
+        "cache",
+        "names",
+        "order",
+        "plain_positions",
+        "structure",
+        "values",
+    )
 
     def __init__(self, structure: ValueStructure | None = None) -> None:
         self.structure = structure
         """The structure that has read the values; None if the values are plain data."""
-        self.raw: set[int] | None = None
-        """Positions of values that are plain data nevertheless; None if there are none."""
+        self.plain_positions: set[int] | None = None
+        """Positions of values that are plain data, because the structure has not read them; None for none."""
         self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of the fields' JSON, by the option `by_alias`."""
         self.names: list[str] = []
         self.values: list[Any] = []
         self.order: list[str] = []
         """Each name once, in the order in which they first occurred."""
-        self._places: dict[str, list[int]] = {}
-        self._unsettled: set[int] = set()
+        self._positions: dict[str, list[int]] = {}
+        self._unvalidated: set[int] = set()
         """Positions of values that have not been validated yet."""
 
-    def add(self, name: str, value: Any, *, settled: bool = True, raw: bool = False) -> None:  # noqa: ANN401 - any value
+    def add(self, name: str, value: Any, *, is_final: bool = True, is_plain: bool = False) -> None:  # noqa: ANN401 - any value
         """Add a finished field, which replaces an earlier one of the same name."""
-        if raw:
-            self.raw = self.raw or set()
-            self.raw.add(len(self.names))
-        if not settled:
-            self._unsettled.add(len(self.names))
+        if is_plain:
+            self.plain_positions = self.plain_positions or set()
+            self.plain_positions.add(len(self.names))
+        if not is_final:
+            self._unvalidated.add(len(self.names))
         # The value is added before its position, because another thread may be reading.
         self.values.append(value)
         self.names.append(name)
-        places = self._places.get(name)
-        if places is None:
-            self._places[name] = [len(self.names) - 1]
+        positions = self._positions.get(name)
+        if positions is None:
+            self._positions[name] = [len(self.names) - 1]
             self.order.append(name)
         else:
-            places.append(len(self.names) - 1)
+            positions.append(len(self.names) - 1)
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
         """Return the value of a field, or MISSING."""
-        place = self.find_place(name, length)
-        return MISSING if place is None else self.values[place]
+        position = self.find_position(name, length)
+        return MISSING if position is None else self.values[position]
 
-    def is_settled(self, name: object, length: int) -> bool:
+    def is_final(self, name: object, length: int) -> bool:
         """Return True if the value of a field is final."""
-        place = self.find_place(name, length)
-        return place is not None and place not in self._unsettled
+        position = self.find_position(name, length)
+        return position is not None and position not in self._unvalidated
 
     def is_read(self, name: object, length: int) -> bool:
         """Return True if the value of a field was read by its type."""
-        place = self.find_place(name, length)
-        return place is not None and (self.raw is None or place not in self.raw)
+        position = self.find_position(name, length)
+        return position is not None and (self.plain_positions is None or position not in self.plain_positions)
 
-    def find_place(self, name: object, length: int) -> int | None:
+    def find_position(self, name: object, length: int) -> int | None:
         """Return the position of a field, or None."""
-        places = self._places.get(name) if isinstance(name, str) else None
-        if places is None:
+        positions = self._positions.get(name) if isinstance(name, str) else None
+        if positions is None:
             return None
-        before = bisect_left(places, length)
-        return places[before - 1] if before else None
+        count = bisect_left(positions, length)
+        return positions[count - 1] if count else None
 
 
 class ValueLog(list[Any]):
     """The finished elements of an array."""
 
-    __slots__ = ("cache", "raw", "structure")
+    __slots__ = ("cache", "plain_positions", "structure")
 
     def __init__(self, structure: ValueStructure | None = None) -> None:
         super().__init__()
         self.structure = structure
         """The structure that has read the elements; None if the elements are plain data."""
-        self.raw: set[int] | None = None
-        """Indexes of elements that are plain data nevertheless; None if there are none."""
+        self.plain_positions: set[int] | None = None
+        """Indexes of elements that are plain data, because the structure has not read them; None for none."""
         self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of the elements' JSON, by the option `by_alias`."""
 
-    def add(self, value: Any, *, raw: bool = False) -> None:  # noqa: ANN401 - any value
+    def add(self, value: Any, *, is_plain: bool = False) -> None:  # noqa: ANN401 - any value
         """Add a finished element."""
-        if raw:
-            self.raw = self.raw or set()
-            self.raw.add(len(self))
+        if is_plain:
+            self.plain_positions = self.plain_positions or set()
+            self.plain_positions.add(len(self))
         self.append(value)
 
 
@@ -147,12 +156,12 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
     Args:
         log: The finished fields.
         name: The name of the growing field; "" if there is none.
-        tail: As much of the growing field as is visible, or MISSING.
+        growing: As much of the growing field as is visible, or MISSING.
     """
 
-    __slots__ = ("_distinct", "length", "log", "name", "tail")
+    __slots__ = ("_distinct", "growing", "length", "log", "name")
 
-    rest: Mapping[str, Any] = {}
+    fillers: Mapping[str, Any] = {}
     """Maps fields that have not arrived to the values to show for them."""
 
     @property
@@ -160,27 +169,27 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         """The log of finished fields, which all views of the object share."""
         return self.log
 
-    def __init__(self, log: FieldLog, name: str = "", tail: Any = MISSING) -> None:  # noqa: ANN401 - any value
+    def __init__(self, log: FieldLog, name: str = "", growing: Any = MISSING) -> None:  # noqa: ANN401 - any value
         self.log = log
         self.length = len(log.names)
         self._distinct = len(log.order)
         self.name = name
-        self.tail = tail
+        self.growing = growing
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
         """Return the value that is shown under a name, or MISSING."""
-        if self.tail is not MISSING and name == self.name:
-            return resolve(self.tail)
+        if self.growing is not MISSING and name == self.name:
+            return resolve(self.growing)
         return self.log.find(name, self.length)
 
     def is_finished(self, name: object) -> bool:
         """Return True if the value that is shown under a name is final."""
-        growing = self.tail is not MISSING and name == self.name
-        return not growing and self.log.is_settled(name, self.length)
+        growing = self.growing is not MISSING and name == self.name
+        return not growing and self.log.is_final(name, self.length)
 
     def is_read(self, name: object) -> bool:
         """Return True if the value that is shown under a name is finished, and was read by its type."""
-        growing = self.tail is not MISSING and name == self.name
+        growing = self.growing is not MISSING and name == self.name
         return not growing and self.log.is_read(name, self.length)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any value
@@ -194,19 +203,19 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
     def __iter__(self) -> Iterator[str]:
         yield from islice(self.log.order, self._distinct)
-        if self._is_tail_new():
+        if self._is_growing_new():
             yield self.name
 
     def __len__(self) -> int:
-        return self._distinct + self._is_tail_new()
+        return self._distinct + self._is_growing_new()
 
-    def _is_tail_new(self) -> bool:
-        return self.tail is not MISSING and self.log.find(self.name, self.length) is MISSING
+    def _is_growing_new(self) -> bool:
+        return self.growing is not MISSING and self.log.find(self.name, self.length) is MISSING
 
     @property
     def has_repeats(self) -> bool:
         """True if a name occurs more than once."""
-        return self._distinct != self.length or (self.tail is not MISSING and not self._is_tail_new())
+        return self._distinct != self.length or (self.growing is not MISSING and not self._is_growing_new())
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -225,8 +234,8 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
 def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
     log = FieldLog()
-    for name, value, settled in fields:
-        log.add(name, value, settled=settled)
+    for name, value, is_final in fields:
+        log.add(name, value, is_final=is_final)
     return GrowingObject(log)
 
 
@@ -235,22 +244,22 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
     Args:
         values: The finished elements.
-        tail: As much of the growing element as is visible, or MISSING.
-        unsettled: Indexes of elements that have not been validated yet.
+        growing: As much of the growing element as is visible, or MISSING.
+        unvalidated: Indexes of elements that have not been validated yet.
     """
 
-    __slots__ = ("_unsettled", "length", "tail", "values")
+    __slots__ = ("_unvalidated", "growing", "length", "values")
 
     def __init__(
         self,
         values: list[Any],
-        tail: Any = MISSING,  # noqa: ANN401 - any value
-        unsettled: Collection[int] = (),
+        growing: Any = MISSING,  # noqa: ANN401 - any value
+        unvalidated: Collection[int] = (),
     ) -> None:
         self.values = values
         self.length = len(values)
-        self.tail = tail
-        self._unsettled = unsettled
+        self.growing = growing
+        self._unvalidated = unvalidated
 
     @property
     def storage(self) -> Any:  # noqa: ANN401 - a list
@@ -261,16 +270,16 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         """Return True if the element at an index is final."""
         if not isinstance(index, int):
             return False
-        place = index if index >= 0 else index + len(self)
-        return 0 <= place < self.length and place not in self._unsettled
+        position = index if index >= 0 else index + len(self)
+        return 0 <= position < self.length and position not in self._unvalidated
 
     def is_read(self, index: object) -> bool:
         """Return True if the element at an index is finished, and was read by its type."""
         if not isinstance(index, int):
             return False
-        place = index if index >= 0 else index + len(self)
-        raw: set[int] | None = getattr(self.values, "raw", None)
-        return 0 <= place < self.length and (raw is None or place not in raw)
+        position = index if index >= 0 else index + len(self)
+        plain: set[int] | None = getattr(self.values, "plain_positions", None)
+        return 0 <= position < self.length and (plain is None or position not in plain)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401 - any value
@@ -278,21 +287,21 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
     def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = index if index >= 0 else index + len(self)
-        if 0 <= place < self.length:
-            return self.values[place]
-        if place == self.length and self.tail is not MISSING:
-            return resolve(self.tail)
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = index if index >= 0 else index + len(self)
+        if 0 <= position < self.length:
+            return self.values[position]
+        if position == self.length and self.growing is not MISSING:
+            return resolve(self.growing)
         raise IndexError(f"no element {index} yet: {len(self)} have arrived")
 
     def __iter__(self) -> Iterator[Any]:
         yield from islice(self.values, self.length)
-        if self.tail is not MISSING:
-            yield resolve(self.tail)
+        if self.growing is not MISSING:
+            yield resolve(self.growing)
 
     def __len__(self) -> int:
-        return self.length + (self.tail is not MISSING)
+        return self.length + (self.growing is not MISSING)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GrowingArray | list | tuple):
@@ -303,19 +312,20 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        unsettled = {place for place in range(len(self)) if not self.is_finished(place)}
-        return GrowingArray, (list(self), MISSING, unsettled)
+        unvalidated = {position for position in range(len(self)) if not self.is_finished(position)}
+        return GrowingArray, (list(self), MISSING, unvalidated)
 
 
 def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value
-    """Return a repr of a value, shortened if the value is long or deeply nested."""
+    """Return a repr of a value, shortened if the value is long or nested more than `deepest` levels deep."""
     if isinstance(value, GrowingArray):
         return f"[{_join_items((make_repr(item, deepest - 1) for item in value), len(value), deepest)}]"
     if isinstance(value, GrowingObject):
         fields = (f"{name!r}: {make_repr(item, deepest - 1)}" for name, item in value.items())
         return f"{{{_join_items(fields, len(value), deepest)}}}"
-    own = getattr(value.__class__, "_make_repr", None)
-    return repr(value) if own is None else str(own(value, deepest))
+    # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
+    make_own_repr = getattr(value.__class__, "_make_repr", None)
+    return repr(value) if make_own_repr is None else str(make_own_repr(value, deepest))
 
 
 def _join_items(items: Iterator[str], count: int, deepest: int) -> str:

@@ -63,13 +63,16 @@ def is_as_typed(
     if value is MISSING or slots is None:
         return value is not MISSING
     if _is_partial(value) or isinstance(value, GrowingObject | GrowingArray):
+        # A growing object or array, where the type allows one.
         return not all(slot.is_leaf() for slot in slots)
     if isinstance(value, str) and any(slot.shows_text for slot in slots):
+        # A string, finished or growing.
         return True
+    # Any other value must have been read by its type.
     if _is_partial(holder):
         # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
-        settled = getattr(holder.__class__, "_get_settled", None)
-        holder = None if settled is None else settled(holder)
+        get_view = getattr(holder.__class__, "_get_final_or_growing", None)
+        holder = None if get_view is None else get_view(holder)
     if isinstance(holder, GrowingObject):
         return holder.is_read(str(key))
     return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
@@ -85,11 +88,12 @@ def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
         return _get_entry(value, key)
     if isinstance(key, int):
         return _get_element(value, key)
+    # A field of an object of a class.
     cls: Any = value.__class__
     if any(key in getattr(cls, fields, ()) for fields in _FIELD_SETS):
         return getattr(value, key, MISSING)
-    extra: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
-    return extra.get(key, MISSING)
+    extra_fields: Mapping[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
+    return extra_fields.get(key, MISSING)
 
 
 def unwrap_root(value: Any) -> Any:  # noqa: ANN401 - any value

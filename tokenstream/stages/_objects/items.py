@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
-from tokenstream.partial_json._typed.first_fault import first_fault
+from tokenstream.partial_json._typed.first_fault import describe_first_fault
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._objects.document_stage import escape_stop_iteration
 from tokenstream.stages._objects.search import Search
@@ -78,7 +78,7 @@ class Items(Search[T | OutputInvalid]):
         """
         self._excerpt.feed(text)
         out = super().feed(text)
-        self._excerpt.settle()
+        self._excerpt.store_piece()
         return out
 
     def _on_start(self, event: ValueStart, position: int, out: list[T | OutputInvalid]) -> None:
@@ -111,7 +111,7 @@ class Items(Search[T | OutputInvalid]):
         schema = self._schema
         path = event.path
         errors_in_document = [{**each, "loc": (*path, *each["loc"])} for each in errors]
-        fault = first_fault(errors_in_document, schema.words | self._matcher.pattern.keys)
+        fault = describe_first_fault(errors_in_document, schema.words | self._matcher.pattern.keys)
         why = f"the element at character {self._element_offset:,} is no valid {schema.title}: {fault}"
         if not len(self._matcher.pattern) and self._kind == "object":
             why += "; the document is an object: say where in it the elements are with at=…"

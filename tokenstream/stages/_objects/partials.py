@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._show import Cutter, How
+    from tokenstream.partial_json._show import Cutter, ShowUnit
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Partials(DocumentStage, Generic[T]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
-        show: How = "characters",
+        show: ShowUnit = "characters",
         document: DocumentChoice | None = None,
     ) -> None:
         super().__init__()

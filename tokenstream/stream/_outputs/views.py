@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stream._outputs.result import ResultCursor
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
-        show: How = "characters",
+        show: ShowUnit = "characters",
         document: DocumentChoice | None = None,
     ) -> PartialsView[T]:
         """Return a view of an object as it arrives: a snapshot for each piece that changes the object.
@@ -226,7 +226,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
-        show: How = "characters",
+        show: ShowUnit = "characters",
         document: DocumentChoice | None = None,
     ) -> AsyncPartialsView[T]:
         """Return a view of an object as it arrives: a snapshot for each piece that changes the object.

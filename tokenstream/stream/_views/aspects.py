@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stream._outputs.call_drafts import CallDraftCursor
     from tokenstream.stream._outputs.cursor import OutputCursor
     from tokenstream.stream._outputs.documents import OutputChoice
@@ -90,7 +90,7 @@ class Cursors:
         fail_fast: bool = False,
         lenient: Lenient = False,
         defaults: bool = False,
-        show: How = "characters",
+        show: ShowUnit = "characters",
         document: DocumentChoice | None = None,
     ) -> OutputCursor[Any]:
         """Return a cursor in the snapshots of an object as it arrives."""

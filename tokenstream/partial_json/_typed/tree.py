@@ -1,0 +1,463 @@
+"""The tree of values behind a draft: each value is read by its type as soon as its text is complete."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from tokenstream.partial_json._events import StringDelta, ValueDone
+from tokenstream.partial_json._missing import MISSING
+from tokenstream.partial_json._pattern import CONTAINERS
+from tokenstream.partial_json._shapes.shape import (
+    PLAIN_SLOT,
+    ContextNeeded,
+    InvalidEntry,
+    InvalidValue,
+    TagChoice,
+    UnreadEntry,
+)
+from tokenstream.partial_json._show import make_log
+from tokenstream.partial_json._typed.at_once import pick_fields
+from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._typed.open import OpenContainer
+from tokenstream.partial_json._typed.partial import Partial
+from tokenstream.partial_json._typed.state import FaultLink, SnapshotState
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.text_log import TextLog
+    from tokenstream.errors import InvalidJSON, LimitExceeded
+    from tokenstream.partial_json._events import JSONEvent, ValueStart
+    from tokenstream.partial_json._parser import OutputParser
+    from tokenstream.partial_json._shapes.shape import Errors, Slot, ValueStructure
+    from tokenstream.partial_json._show import Cutter, ShowUnit
+    from tokenstream.partial_json._typed.defaults import DefaultsFiller
+    from tokenstream.partial_json._typed.state import DocumentText
+
+_NOT_READ = (InvalidEntry, UnreadEntry)
+"""The classes of the entries that are not validated values."""
+_MOST_REREAD = 4
+"""Maximum text to read again, in lengths of the document; beyond it, a value waits for its container.
+
+Otherwise, nested objects that each repeat a key would be read once for each level around them.
+"""
+
+
+class ValueTree:
+    """The values of a document, built from the parser's events.
+
+    A value that is read as a whole is validated from its text, which an `Excerpt` collects. An object
+    or array with a structure is assembled from the entries in it, when its closing bracket arrives.
+
+    Args:
+        parser: The parser, for its error and its repairs.
+        document: The text and the options of the document.
+        slot: The slot of the document's type.
+        filler: Shows defaults for fields that have not arrived; None to show none.
+        show_unit: The unit in which strings become visible, unless their type defines it.
+        words: Makes an object that cuts text into words.
+    """
+
+    __slots__ = (
+        "_document",
+        "_excerpt",
+        "_filler",
+        "_parser",
+        "_reread_length",
+        "_scalar_in_whole",
+        "_scalar_name",
+        "_scalar_slot",
+        "_show_unit",
+        "_slot",
+        "_text",
+        "_top",
+        "_words",
+        "faults",
+        "outcome",
+        "root",
+    )
+
+    def __init__(
+        self,
+        parser: OutputParser,
+        document: DocumentText,
+        slot: Slot,
+        *,
+        filler: DefaultsFiller | None,
+        show_unit: ShowUnit,
+        words: Callable[[], Cutter] | None,
+    ) -> None:
+        self._parser = parser
+        self._document = document
+        self._slot = slot
+        self._filler = filler
+        self._show_unit: ShowUnit = show_unit
+        self._words = words
+        self._excerpt = WrittenExcerpt() if document.lenient else Excerpt()
+        self._top: OpenContainer | None = None
+        """The innermost open object or array."""
+        self._text: TextLog | None = None
+        """The open string; None if no string is open, or if it is not visible."""
+        self._scalar_slot = slot
+        """The slot of the open string, number or literal."""
+        self._scalar_name: str | int | None = None
+        """The name under which that value is shown; None if it is hidden."""
+        self._scalar_in_whole = False
+        """True if that value is part of a value that is read as a whole."""
+        self._reread_length = 0
+        """Number of characters that were read a second time."""
+        self.faults: FaultLink | None = None
+        """The newest validation error."""
+        self.root: Any = MISSING
+        """The value to show once the document is finished; MISSING before that."""
+        self.outcome: Any = MISSING
+        """The finished, validated document; MISSING if it is invalid or unfinished."""
+
+    # -- snapshots ----------------------------------------------------------------
+
+    def make_view(
+        self, end: int, error: InvalidJSON | LimitExceeded | None
+    ) -> tuple[Any, GrowingObject | GrowingArray | None]:
+        """Return the document as far as it is shown, and the innermost open object or array that is shown.
+
+        Args:
+            end: The length of the text so far.
+            error: The error of the text, or None.
+        """
+        # From the innermost value outwards: each container shows the open value in it.
+        growing: Any = MISSING if self._text is None else GrowingText(self._text)
+        innermost: GrowingObject | GrowingArray | None = None
+        name = self._scalar_name
+        node = self._top
+        while node is not None and node.parent is not None:
+            if node.is_visible:
+                view = node.make_view(name, growing)
+                # Compared with None because truth would compute the length of the view.
+                innermost = view if innermost is None else innermost
+                growing = self._make_nested_partial(node, view, end, error)
+            else:
+                growing, innermost = MISSING, None
+            name = node.name
+            node = node.parent
+        if node is not None and node.is_visible:
+            growing = node.make_view(name, growing)
+            innermost = growing if innermost is None else innermost
+        elif self.root is not MISSING:
+            growing = self.root
+        return growing, innermost
+
+    def _make_nested_partial(
+        self,
+        node: OpenContainer,
+        view: Any,  # noqa: ANN401 - any value
+        end: int,
+        error: InvalidJSON | LimitExceeded | None,
+        *,
+        complete: bool = False,
+        is_final: bool = True,
+    ) -> Any:  # noqa: ANN401 - any value
+        """Return the view of a nested object as a `Partial`; a view without fields, unchanged.
+
+        Args:
+            node: The node of the object or array.
+            view: The view.
+            end: The end of the object, or of the text so far.
+            error: The error of the text, or None.
+            complete: True if the object is complete.
+            is_final: True if the object cannot change once it is complete.
+        """
+        face = node.slot.face
+        if face is None or not node.is_object:
+            return view
+        document, faults = self._document, self.faults
+        repair_count = self._parser.repair_count if document.lenient else 0
+        # `_make` with a tuple takes a fifth of the time, and each piece makes a snapshot.
+        state = SnapshotState._make(
+            (
+                document,
+                node.start,
+                end,
+                complete,
+                faults,
+                node.fault_before,
+                error,
+                MISSING,
+                is_final,
+                repair_count,
+                None,
+            )
+        )
+        partial: Partial[Any] = Partial(face, view, MISSING, state)
+        return partial
+
+    # -- events -------------------------------------------------------------------
+
+    def feed(self, text: str, events: list[JSONEvent]) -> bool:
+        """Process the events of a piece; return True if something visible has changed.
+
+        Args:
+            text: The piece.
+            events: The events that the parser has returned for it.
+        """
+        self._excerpt.feed(text)
+        changed = False
+        for event in events:
+            if isinstance(event, StringDelta):
+                log = self._text
+                if log is not None:
+                    shown_length = log.length
+                    log.append(event.text)
+                    changed = changed or log.length > shown_length
+            elif isinstance(event, ValueDone):
+                changed = self._finish_value(event) or changed
+            else:
+                changed = self._begin_value(event) or changed
+        self._excerpt.store_piece()
+        return changed
+
+    def _begin_value(self, event: ValueStart) -> bool:
+        """Begin a value; return True if something visible has changed."""
+        node, key, kind = self._top, event.key, event.kind
+        slot: Slot = self._slot
+        name: str | int | None = ""
+        if node is not None and key is not None:
+            slot, name = node.find_child(key)
+            if key in node.entries or key in node.used_discriminators:
+                self._note_repeated_key(node, key)
+        annotated_unit = (
+            slot.show_unit
+            if slot is not PLAIN_SLOT or node is None
+            else node.slot.find_inner_show_unit(str(key))
+        )
+        show_unit: ShowUnit = annotated_unit or (self._show_unit if node is None else node.show_unit)
+        in_whole = self._excerpt.is_open
+        if kind in CONTAINERS:
+            structure = None if in_whole else slot.find_structure(kind)
+            if structure is None and not in_whole:
+                self._excerpt.open(event.offset)
+            top = self._top = OpenContainer(
+                node,
+                event,
+                name,
+                slot,
+                structure,
+                show_unit=show_unit,
+                fault_before=self.faults,
+                in_whole=in_whole,
+            )
+            # A container annotated with `Show("values")` is hidden until it is complete.
+            top.is_visible = top.is_visible and annotated_unit != "values"
+            if self._filler is not None:
+                self._filler.set_defaults(top)
+            return top.is_visible
+        if not in_whole:
+            self._excerpt.open(event.offset)
+        self._scalar_slot, self._scalar_name, self._scalar_in_whole = slot, name, in_whole
+        is_visible = name is not None and (node is None or node.is_visible)
+        shows_text = kind == "string" and is_visible and slot.shows_text
+        self._text = make_log(show_unit, self._words) if shows_text else None
+        return self._text is not None
+
+    def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
+        """Handle a repeated key: its last value counts, so the whole object is read again."""
+        node.must_reread = True
+        if key in node.invalid_keys:
+            # Cancel the errors of the earlier value.
+            node.invalid_keys.remove(key)
+            self.faults = FaultLink(self.faults, (*node.location, *node.locate(key)), None)
+
+    def _finish_value(self, event: ValueDone) -> bool:
+        """Finish a value; return True if something visible has changed."""
+        value, offset = event.value, event.offset
+        node, key = self._top, 0 if event.key is None else event.key
+        if node is not None and isinstance(value, dict | list):
+            self._top = node.parent
+            return self._close_container(node, cast("Any", value), offset)
+        self._text = None
+        slot, name = self._scalar_slot, self._scalar_name
+        if self._scalar_in_whole and node is not None:
+            node.add_value(name, value, is_final=node.values_are_final, is_plain=True)
+            return node.is_visible
+        entry = self._read_entry(node, key, slot, self._excerpt.close(offset, value))
+        return self._store(node, key, name=name, slot=slot, entry=entry, shown=value)
+
+    def _close_container(self, node: OpenContainer, plain_data: Any, offset: int) -> bool:  # noqa: ANN401 - a dict or a list
+        """Finish an object or array; return True if something visible has changed.
+
+        Args:
+            node: The node of the object or array.
+            plain_data: The object or array as the parser has read it.
+            offset: The position after its closing bracket.
+        """
+        parent, key, name = node.parent, node.key, node.name
+        if node.in_whole and parent is not None:
+            parent.add_value(name, node.make_view(), is_final=node.values_are_final, is_plain=True)
+            return name is not None and parent.is_visible
+        if node.is_read_whole:
+            entry = self._read_entry(parent, key, node.slot, self._excerpt.close(offset, plain_data))
+        else:
+            # The assembly reports the errors inside the container again, in the right order.
+            self.faults = node.fault_before
+            entry = self._assemble(node, plain_data, offset)
+        is_value = entry.__class__ not in _NOT_READ
+        shown: Any = MISSING
+        if parent is None:
+            if is_value and node.is_object:
+                # Show every field of the finished object, also those that a validator has set.
+                face = self._slot.face
+                names = None if face is None else face.names
+                node.fillers = pick_fields(names or (), entry)
+            shown = node.make_view()
+        elif not is_value:
+            is_final = entry.__class__ is InvalidEntry
+            shown = self._make_nested_partial(
+                node, node.make_view(), offset, self._parser.error, complete=True, is_final=is_final
+            )
+        return self._store(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
+
+    # -- entries ------------------------------------------------------------------
+
+    def _assemble(self, node: OpenContainer, plain_data: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
+        """Return the entry of an object or array, assembled from the entries inside it.
+
+        If it cannot be assembled, its whole text is read again. Args: see `_close_container`.
+        """
+        if node.structure is not None and not node.must_reread:
+            try:
+                return node.structure.assemble(node.entries, plain_data)
+            except InvalidValue as invalid:
+                return self._add_fault(node.parent, node.key, invalid.errors)
+            except ContextNeeded:
+                pass
+        document = self._document
+        text = json.dumps(plain_data) if document.lenient else document.log.slices([node.start, offset])
+        self._reread_length += len(text)
+        if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
+            return UnreadEntry(text)
+        return self._read_entry(node.parent, node.key, node.slot, text)
+
+    def _read_entry(self, node: OpenContainer | None, key: str | int, slot: Slot, text: str) -> Any:  # noqa: ANN401 - any entry
+        """Validate the text of a value; return its entry: the value, `InvalidEntry` or `UnreadEntry`."""
+        try:
+            return slot.read(text)
+        except InvalidValue as invalid:
+            return self._add_fault(node, key, invalid.errors)
+        except ContextNeeded:
+            return UnreadEntry(text)
+
+    def _add_fault(self, node: OpenContainer | None, key: str | int, errors: Errors) -> InvalidEntry:
+        """Record the errors of a value, and return its entry."""
+        location: tuple[str | int, ...] = ()
+        if node is not None:
+            node.invalid_keys.add(key)
+            location = (*node.location, *node.locate(key))
+        self.faults = FaultLink(self.faults, location, errors)
+        return InvalidEntry(errors)
+
+    def _store(
+        self,
+        node: OpenContainer | None,
+        key: str | int,
+        *,
+        name: str | int | None,
+        slot: Slot,
+        entry: Any,  # noqa: ANN401 - any entry
+        shown: Any,  # noqa: ANN401 - any value
+    ) -> bool:
+        """Store a finished value in its container; return True if something visible has changed.
+
+        Args:
+            node: The container; None for the document itself.
+            key: The value's key or index in the container.
+            name: The name under which the value is shown.
+            slot: The slot that has read the value.
+            entry: The entry that was read.
+            shown: The view to show if the entry is `InvalidEntry` or `UnreadEntry`.
+        """
+        is_value = entry.__class__ not in _NOT_READ
+        if node is None:
+            self.outcome = entry if is_value else MISSING
+            self.root = shown if isinstance(shown, GrowingObject) or not is_value else entry
+            return True
+        faults_before = self.faults
+        # The value of a key that the type does not know remains plain data.
+        is_extra = slot is PLAIN_SLOT and not isinstance(node.structure, TagChoice)
+        is_final = is_extra or entry.__class__ is not UnreadEntry
+        node.add_value(name, entry if is_value else shown, is_final=is_final, is_plain=not is_value)
+        if isinstance(node.structure, TagChoice):
+            node.entries[key] = entry
+            node.tag_values[key] = shown
+            self._choose_structure(node, node.structure)
+        elif node.structure is not None:
+            self._keep_entry(node, node.structure, key, slot, entry)
+        is_visible = name is not None and node.is_visible
+        return is_visible or faults_before is not self.faults or entry.__class__ is InvalidEntry
+
+    def _keep_entry(
+        self,
+        node: OpenContainer,
+        structure: ValueStructure,
+        key: str | int,
+        slot: Slot,
+        entry: Any,  # noqa: ANN401 - any entry
+    ) -> None:
+        """Keep an entry until its container closes, and read the late entries that can be read now."""
+        if slot is PLAIN_SLOT and entry.__class__ is UnreadEntry:
+            self._keep_extra(node, structure, key, entry)
+            return
+        node.entries[key] = entry
+        if entry.__class__ is UnreadEntry and not structure.is_late(key):
+            node.must_reread = True
+        for late_key in structure.read_late(node.entries):
+            late_entry = node.entries[late_key]
+            if late_entry.__class__ is InvalidEntry:
+                self._add_fault(node, late_key, late_entry.errors)
+                node.mark_final(structure.find_name(late_key))
+            elif late_entry.__class__ is not UnreadEntry:
+                node.add_value(structure.find_name(late_key), late_entry)
+
+    def _keep_extra(
+        self, node: OpenContainer, structure: ValueStructure, key: str | int, entry: UnreadEntry
+    ) -> None:
+        """Keep the entry of a key that the type does not define, if the key still belongs to the value."""
+        try:
+            belongs = structure.check_extra(key, entry.text)
+        except InvalidValue as invalid:
+            self._add_fault(node, key, invalid.errors)
+            belongs = True
+        if belongs:
+            node.entries[key] = entry
+
+    def _choose_structure(self, node: OpenContainer, choice: TagChoice) -> None:
+        """Choose the member of a union as soon as its discriminator has arrived."""
+        structure: ValueStructure | None = choice
+        # The chosen member may be a union itself.
+        while isinstance(structure, TagChoice):
+            arrived = [key for key in structure.discriminators if key in node.tag_values]
+            if not arrived:
+                break
+            node.used_discriminators.update(structure.discriminators)
+            node.must_reread = node.must_reread or len(arrived) > 1
+            structure = structure.choose(node.tag_values[arrived[0]])
+        node.structure = node.log.structure = structure
+        if structure is None:
+            # No member has this discriminator: the object is read as a whole.
+            node.must_reread = True
+        elif not isinstance(structure, TagChoice):
+            if self._filler is not None:
+                self._filler.set_member_defaults(node)
+            self._read_entries(node, structure)
+
+    def _read_entries(self, node: OpenContainer, structure: ValueStructure) -> None:
+        """Read the entries that arrived before the structure was chosen."""
+        entries, node.entries = node.entries, {}
+        for key, unread in entries.items():
+            slot, name = node.find_child(key)
+            entry = self._read_entry(node, key, slot, unread.text)
+            if entry.__class__ not in _NOT_READ:
+                node.add_value(name, entry)
+            elif entry.__class__ is InvalidEntry or slot is PLAIN_SLOT:
+                node.mark_final(name)
+            self._keep_entry(node, structure, key, slot, entry)
