@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.made_section import Section
 from tests.project import ROOT
-from tokenstream._connection.status import ResponseHead
+from tokenstream._connection.head import ResponseHead
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.hops import HOPS
 from tokenstream.cli._doctor.pacing import TimedChunk

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tokenstream import Limits
-from tokenstream._connection.status import ErrorBody, ResponseHead, retry_after_of, status_error
+from tokenstream._basics.waits import retry_after_of
+from tokenstream._connection.error_body import ErrorBody
+from tokenstream._connection.head import ResponseHead
+from tokenstream._connection.status import status_error
 from tokenstream.errors import NotAStream, StatusError, StreamError
 
 

@@ -77,7 +77,7 @@ def connect(
     options = cast("dict[str, Any]", request)
     check_options(connect, options, client)
     if retry is not None:
-        from tokenstream._pipeline.glance import make_stage_factory
+        from tokenstream._pipeline.factories import make_stage_factory
         from tokenstream._request.again import request_again
 
         return request_again(
@@ -152,7 +152,7 @@ def aconnect(
     options = cast("dict[str, Any]", request)
     check_options(aconnect, options, client)
     if retry is not None:
-        from tokenstream._pipeline.glance import make_stage_factory
+        from tokenstream._pipeline.factories import make_stage_factory
         from tokenstream._request.again import request_again
 
         return request_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.glance import make_stage_factory
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from tests import doctor_page
 from tests.docs_pages import blocks
-from tokenstream._connection.status import ResponseHead
+from tokenstream._connection.head import ResponseHead
 from tokenstream.cli._doctor import findings as _findings
 from tokenstream.cli._doctor.findings import Diagnosis, Finding, judge
 from tokenstream.cli._doctor.hops import HOPS

@@ -13,7 +13,7 @@ import pytest
 from tests.stream.bodies import ANSWER, TOKENS
 from tests.support.wire import DONE, sse
 from tokenstream import Deadlines, Limits, Stream
-from tokenstream._connection.status import ResponseHead
+from tokenstream._connection.head import ResponseHead
 from tokenstream._sources.kinds import SyncSource
 from tokenstream.errors import LimitExceeded, StreamError, StreamStalled
 from tokenstream.events import Ping

@@ -35,8 +35,10 @@ class _Position(NamedTuple):
     """The position that a format has reached."""
 
     position: int | str | None
+    """Number or id of the last event; None if the format cannot resume."""
     state: dict[str, Any] | None
-    left: int = 0
+    """The state of the format as JSON; None if it cannot be saved."""
+    events_left: int = 0
     """Number of events that the end of the framing returned, before the format was ended."""
 
 
@@ -68,13 +70,13 @@ class Connection:
     """
 
     __slots__ = (
+        "_accepted_unfinished",
         "_departures",
         "_found",
-        "_framing_over",
+        "_framing_ended",
         "_limits",
+        "_make_stage",
         "_pings",
-        "_taken",
-        "_through",
         "error",
         "format",
         "framing",
@@ -97,10 +99,10 @@ class Connection:
         self._found = found
         self._departures = departures
         self._pings = pings
-        self._through = make_stage
-        self._taken = False
+        self._make_stage = make_stage
+        self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
-        self._framing_over = False
+        self._framing_ended = False
         """True once `framing.end()` has been called."""
         self.error: StreamError | None = None
         """The failure that the end of the input revealed; None if there is none so far."""
@@ -129,16 +131,18 @@ class Connection:
                 found=self._use_framing,
             )
 
-    def _use_format(self, known: Format) -> None:
-        """Set the format, connect it to the departures and the stage behind it, and report its name."""
-        self.format = known
-        known.departures = self._departures
-        if self._through is not None and known.parts.stage is None:
-            known.parts.stage = self._through(self._limits)
-        if known.name:
-            self._found(known.name)
+    def _use_format(self, format: Format) -> None:
+        """Set the format, connect it to the departures and the stage after it, and report its name."""
+        self.format = format
+        format.departures = self._departures
+        # A format that continues from another connection already has its stage.
+        if self._make_stage is not None and format.parts.stage is None:
+            format.parts.stage = self._make_stage(self._limits)
+        if format.name:
+            self._found(format.name)
 
     def _use_framing(self, framing: Framing) -> None:
+        """Set the framing, and tell a format that is still undetected what its frames are."""
         self.framing = framing
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
@@ -147,10 +151,11 @@ class Connection:
     @property
     def finished(self) -> bool:
         """True once the answer is finished, whatever happens to the connection afterwards."""
-        known = self.format
-        if not known.finished:
+        format = self.format
+        if not format.finished:
             return False
-        return known.finish_is_last or known.ended or not self._is_cut
+        # In some formats, any payload may contain a finish reason, so a cut frame may have held more.
+        return format.finish_is_last or format.ended or not self._is_cut
 
     @property
     def _is_cut(self) -> bool:
@@ -162,18 +167,18 @@ class Connection:
     @property
     def unfinished_choices(self) -> list[int]:
         """Indexes of the choices that have begun but not finished."""
-        known = self.format
         if self.finished:
             return []
-        finals = known.finish_is_last
-        return [
-            choice.index for choice in known.parts.choices.values() if not finals or choice.finish is None
-        ]
+        choices = self.format.parts.choices.values()
+        if not self.format.finish_is_last:
+            # A finish reason does not end a choice.
+            return [choice.index for choice in choices]
+        return [choice.index for choice in choices if choice.finish is None]
 
     @property
     def tail(self) -> bytes:
         """The bytes of an unfinished frame."""
-        return b"" if self._taken else self.framing.tail
+        return b"" if self._accepted_unfinished else self.framing.tail
 
     @property
     def name(self) -> str | None:
@@ -234,25 +239,27 @@ class Connection:
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
         """Return a fast function that reads a whole chunk like the last one; None if there is none."""
-        framing, known = self.framing, self.format
+        framing, format = self.framing, self.format
         if self._pings:
+            # The function would miss pings.
             return None
         if isinstance(framing, SSEParser):
-            most = framing.alone
-            return known.shortcut("event", most) if most else None
+            longest = framing.alone
+            return format.shortcut("event", longest) if longest else None
         if isinstance(framing, JSONBody):
-            most = framing.alone
-            if most:
-                return known.shortcut("line", most, b"", b"\n")
-            return framing.shortcut(partial(known.shortcut, "element"))
+            longest = framing.alone
+            if longest:
+                return format.shortcut("line", longest, b"", b"\n")
+            return framing.shortcut(partial(format.shortcut, "element"))
         if isinstance(framing, WholeMessages):
-            return known.shortcut("message", self._limits.event)
+            return format.shortcut("message", self._limits.event)
         if isinstance(framing, Payloads):
-            return known.shortcut("payload", self._limits.event)
+            return format.shortcut("payload", self._limits.event)
         if not isinstance(framing, AWSEventStreamParser):
             return None
-        plain = known.payload_shortcut()
-        return None if plain is None else framing.alone(*plain)
+        # The framing has to verify a chunk's checksum, so it calls the format's function itself.
+        payload_shortcut = format.payload_shortcut()
+        return None if payload_shortcut is None else framing.alone(*payload_shortcut)
 
     def end(self, *, broken: bool = False) -> list[Event]:
         """End the input and return the remaining events; sets `error` if the answer is not complete.
@@ -261,17 +268,18 @@ class Connection:
             broken: True if the connection broke, so that the format must not judge the ending.
         """
         events = self._end_framing()
-        self._keep_position(len(events))
-        stray = self._stray_error()
-        if stray is not None:
-            self.format.judge(stray)
-            self.error = stray
-        if broken or stray is not None:
+        self._store_position(len(events))
+        hidden_error = self._find_hidden_error()
+        if hidden_error is not None:
+            self.format.judge(hidden_error)
+            self.error = hidden_error
+        if broken or hidden_error is not None:
             return events + self.abandon()
         if self.error is None:
             events += self._end_format()
         self._note_replaced()
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
+            # No frame ended: perhaps because the body has lost its line ends on the way.
             self.error = find_lost_line_ends(self.tail, self._limits) or self.error
         return events
 
@@ -285,38 +293,44 @@ class Connection:
             cause: The error that broke off the input; None if the input ended cleanly.
         """
         events = self._end_framing()
-        error = self.error or self._stray_error()
-        known = self.format
+        error = self.error or self._find_hidden_error()
+        format = self.format
         if error is not None or self.finished:
             return events, error
         if cause is not None:
             return events, cause
-        tells = isinstance(known, Undetected) or known.ended or known.ends_with_input
-        return events, None if tells else known.cut_short()
+        end_decides = isinstance(format, Undetected) or format.ended or format.ends_with_input
+        return events, None if end_decides else format.cut_short()
 
     def find_position(self) -> _Position:
         """Return the position at which a server can resume, and the state of the format at that position."""
-        known = self.format
-        if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
+        format = self.format
+        # After a malformed payload, another connection may bring it whole; the provider's own error is final.
+        may_resume = format.error is None or type(format.error) is ProtocolError
+        if not format.resumes or not may_resume:
             return _Position(None, None)
         # A stage after the format may hold events back, so the format's state alone does not suffice.
-        return _Position(known.position, known.state() if known.parts.stage is None else None)
+        return _Position(format.position, format.state() if format.parts.stage is None else None)
 
-    def _keep_position(self, left: int) -> None:
-        """Store the position before the end closes the open parts, unless the answer is finished."""
+    def _store_position(self, events_left: int) -> None:
+        """Store the position before the end closes the open parts, unless the answer is finished.
+
+        Args:
+            events_left: Number of events that the end of the framing returned.
+        """
         if self.format.resumes and not self.format.finished:
-            self.last_position = self.find_position()._replace(left=left)
+            self.last_position = self.find_position()._replace(events_left=events_left)
 
     def _end_framing(self) -> list[Event]:
         """End the framing, once; return the events of its last frames."""
-        if self._framing_over:
+        if self._framing_ended:
             return []
-        self._framing_over = True
-        events = self._events_of(self.framing.end())
-        # Input that waited for the detection of its framing may be assigned one only now.
-        left = self.framing.unfinished
-        if left is not None and self.error is None:
-            events += self._take_unfinished(left)
+        self._framing_ended = True
+        events = self._read_frames(self.framing.end())
+        # Read after `end`, because the framing may be detected only at the end.
+        unfinished = self.framing.unfinished
+        if unfinished is not None and self.error is None:
+            events += self._read_unfinished(unfinished)
         self.error = self.error or self.framing.error
         return events
 
@@ -326,23 +340,24 @@ class Connection:
         self.error = self.format.error
         if self.error is not None:
             return events
-        known = self.format
-        if isinstance(self.framing, Payloads) and known.finished and not known.ended:
+        format = self.format
+        if isinstance(self.framing, Payloads) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
-            known.conclude()
-        if known.finished and not self.finished:
-            self.error = known.cut_short()
+            format.conclude()
+        if format.finished and not self.finished:
+            # The input ends inside a frame, which may have held more of the answer.
+            self.error = format.cut_short()
             return events + self.abandon()
-        events += known.end()
-        self.error = known.error
-        if isinstance(self.framing, JSONBody) and not self.framing.is_array and known.frames == 1:
-            self._note_whole(known)
+        events += format.end()
+        self.error = format.error
+        if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
+            self._note_if_not_streamed()
         if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
             # Each message states its length, so remaining bytes are a message that was cut off.
-            known.note("broken_after_finish")
+            format.note("broken_after_finish")
         return events
 
-    def _stray_error(self) -> StreamError | None:
+    def _find_hidden_error(self) -> StreamError | None:
         """Return an error that the format withheld, or one found between the events of an event stream."""
         if self.error is not None:
             return None
@@ -357,25 +372,27 @@ class Connection:
             self._departures.note("error_unmarked", event=self.frames_seen)
         return error
 
-    def _note_whole(self, known: Format) -> None:
+    def _note_if_not_streamed(self) -> None:
         """Note that the server did not stream, if a single document was the whole answer."""
+        format = self.format
         # NDJSON may have a single line, but that line has a line end, unlike Ollama's unstreamed answer.
-        line = known.framing == "ndjson" and not self._taken
-        if known.error is None and known.finished and not line:
-            known.note("not_streamed")
+        is_streamed_line = format.framing == "ndjson" and not self._accepted_unfinished
+        if format.error is None and format.finished and not is_streamed_line:
+            format.note("not_streamed")
 
     def _note_replaced(self) -> None:
+        """Note how many characters replaced malformed UTF-8."""
         if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def abandon(self) -> list[Event]:
         """Close all parts after the connection broke, and return the events that were held back."""
         if self.last_position is None:
-            self._keep_position(0)
+            self._store_position(0)
         self.format.parts.close_all(complete=self.finished)
         return self.format.parts.take()
 
-    def _events_of(self, frames: Iterable[Frame]) -> list[Event]:
+    def _read_frames(self, frames: Iterable[Frame]) -> list[Event]:
         """Return the format's events for frames, up to the first error."""
         events: list[Event] = []
         for frame in frames:
@@ -396,21 +413,24 @@ class Connection:
             reorder: The stage that holds the frames.
             now: A clock reading, in seconds.
         """
-        events = self._events_of(reorder.end(now=now))
+        events = self._read_frames(reorder.end(now=now))
         reorder.note(self._departures, self.frames_seen)
         return events, self.error or reorder.error
 
-    def _take_unfinished(self, frame: Frame) -> list[Event]:
-        """Read a last frame without its end if it is whole nevertheless, or not JSON at all."""
+    def _read_unfinished(self, frame: Frame) -> list[Event]:
+        """Read a last frame whose end is missing, unless its payload was cut off; return the events.
+
+        A payload with a syntax error is read, too, so that the format reports the error.
+        """
         try:
-            whole = is_whole(frame, self._limits)
-            if not whole and not (isinstance(frame, bytes) and is_malformed(frame)):
-                return []
+            can_be_read = is_whole(frame, self._limits) or (isinstance(frame, bytes) and is_malformed(frame))
         except LimitExceeded as error:
             self.error = error
             return []
-        events = self._events_of([frame])
-        self._taken = True
+        if not can_be_read:
+            return []
+        events = self._read_frames([frame])
+        self._accepted_unfinished = True
         if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events

@@ -1,16 +1,15 @@
-"""The head of an HTTP response, and the error in its body if the status is an error."""
+"""The errors of HTTP responses that are no answer: error statuses, and redirects that were not followed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
+from tokenstream._connection.head import ResponseHead, lowered, place_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, name_of
 from tokenstream.formats._kit.errors import (
     error_kind,
@@ -19,95 +18,23 @@ from tokenstream.formats._kit.errors import (
     provider_error,
     read_repeated_headers,
 )
-from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.framing import SSEParser
 from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from urllib.parse import SplitResult
 
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
-    from tokenstream.events import Event
     from tokenstream.limits import Limits
-    from tokenstream.message import Ending
 
-__all__ = ["REQUEST_IDS", "ErrorBody", "ResponseHead", "retry_after_of", "status_error"]
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
-    """The head of an HTTP response.
-
-    Example:
-        >>> ResponseHead(status=200, headers={"content-type": "text/event-stream"}).content_type
-        'text/event-stream'
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The response's headers, by lower-case name."""
-    reason: str = ""
-    url: str = field(default="", repr=False)
-    """The address of the response, which may contain a key."""
-    received_at: float | None = field(default=None, repr=False, compare=False)
-    """Time of arrival, in seconds since the epoch; None if it was not measured."""
-
-    @property
-    def content_type(self) -> str | None:
-        """The media type that the server states for the body; None if it states none."""
-        return self.headers.get("content-type")
-
-    @property
-    def content_coding(self) -> str:
-        """The compression of the body, such as "gzip"; "" if there is none."""
-        return self.headers.get("content-encoding", "")
-
-    @property
-    def place(self) -> str:
-        """The address without the parts that may be secret: user, password and query."""
-        return _place_of(self.url)
-
-    @property
-    def request_id(self) -> str | None:
-        """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
-        for name in REQUEST_IDS:
-            if name in self.headers:
-                return self.headers[name]
-        return None
-
-
-def _place_of(url: str) -> str:
-    """Return an address without user, password and query; "" if it is malformed."""
-    from urllib.parse import urlsplit, urlunsplit
-
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-REQUEST_IDS = (
-    "x-request-id",
-    "request-id",
-    "x-generation-id",
-    "x-amzn-requestid",
-    "apim-request-id",
-    "cf-ray",
-)
-"""Headers that contain a request's id, in lower case."""
-
-
-_LOWEST_ERROR_STATUS = 400
-_MOST_BODY = 64 * 1024
-"""The number of bytes of an error body that are read."""
+LOWEST_ERROR_STATUS = 400
 _MOST_WORDS = 200
 """The number of characters of a plain-text body, or of an address, that an error message contains."""
 _NOT_MODIFIED = 304
 _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _PORTS = {"http": 80, "https": 443}
 _ADVICE: dict[ErrorKind, str] = {
     "authentication": "check the API key and its permissions",
@@ -119,125 +46,26 @@ _ADVICE: dict[ErrorKind, str] = {
 _SHOULD_RETRY = {"true": True, "false": False}
 
 
-class ErrorBody(Format):
-    """Reads the body of a response with an error status: a format without events, only an error.
-
-    Args:
-        head: The response's head.
-        limits: `Limits.tail` bounds the part of the body that the error keeps.
-        pings: Unused; every format has this parameter.
-        named: The format that the caller expects for the answer, if named.
-
-    Example:
-        >>> body = ErrorBody(ResponseHead(status=429))
-        >>> body.feed(b'{"error": "slow down"}'), body.ended, body.end()
-        ([], True, [])
-        >>> str(body.error)
-        'the server answered with status 429; the provider reports an error: slow down; ask again later'
-    """
-
-    __slots__ = ("_body", "_document", "_head", "_named")
-
-    name: ClassVar[str] = ""
-    framing: ClassVar[str] = "body"
-
-    def __init__(
-        self,
-        head: ResponseHead,
-        *,
-        limits: Limits | None = None,
-        pings: bool = False,
-        named: str | type[Format] | Format | None = None,
-    ) -> None:
-        super().__init__(limits=limits, pings=pings)
-        self._head = head
-        self._named = None if named is None else registry.create(named, limits=self.limits, pings=False)
-        self._body = bytearray()
-        self._document = Wholeness()
-
-    def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
-        """Return a new reader for the body of the same response."""
-        return type(self)(self._head, limits=limits, pings=pings, named=self._named)
-
-    @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Return False: an error body is recognised by the status, never by a payload."""
-        return False
-
-    def read(self, payload: dict[str, Any], event: str) -> None:
-        """Do nothing: an error body has no payloads."""
-
-    def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - a piece of the body
-        """Collect a piece of the body, up to a limit; set `ended` once the body is one whole JSON document.
-
-        Args:
-            frame: A piece of the body.
-            now: Unused; every stage has this parameter.
-        """
-        piece = frame[: max(0, _MOST_BODY - len(self._body))]
-        self._body += piece
-        # latin-1 suffices: JSON's punctuation is ASCII, whose bytes occur in no other UTF-8 character.
-        self._document.add(str(piece.removeprefix(_BOM), "latin-1"))
-        self.ended = self._document.whole
-        if len(self._body) >= _MOST_BODY:
-            self.end()
-        return []
-
-    @property
-    def finished(self) -> bool:
-        """Always False: an error is not an answer."""
-        return False
-
-    @property
-    def verdict(self) -> Ending:
-        """The ending if the stream is stopped before the error is raised: always "stopped"."""
-        return "stopped"
-
-    @property
-    def withheld(self) -> StreamError | None:
-        """The error of the body so far, however the input ended."""
-        self.end()
-        return self.error
-
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """End the body, and set `error` to the error that it describes.
-
-        Args:
-            now: Unused; every stage has this parameter.
-        """
-        if self.error is None:
-            head, body = self._head, bytes(self._body)
-            self.error = (
-                _status_error(head, body, self.limits, self._named)
-                if head.status >= _LOWEST_ERROR_STATUS
-                else _redirected(head, body, self.limits)
-            )
-        return []
-
-
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
     """Return the error for a response with an error status and, if available, its body."""
-    return _status_error(ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS)
+    return make_status_error(
+        ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS
+    )
 
 
-def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers as a dict with lower-case names, as `ResponseHead` expects them."""
-    return {name.lower(): value for name, value in headers}
-
-
-def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
+def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
     """Return the error for a redirect that was not followed, or for status 304."""
     target = head.headers.get("location")
     named = f"status {head.status} {head.reason}".rstrip()
     hint = ""
     if target is not None:
-        place, same = _target_of(head.url, target)
+        place, same_origin = _target_of(head.url, target)
         message = f"the server redirects to {place} ({named}), which was not followed" + (
             " by default: use that address"
-            if same
+            if same_origin
             else ", because credentials must not reach another origin; use that address if it is intended"
         )
-        hint = ", or set follow_redirects=True in the request" if same else ""
+        hint = ", or set follow_redirects=True in the request" if same_origin else ""
     elif head.status == _NOT_MODIFIED:
         message = (
             f"the server answered with {named} and no body: remove If-None-Match or If-Modified-Since "
@@ -253,23 +81,31 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return a redirect's target without its secrets, and True if it has the same origin as `url`."""
+    """Return the target of a redirect, and whether its origin is that of the request.
+
+    Args:
+        url: The address of the response.
+        location: The value of its header `Location`.
+
+    Returns:
+        The target without the parts that may be secret; and True if it has the same origin as `url`.
+    """
     try:
         from urllib.parse import urljoin, urlsplit
 
         target = urljoin(url, location)
-        same = _origin_of(urlsplit(target)) == _origin_of(urlsplit(url))
+        same_origin = _origin_of(urlsplit(target)) == _origin_of(urlsplit(url))
     except ValueError:
         return "an invalid address", False
-    place = _place_of(target)
-    return place if len(place) <= _MOST_WORDS else f"{place[: _MOST_WORDS - 1]}…", same
+    place = place_of(target)
+    return place if len(place) <= _MOST_WORDS else f"{place[: _MOST_WORDS - 1]}…", same_origin
 
 
 def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-def _status_error(
+def make_status_error(
     head: ResponseHead, body: bytes, limits: Limits, named: Format | None = None
 ) -> StatusError:
     """Return the error for an error status, with what the body and the headers say about it.
@@ -281,9 +117,9 @@ def _status_error(
         named: The format that the caller expects, which may know the provider's errors better.
     """
     text = str(body, "utf-8", "replace")
-    found, said = _said_in(body, limits)
-    kind, retryable = _judged(head, found, named)
-    retry_after = _wait_of(head, found, said)
+    found, payload = _find_error(body, limits)
+    kind, retryable = _classify(head, found, named)
+    retry_after = _find_wait(head, found, payload)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
         f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, again=retryable)}",
@@ -299,35 +135,53 @@ def _status_error(
     return error
 
 
-def _judged(
+def _classify(
     head: ResponseHead, found: ProviderError | None, named: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of an error status; also True or False if that already decides `retryable`."""
+    """Return the kind of the error for an error status, and whether it is retryable.
+
+    Args:
+        head: The response's head.
+        found: The provider's error in the body; None if the body contains none.
+        named: The format that the caller expects; None if unknown.
+
+    Returns:
+        The kind; and True or False, or None if the kind decides whether a retry may help.
+    """
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
-    kind_of_exception, again = error_kind(_exception_of(head))
+    exception_kind, exception_retryable = error_kind(_exception_of(head))
+    # The format's own table and the name of an AWS exception are more specific than the status.
     if found is not None and named is not None and named.judge(found):
         kind, retryable = found.kind, found.retryable
-    elif kind_of_exception != "unknown":
-        kind, retryable = kind_of_exception, again
+    elif exception_kind != "unknown":
+        kind, retryable = exception_kind, exception_retryable
     elif found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
         # A status that names the server as the cause takes precedence over the words in the body.
         retryable = None if found.retryable else False
         kind = found.kind
+    # The server's explicit word takes precedence over everything else.
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
 
-def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, Any]) -> float | None:
-    """Return the wait that a server asks for, in its headers, in its body, or by its rate limits."""
+def _find_wait(head: ResponseHead, found: ProviderError | None, payload: dict[str, Any]) -> float | None:
+    """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask.
+
+    Args:
+        head: The response's head.
+        found: The provider's error in the body; None if the body contains none.
+        payload: The JSON object in the body; empty if there is none.
+    """
     wait = retry_after_of(head.headers, head.received_at)
     if wait is None and found is not None:
         wait = found.retry_after
-    limited = head.status == _TOO_MANY_REQUESTS
-    if wait is None and (limited or head.status >= _LOWEST_SERVER_STATUS):
-        # A gateway's body may repeat the provider's headers; the date is that of the gateway.
-        repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(said)}
+    rate_limited = head.status == _TOO_MANY_REQUESTS
+    if wait is None and (rate_limited or head.status >= _LOWEST_SERVER_STATUS):
+        # Otherwise, the time at which a used-up rate limit resets. A gateway's body may repeat the
+        # provider's headers; the date is that of the gateway.
+        repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(payload)}
         for headers in (head.headers, repeated):
-            wait = reset_of(headers, head.received_at, limited=limited) if wait is None else wait
+            wait = reset_of(headers, head.received_at, limited=rate_limited) if wait is None else wait
     return wait
 
 
@@ -363,25 +217,29 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: b
     return _ADVICE.get(kind, "the server's explanation is in .body")
 
 
-def _said_in(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
-    """Return the provider's error in an error body, and the JSON object in which it was found."""
+def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
+    """Return the provider's error in an error body, and the JSON object in which it was found.
+
+    Without an error, the result is None and an empty object.
+    """
     if sniff(body, None, over=True) != "sse":
-        data = _object_in(body, limits)
+        data = _decode_object(body, limits)
         return (None, {}) if data is None else (provider_error(data, "error"), data)
+    # Some servers send an error status with an event stream; the added blank line ends a cut last event.
     for event in SSEParser(limits=limits).feed(body + b"\n\n"):
-        data = _object_in(event.payload, limits)
+        data = _decode_object(event.payload, limits)
         if data is not None:
             return provider_error(data, "error"), data
         if name_of(event) == "error":
-            said = {"error": str(event.payload, "utf-8", "replace")}
-            return provider_error(said, "error"), said
+            data = {"error": str(event.payload, "utf-8", "replace")}
+            return provider_error(data, "error"), data
     return None, {}
 
 
-def _object_in(payload: bytes, limits: Limits) -> dict[str, Any] | None:
-    """Return the JSON object in a payload, or at the start of an array in it; None if there is none."""
+def _decode_object(payload: bytes, limits: Limits) -> dict[str, Any] | None:
+    """Return the JSON object in a payload, or the first object of an array in it; None if there is none."""
     try:
-        data: object = decode(payload.removeprefix(_BOM), limits)
+        data: object = decode(payload.removeprefix(BOM), limits)
     except (ProtocolError, LimitExceeded):
         return None
     if is_list(data) and data:

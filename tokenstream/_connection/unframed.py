@@ -47,8 +47,8 @@ class Unframed:
         "_departures",
         "_format",
         "_found",
+        "_has_read_message",
         "_limits",
-        "_message_came",
         "_pings",
         "_refused",
         "error",
@@ -75,7 +75,7 @@ class Unframed:
         self._pings = pings
         self._departures = departures
         self._found = found
-        self._message_came = False
+        self._has_read_message = False
         """True if the first chunk was a whole message, or a line without its line end."""
         self._refused: Sniffed | None = None
         """The kind of a body that cannot be read; None while the body may be readable."""
@@ -88,38 +88,43 @@ class Unframed:
         """Hold a chunk; once the framing is known, return the frames of all held chunks."""
         if self._refused is not None:
             return self._collect(chunk, self._refused)
-        if self._message_came:
+        if self._has_read_message:
             # White space after the first message reveals that it was a line without its line end.
-            framing = self._json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
+            framing = self._make_json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
-        if not self.tail and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
+        is_first_chunk = not self.tail
+        if is_first_chunk and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
             self._departures.leave_out(OF_SSE)
-            self._message_came = True
+            self._has_read_message = True
             message = WholeMessages(self._limits)
             frames = message.frames(chunk)
             self.error = message.error
             return frames
         self.tail += chunk
-        decided = self._decide(over=False)
-        return [] if decided is None else decided.frames(self.tail)
+        framing_found = self._decide(ended=False)
+        return [] if framing_found is None else framing_found.frames(self.tail)
 
     def end(self) -> list[Any]:
         """Decide the framing at the end of the input and return its frames, or set `error`."""
         if self.tail and self._refused is None:
-            decided = self._decide(over=True)
-            if decided is not None:
-                return [*decided.frames(self.tail), *decided.end()]
+            framing = self._decide(ended=True)
+            if framing is not None:
+                return [*framing.frames(self.tail), *framing.end()]
         if self._refused is not None and self.error is None:
-            self.error = self._none_of_ours(self._refused)
+            self.error = self._describe(self._refused)
         return []
 
-    def _decide(self, *, over: bool) -> Framing | None:
-        """Install the framing that the bytes reveal, and return it; None if they reveal none."""
-        kind = sniff(self.tail, self._content_type, over=over)
+    def _decide(self, *, ended: bool) -> Framing | None:
+        """Report the framing that the bytes reveal to the connection, and return it; None if there is none.
+
+        Args:
+            ended: True if no more bytes will arrive.
+        """
+        kind = sniff(self.tail, self._content_type, over=ended)
         if kind == "undecided":
             return None
-        framing = self._framing_of(kind)
+        framing = self._make_framing(kind)
         if framing is None:
             self._refused = kind
             self._collect(b"", kind)
@@ -127,10 +132,11 @@ class Unframed:
             self._found(framing)
         return framing
 
-    def _framing_of(self, kind: Sniffed) -> Framing | None:
+    def _make_framing(self, kind: Sniffed) -> Framing | None:
         """Return the framing for a kind of body; None if the body cannot be read."""
         format = self._format
-        if (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text):
+        is_text = (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text)
+        if is_text:
             return TextBody()
         if kind == "unknown" and format.framing:
             # A format that was named takes precedence over the first bytes.
@@ -140,10 +146,10 @@ class Unframed:
                 self._departures.note("content_type_wrong", event=0)
             return (CommentedSSEParser if self._pings else SSEParser)(limits=self._limits)
         if kind == "json":
-            return self._json_body()
+            return self._make_json_body()
         return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None
 
-    def _json_body(self) -> JSONBody:
+    def _make_json_body(self) -> JSONBody:
         self._departures.leave_out(OF_SSE)
         return JSONBody(limits=self._limits)
 
@@ -156,10 +162,11 @@ class Unframed:
         """Collect the start of an unreadable body for the error."""
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:
-            self.error = self._none_of_ours(refused)
+            self.error = self._describe(refused)
         return []
 
-    def _none_of_ours(self, kind: Sniffed) -> NotAStream:
+    def _describe(self, kind: Sniffed) -> NotAStream:
+        """Return the error for a body of a kind that cannot be read."""
         return describe_unknown_body(
             kind, str(self.tail[: self._limits.tail], "utf-8", "replace"), text=self.text
         )

@@ -13,14 +13,13 @@ from tokenstream.framing._comments import COMMENT
 from tokenstream.stages._metrics.meter import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tokenstream._connection.connection import Connection
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._growing import Target
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -266,28 +265,6 @@ class Glancing:
                     yield from (frame,) if frame is COMMENT else reorder.feed(frame, now=now)
             if connection.framing.error is not None or self.gap is not None:
                 return
-
-
-def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
-    """Return a decoder for a content coding such as "gzip"; None if there is nothing to decode."""
-    if coding.strip().lower() in ("", "identity"):
-        return None
-    from tokenstream.framing._content_coding import ContentDecoder
-
-    return ContentDecoder(coding, limits=limits)
-
-
-def make_stage_factory(reasoning_tags: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
-    """Return a function that creates the `ReasoningTags` stage; None if no tags are asked for.
-
-    Raises:
-        MisuseError: `reasoning_tags` is not a list of tag names.
-    """
-    if reasoning_tags is False or reasoning_tags == ():
-        return None
-    from tokenstream._pipeline.reasoning_tags import make_tag_stage_factory
-
-    return make_tag_stage_factory(reasoning_tags)
 
 
 def is_callers_fault(cause: StreamError) -> bool:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
-from tokenstream._connection.status import ErrorBody
+from tokenstream._connection.error_body import ErrorBody
 from tokenstream._pipeline.checkpoints import has_partial, make_checkpoint, restore_answer, with_final_ending
-from tokenstream._pipeline.glance import Glancing, decoder_of, give_no_event, is_callers_fault
+from tokenstream._pipeline.factories import make_content_decoder
+from tokenstream._pipeline.glance import Glancing, give_no_event, is_callers_fault
 from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,
@@ -29,7 +30,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
@@ -149,7 +150,7 @@ class Machine(Glancing):
             coding: The body's content coding, such as "gzip".
             kept: The format that reads the connection; None for `self.kept`, or else a new format.
         """
-        self._coding = decoder_of(coding, self.limits)
+        self._coding = make_content_decoder(coding, self.limits)
         self._connection = Connection(
             self.wanted,
             content_type=content_type,
@@ -294,7 +295,7 @@ class Machine(Glancing):
             broken = cause is not None and connection.error is None and not is_callers_fault(cause)
         last_position = connection.last_position
         self._giving = (
-            self._left[: None if last_position is None else before + last_position.left],
+            self._left[: None if last_position is None else before + last_position.events_left],
             self._given,
         )
         self._keep_checkpoint()

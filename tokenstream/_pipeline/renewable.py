@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._connection.status import ErrorBody
+from tokenstream._connection.error_body import ErrorBody
 from tokenstream._pipeline.align import Aligner
 from tokenstream._pipeline.checkpoints import has_partial, with_final_ending
 from tokenstream._pipeline.glance import give_no_event

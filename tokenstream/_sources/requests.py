@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.status import ResponseHead, lowered
+from tokenstream._connection.head import ResponseHead, lowered
 from tokenstream._sources.kinds import SyncSource, do_nothing, is_like
 from tokenstream.errors import MisuseError
 

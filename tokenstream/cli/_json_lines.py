@@ -9,7 +9,7 @@ from tokenstream.cli._report import attributes_of, metrics_of
 from tokenstream.cli._visible import to_compact_json
 
 if TYPE_CHECKING:
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._report import StreamReport
     from tokenstream.errors import StreamError
     from tokenstream.events import Event

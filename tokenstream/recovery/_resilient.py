@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._pipeline.glance import make_stage_factory
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers

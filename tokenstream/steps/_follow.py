@@ -16,7 +16,7 @@ from tokenstream.stream._log import warn
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream._pipeline.glance import make_stage_factory
+from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver

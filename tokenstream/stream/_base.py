@@ -9,7 +9,7 @@ from tokenstream._basics.elsewhere import explain_missing_names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.metrics import Metrics

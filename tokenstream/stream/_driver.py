@@ -25,7 +25,7 @@ from tokenstream.stream._reading.silence import Silence
 from tokenstream.stream._views.aspects import SingleConsumer
 
 if TYPE_CHECKING:
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event

@@ -11,7 +11,7 @@ from tokenstream.message import Usage
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._sources import Deferred
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format

@@ -11,7 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from tokenstream._connection.status import ResponseHead
+from tokenstream._connection.head import ResponseHead
 from tokenstream.cli._asking import add_request, build_request
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe

@@ -25,7 +25,7 @@ from tokenstream.stream import Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._asking import RequestParts
     from tokenstream.formats import FormatName
     from tokenstream.framing._sniff import Sniffed

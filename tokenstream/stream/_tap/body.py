@@ -11,7 +11,7 @@ from tokenstream._sources.httpx import from_async_response, from_response
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
 
 _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
 

@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tokenstream._connection.status import ResponseHead
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._sources import SyncSource
     from tokenstream.testing._record.filters import Filter
     from tokenstream.testing._recordings.recording import Breaks

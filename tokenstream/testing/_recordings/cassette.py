@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._connection.status import ResponseHead
+from tokenstream._connection.head import ResponseHead
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._recordings.cassette_yaml import read_yaml

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream._connection.status import REQUEST_IDS
+from tokenstream._connection.head import REQUEST_IDS
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._connection.status import ResponseHead
+from tokenstream._connection.head import ResponseHead
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream

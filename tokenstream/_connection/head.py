@@ -1,0 +1,78 @@
+"""The head of an HTTP response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """The head of an HTTP response.
+
+    Example:
+        >>> ResponseHead(status=200, headers={"content-type": "text/event-stream"}).content_type
+        'text/event-stream'
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The response's headers, by lower-case name."""
+    reason: str = ""
+    url: str = field(default="", repr=False)
+    """The address of the response, which may contain a key."""
+    received_at: float | None = field(default=None, repr=False, compare=False)
+    """Time of arrival, in seconds since the epoch; None if it was not measured."""
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type that the server states for the body; None if it states none."""
+        return self.headers.get("content-type")
+
+    @property
+    def content_coding(self) -> str:
+        """The compression of the body, such as "gzip"; "" if there is none."""
+        return self.headers.get("content-encoding", "")
+
+    @property
+    def place(self) -> str:
+        """The address without the parts that may be secret: user, password and query."""
+        return place_of(self.url)
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
+        for name in REQUEST_IDS:
+            if name in self.headers:
+                return self.headers[name]
+        return None
+
+
+def place_of(url: str) -> str:
+    """Return an address without its user, password and query; "" for a malformed address."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+REQUEST_IDS = (
+    "x-request-id",
+    "request-id",
+    "x-generation-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "cf-ray",
+)
+"""Headers that contain a request's id, in lower case."""
+
+
+def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers as a dict with lower-case names, as `ResponseHead` expects them."""
+    return {name.lower(): value for name, value in headers}

@@ -1,0 +1,34 @@
+"""Functions that create a stream's optional stages, whose modules are imported only if they are used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.framing._content_coding import ContentDecoder
+    from tokenstream.limits import Limits
+
+
+def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:
+    """Return a decoder for a content coding such as "gzip"; None if there is nothing to decode."""
+    if coding.strip().lower() in ("", "identity"):
+        return None
+    from tokenstream.framing._content_coding import ContentDecoder
+
+    return ContentDecoder(coding, limits=limits)
+
+
+def make_stage_factory(reasoning_tags: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
+    """Return a function that creates the `ReasoningTags` stage; None if no tags are asked for.
+
+    Raises:
+        MisuseError: `reasoning_tags` is not a list of tag names.
+    """
+    if reasoning_tags is False or reasoning_tags == ():
+        return None
+    from tokenstream._pipeline.reasoning_tags import make_tag_stage_factory
+
+    return make_tag_stage_factory(reasoning_tags)
