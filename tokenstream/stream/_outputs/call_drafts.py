@@ -95,6 +95,7 @@ class CallDraftCursor:
         if open_call is None or self._failure is not None:
             return self.ready()
         if accumulator.held == self._chars_read + len(event.fragment):
+            # Nothing else has arrived, so the other calls need not be read.
             self._chars_read = accumulator.held
         self._read_piece(open_call, open_call.text.after(event))
         return self._next_draft()
@@ -106,13 +107,16 @@ class CallDraftCursor:
             OutputIncomplete: A call was cut off.
             StreamError: The answer was restarted, and lacks a call that was delivered.
         """
-        found = self.ready()
-        if found is None and self._failure is None:
+        draft = self.ready()
+        if draft is not None:
+            return draft
+        if self._failure is None:
             # Nothing is left to deliver; this raises an error if a delivered call is missing.
             self._ended.end()
-            cut = next((open_call for open_call in self._open_calls.values() if open_call.has_drafts), None)
-            self._failure = None if cut is None else self._make_cut_error(cut)
-        return self._next_draft(at_end=True) if found is None else found
+            # A call that is still open was cut off.
+            cut_call = next((call for call in self._open_calls.values() if call.has_drafts), None)
+            self._failure = None if cut_call is None else self._make_cut_error(cut_call)
+        return self._next_draft(at_end=True)
 
     # -- within ------------------------------------------------------------------
 
@@ -149,14 +153,19 @@ class CallDraftCursor:
         if ended is not None:
             self._queue_last_draft(ended)
             return
-        held = self._answer.accumulator.held
+        char_count = self._answer.accumulator.held
         for open_call in self._open_calls.values():
-            if self._failure is None and (held != self._chars_read or open_call.is_new):
+            if self._failure is None and (char_count != self._chars_read or open_call.is_new):
                 self._read_piece(open_call, open_call.text.ready())
-        self._chars_read = held
+        self._chars_read = char_count
 
     def _read_piece(self, open_call: _OpenCall, piece: str | None) -> None:
-        """Read a piece of a call's arguments, and queue a draft if the piece changes the call."""
+        """Read a piece of a call's arguments, and queue a draft if the piece changes the call.
+
+        Args:
+            open_call: The call.
+            piece: The piece; None if nothing was added.
+        """
         before = open_call.document.last
         if piece is not None and open_call.has_drafts:
             open_call.document.feed(piece)
@@ -229,8 +238,9 @@ class _OpenCall:
             piece = read()
             if piece is not None:
                 document.feed(piece)
-        free = text.call_so_far.type == "custom"
-        if text.rewritten or (not free and text.text.strip() == _NOTHING):
+        takes_json = text.call_so_far.type != "custom"
+        is_null = takes_json and text.text.strip() == _NOTHING
+        if text.rewritten or is_null:
             self.stage = self._tools.drafting(self.call.start)
             self.stage.feed(text.text if text.rewritten else "{}")
             document.stage = self.stage

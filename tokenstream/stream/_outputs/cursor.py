@@ -98,12 +98,13 @@ class OutputCursor(Generic[ItemT]):
                 # Most events take this path, which does the same as `_read_piece` and `_next_new_item`
                 # without the cost of the calls.
                 stage = document.stage
-                found = stage.feed(piece)
-                if found:
-                    document.last = found[-1]
+                drafts = stage.feed(piece)
+                if drafts:
+                    document.last = drafts[-1]
                 if stage.error is None:
-                    return found[0] if found else None
-                self._queue += found
+                    # A piece makes at most one draft.
+                    return drafts[0] if drafts else None
+                self._queue += drafts
                 self._note_error(document)
             elif piece is not None or document.text.rewritten:
                 self._read_piece(document, piece)
@@ -123,11 +124,13 @@ class OutputCursor(Generic[ItemT]):
             self._was_end_read = True
             self._read_end()
         item = self._next_new_item()
-        if item is None and self._delivered is not None and self._delivered.lacks_items:
+        if item is not None:
+            return item
+        if self._delivered is not None and self._delivered.lacks_items:
             self._delivered.check(self._answer.accumulator)
-        if item is None and self._failure is not None:
+        if self._failure is not None:
             raise self._failure.with_traceback(None) from self._failure.__cause__
-        return item
+        return None
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -149,10 +152,10 @@ class OutputCursor(Generic[ItemT]):
         documents = self._documents.find_growing()
         if not documents:
             return None
-        document = documents[0].text
-        text = document.text
-        closed = not lenient and text.rstrip(_SPACE)[-1:] in _CLOSING
-        return None if document.is_cut(self._answer.message, complete=closed) else text
+        cursor = documents[0].text
+        text = cursor.text
+        is_closed = not lenient and text.rstrip(_SPACE)[-1:] in _CLOSING
+        return None if cursor.is_cut(self._answer.message, complete=is_closed) else text
 
     # -- within ------------------------------------------------------------------
 
@@ -170,15 +173,15 @@ class OutputCursor(Generic[ItemT]):
         """Return the next item that was not delivered before a restart; None if the queue has none."""
         if not self._queue:
             return self._pop_item()
-        given = self._delivered
-        if given is None:
+        delivered = self._delivered
+        if delivered is None:
             # This is known only once something has arrived: a relay announces that the answer may
             # be restarted.
             if not self._accumulator.may_restart or self._is_drafts:
                 return self._pop_item()
-            given = self._delivered = DeliveredItems(self._kind)
-        found: ItemT | None = given.skip_delivered(self._pop_item, self._answer.accumulator)
-        return found
+            delivered = self._delivered = DeliveredItems(self._kind)
+        item: ItemT | None = delivered.skip_delivered(self._pop_item, self._answer.accumulator)
+        return item
 
     def _pop_item(self) -> ItemT | None:
         """Return the first item of the queue; None for an empty queue, NULL for an item that is None.
@@ -190,10 +193,10 @@ class OutputCursor(Generic[ItemT]):
             if self._raise_at_once and self._failure is not None:
                 raise self._failure
             return None
-        found: Any = self._queue.popleft()
-        if isinstance(found, OutputInvalid):
-            raise add_context(found, self._answer.message, "", None)
-        return cast("ItemT", NULL) if found is None else found
+        item: Any = self._queue.popleft()
+        if isinstance(item, OutputInvalid):
+            raise add_context(item, self._answer.message, "", None)
+        return cast("ItemT", NULL) if item is None else item
 
     def _read_arrived(self) -> None:
         """Read what has arrived since the last call."""
@@ -201,8 +204,14 @@ class OutputCursor(Generic[ItemT]):
             self._read_piece(document, document.text.ready())
 
     def _read_piece(self, document: OutputDocument[ItemT], piece: str | None) -> None:
-        """Read a piece of a document, or the whole document if it differs from its pieces."""
+        """Read a piece of a document, or the whole document if it differs from its pieces.
+
+        Args:
+            document: The document.
+            piece: The piece; None if nothing was added, or if the document was rewritten.
+        """
         if self._failure is not None:
+            # The output ends with the error.
             return
         if piece is not None:
             self._queue += document.feed(piece)
@@ -212,24 +221,28 @@ class OutputCursor(Generic[ItemT]):
         self._note_error(document)
 
     def _note_error(self, document: OutputDocument[ItemT]) -> None:
-        """Record a document's error, if it has one; stop the stream if the stage requires that."""
+        """Record the error of a document, if the error ends the output; stop the stream if required.
+
+        Other errors are recorded at the end of the answer; see `_read_end`.
+        """
         stage = document.stage
         error = stage.error
         if error is None:
             return
         if stage.stop is not None:
             self._answer.stop(stage.stop)
-            self._fail(document, error)
+            self._set_failure(document, error)
         elif not isinstance(error, TokenStreamError):
-            self._fail(document, error)
+            # A validator of the program has raised the error.
+            self._set_failure(document, error)
 
-    def _fail(self, document: OutputDocument[ItemT], error: Exception) -> None:
+    def _set_failure(self, document: OutputDocument[ItemT], error: Exception) -> None:
         """Record the error to raise."""
         self._failure = add_context(error, self._answer.message, document.text.text, document.best)
         self._raise_at_once = not isinstance(error, TokenStreamError)
 
     def _read_end(self) -> None:
-        """Read the rest of the answer at its end, and judge each document."""
+        """Read the rest of the answer at its end, and record the error if the output is not as requested."""
         self._read_arrived()
         documents = self._documents.required
         for document in documents:
@@ -243,7 +256,7 @@ class OutputCursor(Generic[ItemT]):
         for document in documents:
             if self._failure is not None:
                 return
-            found, failure = document.end(message)
-            self._queue += found
-            if failure is not None:
-                self._fail(document, failure)
+            items, error = document.end(message)
+            self._queue += items
+            if error is not None:
+                self._set_failure(document, error)

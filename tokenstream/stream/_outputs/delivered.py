@@ -79,12 +79,14 @@ class DeliveredItems:
             if not self.lacks_items:
                 self._note(item)
                 return item
-            rest = self._skip_piece(item) if self._pieces and isinstance(item, str) else self._skip_item(item)
-            if rest is None:
+            is_piece = self._pieces and isinstance(item, str)
+            remainder = self._skip_piece(item) if is_piece else self._skip_item(item)
+            if remainder is None:
                 raise difference(accumulator)
-            if rest:
-                self._note(rest)
-                return rest
+            if remainder:
+                # A piece that begins with delivered text also has new text.
+                self._note(remainder)
+                return remainder
 
     def _note(self, item: object) -> None:
         """Record an item that is delivered now."""
@@ -94,8 +96,9 @@ class DeliveredItems:
     def _skip_item(self, item: object) -> str | None:
         """Skip an item that equals the delivered item, and return ""; return None for a different item."""
         before = self._items[self._position]
-        same = (before is item) if _INVALID in (before, item) else bool(before == item)
-        if not same or self._matched_chars:
+        is_same = (before is item) if _INVALID in (before, item) else bool(before == item)
+        # After a part of a piece, only the rest of that piece may follow.
+        if not is_same or self._matched_chars:
             return None
         self._position += 1
         return ""

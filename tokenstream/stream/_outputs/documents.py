@@ -109,8 +109,8 @@ class OutputDocument(Generic[ItemT]):
 
     def feed(self, piece: str) -> list[ItemT]:
         """Return the items that a piece of the text adds."""
-        found = self.stage.feed(piece)
-        return self._count_items(found) if found else found
+        items = self.stage.feed(piece)
+        return self._count_items(items) if items else items
 
     def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
         """Read the whole text, because it differs from the pieces read so far; return the new items.
@@ -121,11 +121,12 @@ class OutputDocument(Generic[ItemT]):
         if self.stage.error is None and self.stage.complete:
             # Usually, this is the same JSON with other spacing or escapes.
             return []
-        given, self._delivered_count, self.stage = self._delivered_count, 0, stage
-        found = self.feed(self.text.text)
+        delivered, self._delivered_count, self.stage = self._delivered_count, 0, stage
+        items = self.feed(self.text.text)
         if self._kind == "pieces":
-            return _join_pieces(_split_pieces(found)[given:])
-        return found if self._kind == "drafts" else found[given:]
+            # Pieces may be split elsewhere this time, so characters are counted.
+            return _join_pieces(_split_pieces(items)[delivered:])
+        return items if self._kind == "drafts" else items[delivered:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
         """Return the items that the end of the answer adds, and the document's error or None.
@@ -139,28 +140,33 @@ class OutputDocument(Generic[ItemT]):
     def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
         """End the stage; if the text was cut off, return an error that says so."""
         stage, text = self.stage, self.text
-        complete = stage.complete
-        cut = text.is_cut(message, complete=complete)
-        found = stage.end()
+        is_complete = stage.complete
+        is_cut = text.is_cut(message, complete=is_complete)
+        items = stage.end()
         error = stage.error
-        if isinstance(error, InvalidJSON) or not (cut or isinstance(error, OutputIncomplete)):
-            return self._count_items(found), error
+        if isinstance(error, InvalidJSON) or not (is_cut or isinstance(error, OutputIncomplete)):
+            # The text is whole, or would be wrong even if it were whole.
+            return self._count_items(items), error
         if error is None:
-            return [], incomplete_error(message, text.text, whole=complete, best=self.best)
+            return [], incomplete_error(message, text.text, whole=is_complete, best=self.best)
         if not isinstance(error, OutputInvalid | OutputIncomplete):
             return [], error
-        return [], incomplete_error(message, text.text, whole=complete, errors=error.errors, best=error.best)
+        # The errors of validation are only a consequence of the cut.
+        cut_error = incomplete_error(
+            message, text.text, whole=is_complete, errors=error.errors, best=error.best
+        )
+        return [], cut_error
 
-    def _count_items(self, found: list[ItemT]) -> list[ItemT]:
+    def _count_items(self, items: list[ItemT]) -> list[ItemT]:
         """Count the items to return, and return them; adjacent pieces of a string are joined."""
-        if not found:
-            return found
+        if not items:
+            return items
         if self._kind == "pieces":
-            self._delivered_count += sum(len(piece) if isinstance(piece, str) else 1 for piece in found)
-            return _join_pieces(found)
-        self._delivered_count += len(found)
-        self.last = found[-1]
-        return found
+            self._delivered_count += sum(len(piece) if isinstance(piece, str) else 1 for piece in items)
+            return _join_pieces(items)
+        self._delivered_count += len(items)
+        self.last = items[-1]
+        return items
 
 
 class BegunCall(NamedTuple):
@@ -186,26 +192,26 @@ class BegunCalls:
         answer: The choice.
     """
 
-    __slots__ = ("_answer", "_looked", "_number")
+    __slots__ = ("_answer", "_examined", "_number")
 
     def __init__(self, answer: OutputChoice) -> None:
         self._answer = answer
-        self._looked = 0
+        self._examined = 0
         """Number of parts of the choice that were examined so far."""
         self._number = 0
         """Number of calls among these parts."""
 
     def find_new(self) -> list[BegunCall]:
-        """Return the calls that have begun since the last call of this method."""
+        """Return the tool calls that have begun since this method was last used."""
         answer = self._answer
-        found: list[BegunCall] = []
-        parts = answer.accumulator.parts_from(answer.index, self._looked)
-        for at, part in enumerate(parts, self._looked):
+        new_calls: list[BegunCall] = []
+        parts = answer.accumulator.parts_from(answer.index, self._examined)
+        for index, part in enumerate(parts, self._examined):
             if isinstance(part.start, ToolCall):
-                found.append(BegunCall(part, at, self._number))
+                new_calls.append(BegunCall(part, index, self._number))
                 self._number += 1
-        self._looked += len(parts)
-        return found
+        self._examined += len(parts)
+        return new_calls
 
 
 class OutputDocuments(Generic[ItemT]):
@@ -254,12 +260,13 @@ class OutputDocuments(Generic[ItemT]):
     @property
     def selected(self) -> list[OutputDocument[ItemT]]:
         """The documents to read: all of them for elements of arrays, otherwise at most one."""
-        begun = self._documents
-        if self._kind == "items" or len(begun) <= 1:
-            return begun
-        while self._selected_index + 1 < len(begun) and begun[self._selected_index].text.empty:
+        documents = self._documents
+        if self._kind == "items" or len(documents) <= 1:
+            return documents
+        # Skip calls that have ended without arguments.
+        while self._selected_index + 1 < len(documents) and documents[self._selected_index].text.empty:
             self._selected_index += 1
-        return begun[self._selected_index : self._selected_index + 1]
+        return documents[self._selected_index : self._selected_index + 1]
 
     @property
     def required(self) -> list[OutputDocument[ItemT]]:
@@ -267,7 +274,7 @@ class OutputDocuments(Generic[ItemT]):
         return [document for document in self.selected if not document.text.empty] or self.selected[:1]
 
     def find_growing(self) -> list[OutputDocument[ItemT]]:
-        """Return the documents that may have grown since the last call of this method."""
+        """Return the documents that may have grown since this method was last used."""
         if self._answer.tool is None:
             return self._documents
         self._add_new_calls()
@@ -286,15 +293,15 @@ class OutputDocuments(Generic[ItemT]):
             return None
         if event.__class__ is ToolCallStart:
             self._add_new_calls()
-        found = self._growing.get(event.part)
-        return found if self._kind == "items" or found in self.selected else None
+        document = self._growing.get(event.part)
+        return document if self._kind == "items" or document in self.selected else None
 
     def read_again(self, document: OutputDocument[ItemT]) -> list[ItemT]:
         """Read a document again with a new stage, because its whole text differs from its pieces."""
         return document.read_again(self._stage())
 
     def _add_new_calls(self) -> None:
-        """Add a document for each call of the tool that has begun since the last call of this method."""
+        """Add a document for each call of the tool that has begun since this method was last used."""
         for call in self._calls.find_new():
             if call.start.name == self._answer.tool:
                 self._growing[call.part_index] = self._add_document(ArgumentsText(call.part))
@@ -307,18 +314,18 @@ class OutputDocuments(Generic[ItemT]):
         return document
 
 
-def _split_pieces(found: list[Any]) -> list[Any]:
+def _split_pieces(items: list[Any]) -> list[Any]:
     """Split the pieces of a string into single characters; errors between pieces stay in place."""
-    apart: list[Any] = []
-    for piece in found:
-        apart += piece if isinstance(piece, str) else [piece]
-    return apart
+    split: list[Any] = []
+    for piece in items:
+        split += piece if isinstance(piece, str) else [piece]
+    return split
 
 
-def _join_pieces(found: list[Any]) -> list[Any]:
+def _join_pieces(items: list[Any]) -> list[Any]:
     """Join adjacent pieces of a string; errors between pieces stay in place."""
     joined: list[Any] = []
-    for is_text, run in groupby(found, key=lambda piece: isinstance(piece, str)):
+    for is_text, run in groupby(items, key=lambda piece: isinstance(piece, str)):
         pieces = list(run)
         joined += ["".join(pieces)] if is_text else pieces
     return joined

@@ -38,20 +38,20 @@ def missing_json_error(message: Message, tool: str | None) -> OutputError:
         message: The answer.
         tool: The name of the tool; None if the JSON should be the text.
     """
-    sought = "text" if tool is None else f"call of the tool {tool!r}"
+    wanted = "text" if tool is None else f"call of the tool {tool!r}"
     if _has_declined(message):
         msg = "the model declined to answer; its words are in .partial.refusal"
         return OutputInvalid(msg, text=message.text)
     if is_cut(message):
         how, advice = _describe_cut(message)
-        return OutputIncomplete(f"the answer {how} before it had a {sought}{advice}", text=message.text)
-    called = sorted({call.name for call in message.tool_calls})
-    if called and tool is None:
-        names = ", ".join(map(repr, called))
+        return OutputIncomplete(f"the answer {how} before it had a {wanted}{advice}", text=message.text)
+    called_tools = sorted({call.name for call in message.tool_calls})
+    if called_tools and tool is None:
+        names = ", ".join(map(repr, called_tools))
         return OutputInvalid(
             f"the answer has no text, but calls {names}; pass tool=… to read a call's arguments", text=""
         )
-    return OutputInvalid(f"the answer has no {sought}", text=message.text)
+    return OutputInvalid(f"the answer has no {wanted}", text=message.text)
 
 
 def incomplete_error(

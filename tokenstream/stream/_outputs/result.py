@@ -107,7 +107,7 @@ class ResultCursor(Generic[T]):
             return _Outcome(self._type, error=error)
 
     def _read_value(self) -> T:
-        """Return the value of the finished answer."""
+        """Return the value of the finished answer, read at once if possible, or else as drafts."""
         drafts = self._make_drafts()
         text = drafts.whole_text(lenient=self._lenient)
         if text is not None:
@@ -116,14 +116,14 @@ class ResultCursor(Generic[T]):
             except (OutputInvalid, OutputIncomplete, LimitExceeded):
                 # Reading the drafts, below, raises the error again with the last snapshot.
                 pass
-        *_, best = iter(drafts.end, None)
-        return best.final()
+        *_, last_draft = iter(drafts.end, None)
+        return last_draft.final()
 
     def _unfinished_error(self, cause: StreamError) -> OutputIncomplete:
         """Return the error for a choice that was not complete when the stream broke off."""
         text = self._make_drafts().text
-        found = self._make_stage().feed(text)
-        best = found[-1] if found else None
+        drafts = self._make_stage().feed(text)
+        best = drafts[-1] if drafts else None
         error = failed_stream_error(text, errors=() if best is None else best.errors, best=best)
         error.partial = self._answer.message
         error.__cause__ = cause

@@ -102,7 +102,7 @@ class ArgumentsText:
     @property
     def text(self) -> str:
         """The arguments received so far."""
-        call = self._call
+        call = self._complete_call
         if self._is_free_text:
             return self._text_from(0)
         if call is not None:
@@ -114,18 +114,20 @@ class ArgumentsText:
     @property
     def call_so_far(self) -> ToolCall:
         """The finished call or, while it is growing, the call as it was at its start."""
-        return self._ended or cast("ToolCall", self._part.start)
+        return self._ended_call or cast("ToolCall", self._part.start)
 
     @property
     def is_complete(self) -> bool:
         """True once the call is complete."""
-        return self._call is not None
+        return self._complete_call is not None
 
     @property
     def empty(self) -> bool:
         """True if the call is complete and its arguments have no content."""
-        call = self._call
-        return call is not None and not self._has_begun and _IS_EMPTY(call.arguments_text) is not None
+        call = self._complete_call
+        if call is None or self._has_begun:
+            return False
+        return _IS_EMPTY(call.arguments_text) is not None
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
         """Return True if the call was cut off, in an answer that is over, so that it must not be run.
@@ -134,20 +136,23 @@ class ArgumentsText:
             message: The answer.
             complete: True if the JSON of the arguments is complete.
         """
+        call = self._ended_call
+        if call is None:
+            return True
+        if call.complete or complete:
+            return False
         # A call that ended with invalid JSON was not cut off, and a lenient reader may still read
         # it. A call whose JSON lacks its end was cut off, unless another part follows the call.
-        ended = self._ended
-        if ended is None or ended.complete or complete:
-            return ended is None
-        last = message.parts[-1]
-        behind = not isinstance(last, ToolCall) or last.id != ended.id
-        return not (behind or ended_itself(message.finish_reason, message.ending))
+        last_part = message.parts[-1]
+        is_last = isinstance(last_part, ToolCall) and last_part.id == call.id
+        return is_last and not ended_itself(message.finish_reason, message.ending)
 
     def ready(self) -> str | None:
         """Return the arguments that were received since the last call, as one piece; None without any."""
-        if self._call is not None:
+        if self._complete_call is not None:
             self._check_rewritten()
         elif self._follows_empty_object:
+            # The arguments are read only at the end.
             return None
         text = self._text_from(self._position) if self._has_begun else self._first_piece()
         self._position += len(text)
@@ -175,13 +180,13 @@ class ArgumentsText:
     # -- within --------------------------------------------------------------
 
     @property
-    def _call(self) -> ToolCall | None:
+    def _complete_call(self) -> ToolCall | None:
         """The call; None until it is complete."""
-        ended = self._ended
+        ended = self._ended_call
         return ended if ended is not None and ended.complete else None
 
     @property
-    def _ended(self) -> ToolCall | None:
+    def _ended_call(self) -> ToolCall | None:
         """The call; None until it has ended, with valid JSON or not."""
         final = self._part.final
         return final if isinstance(final, ToolCall) else None
@@ -191,7 +196,7 @@ class ArgumentsText:
         text = self._text_from(0)
         if len(text) <= _MAX_HELD_BACK and _IS_EMPTY(text):
             return ""
-        if self._call is None and _EMPTY_PREFIX.match(text):
+        if self._complete_call is None and _EMPTY_PREFIX.match(text):
             self._follows_empty_object = True
             return ""
         self._has_begun = True
@@ -199,7 +204,7 @@ class ArgumentsText:
 
     def _text_from(self, position: int) -> str:
         """Return the arguments from a position on."""
-        ended = self._ended
+        ended = self._ended_call
         if ended is not None:
             return ended.arguments_text[position:]
         log = self._log
@@ -212,7 +217,8 @@ class ArgumentsText:
         log, self._log = self._log, None
         if log is None or not self._has_begun:
             return
-        whole = self._text_from(0)
-        if not whole.startswith(log.join()[: self._position]):
+        text = self._text_from(0)
+        delivered = log.join()[: self._position]
+        if not text.startswith(delivered):
             self.rewritten = True
-            self._position = len(whole)
+            self._position = len(text)

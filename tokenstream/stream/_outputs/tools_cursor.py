@@ -45,7 +45,7 @@ class CheckedCursor(CallCursor):
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
 
     def _find_call(self, number: int) -> ToolCall | None:
-        """Return a call that has ended, checked; None for a call that is open or may have been cut off.
+        """Check a call that has ended, and return it; None for a call that is open or may have been cut off.
 
         Args:
             number: The number of the call in the choice.
@@ -54,7 +54,9 @@ class CheckedCursor(CallCursor):
         call = self.accumulator.ended_call(choice, number)
         if call is None:
             return None
-        if call is self._maybe_cut or (not call.complete and self._tools.lacks_end(call)):
+        lacks_end = call is self._maybe_cut or (not call.complete and self._tools.lacks_end(call))
+        if lacks_end:
+            # If another part follows the call, the call was not cut off.
             self._maybe_cut = call
             state = self.accumulator.standing()[0].get(choice)
             if state is None or not state.has_gone_on(call.id):
