@@ -176,10 +176,12 @@ class CallDraftCursor:
 
     def _queue_last_draft(self, ended: ToolCall) -> None:
         """Queue the last draft of a call that has ended."""
-        at = next(
-            at for at, open_call in self._open_calls.items() if open_call.text.call_so_far.id == ended.id
+        index = next(
+            index
+            for index, open_call in self._open_calls.items()
+            if open_call.text.call_so_far.id == ended.id
         )
-        open_call = self._open_calls.pop(at)
+        open_call = self._open_calls.pop(index)
         open_call.finish()
         self._note_failure(open_call)
         self._delivered.add(open_call.call.number)

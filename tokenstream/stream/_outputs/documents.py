@@ -280,6 +280,7 @@ class OutputDocuments(Generic[ItemT]):
         self._add_new_calls()
         if self._kind != "items":
             return self.selected
+        # A document that is complete by now is returned once more, for the rest of its text.
         growing = self._growing
         self._growing = {
             index: document for index, document in growing.items() if not document.text.is_complete

@@ -97,7 +97,7 @@ class Cursors:
         from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def stage() -> Partials[Any]:
+        def make_stage() -> Partials[Any]:
             return Partials(
                 type,
                 fail_fast=fail_fast,
@@ -107,7 +107,7 @@ class Cursors:
                 document=document,
             )
 
-        return OutputCursor(self._make_answer(tool), stage, "drafts")
+        return OutputCursor(self._make_answer(tool), make_stage, "drafts")
 
     def items(
         self,
@@ -123,10 +123,10 @@ class Cursors:
         from tokenstream.stages._objects.items import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def stage() -> Items[Any]:
+        def make_stage() -> Items[Any]:
             return Items(type, at, fail_fast=fail_fast, lenient=lenient, document=document)
 
-        return OutputCursor(self._make_answer(tool), stage, "items")
+        return OutputCursor(self._make_answer(tool), make_stage, "items")
 
     def field(
         self,
@@ -141,10 +141,10 @@ class Cursors:
         from tokenstream.stages._objects.field import Field
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        def stage() -> Field:
+        def make_stage() -> Field:
             return Field(at, fail_fast=fail_fast, lenient=lenient, document=document)
 
-        return OutputCursor(self._make_answer(tool), stage, "pieces")
+        return OutputCursor(self._make_answer(tool), make_stage, "pieces")
 
     def result(
         self,

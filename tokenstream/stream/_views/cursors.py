@@ -44,6 +44,7 @@ class TextCursor:
         """The kind of parts that the cursor reads."""
         self._type = type
         self._log: TextLog | None = None
+        """The log with the text; None until the text has begun, and during a comparison."""
         self._position = 0
         self._expected: str | None = None
         """The text delivered before the answer was restarted; None once the comparison is over."""
@@ -64,11 +65,13 @@ class TextCursor:
         log = self._log
         if log is None:
             if self._expected is not None:
+                # The answer was restarted, and what has arrived of it was equal so far.
                 return self._compare(self._expected)
             log = self._log = self._find_log()
             if log is None:
                 return None
         if log.void:
+            # The answer was restarted.
             return self._start_comparison(log)
         if log.length == self._position:
             return None
@@ -83,6 +86,7 @@ class TextCursor:
         text: str = event.text
         log = self._log
         if log is not None and log.length == self._position + len(text):
+            # Only this event is new, so its text need not be read from the log.
             self._position = log.length
             return text or None
         return self.ready()
@@ -104,14 +108,14 @@ class TextCursor:
         """Return the log with the text; None until the text has begun."""
         return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
-    def _start_comparison(self, given: TextLog) -> str | None:
-        """Start to compare a restarted answer with the delivered text.
+    def _start_comparison(self, old_log: TextLog) -> str | None:
+        """Start to compare a restarted answer with the delivered text, and return new text, or None.
 
         Args:
-            given: The log with the text of the previous attempt.
+            old_log: The log with the text of the previous attempt.
         """
         # The whole text is joined, since `since` can only cut off the start.
-        self._expected = given.join()[: self._position] or None
+        self._expected = old_log.join()[: self._position] or None
         self._log, self._position = None, 0
         return self.ready()
 
@@ -119,20 +123,22 @@ class TextCursor:
         """Skip the text that was delivered before the restart, and return the text after it, or None."""
         log = self._compared
         if log is None or log.void:
+            # The comparison begins, or the answer was restarted once more.
             log, self._position = self._find_log(), 0
             self._compared = log
         if log is None or log.length == self._position:
             return None
         text = log.since(self._position)
-        again = expected[self._position : self._position + len(text)]
-        if not text.startswith(again):
+        repeated = expected[self._position : self._position + len(text)]
+        if not text.startswith(repeated):
             raise difference(self._accumulator)
-        self._position += len(again)
+        self._position += len(repeated)
         if self._position < len(expected):
             return None
+        # The comparison is over.
         self._expected = self._compared = None
         self._log, self._position = log, log.length
-        return text[len(again) :] or None
+        return text[len(repeated) :] or None
 
 
 class CallCursor:
@@ -158,6 +164,7 @@ class CallCursor:
         self.accumulator = accumulator
         self.choice = choice
         self._delivered: list[ToolCall] = []
+        """The calls that were delivered, by number."""
         self._next_number = 0
         """Number of the next call, counted from the start of the answer."""
         self._restarts = 0
@@ -175,12 +182,14 @@ class CallCursor:
         if self._until_complete and accumulator.ending_of(self.choice) != "complete":
             return None
         if self._restarts != accumulator.restarts:
+            # Go through the calls again from the first one.
             self._restarts, self._next_number = accumulator.restarts, 0
         while (call := self._find_call(self._next_number)) is not None:
             if self._next_number == len(self._delivered):
                 self._next_number += 1
                 self._delivered.append(call)
                 return call
+            # The answer was restarted; the call in this place was delivered before.
             before = self._delivered[self._next_number]
             if not is_same_call(before, call):
                 raise difference(accumulator)
@@ -199,7 +208,8 @@ class CallCursor:
             StreamError: The answer was restarted, and lacks a call that was delivered.
         """
         call = self.ready()
-        if call is None and self._next_number < len(self._delivered) and self.accumulator.ending != "stopped":
+        lacks_calls = call is None and self._next_number < len(self._delivered)
+        if lacks_calls and self.accumulator.ending != "stopped":
             raise difference(self.accumulator)
         return call
 

@@ -57,6 +57,7 @@ class DeltaCursor:
         if text is None or text == event.text:
             delta: Delta | None = None if text is None else event
             return delta
+        # The reader lacks more than this event, or has a part of it from before a restart.
         self._gather({cursor: text})
         return self._waiting.popleft() if self._waiting else None
 
@@ -76,10 +77,10 @@ class DeltaCursor:
         Args:
             texts: The cursors of the different kinds of text, each with its new text or None.
         """
-        found = [
+        pieces = [
             piece for cursor, text in texts.items() if text for piece in self._split_by_part(cursor, text)
         ]
-        self._waiting.extend(delta for _, delta in sorted(found, key=lambda piece: piece[0]))
+        self._waiting.extend(delta for _, delta in sorted(pieces, key=lambda piece: piece[0]))
 
     def _split_by_part(self, cursor: TextCursor, text: str) -> Iterator[tuple[tuple[int, int], Delta]]:
         """Split the new text of a cursor at the bounds of parts.
@@ -91,10 +92,10 @@ class DeltaCursor:
         for index, part in enumerate(self._accumulator.parts_from(choice, 0)):
             if part.log is None or part.log.kind != cursor.kind:
                 continue
-            bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
             # A part's spans are starts and ends in the log; while the part is open, its last end is missing.
+            bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
             for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
                 words = text[max(0, start - begin) : max(0, stop - begin)]
                 if words:
-                    delta: Any = _KINDS[cursor.kind]
-                    yield (index, start), delta(words, choice=choice, part=index)
+                    delta_type: Any = _KINDS[cursor.kind]
+                    yield (index, start), delta_type(words, choice=choice, part=index)

@@ -75,6 +75,7 @@ class EventCursor:
         self._reported_spent: Usage | None = None
         """Usage of abandoned attempts, as reported by the events returned so far."""
         self._usage: tuple[Any, ...] = ()
+        """Usage of this attempt and of abandoned ones, as of the last call."""
         self._reported_usage = GrowingUsage()
         """Usage of this attempt, as reported by the events returned so far."""
         self._start_over()
@@ -82,9 +83,13 @@ class EventCursor:
     def _start_over(self) -> None:
         """Start at the beginning of the answer."""
         self._begun = False
+        """True once the answer has begun."""
         self._head: tuple[Any, ...] = ()
+        """The id, model and role that were returned last."""
         self._readers: dict[int, _ChoiceCursor] = {}
+        """A cursor for each choice, by index."""
         self._fields: dict[str, tuple[Any, int]] = {}
+        """The fields of the answer that were returned; see `_list_changes`."""
 
     def ready(self) -> list[Event]:
         """Return events for all changes since the last call."""
@@ -122,9 +127,9 @@ class EventCursor:
         # must stay separate, because their sum would look final.
         if not restarted and (spent is None or spent.source == "reported"):
             return
-        finished = any(reader.finish is not None for reader in self._readers.values())
+        has_finished = any(reader.finish is not None for reader in self._readers.values())
         self._add_counts(_find_unreported(spent, self._reported_spent, self._reported_usage), events)
-        counted = self._reported_usage.with_spent(self._reported_spent, final=finished)
+        counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
         if not restarted and self._begun:
@@ -132,6 +137,7 @@ class EventCursor:
             return
         given_up, restarts = self._accumulator.given_up, self._accumulator.restarts
         if given_up is not None and restarts != self._restarts:
+            # The event of the restart has the abandoned answer.
             events.append(given_up.event)
         else:
             events.append(Restarted(Message.model_construct()))
@@ -142,14 +148,15 @@ class EventCursor:
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
     ) -> None:
         """Add an event if id, model or role have changed, or if a finish reason was taken back."""
-        known = id, model, role = head[:3]
-        taken_back = any(
+        new_head = id, model, role = head[:3]
+        was_taken_back = any(
             reader.finish is not None and finishes[index] is None for index, reader in self._readers.items()
         )
-        if taken_back or (known != self._head and (self._begun or known != _BLANK)):
-            events.append(MessageStart(id, model, role, another=taken_back))
-            self._begun, self._head = True, known
-        if taken_back:
+        has_content = self._begun or new_head != _BLANK
+        if was_taken_back or (has_content and new_head != self._head):
+            events.append(MessageStart(id, model, role, another=was_taken_back))
+            self._begun, self._head = True, new_head
+        if was_taken_back:
             for reader in self._readers.values():
                 reader.finish = None
 
@@ -196,6 +203,7 @@ class _ChoiceCursor:
         state, parts = self._state, self._parts
         reopened = state.reopened
         if reopened != self._reopened:
+            # A part that had ended goes on, so all parts are read again.
             self._reopened, self._open = reopened, parts[:]
         for part in state.parts[len(parts) :]:
             cursor = PartCursor(part, state.index, len(parts))
@@ -216,45 +224,47 @@ def _make_finish(state: ChoiceState) -> Finish | None:
 
 
 def _list_changes(
-    fields: dict[str, Any], seen: dict[str, tuple[Any, int]], choice: int, *, shared: bool
+    fields: dict[str, Any], returned: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[Event]:
     """Yield events for fields of an answer that are new or changed; for a longer list, with its new items.
 
     Args:
         fields: The fields of the answer.
-        seen: For each field that was returned before, its value and, for a list, its length.
+        returned: For each field that was returned before, its value and, for a list, its length.
         choice: The index of the choice.
         shared: True if the fields belong to all choices.
     """
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
-        before, known = seen.get(name, (seen, 0))
-        if value is before and size == known:
+        # For a new field, `before` is an object that no value can be.
+        before, size_before = returned.get(name, (returned, 0))
+        if value is before and size == size_before:
             continue
-        seen[name] = (value, size)
+        returned[name] = (value, size)
         if value is before:
-            yield Unknown(name, value[known:size], choice=choice, kind="items", shared=shared)
+            # The list has grown in place.
+            yield Unknown(name, value[size_before:size], choice=choice, kind="items", shared=shared)
         else:
             data = value[:size] if is_list(value) else value
             yield Unknown(name, data, choice=choice, kind="field", shared=shared)
 
 
-def _find_unreported(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
-    """Return the difference of `counted` and `known`, which is the usage to report; None without counts.
+def _find_unreported(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
+    """Return the usage of this attempt, which is the total without that of abandoned attempts.
 
     Args:
-        counted: The total usage.
-        known: Usage of abandoned attempts, which was reported before.
-        given: Usage reported for this attempt; the result replaces these counts.
+        total: The usage of all attempts; None if nothing was counted, which is then the result.
+        spent: Usage of abandoned attempts, which was reported before.
+        reported: Usage reported for this attempt before; the result replaces these counts.
     """
-    if counted is None:
+    if total is None:
         return None
-    missing: dict[str, Any] = {}
+    counts: dict[str, Any] = {}
     for name in COUNTS:
-        value, before = getattr(counted, name), getattr(known, name, None)
-        if name in given.counts or (value is not None and value != before):
-            missing[name] = (value or 0) - (before or 0)
-    report = counted.provider_data
-    if known is not None and report == known.provider_data:
-        report = {}
-    return Usage.model_construct(**missing, provider_data=report)
+        value, before = getattr(total, name), getattr(spent, name, None)
+        if name in reported.counts or (value is not None and value != before):
+            counts[name] = (value or 0) - (before or 0)
+    provider_data = total.provider_data
+    if spent is not None and provider_data == spent.provider_data:
+        provider_data = {}
+    return Usage.model_construct(**counts, provider_data=provider_data)

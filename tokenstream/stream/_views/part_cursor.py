@@ -71,7 +71,8 @@ class PartCursor:
         part = self._part
         # These are read first: another thread may be writing, and once they are set, the rest is there.
         final, start = part.final, part.start
-        if part.is_gap or (final is not None and final is self._final):
+        was_end_delivered = final is not None and final is self._final
+        if part.is_gap or was_end_delivered:
             return
         content = start
         if final is not None:
@@ -84,6 +85,7 @@ class PartCursor:
             case MediaPart():
                 yield from self._read_media(start, content, final)
             case Citation() if final is not None:
+                # Its end is its only event.
                 pass
             case _:
                 yield from self._read_start(
@@ -123,11 +125,16 @@ class PartCursor:
         if self._start is not None:
             return self._start
         if isinstance(final, TextPart | ReasoningPart | RefusalPart):
+            # The text is delivered in pieces, after an empty start.
             return self._part.start
         return final.model_copy(update={"complete": False})
 
     def _make_end(self, final: Part) -> Event:
-        """Return the event for the end of the part."""
+        """Return the event for the end of the part.
+
+        Args:
+            final: The complete part.
+        """
         choice, index = self._choice, self._index
         if isinstance(final, Citation):
             return CitationAdded(final, choice=choice, part=index)
@@ -179,7 +186,7 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _take_new_words(self) -> str:
-        """Return the part's new text from the log that several parts share."""
+        """Return the part's new text from the log that several parts share, and advance behind it."""
         log = self._part.log
         if log is None:
             return ""
@@ -198,42 +205,44 @@ class PartCursor:
             return ""
         text = log.since(begin)
         if len(bounds) == 2:
+            # The common case: a single section.
             return text[: end - begin]
-        turns = zip(bounds[::2], bounds[1::2], strict=True)
-        return "".join([text[start - begin : stop - begin] for start, stop in turns])
+        sections = zip(bounds[::2], bounds[1::2], strict=True)
+        return "".join([text[start - begin : stop - begin] for start, stop in sections])
 
     def _take_new_text(self, start: str, *, is_all: bool) -> str:
-        """Return the new characters of a text that belongs to this part alone.
+        """Return the new characters of a text that belongs to this part alone, and advance behind them.
 
         Args:
             start: The text at the start of the part.
-            is_all: True if `start` is the whole text.
+            is_all: True if `start` is the whole text; otherwise, the part's pieces follow it.
         """
-        pieces, position, base = self._part.pieces, self._position, len(start)
+        pieces, position, start_length = self._part.pieces, self._position, len(start)
         if is_all or pieces is None:
             text = start[position:]
-        elif position < base:
+        elif position < start_length:
             text = start[position:] + pieces.join()
-        elif position == base + pieces.length:
+        elif position == start_length + pieces.length:
+            # Nothing is new.
             return ""
         else:
-            text = pieces.since(position - base)
+            text = pieces.since(position - start_length)
         self._position += len(text)
         return text
 
-    def _take_new_extra(self, base: int = 0) -> list[Any]:
-        """Return the new pieces of a signature or of media data.
+    def _take_new_extra(self, start_length: int = 0) -> list[Any]:
+        """Return the new pieces of a signature or of media data, and advance behind them.
 
         Args:
-            base: The length of the data at the start of the part.
+            start_length: The length of the data at the start of the part.
         """
         # The number of missing characters is known, so the pieces are taken from the end.
         pieces = [*(self._part.extra or ())]
-        missing = base + sum(map(len, pieces)) - self._data_length
+        missing = start_length + sum(map(len, pieces)) - self._data_length
         self._data_length += max(missing, 0)
-        found: list[Any] = []
+        new_pieces: list[Any] = []
         while missing > 0 and pieces:
             piece = pieces.pop()
-            found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            new_pieces.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
             missing -= len(piece)
-        return found[::-1]
+        return new_pieces[::-1]

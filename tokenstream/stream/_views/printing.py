@@ -32,27 +32,28 @@ class Printer:
 
     def show(self, delta: Delta) -> None:
         """Print a delta."""
-        begun = ""
+        prefix = ""
         if delta.part != self._part:
             if self._part is not None:
-                begun = "\n" if self._at_line_start else "\n\n"
+                # An empty line separates the parts.
+                prefix = "\n" if self._at_line_start else "\n\n"
             self._part = delta.part
-        thinks = self._dims and isinstance(delta, ReasoningDelta)
-        if thinks is not self._dimmed:
-            begun = (_DIM if thinks else _PLAIN) + begun
-            self._dimmed = thinks
+        is_dimmed = self._dims and isinstance(delta, ReasoningDelta)
+        if is_dimmed is not self._dimmed:
+            prefix = (_DIM if is_dimmed else _PLAIN) + prefix
+            self._dimmed = is_dimmed
         text = several_lines(delta.text)
         self._at_line_start = text.endswith("\n")
-        self._write(begun + text)
+        self._write(prefix + text)
 
     def end(self) -> None:
         """End the line, and switch off dimming."""
-        rest = _PLAIN if self._dimmed else ""
+        suffix = _PLAIN if self._dimmed else ""
         if self._part is not None and not self._at_line_start:
-            rest += "\n"
+            suffix += "\n"
         self._part, self._dimmed = None, False
-        if rest:
-            self._write(rest)
+        if suffix:
+            self._write(suffix)
 
     def _write(self, text: str) -> None:
         # A character that the encoding lacks is printed as an escape, so that it does not raise an error.

@@ -94,7 +94,7 @@ class ShapedCursor(Generic[ItemT]):
         return None if self._have_stages_ended else self._read_next(self._text.ready)
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return the item that an event adds, or an item that is due, or None."""
+        """Return the item that an event adds; if there is none, an item that is due, or None."""
         return self._read_next(self._text.after, event)
 
     def tick(self) -> ItemT | None:
@@ -128,8 +128,9 @@ class ShapedCursor(Generic[ItemT]):
     @property
     def is_behind(self) -> bool:
         """True if the reader was busy since the last delivery, so that the pieces since then are joined."""
-        busy = self.is_timed and not self._queue and self._clock() - self._delivered_at > NOTABLE_SECONDS
-        return busy and not self._have_stages_ended
+        if not self.is_timed or self._queue or self._have_stages_ended:
+            return False
+        return self._clock() - self._delivered_at > NOTABLE_SECONDS
 
     def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
         """Gather the piece that an event adds; return True if more pieces may be gathered."""
@@ -144,9 +145,15 @@ class ShapedCursor(Generic[ItemT]):
         return Chain(*(make() for make in self._stages))
 
     def _read_next(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Feed the text's next piece to the stages, and return the next item."""
+        """Feed the text's next piece to the stages, and return the next item, or None.
+
+        Args:
+            text: A method of the text's cursor, which returns the piece.
+            event: The argument of that method, if it takes one.
+        """
         piece = self._read_piece(text, *event)
         if self._gathered:
+            # The reader was busy: all pieces since then become one.
             if piece is not None:
                 self._gathered.append(piece)
             self._feed_gathered()

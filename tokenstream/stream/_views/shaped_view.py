@@ -50,6 +50,10 @@ class ShapedView(PlannedView[ItemT]):
     __slots__ = ()
 
     def __next__(self) -> ItemT:
+        """Return the next item; raise StopIteration at the end.
+
+        A stage that acts at a certain time limits the wait for the next event.
+        """
         cursor: Any = self._cursor
         driver = self._driver
         event: Any
@@ -64,6 +68,7 @@ class ShapedView(PlannedView[ItemT]):
                 except StopIteration:
                     break
                 except StreamError:
+                    # An item that a stage still holds is delivered before the error.
                     item = cursor.break_off()
                     if item is None:
                         raise
@@ -125,6 +130,10 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
     __slots__ = ()
 
     async def __anext__(self) -> ItemT:
+        """Return the next item; raise StopAsyncIteration at the end.
+
+        A stage that acts at a certain time limits the wait for the next event.
+        """
         cursor: Any = self._cursor
         driver = self._driver
         event: Any
@@ -139,6 +148,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 except StopAsyncIteration:
                     break
                 except StreamError:
+                    # An item that a stage still holds is delivered before the error.
                     item = cursor.break_off()
                     if item is None:
                         raise
@@ -162,6 +172,11 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 pass
 
     def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
+        """Return the next event, or None at a given time.
+
+        Raises:
+            MisuseError: Reads cannot have a time limit: on trio, outside of `async with`.
+        """
         if not self._driver.waits_in_time:
             raise MisuseError(
                 "this view acts on time, and on trio that takes a stream inside `async with`: read it there"

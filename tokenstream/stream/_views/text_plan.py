@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
+"""Ranks of methods: they must be called in this order."""
 _ORDER: dict[str, tuple[int, str]] = {
     "redact": (_CHANGES, "changes the text"),
     "until": (_CHANGES, "ends the text"),
@@ -58,15 +59,16 @@ class Plan(NamedTuple):
         Raises:
             MisuseError: The stage would break the promise of an earlier stage, or the view was closed.
         """
-        place = _ORDER[method][0]
+        rank = _ORDER[method][0]
         for step in reversed(self.steps):
-            before, promise = _ORDER[step.method]
-            if before > place:
-                advice = f"put .{method}() first" if before != _LAST else "nothing can follow it"
+            earlier_rank, promise = _ORDER[step.method]
+            if earlier_rank > rank:
+                advice = f"put .{method}() first" if earlier_rank != _LAST else "nothing can follow it"
                 raise MisuseError(
                     f".{step.method}() {promise}, which .{method}() after it would undo: {advice}"
                 )
-            if before == place != _CHANGES:
+            # Several stages may change the text, but only one may set its pieces, and so on.
+            if earlier_rank == rank != _CHANGES:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
         if self.text is refuse_closed:
             refuse_closed()

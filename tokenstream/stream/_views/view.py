@@ -128,13 +128,14 @@ class View(_ViewBase, Generic[ItemT]):
             ...     print(first, list(text), stream.closed)
             Hel [] False
         """
-        left: Any = _ClosedView(StopIteration)
-        self._driver = self._cursor = left
+        closed: Any = _ClosedView(StopIteration)
+        self._driver = self._cursor = closed
 
     def __iter__(self) -> View[ItemT]:
         return self
 
     def __next__(self) -> ItemT:
+        """Return the next item; raise the stream's error or StopIteration at the end."""
         cursor = self._cursor
         try:
             item = cursor.ready()
@@ -200,13 +201,14 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             ...     await text.aclose()
             ...     return piece
         """
-        left: Any = _ClosedView(StopAsyncIteration)
-        self._driver = self._cursor = left
+        closed: Any = _ClosedView(StopAsyncIteration)
+        self._driver = self._cursor = closed
 
     def __aiter__(self) -> AsyncView[ItemT]:
         return self
 
     async def __anext__(self) -> ItemT:
+        """Return the next item; raise the stream's error or StopAsyncIteration at the end."""
         cursor = self._cursor
         try:
             item = cursor.ready()
@@ -272,7 +274,7 @@ def repairs_of(cursor: object) -> tuple[Repair, ...]:
     return repairs
 
 
-def _unwrap_null(given: ItemT) -> ItemT:
+def _unwrap_null(item: ItemT) -> ItemT:
     """Return None for NULL, the placeholder for an item that is None; otherwise the item."""
     null: Any = None
-    return null if given is NULL else given
+    return null if item is NULL else item
