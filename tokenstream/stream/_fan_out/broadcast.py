@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")
-FoundT = TypeVar("FoundT")
+LookedForT = TypeVar("LookedForT")
 
 
 class _SharedPump(Pump):
@@ -48,6 +48,7 @@ class _SharedPump(Pump):
     __slots__ = ("_lock",)
 
     def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
+        # This object takes the place of the other pump, with its state.
         for name in Pump.__slots__:
             setattr(self, name, getattr(pump, name))
         self._lock = lock
@@ -97,8 +98,8 @@ class SyncHub(Hub[SyncDriver]):
         super().__init__(driver)
 
     def wait_for(
-        self, place: ReaderPlace, look: Callable[[], FoundT | None], until: float | None
-    ) -> FoundT | None:
+        self, place: ReaderPlace, look: Callable[[], LookedForT | None], until: float | None
+    ) -> LookedForT | None:
         """Read, or wait for another reader, until `look` returns an item; return None if the time passes.
 
         Args:
@@ -111,7 +112,7 @@ class SyncHub(Hub[SyncDriver]):
                 raise concurrent_read_error()
             place.in_use = True
             try:
-                while (found := look()) is None:
+                while (item := look()) is None:
                     if self.has_ended:
                         self.driver.step()
                     if until is not None and self.driver.clock() >= until:
@@ -119,18 +120,18 @@ class SyncHub(Hub[SyncDriver]):
                     self._read_or_wait(place, until)
             finally:
                 self.end_reading(place)
-        return found
+        return item
 
-    def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
+    def look_now(self, look: Callable[[], LookedForT | None]) -> LookedForT | None:
         """Return the result of `look`; if it is None, first read the data that has already arrived."""
         with self.lock:
             caller = self.identify_caller()
-            if (found := look()) is None and self._may_read(caller):
+            if (item := look()) is None and self._may_read(caller):
                 self._read(caller, self.driver.step_now)
-                found = look()
-            if found is None and self.has_ended:
+                item = look()
+            if item is None and self.has_ended:
                 self.driver.step()
-        return found
+        return item
 
     def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event for a loop over several streams; None if no event has arrived."""
@@ -202,6 +203,7 @@ class SyncHub(Hub[SyncDriver]):
         elif self.must_wait(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
+            # Only the watcher looks for room; its read wakes the other readers.
             if self.watcher is place:
                 self._wait(self._room, until, PATIENCE)
             else:
@@ -212,9 +214,11 @@ class SyncHub(Hub[SyncDriver]):
             self._read(caller, partial(self.driver.step_until, until))
 
     def _wait(
-        self, condition: threading.Condition, until: float | None, most: float = threading.TIMEOUT_MAX
+        self, condition: threading.Condition, until: float | None, max_seconds: float = threading.TIMEOUT_MAX
     ) -> None:
-        condition.wait(most if until is None else min(max(until - self.driver.clock(), 0.0), most))
+        """Wait for a condition until a time, and for a number of seconds at most."""
+        seconds = max_seconds if until is None else max(until - self.driver.clock(), 0.0)
+        condition.wait(min(seconds, max_seconds))
 
     def _read(self, caller: object, read: Callable[[], Event | None]) -> None:
         """Read one event for all readers.
@@ -225,6 +229,7 @@ class SyncHub(Hub[SyncDriver]):
         """
         with self.lead(caller):
             self.publish(read())
+        # Listeners are called without the lock, so that they may wait for another thread.
         self.lock.release()
         try:
             self.notify_listeners()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
     from tokenstream.stream._reading.items import ArrivalBell
 
-FoundT = TypeVar("FoundT")
+LookedForT = TypeVar("LookedForT")
 
 
 class AsyncHub(Hub[AsyncDriver]):
@@ -70,8 +70,8 @@ class AsyncHub(Hub[AsyncDriver]):
         return current() or threading.current_thread()
 
     async def wait_for(
-        self, place: ReaderPlace, look: Callable[[], FoundT | None], until: float | None
-    ) -> FoundT | None:
+        self, place: ReaderPlace, look: Callable[[], LookedForT | None], until: float | None
+    ) -> LookedForT | None:
         """Read, or wait for another reader, until `look` returns an item; return None if the time passes.
 
         Args:
@@ -83,7 +83,7 @@ class AsyncHub(Hub[AsyncDriver]):
             raise concurrent_read_error()
         place.in_use = True
         try:
-            while (found := look()) is None:
+            while (item := look()) is None:
                 if self.has_ended:
                     await self.driver.step()
                 if until is not None and self.driver.clock() >= until:
@@ -91,17 +91,17 @@ class AsyncHub(Hub[AsyncDriver]):
                 await self._read_or_wait(place, until)
         finally:
             self.end_reading(place)
-        return found
+        return item
 
-    async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
+    async def look_now(self, look: Callable[[], LookedForT | None]) -> LookedForT | None:
         """Return the result of `look`; if it is None, first read the data that has already arrived."""
         caller = self.identify_caller()
-        if (found := look()) is None and self._may_read(caller):
+        if (item := look()) is None and self._may_read(caller):
             await self._read(caller, self.driver.step_now)
-            found = look()
-        if found is None and self.has_ended:
+            item = look()
+        if item is None and self.has_ended:
             await self.driver.step()
-        return found
+        return item
 
     async def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event for a loop over several streams; None if no event has arrived."""
@@ -181,6 +181,7 @@ class AsyncHub(Hub[AsyncDriver]):
         elif self.must_wait(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
+            # Only the watcher looks for room; its read wakes the other readers.
             if self.watcher is place:
                 await self._wait_for_room(until)
             else:

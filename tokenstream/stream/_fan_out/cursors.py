@@ -43,20 +43,20 @@ class SharedCursor(Generic[ItemT]):
 
     def ready(self) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items."""
-        number, last = self._hub.news
-        behind = number - self._seen_count
+        number, last_event = self._hub.news
+        new_count = number - self._seen_count
         self._place.seen_count = self._seen_count = number
         # If only one event is new, its piece need not be looked up in the text.
-        return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
+        return self._cursor.after(last_event) if new_count == 1 and self._is_text else self._cursor.ready()
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Return the next item that the reader does not have yet; `event` may be `NEWS`."""
         place = self._place
-        number, last = self._hub.news
+        number, last_event = self._hub.news
         place.seen_count = self._seen_count = number
         # If only one event is new, the cursor can read that event itself.
         if event is NEWS and number == place.seen_before + 1:
-            return self._cursor.after(last)
+            return self._cursor.after(last_event)
         return self._cursor.ready()
 
     def end(self) -> ItemT | None:
@@ -84,6 +84,7 @@ class SharedCursors:
         self._share = share
 
     def __getattr__(self, name: str) -> Callable[..., SharedCursor[Any]]:
+        """Return a function that makes the cursor of this name, wrapped for the reader."""
         make = getattr(self._cursors, name)
 
         def make_shared(*args: object, **named: object) -> SharedCursor[Any]:

@@ -134,6 +134,7 @@ class _Leadership:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        """Wake the other readers; suppress the error or exception that ends the stream."""
         hub = self._hub
         hub.leader = None
         hub.driver.pump.busy = True

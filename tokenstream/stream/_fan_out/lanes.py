@@ -256,6 +256,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._turn_count += 1
         self._events_until_pause -= 1
         if lane.driver.will_ring:
+            # Nothing more has arrived; the bell puts the stream back into the queue.
             self._dequeue(lane)
         elif self._turn_count >= _MAX_PER_TURN:
             self._turn_count = 0
@@ -269,6 +270,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
         """Take a stream that has no event just now out of the queue, and set its alarm."""
         if self._is_last_call:
+            # Only events that have arrived are still delivered, and this stream has none left.
             self._remove_lane(lane)
             return
         self._turn_count = 0
@@ -276,13 +278,14 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         lane.grace_given = lane.entry.is_queued = False
         driver = lane.driver
         # In this state, no chunk can make a deadline earlier.
-        steady = driver.earliest_deadline > -math.inf and driver.machine.plain
-        if steady and lane.alarm_is_earliest:
+        is_earliest = driver.earliest_deadline > -math.inf and driver.machine.plain
+        if is_earliest and lane.alarm_is_earliest:
+            # The alarm that is set is early enough.
             return
         since = lane.since = driver.clock()
         until = driver.idle_until(since)
         if until is not None:
-            lane.alarm_is_earliest = steady
+            lane.alarm_is_earliest = is_earliest
             self._set_alarm(lane, time.monotonic() + until - since)
 
     def _remove_lane(self, lane: MergeLane[K, DriverT]) -> None:
@@ -322,11 +325,15 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             for other in self._lanes:
                 if not other.has_ended:
                     other.entry.set()
+                    # Without a reading thread or task, no chunks can be left.
                     other.has_ended = not other.driver.finish_polling()
                     self._live_count -= other.has_ended
 
     def _take_error(self) -> StreamError | None:
-        """End the merge once no events are left; return the error to raise, only once, or None."""
+        """Return the error to raise at the end of the merge, once; None without an error.
+
+        With `fail_fast`, this stops the other streams.
+        """
         if not self._errors or self._was_error_raised:
             return None
         self._was_error_raised = True
@@ -339,11 +346,11 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
     # -- deadlines ---------------------------------------------------------
 
-    def _set_alarm(self, lane: MergeLane[K, DriverT], at: float) -> None:
-        """Set a stream's alarm, unless the stream has an earlier alarm."""
-        if at < lane.alarm:
-            lane.alarm = at
-            heappush(self._alarms, (at, lane.entry.number))
+    def _set_alarm(self, lane: MergeLane[K, DriverT], due: float) -> None:
+        """Set a stream's alarm to a time, unless the stream has an earlier alarm."""
+        if due < lane.alarm:
+            lane.alarm = due
+            heappush(self._alarms, (due, lane.entry.number))
 
     @property
     def _is_alarm_due(self) -> bool:
@@ -358,9 +365,10 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             now = time.monotonic()
             if alarms[0][0] > now:
                 return alarms[0][0] - now
-            at, number = heappop(alarms)
+            due, number = heappop(alarms)
             lane = self._lanes[number]
-            if at == lane.alarm:
+            # An alarm that an earlier one has replaced is ignored.
+            if due == lane.alarm:
                 lane.alarm, lane.alarm_is_earliest = math.inf, False
                 if not lane.entry.is_queued:
                     self._check_deadlines(lane, now)

@@ -39,14 +39,18 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     def __init__(self, streams: Mapping[K, AsyncStream], *, fail_fast: bool) -> None:
         super().__init__(streams, fail_fast=fail_fast)
         self._busy = False
+        """True while a read is in progress."""
         self._shared: list[AsyncPump] = []
+        """The pumps that use the task group."""
         self._tasks: TaskGroup | None = None
+        """On trio, inside of `async with`, the group of the reading tasks; otherwise None."""
 
     def __aiter__(self) -> AsyncIterator[Labelled[K]]:
         self._refuse_ended()
         return self
 
     async def __anext__(self) -> Labelled[K]:
+        """Return the next event of any stream, for one task at a time."""
         if self._busy:
             raise concurrent_read_error()
         self._busy = True
@@ -60,6 +64,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         await self._close(failed=False)
 
     async def __aenter__(self) -> Self:
+        """Let the reading tasks be started, on trio in a task group."""
         host = find_host()
         if host is not None and host.name == "trio" and self._tasks is None:
             from anyio import create_task_group
@@ -92,6 +97,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     async def _next_event(self) -> Labelled[K]:
         """Return the next event of any stream; wait for one if none has arrived."""
         if self._live_count < 0:
+            # This is the first call.
             self._begin()
         if self._events_until_pause <= 0 or self._is_alarm_due:
             await self._pause()
@@ -146,14 +152,15 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         for driver in self._drivers:
             driver.ask_to_close()
             driver.end()
-        broken: list[Exception] = []
+        errors: list[Exception] = []
 
         async def close(driver: AsyncDriver) -> None:
             try:
                 await driver.close(failed=failed)
             except Exception as error:  # noqa: BLE001 - the other streams must still be closed
-                broken.append(error)
+                errors.append(error)
 
+        # Streams whose reading task must still end are closed at the same time.
         slow = [driver for driver in self._drivers if not driver.pump.release()]
         if slow:
             from anyio import create_task_group
@@ -163,8 +170,8 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
                     tasks.start_soon(close, driver)
         for driver in self._drivers:
             await close(driver)
-        if broken:
-            raise broken[0]
+        if errors:
+            raise errors[0]
 
 
 refuse_block(AsyncMerge, is_async=True)

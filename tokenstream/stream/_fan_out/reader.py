@@ -97,8 +97,9 @@ class ReaderDriver(SingleConsumer):
         hub, place = self.hub, self.place
         if place.is_closed:
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
-        left = not place.reads_events or self.has_events
-        if hub.has_ended and not left and hub.driver.error is None:
+        are_events_left = not place.reads_events or self.has_events
+        if hub.has_ended and not are_events_left and hub.driver.error is None:
+            # The driver refuses the loop.
             hub.driver.enter_loop()
 
     # -- beside other streams, in one loop -----------------------------------

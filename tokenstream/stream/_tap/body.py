@@ -59,9 +59,9 @@ def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2'
 
 def watch_body(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
     """Show a watcher every chunk that any code reads from a response's body."""
-    find = from_async_response if is_asynchronous(response) else from_response
-    found = find(response)
-    onlooker.opened(found.head, found.coding)
+    make_source = from_async_response if is_asynchronous(response) else from_response
+    source = make_source(response)
+    onlooker.opened(source.head, source.coding)
     body = response.stream
     response.stream = _make_watched_class(_find_bases(body))(body, onlooker)
 
@@ -81,7 +81,10 @@ class _WatchedBody:
 
 
 class _SyncWatchedBody(_WatchedBody):
+    """A wrapper of a body that is read in a `for` loop."""
+
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the body's chunks, and show each of them, and the end or an error, to the watcher."""
         see, onlooker = self._onlooker.see, self._onlooker
         try:
             for chunk in self._body:
@@ -103,7 +106,10 @@ class _SyncWatchedBody(_WatchedBody):
 
 
 class _AsyncWatchedBody(_WatchedBody):
+    """A wrapper of a body that is read in an `async for` loop."""
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body's chunks, and show each of them, and the end or an error, to the watcher."""
         see, onlooker = self._onlooker.see, self._onlooker
         chunks = self._body.__aiter__()
         try:
@@ -111,6 +117,7 @@ class _AsyncWatchedBody(_WatchedBody):
                 see(chunk)
                 yield chunk
         except GeneratorExit:
+            # As in a `for` loop.
             raise
         except BaseException as error:
             onlooker.broke(error, final=True)

@@ -43,28 +43,31 @@ class _ItemFilter:
 
     Args:
         onlooker: The watcher.
-        again: The object over which the loop iterates. A sequence starts over with each loop,
+        iterable: The object over which the loop iterates. A sequence starts over with each loop,
             so the items that were shown are skipped. An iterator continues. With any other
             object, the first item decides.
     """
 
-    __slots__ = ("_left", "_onlooker", "_open")
+    __slots__ = ("_is_undecided", "_onlooker", "_skip_count")
 
-    def __init__(self, onlooker: Watcher, again: object) -> None:
+    def __init__(self, onlooker: Watcher, iterable: object) -> None:
         self._onlooker = onlooker
-        goes_on = again is None or hasattr(again, "__next__") or hasattr(again, "__anext__")
-        anew = isinstance(again, Sequence)
-        self._left = onlooker.items if anew else 0
-        self._open = not goes_on and not anew and onlooker.items > 0
+        is_iterator = hasattr(iterable, "__next__") or hasattr(iterable, "__anext__")
+        continues = iterable is None or is_iterator
+        starts_over = isinstance(iterable, Sequence)
+        self._skip_count = onlooker.items if starts_over else 0
+        """Number of items to skip."""
+        self._is_undecided = not continues and not starts_over and onlooker.items > 0
+        """True until the first item shows if the loop has started over."""
 
     def see(self, item: object) -> None:
         """Show an item to the watcher, unless an earlier loop has shown it."""
-        if self._open:
-            self._open = False
+        if self._is_undecided:
+            self._is_undecided = False
             if self._onlooker.is_first(item):
-                self._left = self._onlooker.items
-        if self._left:
-            self._left -= 1
+                self._skip_count = self._onlooker.items
+        if self._skip_count:
+            self._skip_count -= 1
         else:
             self._onlooker.see_item(item)
 
@@ -75,20 +78,21 @@ class WatchedIterator(Generic[ItemT]):
     Args:
         items: The other iterator.
         onlooker: The watcher.
-        again: The object over which the loop iterates, if a new loop begins; see `_ItemFilter`.
+        iterable: The object over which the loop iterates, if a new loop begins; see `_ItemFilter`.
     """
 
-    __slots__ = ("_items", "_onlooker", "_seen")
+    __slots__ = ("_filter", "_items", "_onlooker")
 
-    def __init__(self, items: Iterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
+    def __init__(self, items: Iterator[ItemT], onlooker: Watcher, *, iterable: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
-        self._seen = _ItemFilter(onlooker, again)
+        self._filter = _ItemFilter(onlooker, iterable)
 
     def __iter__(self) -> Iterator[ItemT]:
         return self
 
     def __next__(self) -> ItemT:
+        """Return the next item, and show it, or the end or an error, to the watcher."""
         try:
             item = next(self._items)
         except StopIteration:
@@ -97,24 +101,25 @@ class WatchedIterator(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.broke(error, final=_is_spent(self._items, "gi_frame"))
             raise
-        self._seen.see(as_received(self._items, item))
+        self._filter.see(as_received(self._items, item))
         return item
 
 
 class AsyncWatchedIterator(Generic[ItemT]):
     """`WatchedIterator` for an asynchronous iterator."""
 
-    __slots__ = ("_items", "_onlooker", "_seen")
+    __slots__ = ("_filter", "_items", "_onlooker")
 
-    def __init__(self, items: AsyncIterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
+    def __init__(self, items: AsyncIterator[ItemT], onlooker: Watcher, *, iterable: object = None) -> None:
         self._items = items
         self._onlooker = onlooker
-        self._seen = _ItemFilter(onlooker, again)
+        self._filter = _ItemFilter(onlooker, iterable)
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
         return self
 
     async def __anext__(self) -> ItemT:
+        """Return the next item, and show it, or the end or an error, to the watcher."""
         try:
             item = await anext(self._items)
         except StopAsyncIteration:
@@ -123,7 +128,7 @@ class AsyncWatchedIterator(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.broke(error, final=_is_spent(self._items, "ag_frame"))
             raise
-        self._seen.see(as_received(self._items, item))
+        self._filter.see(as_received(self._items, item))
         return item
 
 

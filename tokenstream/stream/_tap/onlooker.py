@@ -90,6 +90,7 @@ class Onlooker:
             if chunk.__class__ is not machine.unit:
                 machine.push(chunk, self.clock())
             elif machine.give(chunk, self.clock()) is not None:
+                # The fast path has read the chunk.
                 if machine.error is not None:
                     self._finish(None)
                 return
@@ -198,6 +199,7 @@ class Onlooker:
         self._conclude()
 
     def _conclude(self) -> None:
+        """Set the ending; everything later is ignored."""
         self.has_ended = True
         self.machine.conclude()
         self.error = self.machine.error

@@ -193,23 +193,23 @@ def tap(
         >>> tapped.message.text, tapped.message.ending
         ('Hello', 'complete')
     """
-    kind = _kind_of(source)
-    return kind(source, Onlooker(format=format, limits=limits, started_at=started_at, clock=clock))
+    tap_type = _find_tap_type(source)
+    return tap_type(source, Onlooker(format=format, limits=limits, started_at=started_at, clock=clock))
 
 
-def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
+def _find_tap_type(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
     """Return the class of taps for a source."""
-    sync, asynchronous = can_read(source)
-    if sync and asynchronous:
+    is_sync, is_async = can_read(source)
+    if is_sync and is_async:
         return _EitherTap
-    if sync:
+    if is_sync:
         return Tap
-    if asynchronous:
+    if is_async:
         return AsyncTap
-    where = stream_key_of(source)
-    if where is not None:
+    key = stream_key_of(source)
+    if key is not None:
         raise MisuseError(
-            f'a response of boto3 cannot be looped over: tap its stream, response["{where}"], '
+            f'a response of boto3 cannot be looped over: tap its stream, response["{key}"], '
             "or read it with Stream"
         )
     raise MisuseError(

@@ -58,8 +58,10 @@ class WatchedStream(Generic[ItemT]):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has
         if name in WatchedStream.__slots__:
             raise AttributeError(name)
-        found = getattr(self._target, name)
-        return self._wrap_close(found) if name in _CLOSERS and self._shown is None else found
+        attribute = getattr(self._target, name)
+        # If the watcher sees a response's body, the body itself reports that it was closed.
+        must_report = name in _CLOSERS and self._shown is None
+        return self._wrap_close(attribute) if must_report else attribute
 
     # -- within ------------------------------------------------------------
 
@@ -72,16 +74,16 @@ class WatchedStream(Generic[ItemT]):
             self._shown = response
             watch_body(response, self._onlooker)
 
-    def _enter(self, entered: Any, given: Any) -> None:  # noqa: ANN401 - a context manager, and what it gave
-        """Record that a context manager was entered.
+    def _note_entered(self, manager: Any, result: Any) -> None:  # noqa: ANN401 - distinguished by their methods
+        """Record that a context manager was entered, and read the object that it returned.
 
         Args:
-            entered: The context manager.
-            given: The object that it returned.
+            manager: The context manager.
+            result: The object that it returned.
         """
-        self._entered = entered
-        if given is not self._target or not self._open:
-            self._attach(given)
+        self._entered = manager
+        if result is not self._target or not self._open:
+            self._attach(result)
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a stream's own closing method, so that each call is reported to the watcher."""
@@ -92,15 +94,15 @@ class WatchedStream(Generic[ItemT]):
 
         return closed
 
-    def _require_open(self, way: str) -> Any:  # noqa: ANN401 - distinguished by its methods
+    def _require_open(self, statement: str) -> Any:  # noqa: ANN401 - distinguished by its methods
         """Return the object to read from, or raise an error if it is not open yet.
 
         Args:
-            way: The statement that opens it, such as "with"; for the error message.
+            statement: The statement that opens it, such as "with"; for the error message.
         """
         if not self._open:
-            written = f"{way} {self._made_by} as stream"
-            raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{written}`")
+            block = f"{statement} {self._made_by} as stream"
+            raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{block}`")
         return self._target
 
 
@@ -110,16 +112,17 @@ class SyncWatchedManager(WatchedStream[ItemT]):
     __slots__ = ()
 
     def __enter__(self) -> Self:
+        """Enter the source, if it is a context manager, and record a failure of that."""
         enter = _find_method(self._source, "__enter__")
         if enter is not None:
             if not self._open:
                 self._onlooker.sent()
             try:
-                given = enter(self._source)
+                result = enter(self._source)
             except BaseException as error:
                 self._onlooker.not_opened(error)
                 raise
-            self._enter(self._source, given)
+            self._note_entered(self._source, result)
         return self
 
     def __exit__(
@@ -128,15 +131,16 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        left = self._entered
+        """Leave or close the source, and record that the reading code has closed it."""
+        manager = self._entered
         try:
-            if left is None:
+            if manager is None:
                 # A generator is not a context manager.
                 close = getattr(self._target, "close", None)
                 if callable(close):
                     close()
                 return None
-            suppressed: bool | None = _find_method(left, "__exit__")(left, kind, error, traceback)
+            suppressed: bool | None = _find_method(manager, "__exit__")(manager, kind, error, traceback)
             return suppressed
         finally:
             self._onlooker.stop()
@@ -150,7 +154,7 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
     def __iter__(self) -> Iterator[ItemT]:
         target: Iterable[ItemT] = self._require_open("with")
         items = iter(target)
-        return WatchedIterator(items, self._onlooker, again=target) if self._shown is None else items
+        return WatchedIterator(items, self._onlooker, iterable=target) if self._shown is None else items
 
     def __next__(self) -> ItemT:
         items: Iterator[ItemT] = self._require_open("with")
@@ -163,6 +167,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
     __slots__ = ()
 
     async def __aenter__(self) -> Self:
+        """Await and enter the source, if it can be, and record a failure of that."""
         if not self._open:
             self._onlooker.sent()
         try:
@@ -173,7 +178,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
                 self._attach(source)
                 enter = _find_method(source, "__aenter__")
             if enter is not None:
-                self._enter(source, await enter(source))
+                self._note_entered(source, await enter(source))
         except BaseException as error:
             self._onlooker.not_opened(error)
             raise
@@ -185,13 +190,16 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        left = self._entered
+        """Leave or close the source, and record that the reading code has closed it."""
+        manager = self._entered
         try:
-            if left is None:
+            if manager is None:
                 # An asynchronous generator is not a context manager.
                 await close_object(self._target)
                 return None
-            suppressed: bool | None = await _find_method(left, "__aexit__")(left, kind, error, traceback)
+            suppressed: bool | None = await _find_method(manager, "__aexit__")(
+                manager, kind, error, traceback
+            )
             return suppressed
         finally:
             self._onlooker.stop()
@@ -205,7 +213,7 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
     def __aiter__(self) -> AsyncIterator[ItemT]:
         target: AsyncIterable[ItemT] = self._require_open("async with")
         items = aiter(target)
-        return AsyncWatchedIterator(items, self._onlooker, again=target) if self._shown is None else items
+        return AsyncWatchedIterator(items, self._onlooker, iterable=target) if self._shown is None else items
 
     async def __anext__(self) -> ItemT:
         items: AsyncIterator[ItemT] = self._require_open("async with")
@@ -215,10 +223,11 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
 def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods
     """Return whether a source can be read in a `for` loop, and whether in an `async for` loop."""
     if isinstance(source, _WHOLE) or is_whole(source):
+        # These are whole answers, although some of them are iterable.
         return False, False
-    colours = can_loop(source)
-    if any(colours):
-        return colours
+    loops = can_loop(source)
+    if any(loops):
+        return loops
     response = response_of(source)
     if response is not None:
         return not is_asynchronous(response), is_asynchronous(response)
