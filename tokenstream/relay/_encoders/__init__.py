@@ -79,12 +79,12 @@ def load(format: str) -> type[Encoder]:
     Raises:
         MisuseError: The format is unknown, or cannot be written.
     """
-    place = _ENCODERS.get(format, _DIALECTS.get(format))
-    if place is None:
+    path = _ENCODERS.get(format, _DIALECTS.get(format))
+    if path is None:
         raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(names())}")
-    module, _, name = place.rpartition(".")
-    found: type[Encoder] = getattr(import_module(f"{__name__}.{module}"), name)
-    return found
+    module, _, name = path.rpartition(".")
+    encoder_class: type[Encoder] = getattr(import_module(f"{__name__}.{module}"), name)
+    return encoder_class
 
 
 def create(format: str, *, drop: Drop = ()) -> Encoder:

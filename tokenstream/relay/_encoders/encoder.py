@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
-    from tokenstream.relay._encoders.pieces import Place, Wrap, Writer
+    from tokenstream.relay._encoders.pieces import PieceKey, Wrap, Writer
     from tokenstream.turns import Drop, Kind
 
 Payload: TypeAlias = "tuple[str, Any]"
@@ -80,7 +80,7 @@ _KINDS: dict[type, Kind] = {
     MediaDelta: "media",
 }
 """Maps classes of events to the kind of part that these events belong to."""
-_SAID: dict[ErrorKind, str] = {
+_DEFAULT_MESSAGES: dict[ErrorKind, str] = {
     "overloaded": "Overloaded",
     "rate_limited": "Rate limit exceeded",
     "invalid_request": "Invalid request",
@@ -122,9 +122,9 @@ class Encoder(Vocabulary):
         self._has_failed = False
         self._is_replaced = False
         """True once the answer has restarted after some of its content was sent; later events are ignored."""
-        self._before: list[Event] | None = []
+        self._replayable: list[Event] | None = []
         """The events before the first content, to be replayed on a restart; None once content was sent."""
-        self._growing: dict[Place, Writer | None] = {}
+        self._writers: dict[PieceKey, Writer | None] = {}
         """For each open part, a function that makes the chunk of the next piece from a template; None while
         the part has had only one piece.
         """
@@ -141,8 +141,8 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format cannot express the event.
         """
-        place = event.__class__, event.choice, event.part
-        write = self._growing.get(place)
+        key = event.__class__, event.choice, event.part
+        write = self._writers.get(key)
         if write is not None:
             chunk = write(event)
             if chunk is not None:
@@ -150,23 +150,24 @@ class Encoder(Vocabulary):
         if self._is_replaced or self._is_left_out(event):
             return []
         # Anything but a single piece may change the layout of the next pieces: forget all templates.
-        growing, self._growing = self._growing, {}
+        writers, self._writers = self._writers, {}
         handler = getattr(self, _HANDLERS[event.__class__])
         payloads = list(handler(event))
         chunks = [self.frame(name, payload) for name, payload in payloads]
         if len(chunks) == 1 and is_piece(event):
-            self._growing = growing
-            self._note_piece(place, event, payloads[0])
-        if chunks and self._before is not None:
+            self._writers = writers
+            self._note_piece(key, event, payloads[0])
+        if chunks and self._replayable is not None:
             # The head of the answer and heartbeats are not content.
-            self._before = [*self._before, event] if isinstance(event, MessageStart | Ping) else None
+            self._replayable = [*self._replayable, event] if isinstance(event, MessageStart | Ping) else None
         return chunks
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none if there was no `Finish`, or the answer has failed."""
-        self._growing.clear()
-        over = self.finishes and not self._has_failed
-        return [self.frame(name, payload) for name, payload in self.encode_tail()] if over else []
+        self._writers.clear()
+        if not self.finishes or self._has_failed:
+            return []
+        return [self.frame(name, payload) for name, payload in self.encode_tail()]
 
     def check(self) -> None:
         """Do nothing: an encoder has no input from a remote server that could be invalid."""
@@ -195,8 +196,10 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no event for errors.
         """
-        self._growing.clear()
-        payloads = list(self.encode_error(kind, _SAID[kind] if message is None else message, code))
+        self._writers.clear()
+        payloads = list(
+            self.encode_error(kind, _DEFAULT_MESSAGES[kind] if message is None else message, code)
+        )
         self._has_failed = True
         return payloads
 
@@ -266,10 +269,10 @@ class Encoder(Vocabulary):
         """
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
         # A total that equals the sum of its parts is redundant.
-        summed = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
-        strange = sorted(report.keys() - self.counts - ({"total_tokens"} if summed else set()))
-        if strange and "all" not in self.drop:
-            raise self.not_expressible(f"usage.{', usage.'.join(strange)}")
+        is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
+        not_expressible = sorted(report.keys() - self.counts - ({"total_tokens"} if is_sum else set()))
+        if not_expressible and "all" not in self.drop:
+            raise self.not_expressible(f"usage.{', usage.'.join(not_expressible)}")
         known = {name: value for name, value in report.items() if name in self.counts}
         self.usage = self.usage.model_copy(update=known)
         return ()
@@ -294,14 +297,15 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: Content was sent, and the format has no event for errors.
         """
-        if self._before is None:
+        if self._replayable is None:
             self._is_replaced = True
             return self.encode_failure("network" if event.error is None else event.error.kind, None, None)
-        before, options = self._before, dict[str, Any](drop=self.drop)
+        replayed, options = self._replayable, dict[str, Any](drop=self.drop)
+        # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))
         # The head was sent already, and is also the head of the new answer: the chunks are not sent again.
-        for told in before:
-            self.feed(told)
+        for before in replayed:
+            self.feed(before)
         return ()
 
     def encode_resumed(self, event: Resumed) -> Payloads:
@@ -384,19 +388,19 @@ class Encoder(Vocabulary):
 
     # -- within ----------------------------------------------------------------
 
-    def _note_piece(self, place: Place, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
+    def _note_piece(self, key: PieceKey, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
         """Note that a piece was sent as one chunk; the second piece of a part becomes the template."""
-        if place not in self._growing:
+        if key not in self._writers:
             if self.steady:
-                self._growing[place] = None
+                self._writers[key] = None
             return
-        if self._growing[place] is not None:
+        if self._writers[key] is not None:
             return
         name, payload = sent
         text = event.fragment if isinstance(event, ToolCallDelta | PartDelta) else event.text
-        found = find_surroundings(payload, text, partial(self.outline, name), self.string)
-        if found is not None:
-            self._growing[place] = make_writer(event, self.wrap(event, *found))
+        surroundings = find_surroundings(payload, text, partial(self.outline, name), self.string)
+        if surroundings is not None:
+            self._writers[key] = make_writer(event, self.wrap(event, *surroundings))
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True if an event is to be left out.
@@ -410,13 +414,13 @@ class Encoder(Vocabulary):
             raise self.not_expressible(f"a second choice (choice {event.choice})")
         if event.part is None:
             return False
-        place = (event.choice, event.part)
-        kind = self._kinds.get(place)
+        key = (event.choice, event.part)
+        kind = self._kinds.get(key)
         if kind is None:
             kind = self._kind_of(event)
             if kind is None:
                 return True
-            self._kinds[place] = kind
+            self._kinds[key] = kind
         if kind in self.expresses:
             return False
         self.omit(f"{PHRASES.get(kind, kind)} (part {event.part} of the answer)", kind)

@@ -28,7 +28,7 @@ class Medium:
         """True for audio, which is sent piece by piece."""
         return self.mime_type is not None and self.mime_type.startswith("audio/")
 
-    def learn(self, content: MediaPart) -> None:
+    def add_details(self, content: MediaPart) -> None:
         """Note the type and the URL, if the content has them."""
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
@@ -41,8 +41,8 @@ class Medium:
             url: The name of the API's field for the URL.
         """
         data = b"".join(self.pieces)
-        place = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
-        return {**drop_none(**{mime_type: self.mime_type}), **place} if place else None
+        content = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
+        return {**drop_none(**{mime_type: self.mime_type}), **content} if content else None
 
     def to_url(self, mime_type: str) -> str | None:
         """Return a data URL with the medium's data, or the medium's own URL; None if there is neither.
@@ -60,24 +60,24 @@ class Media:
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], Medium] = {}
 
-    def of(self, event: PartStart | MediaDelta) -> Medium:
+    def find(self, event: PartStart | MediaDelta) -> Medium:
         """Return the medium that an event belongs to."""
         return self._open.setdefault((event.choice, event.part), Medium())
 
-    def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
+    def start(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
         """Note the start of a medium, and return the content in it as deltas, unless that was done before."""
-        medium = self.of(event)
-        medium.learn(content)
+        medium = self.find(event)
+        medium.add_details(content)
         if medium.begun or not (content.data or content.transcript):
             return []
         medium.begun = True
         return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
 
-    def take(self, event: PartDone) -> Medium | None:
+    def pop(self, event: PartDone) -> Medium | None:
         """Remove and return a complete medium; None if the part is not a medium."""
         medium = self._open.pop((event.choice, event.part), None)
         if medium is not None and isinstance(event.content, MediaPart):
-            medium.learn(event.content)
+            medium.add_details(event.content)
         return medium
 
 

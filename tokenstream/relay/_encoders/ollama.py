@@ -39,16 +39,16 @@ class OllamaEncoder(WholeCalls, Encoder):
     @staticmethod
     def string(text: str) -> bytes:
         """Return text as a JSON string with Go's escapes."""
-        return _as_go(string(text))
+        return _escape_like_go(string(text))
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a line with `content`."""
-        return [self._line({"role": "assistant", "content": event.text})]
+        return [self._make_line({"role": "assistant", "content": event.text})]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a line with `thinking`; a signature is omitted."""
         text = self.drop_signature(event)
-        return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
+        return [self._make_line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a line with the call.
@@ -60,12 +60,12 @@ class OllamaEncoder(WholeCalls, Encoder):
         if arguments is None:
             return ()
         function = {"name": event.call.name, "arguments": arguments}
-        return [self._line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
+        return [self._make_line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
 
     def encode_tail(self) -> Payloads:
         """Return the last line, with the finish reason and the statistics."""
         reason = self.word_for(self.finishes[0].reason)
-        name, line = self._line({"role": "assistant", "content": ""})
+        name, line = self._make_line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
@@ -81,15 +81,15 @@ class OllamaEncoder(WholeCalls, Encoder):
         """
         if isinstance(payload, str):
             return payload.encode() + b"\n"
-        return _as_go(to_json_bytes(payload)) + b"\n"
+        return _escape_like_go(to_json_bytes(payload)) + b"\n"
 
     # -- within ----------------------------------------------------------------
 
-    def _line(self, message: dict[str, Any]) -> Payload:
+    def _make_line(self, message: dict[str, Any]) -> Payload:
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
 
 
-def _as_go(line: bytes) -> bytes:
+def _escape_like_go(line: bytes) -> bytes:
     for character, escape in _ESCAPED.items():
         line = line.replace(character, escape)
     return line
@@ -97,15 +97,17 @@ def _as_go(line: bytes) -> bytes:
 
 def _statistics(usage: Usage) -> dict[str, int]:
     """Return token counts and durations; as in Ollama's answers, an unknown count has no field."""
-    read, wrote = usage.input_tokens, usage.output_tokens
-    reading = None if read is None else {"prompt_eval_count": read}
-    writing = None if wrote is None else {"eval_count": wrote}
-    if reading is None and writing is None:
+    input_tokens, output_tokens = usage.input_tokens, usage.output_tokens
+    if input_tokens is None and output_tokens is None:
         return {}
-    took = (read or 0) * _PER_INPUT_TOKEN, (wrote or 0) * _PER_OUTPUT_TOKEN
-    return {
-        "total_duration": _LOADING + sum(took),
+    input_duration = (input_tokens or 0) * _PER_INPUT_TOKEN
+    output_duration = (output_tokens or 0) * _PER_OUTPUT_TOKEN
+    statistics = {
+        "total_duration": _LOADING + input_duration + output_duration,
         "load_duration": _LOADING,
-        **({} if reading is None else {**reading, "prompt_eval_duration": took[0]}),
-        **({} if writing is None else {**writing, "eval_duration": took[1]}),
     }
+    if input_tokens is not None:
+        statistics |= {"prompt_eval_count": input_tokens, "prompt_eval_duration": input_duration}
+    if output_tokens is not None:
+        statistics |= {"eval_count": output_tokens, "eval_duration": output_duration}
+    return statistics

@@ -14,9 +14,9 @@ from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Place: TypeAlias = "tuple[type, int, int | None]"
+PieceKey: TypeAlias = "tuple[type, int, int | None]"
 """The key of the pieces that share a template: class of event, choice and part."""
-Around: TypeAlias = "tuple[bytes, bytes]"
+Surroundings: TypeAlias = "tuple[bytes, bytes]"
 """The bytes before and after a piece in its chunk."""
 Wrap: TypeAlias = "Callable[[str], bytes]"
 """A function that makes the chunk of a piece of text."""
@@ -65,7 +65,12 @@ def string(text: str) -> bytes:
     return to_json(text)
 
 
-def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as_json: Wrap) -> Around | None:  # noqa: ANN401 - any JSON value
+def find_surroundings(
+    payload: Any,  # noqa: ANN401 - any JSON value
+    text: str,
+    frame: Callable[[Any], bytes],
+    as_json: Wrap,
+) -> Surroundings | None:
     r"""Return the bytes around a piece in its chunk; None if they cannot be determined.
 
     The piece is replaced by a probe, and the chunk is split at the probe.
@@ -82,9 +87,10 @@ def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as
         >>> find_surroundings({"type": "text", "delta": "text"}, "text", to_json, string)
     """
     probe = as_json(_PROBE)
-    head, found, tail = frame(_replace_text(payload, text)).partition(probe)
+    head, separator, tail = frame(_replace_text(payload, text)).partition(probe)
     # If another value in the payload equals the piece, there are two probes, and no template is possible.
-    return (head, tail) if found and probe not in tail else None
+    has_one_probe = separator and probe not in tail
+    return (head, tail) if has_one_probe else None
 
 
 def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
@@ -95,7 +101,7 @@ def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
         wrap: Makes the chunk of a text.
     """
     kind = event.__class__
-    read = partial(_fragment_of, event.id) if kind is ToolCallDelta else TEXTS[kind]
+    read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
     def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same place
         text = read(event)
@@ -108,20 +114,21 @@ def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
     return write
 
 
-def add_recording(wrap: Wrap, keep: Callable[[str], object]) -> Wrap:
+def add_recording(wrap: Wrap, record: Callable[[str], object]) -> Wrap:
     """Return a function that makes the chunk of a text and then records the text.
 
     Args:
         wrap: Makes the chunk.
-        keep: Records the text.
+        record: Records the text.
     """
 
-    def both(text: str) -> bytes:
+    def make_chunk(text: str) -> bytes:
+        # The text is recorded only if the chunk could be made.
         chunk = wrap(text)
-        keep(text)
+        record(text)
         return chunk
 
-    return both
+    return make_chunk
 
 
 def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Callable[[], int]) -> Wrap:
@@ -141,17 +148,19 @@ def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: 
         b'{"n":8,"t":"lo"'
     """
     # Cut the old number out of the bytes before the text.
-    start, _, rest = head.partition(field)
-    start, make = start + field, wrap(rest.lstrip(b"0123456789"))
+    before_field, _, number_and_rest = head.partition(field)
+    before_number = before_field + field
+    make_rest = wrap(number_and_rest.lstrip(b"0123456789"))
 
-    def both(text: str) -> bytes:
-        rest = make(text)
-        return b"%b%d%b" % (start, count(), rest)
+    def make_chunk(text: str) -> bytes:
+        # The number is used up only if the chunk can be made.
+        rest = make_rest(text)
+        return b"%b%d%b" % (before_number, count(), rest)
 
-    return both
+    return make_chunk
 
 
-def _fragment_of(id: str, event: ToolCallDelta) -> str:
+def _fragment_of_call(id: str, event: ToolCallDelta) -> str:
     """Return the fragment of a call's arguments; "" if the event belongs to another call."""
     return event.fragment if event.id == id else ""
 

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
-_NAMES = {field: key for key, field in FIELDS.items()}
+_KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
 """Maps the names of events' fields to the keys in the protocol, where the two differ."""
 _PROBE = "¿piece?"
 _HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
 """The bytes around a piece of text in its record, if the text is the first part of the answer."""
-_LONG = 200
+_MAX_CACHED_ID = 200
 """The maximum length, in characters, of an id for which the bytes around pieces are cached."""
 _PRIVATE = frozenset({"provider_data"})
 """Fields of messages and parts that are private to the provider; `_PRIVATE_OF` has the exceptions."""
@@ -64,25 +64,26 @@ def record(event: Event, *, raw: bool = False) -> bytes:
         >>> record(TextDelta("Hel"))
         b'{"type":"text_delta","text":"Hel"}'
     """
-    found = None if raw else _record_piece(event)
-    if found is not None:
-        return found
-    told = payload_of(event, raw=raw)
-    return b"" if told is None else to_strict_json(told)
+    piece = None if raw else _record_piece(event)
+    if piece is not None:
+        return piece
+    payload = payload_of(event, raw=raw)
+    return b"" if payload is None else to_strict_json(payload)
 
 
 def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
     """Return the record of a piece of a part, made from a template; None if no template fits."""
     cls = event.__class__
-    read = TEXTS.get(cls)
-    text = "" if read is None else read(event)
+    read_text = TEXTS.get(cls)
+    text = "" if read_text is None else read_text(event)
     if not text:
         return None
     step, head, tail = event.step, _HEAD, _TAIL
     try:
+        # The most frequent pieces need no look-up in the cache.
         if step is not None or event.part or event.choice or cls is not TextDelta:
             id = event.id if cls is ToolCallDelta else ""
-            if len(id) > _LONG or (step and len(step) > _LONG):
+            if len(id) > _MAX_CACHED_ID or (step and len(step) > _MAX_CACHED_ID):
                 return None
             # This raises ValueError if a call's id contains the probe: the template is then split in three.
             head, tail = _surroundings(cls, id, event.choice, event.part, step)
@@ -114,24 +115,24 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     cls: type[Any] = event.__class__
     if cls is Unknown and not raw:
         return None
-    told: dict[str, Any] = {"type": _TYPES[cls]}
+    payload: dict[str, Any] = {"type": _TYPES[cls]}
     # A value that the events before have told the reader is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
-    known = (cls is PartDone or (cls is Restarted and event.step is None)) and getattr(
-        event, "told_before", False
-    )
-    hidden = _HIDDEN_HEAD if cls is MessageStart else _HIDDEN
+    may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
+    is_known = may_be_known and getattr(event, "told_before", False)
+    hidden = _HIDDEN_KEYS_OF_START if cls is MessageStart else _HIDDEN_KEYS
     for name, key, default in _FIELDS[cls]:
-        if (key in hidden and not raw) or (known and key in _SUMS):
+        is_private = key in hidden and not raw
+        if is_private or (is_known and key in _REBUILT_KEYS):
             continue
         value = getattr(event, name)
         if value is not default and value != default:
-            told[key] = _to_plain(value, raw=raw)
+            payload[key] = _to_plain(value, raw=raw)
     if isinstance(event, StepDone) and event.error and not raw:
-        told["error"] = _class_of(event.error)
+        payload["error"] = _keep_class_name(event.error)
     if event.step is not None:
-        told["step"] = event.step
-    return told
+        payload["step"] = event.step
+    return payload
 
 
 def read_record(record: bytes) -> Event | End:
@@ -187,8 +188,10 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
         >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
         True
     """
-    said = {"type": "error", **said_of(error, raw=raw)}
-    return to_strict_json({**said, "ending": end_of(said).ending if ending is None else ending})
+    payload = {"type": "error", **said_of(error, raw=raw)}
+    if ending is None:
+        ending = end_of(payload).ending
+    return to_strict_json({**payload, "ending": ending})
 
 
 def frame(position: int | None, record: bytes) -> bytes:
@@ -219,7 +222,7 @@ def line(position: int | None, record: bytes) -> bytes:
     return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 
 
-def _class_of(words: str) -> str:
+def _keep_class_name(words: str) -> str:
     """Return only the class name of a text like `Class: message`; return any other text unchanged."""
     name, colon, _ = words.partition(": ")
     return name if colon and name.isidentifier() else words
@@ -227,17 +230,18 @@ def _class_of(words: str) -> str:
 
 # -- values ----------------------------------------------------------------------
 
-_HIDDEN = frozenset({"provider_data", "raw"})
-_HIDDEN_HEAD = _HIDDEN | {"id"}
+_HIDDEN_KEYS = frozenset({"provider_data", "raw"})
+_HIDDEN_KEYS_OF_START = _HIDDEN_KEYS | {"id"}
 """Keys of events that are private to the provider: of most events, and of `MessageStart`."""
-_SUMS = frozenset({"content", "discarded"})
+_REBUILT_KEYS = frozenset({"content", "discarded"})
 """Keys whose values readers can add up from earlier events."""
 
 
 def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
     """Return the fields of a class of events: for each, its name, its key in a record and its default."""
-    told = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
-    return tuple((each.name, _NAMES.get(each.name, each.name), each.default) for each in told)
+    # The common fields stand last in a record.
+    ordered = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
+    return tuple((each.name, _KEYS_BY_FIELD.get(each.name, each.name), each.default) for each in ordered)
 
 
 _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
@@ -263,14 +267,14 @@ def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of a
 def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
     """Return a message or part as a JSON object; without private fields, unless `raw` is True."""
     kind = getattr(value, "kind", None)
-    told: dict[str, Any] = {} if kind is None else {"kind": kind}
+    plain: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)
     private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
     for name, default in _list_defaults(cls):
         inner = getattr(value, name)
         if name not in private and inner != default:
-            told[name] = _to_plain(inner, raw=raw)
-    return told
+            plain[name] = _to_plain(inner, raw=raw)
+    return plain
 
 
 @cache

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.turns import Kind
 
-_END = "[DONE]"
-_ERROR = '"error"'
+_SENTINEL = "[DONE]"
+_ERROR_KEY = '"error"'
 """A key that must not occur in a piece that starts with "{": readers would take the piece for an error."""
-_HALF = re.compile(r"[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class TextEncoder(Encoder):
@@ -43,18 +43,21 @@ class TextEncoder(Encoder):
         """
         text = event.text
         if "all" in self.drop:
-            text = _HALF.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+            text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
         if "\r" in text:
             raise self.not_expressible("a carriage return in text")
-        if _HALF.search(text):
+        if _SURROGATE.search(text):
             raise self.not_expressible("half of a surrogate pair")
-        # The place to split the piece at: inside the sentinel, before an error (False is 0), or nowhere (0).
-        border = 1 + text.find("[") if text.strip() == _END else text.startswith("{") and _ERROR in text
-        return [("", piece) for piece in (text[:border], text[border:]) if piece]
+        split_at = 0
+        if text.strip() == _SENTINEL:
+            split_at = 1 + text.find("[")
+        elif text.startswith("{") and _ERROR_KEY in text:
+            split_at = 1
+        return [("", piece) for piece in (text[:split_at], text[split_at:]) if piece]
 
     def encode_tail(self) -> Payloads:
         """Return the sentinel."""
-        return [("", _END)]
+        return [("", _SENTINEL)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an event named `error`."""

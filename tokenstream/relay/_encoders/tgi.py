@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _END_TOKEN = 2
 """The id of the end token; lower ids belong to other special tokens."""
-_INDEX = b'"index":'
-_VOCABULARY = 32_000
+_INDEX_KEY = b'"index":'
+_VOCABULARY_SIZE = 32_000
 _LOGPROB = -0.25
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded",
@@ -53,24 +53,30 @@ class TGIEncoder(Encoder):
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a token."""
         self._pieces.append(event.text)
-        return [self._token(_id_of(event.text), event.text)]
+        return [self._token_payload(_token_id(event.text), event.text)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a token, with a number, and an id made of the text."""
-        start = head.partition(_INDEX)[0] + _INDEX
+        start = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
-        def token(text: str) -> bytes:
-            said = self.string(text)
+        def make_chunk(text: str) -> bytes:
+            as_json = self.string(text)
             self._pieces.append(text)
-            return b'%b%d,"token":{"id":%d,"text":%b%b' % (start, len(self._pieces), _id_of(text), said, tail)
+            return b'%b%d,"token":{"id":%d,"text":%b%b' % (
+                start,
+                len(self._pieces),
+                _token_id(text),
+                as_json,
+                tail,
+            )
 
-        return token
+        return make_chunk
 
     def encode_tail(self) -> Payloads:
         """Return the last token, with the whole text and the finish reason."""
         text, word = "".join(self._pieces), self.word_for(self.finishes[0].reason)
-        ended = word == "eos_token"
-        self._pieces.append("</s>" if ended else "")
+        model_ended = word == "eos_token"
+        self._pieces.append("</s>" if model_ended else "")
         counted = self.usage.output_tokens
         details = {
             "finish_reason": word,
@@ -79,8 +85,8 @@ class TGIEncoder(Encoder):
             "seed": None,
         }
         whole = {"generated_text": text, "details": details}
-        id = _END_TOKEN if ended else _id_of("")
-        return [self._token(id, self._pieces[-1], special=ended, **whole)]
+        id = _END_TOKEN if model_ended else _token_id("")
+        return [self._token_payload(id, self._pieces[-1], special=model_ended, **whole)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the error's message and type instead of a token."""
@@ -88,7 +94,7 @@ class TGIEncoder(Encoder):
 
     # -- within ----------------------------------------------------------------
 
-    def _token(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
         """Return the payload of a token; `whole` are the fields that only the last token has."""
         token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
         return "", {
@@ -100,6 +106,6 @@ class TGIEncoder(Encoder):
         }
 
 
-def _id_of(text: str) -> int:
+def _token_id(text: str) -> int:
     """Return a token id derived from the text."""
-    return _END_TOKEN + 1 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % _VOCABULARY
+    return _END_TOKEN + 1 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % _VOCABULARY_SIZE

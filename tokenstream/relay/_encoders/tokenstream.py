@@ -41,7 +41,7 @@ class TokenStreamEncoder(Encoder):
         self.raw = raw
         self.position: int | None = 0 if ids else None
         """The id of the last event; None if events are not numbered."""
-        self._is_over = False
+        self._end_sent = False
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks for an event."""
@@ -49,8 +49,8 @@ class TokenStreamEncoder(Encoder):
             return [self.frame_record(None, record(event))]
         if isinstance(event, Finish):
             self.finishes[event.choice] = event
-        told = record(event, raw=self.raw)
-        return [self._frame_next(told)] if told else []
+        event_record = record(event, raw=self.raw)
+        return [self._frame_next(event_record)] if event_record else []
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""
@@ -63,17 +63,17 @@ class TokenStreamEncoder(Encoder):
             ending: The ending of the answer.
             error: The error that ended the answer; None if there was none.
         """
-        if self._is_over:
+        if self._end_sent:
             return []
-        self._is_over = True
+        self._end_sent = True
         last = end_record(ending) if error is None else error_record(error, raw=self.raw, ending=ending)
         return [self._frame_next(last)]
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
         """Return the last record of an answer that failed with an error of the provider, but only once."""
-        if self._is_over:
+        if self._end_sent:
             return []
-        self._is_over = True
+        self._end_sent = True
         error = ProviderError(message or "", kind=kind, code=code)
         return [self._frame_next(error_record(error, raw=message is not None))]
 

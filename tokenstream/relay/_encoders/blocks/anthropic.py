@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
-from tokenstream.relay._encoders.blocks.shared import BlockEncoder, words_of
+from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +40,11 @@ _COUNTS = {
     "cached_tokens": "cache_read_input_tokens",
 }
 """Maps fields of `Usage` about the request to Anthropic's names."""
-_STOPPED_AT = "\n\nHuman:"
+_DEFAULT_STOP_SEQUENCE = "\n\nHuman:"
 """The stop sequence to send if no event says which stop sequence ended the answer."""
-_LOCATIONS = "_location"
+_LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
-_CALL_FIELDS = ("caller", "toolset_name")
+_PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
 """The fields of a tool call that only Anthropic sends."""
 _TEXT = {"type": "text", "text": ""}
 
@@ -58,13 +58,13 @@ class AnthropicEncoder(BlockEncoder):
         {"text", "reasoning", "tool_call", "citation", "server_tool_call", "server_tool_result"}
     )
     counts: ClassVar[frozenset[str]] = frozenset({*_COUNTS, "output_tokens", "reasoning_tokens"})
-    words: ClassVar[Mapping[FinishReason, str]] = words_of(FINISH_REASONS)
+    words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
-        self._ends: dict[str, Any] = {}
+        self._ending_fields: dict[str, Any] = {}
         """Further fields for the last `message_delta`."""
 
     def encode_head(self) -> Payloads:
@@ -88,7 +88,7 @@ class AnthropicEncoder(BlockEncoder):
     def encode_end(self, part: int, index: int) -> list[Payload]:
         """Return a `signature_delta` if there is a signature, and a `content_block_stop`."""
         signature = self._signatures.pop(part, None)
-        signed = [] if signature is None else [_signed(index, "".join(signature))]
+        signed = [] if signature is None else [_signature_delta(index, "".join(signature))]
         return [*signed, _event("content_block_stop", index=index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -113,32 +113,35 @@ class AnthropicEncoder(BlockEncoder):
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool_use` block, followed by an empty `input_json_delta`, as from Anthropic."""
         start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
-        start |= {name: value for name, value in (event.provider_data or {}).items() if name in _CALL_FIELDS}
-        return [*self.open_block(event.part, start), self._input(event.part, "")]
+        start |= {
+            name: value for name, value in (event.provider_data or {}).items() if name in _PRIVATE_CALL_FIELDS
+        }
+        return [*self.open_block(event.part, start), self._input_delta(event.part, "")]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return an `input_json_delta`."""
-        return [self._input(event.part, event.fragment)]
+        return [self._input_delta(event.part, event.fragment)]
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return a block of a tool call that the provider runs, or of its result."""
         if content.kind == "server_tool_call":
-            start = self.open_block(event.part, _run(content))
-            given = content.arguments_text if start else ""
-            return [*start, self._input(event.part, given)] if given else start
+            start = self.open_block(event.part, _server_call_block(content))
+            # A later start of the same part repeats the arguments.
+            arguments = content.arguments_text if start else ""
+            return [*start, self._input_delta(event.part, arguments)] if arguments else start
         if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):
-            return self.open_block(event.part, _result(content))
+            return self.open_block(event.part, _server_result_block(content))
         return self.omit("the result of another provider's tool", "server_tool_result")
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
         """Return an `input_json_delta` of a tool that the provider runs."""
-        return [self._input(event.part, event.fragment)]
+        return [self._input_delta(event.part, event.fragment)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
-        return [*start, self._delta(part, "citations_delta", citation=_convert_citation(event.citation))]
+        return [*start, self._delta(part, "citations_delta", citation=_to_citation(event.citation))]
 
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `ping`."""
@@ -147,13 +150,13 @@ class AnthropicEncoder(BlockEncoder):
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Return no payloads yet: the stop sequence and the details of a refusal are sent at the end."""
         if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
-            self._ends[event.name] = event.data
+            self._ending_fields[event.name] = event.data
         return ()
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
-        sequence = _STOPPED_AT if event.reason == "stop_sequence" else None
-        delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ends}
+        sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
+        delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ending_fields}
         usage: dict[str, Any] = {**self.name_counts(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
         if self.usage.reasoning_tokens is not None:
             usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
@@ -161,48 +164,50 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event."""
-        type_ = code or _ERRORS.get(kind, "api_error")
-        return [_event("error", error={"type": type_, "message": message})]
+        error_type = code or _ERRORS.get(kind, "api_error")
+        return [_event("error", error={"type": error_type, "message": message})]
 
     # -- within ------------------------------------------------------------------
 
-    def _delta(self, part: int, type_: str, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        return _event("content_block_delta", index=self.blocks[part], delta={"type": type_, **delta})
+    def _delta(self, part: int, kind: str, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})
 
-    def _input(self, part: int, fragment: str) -> Payload:
+    def _input_delta(self, part: int, fragment: str) -> Payload:
         return self._delta(part, "input_json_delta", partial_json=fragment)
 
 
-def _event(type_: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
-    return type_, {"type": type_, **fields}
+def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    return kind, {"type": kind, **fields}
 
 
-def _signed(index: int, signature: str) -> Payload:
+def _signature_delta(index: int, signature: str) -> Payload:
     delta = {"type": "signature_delta", "signature": signature}
     return _event("content_block_delta", index=index, delta=delta)
 
 
-def _run(call: ServerToolCall) -> dict[str, Any]:
+def _server_call_block(call: ServerToolCall) -> dict[str, Any]:
     """Return the block of a tool call that the provider runs; Anthropic's own fields are kept."""
-    own = call.provider_data or {}
-    own = own if str(own.get("type")).endswith("_tool_use") else {"type": "server_tool_use"}
-    return {**own, "id": call.id, "name": call.name, "input": {}}
+    fields = call.provider_data or {}
+    if not str(fields.get("type")).endswith("_tool_use"):
+        # Another provider has sent these fields.
+        fields = {"type": "server_tool_use"}
+    return {**fields, "id": call.id, "name": call.name, "input": {}}
 
 
-def _result(result: ServerToolResult) -> dict[str, Any]:
+def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     block = {"type": result.name, "tool_use_id": result.id, "content": result.content}
     return {**(result.provider_data or {}), **block}
 
 
-def _convert_citation(citation: Citation) -> dict[str, Any]:
+def _to_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Anthropic's form; unchanged if Anthropic has sent it."""
-    own = citation.provider_data or {}
-    if str(own.get("type")).endswith(_LOCATIONS):
-        return own
+    fields = citation.provider_data or {}
+    if str(fields.get("type")).endswith(_LOCATION_SUFFIX):
+        return fields
     text = citation.text or ""
     if citation.url is None:
-        place = {"document_index": 0, "document_title": citation.title}
+        document = {"document_index": 0, "document_title": citation.title}
         span = {"start_char_index": 0, "end_char_index": len(text)}
-        return {"type": "char_location", "cited_text": text, **place, **span}
+        return {"type": "char_location", "cited_text": text, **document, **span}
     page = {"url": citation.url, "title": citation.title, "encrypted_index": ""}
     return {"type": "web_search_result_location", "cited_text": text, **page}

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _EXCEPTION = "Exception"
 """The suffix of the names of exceptions."""
-_STRING = 7
+_STRING_TYPE = 7
 """The number for the type of a header whose value is text."""
-_AROUND = 16
+_FRAME_SIZE = 16
 """The size of a message without its headers and its payload, in bytes: two lengths and two checksums."""
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_SHORTEST, _VARIETY = 3, 60
+_MIN_PADDING, _PADDING_LENGTHS = 3, 60
 """The length of the shortest padding in characters, and the number of different lengths."""
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "serviceUnavailableException",
@@ -60,9 +60,9 @@ class AWSEncoder(Encoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that packs a message for a piece of text."""
         name, _, head = head.partition(b"\0")
-        within = super().wrap(event, head, tail)
+        wrap_text = super().wrap(event, head, tail)
         headers = self.headers_of(name.decode())
-        return lambda text: pack(headers, self.wrap_payload(within(text)))
+        return lambda text: pack(headers, self.wrap_payload(wrap_text(text)))
 
     def headers_of(self, name: str) -> bytes:
         """Return the headers of an event's message.
@@ -119,7 +119,7 @@ def pack(headers: bytes, payload: bytes) -> bytes:
         payload: The payload.
     """
     # The message starts with two lengths and their checksum, and ends with a checksum of all bytes before.
-    lengths = struct.pack(">II", _AROUND + len(headers) + len(payload), len(headers))
+    lengths = struct.pack(">II", _FRAME_SIZE + len(headers) + len(payload), len(headers))
     start = b"".join([lengths, struct.pack(">I", crc32(lengths)), headers, payload])
     return start + struct.pack(">I", crc32(start))
 
@@ -149,7 +149,7 @@ def pad_json(payload: bytes) -> bytes:
 
 
 def _padding(length: int) -> str:
-    return _PADDING[: _SHORTEST + length % _VARIETY]
+    return _PADDING[: _MIN_PADDING + length % _PADDING_LENGTHS]
 
 
 def base64(data: bytes) -> str:
@@ -165,7 +165,7 @@ def base64(data: bytes) -> str:
 def _header(name: str, value: str) -> bytes:
     """Pack a header: the name with its length, the type of the value, and the value with its length."""
     encoded, data = name.encode(), value.encode()
-    return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING, len(data)) + data
+    return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING_TYPE, len(data)) + data
 
 
 def _json_message(kind: str, name: str, payload: bytes) -> bytes:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
-from tokenstream.relay._encoders.blocks.shared import BlockEncoder, words_of
+from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ _COUNTS = {
 }
 """Maps fields of `Usage` to Bedrock's names."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-_CITED = frozenset({"sourceContent", "location"})
+_BEDROCK_FIELDS = frozenset({"sourceContent", "location"})
 """Fields that only citations from Bedrock have."""
 
 
@@ -50,7 +50,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     name: ClassVar[str] = "bedrock-converse"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
-    words: ClassVar[Mapping[FinishReason, str]] = words_of(FINISH_REASONS)
+    words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
     def encode_head(self) -> Payloads:
         """Return a `messageStart`."""
@@ -66,31 +66,31 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a delta with `text`."""
-        return self._piece(event.part, text=event.text)
+        return self._block_delta(event.part, text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a delta with the text of reasoning, one with its signature, or both."""
-        payloads = self._piece(event.part, reasoningContent={"text": event.text}) if event.text else []
+        payloads = self._block_delta(event.part, reasoningContent={"text": event.text}) if event.text else []
         if event.signature is not None:
-            payloads += self._piece(event.part, reasoningContent={"signature": event.signature})
+            payloads += self._block_delta(event.part, reasoningContent={"signature": event.signature})
         return payloads
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
         """Return a delta with the encrypted reasoning."""
-        return self._piece(part, reasoningContent={"redactedContent": data})
+        return self._block_delta(part, reasoningContent={"redactedContent": data})
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return the start of a tool call's block, followed by a delta with empty input, as from Bedrock."""
         start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
-        return [*self.open_block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
+        return [*self.open_block(event.part, start), *self._block_delta(event.part, toolUse={"input": ""})]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a delta with more of the call's input."""
-        return self._piece(event.part, toolUse={"input": event.fragment})
+        return self._block_delta(event.part, toolUse={"input": event.fragment})
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a delta with a source, in the cited text's block or in an empty one."""
-        return self._piece(self.find_cited_part(event), citation=_convert_citation(event.citation))
+        return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return a block of an image."""
@@ -98,11 +98,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
         payloads = self.open_block(event.part, start)
-        return (
-            [*payloads, *self._encode_medium(event.part, content.data)]
-            if payloads and content.data
-            else payloads
-        )
+        # A later start of the same part repeats the data.
+        if payloads and content.data:
+            payloads += self._encode_medium(event.part, content.data)
+        return payloads
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with more of an image."""
@@ -111,7 +110,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     def encode_ending(self, event: Finish) -> Payloads:
         """Return a `messageStop`, and a `metadata` with the token counts."""
         stop = ("messageStop", {"stopReason": self.word_for(event.reason)})
-        usage = self._report()
+        usage = self._usage_report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -129,29 +128,29 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _piece(self, part: int, **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def _block_delta(self, part: int, **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """Return a delta of a part, preceded by the start of the part's block if that was not sent yet."""
         before = self.open_block(part, None)
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
 
     def _encode_medium(self, part: int, data: bytes) -> list[Payload]:
-        return self._piece(part, image={"source": {"bytes": base64(data)}})
+        return self._block_delta(part, image={"source": {"bytes": base64(data)}})
 
-    def _report(self) -> dict[str, int]:
+    def _usage_report(self) -> dict[str, int]:
         """Return token counts under Bedrock's names, with 0 for required counts; {} if none are known."""
         known = self.name_counts(_COUNTS)
         if not known:
             return {}
-        first = {"inputTokens": known.get("inputTokens", 0), "outputTokens": known.get("outputTokens", 0)}
-        return {**first, "totalTokens": sum(first.values()), **known}
+        required = {"inputTokens": known.get("inputTokens", 0), "outputTokens": known.get("outputTokens", 0)}
+        return {**required, "totalTokens": sum(required.values()), **known}
 
 
-def _convert_citation(citation: Citation) -> dict[str, Any]:
+def _to_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Bedrock's form; unchanged if Bedrock has sent it."""
-    own = citation.provider_data or {}
-    if not _CITED.isdisjoint(own):
-        return own
+    fields = citation.provider_data or {}
+    if not _BEDROCK_FIELDS.isdisjoint(fields):
+        return fields
     cited: dict[str, Any] = {}
     if citation.title is not None:
         cited["title"] = citation.title

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import TextDelta
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
+from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
 
 if TYPE_CHECKING:
@@ -51,15 +52,15 @@ class CohereEncoder(BlockEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._calls = 0
+        self._call_count = 0
         """The number of tool calls so far."""
-        self._citations = 0
-        self._contents = 0
-        self._places: dict[int, int] = {}
+        self._citation_count = 0
+        self._content_count = 0
+        self._content_indexes: dict[int, int] = {}
         """The index of each content block, by part."""
         self._texts: dict[int, TextLog] = {}
         """The text of each text part, which citations quote."""
-        self._cited: dict[int, tuple[int, int]] = {}
+        self._last_cited: dict[int, tuple[int, int]] = {}
         """The span of each text that was cited last, by part."""
 
     def encode_head(self) -> Payloads:
@@ -72,11 +73,11 @@ class CohereEncoder(BlockEncoder):
     def assign_index(self, part: int) -> int:
         """Return the next index among the content blocks, or for a call among the tool calls."""
         if self._kinds[0, part] == "tool_call":
-            self._calls += 1
-            return self._calls - 1
-        self._places[part] = self._contents
-        self._contents += 1
-        return self._contents - 1
+            self._call_count += 1
+            return self._call_count - 1
+        self._content_indexes[part] = self._content_count
+        self._content_count += 1
+        return self._content_count - 1
 
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """Return a `content-start`, or a `tool-call-start`."""
@@ -89,7 +90,7 @@ class CohereEncoder(BlockEncoder):
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a `content-delta` with `text`."""
         self._texts.setdefault(event.part, TextLog()).append(event.text)
-        return self._piece(event.part, "text", event.text)
+        return self._content_delta(event.part, "text", event.text)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece; it also records the text of a text part."""
@@ -99,7 +100,7 @@ class CohereEncoder(BlockEncoder):
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a `content-delta` with `thinking`; a signature is omitted."""
         text = self.drop_signature(event)
-        return self._piece(event.part, "thinking", text) if text else ()
+        return self._content_delta(event.part, "thinking", text) if text else ()
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool-call-start`."""
@@ -114,30 +115,30 @@ class CohereEncoder(BlockEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `citation-start` with the whole citation, and a `citation-end`."""
-        index, self._citations = self._citations, self._citations + 1
-        cited = self._convert_citation(event.citation, f"doc_{index + 1}")
+        index, self._citation_count = self._citation_count, self._citation_count + 1
+        cited = self._to_citation(event.citation, f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.unsent_head(), start, _event("citation-end", index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return a `message-end`, with the token counts."""
-        return [self._end(finish_reason=self.word_for(event.reason))]
+        return [self._message_end(finish_reason=self.word_for(event.reason))]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return a `message-end` with the error's message."""
         reason = code if code in _FAILURES else "ERROR"
-        return [*self.close_said(), self._end(finish_reason=reason, error=message)]
+        return [*self.close_sequential(), self._message_end(finish_reason=reason, error=message)]
 
     # -- within ------------------------------------------------------------------
 
-    def _piece(self, part: int, key: str, text: str) -> list[Payload]:
+    def _content_delta(self, part: int, key: str, text: str) -> list[Payload]:
         start = self.open_block(part, {"content": {"type": key, key: ""}})
         return [*start, _event("content-delta", self.blocks[part], {"content": {key: text}})]
 
-    def _end(self, **delta: str) -> Payload:
-        return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._report()}}
+    def _message_end(self, **delta: str) -> Payload:
+        return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._usage_report()}}
 
-    def _report(self) -> dict[str, Any]:
+    def _usage_report(self) -> dict[str, Any]:
         """Return token counts under Cohere's names, with 0 for unknown counts that typed clients require."""
         tokens = {"input_tokens": 0, "output_tokens": 0, **self.name_counts(_COUNTS)}
         report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
@@ -145,22 +146,27 @@ class CohereEncoder(BlockEncoder):
             report["cached_tokens"] = self.usage.cached_tokens
         return report
 
-    def _convert_citation(self, citation: Citation, id_: str) -> dict[str, Any]:
+    def _to_citation(self, citation: Citation, document_id: str) -> dict[str, Any]:
         """Return a citation in Cohere's form; unchanged if Cohere has sent it."""
-        own = citation.provider_data or {}
-        if "sources" in own:
-            return own
-        told = {"title": citation.title, "url": citation.url, "snippet": citation.text}
-        document = {"id": id_, **{name: value for name, value in told.items() if value is not None}}
-        sources = [{"type": "document", "id": id_, "document": document}]
+        fields = citation.provider_data or {}
+        if "sources" in fields:
+            return fields
+        known = drop_none(title=citation.title, url=citation.url, snippet=citation.text)
+        document = {"id": document_id, **known}
+        sources = [{"type": "document", "id": document_id, "document": document}]
         part = citation.cites if citation.cites in self._texts else next(reversed(self._texts), None)
         if part is None:
             return {"sources": sources, "type": "TEXT_CONTENT"}
-        start, end = self._span(citation, part)
+        start, end = self._find_span(citation, part)
         words = {"start": start, "end": end, "text": self._texts[part].since(start)[: end - start]}
-        return {**words, "sources": sources, "content_index": self._places[part], "type": "TEXT_CONTENT"}
+        return {
+            **words,
+            "sources": sources,
+            "content_index": self._content_indexes[part],
+            "type": "TEXT_CONTENT",
+        }
 
-    def _span(self, citation: Citation, part: int) -> tuple[int, int]:
+    def _find_span(self, citation: Citation, part: int) -> tuple[int, int]:
         """Return the start and the end of the text that a citation supports.
 
         If the citation has neither, it supports all text that was not cited yet.
@@ -168,12 +174,14 @@ class CohereEncoder(BlockEncoder):
         length = self._texts[part].length
         if citation.start is not None or citation.end is not None:
             return citation.start or 0, length if citation.end is None else citation.end
-        start, end = self._cited.get(part, (0, 0))
-        # Consecutive citations without new text between them cite the same span.
-        self._cited[part] = start, end = (start, end) if end == length else (end, length)
+        start, end = self._last_cited.get(part, (0, 0))
+        if end < length:
+            start, end = end, length
+        # Otherwise there is no new text, and the citation supports the same span as the one before.
+        self._last_cited[part] = start, end
         return start, end
 
 
-def _event(type_: str, index: int, message: dict[str, Any] | None = None) -> Payload:
+def _event(kind: str, index: int, message: dict[str, Any] | None = None) -> Payload:
     delta = {} if message is None else {"delta": {"message": message}}
-    return type_, {"type": type_, "index": index, **delta}
+    return kind, {"type": kind, "index": index, **delta}

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-_SAID: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
+_SEQUENTIAL_KINDS: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
 """The kinds of parts whose blocks end when another block begins."""
-_ENDS_CALLS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
+_COMPLETING_REASONS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
 """The finish reasons after which an open tool call is complete; after any other reason it was cut off."""
 
 
@@ -41,9 +41,9 @@ class BlockEncoder(Encoder, ABC):
         super().__init__(**options)
         self.blocks: dict[int, int] = {}
         """The indexes of the open blocks, by part."""
-        self._written: set[int] = set()
+        self._with_block: set[int] = set()
         """The parts that have or had a block."""
-        self._said: dict[int, None] = {}
+        self._sequential: dict[int, None] = {}
         """The parts with open blocks that end when another block begins, in order."""
         self._count = 0
         self._redacted: set[int] = set()
@@ -100,35 +100,36 @@ class BlockEncoder(Encoder, ABC):
         """Return the payloads that open a part's block; none if the block is open already."""
         if part in self.blocks:
             return []
-        before = [*self.unsent_head(), *self.close_said()]
+        before = [*self.unsent_head(), *self.close_sequential()]
         self.blocks[part] = index = self.assign_index(part)
-        self._written.add(part)
-        if self._kinds[0, part] in _SAID:
-            self._said[part] = None
+        self._with_block.add(part)
+        if self._kinds[0, part] in _SEQUENTIAL_KINDS:
+            self._sequential[part] = None
         return [*before, *self.encode_begin(index, start)]
 
-    def close_said(self) -> list[Payload]:
+    def close_sequential(self) -> list[Payload]:
         """Return the payloads that end the blocks which end when another block begins."""
-        return [payload for part in [*self._said] for payload in self.close_block(part)]
+        return [payload for part in [*self._sequential] for payload in self.close_block(part)]
 
     def find_cited_part(self, event: CitationAdded) -> int:
         """Return the part in whose block to send a citation.
 
         This is the cited text, or the citation's own part if the block of the cited text has ended.
         """
-        cites = event.citation.cites
-        if cites is not None and self._kinds.get((0, cites)) == "text":
-            return cites if cites in self.blocks or cites not in self._written else event.part
-        return self.find_open_text(event.part)
+        cited_part = event.citation.cites
+        if cited_part is None or self._kinds.get((0, cited_part)) != "text":
+            return self.find_open_text(event.part)
+        has_ended = cited_part in self._with_block and cited_part not in self.blocks
+        return event.part if has_ended else cited_part
 
     def find_open_text(self, part: int) -> int:
         """Return the open text part; `part` itself if no text is open."""
-        return next((said for said in self._said if self._kinds[0, said] == "text"), part)
+        return next((each for each in self._sequential if self._kinds[0, each] == "text"), part)
 
     def close_block(self, part: int) -> list[Payload]:
         """Return the payloads that end a part's block; none if the part has no open block."""
         index = self.blocks.pop(part, None)
-        self._said.pop(part, None)
+        self._sequential.pop(part, None)
         return [] if index is None else self.encode_end(part, index)
 
     # -- handlers of events --------------------------------------------------------
@@ -140,11 +141,9 @@ class BlockEncoder(Encoder, ABC):
             return [*self.unsent_head(), *self._encode_reasoning_part(event.part, content)]
         if content.kind != "text":
             return self.encode_special(event, content)
-        new = content.text and event.part not in self.blocks
-        return [
-            *self.unsent_head(),
-            *(self.encode_text(TextDelta(content.text, part=event.part)) if new else ()),
-        ]
+        is_unsent = bool(content.text) and event.part not in self.blocks
+        text = self.encode_text(TextDelta(content.text, part=event.part)) if is_unsent else ()
+        return [*self.unsent_head(), *text]
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a block, unless it is a text block."""
@@ -157,9 +156,9 @@ class BlockEncoder(Encoder, ABC):
     def encode_tail(self) -> Payloads:
         """Return the ends of all blocks and of the answer; blocks of calls that were cut off stay open."""
         event = self.finishes[0]
-        ended = event.reason in _ENDS_CALLS
-        left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]
-        ends = [payload for part in left for payload in self.close_block(part)]
+        calls_are_complete = event.reason in _COMPLETING_REASONS
+        to_close = [part for part in self.blocks if calls_are_complete or self._kinds[0, part] != "tool_call"]
+        ends = [payload for part in to_close for payload in self.close_block(part)]
         return [*self.unsent_head(), *ends, *self.encode_ending(event)]
 
     # -- within ------------------------------------------------------------------
@@ -175,14 +174,14 @@ class BlockEncoder(Encoder, ABC):
         return payloads
 
 
-def words_of(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
+def invert_reasons(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
     """Return a format's words for finish reasons; of several words for a reason, the first.
 
     Args:
         reasons: Maps each word of the format to the finish reason that it means.
 
     Example:
-        >>> words_of({"max_tokens": "length", "context_window": "length"})
+        >>> invert_reasons({"max_tokens": "length", "context_window": "length"})
         {'length': 'max_tokens'}
     """
     words: dict[FinishReason, str] = {}

@@ -6,7 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import to_json_bytes
-from tokenstream.relay._encoders.google.shared import ERRORS, PartEncoder, UsageLayout, grounding_of, is_named
+from tokenstream.relay._encoders.google.shared import (
+    ERRORS,
+    PartEncoder,
+    UsageLayout,
+    is_named,
+    make_grounding,
+)
 from tokenstream.relay._encoders.pieces import string
 
 if TYPE_CHECKING:
@@ -60,11 +66,11 @@ class GeminiEncoder(PartEncoder):
     @staticmethod
     def string(text: str) -> bytes:
         """Return text as a JSON string with the escapes of Google's servers."""
-        return _as_google(string(text)).encode()
+        return _escape_like_google(string(text)).encode()
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._sources: dict[int, list[Citation]] = {}
+        self._citations: dict[int, list[Citation]] = {}
         """The citations of each choice."""
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
@@ -74,12 +80,12 @@ class GeminiEncoder(PartEncoder):
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent with the finish reason."""
         if is_named(self, event.citation):
-            self._sources.setdefault(event.choice, []).append(event.citation)
+            self._citations.setdefault(event.choice, []).append(event.citation)
         return ()
 
     def encode_tail(self) -> Payloads:
         """Return a chunk with each candidate's finish reason and citations, and the token counts."""
-        return [self._chunk(*[self._last(choice) for choice in sorted(self.finishes)])]
+        return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an error object in place of a chunk.
@@ -103,23 +109,23 @@ class GeminiEncoder(PartEncoder):
             name: The event's name; "" for none.
             payload: A JSON value, or text, which is sent unchanged.
         """
-        data = payload if isinstance(payload, str) else _as_google(to_json_bytes(payload))
+        data = payload if isinstance(payload, str) else _escape_like_google(to_json_bytes(payload))
         return super().frame(name, data).replace(b"\n", b"\r\n")
 
     # -- within ------------------------------------------------------------------
 
-    def _last(self, choice: int) -> dict[str, Any]:
+    def _last_candidate(self, choice: int) -> dict[str, Any]:
         """Return the last candidate of a choice, with the finish reason and the citations."""
         last = {
             **_candidate(choice, {"text": ""}),
             "finishReason": self.word_for(self.finishes[choice].reason),
         }
-        sources = self._sources.get(choice)
-        return {**last, "groundingMetadata": grounding_of(sources)} if sources else last
+        sources = self._citations.get(choice)
+        return {**last, "groundingMetadata": make_grounding(sources)} if sources else last
 
     def _chunk(self, *candidates: dict[str, Any]) -> Payload:
         """Return the payload of a chunk, with the token counts known so far."""
-        usage = _USAGE.of(self.usage)
+        usage = _USAGE.convert(self.usage)
         return "", {
             "candidates": list(candidates),
             **({"usageMetadata": usage} if usage else {}),
@@ -128,7 +134,7 @@ class GeminiEncoder(PartEncoder):
         }
 
 
-def _as_google(line: bytes) -> str:
+def _escape_like_google(line: bytes) -> str:
     return _ESCAPED.sub(_escape, line.decode())
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
 from tokenstream.relay._encoders.google.shared import UsageLayout, is_named
-from tokenstream.relay._encoders.media import Media, Medium
+from tokenstream.relay._encoders.media import Media, Medium, drop_none
 from tokenstream.relay._encoders.vocabulary import CREATED
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ _ERRORS: dict[ErrorKind, str] = {
     "unknown": "unknown",
 }
 """Maps kinds of errors to error codes; any other kind is "internal_server_error"."""
-_OUTPUT = {"type": "model_output"}
-_KINDS = frozenset({"image", "audio", "video"})
+_OUTPUT_STEP = {"type": "model_output"}
+_CONTENT_TYPES = frozenset({"image", "audio", "video"})
 """The media types, before the slash, that the API has a type of content for; all others are documents."""
 
 
@@ -96,7 +96,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return an `interaction.completed` with the status and all token counts, and the sentinel."""
-        usage = _USAGE.of(self.usage)
+        usage = _USAGE.convert(self.usage)
         interaction = {
             **self._interaction(self.word_for(event.reason)),
             **({"usage": usage} if usage else {}),
@@ -109,7 +109,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a `text` delta of an output."""
-        return self._piece(event.part, _OUTPUT, type="text", text=event.text)
+        return self._step_delta(event.part, _OUTPUT_STEP, type="text", text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a `thought_summary` delta, a `thought_signature` delta, or both."""
@@ -117,9 +117,11 @@ class GeminiInteractionsEncoder(BlockEncoder):
         thought = {"type": "thought"}
         if event.text:
             content = {"type": "text", "text": event.text}
-            payloads += self._piece(event.part, thought, type="thought_summary", content=content)
+            payloads += self._step_delta(event.part, thought, type="thought_summary", content=content)
         if event.signature is not None:
-            payloads += self._piece(event.part, thought, type="thought_signature", signature=event.signature)
+            payloads += self._step_delta(
+                event.part, thought, type="thought_signature", signature=event.signature
+            )
         return payloads
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -136,13 +138,13 @@ class GeminiInteractionsEncoder(BlockEncoder):
         if not is_named(self, event.citation):
             return ()
         part = self.find_open_text(event.part)
-        return self._piece(
-            part, _OUTPUT, type="text_annotation_delta", annotations=[_annotation(event.citation)]
+        return self._step_delta(
+            part, _OUTPUT_STEP, type="text_annotation_delta", annotations=[_to_annotation(event.citation)]
         )
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return the content of a media part's start."""
-        deltas = self._media.begin(event, content) if content.kind == "media" else []
+        deltas = self._media.start(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
@@ -153,7 +155,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         """
         if event.transcript:
             self.omit("the words of audio", "media")
-        medium = self._media.of(event)
+        medium = self._media.find(event)
         medium.pieces.append(event.data)
         if not medium.is_audio:
             return ()
@@ -163,15 +165,16 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return a complete medium, and the end of its step."""
-        medium = self._media.take(event)
-        sent = medium is None or event.part in self.blocks
-        shown = () if medium is None or sent else self._encode_medium(event.part, medium)
-        return [*shown, *super().encode_part_end(event)]
+        medium = self._media.pop(event)
+        # Audio was sent piece by piece.
+        is_unsent = medium is not None and event.part not in self.blocks
+        payloads = self._encode_medium(event.part, medium) if medium is not None and is_unsent else ()
+        return [*payloads, *super().encode_part_end(event)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event."""
-        told = {"code": code or _ERRORS.get(kind, "internal_server_error"), "message": message}
-        return [_event("error", error=told)]
+        error = {"code": code or _ERRORS.get(kind, "internal_server_error"), "message": message}
+        return [_event("error", error=error)]
 
     # -- within ------------------------------------------------------------------
 
@@ -184,7 +187,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
             "model": self.answer_model,
         }
 
-    def _piece(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def _step_delta(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""
         return [*self.open_block(part, start), self._delta(part, **delta)]
 
@@ -193,23 +196,23 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def _encode_medium(self, part: int, medium: Medium) -> Payloads:
         """Return the payloads for a complete medium, or for a piece of audio."""
-        told = medium.to_fields("mime_type", "uri")
-        if told is None:
+        fields = medium.to_fields("mime_type", "uri")
+        if fields is None:
             return self.omit("media of which nothing is known", "media")
         kind = (medium.mime_type or "").partition("/")[0]
-        return self._piece(part, _OUTPUT, type=kind if kind in _KINDS else "document", **told)
+        content_type = kind if kind in _CONTENT_TYPES else "document"
+        return self._step_delta(part, _OUTPUT_STEP, type=content_type, **fields)
 
 
 def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
     return kind, {**fields, "event_type": kind}
 
 
-def _annotation(citation: Citation) -> dict[str, Any]:
+def _to_annotation(citation: Citation) -> dict[str, Any]:
     """Return a citation as an annotation: of a file if the cited text is known, else of a URL."""
-    places = {"start_index": citation.start, "end_index": citation.end}
     if citation.text is None:
-        found = {"type": "url_citation", "url": citation.url, "title": citation.title, **places}
+        source = {"type": "url_citation", "url": citation.url, "title": citation.title}
     else:
         file = {"document_uri": citation.url, "file_name": citation.title, "source": citation.text}
-        found = {"type": "file_citation", **file, **places}
-    return {name: value for name, value in found.items() if value is not None}
+        source = {"type": "file_citation", **file}
+    return drop_none(**source, start_index=citation.start, end_index=citation.end)

@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import to_json_bytes
-from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, grounding_of, is_named
+from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, is_named, make_grounding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ _USAGE = UsageLayout(
     },
     "tokenCount",
 )
-_SAID = ("generationComplete", "interrupted")
+_SENT_SEPARATELY = ("generationComplete", "interrupted")
 """Words for finish reasons that are sent in a message of their own, before the message that ends the turn."""
 
 
@@ -55,7 +55,7 @@ class GeminiLiveEncoder(PartEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._sources: list[Citation] = []
+        self._citations: list[Citation] = []
 
     # -- events ------------------------------------------------------------------
 
@@ -70,7 +70,7 @@ class GeminiLiveEncoder(PartEncoder):
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
         """Return a `modelTurn` with one part."""
-        return self._content(modelTurn={"parts": [part]})
+        return self._server_content(modelTurn={"parts": [part]})
 
     def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """Return a `toolCall`."""
@@ -79,15 +79,15 @@ class GeminiLiveEncoder(PartEncoder):
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent at the end."""
         if is_named(self, event.citation):
-            self._sources.append(event.citation)
+            self._citations.append(event.citation)
         return ()
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a piece of audio, or of its transcript; other media are sent when they are complete."""
         payloads: list[Payload] = []
         if event.transcript:
-            payloads += self._content(outputTranscription={"text": event.transcript})
-        medium = self.shown.of(event)
+            payloads += self._server_content(outputTranscription={"text": event.transcript})
+        medium = self.media.find(event)
         if medium.is_audio and event.data:
             data = b64encode(event.data).decode()
             payloads += self.encode_part(0, {"inlineData": {"mimeType": medium.mime_type, "data": data}})
@@ -98,15 +98,17 @@ class GeminiLiveEncoder(PartEncoder):
     def encode_tail(self) -> Payloads:
         """Return the end of the generation, and the end of the turn with the token counts."""
         word = self.word_for(self.finishes[0].reason)
-        told = (
-            self._content(groundingMetadata=grounding_of(self._sources))
-            if self._sources
-            else self.unsent_head()
-        )
-        told += self._content(**{word: True}) if word in _SAID else []
-        ended = {"turnComplete": True, **({} if word in _SAID else {"turnCompleteReason": word})}
-        usage = _USAGE.of(self.usage)
-        return [*told, ("", {"serverContent": ended, **({"usageMetadata": usage} if usage else {})})]
+        payloads = self.unsent_head()
+        if self._citations:
+            payloads += self._server_content(groundingMetadata=make_grounding(self._citations))
+        turn_end: dict[str, Any] = {"turnComplete": True}
+        if word in _SENT_SEPARATELY:
+            payloads += self._server_content(**{word: True})
+        else:
+            turn_end["turnCompleteReason"] = word
+        usage = _USAGE.convert(self.usage)
+        last = {"serverContent": turn_end, **({"usageMetadata": usage} if usage else {})}
+        return [*payloads, ("", last)]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         """Return a message with a line feed, which separates messages in a file.
@@ -119,7 +121,7 @@ class GeminiLiveEncoder(PartEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _content(self, **content: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def _server_content(self, **content: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         return [*self.unsent_head(), ("", {"serverContent": content})]
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:

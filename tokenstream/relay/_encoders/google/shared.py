@@ -45,7 +45,7 @@ class UsageLayout:
     Example:
         >>> from tokenstream.message import Usage
         >>> names = {"output_tokens": "written", "reasoning_tokens": "thought", "total_tokens": "all"}
-        >>> UsageLayout(names, {}, "n").of(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
+        >>> UsageLayout(names, {}, "n").convert(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
         {'written': 3, 'thought': 4, 'all': 9}
     """
 
@@ -58,7 +58,7 @@ class UsageLayout:
         """The fields of `Usage` that the layout can express."""
         return frozenset((*self.counts, *self.kinds))
 
-    def of(self, usage: Usage) -> dict[str, Any]:
+    def convert(self, usage: Usage) -> dict[str, Any]:
         """Return token counts under the API's names; {} if there are none.
 
         Args:
@@ -73,9 +73,9 @@ class UsageLayout:
         report: dict[str, Any] = {
             theirs: known[ours] for ours, theirs in self.counts.items() if ours in known
         }
-        for ours, (place, modality) in self.kinds.items():
+        for ours, (list_name, modality) in self.kinds.items():
             if ours in known:
-                report.setdefault(place, []).append({"modality": modality, self.count: known[ours]})
+                report.setdefault(list_name, []).append({"modality": modality, self.count: known[ours]})
         return report
 
 
@@ -95,12 +95,12 @@ def is_named(encoder: Encoder, citation: Citation) -> bool:
     return True
 
 
-def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
+def make_grounding(citations: Iterable[Citation]) -> dict[str, Any]:
     """Return citations as Gemini's grounding metadata, with the passages that they support, if known.
 
     Example:
         >>> from tokenstream.message import Citation
-        >>> grounding_of([Citation(url="https://example.org", title="Example")])
+        >>> make_grounding([Citation(url="https://example.org", title="Example")])
         {'groundingChunks': [{'web': {'uri': 'https://example.org', 'title': 'Example'}}]}
     """
     chunks: list[dict[str, Any]] = []
@@ -125,7 +125,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self.shown = Media()
+        self.media = Media()
         self._started: set[tuple[int, int]] = set()
         """Parts that have started; a repeated start is ignored."""
 
@@ -151,12 +151,12 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         content = event.content
         if content.kind == "media":
             return [
-                payload for delta in self.shown.begin(event, content) for payload in self.encode_media(delta)
+                payload for delta in self.media.start(event, content) for payload in self.encode_media(delta)
             ]
-        place = event.choice, event.part
-        if place in self._started:
+        choice_and_part = event.choice, event.part
+        if choice_and_part in self._started:
             return ()
-        self._started.add(place)
+        self._started.add(choice_and_part)
         if content.kind == "reasoning":
             return self._encode_thought(event, content)
         text = content.text if content.kind == "text" else ""
@@ -190,7 +190,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """
         if event.transcript:
             self.omit("the words of audio", "media")
-        self.shown.of(event).pieces.append(event.data)
+        self.media.find(event).pieces.append(event.data)
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
@@ -199,12 +199,13 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         Raises:
             NotExpressible: The medium's type is not known, or it has neither content nor a URL.
         """
-        medium = self.shown.take(event)
+        medium = self.media.pop(event)
         return () if medium is None else self._encode_medium(event, medium)
 
     # -- within ------------------------------------------------------------------
 
     def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
+        """Return the reasoning that a part's start contains."""
         if content.redacted is not None:
             return self.omit("encrypted reasoning", "reasoning")
         if not content.text and content.signature is None:
@@ -212,7 +213,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
-        told = medium.to_fields("mimeType", "fileUri")
-        if told is None or medium.mime_type is None:
+        """Return a complete medium, with its data or its URL."""
+        fields = medium.to_fields("mimeType", "fileUri")
+        if fields is None or medium.mime_type is None:
             return self.omit("media whose type or content is not known", "media")
-        return self.encode_part(event.choice, {"inlineData" if "data" in told else "fileData": told})
+        return self.encode_part(event.choice, {"inlineData" if "data" in fields else "fileData": fields})

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tokenstream.events import Finish
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
-from tokenstream.relay._encoders.openai.shared import CREATED, Places, error_of, omit_cut_call, report_of
+from tokenstream.relay._encoders.openai.shared import (
+    CREATED,
+    CountPaths,
+    make_error,
+    make_usage_report,
+    omit_cut_call,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
 _ASSISTANT, _THREAD = "asst_1", "thread_1"
 _EXPIRES = CREATED + 600
-_PLACES: Places = {
+_COUNT_PATHS: CountPaths = {
     "input_tokens": ("prompt_tokens",),
     "output_tokens": ("completion_tokens",),
     "total_tokens": ("total_tokens",),
@@ -27,15 +33,27 @@ _PLACES: Places = {
     "cached_tokens": ("prompt_token_details", "cached_tokens"),
     "reasoning_tokens": ("completion_tokens_details", "reasoning_tokens"),
 }
-_STATUSES: dict[FinishReason, tuple[str, str, str, str | None]] = {
-    "stop": ("completed", "completed", "completed", None),
-    "tool_calls": ("requires_action", "completed", "completed", None),
-    "length": ("incomplete", "completed", "incomplete", "max_tokens"),
-    "content_filter": ("incomplete", "completed", "incomplete", "content_filter"),
-    "cancelled": ("cancelled", "cancelled", "incomplete", "run_cancelled"),
+
+
+class _Statuses(NamedTuple):
+    """The statuses with which an answer ends."""
+
+    run: str
+    step: str
+    """The status of the open step."""
+    message: str
+    """The status of the open message."""
+    incomplete_reason: str | None = None
+    """The reason why the message is incomplete; None if it is complete."""
+
+
+_STATUSES: dict[FinishReason, _Statuses] = {
+    "stop": _Statuses("completed", "completed", "completed"),
+    "tool_calls": _Statuses("requires_action", "completed", "completed"),
+    "length": _Statuses("incomplete", "completed", "incomplete", "max_tokens"),
+    "content_filter": _Statuses("incomplete", "completed", "incomplete", "content_filter"),
+    "cancelled": _Statuses("cancelled", "cancelled", "incomplete", "run_cancelled"),
 }
-"""Maps finish reasons to the statuses of the run, of its open step and of its open message, and to the
-reason why the message is incomplete."""
 _RUN_REASONS = {"max_tokens": "max_completion_tokens", "content_filter": "content_filter"}
 """Maps the reason why a message is incomplete to the reason why its run is incomplete."""
 
@@ -46,17 +64,17 @@ class OpenAIAssistantsEncoder(ItemEncoder):
     name: ClassVar[str] = "openai-assistants"
     default_id: ClassVar[str] = "run_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "refusal", "tool_call"})
-    counts: ClassVar[frozenset[str]] = frozenset(_PLACES)
+    counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
-        reason: statuses[0] for reason, statuses in _STATUSES.items()
+        reason: statuses.run for reason, statuses in _STATUSES.items()
     }
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls: list[OutputItem] = []
-        self._step = ""
+        self._calls_step_id = ""
         """The id of the step that all calls share."""
-        self._ending: FinishReason = "stop"
+        self._end_reason: FinishReason = "stop"
         """The finish reason that applies to the items that are still open at the end."""
 
     def keep_finish(self, event: Finish) -> Payloads:
@@ -66,7 +84,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             NotExpressible: The format has no word for the reason, or no word that fits complete calls.
         """
         reason = self.choose_reason(event.reason)
-        if any(call.whole for call in self._calls):
+        if any(call.is_complete for call in self._calls):
             if reason == "stop":
                 event = Finish("tool_calls", event.raw_reason)
             elif reason != "tool_calls":
@@ -75,43 +93,44 @@ class OpenAIAssistantsEncoder(ItemEncoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event."""
-        return [("error", error_of(kind, message, code))]
+        return [("error", make_error(kind, message, code))]
 
     # -- the run -----------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
         """Return a `thread.run.created`, a `thread.run.queued` and a `thread.run.in_progress`."""
         for word, status in (("created", "queued"), ("queued", "queued"), ("in_progress", "in_progress")):
-            yield f"thread.run.{word}", self._run(status)
+            yield f"thread.run.{word}", self._run_json(status)
 
     def encode_tail(self) -> Payloads:
         """Return the ends of all open items and of the run, and the sentinel."""
-        self._ending = self.choose_reason(self.finishes[0].reason)
+        self._end_reason = self.choose_reason(self.finishes[0].reason)
         yield from super().encode_tail()
         yield "done", "[DONE]"
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """Return the run with its status, the token counts, and the required calls."""
-        status, _, _, why = _STATUSES[self.choose_reason(finish.reason)]
-        run = self._run(status)
-        run["usage"] = report_of(self.usage, _PLACES)
+        statuses = _STATUSES[self.choose_reason(finish.reason)]
+        status = statuses.run
+        run = self._run_json(status)
+        run["usage"] = make_usage_report(self.usage, _COUNT_PATHS)
         if status == "requires_action":
             calls = [
-                {"id": call.fields["call_id"], "type": "function", "function": _function(call)}
+                {"id": call.fields["call_id"], "type": "function", "function": _function_json(call)}
                 for call in self._calls
-                if call.whole
+                if call.is_complete
             ]
             run["required_action"] = {
                 "type": "submit_tool_outputs",
                 "submit_tool_outputs": {"tool_calls": calls},
             }
         elif status == "incomplete":
-            run["incomplete_details"] = {"reason": _RUN_REASONS[why or ""]}
+            run["incomplete_details"] = {"reason": _RUN_REASONS[statuses.incomplete_reason or ""]}
         else:
             run[f"{status}_at"] = CREATED
         yield f"thread.run.{status}", run
 
-    def _run(self, status: str) -> dict[str, Any]:
+    def _run_json(self, status: str) -> dict[str, Any]:
         """Return the run, without token counts and required actions."""
         return {
             "id": self.answer_id,
@@ -148,18 +167,18 @@ class OpenAIAssistantsEncoder(ItemEncoder):
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return a step and its message; for a call, a delta of the calls' shared step."""
         if item.kind in CALLS:
-            yield from self._call_begun(item)
+            yield from self._begin_call(item)
             return
         item.id = f"msg_{item.index + 1}"
-        yield from self._step_begun(item)
+        yield from self._begin_step(item)
         for word in ("created", "in_progress"):
-            yield f"thread.message.{word}", self._message(item, "in_progress")
+            yield f"thread.message.{word}", self._message_json(item, "in_progress")
 
-    def encode_more(self, item: OutputItem, text: str) -> Payloads:
+    def encode_piece(self, item: OutputItem, text: str) -> Payloads:
         """Return a delta of a message, or of a step."""
         if item.kind in CALLS:
             return [self._call_delta(item, {"arguments": text})]
-        content = {"index": 0, **_content(item.kind, text)}
+        content = {"index": 0, **_content_json(item.kind, text)}
         delta = {"id": item.id, "object": "thread.message.delta", "delta": {"content": [content]}}
         return [("thread.message.delta", delta)]
 
@@ -167,27 +186,27 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         """Return the whole message and its step; nothing for a call, which ends with the run."""
         if item.kind in CALLS:
             return
-        ending = self._ending if status == "incomplete" else "stop"
-        _, step_status, message_status, why = _STATUSES[ending]
-        message = self._message(item, message_status)
-        message["content"] = [_content(item.kind, item.written.join())]
-        message["incomplete_details"] = None if why is None else {"reason": why}
-        message["completed_at" if why is None else "incomplete_at"] = CREATED
-        yield f"thread.message.{message_status}", message
-        step = self._step_of(item)
-        step |= {"status": step_status, f"{step_status}_at": CREATED}
-        yield f"thread.run.step.{step_status}", step
+        statuses = _STATUSES[self._end_reason if status == "incomplete" else "stop"]
+        message = self._message_json(item, statuses.message)
+        message["content"] = [_content_json(item.kind, item.text.join())]
+        reason = statuses.incomplete_reason
+        message["incomplete_details"] = None if reason is None else {"reason": reason}
+        message["completed_at" if reason is None else "incomplete_at"] = CREATED
+        yield f"thread.message.{statuses.message}", message
+        step = self._step_json(item)
+        step |= {"status": statuses.step, f"{statuses.step}_at": CREATED}
+        yield f"thread.run.step.{statuses.step}", step
 
-    def _step_begun(self, item: OutputItem) -> Payloads:
+    def _begin_step(self, item: OutputItem) -> Payloads:
         """Return the events for the start of an item's step."""
         for word in ("created", "in_progress"):
-            yield f"thread.run.step.{word}", self._step_of(item)
+            yield f"thread.run.step.{word}", self._step_json(item)
 
-    def _call_begun(self, item: OutputItem) -> Payloads:
+    def _begin_call(self, item: OutputItem) -> Payloads:
         """Return the events for the start of a call, and of the calls' step before the first call."""
         if not self._calls:
-            self._step = f"step_{item.index + 1}"
-            yield from self._step_begun(item)
+            self._calls_step_id = f"step_{item.index + 1}"
+            yield from self._begin_step(item)
         item.id = str(len(self._calls))
         self._calls.append(item)
         function = {"name": item.fields["name"], "arguments": "", "output": None}
@@ -197,10 +216,14 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         """Return a delta of the calls' step, with more of one call."""
         call = {"index": int(item.id), **fields, "type": "function", "function": function}
         details = {"type": "tool_calls", "tool_calls": [call]}
-        delta = {"id": self._step, "object": "thread.run.step.delta", "delta": {"step_details": details}}
+        delta = {
+            "id": self._calls_step_id,
+            "object": "thread.run.step.delta",
+            "delta": {"step_details": details},
+        }
         return "thread.run.step.delta", delta
 
-    def _step_of(self, item: OutputItem) -> dict[str, Any]:
+    def _step_json(self, item: OutputItem) -> dict[str, Any]:
         """Return the step of an item, in progress."""
         if item.kind in CALLS:
             details: dict[str, Any] = {"type": "tool_calls", "tool_calls": []}
@@ -224,7 +247,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             "usage": None,
         }
 
-    def _message(self, item: OutputItem, status: str) -> dict[str, Any]:
+    def _message_json(self, item: OutputItem, status: str) -> dict[str, Any]:
         """Return the message of a text, without its content."""
         return {
             "id": item.id,
@@ -244,11 +267,11 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         }
 
 
-def _content(kind: str, text: str) -> dict[str, Any]:
+def _content_json(kind: str, text: str) -> dict[str, Any]:
     if kind == "refusal":
         return {"type": "refusal", "refusal": text}
     return {"type": "text", "text": {"value": text, "annotations": []}}
 
 
-def _function(call: OutputItem) -> dict[str, Any]:
-    return {"name": call.fields["name"], "arguments": call.written.join()}
+def _function_json(call: OutputItem) -> dict[str, Any]:
+    return {"name": call.fields["name"], "arguments": call.text.join()}

@@ -6,7 +6,12 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.media import Media
-from tokenstream.relay._encoders.openai.shared import CUT, ChunkEncoder, citation_of, omit_cut_call
+from tokenstream.relay._encoders.openai.shared import (
+    CUT_REASONS,
+    ChunkEncoder,
+    convert_citation,
+    omit_cut_call,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.turns import Kind
 
-_BODIES = {"function": "arguments", "custom": "input"}
+_ARGUMENT_FIELDS = {"function": "arguments", "custom": "input"}
 """Maps types of calls to the field for the arguments."""
 
 
@@ -54,16 +59,17 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._calls: dict[int, int] = {}
+        self._call_counts: dict[int, int] = {}
         """The number of calls in each choice so far."""
         self._greeted: set[int] = set()
         """The choices whose role was sent."""
-        self._places: dict[tuple[int, int], tuple[int, str]] = {}
+        self._sent_calls: dict[tuple[int, int], tuple[int, str]] = {}
         """For the choice and part of each call: the call's index in its choice, and its type."""
-        self._shown = Media()
-        self._open: dict[int, tuple[int, int]] = {}
+        self._media = Media()
+        """The images and audio that are still arriving."""
+        self._last_calls: dict[int, tuple[int, int]] = {}
         """The choice and part of the last call in each choice, by choice."""
-        self._whole: set[tuple[int, int]] = set()
+        self._complete_calls: set[tuple[int, int]] = set()
         """The choices and parts of the complete calls."""
 
     def encode_start(self, event: MessageStart) -> Payloads:
@@ -74,7 +80,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the content of a media part's start."""
         content = event.content
-        deltas = self._shown.begin(event, content) if content.kind == "media" else []
+        deltas = self._media.start(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -92,23 +98,23 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a delta with the call's id and name."""
-        index = self.place_call(event.choice, event.part)
+        index = self.assign_call_index(event.choice, event.part)
         # The legacy form "function_call" cannot hold several calls.
-        type_ = "custom" if event.type == "custom" else "function"
-        self._places[event.choice, event.part] = index, type_
-        body = {"name": event.name, _BODIES[type_]: ""}
-        call = {"index": index, "id": event.id, "type": type_, type_: body}
+        call_type = "custom" if event.type == "custom" else "function"
+        self._sent_calls[event.choice, event.part] = index, call_type
+        body = {"name": event.name, _ARGUMENT_FIELDS[call_type]: ""}
+        call = {"index": index, "id": event.id, "type": call_type, call_type: body}
         return self.make_delta(event.choice, tool_calls=[call])
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a delta with more of the call's arguments."""
-        index, type_ = self._places[event.choice, event.part]
-        call = {"index": index, type_: {_BODIES[type_]: event.fragment}}
+        index, call_type = self._sent_calls[event.choice, event.part]
+        call = {"index": index, call_type: {_ARGUMENT_FIELDS[call_type]: event.fragment}}
         return self.make_delta(event.choice, tool_calls=[call])
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return no payloads: the next delta implies that the call is complete."""
-        self._whole.add((event.choice, event.part))
+        self._complete_calls.add((event.choice, event.part))
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
@@ -118,22 +124,24 @@ class OpenAIChatEncoder(ChunkEncoder):
             NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
                 cut off.
         """
-        if event.reason in CUT and self._open.get(event.choice) in self._whole:
+        # Readers take the last call of an answer that was cut off for incomplete.
+        if event.reason in CUT_REASONS and self._last_calls.get(event.choice) in self._complete_calls:
             omit_cut_call(self, event.reason)
         return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
-        found = citation_of(self, event.citation)
-        if found is None:
+        url_citation = convert_citation(self, event.citation)
+        if url_citation is None:
             return ()
         if event.citation.text is not None:
-            found["content"] = event.citation.text
-        return self.make_delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
+            url_citation["content"] = event.citation.text
+        annotation = {"type": "url_citation", "url_citation": url_citation}
+        return self.make_delta(event.choice, annotations=[annotation])
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with audio; an image is sent when it is complete."""
-        medium = self._shown.of(event)
+        medium = self._media.find(event)
         kind = _kind_of(medium)
         if kind == "image":
             medium.pieces.append(event.data)
@@ -149,7 +157,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return a delta with a complete image, or its URL."""
-        image = self._shown.take(event)
+        image = self._media.pop(event)
         url = None if image is None else image.to_url(image.mime_type or "image/png")
         if url is None:
             return ()
@@ -161,16 +169,16 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     # -- chunks ----------------------------------------------------------------
 
-    def place_call(self, choice: int, part: int) -> int:
+    def assign_call_index(self, choice: int, part: int) -> int:
         """Return the index of a new call in its choice.
 
         Args:
             choice: The index of the choice.
             part: The index of the call's part.
         """
-        index = self._calls.get(choice, 0)
-        self._calls[choice] = index + 1
-        self._open[choice] = choice, part
+        index = self._call_counts.get(choice, 0)
+        self._call_counts[choice] = index + 1
+        self._last_calls[choice] = choice, part
         return index
 
     def greet(self, choice: int) -> list[Payload]:

@@ -9,7 +9,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.openai.shared import CUT
+from tokenstream.relay._encoders.openai.shared import CUT_REASONS
 from tokenstream.relay._encoders.pieces import add_recording
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ class OutputItem:
 
     __slots__ = (
         "annotations",
-        "data",
+        "end_sent",
         "fields",
+        "final_json",
         "id",
         "index",
+        "is_complete",
         "kind",
-        "over",
+        "media",
         "part",
-        "told",
-        "whole",
-        "written",
+        "text",
     )
 
     def __init__(self, kind: str, part: int, index: int, fields: dict[str, Any]) -> None:
@@ -62,16 +62,16 @@ class OutputItem:
         self.index = index
         self.fields = fields
         self.id = ""
-        self.written = TextLog()
+        self.text = TextLog()
         """The item's text so far; for a call, the arguments."""
         self.annotations: list[dict[str, Any]] = []
-        self.data: list[bytes] = []
+        self.media: list[bytes] = []
         """The pieces of a medium."""
-        self.whole = False
+        self.is_complete = False
         """True for a complete call."""
-        self.over = False
+        self.end_sent = False
         """True once the end of the item was sent."""
-        self.told: dict[str, Any] = {}
+        self.final_json: dict[str, Any] = {}
         """The item's JSON as it was sent at the item's end."""
 
 
@@ -86,8 +86,8 @@ class ItemEncoder(Encoder, ABC):
         self.items: list[OutputItem] = []
         self.starts: dict[int, Part] = {}
         """The content of the last `PartStart` of each part, by the part's index."""
-        self._of_part: dict[int, OutputItem] = {}
-        self._leaving: list[OutputItem] = []
+        self._items_by_part: dict[int, OutputItem] = {}
+        self._unended: list[OutputItem] = []
         """Items whose parts are complete, and whose ends were not sent yet."""
 
     # -- for encoders: each returns the payloads to send --------------------------
@@ -101,7 +101,7 @@ class ItemEncoder(Encoder, ABC):
         """Return the payloads that begin an item."""
 
     @abstractmethod
-    def encode_more(self, item: OutputItem, text: str) -> Payloads:
+    def encode_piece(self, item: OutputItem, text: str) -> Payloads:
         """Return the payloads for more of an item's text."""
 
     @abstractmethod
@@ -138,7 +138,7 @@ class ItemEncoder(Encoder, ABC):
         return self.write_text(event.part, "refusal", event.text)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return a call begins."""
+        """Return the start of a call."""
         kind = "custom_tool_call" if event.type == "custom" else "tool_call"
         return self.open_item(event.part, kind, call_id=event.id, name=event.name)[1]
 
@@ -152,9 +152,9 @@ class ItemEncoder(Encoder, ABC):
 
     def _end_call(self, part: int, call: ToolCall) -> Payloads:
         """Return the end of a call, with the arguments of the complete call."""
-        item = self._of_part[part]
-        item.whole, item.written = True, TextLog()
-        item.written.append(call.arguments_text)
+        item = self._items_by_part[part]
+        item.is_complete, item.text = True, TextLog()
+        item.text.append(call.arguments_text)
         return self.end_item(item)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
@@ -165,16 +165,17 @@ class ItemEncoder(Encoder, ABC):
         if isinstance(event.content, ToolCall):
             # The arguments are not JSON, but the call has ended all the same.
             return self._end_call(event.part, event.content)
-        item, start = self._of_part.get(event.part), self.starts.get(event.part)
+        item, start = self._items_by_part.get(event.part), self.starts.get(event.part)
         payloads: Payloads = ()
         if item is None and isinstance(start, MediaPart):
+            # There was no piece: the start contains the whole medium, or only its URL.
             if start.data:
                 payloads = self.encode_media(MediaDelta(start.data, part=event.part))
-                item = self._of_part.get(event.part)
+                item = self._items_by_part.get(event.part)
             elif start.url is not None:
                 self.omit("media that were not sent themselves", "media")
         if item is not None:
-            self._leaving.append(item)
+            self._unended.append(item)
         return payloads
 
     def keep_finish(self, event: Finish) -> Payloads:
@@ -195,7 +196,7 @@ class ItemEncoder(Encoder, ABC):
         """Return the ends of all items and of the answer."""
         finish = self.finishes[0]
         yield from self.unsent_head()
-        yield from self.end_all(cut=finish.reason in CUT)
+        yield from self.end_all(cut=finish.reason in CUT_REASONS)
         yield from self.encode_ending(finish)
 
     # -- items -------------------------------------------------------------------
@@ -208,22 +209,23 @@ class ItemEncoder(Encoder, ABC):
             kind: The kind of item.
             **fields: The item's fields besides its content.
         """
-        held = self._of_part.get(part)
-        if held is not None:
-            return held, []
+        existing = self._items_by_part.get(part)
+        if existing is not None:
+            return existing, []
         item = OutputItem(kind, part, len(self.items), fields)
         payloads = self.unsent_head()
-        for before in self._leaving:
-            payloads += self.end_item(before)
-        self._leaving.clear()
+        # Now that another item begins, no more citations of these items can arrive.
+        for unended in self._unended:
+            payloads += self.end_item(unended)
+        self._unended.clear()
         self.items.append(item)
-        self._of_part[part] = item
+        self._items_by_part[part] = item
         payloads += self.encode_begin(item)
         return item, payloads
 
     def find_item(self, part: int | None) -> OutputItem | None:
         """Return the item of a part; None if the part has no item yet."""
-        return None if part is None else self._of_part.get(part)
+        return None if part is None else self._items_by_part.get(part)
 
     def write_text(self, part: int, kind: str, text: str) -> list[Payload]:
         """Return the payloads for a piece of a part's text, and for the start of the item if it is new.
@@ -234,15 +236,15 @@ class ItemEncoder(Encoder, ABC):
             text: The text to add.
         """
         item, payloads = self.open_item(part, kind)
-        item.written.append(text)
-        payloads += self.encode_more(item, text)
+        item.text.append(text)
+        payloads += self.encode_piece(item, text)
         return payloads
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece; it also records the text of the item."""
         item = self.find_item(event.part)
         wrap = super().wrap(event, head, tail)
-        return wrap if item is None else add_recording(wrap, item.written.append)
+        return wrap if item is None else add_recording(wrap, item.text.append)
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
         """Return the payloads that end an item; no payloads if they were sent already.
@@ -251,9 +253,9 @@ class ItemEncoder(Encoder, ABC):
             item: The item.
             status: "completed", or "incomplete" if the item was cut off.
         """
-        if item.over:
+        if item.end_sent:
             return []
-        item.over = True
+        item.end_sent = True
         return list(self.encode_end(item, status))
 
     def end_all(self, *, cut: bool) -> list[Payload]:
@@ -264,6 +266,6 @@ class ItemEncoder(Encoder, ABC):
         """
         payloads: list[Payload] = []
         for item in self.items:
-            partial = cut or (item.kind in CALLS and not item.whole)
-            payloads += self.end_item(item, "incomplete" if partial else "completed")
+            is_incomplete = cut or (item.kind in CALLS and not item.is_complete)
+            payloads += self.end_item(item, "incomplete" if is_incomplete else "completed")
         return payloads

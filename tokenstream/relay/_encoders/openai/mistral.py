@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import WholeCalls
 from tokenstream.relay._encoders.openai.chat import OpenAIChatEncoder
-from tokenstream.relay._encoders.openai.shared import COUNTS, report_of
+from tokenstream.relay._encoders.openai.shared import COUNTS, make_usage_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a delta with the whole call."""
-        index = self.place_call(event.choice, event.part)
+        index = self.assign_call_index(event.choice, event.part)
         super().encode_call_end(event)
         function = {"name": event.call.name, "arguments": event.call.arguments_text}
         call = {"id": event.call.id, "function": function, "index": index}
@@ -59,6 +59,6 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
             yield from self.greet(choice)
             name, chunk = self.make_piece(choice, {"content": ""}, self.word_for(event.reason))
-            report = report_of(self.usage, COUNTS) if number == len(self.finishes) else None
+            report = make_usage_report(self.usage, COUNTS) if number == len(self.finishes) else None
             yield name, chunk if report is None else {**chunk, "usage": report}
         yield "", "[DONE]"

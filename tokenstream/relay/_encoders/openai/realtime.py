@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
-from tokenstream.relay._encoders.openai.shared import Places, error_of, report_of
+from tokenstream.relay._encoders.openai.shared import CountPaths, make_error, make_usage_report
 from tokenstream.relay._encoders.pieces import add_number
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
-_PLACES: Places = {
+_COUNT_PATHS: CountPaths = {
     "total_tokens": ("total_tokens",),
     "input_tokens": ("input_tokens",),
     "output_tokens": ("output_tokens",),
@@ -54,14 +54,14 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media"})
-    counts: ClassVar[frozenset[str]] = frozenset(_PLACES)
+    counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         reason: status for reason, (status, _) in _STATUSES.items()
     }
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._sent = 0
+        self._message_count = 0
         """The number of messages so far."""
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -84,24 +84,26 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         item, payloads = self.open_item(event.part, "media")
         if event.data:
             audio = b64encode(event.data).decode()
-            payloads.append(self._of(item, "response.output_audio.delta", content_index=0, delta=audio))
+            payloads.append(
+                self._item_event(item, "response.output_audio.delta", content_index=0, delta=audio)
+            )
         if event.transcript:
             payloads += self.write_text(event.part, "media", event.transcript)
         return payloads
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the response with status "failed"; before it has begun, an `error` of the session."""
-        error = error_of(kind, message, code)
+        error = make_error(kind, message, code)
         if not self.has_begun:
             return [self._event("error", error={**error, "event_id": None})]
-        told = {name: error[name] for name in ("type", "code", "message")}
-        details = {"type": "failed", "reason": None, "error": told}
-        return [*self.end_all(cut=True), self._done("failed", details)]
+        cause = {name: error[name] for name in ("type", "code", "message")}
+        details = {"type": "failed", "reason": None, "error": cause}
+        return [*self.end_all(cut=True), self._response_done("failed", details)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece, with the next number in it."""
-        within = super().wrap
-        return add_number(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+        wrap = super().wrap
+        return add_number(lambda rest: wrap(event, rest, tail), head, _NUMBER, self._next_number)
 
     # -- the response ------------------------------------------------------------
 
@@ -119,25 +121,25 @@ class OpenAIRealtimeEncoder(ItemEncoder):
             },
         }
         yield self._event("session.created", session=session)
-        yield self._event("response.created", response=self._response("in_progress", None))
+        yield self._event("response.created", response=self._response_json("in_progress", None))
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """Return the response with its status, its items and the token counts."""
         status, reason = _STATUSES[self.choose_reason(finish.reason)]
         details = None if reason is None else {"type": status, "reason": reason}
-        yield self._done(status, details)
+        yield self._response_done(status, details)
 
-    def _done(self, status: str, details: dict[str, Any] | None) -> Payload:
+    def _response_done(self, status: str, details: dict[str, Any] | None) -> Payload:
         """Return the `response.done` that ends the answer."""
-        output = [item.told for item in self.items]
+        output = [item.final_json for item in self.items]
         response = {
-            **self._response(status, details),
+            **self._response_json(status, details),
             "output": output,
-            "usage": report_of(self.usage, _PLACES),
+            "usage": make_usage_report(self.usage, _COUNT_PATHS),
         }
         return self._event("response.done", response=response)
 
-    def _response(self, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
+    def _response_json(self, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
         """Return the response, without items and token counts."""
         return {
             "object": "realtime.response",
@@ -154,41 +156,51 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return the new item of the response and of the conversation, and for a message its content part."""
         item.id = f"item_{item.index + 1}"
-        told = self._item(item, "in_progress")
-        yield self._of_response("response.output_item.added", output_index=item.index, item=told)
-        yield self._event("conversation.item.added", previous_item_id=_before(item), item=told)
+        item_json = self._item_json(item, "in_progress")
+        yield self._response_event("response.output_item.added", output_index=item.index, item=item_json)
+        yield self._event("conversation.item.added", previous_item_id=_previous_item_id(item), item=item_json)
         if item.kind not in CALLS:
-            yield self._of(item, "response.content_part.added", content_index=0, part=_part(item, ""))
+            yield self._item_event(
+                item, "response.content_part.added", content_index=0, part=_content_json(item, "")
+            )
 
-    def encode_more(self, item: OutputItem, text: str) -> Payloads:
+    def encode_piece(self, item: OutputItem, text: str) -> Payloads:
         """Return a delta."""
         if item.kind in CALLS:
             call = {"call_id": item.fields["call_id"]}
-            return [self._of(item, "response.function_call_arguments.delta", **call, delta=text)]
+            return [self._item_event(item, "response.function_call_arguments.delta", **call, delta=text)]
         kind = "output_text" if item.kind == "text" else "output_audio_transcript"
-        return [self._of(item, f"response.{kind}.delta", content_index=0, delta=text)]
+        return [self._item_event(item, f"response.{kind}.delta", content_index=0, delta=text)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """Return the whole content of an item, and the item."""
-        text = item.written.join()
-        item.told = self._item(item, status, text)
+        text = item.text.join()
+        item.final_json = self._item_json(item, status, text)
         if item.kind in CALLS:
-            yield self._of(item, "response.function_call_arguments.done", **item.fields, arguments=text)
+            yield self._item_event(
+                item, "response.function_call_arguments.done", **item.fields, arguments=text
+            )
         else:
-            yield from self._content_ended(item, text)
-        yield self._event("conversation.item.done", previous_item_id=_before(item), item=item.told)
-        yield self._of_response("response.output_item.done", output_index=item.index, item=item.told)
+            yield from self._end_content(item, text)
+        yield self._event(
+            "conversation.item.done", previous_item_id=_previous_item_id(item), item=item.final_json
+        )
+        yield self._response_event("response.output_item.done", output_index=item.index, item=item.final_json)
 
-    def _content_ended(self, item: OutputItem, text: str) -> Payloads:
+    def _end_content(self, item: OutputItem, text: str) -> Payloads:
         """Return the events that end the content of a message."""
         if item.kind == "text":
-            yield self._of(item, "response.output_text.done", content_index=0, text=text)
+            yield self._item_event(item, "response.output_text.done", content_index=0, text=text)
         else:
-            yield self._of(item, "response.output_audio.done", content_index=0)
-            yield self._of(item, "response.output_audio_transcript.done", content_index=0, transcript=text)
-        yield self._of(item, "response.content_part.done", content_index=0, part=_part(item, text))
+            yield self._item_event(item, "response.output_audio.done", content_index=0)
+            yield self._item_event(
+                item, "response.output_audio_transcript.done", content_index=0, transcript=text
+            )
+        yield self._item_event(
+            item, "response.content_part.done", content_index=0, part=_content_json(item, text)
+        )
 
-    def _item(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
+    def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
         """Return an item's JSON.
 
         Args:
@@ -197,34 +209,32 @@ class OpenAIRealtimeEncoder(ItemEncoder):
             text: The item's text; None until the item is complete.
         """
         type_ = "function_call" if item.kind in CALLS else "message"
-        told = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
+        common = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
         if item.kind in CALLS:
-            return {**told, **item.fields, "arguments": text or ""}
-        content = (
-            [] if text is None else [{**_part(item, text), "type": f"output_{_part(item, text)['type']}"}]
-        )
-        return {**told, "role": "assistant", "content": content}
+            return {**common, **item.fields, "arguments": text or ""}
+        content = [] if text is None else [_content_json(item, text, "output_")]
+        return {**common, "role": "assistant", "content": content}
 
-    def _of(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        return self._of_response(kind, item_id=item.id, output_index=item.index, **fields)
+    def _item_event(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return self._response_event(kind, item_id=item.id, output_index=item.index, **fields)
 
-    def _of_response(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _response_event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return self._event(kind, response_id=self.answer_id, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        return kind, {"type": kind, "event_id": f"event_{self._count()}", **fields}
+        return kind, {"type": kind, "event_id": f"event_{self._next_number()}", **fields}
 
-    def _count(self) -> int:
-        self._sent += 1
-        return self._sent
+    def _next_number(self) -> int:
+        self._message_count += 1
+        return self._message_count
 
 
-def _before(item: OutputItem) -> str | None:
+def _previous_item_id(item: OutputItem) -> str | None:
     """Return the id of the item before; None for the first item."""
     return f"item_{item.index}" if item.index else None
 
 
-def _part(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
+def _content_json(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
     """Return the content of a message.
 
     Args:

@@ -9,11 +9,11 @@ from tokenstream.message import MediaPart, ReasoningPart, TextPart
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
-    CUT,
-    Places,
-    citation_of,
-    error_of,
-    report_of,
+    CUT_REASONS,
+    CountPaths,
+    convert_citation,
+    make_error,
+    make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
 
@@ -32,20 +32,28 @@ if TYPE_CHECKING:
 class _TextNames(NamedTuple):
     """The names that the events of one kind of text use."""
 
-    item: str
-    """The type of the item."""
-    holder: str
+    item_type: str
+    list_field: str
     """The field of the item that contains the content."""
-    place: str
+    index_field: str
     """The field of an event for the index of the content."""
-    part: str
+    content_event: str
     """The prefix of the events for the start and the end of the content."""
-    pieces: str
+    text_event: str
     """The prefix of the events for the pieces of the text."""
-    type: str
-    """The type of the content."""
-    field: str
+    content_type: str
+    text_field: str
     """The field of the content that contains the text."""
+
+
+class _CallNames(NamedTuple):
+    """The names that the events of one kind of call use."""
+
+    item_type: str
+    arguments_event: str
+    """The prefix of the events for the arguments."""
+    arguments_field: str
+    """The field of the item that contains the arguments."""
 
 
 _MESSAGE = ("message", "content", "content_index", "response.content_part")
@@ -72,11 +80,11 @@ _TEXTS = {
     ),
 }
 """The names for each kind of item that is a text; "reasoning" is a summary of reasoning."""
-_INPUTS = {
-    "tool_call": ("function_call", "response.function_call_arguments", "arguments"),
-    "custom_tool_call": ("custom_tool_call", "response.custom_tool_call_input", "input"),
+_CALLS = {
+    "tool_call": _CallNames("function_call", "response.function_call_arguments", "arguments"),
+    "custom_tool_call": _CallNames("custom_tool_call", "response.custom_tool_call_input", "input"),
 }
-"""For each kind of item that is a call: its type, the prefix of its events, the field for the arguments."""
+"""The names for each kind of item that is a call."""
 _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
@@ -86,9 +94,9 @@ _PREFIXES = {
 }
 """Maps types of items to the prefixes of their ids."""
 _IMAGE = "image_generation_call"
-_OF_FILES = frozenset({"file_citation", "container_file_citation", "file_path"})
+_FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
-_PLACES: Places = {
+_COUNT_PATHS: CountPaths = {
     "input_tokens": ("input_tokens",),
     "cached_tokens": ("input_tokens_details", "cached_tokens"),
     "cache_write_tokens": ("input_tokens_details", "cache_write_tokens"),
@@ -98,12 +106,12 @@ _PLACES: Places = {
 }
 _NUMBER = b'"sequence_number":'
 """The bytes before the number in an event."""
-_REQUIRED = {
+_REQUIRED_DETAILS = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
 }
 """The details that every report of token counts must contain."""
-_FIELDS: dict[str, Any] = {
+_RESPONSE_FIELDS: dict[str, Any] = {
     "background": False,
     "completed_at": None,
     "error": None,
@@ -139,7 +147,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     expresses: ClassVar[frozenset[Kind]] = frozenset(
         {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
     )
-    counts: ClassVar[frozenset[str]] = frozenset(_PLACES)
+    counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "completed",
@@ -152,6 +160,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         self._number = 0
         """The number of the next event."""
         self._last_text: OutputItem | None = None
+        """The last item that is a text; None before the first."""
 
     # -- events ----------------------------------------------------------------
 
@@ -162,16 +171,18 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return ()
         start = self.starts.get(event.part)
         data = start.provider_data if isinstance(start, ReasoningPart) else None
+        # Only the reasoning itself has this field; a summary has "summary_index".
         kind = "reasoning_text" if data is not None and "content_index" in data else "reasoning"
         return self.write_text(event.part, kind, text)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return an annotation of the cited text, or else of the last text."""
-        annotation = self._annotation(event.citation)
+        annotation = self._to_annotation(event.citation)
         if annotation is None:
             return ()
         item = self.find_item(event.citation.cites)
         if item is None or item.kind != "text":
+            # The citation names no text of this answer.
             item = self._last_text
         if item is None:
             return self.omit("a citation where there is no text", "citation")
@@ -194,13 +205,14 @@ class OpenAIResponsesEncoder(ItemEncoder):
         if not mime.startswith("image/"):
             return self.omit(f"media that are no image (part {event.part})", "media")
         item, payloads = self.open_item(event.part, "media", format=mime.removeprefix("image/"))
-        item.data.append(event.data)
+        item.media.append(event.data)
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a part; encrypted reasoning without text is sent here."""
         start = self.starts.get(event.part)
-        if not isinstance(start, ReasoningPart) or start.redacted is None or self.find_item(event.part):
+        is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
+        if not is_encrypted or self.find_item(event.part) is not None:
             return super().encode_part_end(event)
         item, payloads = self.open_item(event.part, "sealed")
         return [*payloads, *self.end_item(item)]
@@ -211,45 +223,45 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error`; it has no type field, so the code identifies the kind."""
-        error = error_of(kind, message, code)
+        error = make_error(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece, with the next number in it."""
-        within = super().wrap
-        return add_number(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+        wrap = super().wrap
+        return add_number(lambda rest: wrap(event, rest, tail), head, _NUMBER, self._next_number)
 
     # -- the response ------------------------------------------------------------
 
     def encode_head(self) -> Payloads:
         """Return a `response.created` and a `response.in_progress`."""
-        response = self._response("in_progress")
+        response = self._response_json("in_progress")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """Return the complete response."""
-        cut = self.choose_reason(finish.reason) in CUT
+        cut = self.choose_reason(finish.reason) in CUT_REASONS
         status = "incomplete" if cut else "completed"
         details = {"reason": self.word_for(finish.reason)} if cut else None
-        response = self._response(status) | {
+        response = self._response_json(status) | {
             "completed_at": None if cut else CREATED,
             "incomplete_details": details,
-            "output": [item.told for item in self.items],
-            "usage": self._report(),
+            "output": [item.final_json for item in self.items],
+            "usage": self._usage_report(),
         }
         yield self._event(f"response.{status}", response=response)
 
-    def _response(self, status: str) -> dict[str, Any]:
+    def _response_json(self, status: str) -> dict[str, Any]:
         head = {"id": self.answer_id, "object": "response", "created_at": CREATED, "status": status}
-        return {**head, "model": self.answer_model, **_FIELDS}
+        return {**head, "model": self.answer_model, **_RESPONSE_FIELDS}
 
-    def _report(self) -> dict[str, Any] | None:
+    def _usage_report(self) -> dict[str, Any] | None:
         """Return the token counts with all required details; None if there are no counts."""
-        report = report_of(self.usage, _PLACES)
+        report = make_usage_report(self.usage, _COUNT_PATHS)
         if report is not None:
             # OpenAI's documentation requires these details, and clients fail on a report without them.
-            for name, zeros in _REQUIRED.items():
+            for name, zeros in _REQUIRED_DETAILS.items():
                 report[name] = {**zeros, **report.get(name, {})}
         return report
 
@@ -260,42 +272,42 @@ class OpenAIResponsesEncoder(ItemEncoder):
         type_ = _type_of(item)
         item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
         yield self._event(
-            "response.output_item.added", output_index=item.index, item=self._item(item, "in_progress")
+            "response.output_item.added", output_index=item.index, item=self._item_json(item, "in_progress")
         )
-        text = _TEXTS.get(item.kind)
         if item.kind == "text":
             self._last_text = item
-        if text is not None:
-            yield self._part(item, text, "added", _content(item, text, ""))
+        names = _TEXTS.get(item.kind)
+        if names is not None:
+            yield self._part_event(item, names, "added", _content_json(item, names, ""))
         elif item.kind == "media":
-            yield self._of(item, f"response.{_IMAGE}.in_progress")
-            yield self._of(item, f"response.{_IMAGE}.generating")
+            yield self._item_event(item, f"response.{_IMAGE}.in_progress")
+            yield self._item_event(item, f"response.{_IMAGE}.generating")
 
-    def encode_more(self, item: OutputItem, text: str) -> Payloads:
+    def encode_piece(self, item: OutputItem, text: str) -> Payloads:
         """Return a delta."""
         if item.kind in CALLS:
-            return [self._of(item, f"{_INPUTS[item.kind][1]}.delta", delta=text)]
-        told = _TEXTS[item.kind]
-        return [
-            self._of(item, f"{told.pieces}.delta", **{told.place: 0}, delta=text, **_logprobs(item)),
-        ]
+            return [self._item_event(item, f"{_CALLS[item.kind].arguments_event}.delta", delta=text)]
+        names = _TEXTS[item.kind]
+        fields = {names.index_field: 0, "delta": text, **_logprobs(item)}
+        return [self._item_event(item, f"{names.text_event}.delta", **fields)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """Return the whole text of an item, its content part, and the item."""
-        text, told = item.written.join(), _TEXTS.get(item.kind)
-        if told is not None:
-            whole = {told.place: 0, told.field: text, **_logprobs(item)}
-            yield self._of(item, f"{told.pieces}.done", **whole)
-            yield self._part(item, told, "done", _content(item, told, text))
+        text, names = item.text.join(), _TEXTS.get(item.kind)
+        if names is not None:
+            whole = {names.index_field: 0, names.text_field: text, **_logprobs(item)}
+            yield self._item_event(item, f"{names.text_event}.done", **whole)
+            yield self._part_event(item, names, "done", _content_json(item, names, text))
         elif item.kind in CALLS:
-            _, pieces, field = _INPUTS[item.kind]
-            yield self._of(item, f"{pieces}.done", **{field: text})
+            call_names = _CALLS[item.kind]
+            whole = {call_names.arguments_field: text}
+            yield self._item_event(item, f"{call_names.arguments_event}.done", **whole)
         elif item.kind == "media":
-            yield self._of(item, f"response.{_IMAGE}.completed")
-        item.told = self._item(item, status, text)
-        yield self._event("response.output_item.done", output_index=item.index, item=item.told)
+            yield self._item_event(item, f"response.{_IMAGE}.completed")
+        item.final_json = self._item_json(item, status, text)
+        yield self._event("response.output_item.done", output_index=item.index, item=item.final_json)
 
-    def _item(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
+    def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
         """Return an item's JSON.
 
         Args:
@@ -304,73 +316,73 @@ class OpenAIResponsesEncoder(ItemEncoder):
             text: The item's text; None until the item is complete.
         """
         type_ = _type_of(item)
-        told: dict[str, Any] = {"id": item.id, "type": type_}
+        fields: dict[str, Any] = {"id": item.id, "type": type_}
         start = self.starts.get(item.part)
         if type_ == "reasoning":
-            told["summary"] = []
+            fields["summary"] = []
             if text is not None and isinstance(start, ReasoningPart) and start.redacted is not None:
-                told["encrypted_content"] = start.redacted
+                fields["encrypted_content"] = start.redacted
         else:
-            told["status"] = status
-        words = _TEXTS.get(item.kind)
-        if words is not None:
-            told[words.holder] = [] if text is None else [_content(item, words, text)]
+            fields["status"] = status
+        names = _TEXTS.get(item.kind)
+        if names is not None:
+            fields[names.list_field] = [] if text is None else [_content_json(item, names, text)]
         if type_ == "message":
-            told["role"] = "assistant"
+            fields["role"] = "assistant"
             if isinstance(start, TextPart) and start.phase is not None:
-                told["phase"] = start.phase
+                fields["phase"] = start.phase
         elif item.kind in CALLS:
-            told |= {_INPUTS[item.kind][2]: text or "", **item.fields}
+            fields |= {_CALLS[item.kind].arguments_field: text or "", **item.fields}
         elif item.kind == "media" and text is not None:
-            image = b64encode(b"".join(item.data)).decode()
-            told |= {"output_format": item.fields["format"], "result": image}
-        return told
+            image = b64encode(b"".join(item.media)).decode()
+            fields |= {"output_format": item.fields["format"], "result": image}
+        return fields
 
-    def _part(self, item: OutputItem, text: _TextNames, step: str, content: dict[str, Any]) -> Payload:
-        return self._of(item, f"{text.part}.{step}", **{text.place: 0}, part=content)
+    def _part_event(self, item: OutputItem, names: _TextNames, step: str, content: dict[str, Any]) -> Payload:
+        return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
-    def _of(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _item_event(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return self._event(kind, item_id=item.id, output_index=item.index, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        return kind, {"type": kind, "sequence_number": self._count(), **fields}
+        return kind, {"type": kind, "sequence_number": self._next_number(), **fields}
 
-    def _count(self) -> int:
+    def _next_number(self) -> int:
         self._number += 1
         return self._number - 1
 
-    def _annotation(self, citation: Citation) -> dict[str, Any] | None:
+    def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
         """Return a citation as an annotation; None if the citation is left out."""
-        own = citation.provider_data or {}
-        if own.get("type") in _OF_FILES and "file_id" in own:
-            return own
+        sent_by_openai = citation.provider_data or {}
+        if sent_by_openai.get("type") in _FILE_ANNOTATIONS and "file_id" in sent_by_openai:
+            return sent_by_openai
         if citation.text is not None:
             self.omit("the cited words of a source", "citation")
-        found = citation_of(self, citation)
-        return None if found is None else {"type": "url_citation", **found}
+        url_citation = convert_citation(self, citation)
+        return None if url_citation is None else {"type": "url_citation", **url_citation}
 
 
 def _type_of(item: OutputItem) -> str:
     """Return OpenAI's type of an item."""
     if item.kind in _TEXTS:
-        return _TEXTS[item.kind].item
-    if item.kind in _INPUTS:
-        return _INPUTS[item.kind][0]
+        return _TEXTS[item.kind].item_type
+    if item.kind in _CALLS:
+        return _CALLS[item.kind].item_type
     return "reasoning" if item.kind == "sealed" else _IMAGE
 
 
-def _content(item: OutputItem, text: _TextNames, words: str) -> dict[str, Any]:
-    """Return the content of an item.
+def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, Any]:
+    """Return the content of an item as JSON.
 
     Args:
         item: The item.
-        text: The names for the item's kind of text.
-        words: The text itself.
+        names: The names for the item's kind of text.
+        text: The text itself.
     """
-    content: dict[str, Any] = {"type": text.type}
+    content: dict[str, Any] = {"type": names.content_type}
     if item.kind == "text":
         content |= {"annotations": [*item.annotations], "logprobs": []}
-    return {**content, text.field: words}
+    return {**content, names.text_field: text}
 
 
 def _logprobs(item: OutputItem) -> dict[str, Any]:

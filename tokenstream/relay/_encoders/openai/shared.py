@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
-Places: TypeAlias = "Mapping[str, tuple[str, ...]]"
+CountPaths: TypeAlias = "Mapping[str, tuple[str, ...]]"
 """Maps fields of `Usage` to paths: the names of the nested fields that lead to a count in a report."""
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
-CUT: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
+CUT_REASONS: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
 """The finish reasons by which the part that was being written was cut off."""
 
 _INPUT, _OUTPUT = "prompt_tokens_details", "completion_tokens_details"
-COUNTS: Places = {
+COUNTS: CountPaths = {
     "input_tokens": ("prompt_tokens",),
     "output_tokens": ("completion_tokens",),
     "total_tokens": ("total_tokens",),
@@ -47,7 +47,7 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
 """Maps kinds of errors to OpenAI's types and codes; any other kind is a server error."""
 
 
-def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
+def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
     """Return an error object of OpenAI's APIs.
 
     Args:
@@ -56,39 +56,39 @@ def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
         code: The provider's error code; None for the code that OpenAI uses for `kind`.
 
     Example:
-        >>> error_of("rate_limited", "Slow down", None)["code"]
+        >>> make_error("rate_limited", "Slow down", None)["code"]
         'rate_limit_exceeded'
     """
-    name, usual = _ERRORS.get(kind, ("server_error", "server_error"))
-    return {"message": message, "type": name, "param": None, "code": code or usual}
+    error_type, default_code = _ERRORS.get(kind, ("server_error", "server_error"))
+    return {"message": message, "type": error_type, "param": None, "code": code or default_code}
 
 
-def report_of(usage: Usage, places: Places) -> dict[str, Any] | None:
+def make_usage_report(usage: Usage, count_paths: CountPaths) -> dict[str, Any] | None:
     """Return token counts as a report in the provider's form; None if there are no counts.
 
     Args:
         usage: The counts; a missing total is computed as the sum of input and output.
-        places: The path of each count in the report.
+        count_paths: The path of each count in the report.
 
     Example:
         >>> from tokenstream.message import Usage
-        >>> report_of(Usage(input_tokens=7, output_tokens=3), COUNTS)
+        >>> make_usage_report(Usage(input_tokens=7, output_tokens=3), COUNTS)
         {'prompt_tokens': 7, 'completion_tokens': 3, 'total_tokens': 10}
     """
-    counts = usage.model_dump(exclude_none=True, include=set(places))
+    counts = usage.model_dump(exclude_none=True, include=set(count_paths))
     if {"input_tokens", "output_tokens"} <= counts.keys():
         counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
     report: dict[str, Any] = {}
-    for name, (*groups, field) in places.items():
+    for name, (*parents, field) in count_paths.items():
         if name in counts:
-            holder = report
-            for group in groups:
-                holder = holder.setdefault(group, {})
-            holder[field] = counts[name]
+            target = report
+            for parent in parents:
+                target = target.setdefault(parent, {})
+            target[field] = counts[name]
     return report or None
 
 
-def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
+def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
     """Return a citation as a URL citation; None if the citation is left out.
 
     Args:
@@ -129,7 +129,7 @@ class ChunkEncoder(Encoder, ABC):
 
     object: ClassVar[str]
     """The value of the field `object` of a chunk."""
-    places: ClassVar[Places] = COUNTS
+    count_paths: ClassVar[CountPaths] = COUNTS
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     choices: ClassVar[bool] = True
 
@@ -170,11 +170,11 @@ class ChunkEncoder(Encoder, ABC):
         """Return the finish reason of each choice, the token counts, and the sentinel."""
         for choice, event in self.finishes.items():
             yield from self.encode_last(choice, self.word_for(event.reason))
-        report = report_of(self.usage, self.places)
+        report = make_usage_report(self.usage, self.count_paths)
         if report is not None:
             yield "", {**self.envelope, "choices": [], "usage": report}
         yield "", "[DONE]"
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an error object instead of a chunk."""
-        return [("", {"error": error_of(kind, message, code)})]
+        return [("", {"error": make_error(kind, message, code)})]

@@ -52,34 +52,34 @@ class AGUIEncoder(NamedEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._calls: dict[str, list[str]] = {}
+        self._open_calls: dict[str, list[str]] = {}
         """Fragments of the open calls' arguments, by the call's id."""
-        self._run: dict[str, str] = {}
+        self._run_ids: dict[str, str] = {}
         """The ids of the run and its thread, which the last event repeats."""
-        self._steps: dict[str, str] = {}
+        self._step_names: dict[str, str] = {}
         """The names under which the open steps were sent, by the step's id."""
 
     def encode_head(self) -> Payloads:
         """Return a `RUN_STARTED`."""
-        self._run = {"threadId": "thread-1", "runId": self.answer_id}
-        return [("", {"type": "RUN_STARTED", **self._run, "protocolVersion": "1.0"})]
+        self._run_ids = {"threadId": "thread-1", "runId": self.answer_id}
+        return [("", {"type": "RUN_STARTED", **self._run_ids, "protocolVersion": "1.0"})]
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
         """Return the start of a message, and for reasoning the start of the enclosing span."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
-        return [*_span(part, "START"), ("", start)]
+        return [*_reasoning_span(part, "START"), ("", start)]
 
-    def encode_more(self, part: OpenText, text: str) -> Payload:
+    def encode_piece(self, part: OpenText, text: str) -> Payload:
         """Return a piece of a message."""
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
         """Return the end of a message, and for reasoning the end of the enclosing span."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
-        sealed = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
-        sealing = [("", {"type": "REASONING_ENCRYPTED_VALUE", **sealed})] if part.redacted else []
-        return [*sealing, end, *_span(part, "END")]
+        fields = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
+        encrypted = [("", {"type": "REASONING_ENCRYPTED_VALUE", **fields})] if part.redacted else []
+        return [*encrypted, end, *_reasoning_span(part, "END")]
 
     def sign(self, part: OpenText, *pieces: str) -> None:
         """Omit a signature, which AG-UI cannot express."""
@@ -87,75 +87,83 @@ class AGUIEncoder(NamedEncoder):
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `TOOL_CALL_START`."""
-        self._calls[event.id] = []
+        self._open_calls[event.id] = []
         start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
         return [*self.unsent_head(), ("", start)]
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a `TOOL_CALL_ARGS`."""
-        self._calls[event.id].append(event.fragment)
+        self._open_calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece; it also records a call's arguments."""
         wrap = super().wrap(event, head, tail)
-        return add_recording(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
+        return (
+            add_recording(wrap, self._open_calls[event.id].append)
+            if isinstance(event, ToolCallDelta)
+            else wrap
+        )
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a `TOOL_CALL_END`."""
-        self._calls.pop(event.call.id, None)
+        self._open_calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
-        name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
-        self._steps[event.id] = name
-        return [*self.unsent_head(), _step("STARTED", name)]
+        name = event.name if event.name not in self._step_names.values() else f"{event.name} {event.id}"
+        self._step_names[event.id] = name
+        return [*self.unsent_head(), _step_payload("STARTED", name)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return a `STEP_FINISHED`; the step's messages stay open."""
-        name = self._steps.pop(event.id, None)
-        return () if name is None else [_step("FINISHED", name)]
+        name = self._step_names.pop(event.id, None)
+        return () if name is None else [_step_payload("FINISHED", name)]
 
     def encode_tail(self) -> Payloads:
         """Return the ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
         word = self.word_for(self.finishes[0].reason)
-        steps = [_step("FINISHED", name) for name in self._steps.values()]
+        steps = [_step_payload("FINISHED", name) for name in self._step_names.values()]
         before = [*self.unsent_head(), *self.close_all(), *steps]
         end: dict[str, Any] = {
             "type": "RUN_FINISHED",
-            **self._run,
+            **self._run_ids,
             "outcome": _PAUSED if word == "interrupt" else {"type": word},
         }
-        report = self._report()
+        report = self._usage_report()
         if report:
             end["usage"] = [report]
         # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
         # stay open all the same, because a client may run every call that has ended.
-        cut = [_call_end(id) for id, pieces in self._calls.items() if not _is_whole("".join(pieces))]
-        return [*before, *cut, ("", end)]
+        call_ends = [
+            _call_end(id) for id, pieces in self._open_calls.items() if not _is_complete_json("".join(pieces))
+        ]
+        return [*before, *call_ends, ("", end)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return a `RUN_ERROR`."""
-        said = {"type": "RUN_ERROR", "message": message}
+        error = {"type": "RUN_ERROR", "message": message}
         code = code or (None if kind == "unknown" else kind)
-        return [*self.unsent_head(), ("", said if code is None else {**said, "code": code})]
+        if code is not None:
+            error["code"] = code
+        return [*self.unsent_head(), ("", error)]
 
     # -- within ----------------------------------------------------------------
 
-    def _report(self) -> dict[str, Any]:
+    def _usage_report(self) -> dict[str, Any]:
         counts = self.name_counts(_COUNTS)
         model = {} if self.model is None else {"model": self.model}
         return {**model, **counts} if counts else {}
 
 
-def _span(part: OpenText, edge: str) -> list[Payload]:
+def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
     """Return the start or the end of the span around a reasoning message; nothing for a text message."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 
 
-def _step(edge: str, name: str) -> Payload:
+def _step_payload(edge: str, name: str) -> Payload:
     return "", {"type": f"STEP_{edge}", "stepName": name}
 
 
@@ -163,7 +171,7 @@ def _call_end(id: str) -> Payload:
     return "", {"type": "TOOL_CALL_END", "toolCallId": id}
 
 
-def _is_whole(arguments: str) -> bool:
+def _is_complete_json(arguments: str) -> bool:
     """Return True if the arguments of a call are complete JSON."""
     try:
         decode(arguments or "{}")

@@ -54,7 +54,7 @@ class NamedEncoder(Encoder, ABC):
         """Return the payloads that begin a text."""
 
     @abstractmethod
-    def encode_more(self, part: OpenText, text: str) -> Payload:
+    def encode_piece(self, part: OpenText, text: str) -> Payload:
         """Return the payload for a piece of a text."""
 
     @abstractmethod
@@ -81,29 +81,29 @@ class NamedEncoder(Encoder, ABC):
         content = event.content
         if content.kind not in self.prefixes:
             return ()
-        if event.part in self._closed and not _is_proven(content):
+        if event.part in self._closed and not _has_proofs(content):
             return ()
         part, payloads = self._open_text("text" if content.kind == "text" else "reasoning", event.part)
-        self._learn(part, content)
+        self._add_proofs(part, content)
         return payloads
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a piece of text."""
         part, payloads = self._open_text("text", event.part)
-        return [*payloads, self.encode_more(part, event.text)]
+        return [*payloads, self.encode_piece(part, event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a piece of reasoning; a signature is sent at the end."""
         part, payloads = self._open_text("reasoning", event.part)
         if event.signature is not None:
             self.sign(part, event.signature)
-        return [*payloads, self.encode_more(part, event.text)] if event.text else payloads
+        return [*payloads, self.encode_piece(part, event.text)] if event.text else payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a text."""
         part = self._open.get(event.part)
         if part is not None and event.content is not None:
-            self._learn(part, event.content)
+            self._add_proofs(part, event.content)
         return self._close_text(event.part)
 
     # -- within ----------------------------------------------------------------
@@ -116,7 +116,7 @@ class NamedEncoder(Encoder, ABC):
         part = self._open[index] = OpenText(kind, f"{self.scope}{self.prefixes[kind]}{index}")
         return part, [*self.unsent_head(), *self.encode_begin(part)]
 
-    def _learn(self, part: OpenText, content: Part) -> None:
+    def _add_proofs(self, part: OpenText, content: Part) -> None:
         """Note the signature and the encrypted form in the content of a part."""
         if content.kind != "reasoning":
             return
@@ -134,6 +134,6 @@ class NamedEncoder(Encoder, ABC):
         return self.encode_end(part)
 
 
-def _is_proven(content: Part) -> bool:
+def _has_proofs(content: Part) -> bool:
     """Return True if a part is reasoning with a signature or an encrypted form."""
     return content.kind == "reasoning" and (content.signature or content.redacted) is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import decode
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.media import Media
+from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class UIMessageEncoder(NamedEncoder):
         """Return a `text-start` or a `reasoning-start`."""
         return [("", {"type": f"{part.kind}-start", "id": part.id})]
 
-    def encode_more(self, part: OpenText, text: str) -> Payload:
+    def encode_piece(self, part: OpenText, text: str) -> Payload:
         """Return a `text-delta` or a `reasoning-delta`."""
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
@@ -92,15 +92,17 @@ class UIMessageEncoder(NamedEncoder):
         """Return a `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
         end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
-        told = {name: proof for name, proof in proofs.items() if proof}
-        return [("", {**end, "providerMetadata": {_PROVIDER: told}} if told else end)]
+        known_proofs = {name: proof for name, proof in proofs.items() if proof}
+        if known_proofs:
+            end["providerMetadata"] = {_PROVIDER: known_proofs}
+        return [("", end)]
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the start of a text; a file is sent when it is complete."""
         if event.content.kind == "media":
             return [
                 payload
-                for delta in self._files.begin(event, event.content)
+                for delta in self._files.start(event, event.content)
                 for payload in self.encode_media(delta)
             ]
         return super().encode_part_start(event)
@@ -117,17 +119,13 @@ class UIMessageEncoder(NamedEncoder):
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a `tool-input-available` with the parsed arguments: the client may run the call now."""
         call = event.call
-        return [
-            (
-                "",
-                {
-                    "type": "tool-input-available",
-                    "toolCallId": call.id,
-                    "toolName": call.name,
-                    "input": decode(call.arguments_text or "{}"),
-                },
-            )
-        ]
+        available = {
+            "type": "tool-input-available",
+            "toolCallId": call.id,
+            "toolName": call.name,
+            "input": decode(call.arguments_text or "{}"),
+        }
+        return [("", available)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `source-url`; it has no field for the cited text.
@@ -143,38 +141,41 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return no payloads yet: a file is sent when it is complete."""
-        self._files.of(event).pieces.append(event.data)
+        self._files.find(event).pieces.append(event.data)
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a text, a complete file, or an error if a call's arguments are invalid."""
         if isinstance(event.content, ToolCall):
             call = event.content
-            refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
-            return [("", {"type": "tool-input-error", **refused, "errorText": "the arguments are no JSON"})]
-        medium = self._files.take(event)
+            # The call ended without a `ToolCallDone`, because its arguments are no JSON.
+            fields = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
+            return [("", {"type": "tool-input-error", **fields, "errorText": "the arguments are no JSON"})]
+        medium = self._files.pop(event)
         return (
-            super().encode_part_end(event) if medium is None else [*self.unsent_head(), ("", _file(medium))]
+            super().encode_part_end(event)
+            if medium is None
+            else [*self.unsent_head(), ("", _file_payload(medium))]
         )
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `data-step`: the protocol's own steps would end the parts of other steps."""
-        told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
-        self._steps[event.id] = told
-        return [*self.unsent_head(), _step(event.id, told)]
+        data = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
+        self._steps[event.id] = data
+        return [*self.unsent_head(), _step_payload(event.id, data)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return a `data-step` with the same id, which replaces the first."""
-        told = self._steps.pop(event.id, None)
-        return () if told is None else [_step(event.id, {**told, "state": event.state})]
+        data = self._steps.pop(event.id, None)
+        return () if data is None else [_step_payload(event.id, {**data, "state": event.state})]
 
     def encode_tail(self) -> Payloads:
         """Return the ends of the step and of the message, with the token counts, and the sentinel."""
-        word, usage = self.word_for(self.finishes[0].reason), _report(self.usage)
+        word, usage = self.word_for(self.finishes[0].reason), _usage_report(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
-            told = [{"type": "message-metadata", **metadata}] if metadata else []
-            ends = [*told, {"type": _ABORT}]
+            ends = [{"type": "message-metadata", **metadata}] if metadata else []
+            ends.append({"type": _ABORT})
         else:
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
@@ -184,19 +185,18 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), ("", {"type": "error", "errorText": message})]
 
 
-def _step(id: str, told: dict[str, Any]) -> Payload:
-    data = {key: value for key, value in told.items() if value is not None}
-    return "", {"type": "data-step", "id": id, "data": data}
+def _step_payload(id: str, data: dict[str, Any]) -> Payload:
+    return "", {"type": "data-step", "id": id, "data": drop_none(**data)}
 
 
-def _file(medium: Medium) -> dict[str, Any]:
+def _file_payload(medium: Medium) -> dict[str, Any]:
     """Return the payload for a complete file, with its content or its URL."""
     mime_type = medium.mime_type or "application/octet-stream"
     url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
 
 
-def _report(usage: Usage) -> dict[str, Any]:
+def _usage_report(usage: Usage) -> dict[str, Any]:
     """Return token counts under the AI SDK's names; {} if there are none."""
     report: dict[str, Any] = {
         word: count for name, word in _COUNTS.items() if (count := getattr(usage, name)) is not None
