@@ -80,7 +80,7 @@ class LlamaIndex(Format):
         return True
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts the text of deltas like this one, if they contain any.
+        """Return a callback that counts the characters of deltas like this one; None if they are not text.
 
         Args:
             delta: A delta that was decoded.

@@ -44,7 +44,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert a citation of any of Anthropic's types.
 
-    The positions in it refer to the source and not to the answer, so they stay in `provider_data`.
+    The positions in a citation refer to the source and not to the answer, so they stay in `provider_data`.
 
     Args:
         data: The citation as the server sent it.

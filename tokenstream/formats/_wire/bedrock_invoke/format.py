@@ -139,10 +139,13 @@ class BedrockInvoke(Format):
             delta: A delta that was decoded.
         """
         inner = self._inner
-        if inner is None or isinstance(inner, PlainModel):
-            return None if inner is None else inner.follow(delta)
-        # Only `PlainModel` reads the counts of payloads that are not decoded.
-        return refuse if is_dict(delta.raw) and COUNTS & delta.raw.keys() else inner.follow(delta)
+        if inner is None:
+            return None
+        has_counts = is_dict(delta.raw) and not COUNTS.isdisjoint(delta.raw)
+        if has_counts and not isinstance(inner, PlainModel):
+            # Only `PlainModel` stores deltas to read their counts later.
+            return refuse
+        return inner.follow(delta)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
@@ -153,6 +156,7 @@ class BedrockInvoke(Format):
             self.conclude()
         if self._inner is None or self.error is not None:
             return super().end(now=now)
+        # The model's format has all parts, so it closes them and judges whether the answer has ended.
         self._inner.frames = self.frames
         events = self._inner.end(now=now)
         self.error = self._inner.error
@@ -274,7 +278,7 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(reported)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the name of events read without decoding, their first bytes, and a function for the rest."""
+        """Return how to read chunks without decoding them, or None; see `Format.payload_shortcut`."""
         return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)
 
 

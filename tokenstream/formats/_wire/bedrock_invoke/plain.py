@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 
+class _Count(NamedTuple):
+    """A token count."""
+
+    name: str
+    """The model's name for it."""
+    number: int
+
+
 class _CountedParts(Parts):
     """Parts that report token counts only at the end.
 
@@ -35,8 +43,8 @@ class _CountedParts(Parts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._counts: dict[str, tuple[str, int]] = {}
-        """The last counts, under "input" and "output": the model's name for the count, and the number."""
+        self._counts: dict[str, _Count] = {}
+        """The last counts, under "input" and "output"."""
         self.unread_delta: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
 
@@ -59,7 +67,7 @@ class _CountedParts(Parts):
         for kind, path in paths:
             count = int_of({"count": value_at(payload, path)}, "count")
             if count is not None:
-                self._counts[kind] = (path[-1], count)
+                self._counts[kind] = _Count(path[-1], count)
 
     def close_all(self, *, complete: bool) -> None:
         """Close every part and report the token counts."""
@@ -71,12 +79,13 @@ class _CountedParts(Parts):
         # Only the counts of `unread_delta` are missing.
         self.record_counts({})
         counts, self._counts = self._counts, {}
+        input_count, output_count = counts.get("input"), counts.get("output")
         if counts:
             self.usage(
                 Usage(
-                    input_tokens=counts.get("input", ("", None))[1],
-                    output_tokens=counts.get("output", ("", None))[1],
-                    provider_data=dict(counts.values()),
+                    input_tokens=None if input_count is None else input_count.number,
+                    output_tokens=None if output_count is None else output_count.number,
+                    provider_data={count.name: count.number for count in counts.values()},
                 )
             )
 

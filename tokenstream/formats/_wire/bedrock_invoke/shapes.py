@@ -44,7 +44,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """Paths into the payloads of a model.
+    """The fields of a model's payloads that are read, as paths.
 
     Example:
         >>> LLAMA.text, LLAMA.finish

@@ -151,6 +151,7 @@ class ChoiceReader:
             elif isinstance(inner, str):
                 delta[name] = self._new_end_of(name, inner)
             elif name == "tool_calls":
+                # From now on, calls in a message are not taken for a repetition of deltas.
                 self._texts_so_far[name] = ""
                 calls = inner
             else:
