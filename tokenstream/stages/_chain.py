@@ -41,7 +41,7 @@ class Chain(Generic[InT_contra, OutT]):
         ([], 'StreamTruncated')
     """
 
-    __slots__ = ("_over", "_timed", "error", "stages")
+    __slots__ = ("_ended_count", "_timed", "error", "stages")
 
     @overload
     def __init__(self) -> None: ...
@@ -103,11 +103,11 @@ class Chain(Generic[InT_contra, OutT]):
         """The stages in order; their attributes stay readable."""
         self.error: Exception | None = None
         """The error of the stage that failed first; it follows the items that were returned last."""
-        self._over = 0
+        self._ended_count = 0
         """The number of stages that have ended or failed, counted from the first."""
         self._timed = [
-            (place, cast("TimedStage[Any, Any]", stage))
-            for place, stage in enumerate(self.stages)
+            (index, cast("TimedStage[Any, Any]", stage))
+            for index, stage in enumerate(self.stages)
             if hasattr(stage, "tick")
         ]
 
@@ -121,7 +121,7 @@ class Chain(Generic[InT_contra, OutT]):
         if self.error is not None:
             return []
         out = self._pass_on(-1, [item], now)
-        return out + self.end(now=now) if self._over else out
+        return out + self.end(now=now) if self._ended_count else out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
         """End each stage in order and return the last stage's output for all items that were held back.
@@ -130,10 +130,10 @@ class Chain(Generic[InT_contra, OutT]):
             now: A clock reading, in seconds; each stage gets it.
         """
         out: list[OutT] = []
-        while self._over < len(self.stages):
-            place = self._over
-            self._over += 1
-            out += self._pass_on(place, self.stages[place].end(now=now), now)
+        while self._ended_count < len(self.stages):
+            index = self._ended_count
+            self._ended_count += 1
+            out += self._pass_on(index, self.stages[index].end(now=now), now)
         return out
 
     def tick(self, now: float) -> list[OutT]:
@@ -143,11 +143,11 @@ class Chain(Generic[InT_contra, OutT]):
             now: A clock reading, in seconds.
         """
         out: list[OutT] = []
-        for place, stage in self._timed:
-            due = None if self._over else stage.deadline
+        for index, stage in self._timed:
+            due = None if self._ended_count else stage.deadline
             if due is not None and due <= now:
-                out += self._pass_on(place, stage.tick(now), now)
-        return out + self.end(now=now) if self._over else out
+                out += self._pass_on(index, stage.tick(now), now)
+        return out + self.end(now=now) if self._ended_count else out
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -157,7 +157,7 @@ class Chain(Generic[InT_contra, OutT]):
     @property
     def deadline(self) -> float | None:
         """The earliest deadline of the chain's stages; None while no stage has a deadline."""
-        if self._over:
+        if self._ended_count:
             return None
         deadlines = [stage.deadline for _, stage in self._timed]
         return min((each for each in deadlines if each is not None), default=None)
@@ -167,26 +167,26 @@ class Chain(Generic[InT_contra, OutT]):
         """The reason of the first stage that wants the source closed; None while no stage wants that."""
         return next((stage.stop for stage in self.stages if stage.stop is not None), None)
 
-    def _pass_on(self, place: int, items: list[Any], now: float) -> list[Any]:
+    def _pass_on(self, index: int, items: list[Any], now: float) -> list[Any]:
         """Pass one stage's output through all later stages; store the error that comes first in the input.
 
         Args:
-            place: The index of the stage that returned the items; -1 for the chain's own input.
+            index: The index of the stage that returned the items; -1 for the chain's own input.
             items: The output.
             now: A clock reading.
         """
         stages = self.stages
-        failed = place if place >= 0 and stages[place].error is not None else None
-        for later in range(place + 1, len(stages)):
-            stage, given, items = stages[later], items, []
-            for item in given:
+        failed = index if index >= 0 and stages[index].error is not None else None
+        for later, stage in enumerate(stages[index + 1 :], index + 1):
+            inputs, items = items, []
+            for item in inputs:
                 items += stage.feed(item, now=now)
                 if stage.error is not None:
-                    # A later stage has seen less of the input, so its error comes first.
+                    # A later stage has received less of the input, so its error comes first.
                     failed = later
                     break
         if failed is not None:
-            self._over = failed + 1
+            self._ended_count = failed + 1
             if self.error is None:
                 self.error = stages[failed].error
         return items

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.formats._base import Frame
 
-Place: TypeAlias = int | str | None
+FrameId: TypeAlias = int | str | None
 """A frame's number; or its id, if that is not a number; or None if the frame has neither."""
 
 
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 
 
 class Reorder:
@@ -56,16 +56,16 @@ class Reorder:
 
     __slots__ = (
         "_first",
+        "_gap_since",
         "_held",
+        "_held_count",
+        "_in_use",
         "_key",
         "_lowest",
         "_next",
         "_path",
         "_recent",
-        "_since",
-        "_size",
         "_started",
-        "_taken",
         "_timeout",
         "_window",
         "dropped",
@@ -75,19 +75,20 @@ class Reorder:
 
     def __init__(
         self,
-        key: str | Callable[[Any], Place] = "sequence_number",
+        key: str | Callable[[Any], FrameId] = "sequence_number",
         *,
         window: int = 256,
         timeout: float = 5.0,
         first: int = 0,
     ) -> None:
-        given: Any = key
-        if not callable(given) and (not isinstance(given, str) or not given):
+        key_argument: Any = key
+        is_path = isinstance(key_argument, str) and bool(key_argument)
+        if not callable(key_argument) and not is_path:
             raise MisuseError(f"key= is where the number stands in a payload, or a function, and not {key!r}")
         check_whole("window", window)
         check_whole("first", first, least=0)
         check_wait("timeout", timeout)
-        self._key: Callable[[Any], Place] | None = key if callable(key) else None
+        self._key: Callable[[Any], FrameId] | None = key if callable(key) else None
         self._path = () if callable(key) else tuple(key.split("."))
         self._window = window
         self._timeout = timeout
@@ -97,13 +98,13 @@ class Reorder:
         """True once the first frame has arrived, or the stage has given up waiting for it."""
         self._held: dict[int, list[Frame]] = {}
         """Frames that arrived too early, by number, each with the unnumbered frames after it."""
-        self._size = 0
+        self._held_count = 0
         """Number of held frames."""
-        self._since = 0.0
+        self._gap_since = 0.0
         """The clock when the open gap was noticed."""
         self._recent: OrderedDict[str, None] = OrderedDict()
         """The ids that arrived last."""
-        self._taken = False
+        self._in_use = False
         self.error: ProtocolError | None = None
         self.dropped = 0
         """Number of frames that arrived again and were dropped."""
@@ -121,18 +122,19 @@ class Reorder:
         """
         if self.error is not None:
             return []
-        place = self._place_of(frame)
-        if isinstance(place, int):
-            return self._sort(place, frame, now)
-        if isinstance(place, str) and place:
-            if place in self._recent:
+        frame_id = self._get_frame_id(frame)
+        if isinstance(frame_id, int):
+            return self._take_numbered(frame_id, frame, now)
+        if isinstance(frame_id, str) and frame_id:
+            if frame_id in self._recent:
                 self.dropped += 1
                 return []
-            self._recent[place] = None
+            self._recent[frame_id] = None
             if len(self._recent) > self._window:
                 self._recent.popitem(last=False)
         if not self._held:
             return [frame]
+        # A frame without a number stays after the frame that arrived before it.
         return self._hold(max(self._held), frame)
 
     def end(self, *, now: float = 0.0) -> list[Frame]:
@@ -157,7 +159,7 @@ class Reorder:
     @property
     def deadline(self) -> float | None:
         """The clock reading at which an open gap becomes an error; None if no gap is open."""
-        return self._since + self._timeout if self._held and self.error is None else None
+        return self._gap_since + self._timeout if self._held and self.error is None else None
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -177,7 +179,7 @@ class Reorder:
         Args:
             number: The number of the next frame.
         """
-        self._forget()
+        self._drop_held()
         self._next, self._started, self.error = number, True, None
         # Frames with a lower number than that are repetitions, not an error.
         self._lowest = 0
@@ -194,11 +196,11 @@ class Reorder:
         Raises:
             MisuseError: Another stream uses this object already.
         """
-        if self._taken:
+        if self._in_use:
             raise MisuseError(
                 "this Reorder belongs to another stream, whose frames it counts: make a new one"
             )
-        self._taken = True
+        self._in_use = True
 
     def note(self, departures: Departures, event: int) -> None:
         """Add the numbers of dropped and of held frames to the departures (deviations from the protocol).
@@ -213,21 +215,21 @@ class Reorder:
 
     # -- within ------------------------------------------------------------
 
-    def _place_of(self, frame: Any) -> Place:  # noqa: ANN401 - any frame
+    def _get_frame_id(self, frame: Any) -> FrameId:  # noqa: ANN401 - any frame
         """Return the number or the id of a frame; None if it has neither."""
         if self._key is not None:
-            found: Any = self._key(frame)
+            value: Any = self._key(frame)
         else:
-            found = frame
+            value = frame
             if isinstance(frame, ServerSentEvent):
-                found = frame.payload
-            if not is_dict(found):
-                found = self._decode(getattr(found, "payload", found))
+                value = frame.payload
+            if not is_dict(value):
+                value = self._decode(getattr(value, "payload", value))
             for name in self._path:
-                found = found.get(name) if is_dict(found) else None
-        if isinstance(found, str) and found.isascii() and found.isdecimal() and len(found) <= _MOST_DIGITS:
-            return int(found)
-        return found if isinstance(found, int | str) and not isinstance(found, bool) else None
+                value = value.get(name) if is_dict(value) else None
+        if isinstance(value, str) and _is_number(value):
+            return int(value)
+        return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
     def _decode(self, payload: Any) -> Any:  # noqa: ANN401 - any JSON value
         try:
@@ -236,8 +238,14 @@ class Reorder:
             # The format itself reports invalid JSON when it reads the frame.
             return None
 
-    def _sort(self, number: int, frame: Frame, now: float) -> list[Frame]:
-        """Return the frames that a numbered frame releases: none if it is too early or repeated."""
+    def _take_numbered(self, number: int, frame: Frame, now: float) -> list[Frame]:
+        """Return the frames whose turn it is after a numbered frame; none if it is too early or repeated.
+
+        Args:
+            number: The frame's number.
+            frame: The frame.
+            now: A clock reading, in seconds.
+        """
         if not (self._started or self._held) and number > self._first + self._window:
             # The stream was joined in the middle: this frame is the first one.
             self._next = self._lowest = number
@@ -249,48 +257,55 @@ class Reorder:
             self.dropped += 1
             return []
         if number > self._next:
+            # Frames before this one are missing: a gap is open.
             if not self._held:
-                self._since = now
+                self._gap_since = now
             self._held[number] = []
             self.moved += 1
             return self._hold(number, frame)
         self._next, self._started = number + 1, True
-        return [frame, *self._follow(now)] if self._held else [frame]
+        return [frame, *self._release_frames(now)] if self._held else [frame]
 
-    def _follow(self, now: float) -> list[Frame]:
+    def _release_frames(self, now: float) -> list[Frame]:
         """Return the held frames whose turn it is."""
         frames: list[Frame] = []
         while (group := self._held.pop(self._next, None)) is not None:
             frames += group
-            self._size -= len(group)
+            self._held_count -= len(group)
             self._next += 1
-        self._since = now
+        self._gap_since = now
         return frames
 
-    def _forget(self) -> None:
+    def _drop_held(self) -> None:
         self._held.clear()
-        self._size = 0
+        self._held_count = 0
 
     def _hold(self, number: int, frame: Frame) -> list[Frame]:
         """Hold a frame after the one with a number; give up waiting if too many frames are held."""
         self._held[number].append(frame)
-        self._size += 1
-        if self._size > self._window:
+        self._held_count += 1
+        if self._held_count > self._window:
             return self._give_up(f"{self._window} frames after it have come")
         return []
 
     def _give_up(self, why: str) -> list[Frame]:
         """Continue if only the first frame is missing; otherwise, fail because of the missing frame."""
         missing = self._next
-        if not self._started and min(self._held) == missing + 1:
+        only_first_is_missing = not self._started and min(self._held) == missing + 1
+        if only_first_is_missing:
             self._started, self._next = True, missing + 1
             self._lowest = self._next
-            return self._follow(self._since)
+            return self._release_frames(self._gap_since)
         return self._fail(missing, f"frame number {missing} never came ({why})")
 
     def _fail(self, number: int, what: str) -> list[Frame]:
-        self._forget()
+        """Store the error about a frame, and return no frames."""
+        self._drop_held()
         self.error = ProtocolError(f"{what}; what came before it is in .partial", event=number)
         # The server has the missing frame and may send it if asked to continue from there.
         self.error.retryable = True
         return []
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS

@@ -29,7 +29,7 @@ class RunEvents:
         self._readers: dict[str, list[_AnswerReader]] = {}
         self._waiting: deque[Event] = deque()
         self._version = -1
-        self._over = False
+        self._has_ended = False
         self._lock = threading.Lock()
 
     def ready(self) -> list[Event]:
@@ -42,22 +42,22 @@ class RunEvents:
             ['StepStart']
         """
         with self._lock:
-            self._look()
-            found = [*self._waiting]
+            self._collect_events()
+            events = [*self._waiting]
             self._waiting.clear()
-        return found
+        return events
 
     @property
     def over(self) -> bool:
         """True once the run has ended and this iterator has returned all its events."""
-        return self._over and not self._waiting
+        return self._has_ended and not self._waiting
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Event:
         while (event := self._next()) is None:
-            if self._over:
+            if self._has_ended:
                 raise StopIteration
             self._log.wait(self._version)
         return event
@@ -67,7 +67,7 @@ class RunEvents:
 
     async def __anext__(self) -> Event:
         while (event := self._next()) is None:
-            if self._over:
+            if self._has_ended:
                 raise StopAsyncIteration
             await self._wait()
         return event
@@ -78,16 +78,16 @@ class RunEvents:
         """Wait in this task until something happens in the run, no matter in which thread."""
         from anyio import Event
 
-        host, told = find_host(), Event()
+        host, something_happened = find_host(), Event()
         if host is None:
             return
 
         def wake() -> None:
-            host.call(told.set)
+            host.call(something_happened.set)
 
         try:
             if self._log.wake_by(wake, self._version):
-                await told.wait()
+                await something_happened.wait()
         finally:
             self._log.cancel_wake(wake)
 
@@ -95,21 +95,22 @@ class RunEvents:
         """Return the next event that has arrived, or None if there is none."""
         with self._lock:
             if not self._waiting:
-                self._look()
+                self._collect_events()
             return self._waiting.popleft() if self._waiting else None
 
-    def _look(self) -> None:
+    def _collect_events(self) -> None:
         """Collect the events that the run has had since the last look."""
         log = self._log
         # Read the version before anything else: whatever happens from here on, the next look finds.
         self._version = log.version
         with log.lock:
-            over, entries = log.over, log.entries[self._position :]
+            has_ended, entries = log.has_ended, log.entries[self._position :]
             self._position += len(entries)
             # Each answer is read once per look: all its events before the first new entry have arrived.
             unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
             for entry in entries:
                 if isinstance(entry, tuple):
+                    # Another answer of a step has begun.
                     step, answer = entry
                     readers = self._readers[step]
                     readers.append(_AnswerReader(answer, another=bool(readers)))
@@ -117,16 +118,16 @@ class RunEvents:
                     continue
                 # The events of the answers come first: a step starts after the tool call that caused it,
                 # and ends after its own events.
-                self._read(unread)
+                self._collect_from(unread)
                 if isinstance(entry, StepStart):
                     self._readers[entry.id] = []
                 else:
                     del self._readers[entry.id]
                 self._waiting.append(entry)
-            self._read(unread)
-            self._over = over
+            self._collect_from(unread)
+            self._has_ended = has_ended
 
-    def _read(self, readers: list[tuple[str, _AnswerReader]]) -> None:
+    def _collect_from(self, readers: list[tuple[str, _AnswerReader]]) -> None:
         """Collect the new events of some answers, and clear the list `readers`."""
         names = self._log.names
         for step, reader in readers:

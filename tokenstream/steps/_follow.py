@@ -46,12 +46,12 @@ class _Follower:
         run: The run that receives the steps.
     """
 
-    __slots__ = ("_found", "_over", "_run", "items")
+    __slots__ = ("_has_ended", "_reader", "_run", "items")
 
     def __init__(self, run: Steps) -> None:
         self._run = run
-        self._found: RunOfAFramework | None = None
-        self._over = False
+        self._reader: RunOfAFramework | None = None
+        self._has_ended = False
         self.items = 0
         """Number of events that have passed."""
 
@@ -62,22 +62,22 @@ class _Follower:
             MisuseError: The item is a piece of a model's answer and not an event of a run.
         """
         self.items += 1
-        if self._over:
+        if self._has_ended:
             return
-        if self._found is None:
-            self._found = _run_in(item, self._run)
-        if self._found is not None:
-            self._take(self._found, item)
-        elif self.items == 1 and _is_of_an_answer(item):
+        if self._reader is None:
+            self._reader = _find_reader(item, self._run)
+        if self._reader is not None:
+            self._read_event(self._reader, item)
+        elif self.items == 1 and _is_answer_piece(item):
             raise MisuseError(
                 f"{named(item)} is a piece of a model's answer and not an event of a run: follow the "
                 "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
             )
 
-    def _take(self, found: RunOfAFramework, item: object) -> None:
+    def _read_event(self, reader: RunOfAFramework, item: object) -> None:
         """Pass an event to the reader of the framework's events; if that fails, warn, and follow no more."""
         try:
-            found.take(item)
+            reader.read_event(item)
         except MisuseError:
             raise
         except Exception as error:  # noqa: BLE001 - a failure here must not disturb the reader
@@ -94,7 +94,7 @@ class _Follower:
     def end(self) -> None:
         """End the steps that are still open, since the events have ended."""
         self._end(None)
-        if self._found is None and self.items:
+        if self._reader is None and self.items:
             warn(
                 "none of the %d events that were followed made a step: they are of no known framework",
                 self.items,
@@ -116,9 +116,9 @@ class _Follower:
 
     def stop(self) -> None:
         """Stop the open steps, since the events were closed before their end."""
-        if not self._over and self._found is not None:
-            self._found.stop()
-        self._over = True
+        if not self._has_ended and self._reader is not None:
+            self._reader.stop()
+        self._has_ended = True
 
     def sent(self) -> None:
         """Ignore the time of the request: the steps have times of their own."""
@@ -131,9 +131,9 @@ class _Follower:
 
     def _end(self, error: BaseException | None) -> None:
         """End the open steps, unless this was done already."""
-        if not self._over and self._found is not None:
-            self._found.end(error)
-        self._over = True
+        if not self._has_ended and self._reader is not None:
+            self._reader.end(error)
+        self._has_ended = True
 
 
 def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # noqa: ANN401 - told apart by what it can do
@@ -149,7 +149,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
     )
 
 
-def _run_in(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
+def _find_reader(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
     """Return the reader for the framework that an event belongs to, or None if the event does not tell."""
     if is_dict(event):
         return LangChainRun(run) if "run_id" in event and "event" in event else None
@@ -157,13 +157,12 @@ def _run_in(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 -
         return AgentsRun(run)
     if message_in(event) is not None:
         return GraphMessages(run)
-    told = hasattr(event, "current_agent_name") or (
-        hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
-    )
-    return LlamaIndexRun(run) if told else None
+    is_of_agent = hasattr(event, "current_agent_name")
+    is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
+    return LlamaIndexRun(run) if is_of_agent or is_of_tool else None
 
 
-def _is_of_an_answer(item: object) -> bool:
+def _is_answer_piece(item: object) -> bool:
     """Return True if an item is a piece of a model's answer, as bytes, text or a payload."""
     payload: object = payload_of(item)
     return isinstance(payload, bytes | str | dict)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import StreamError
+    from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._spoken import ModelAnswer
     from tokenstream.steps._step import Step
 
 
@@ -33,7 +33,7 @@ class RunOfAFramework(ABC):
         """Steps that have not ended, by the key that the framework uses for the step."""
 
     @abstractmethod
-    def take(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
         """Begin, continue or end steps, as an event says."""
 
     @abstractmethod
@@ -50,9 +50,9 @@ class RunOfAFramework(ABC):
         Args:
             error: The exception that ended the events; None if they ended regularly.
         """
-        wrong: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
+        answer_errors: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
         for key, step in reversed(self._open.items()):
-            step.end(error or wrong.get(key))
+            step.end(error or answer_errors.get(key))
         self._open.clear()
 
     def stop(self) -> None:
@@ -74,12 +74,12 @@ class RunOfAFramework(ABC):
                 name and arguments.
             arguments: The tool's arguments; used only to find the call.
         """
-        found = [
+        matching_calls = [
             call
             for call in self._calls
-            if call.id == id or (id is None and call.name == name and _has(call, arguments))
+            if call.id == id or (id is None and call.name == name and _has_arguments(call, arguments))
         ]
-        cause = found[0] if found else None
+        cause = matching_calls[0] if matching_calls else None
         if cause is not None:
             self._calls.remove(cause)
         elif id is not None:
@@ -102,19 +102,19 @@ class RunOfAgents(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._spoken: ModelAnswer | None = None
+        self._answer: ModelAnswer | None = None
         """The answer in progress."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        spoken, self._spoken = self._spoken, None
-        return {} if spoken is None else {self._AGENT: spoken.end()}
+        answer, self._answer = self._answer, None
+        return {} if answer is None else {self._AGENT: answer.end()}
 
     @property
     def _agent(self) -> Step | Steps:
         """The step of the current agent; the run itself before the first agent."""
         return self._open.get(self._AGENT, self._run)
 
-    def _turn_to(self, name: str) -> Step:
+    def _switch_agent(self, name: str) -> Step:
         """Return the step of the agent that is current from now on; end the step of any other agent."""
         step = self._open.get(self._AGENT)
         if step is None or step.name != name:
@@ -124,7 +124,7 @@ class RunOfAgents(RunOfAFramework):
         return step
 
 
-def _has(call: ToolCall, arguments: object) -> bool:
+def _has_arguments(call: ToolCall, arguments: object) -> bool:
     """Return True if a call has these arguments."""
     try:
         return bool(call.arguments == arguments)

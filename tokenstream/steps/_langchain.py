@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._framework import RunOfAFramework
-from tokenstream.steps._spoken import ModelAnswer
+from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,11 +25,11 @@ class LangChainRun(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._spoken: dict[str, ModelAnswer] = {}
-        self._ids: dict[str, str] = {}
+        self._model_answers: dict[str, ModelAnswer] = {}
+        self._call_ids: dict[str, str] = {}
         """The id of the tool call that a node received as its input, by the `run_id` of the node."""
 
-    def take(self, event: dict[str, Any]) -> None:
+    def read_event(self, event: dict[str, Any]) -> None:
         """Begin, continue or end steps, as an event says; ignore events of other kinds."""
         reader = self._READERS.get(str(event.get("event")))
         id = text_of(event, "run_id")
@@ -37,70 +37,71 @@ class LangChainRun(RunOfAFramework):
             reader(self, id, event, dict_of(event, "data"))
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        return {key: spoken.end() for key, spoken in self._spoken.items()}
+        return {key: answer.end() for key, answer in self._model_answers.items()}
 
     # -- within ------------------------------------------------------------
 
-    def _parents(self, event: dict[str, Any]) -> list[str]:
+    def _parent_ids(self, event: dict[str, Any]) -> list[str]:
         """Return the `run_id`s of an event's parents, the nearest parent first."""
-        parents: object = event.get("parent_ids")
-        return [each for each in reversed(parents) if isinstance(each, str)] if is_list(parents) else []
+        ids: object = event.get("parent_ids")
+        return [each for each in reversed(ids) if isinstance(each, str)] if is_list(ids) else []
 
-    def _begin(self, id: str, event: dict[str, Any], _: dict[str, Any]) -> Step:
-        parent = self._parent_of(event)
+    def _begin_step(self, id: str, event: dict[str, Any], _: dict[str, Any]) -> Step:
+        parent = self._find_parent(event)
         agent = text_of(dict_of(event, "metadata"), "lc_agent_name")
         step = self._open[id] = parent.step(text_of(event, "name") or "step", agent=agent)
         return step
 
-    def _parent_of(self, event: dict[str, Any]) -> Step | Steps:
+    def _find_parent(self, event: dict[str, Any]) -> Step | Steps:
         """Return the nearest parent that is an open step; the run itself if there is none."""
-        found = (self._open[id] for id in self._parents(event) if id in self._open)
-        return next((step for step in found if step.ended is None), self._run)
+        parents = (self._open[id] for id in self._parent_ids(event) if id in self._open)
+        return next((step for step in parents if step.ended is None), self._run)
 
     def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         """Begin a step if the chain is a node of a graph; other chains become no steps."""
         call = dict_of(dict_of(data, "input"), "tool_call")
         if text_of(call, "id") is not None:
-            self._ids[id] = str(call["id"])
+            # The node runs a tool, which will begin inside it.
+            self._call_ids[id] = str(call["id"])
         name = text_of(event, "name")
         if name is not None and name == text_of(dict_of(event, "metadata"), "langgraph_node"):
-            self._begin(id, event, data)
+            self._begin_step(id, event, data)
 
     def _end_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         self._end_step(id, data.get("output"))
 
     def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        self._spoken[id] = ModelAnswer(self._begin(id, event, data), "langchain", self._calls)
+        self._model_answers[id] = ModelAnswer(self._begin_step(id, event, data), "langchain", self._calls)
 
     def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        spoken, chunk = self._spoken.get(id), data.get("chunk")
-        if spoken is not None:
-            spoken.take(_message_of(chunk))
+        answer, chunk = self._model_answers.get(id), data.get("chunk")
+        if answer is not None:
+            answer.read_piece(_as_message(chunk))
 
     def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         """End the answer of a model, and its step."""
-        spoken = self._spoken.pop(id, None)
-        if spoken is None:
+        answer = self._model_answers.pop(id, None)
+        if answer is None:
             return
-        if not spoken.begun:
+        if not answer.has_begun:
             # The model did not stream: the whole answer is in its last event.
-            spoken.take(_message_of(data.get("output")))
-        self._end_step(id, error=spoken.end())
+            answer.read_piece(_as_message(data.get("output")))
+        self._end_step(id, error=answer.end())
 
-    def _begin_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """Begin the step of a tool; its call is named by the event itself, or by the nearest node."""
-        told = text_of(data, "tool_call_id") or next(
-            (self._ids[each] for each in self._parents(event) if each in self._ids), None
+    def _begin_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin the step of a tool; the event or its nearest node has the id of the call."""
+        call_id = text_of(data, "tool_call_id") or next(
+            (self._call_ids[each] for each in self._parent_ids(event) if each in self._call_ids), None
         )
-        name, parent = text_of(event, "name") or "tool", self._parent_of(event)
-        self._begin_tool(id, name, parent, id=told, arguments=data.get("input"))
+        name, parent = text_of(event, "name") or "tool", self._find_parent(event)
+        self._begin_tool(id, name, parent, id=call_id, arguments=data.get("input"))
 
-    def _end_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _end_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         output = data.get("output")
         failed = getattr(output, "status", None) == "error"
         self._end_step(id, output, ToolFailed(str(getattr(output, "content", ""))) if failed else None)
 
-    def _fail_called(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+    def _fail_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         error = data.get("error")
         self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
 
@@ -113,10 +114,10 @@ class LangChainRun(RunOfAFramework):
         "on_llm_start": _begin_model,
         "on_llm_stream": _read_model,
         "on_llm_end": _end_model,
-        "on_tool_start": _begin_called,
-        "on_tool_end": _end_called,
-        "on_tool_error": _fail_called,
-        "on_retriever_start": _begin,
+        "on_tool_start": _begin_tool_step,
+        "on_tool_end": _end_tool_step,
+        "on_tool_error": _fail_tool_step,
+        "on_retriever_start": _begin_step,
         "on_retriever_end": _end_chain,
     }
 
@@ -130,23 +131,23 @@ class GraphMessages(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._spoken: dict[str, ModelAnswer] = {}
+        self._model_answers: dict[str, ModelAnswer] = {}
 
-    def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
         """Add a message to the step of its node, or begin and end the step of a tool."""
         pair = message_in(event)
         if pair is None:
             return
-        message, about = pair
-        kind, node = message.type, text_of(about, "langgraph_node") or "node"
+        message, metadata = pair
+        kind, node = message.type, text_of(metadata, "langgraph_node") or "node"
         if kind in ("AIMessageChunk", "ai"):
-            key = self._key_of(message.id, text_of(about, "langgraph_checkpoint_ns") or node)
-            if key not in self._spoken:
-                step = self._open[key] = self._run.step(node, agent=text_of(about, "lc_agent_name"))
-                self._spoken[key] = ModelAnswer(step, "langchain", self._calls)
-            self._spoken[key].take(message)
+            key = self._key_of(message.id, text_of(metadata, "langgraph_checkpoint_ns") or node)
+            if key not in self._model_answers:
+                step = self._open[key] = self._run.step(node, agent=text_of(metadata, "lc_agent_name"))
+                self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
+            self._model_answers[key].read_piece(message)
             if kind == "ai" or getattr(message, "chunk_position", None) == "last":
-                self._end_step(key, error=self._spoken.pop(key).end())
+                self._end_step(key, error=self._model_answers.pop(key).end())
         elif kind == "tool":
             id = str(message.tool_call_id)
             error = ToolFailed(str(message.content)) if message.status == "error" else None
@@ -156,19 +157,22 @@ class GraphMessages(RunOfAFramework):
     # -- within ------------------------------------------------------------
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        return {key: spoken.end() for key, spoken in self._spoken.items()}
+        return {key: answer.end() for key, answer in self._model_answers.items()}
 
-    def _key_of(self, id: object, place: str) -> str:
-        """Return the key of an answer: the id of the model's run, or the node until that id is known.
+    def _key_of(self, id: object, node_key: str) -> str:
+        """Return the key of an answer: the id of the model's run, or the node until the id is known.
 
         Args:
             id: The id of a message; it identifies the model's run if it begins with "lc_" or "run-".
-            place: The node, in its namespace.
+            node_key: The node, in its namespace.
         """
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
-            return place
-        if place in self._spoken:
-            self._spoken[id], self._open[id] = self._spoken.pop(place), self._open.pop(place)
+            return node_key
+        if node_key in self._model_answers:
+            self._model_answers[id], self._open[id] = (
+                self._model_answers.pop(node_key),
+                self._open.pop(node_key),
+            )
         return id
 
 
@@ -179,10 +183,10 @@ def message_in(event: Any) -> tuple[Any, dict[str, Any]] | None:  # noqa: ANN401
     of message and metadata at its end.
     """
     while _is_tuple(event) and event:
-        message, about = event[0], event[-1]
-        if is_dict(about) and "langgraph_node" in about and hasattr(message, "type"):
-            return message, about
-        event = about
+        message, metadata = event[0], event[-1]
+        if is_dict(metadata) and "langgraph_node" in metadata and hasattr(message, "type"):
+            return message, metadata
+        event = metadata
     return None
 
 
@@ -190,7 +194,7 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
 
 
-def _message_of(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
+def _as_message(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
     """Return a chunk as a message; a completion model's chunk, which is text or has text, is converted."""
     text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
     if isinstance(text, str) and not hasattr(chunk, "response_metadata"):

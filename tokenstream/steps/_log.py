@@ -58,9 +58,9 @@ class Log:
         "_wakers",
         "answers",
         "entries",
+        "has_ended",
         "lock",
         "names",
-        "over",
         "version",
     )
 
@@ -71,7 +71,7 @@ class Log:
         """Starts and ends of steps, and for each answer a pair: the id of its step, and the answer."""
         self.answers: list[StepAnswer] = []
         self.names = Names()
-        self.over = False
+        self.has_ended = False
         """True once the run has ended and nothing more is added."""
         self.version = 0
         """A counter that is increased whenever something happens in the run."""
@@ -82,23 +82,23 @@ class Log:
         self._wakers: list[Callable[[], object]] = []
         """Functions that wake the waiting tasks."""
 
-    def count(self) -> str:
+    def make_step_id(self) -> str:
         """Return the id for a new step."""
         self._steps += 1
         return str(self._steps)
 
-    def find_cause(self, call: ToolCall, own: tuple[StepAnswer, ...]) -> ToolCall:
+    def find_cause(self, call: ToolCall, parent_answers: tuple[StepAnswer, ...]) -> ToolCall:
         """Return a copy of the tool call that started a step, with the id that the call has in the run.
 
         Args:
             call: The call, with the id that it has in its answer.
-            own: The answers of the parent step, which are searched before all others.
+            parent_answers: The answers of the parent step, which are searched before all others.
         """
         for answer in self.answers:
             # Give all calls their ids in the order of the answers: the first answer keeps its own ids.
             for id in answer.accumulator.tool_calls_delivered:
                 self.names.id(answer.number, id)
-        for answer in (*reversed(own), *reversed(self.answers)):
+        for answer in (*reversed(parent_answers), *reversed(self.answers)):
             if call.id in answer.accumulator.tool_calls_delivered:
                 return self.names.call(answer.number, call)
         return self.names.call(-1, call)

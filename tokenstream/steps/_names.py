@@ -27,12 +27,12 @@ class Names:
     has used the same id. Numbers and ids never change later: all readers get the same ones.
     """
 
-    __slots__ = ("_ids", "_parts", "_taken")
+    __slots__ = ("_ids", "_parts", "_used_ids")
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int, int], int] = {}
         self._ids: dict[tuple[int, str], str] = {}
-        self._taken: set[str] = set()
+        self._used_ids: set[str] = set()
 
     def id(self, answer: int, id: str) -> str:
         """Return the id that a tool call has in the run.
@@ -43,15 +43,16 @@ class Names:
         """
         if not id:
             return id
-        found = self._ids.get((answer, id))
-        if found is None:
-            found, number = id, 1
-            while found in self._taken:
+        run_id = self._ids.get((answer, id))
+        if run_id is None:
+            # Another answer may have used the id: "call_1" then becomes "call_1-2".
+            run_id, number = id, 1
+            while run_id in self._used_ids:
                 number += 1
-                found = f"{id}-{number}"
-            self._taken.add(found)
-            self._ids[answer, id] = found
-        return found
+                run_id = f"{id}-{number}"
+            self._used_ids.add(run_id)
+            self._ids[answer, id] = run_id
+        return run_id
 
     def part(self, answer: int, choice: int, part: int) -> int:
         """Return the number that a part of an answer has in the run."""
@@ -76,30 +77,30 @@ class Names:
             answer: The answer's number in the run.
             step: The id of the answer's step.
         """
-        told: Any = event
+        changed: Any = event
         match event:
             case Restarted():
                 # This event is copied: the reader of the stream itself has the same object.
-                told = copy(event)
+                changed = copy(event)
             case ToolCallStart() | ToolCallDelta():
-                told.id = self.id(answer, event.id)
+                changed.id = self.id(answer, event.id)
             case ToolCallDone():
-                told.call = self._renamed(answer, event.call)
+                changed.call = self._rename_content(answer, event.call)
             case PartStart() | PartDone():
-                told.content = self._renamed(answer, event.content)
+                changed.content = self._rename_content(answer, event.content)
             case CitationAdded() if event.citation.cites is not None:
                 cites = self.part(answer, event.choice, event.citation.cites)
-                told.citation = event.citation.model_copy(update={"cites": cites})
+                changed.citation = event.citation.model_copy(update={"cites": cites})
             case _:
                 pass
         if event.part is not None:
-            told.part = self.part(answer, event.choice, event.part)
-        told.step = step
-        placed: Event = told
-        return placed
+            changed.part = self.part(answer, event.choice, event.part)
+        changed.step = step
+        result: Event = changed
+        return result
 
-    def _renamed(self, answer: int, content: Any) -> Any:  # noqa: ANN401 - a part, or None
+    def _rename_content(self, answer: int, content: Any) -> Any:  # noqa: ANN401 - a part, or None
         """Return a part with the id that it has in the run; unchanged if the id is the same."""
-        before: str = getattr(content, "id", "")
-        id = self.id(answer, before)
-        return content if id == before else content.model_copy(update={"id": id})
+        old_id: str = getattr(content, "id", "")
+        id = self.id(answer, old_id)
+        return content if id == old_id else content.model_copy(update={"id": id})

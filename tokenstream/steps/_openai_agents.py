@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.frameworks import model_event_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.steps._framework import RunOfAgents
-from tokenstream.steps._spoken import ModelAnswer
+from tokenstream.steps._model_answer import ModelAnswer
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 """The types of the payloads that end an answer."""
@@ -17,10 +17,10 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 class AgentsRun(RunOfAgents):
     """Reads the events of the OpenAI Agents SDK; agents and their tools become steps."""
 
-    def take(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
         """Begin, continue or end steps, as an event says."""
         if event.type == "agent_updated_stream_event":
-            self._turn_to(str(event.new_agent.name))
+            self._switch_agent(str(event.new_agent.name))
         elif event.type == "run_item_stream_event":
             self._read_item(event.item)
         else:
@@ -33,11 +33,11 @@ class AgentsRun(RunOfAgents):
         if not is_dict(payload):
             return
         kind = text_of(payload, "type")
-        if self._spoken is None or kind == "response.created":
+        if self._answer is None or kind == "response.created":
             self._end_answers()
-            step = self._open.get(self._AGENT) or self._turn_to("agent")
-            self._spoken = ModelAnswer(step, "openai-responses", self._calls)
-        self._spoken.take(payload)
+            step = self._open.get(self._AGENT) or self._switch_agent("agent")
+            self._answer = ModelAnswer(step, "openai-responses", self._calls)
+        self._answer.read_piece(payload)
         if kind in _ENDS:
             self._end_answers()
 

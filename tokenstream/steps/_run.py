@@ -57,7 +57,7 @@ class Steps(RunNode):
 
     def __enter__(self) -> Self:
         if self.ended is not None:
-            raise MisuseError(f"{self._what} has already ended: begin a new one")
+            raise MisuseError(f"{self._title} has already ended: begin a new one")
         return self
 
     def step(self, what: str | ToolCall, *, agent: str | None = None, cause: ToolCall | None = None) -> Step:
@@ -77,7 +77,7 @@ class Steps(RunNode):
         for parent in reversed(OPEN.get()):
             if parent.run is self and parent.ended is None:
                 return parent.step(what, agent=agent, cause=cause)
-        return self._begin(self, None, what, agent, cause)
+        return self._begin_step(self, None, what, agent, cause)
 
     @overload
     def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...
@@ -134,5 +134,5 @@ class Steps(RunNode):
 
     # -- within ------------------------------------------------------------
 
-    def _close(self) -> None:
-        self._log.over = True
+    def _record_end(self) -> None:
+        self._log.has_ended = True

@@ -83,7 +83,7 @@ class RunNode:
     @property
     def total_usage(self) -> Usage | None:
         """The sum of the token counts of all sub-steps; None if none were reported."""
-        return _sum(step.usage for step in self._below())
+        return _sum_usage(step.usage for step in self._iterate_steps())
 
     def end(self, error: BaseException | None = None) -> None:
         """End the run or step, and stop its sub-steps that are still open; a `with` block calls this.
@@ -95,17 +95,18 @@ class RunNode:
         with self._log.lock:
             if self.ended is not None:
                 return
-            for step in reversed([*self._below(running=True)]):
-                around = step.run if step.parent is None else step.parent
-                step.end(LeftOpen(f"it was still open when {_named(around)} ended"))
+            # Sub-steps end before the steps that contain them.
+            for step in reversed([*self._iterate_steps(running=True)]):
+                parent = step.run if step.parent is None else step.parent
+                step.end(LeftOpen(f"it was still open when {_title_of(parent)} ended"))
             if error is not None:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
-                self.error = _words(error)
+                self.error = _describe_error(error)
             self.ended = self._clock()
-            self._close()
+            self._record_end()
         self._log.wake_readers()
 
-    def _below(self, *, running: bool = False) -> Iterator[Step]:
+    def _iterate_steps(self, *, running: bool = False) -> Iterator[Step]:
         """Yield all sub-steps at every depth, each before its own sub-steps.
 
         Args:
@@ -119,16 +120,16 @@ class RunNode:
                 yield step
                 waiting.extend(reversed(step.steps))
 
-    def _close(self) -> None:
+    def _record_end(self) -> None:
         """Record the end in the log."""
         raise NotImplementedError
 
     @property
-    def _what(self) -> str:
+    def _title(self) -> str:
         """The name of the run or step for error messages."""
-        return _named(self)
+        return _title_of(self)
 
-    def _begin(
+    def _begin_step(
         self,
         run: Steps,
         parent: Step | None,
@@ -138,24 +139,32 @@ class RunNode:
     ) -> Step:
         """Begin a step in the run or in a step, and add its start to the log.
 
+        Args:
+            run: The run.
+            parent: The enclosing step; None at the top level of the run.
+            what: The step's name, or the tool call that started it.
+            agent: The name of the agent that executes the step; None for the parent's agent.
+            cause: The tool call that started the step; None if there is none, or if `what` is that call.
+
         Raises:
             MisuseError: This run or step has ended, or an argument has a wrong type.
         """
-        given: Any = what
-        causes: Any = cause
+        name: Any = what
         if isinstance(what, ToolCall):
-            given, causes = what.name, given if cause is None else cause
-        if not isinstance(given, str):
-            raise MisuseError(f"step() takes a name or a ToolCall, not {type(given).__name__}")
+            name = what.name
+            cause = what if cause is None else cause
+        if not isinstance(name, str):
+            raise MisuseError(f"step() takes a name or a ToolCall, not {type(name).__name__}")
         if cause is not None and not _is_call(cause):
             raise MisuseError(f"cause= takes the ToolCall that started the step, not {type(cause).__name__}")
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._what} has already ended: begin step {given!r} before its end")
-            step = Step(run, parent, given, agent=agent, cause=causes, log=self._log, clock=self._clock)
+                raise MisuseError(f"{self._title} has already ended: begin step {name!r} before its end")
+            step = Step(run, parent, name, agent=agent, cause=cause, log=self._log, clock=self._clock)
             self._steps = (*self._steps, step)
-            told = None if causes is None else self._log.find_cause(causes, self._answers)
-            start = StepStart(step.id, given, None if parent is None else parent.id, step.agent, told)
+            cause_in_run = None if cause is None else self._log.find_cause(cause, self._answers)
+            parent_id = None if parent is None else parent.id
+            start = StepStart(step.id, name, parent_id, step.agent, cause_in_run)
             start.step = step.id
             self._log.entries.append(start)
         self._log.wake_readers()
@@ -193,20 +202,20 @@ class Step(RunNode):
         """The run that the step belongs to."""
         self.parent = parent
         """The enclosing step; None at the top level of the run."""
-        self.id = log.count()
+        self.id = log.make_step_id()
         """The step's id, unique within the run."""
         self.agent: str | None = agent if agent is not None or parent is None else parent.agent
         """The name of the agent that executes the step; by default the parent step's agent."""
         self.cause = cause
         """The tool call that started the step, or None."""
-        self._leave: list[Callable[[], object]] = []
+        self._stop_listening: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         return f"<Step {describe_step(self)}>"
 
     def __enter__(self) -> Self:
         if self.ended is not None:
-            raise MisuseError(f"{self._what} has already ended: begin a new one")
+            raise MisuseError(f"{self._title} has already ended: begin a new one")
         OPEN.set((*OPEN.get(), self))
         return self
 
@@ -231,7 +240,7 @@ class Step(RunNode):
         Raises:
             MisuseError: This step has ended.
         """
-        return self._begin(self.run, self, what, agent, cause)
+        return self._begin_step(self.run, self, what, agent, cause)
 
     def follow(self, stream: StreamT) -> StreamT:
         """Make a stream's answer part of this step; return the stream, to be read as usual.
@@ -262,7 +271,7 @@ class Step(RunNode):
             )
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._what} has already ended: follow the stream before its end")
+                raise MisuseError(f"{self._title} has already ended: follow the stream before its end")
             broadcast: Any = given.broadcast()
             # From here on, the stream is read through its hub, for all readers of the broadcast.
             reader: Any = find_driver(given)
@@ -270,8 +279,8 @@ class Step(RunNode):
             if hub.around_tool is not None:
                 raise MisuseError("another step already follows this stream: a stream belongs to one step")
             hub.around_tool = self._around_tool
-            answer = self._add(StepAnswer(len(self._log.answers), stream, hub.driver.accumulator))
-            self._leave.append(broadcast.listen(partial(self._log.wake_readers, answer)))
+            answer = self._add_answer(StepAnswer(len(self._log.answers), stream, hub.driver.accumulator))
+            self._stop_listening.append(broadcast.listen(partial(self._log.wake_readers, answer)))
         self._log.wake_readers()
         return stream
 
@@ -296,11 +305,11 @@ class Step(RunNode):
         """
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._what} has already ended: feed events before its end")
+                raise MisuseError(f"{self._title} has already ended: feed events before its end")
             answer = self._answers[-1] if self._answers else None
-            fresh = isinstance(event, MessageStart) and event.another
-            if answer is None or answer.stream is not None or fresh:
-                answer = self._add(StepAnswer(len(self._log.answers)))
+            begins_another = isinstance(event, MessageStart) and event.another
+            if answer is None or answer.stream is not None or begins_another:
+                answer = self._add_answer(StepAnswer(len(self._log.answers)))
             answer.accumulator.take(event)
         self._log.wake_readers(answer)
 
@@ -348,16 +357,16 @@ class Step(RunNode):
     @property
     def usage(self) -> Usage | None:
         """The sum of the token counts of the step's own answers; None if none were reported."""
-        return _sum(message.usage for message in self.messages)
+        return _sum_usage(message.usage for message in self.messages)
 
     @property
     def total_usage(self) -> Usage | None:
         """The sum of the token counts of the step and all its sub-steps; None if none were reported."""
-        return _sum((self.usage, super().total_usage))
+        return _sum_usage((self.usage, super().total_usage))
 
     # -- within ------------------------------------------------------------
 
-    def _add(self, answer: StepAnswer) -> StepAnswer:
+    def _add_answer(self, answer: StepAnswer) -> StepAnswer:
         """Add an answer to the step and to the log; return the answer."""
         self._answers = (*self._answers, answer)
         self._log.answers.append(answer)
@@ -368,7 +377,7 @@ class Step(RunNode):
         """Return the context manager in which a router runs a tool: a sub-step; none after the step's end."""
         return nullcontext() if self.ended is not None else self.step(call)
 
-    def _close(self) -> None:
+    def _record_end(self) -> None:
         """Conclude the answers built by `feed`, and record the end of the step."""
         for answer in self._answers:
             # A new version makes the readers of the run look at the answer once more.
@@ -378,32 +387,32 @@ class Step(RunNode):
         done = StepDone(self.id, self._outcome, self.error)
         done.step = self.id
         self._log.entries.append(done)
-        for leave in self._leave:
-            leave()
+        for stop_listening in self._stop_listening:
+            stop_listening()
 
 
-def _named(block: RunNode) -> str:
+def _title_of(block: RunNode) -> str:
     """Return a run or step with its name, for error messages."""
     return f"the {'step' if isinstance(block, Step) else 'run'} {block.name!r}"
 
 
-def _sum(usages: Iterable[Usage | None]) -> Usage | None:
+def _sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
     """Return the sum of token counts; None if there are none."""
-    found: Usage | None = None
+    total: Usage | None = None
     for usage in usages:
         if usage is not None:
-            found = usage if found is None else found + usage
-    return found
+            total = usage if total is None else total + usage
+    return total
 
 
 def _is_call(given: object) -> bool:
     return isinstance(given, ToolCall)
 
 
-def _words(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Return the description of an error for `RunNode.error`."""
-    name, said = type(error).__name__, str(error)
-    if isinstance(error, ToolFailed | LeftOpen) and said:
+    name, message_text = type(error).__name__, str(error)
+    if isinstance(error, ToolFailed | LeftOpen) and message_text:
         # The messages of these classes are written for users, who need no name of a class.
-        return said
-    return f"{name}: {said}" if said else name
+        return message_text
+    return f"{name}: {message_text}" if message_text else name

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def draw_run(run: Steps) -> str:
     """Return a drawing of a run with all its steps, one line each."""
-    head = " ".join([one_line(run.name or "run"), *_figures(run.state, run.seconds, run.total_usage)])
-    return "\n".join([head, *_lines(run.steps)])
+    first_line = " ".join(
+        [one_line(run.name or "run"), *_describe_figures(run.state, run.seconds, run.total_usage)]
+    )
+    return "\n".join([first_line, *_draw_lines(run.steps)])
 
 
 def describe_step(step: Step) -> str:
@@ -27,7 +29,7 @@ def describe_step(step: Step) -> str:
         words.append(f"({one_line(step.agent)})")
     if step.cause is not None:
         words.append(f"[{one_line(step.cause.id)}]")
-    words += _figures(step.state, step.seconds, step.total_usage)
+    words += _describe_figures(step.state, step.seconds, step.total_usage)
     if step.error is not None:
         words.append(f"- {one_line(step.error)}")
     return " ".join(words)
@@ -45,33 +47,33 @@ def tokens_of(usage: Usage) -> str:
         >>> tokens_of(Usage(output_tokens=12, source="estimated"))
         '? + ~12 tokens'
     """
-    said, written = (
+    input_count, output_count = (
         "?" if count is None else f"{count:,}" for count in (usage.input_tokens, usage.output_tokens)
     )
-    return f"{said} + {'~' if usage.source == 'estimated' else ''}{written} tokens"
+    return f"{input_count} + {'~' if usage.source == 'estimated' else ''}{output_count} tokens"
 
 
-def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
+def _draw_lines(steps: tuple[Step, ...]) -> Iterator[str]:
     """Yield the lines of a drawing, one for each step at every depth."""
     # Not recursive: runs may nest deeper than Python's recursion limit.
-    waiting = [*_drawn_below(steps, "")]
+    waiting = [*_draw_branches(steps, "")]
     while waiting:
         step, branch, indent = waiting.pop()
         yield branch + describe_step(step)
-        waiting.extend(_drawn_below(step.steps, indent))
+        waiting.extend(_draw_branches(step.steps, indent))
 
 
-def _drawn_below(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step, str, str]]:
-    """Yield some sibling steps, the last one first, so that popping them from a list restores the order.
+def _draw_branches(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step, str, str]]:
+    """Yield sibling steps, the last one first, so that popping them from a list restores the order.
 
-    Each is yielded with the branch drawn before it, and with the indentation of its sub-steps.
+    Each step comes with the branch drawn before it, and with the indentation of its sub-steps.
     """
     for step in reversed(steps):
-        last = step is steps[-1]
-        yield step, f"{indent}{'└─ ' if last else '├─ '}", indent + ("   " if last else "│  ")
+        is_last = step is steps[-1]
+        yield step, f"{indent}{'└─ ' if is_last else '├─ '}", indent + ("   " if is_last else "│  ")
 
 
-def _figures(state: str, seconds: float, usage: Usage | None) -> list[str]:
+def _describe_figures(state: str, seconds: float, usage: Usage | None) -> list[str]:
     """Return the words for the state, the duration and the token counts of a run or step."""
     figures = [state, f"{seconds:.1f} s"]
     if usage is not None and usage.output_tokens is not None:

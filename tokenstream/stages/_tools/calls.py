@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallDraft", "ValidatedCalls"]
 
-_NOTHING = frozenset({"", "null"})
+_NO_ARGUMENTS = frozenset({"", "null"})
 """Texts that some servers send for a call without arguments."""
 
 
@@ -63,10 +63,10 @@ class ValidatedCalls:
         self.error: TokenStreamError | None = None
         """Always None: the error of a call is stored in the call itself."""
         self.stop: str | None = None
-        by_name = lenient if isinstance(lenient, Mapping) else None
-        for_all = check_lenient(lenient) if by_name is None else False
+        lenient_by_name = lenient if isinstance(lenient, Mapping) else None
+        lenient_for_all = check_lenient(lenient) if lenient_by_name is None else False
         self._tools = gather(tools, named)
-        self._lenient: Mapping[str, Lenient] = by_name or dict.fromkeys(self._tools, for_all)
+        self._lenient: Mapping[str, Lenient] = lenient_by_name or dict.fromkeys(self._tools, lenient_for_all)
         """The leniency with which arguments that are not JSON are read, by tool."""
 
     @property
@@ -81,7 +81,7 @@ class ValidatedCalls:
             call: The call so far.
         """
         lenient: Lenient = self._lenient.get(call.name, False)
-        return CallPartials(self._tools.get(call.name), free=call.type == "custom", lenient=lenient)
+        return CallPartials(self._tools.get(call.name), is_free_text=call.type == "custom", lenient=lenient)
 
     def lacks_end(self, call: ToolCall) -> bool:
         """Return True if only the end of the arguments is missing, so that they may have been cut off.
@@ -93,7 +93,7 @@ class ValidatedCalls:
         if lenient is not True or call.complete or call.type == "custom":
             return False
         text = call.arguments_text
-        return bool(text.strip()) and _mend(text, "closed") is None and _mend(text, lenient) is not None
+        return bool(text.strip()) and _repair(text, "closed") is None and _repair(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
         """Check a call whose arguments have no end, although the answer was not cut off.
@@ -123,22 +123,28 @@ class ValidatedCalls:
     # -- within ------------------------------------------------------------
 
     def _check_call(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
-        """Return a call with its arguments checked, or with an error; nothing if the answer was cut off."""
+        """Return a call with its arguments checked, or with an error; nothing if the answer was cut off.
+
+        Args:
+            call: A finished call.
+            lenient: The leniency with which arguments that are not JSON are read.
+        """
         text = call.arguments_text
         repairs: tuple[Repair, ...] = ()
-        free = call.type == "custom"
-        if not call.complete and (free or _find_fault(text) is None):
+        is_free_text = call.type == "custom"
+        if not call.complete and (is_free_text or _find_fault(text) is None):
+            # Nothing is wrong with the arguments except that the call did not end.
             return []
         tool = self._tools.get(call.name)
         if tool is None:
             return [self._refuse_unknown(call)]
-        mended = None if call.complete or not lenient else _mend(text, lenient)
-        if mended is not None:
-            text, repairs = mended
+        repaired = _repair(text, lenient) if lenient and not call.complete else None
+        if repaired is not None:
+            text, repairs = repaired
             call = call.model_copy(update={"complete": True})
-        elif free:
+        elif is_free_text:
             text = tool.as_json(text)
-        elif text.strip() in _NOTHING:
+        elif text.strip() in _NO_ARGUMENTS:
             text = "{}"
         try:
             arguments = tool.read(text)
@@ -149,37 +155,44 @@ class ValidatedCalls:
     def _refuse_invalid(
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
     ) -> ToolCall:
-        """Return a call with the error for arguments that are not JSON, or do not fit the tool."""
+        """Return a call with the error for arguments that are not JSON, or do not fit the tool.
+
+        Args:
+            call: The call.
+            error: The error of the arguments.
+            text: The arguments as they were read.
+            repairs: The repairs that were made in the arguments.
+        """
         if isinstance(error, InvalidJSON):
-            told: OutputInvalid = InvalidJSON(
+            reported: OutputInvalid = InvalidJSON(
                 f"the arguments of tool call {call.id!r} are not JSON from character {error.offset:,} on; "
                 "see .arguments_text, and answer the model with .error_for_model",
                 text=call.arguments_text,
                 offset=error.offset,
             )
         else:
-            told = OutputInvalid(
+            reported = OutputInvalid(
                 f"the arguments of tool call {call.id!r} are not what its tool declares; see .errors "
                 "for what is wrong, and answer the model with .error_for_model",
                 text=call.arguments_text,
                 offset=error.offset,
                 errors=error.errors,
             )
-        return CheckedCall.of(call, repairs).refuse(told, words_for_model(call.name, told, text))
+        return CheckedCall.of(call, repairs).refuse(reported, words_for_model(call.name, reported, text))
 
     def _refuse_unknown(self, call: ToolCall) -> ToolCall:
         """Return a call with the error for a tool that does not exist."""
-        known = ", ".join(self._tools)
+        names = ", ".join(self._tools)
         error = OutputInvalid(
-            f"tool call {call.id!r} names an unknown tool; the tools are {known}; see .name, and "
+            f"tool call {call.id!r} names an unknown tool; the tools are {names}; see .name, and "
             "answer the model with .error_for_model",
             text=call.arguments_text,
         )
-        words = f"There is no tool of that name. The tools are: {known}. Call one of these."
+        words = f"There is no tool of that name. The tools are: {names}. Call one of these."
         return CheckedCall.of(call).refuse(error, words)
 
 
-def _mend(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
+def _repair(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
     """Repair almost-JSON; return it as JSON, with the repairs, or None if it cannot be read."""
     from tokenstream.partial_json._mend import mend
 
@@ -198,5 +211,5 @@ def _find_fault(text: str) -> OutputInvalid | None:
     fault = find_fault(text, max_depth=DEFAULT_LIMITS.depth)
     if isinstance(fault, InvalidJSON):
         return fault
-    outgrown = {"type": "limit", "loc": (), "msg": "is nested too deeply, or holds too long a number"}
-    return OutputInvalid("the arguments outgrow what can be read", text=text, errors=[outgrown])
+    limit_error = {"type": "limit", "loc": (), "msg": "is nested too deeply, or holds too long a number"}
+    return OutputInvalid("the arguments outgrow what can be read", text=text, errors=[limit_error])

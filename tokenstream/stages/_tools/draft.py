@@ -97,14 +97,16 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
             best=self.draft,
         )
 
-    def _told(self) -> tuple[Any, ...]:
+    def _comparison_key(self) -> tuple[Any, ...]:
         """Return the values by which drafts are compared."""
         call = self.call
         ended = None if call is None else (call.arguments_text, call.complete, type(call.error))
         return self.id, self.name, self.index, self.draft, ended
 
     def __eq__(self, other: object) -> bool:
-        return self._told() == other._told() if isinstance(other, CallDraft) else NotImplemented
+        if not isinstance(other, CallDraft):
+            return NotImplemented
+        return self._comparison_key() == other._comparison_key()
 
     def __repr__(self) -> str:
         ended = "" if self.call is None else ", complete" if self.complete else ", ended"
@@ -116,31 +118,31 @@ class CallPartials:
 
     Args:
         tool: The tool; None for an unknown tool, whose arguments may be anything.
-        free: Whether the arguments are free text, which becomes the tool's first argument.
+        is_free_text: Whether the arguments are free text, which becomes the tool's first argument.
         lenient: Whether to read almost-JSON.
     """
 
-    __slots__ = ("_between", "_held", "_lenient", "_partials", "_schema_of")
+    __slots__ = ("_choose_schema", "_free_text_frame", "_lenient", "_partials", "_undecided")
 
-    def __init__(self, tool: Tool | None, *, free: bool = False, lenient: Lenient = False) -> None:
-        self._lenient: Lenient = False if free else lenient
-        self._schema_of: Callable[[str], Schema[Any] | None] | None = None
+    def __init__(self, tool: Tool | None, *, is_free_text: bool = False, lenient: Lenient = False) -> None:
+        self._lenient: Lenient = False if is_free_text else lenient
+        self._choose_schema: Callable[[str], Schema[Any] | None] | None = None
         """Chooses the schema by the start of the arguments; None once the schema is chosen."""
-        self._held = ""
+        self._undecided = ""
         """The text that arrived before the schema was chosen."""
-        self._between: tuple[str, str] | None = None
+        self._free_text_frame: tuple[str, str] | None = None
         """The JSON before and after free text; the first is "" once it was passed on. None for JSON."""
         if tool is None:
             anything: Any = Any
             self._partials: Partials[Any] = Partials(anything)
             return
-        self._partials = Partials(_asked(tool.schema), lenient=self._lenient)
-        if free:
+        self._partials = Partials(_as_type(tool.schema), lenient=self._lenient)
+        if is_free_text:
             # Split the JSON of an empty text between its two quotes.
             start, _, end = tool.as_json("").rpartition('""')
-            self._between = f'{start}"', f'"{end}'
+            self._free_text_frame = f'{start}"', f'"{end}'
         else:
-            self._schema_of = tool.schema_of
+            self._choose_schema = tool.schema_of
 
     @property
     def complete(self) -> bool:
@@ -168,26 +170,28 @@ class CallPartials:
 
     def feed(self, text: str) -> list[Partial[Any]]:
         """Return a snapshot if a piece of the arguments changes what is visible."""
-        if self._between is not None:
-            start, end = self._between
-            self._between = "", end
+        if self._free_text_frame is not None:
+            # Free text is read as the JSON of a string.
+            start, end = self._free_text_frame
+            self._free_text_frame = "", end
             return self._partials.feed(start + json.dumps(text)[1:-1])
-        if self._schema_of is not None:
-            self._held += text
-            found = self._schema_of(self._held)
-            if found is None:
+        if self._choose_schema is not None:
+            # Text is held until its start decides which schema applies.
+            self._undecided += text
+            schema = self._choose_schema(self._undecided)
+            if schema is None:
                 return []
-            self._partials, self._schema_of = Partials(_asked(found), lenient=self._lenient), None
-            text, self._held = self._held, ""
+            self._partials, self._choose_schema = Partials(_as_type(schema), lenient=self._lenient), None
+            text, self._undecided = self._undecided, ""
         return self._partials.feed(text)
 
     def end(self) -> list[Partial[Any]]:
         """Signal the end of the call; return the last snapshots."""
-        held, self._held, self._schema_of = self._held, "", None
-        if self._between is not None:
-            held = "".join(self._between)
-        return [*self._partials.feed(held), *self._partials.end()]
+        undecided, self._undecided, self._choose_schema = self._undecided, "", None
+        if self._free_text_frame is not None:
+            undecided = "".join(self._free_text_frame)
+        return [*self._partials.feed(undecided), *self._partials.end()]
 
 
-def _asked(schema: Schema[Any]) -> Any:  # noqa: ANN401 - what stands for a type
+def _as_type(schema: Schema[Any]) -> Any:  # noqa: ANN401 - what stands for a type
     return schema

@@ -143,12 +143,12 @@ def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, To
     Raises:
         MisuseError: An object is not a tool, a name is missing or used twice, or there is no tool.
     """
-    found: list[Tool] = []
+    all_tools: list[Tool] = []
     for each in tools:
-        found.extend(each.checks() if isinstance(each, ToolTable) else [make_tool(each)])
-    found.extend(make_tool(tool, name) for name, tool in named.items())
+        all_tools.extend(each.checks() if isinstance(each, ToolTable) else [make_tool(each)])
+    all_tools.extend(make_tool(tool, name) for name, tool in named.items())
     by_name: dict[str, Tool] = {}
-    for tool in found:
+    for tool in all_tools:
         if tool.name in by_name:
             raise MisuseError(
                 f"two tools are named {tool.name!r}; name one of them by a keyword: other_name=…"

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 _EMPTY = inspect.Parameter.empty
-_BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
-_MOST_BEGUN = 64
+_match_opening: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
+_MAX_START = 64
 """The most characters before the first key; up to this point, each piece reads the start again."""
-_VALUES, _NAMED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+_VAR_ARGS, _VAR_KWARGS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
 class Signature:
@@ -70,7 +70,7 @@ class Signature:
             self.types = _types_of(function, self.parameters)
             """The types of the parameters; Any for a parameter without a type."""
             self._schema = Schema[Any].of(adapter_of(self.parameters, self.types))
-            self._only = _Only.of(self.parameters, self.types)
+            self._only = _OnlyParameter.find(self.parameters, self.types)
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
             name = getattr(function, "__qualname__", type(function).__qualname__)
             raise MisuseError(
@@ -88,8 +88,12 @@ class Signature:
     def schema_of(self, start: str) -> Schema[Any] | None:
         """Return the schema of JSON that begins like this; None while that is undecided."""
         only = self._only
-        named = only is not None and only.is_named_first(start)
-        return None if named is None else self._schema if named else self.schema
+        if only is None:
+            return self._schema
+        is_named = only.is_named_first(start)
+        if is_named is None:
+            return None
+        return self._schema if is_named else only.schema
 
     @property
     def only(self) -> Any:  # noqa: ANN401 - any type
@@ -112,19 +116,19 @@ class Signature:
         return arguments
 
     def call(self, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
-        """Call the function with arguments that `read` has returned."""
-        given = dict(arguments)
+        """Call the function with arguments that `read` has returned, by position where that is needed."""
+        remaining = dict(arguments)
         bound = inspect.BoundArguments(self._signature, {})
         for name, parameter in self.parameters.items():
-            if parameter.kind is not _NAMED and name in given:
-                value = given.pop(name)
-                bound.arguments[name] = tuple(value) if parameter.kind is _VALUES else value
+            if parameter.kind is not _VAR_KWARGS and name in remaining:
+                value = remaining.pop(name)
+                bound.arguments[name] = tuple(value) if parameter.kind is _VAR_ARGS else value
         bound.apply_defaults()
         # The remaining arguments belong to `**others`.
-        return self._function(*bound.args, **{**bound.kwargs, **given})
+        return self._function(*bound.args, **{**bound.kwargs, **remaining})
 
 
-class _Only:
+class _OnlyParameter:
     """The only parameter of a function, if its type is an object.
 
     Args:
@@ -141,19 +145,22 @@ class _Only:
         self._fields = fields
 
     @classmethod
-    def of(cls, parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> _Only | None:
+    def find(
+        cls, parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]
+    ) -> _OnlyParameter | None:
         """Return the only parameter; None if there are several, or if its type is not an object."""
         if len(parameters) != 1:
             return None
         ((name, parameter),) = parameters.items()
-        names = _fields_of(types[name])
-        if names is None or parameter.kind in (_VALUES, _NAMED):
+        fields = _fields_of(types[name])
+        if fields is None or parameter.kind in (_VAR_ARGS, _VAR_KWARGS):
             return None
-        return cls(name, types[name], names)
+        return cls(name, types[name], fields)
 
     def is_named(self, text: str) -> bool:
         """Return True if the JSON names the parameter, instead of being the parameter's value itself."""
         if self.name in self._fields:
+            # A key of that name belongs to the value.
             return False
         try:
             value: object = decode(text)
@@ -166,13 +173,14 @@ class _Only:
         if self.name in self._fields:
             return False
         key = f'"{self.name}"'
-        begun = _BEGUN(start)
-        rest = start[begun.end() :]
-        if len(start) > _MOST_BEGUN + len(key):
+        opening = _match_opening(start)
+        after_opening = start[opening.end() :]
+        if len(start) > _MAX_START + len(key):
             return False
-        if len(rest) < len(key) and key.startswith(rest):
+        if len(after_opening) < len(key) and key.startswith(after_opening):
             return None
-        return bool(begun[1]) and rest.startswith(key)
+        has_brace = bool(opening[1])
+        return has_brace and after_opening.startswith(key)
 
 
 class _Others:
@@ -185,29 +193,29 @@ class _Others:
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler.resolve_ref_schema(handler(source))
-        more: Any = schema
-        more["extra_behavior"] = "allow"
-        more["extras_schema"] = handler.generate_schema(self.type)
+        extended: Any = schema
+        extended["extra_behavior"] = "allow"
+        extended["extras_schema"] = handler.generate_schema(self.type)
         return schema
 
 
 def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
-    """Return the adapter of an object with a field for each parameter."""
+    """Return the adapter of an object with a field for each parameter; `**others` become further keys."""
     fields: dict[str, Any] = {}
     others: Any = None
     for name, parameter in parameters.items():
         type_ = types[name]
-        if parameter.kind is _VALUES:
+        if parameter.kind is _VAR_ARGS:
             several: Any = list
             fields[name] = NotRequired[several[type_]]
-        elif parameter.kind is not _NAMED:
+        elif parameter.kind is not _VAR_KWARGS:
             fields[name] = _with_default(type_, parameter.default)
         elif is_unpacked(type_):
             fields.update(_fields_of_typed_dict(get_args(type_)[0]))
         else:
             others = _Others(type_)
-    make: Any = TypedDict
-    arguments: Any = make("arguments", fields)
+    make_typed_dict: Any = TypedDict
+    arguments: Any = make_typed_dict("arguments", fields)
     arguments.__pydantic_config__ = ConfigDict(
         extra="forbid" if others is None else "allow", arbitrary_types_allowed=True
     )
@@ -227,8 +235,8 @@ def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a Typ
         mark = get_origin(declared)
         marked = mark is Required or mark is NotRequired
         required = mark is Required or (not marked and name in type_.__required_keys__)
-        bare = get_args(declared)[0] if marked else declared
-        fields[name] = bare if required else NotRequired[bare]
+        unmarked = get_args(declared)[0] if marked else declared
+        fields[name] = unmarked if required else NotRequired[unmarked]
     return fields
 
 
@@ -247,14 +255,14 @@ def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dic
         name: Any if parameter.annotation is _EMPTY else parameter.annotation
         for name, parameter in parameters.items()
     }
-    written = SimpleNamespace(__annotations__=declared)
-    plain = _plain(function)
-    names: dict[str, Any] = getattr(plain, "__globals__", {})
+    annotated_object = SimpleNamespace(__annotations__=declared)
+    inner = _find_inner_function(function)
+    names: dict[str, Any] = getattr(inner, "__globals__", {})
     # A local name hides a global one, as in the code of the function.
-    return get_type_hints(written, names, _local_names(plain), include_extras=True)
+    return get_type_hints(annotated_object, names, _local_names(inner), include_extras=True)
 
 
-def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
+def _find_inner_function(function: Any) -> Any:  # noqa: ANN401 - any callable
     """Return the function inside partials, methods, decorators and callable objects."""
     while isinstance(function, partial):
         function = function.func
@@ -263,7 +271,7 @@ def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
 
 
 def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
-    """Return the local names of the running functions that enclose this function's definition."""
+    """Return the local names of the running functions inside which a function was defined."""
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
@@ -278,13 +286,13 @@ def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
     """Return the keys of an object of that type in JSON; None if the type is not an object."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
-    loose: Any = type_
+    any_type: Any = type_
     if isinstance(type_, type) and issubclass(type_, BaseModel):
         known = type_.model_fields
         return {*known, *[field.alias for field in known.values() if field.alias]}
     if isinstance(type_, type) and is_dataclass(type_):
         return {field.name for field in fields(type_)}
-    if is_typeddict(loose):
-        return set(loose.__annotations__)
-    names: tuple[str, ...] | None = getattr(loose, "__struct_encode_fields__", None)
+    if is_typeddict(any_type):
+        return set(any_type.__annotations__)
+    names: tuple[str, ...] | None = getattr(any_type, "__struct_encode_fields__", None)
     return None if names is None else set(names)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import OutputInvalid
 
-_MOST_PLACES = 12
-_MOST_IN_LINE = 300
-_MOST_OF_PLACE = 120
-_MOST_OF_VALUE = 60
-_MOST_AROUND = 20
+_MAX_PLACES = 12
+_MAX_LINE = 300
+_MAX_PLACE = 120
+_MAX_VALUE = 60
+_AROUND = 20
 _THEY = "they end", "they are", "they go"
 _IT = "it ends", "it is", "it goes"
 _SUBJECT = re.compile(r"^\w+(?: input)? should ")
@@ -39,9 +39,9 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     """
     again = f"Call {name} again with all of its arguments, corrected."
     if isinstance(error, InvalidJSON):
-        where = _near(text, error.offset, _THEY)
+        where = _describe_position(text, error.offset, _THEY)
         return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
-    lines = _lines(error.errors, _decode(text), "the arguments")
+    lines = _make_lines(error.errors, _decode(text), "the arguments")
     return "\n".join([f"The arguments of {name} are not valid:", *lines, again])
 
 
@@ -54,7 +54,7 @@ def words_for_output(error: OutputInvalid) -> str:
         error: The error.
     """
     if isinstance(error, InvalidJSON):
-        where = f": {_near(error.text, error.offset, _IT)}" if error.text else ""
+        where = f": {_describe_position(error.text, error.offset, _IT)}" if error.text else ""
         return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
     if not error.errors:
         return "The output is not the JSON that was asked for. Write that, and nothing else."
@@ -62,7 +62,7 @@ def words_for_output(error: OutputInvalid) -> str:
     if value is None and error.best is not None:
         # The text is almost JSON, and was repaired.
         value = error.best.value
-    lines = _lines(error.errors, value, "the output", error.path)
+    lines = _make_lines(error.errors, value, "the output", error.path)
     return "\n".join(["The output is not valid:", *lines, "Write all of it again, corrected."])
 
 
@@ -75,19 +75,19 @@ def words_for_place(problem: str) -> str:
     return f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
 
 
-def _near(text: str, offset: int, words: tuple[str, str, str]) -> str:
-    """Describe a place in a text that is not JSON.
+def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> str:
+    """Say where a text stops being JSON.
 
     Args:
         text: The text.
-        offset: The place.
-        words: How to say "it ends", "it is" and "it goes".
+        offset: The offset of the first character that cannot be JSON.
+        words: The words for "it ends", "it is" and "it goes", in the singular or the plural.
     """
-    end, be, go = words
+    it_ends, it_is, it_goes = words
     if offset >= len(text):
-        return f"{end} after {len(text):,} characters, before {be} whole"
-    around = text[max(0, offset - _MOST_AROUND) : offset + _MOST_AROUND]
-    return f"{go} wrong at character {offset:,}, near {_value(around)}"
+        return f"{it_ends} after {len(text):,} characters, before {it_is} whole"
+    around = text[max(0, offset - _AROUND) : offset + _AROUND]
+    return f"{it_goes} wrong at character {offset:,}, near {_show_value(around)}"
 
 
 def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -97,7 +97,7 @@ def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
         return None
 
 
-def _lines(
+def _make_lines(
     errors: Iterable[Mapping[str, Any]],
     value: Any,  # noqa: ANN401 - any JSON value
     whole: str,
@@ -115,58 +115,66 @@ def _lines(
     # Problems by place, and, if the value there has a union type, by the member of the union.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
-        place, form, inner = _place(value, each, len(path))
+        place, member, inner = _locate(value, each, len(path))
         if outer:
             place = f"{outer}{'' if place.startswith('[') else '.'}{place}" if place else outer
-        found = places.setdefault(place, {}).setdefault(form, {})
-        found[f"{inner} {_problem(each)}".lstrip()] = None
+        problems = places.setdefault(place, {}).setdefault(member, {})
+        problems[f"{inner} {_describe_problem(each)}".lstrip()] = None
     lines = [
-        _cut(f"- {line}", _MOST_IN_LINE)
-        for place, forms in places.items()
-        for line in _of_place(place or whole, forms)
+        _shorten(f"- {line}", _MAX_LINE)
+        for place, members in places.items()
+        for line in _make_place_lines(place or whole, members)
     ]
-    more = len(lines) - _MOST_PLACES
-    return lines if more <= 0 else [*lines[:_MOST_PLACES], f"- and {more} more places"]
+    more = len(lines) - _MAX_PLACES
+    return lines if more <= 0 else [*lines[:_MAX_PLACES], f"- and {more} more places"]
 
 
-def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
+def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> list[str]:
     """Return the lines for the problems at one place.
 
     Args:
         place: The place.
-        forms: The problems by the member of a union type that the value was tried as.
+        members: The problems by the member of a union type that the value was tried as.
     """
-    problems = list(next(iter(forms.values())))
-    if len(forms) > 1:
-        problems = [", or ".join(dict.fromkeys("; ".join(found) for found in forms.values()))]
+    problems = list(next(iter(members.values())))
+    if len(members) > 1:
+        # The value fits no member of the union: it is enough to correct the problems with one of them.
+        alternatives = dict.fromkeys("; ".join(of_member) for of_member in members.values())
+        problems = [", or ".join(alternatives)]
     # Only the place is cut, so that the problem always follows.
-    return [f"{_cut(place, _MOST_OF_PLACE)}: {problem}" for problem in problems]
+    return [f"{_shorten(place, _MAX_PLACE)}: {problem}" for problem in problems]
 
 
-def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
+def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
     """Return the place of an error, such as `steps[0].title`; its union member; and the place in that.
 
     pydantic's location also contains the names of union members: only keys and indexes
     that exist in the model's value are kept.
+
+    Args:
+        value: The value that the model wrote.
+        error: pydantic's error.
+        above: The number of leading keys of the location to skip.
     """
     loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
-    form = outer = place = ""
+    member = outer = place = ""
     for position, key in enumerate(loc):
-        lacks = missing and position == len(loc) - 1
-        if is_list(value) and isinstance(key, int) and (lacks or key < len(value)):
-            value = None if lacks else value[key]
+        is_missing_key = missing and position == len(loc) - 1
+        if is_list(value) and isinstance(key, int) and (is_missing_key or key < len(value)):
+            value = None if is_missing_key else value[key]
             place += f"[{key}]"
-        elif is_dict(value) and (lacks or key in value):
+        elif is_dict(value) and (is_missing_key or key in value):
             value = value.get(str(key))
             place += f".{key}"
-        elif not form:
-            form, outer, place = str(key), place, ""
-    outer, inner = (outer, place) if form else (place, "")
-    return outer.removeprefix("."), form, inner.removeprefix(".")
+        elif not member:
+            # A key that the value does not have is the name of a union member.
+            member, outer, place = str(key), place, ""
+    outer, inner = (outer, place) if member else (place, "")
+    return outer.removeprefix("."), member, inner.removeprefix(".")
 
 
-def _problem(error: Mapping[str, Any]) -> str:
+def _describe_problem(error: Mapping[str, Any]) -> str:
     """Return a pydantic error in words for the model."""
     kind = error.get("type", "")
     words = _WORDS.get(kind)
@@ -177,21 +185,21 @@ def _problem(error: Mapping[str, Any]) -> str:
         return _SPACE.sub(" ", _PREFIX.sub("", message))
     problem = _SUBJECT.sub("should ", message)
     if "input" in error and not isinstance(error["input"], dict | list):
-        problem += f", not {_value(error['input'])}"
+        problem += f", not {_show_value(error['input'])}"
     return problem
 
 
-def _value(value: object) -> str:
+def _show_value(value: object) -> str:
     """Return a value as JSON, shortened if necessary."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         return "this"
-    return _cut(text, _MOST_OF_VALUE)
+    return _shorten(text, _MAX_VALUE)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+def _shorten(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
 def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
@@ -202,14 +210,14 @@ def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _wrong_tag(context: Mapping[str, Any]) -> str:
-    return f"{_tag(context)} should be one of {context.get('expected_tags')}"
+    return f"{_name_of_tag(context)} should be one of {context.get('expected_tags')}"
 
 
 def _no_tag(context: Mapping[str, Any]) -> str:
-    return f"{_tag(context)} is missing"
+    return f"{_name_of_tag(context)} is missing"
 
 
-def _tag(context: Mapping[str, Any]) -> str:
+def _name_of_tag(context: Mapping[str, Any]) -> str:
     # For a callable discriminator, this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"

@@ -28,38 +28,38 @@ class ModelAnswer:
         calls: A list to which the complete tool calls of the answer are added.
     """
 
-    __slots__ = ("_calls", "_format", "begun", "step")
+    __slots__ = ("_calls", "_format", "has_begun", "step")
 
     def __init__(self, step: Step, format: str, calls: list[ToolCall]) -> None:
         self.step = step
-        self.begun = False
+        self.has_begun = False
         """True once the format has read an event of the answer."""
         self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
         self._calls = calls
 
-    def take(self, item: Any) -> None:  # noqa: ANN401 - an object of a framework, or a payload
+    def read_piece(self, item: Any) -> None:  # noqa: ANN401 - an object of a framework, or a payload
         """Read a piece of the answer; after the end of its step, ignore it."""
         payload: object = payload_of(item)
         if is_dict(payload) and self.step.ended is None:
-            self._give(self._format.feed(payload))
+            self._feed_step(self._format.feed(payload))
 
     def end(self) -> StreamError | None:
         """End the answer; return its error, or None if the answer is complete or nothing of it arrived."""
         if self.step.ended is not None:
             return None
-        self._give(self._format.end())
-        if not self.begun:
+        self._feed_step(self._format.end())
+        if not self.has_begun:
             return None
         error = self._format.error
         self.step.conclude("complete" if error is None else "truncated")
         return error
 
-    def _give(self, events: Iterable[Event]) -> None:
+    def _feed_step(self, events: Iterable[Event]) -> None:
         """Feed events of the answer to the step, and note its complete tool calls."""
         for event in events:
-            if not self.begun:
+            if not self.has_begun:
                 # The first event marks the start of a new answer in the step.
-                self.begun = True
+                self.has_begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
                 head.another = bool(self.step.messages)
                 self.step.feed(head)
