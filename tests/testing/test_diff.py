@@ -8,7 +8,7 @@ from tokenstream.errors import StreamInterrupted, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, Restarted, Resumed, TextDelta
 from tokenstream.message import Message, TextPart, ToolCall, Usage
 from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._pytest.diff import differences, holds_answers
+from tokenstream.testing._pytest.diff import contains_answers, differences
 
 _LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
 
@@ -205,4 +205,4 @@ def test_large_values_are_shown_in_part() -> None:
 )
 def test_what_speaks_of_answers_is_known(value: object, ours: bool) -> None:
     """Messages, events, recordings, their pieces and lists of them; nothing else."""
-    assert ours == holds_answers(value)
+    assert ours == contains_answers(value)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording
 from tokenstream.testing._recordings.errors import RecordingInvalid
-from tokenstream.testing._recordings.file_format import is_recording, parse, written
+from tokenstream.testing._recordings.file_format import encode_recording, is_recording, parse
 
 PATH = Path("answer.rec")
 
@@ -99,14 +99,14 @@ def rounded(recording: Recording) -> Recording:
 @settings(max_examples=200)
 def test_what_is_written_is_read_again(recording: Recording) -> None:
     """Any bytes, any borders, any times in microseconds and any head come back as they were."""
-    assert recording == parse(written(recording), PATH)
+    assert recording == parse(encode_recording(recording), PATH)
 
 
 @given(RECORDINGS)
 @settings(max_examples=100)
 def test_an_editor_that_changes_line_endings_and_blanks_changes_nothing(recording: Recording) -> None:
     """CRLF, blanks stripped from the ends of lines, a mark of byte order and no last newline are all one."""
-    lines = written(recording).split(b"\n")
+    lines = encode_recording(recording).split(b"\n")
     stripped = b"\r\n".join(line.rstrip(b" \t") for line in lines).removesuffix(b"\r\n")
 
     assert recording == parse(b"\xef\xbb\xbf" + stripped, PATH)
@@ -116,7 +116,7 @@ def test_an_editor_that_changes_line_endings_and_blanks_changes_nothing(recordin
 @settings(max_examples=100)
 def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
     """It is UTF-8 in which every character but the newline can be seen or is a blank within a line."""
-    lines = written(recording).decode().split("\n")
+    lines = encode_recording(recording).decode().split("\n")
 
     assert [] == [
         line for line in lines if line != line.strip() or len(line.splitlines()) > 1 or "\t" in line
@@ -127,15 +127,15 @@ def test_the_file_is_text_that_any_editor_shows(recording: Recording) -> None:
 @settings(max_examples=50)
 def test_writing_again_gives_the_same_file(recording: Recording) -> None:
     """The same recording gives the same bytes, so that a difference in version control is one of content."""
-    again = parse(written(recording), PATH)
+    again = parse(encode_recording(recording), PATH)
     other_way_round = again.replaced(headers=dict(reversed(list(again.headers.items()))))
 
-    assert written(recording) == written(other_way_round)
+    assert encode_recording(recording) == encode_recording(other_way_round)
 
 
 def test_times_are_kept_to_the_microsecond() -> None:
     """A clock's digits beyond that differ between machines."""
-    assert rounded(WHOLE) == parse(written(WHOLE), PATH)
+    assert rounded(WHOLE) == parse(encode_recording(WHOLE), PATH)
 
 
 # -- what it says ----------------------------------------------------------
@@ -143,26 +143,28 @@ def test_times_are_kept_to_the_microsecond() -> None:
 
 def test_the_file_reads_as_the_document_shows() -> None:
     """Text stands as it is, odd characters as escapes, what is binary as base64."""
-    assert FILE == written(WHOLE).decode()
+    assert FILE == encode_recording(WHOLE).decode()
 
 
 def test_an_answer_without_a_head_is_as_short_as_can_be() -> None:
     """Only the status is always written."""
-    assert b"tokenstream-recording 1\nstatus: 200\n\n@ 0\n+ Hello\n" == written(Recording.of([b"Hello"]))
+    assert b"tokenstream-recording 1\nstatus: 200\n\n@ 0\n+ Hello\n" == encode_recording(
+        Recording.of([b"Hello"])
+    )
 
 
 def test_one_changed_word_changes_one_line() -> None:
     """A difference in version control shows what differs."""
     before = Recording.of([b"data: a\n\n", b"data: b\n\n", b"data: c\n\n"])
     after = Recording.of([b"data: a\n\n", b"data: other\n\n", b"data: c\n\n"])
-    lines = zip(written(before).split(b"\n"), written(after).split(b"\n"), strict=True)
+    lines = zip(encode_recording(before).split(b"\n"), encode_recording(after).split(b"\n"), strict=True)
 
     assert [(b"| data: b", b"| data: other")] == [pair for pair in lines if pair[0] != pair[1]]
 
 
 def test_a_name_with_capitals_is_written_in_lower_case() -> None:
     """Headers have no case, and one spelling makes the smaller difference."""
-    assert b"\nheader x-mine: A\n" in written(Recording.of([b""], headers={"X-Mine": "A"}))
+    assert b"\nheader x-mine: A\n" in encode_recording(Recording.of([b""], headers={"X-Mine": "A"}))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_a_name_with_capitals_is_written_in_lower_case() -> None:
 def test_what_has_no_place_in_a_file_is_not_written(recording: Recording, named: str) -> None:
     """A time, a status or a name that none can be is the calling code's mistake."""
     with pytest.raises(MisuseError, match=named):
-        written(recording)
+        encode_recording(recording)
 
 
 # -- a person's edits ------------------------------------------------------
@@ -309,7 +311,7 @@ def test_a_file_in_another_encoding_says_so(data: bytes, line: int) -> None:
 @settings(max_examples=100)
 def test_any_damage_is_an_error_of_ours_or_none(data: Any, recording: Recording) -> None:
     """Whatever becomes of a file, reading it gives a recording or RecordingInvalid."""
-    file = bytearray(written(recording))
+    file = bytearray(encode_recording(recording))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(file) - 1))
         file[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
@@ -336,5 +338,5 @@ def test_a_line_of_megabytes_costs_no_more_than_its_bytes() -> None:
     recording = Recording.of(bodies, name="answer")
     begun = time.perf_counter()
 
-    assert recording == parse(written(recording), PATH)
+    assert recording == parse(encode_recording(recording), PATH)
     assert time.perf_counter() - begun < 4

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenstream.testing._pytest import recordings
-from tokenstream.testing._pytest.diff import differences, holds_answers
+from tokenstream.testing._pytest.diff import contains_answers, differences
 from tokenstream.testing._pytest.entry import pytest_addoption
 from tokenstream.testing._pytest.ids import id_of
 from tokenstream.testing._pytest.own_loop import run_apart
@@ -83,4 +83,4 @@ def _is_compared(left: object, right: object) -> bool:
     """Return True if the plugin describes the differences between two values."""
     if isinstance(left, bytes) and isinstance(right, bytes):
         return b"data:" in left or b"data:" in right
-    return holds_answers(left) and holds_answers(right)
+    return contains_answers(left) and contains_answers(right)

@@ -172,7 +172,7 @@ _CUT_PROPERTIES = {
     "breaks": _computed_property(lambda cuts, _: _CUT_KINDS[cuts.how][1]),
     "arrivals": _computed_property(lambda cuts, offset: tuple(cuts.chunks_before(offset))),
     "body": _computed_property(lambda cuts, offset: b"".join(data for _, data in cuts.chunks_before(offset))),
-    "_datas": _computed_property(lambda cuts, offset: [data for _, data in cuts.chunks_before(offset)]),
+    "_chunk_list": _computed_property(lambda cuts, offset: [data for _, data in cuts.chunks_before(offset)]),
 }
 """The properties of `_Cut`: a few are computed for the cut, the others are read from the whole recording."""
 for _name, _property in _CUT_PROPERTIES.items():

@@ -32,41 +32,41 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
         RecordingRefused: The recording contains something that looks like a secret.
     """
     # Several processes may run the tests and record the same stream at once.
-    new = path.with_name(f"new-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"new-{os.getpid()}-{path.name}")
     try:
-        _record(source, partial(_record_opened, path=new, **options))
-        new.replace(path)
+        _read_to_end(source, partial(_start_recording, path=temporary, **options))
+        temporary.replace(path)
     finally:
-        new.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _record(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
+def _read_to_end(source: Callable[[], object], start_recording: Callable[[object], Any]) -> None:
     """Open a live stream and read it to its end, in an event loop if it is asynchronous.
 
     Args:
         source: Opens the stream.
-        noted: Starts the recording of an opened stream; returns the object to read instead.
+        start_recording: Starts the recording of an opened stream; returns the object to read instead.
     """
     if inspect.iscoroutinefunction(source):
-        run_apart(partial(_record_async, source, noted))
+        run_apart(partial(_read_to_end_async, source, start_recording))
         return
     opened = source()
     if any(hasattr(opened, name) for name in _ASYNCHRONOUS):
-        run_apart(partial(_record_async, lambda: opened, noted))
+        run_apart(partial(_read_to_end_async, lambda: opened, start_recording))
         return
-    recorded = noted(opened)
-    with recorded if isinstance(recorded, Stream) else Stream(recorded) as stream:
+    replacement = start_recording(opened)
+    with replacement if isinstance(replacement, Stream) else Stream(replacement) as stream:
         stream.final()
 
 
-async def _record_async(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
+async def _read_to_end_async(source: Callable[[], object], start_recording: Callable[[object], Any]) -> None:
     opened = source()
-    recorded = noted(await opened if inspect.isawaitable(opened) else opened)
-    async with recorded if isinstance(recorded, AsyncStream) else AsyncStream(recorded) as stream:
+    replacement = start_recording(await opened if inspect.isawaitable(opened) else opened)
+    async with replacement if isinstance(replacement, AsyncStream) else AsyncStream(replacement) as stream:
         await stream.final()
 
 
-def _record_opened(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
+def _start_recording(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
     from tokenstream.testing._record.record import record
 
     return record(opened, path, overwrite=True, **options)

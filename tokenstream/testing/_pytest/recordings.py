@@ -28,10 +28,10 @@ MEANING = (
     "(a function, or the name of a fixture) opens the live stream for --record-streams, and `replace` and "
     "`filter`, as of testing.record, take out what is not to be written"
 )
-_FOLDER = "recordings"
-_OF_RECORDING = ("replace", "filter")
+_RECORDINGS_FOLDER = "recordings"
+_RECORD_ARGUMENTS = ("replace", "filter")
 """Arguments of the marker that are passed to `record`, in addition to the stream from `source`."""
-_RECORDED = pytest.StashKey[set[Path]]()
+_RECORDED_FILES = pytest.StashKey[set[Path]]()
 """Files recorded in this session, so that each is recorded once."""
 
 
@@ -46,20 +46,20 @@ def find_recording(request: pytest.FixtureRequest) -> Recording:
             "its marker `recording` takes one name: the recording's file; a Recording or a Script is given "
             'by @pytest.mark.parametrize("recording", […])',
         )
-    places = _list_places(request, marker.args[0])
-    path = next((place for place in places if place.is_file()), None)
+    candidates = _list_candidates(request, marker.args[0])
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if request.config.getoption("--record-streams"):
-        path = path or places[-1]
-        _record(request, marker, path)
+        path = path or candidates[-1]
+        _record_anew(request, marker, path)
     if path is None:
-        looked = "".join(f"\n  {_write_path(request, place)}" for place in places)
-        opens = (
+        searched = "".join(f"\n  {_write_path(request, candidate)}" for candidate in candidates)
+        source_advice = (
             "" if "source" in marker.kwargs else "give the marker a source= that opens the live stream, and "
         )
         _fail(
             request,
-            f"its recording is in none of these places:{looked}\nPut the file into one of them; or {opens}"
-            "run pytest --record-streams",
+            f"its recording is in none of these places:{searched}\nPut the file into one of them; or "
+            f"{source_advice}run pytest --record-streams",
         )
     try:
         return Recording.load(path)
@@ -73,27 +73,27 @@ def play_recording(request: pytest.FixtureRequest, play: Callable[..., StreamT])
     if marker is None:
         return play()
     options: dict[str, Any] = {**marker.kwargs}
-    own = ("source", *_OF_RECORDING)
+    other_arguments = ("source", *_RECORD_ARGUMENTS)
     try:
-        return play(**{name: value for name, value in options.items() if name not in own})
+        return play(**{name: value for name, value in options.items() if name not in other_arguments})
     except (MisuseError, TypeError) as error:
         _fail(request, f"its marker `recording` has an invalid option: {error}")
 
 
-def _list_places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
+def _list_candidates(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
     """Return the paths at which a recording is looked for; a new recording is written to the last path."""
     beside = request.path.parent
-    folders = [beside, beside / _FOLDER]
-    own = request.config.getini("tokenstream_recordings")
-    if own:
-        folders.append(request.config.rootpath / own)
+    folders = [beside, beside / _RECORDINGS_FOLDER]
+    own_folder = request.config.getini("tokenstream_recordings")
+    if own_folder:
+        folders.append(request.config.rootpath / own_folder)
     # An absolute name overrides the folder, so that all three may be the same path.
     return list(dict.fromkeys(folder / name for folder in folders))
 
 
-def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> None:
+def _record_anew(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> None:
     """Record the live stream that the marker's `source` opens, once in a session for each file."""
-    recorded = request.config.stash.setdefault(_RECORDED, set())
+    recorded = request.config.stash.setdefault(_RECORDED_FILES, set())
     if path in recorded:
         return
     source: object = marker.kwargs.get("source")
@@ -103,13 +103,14 @@ def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> 
             "its recording cannot be made anew: give its marker `recording` a source= (a function that opens "
             "the live stream, or the name of a fixture that is one), or run it without --record-streams",
         )
-    given: object = request.getfixturevalue(source) if isinstance(source, str) else source
-    if not callable(given) and not isinstance(source, str):
+    # The value of a fixture is a stream, or a function that opens one.
+    opened: object = request.getfixturevalue(source) if isinstance(source, str) else source
+    if not callable(opened) and not isinstance(source, str):
         _fail(request, "the source= of its marker `recording` is a function, or the name of a fixture")
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {name: marker.kwargs[name] for name in _OF_RECORDING if name in marker.kwargs}
+    options = {name: marker.kwargs[name] for name in _RECORD_ARGUMENTS if name in marker.kwargs}
     try:
-        record_anew(given if callable(given) else lambda: given, path, **options)
+        record_anew(opened if callable(opened) else lambda: opened, path, **options)
     except MisuseError as error:
         _fail(
             request,
@@ -120,10 +121,11 @@ def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> 
 
 
 def _write_path(request: pytest.FixtureRequest, path: Path) -> str:
+    """Return a path for a message, relative to the project if it is inside."""
     root = request.config.rootpath
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def _fail(request: pytest.FixtureRequest, what: str) -> NoReturn:
+def _fail(request: pytest.FixtureRequest, problem: str) -> NoReturn:
     # `from None`: the message already contains the original error.
-    raise pytest.fail.Exception(f"{request.node.nodeid}: {what}", pytrace=False) from None
+    raise pytest.fail.Exception(f"{request.node.nodeid}: {problem}", pytrace=False) from None

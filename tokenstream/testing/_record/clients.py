@@ -65,14 +65,16 @@ class _Hooks:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._began: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+        self._started_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         """Time at which each request was sent."""
 
     def note_request(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
-        self._began[request] = self._terms.clock()
+        self._started_at[request] = self._terms.clock()
 
     def note_response(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
-        note_httpx(response, Notes(self._terms, began=self._began.get(response.request), bare=False))
+        note_httpx(
+            response, Notes(self._terms, started_at=self._started_at.get(response.request), keep_empty=False)
+        )
 
     async def note_request_async(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
         self.note_request(request)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.filters import Filter
     from tokenstream.testing._recordings.recording import Breaks
 
-_MOST_CAUSES = 10
+_MAX_CAUSES = 10
 _PLACEHOLDER = "{n}"
 
 
@@ -79,14 +79,14 @@ class Notes:
 
     Args:
         terms: Options of the recording.
-        began: Time of the request, by the clock of `terms`; None for the present.
-        bare: True to write a recording even if the body is empty.
+        started_at: Time of the request, by the clock of `terms`; None for the present.
+        keep_empty: True to write a recording even if the body is empty.
     """
 
-    def __init__(self, terms: Terms, *, began: float | None = None, bare: bool = True) -> None:
+    def __init__(self, terms: Terms, *, started_at: float | None = None, keep_empty: bool = True) -> None:
         self._terms = terms
-        self._began = terms.clock() if began is None else began
-        self._bare = bare
+        self._started_at = terms.clock() if started_at is None else started_at
+        self._keep_empty = keep_empty
         self._arrivals: list[Arrival] = []
         self._head: ResponseHead | None = None
         self._decoder: ContentDecoder | None = None
@@ -101,16 +101,16 @@ class Notes:
         """True if each chunk is one WebSocket message."""
         self.format: Callable[[], str | None] = _no_format
         """Called when the recording is written; returns the name of the format, or None."""
-        self.patient = False
+        self.survives_timeout = False
         """True if reading may go on after a TimeoutError."""
-        self.leaving: BaseException | None = None
+        self.block_error: BaseException | None = None
         """The exception that ends the `with` block of the source; an error of ours must not replace it."""
 
     # -- how it begins -----------------------------------------------------
 
     def sent(self) -> None:
         """Set the time of the request to the present."""
-        self._began = self._terms.clock()
+        self._started_at = self._terms.clock()
 
     def not_opened(self, error: BaseException) -> None:
         """Give up the recording, because opening the source failed, and there is no answer."""
@@ -139,7 +139,7 @@ class Notes:
             data = b"".join(self._decoder.feed(data))
             if not data:
                 return
-        self._arrivals.append(Arrival(max(0.0, round(now - self._began, 6)), data))
+        self._arrivals.append(Arrival(max(0.0, round(now - self._started_at, 6)), data))
 
     def see_item(self, item: object) -> None:
         """Note an item of an iterable.
@@ -183,7 +183,7 @@ class Notes:
         """Write the recording, because the body has ended."""
         if self._decoder is not None:
             self._decoder.end()
-        if self._bare or self._arrivals:
+        if self._keep_empty or self._arrivals:
             self._write(None)
         self.over = True
 
@@ -196,7 +196,7 @@ class Notes:
         """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)
-            if self.patient and self._breaks == "stall":
+            if self.survives_timeout and self._breaks == "stall":
                 return
         elif not final:
             return
@@ -205,7 +205,7 @@ class Notes:
     def stop(self) -> None:
         """Write the recording of the bytes read so far, because the reader has closed the body."""
         if self._arrivals:
-            self._write(self.leaving)
+            self._write(self.block_error)
         self.over = True
 
     def _write(self, error: BaseException | None) -> None:
@@ -256,13 +256,13 @@ def _no_format() -> None:
 
 def _classify_break(error: Exception) -> Breaks | None:
     """Return the way in which the connection broke; None if the error is a mistake of the calling code."""
-    found = reading_failed(error, None, begun=True)
-    if isinstance(found, MisuseError):
+    stream_error = reading_failed(error, None, begun=True)
+    if isinstance(stream_error, MisuseError):
         return None
-    if isinstance(found, StreamStalled):
+    if isinstance(stream_error, StreamStalled):
         return "stall"
     cause: BaseException | None = error
-    for _ in range(_MOST_CAUSES):
+    for _ in range(_MAX_CAUSES):
         if isinstance(cause, ConnectionResetError):
             return "reset"
         cause = cause and (cause.__cause__ or cause.__context__)

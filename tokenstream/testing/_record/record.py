@@ -11,8 +11,9 @@ from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._record.bodies import note_body
 from tokenstream.testing._record.clients import is_client, note_answers, refuse_earlier
 from tokenstream.testing._record.filters import compile_replacements
-from tokenstream.testing._record.loops import note_loop, note_stream
+from tokenstream.testing._record.loops import note_loop
 from tokenstream.testing._record.notes import Notes, Terms
+from tokenstream.testing._record.streams import note_stream
 from tokenstream.testing._recordings.headers import check_named_headers
 from tokenstream.testing._recordings.save import refuse_existing, refuse_extension
 

@@ -20,9 +20,9 @@ from tokenstream.testing._recordings.recording import Arrival, Recording
 if TYPE_CHECKING:
     import os
 
-_OF_THE_WIRE = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
+_TRANSFER_HEADERS = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
 """Headers about the transfer of the body, which do not apply to the decoded body of a recording."""
-_STREAMED = frozenset({"sse", "ndjson", "aws-eventstream"})
+_STREAM_FRAMINGS = frozenset({"sse", "ndjson", "aws-eventstream"})
 
 
 def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
@@ -36,10 +36,10 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
         FileNotFoundError: There is no such file.
     """
     path = Path(path)
-    found = _read_answers(path.read_bytes(), path)
-    if found is None:
+    answers = _read_answers(path.read_bytes(), path)
+    if answers is None:
         raise _not_a_cassette(path)
-    return found
+    return answers
 
 
 def pick_streamed(data: bytes, path: Path) -> Recording | None:
@@ -60,19 +60,20 @@ def pick_streamed(data: bytes, path: Path) -> Recording | None:
         if path.suffix.lower() == ".json":
             return None
         raise _not_a_cassette(path)
-    streamed = [answer for answer in answers if answer.body and framing_of(answer) in _STREAMED]
-    chosen = answers if len(answers) == 1 else streamed
-    if len(chosen) == 1:
-        return chosen[0].replaced(name=path.stem)
-    listed = "".join(f"\n  [{number}] {_describe(answer)}" for number, answer in enumerate(answers))
+    streamed = [answer for answer in answers if answer.body and framing_of(answer) in _STREAM_FRAMINGS]
+    candidates = answers if len(answers) == 1 else streamed
+    if len(candidates) == 1:
+        return candidates[0].replaced(name=path.stem)
+    listing = "".join(f"\n  [{number}] {_describe(answer)}" for number, answer in enumerate(answers))
     raise RecordingInvalid(
         f"it holds {len(answers)} answers, of which {len(streamed)} were streamed: take the one "
-        f"that is meant out of testing.load_cassette(path){listed}",
+        f"that is meant out of testing.load_cassette(path){listing}",
         path=path,
     )
 
 
 def _describe(answer: Recording) -> str:
+    """Return an answer as a line of a list: the request, the status, the content type and the size."""
     content_type = answer.content_type or "no content type"
     return f"{answer.request or 'no request'}: {answer.status}, {content_type}, {len(answer.body):,} bytes"
 
@@ -114,34 +115,37 @@ def _build_recording(interaction: object, path: Path, number: int) -> Recording:
         raise RecordingInvalid(f"interaction {number} has no response", path=path)
     headers = _read_headers(response.get("headers"))
     body = _read_body(response, path, number)
-    coding = headers.get("content-encoding", "")
-    if coding:
-        body = _undo_coding(body, coding, path, number)
+    content_coding = headers.get("content-encoding", "")
+    if content_coding:
+        body = _undo_coding(body, content_coding, path, number)
     return Recording(
         (Arrival(0.0, body),) if body else (),
         name=name,
         status=_read_status(response, path, number),
         headers={
-            name: value for name, value in without_secret_headers(headers).items() if name not in _OF_THE_WIRE
+            name: value
+            for name, value in without_secret_headers(headers).items()
+            if name not in _TRANSFER_HEADERS
         },
         request=_write_request(interaction.get("request")),
     )
 
 
-def _read_headers(stored: object) -> dict[str, str]:
+def _read_headers(value: object) -> dict[str, str]:
     """Return headers by lower-case name; in a cassette, each header has a list of values."""
-    if not is_dict(stored):
+    if not is_dict(value):
         return {}
     return {
         str(name).lower(): ", ".join(str(value) for value in (values if is_list(values) else [values]))
-        for name, values in stored.items()
+        for name, values in value.items()
     }
 
 
 def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
-    stored: object = response.get("status")
+    """Return the HTTP status of the response of an interaction; `number` is that of the interaction."""
+    value: object = response.get("status")
     # Older versions of VCR store the status of an httpx response as `status_code`.
-    code: object = stored.get("code") if is_dict(stored) else response.get("status_code", stored)
+    code: object = value.get("code") if is_dict(value) else response.get("status_code", value)
     if isinstance(code, bool) or not isinstance(code, int):
         raise RecordingInvalid(f"the response of interaction {number} has no status", path=path)
     return code
@@ -149,16 +153,16 @@ def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
 
 def _read_body(response: dict[str, Any], path: Path, number: int) -> bytes:
     """Return the body of a response, which versions of VCR store in several ways."""
-    stored: object = response.get("body", response.get("content"))
-    if is_dict(stored):
-        encoded: object = stored.get("base64_string")
+    value: object = response.get("body", response.get("content"))
+    if is_dict(value):
+        encoded: object = value.get("base64_string")
         if isinstance(encoded, str | bytes):
             return _decode_base64(encoded, path, number)
-        stored = stored.get("string")
-    if isinstance(stored, str):
-        return stored.encode("utf-8", "surrogatepass")
-    if stored is None or isinstance(stored, bytes):
-        return stored or b""
+        value = value.get("string")
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    if value is None or isinstance(value, bytes):
+        return value or b""
     raise RecordingInvalid(f"the body of interaction {number} is neither text nor bytes", path=path)
 
 
@@ -169,9 +173,9 @@ def _decode_base64(text: str | bytes, path: Path, number: int) -> bytes:
         raise RecordingInvalid(f"the body of interaction {number} is not base64", path=path) from None
 
 
-def _undo_coding(body: bytes, coding: str, path: Path, number: int) -> bytes:
+def _undo_coding(body: bytes, content_coding: str, path: Path, number: int) -> bytes:
     """Return a body with its content coding undone; unchanged if VCR has stored it decoded."""
-    decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS)
+    decoder = ContentDecoder(content_coding, limits=DEFAULT_LIMITS)
     pieces = decoder.feed(body)
     decoder.end()
     if decoder.error is None:
@@ -186,8 +190,9 @@ def _undo_coding(body: bytes, coding: str, path: Path, number: int) -> bytes:
     return body
 
 
-def _write_request(stored: object) -> str:
-    if not is_dict(stored):
+def _write_request(value: object) -> str:
+    """Return the method and the address of a stored request, without secrets; "" if there is none."""
+    if not is_dict(value):
         return ""
-    place = ResponseHead(status=0, url=str(stored.get("uri", ""))).place
-    return f"{stored.get('method', '')} {place}".strip()
+    address = ResponseHead(status=0, url=str(value.get("uri", ""))).place
+    return f"{value.get('method', '')} {address}".strip()

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_MOST_DEPTH = 100
+_MAX_DEPTH = 100
 """Deepest nesting of lists and mappings; PyYAML's C loader overflows the stack at some ten thousand."""
-_MOST_TIMES = 100
+_MAX_RATIO = 100
 """Largest ratio of a document's size, with its aliases expanded, to the size of its file."""
 
 
@@ -39,11 +39,11 @@ def read_yaml(data: bytes, path: Path) -> object:
     # The C loader is ten times as fast, but not every PyYAML has it; both construct plain values only.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        weights = _Weights(_MOST_TIMES * len(data))
+        counter = _SizeCounter(_MAX_RATIO * len(data))
         for event in yaml.parse(data, Loader=loader):
-            weights.take(event)
+            counter.add_event(event)
         document: object = yaml.load(data, Loader=loader)
-    except (_Unbounded, yaml.YAMLError, ValueError) as error:
+    except (_TooLarge, yaml.YAMLError, ValueError) as error:
         # PyYAML raises ValueError for scalars such as a thirteenth month.
         raise RecordingInvalid(
             f"it cannot be read as YAML ({_describe_problem(error)})", path=path, line=_find_line(error, data)
@@ -57,6 +57,7 @@ def _describe_problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
 
 
 def _find_line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has no types
+    """Return the number of the line in which a problem was found; None if it is not known."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         return int(mark.line) + 1
@@ -65,7 +66,7 @@ def _find_line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML 
     return None if position is None else data.count(b"\n", 0, position) + 1
 
 
-class _Unbounded(Exception):
+class _TooLarge(Exception):
     """A document is nested too deeply, or its aliases would expand to far more than its file.
 
     Args:
@@ -79,60 +80,60 @@ class _Unbounded(Exception):
         self.problem_mark = mark
 
 
-class _Weights:
+class _SizeCounter:
     """Adds up the sizes of a document's events; an alias counts as much as the value it refers to.
 
     Args:
-        most: Largest allowed sum, in characters and events.
+        limit: Largest allowed sum, in characters and events.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._sum = 0
-        self._of_anchors: dict[str, int] = {}
+        self._anchor_sizes: dict[str, int] = {}
         self._open: list[tuple[str | None, int]] = []
         """For each open list or mapping: its anchor, and the sum before it began."""
 
-    def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def add_event(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         """Add the size of an event to the sum.
 
         Raises:
-            _Unbounded: The sum, or the nesting, is over its limit.
+            _TooLarge: The sum, or the nesting, is over its limit.
         """
-        counted = self._counters.get(type(event).__name__)
-        if counted is not None:
-            counted(self, event)
-        if len(self._open) > _MOST_DEPTH:
-            raise _Unbounded(f"more than {_MOST_DEPTH} values are nested in one another", event.start_mark)
-        if self._sum > self._most:
-            raise _Unbounded(
+        count = self._counters.get(type(event).__name__)
+        if count is not None:
+            count(self, event)
+        if len(self._open) > _MAX_DEPTH:
+            raise _TooLarge(f"more than {_MAX_DEPTH} values are nested in one another", event.start_mark)
+        if self._sum > self._limit:
+            raise _TooLarge(
                 "its aliases expand to far more than the file holds, or contain themselves", event.start_mark
             )
 
     def _count_scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
-        self._add_weight(event.anchor, 1 + len(event.value))
+        self._add_size(event.anchor, 1 + len(event.value))
 
     def _count_alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         # A value that contains itself never ends. An alias without an anchor is left to the loader to report.
-        endless = any(anchor == event.anchor for anchor, _ in self._open)
-        self._sum += self._most if endless else self._of_anchors.get(event.anchor, 1)
+        contains_itself = any(anchor == event.anchor for anchor, _ in self._open)
+        self._sum += self._limit if contains_itself else self._anchor_sizes.get(event.anchor, 1)
 
     def _begin_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         self._open.append((event.anchor, self._sum))
 
     def _end_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
-        anchor, before = self._open.pop()
-        # The collection's own weight is 1, and its items have been added since it began.
-        weight, self._sum = self._sum + 1 - before, before
-        self._add_weight(anchor, weight)
+        anchor, sum_before = self._open.pop()
+        # The collection's own size is 1, and its items have been added since it began.
+        size, self._sum = self._sum + 1 - sum_before, sum_before
+        self._add_size(anchor, size)
 
-    def _add_weight(self, anchor: str | None, weight: int) -> None:
-        """Add the weight of a whole value, and remember it for aliases of the value's anchor."""
-        self._sum += weight
+    def _add_size(self, anchor: str | None, size: int) -> None:
+        """Add the size of a whole value, and remember it for aliases of the value's anchor."""
+        self._sum += size
         if anchor is not None:
-            self._of_anchors[anchor] = weight
+            self._anchor_sizes[anchor] = size
 
-    _counters: ClassVar[dict[str, Callable[[_Weights, Any], None]]] = {
+    _counters: ClassVar[dict[str, Callable[[_SizeCounter, Any], None]]] = {
         "ScalarEvent": _count_scalar,
         "AliasEvent": _count_alias,
         "MappingStartEvent": _begin_collection,

@@ -43,7 +43,7 @@ Chunking: TypeAlias = Literal["recorded", "events", "bytes", "whole"] | int | Se
 """Positions of the chunk boundaries: as recorded, after each frame, after each byte, none, each time after
 a number of bytes, or at random."""
 
-_MOST_RANDOM = 64
+_MAX_RANDOM = 64
 """Size of the largest random chunk, in bytes."""
 
 
@@ -79,11 +79,12 @@ def _find_boundaries(recording: Recording, chunking: Chunking) -> Iterable[int]:
     raise _invalid_chunking(chunking)
 
 
-def _random_boundaries(size: int, source: random.Random) -> list[int]:
+def _random_boundaries(size: int, generator: random.Random) -> list[int]:
+    """Return offsets at which chunks of random sizes end, the last of them at the end of a body."""
     boundaries: list[int] = []
     end = 0
     while end < size:
-        end = min(size, end + source.randint(1, _MOST_RANDOM))
+        end = min(size, end + generator.randint(1, _MAX_RANDOM))
         boundaries.append(end)
     return boundaries
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
 """Any object that can be replayed: a recording, its path, or a script (in the format of OpenAI Chat)."""
 
-_MOST_BYTES = 4_000_000
-"""Largest size of all cut recordings together; at least `_FEWEST` places are chosen all the same."""
-_FEWEST = 16
+_MAX_TOTAL_BYTES = 4_000_000
+"""Largest size of all cut recordings together; at least `_MIN_PLACES` places are chosen all the same."""
+_MIN_PLACES = 16
 
 
 def as_recording(playable: Playable) -> Recording:
@@ -43,7 +43,7 @@ def as_recording(playable: Playable) -> Recording:
     return Recording.load(playable)
 
 
-def choose_cut_places(recording: Recording, most: int) -> list[int]:
+def choose_cut_places(recording: Recording, max_places: int) -> list[int]:
     """Return the places at which to cut a body: each byte, or the same sample each time.
 
     A sample consists of boundaries of frames and of places between them. For a large body it
@@ -52,27 +52,30 @@ def choose_cut_places(recording: Recording, most: int) -> list[int]:
 
     Args:
         recording: The recording to cut.
-        most: Largest number of places.
+        max_places: Largest number of places.
 
     Returns:
         For each cut, the number of bytes before it, from 0 to one less than the body's size.
     """
     size = len(recording.body)
-    most = min(most, max(_FEWEST, _MOST_BYTES // max(1, size)))
+    max_places = min(max_places, max(_MIN_PLACES, _MAX_TOTAL_BYTES // max(1, size)))
     boundaries = [0, *list(accumulate(map(len, frames_of(recording))))[:-1]] if size else []
     if recording.messages:
-        return _thin_out(boundaries, most)
-    if size <= most:
+        return _thin_out(boundaries, max_places)
+    if size <= max_places:
         return list(range(size))
-    at_boundaries = _thin_out(boundaries, most // 2)
-    between = most - len(at_boundaries)
-    source = random.Random(size)  # noqa: S311 - no secret
-    strides = [source.randrange(size * n // between, size * (n + 1) // between) for n in range(between)]
-    return sorted({*at_boundaries, *strides})
+    at_boundaries = _thin_out(boundaries, max_places // 2)
+    count_between = max_places - len(at_boundaries)
+    generator = random.Random(size)  # noqa: S311 - no secret
+    between_places = [
+        generator.randrange(size * n // count_between, size * (n + 1) // count_between)
+        for n in range(count_between)
+    ]
+    return sorted({*at_boundaries, *between_places})
 
 
-def _thin_out(places: Sequence[int], most: int) -> list[int]:
-    """Return the places, or `most` of them, evenly spread, if there are more."""
-    if len(places) <= most:
+def _thin_out(places: Sequence[int], max_places: int) -> list[int]:
+    """Return the places, or `max_places` of them, evenly spread, if there are more."""
+    if len(places) <= max_places:
         return list(places)
-    return [places[len(places) * n // most] for n in range(most)]
+    return [places[len(places) * n // max_places] for n in range(max_places)]

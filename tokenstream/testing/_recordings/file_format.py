@@ -21,26 +21,26 @@ EXTENSION = ".rec"
 """Extension of files in this format."""
 
 _VERSION = 1
-_FIRST = b"tokenstream-recording"
+_FORMAT_NAME = b"tokenstream-recording"
 _BOM = b"\xef\xbb\xbf"
 _BASE64_BYTES = 57
 """Number of bytes in one line of base64, which then has 76 characters, as in e-mail."""
-_MOST_ODD, _ODD_SHARE = 16, 4
+_MAX_SPECIAL, _SPECIAL_SHARE = 16, 4
 """A chunk is written as base64 if more than 16, and more than one in four, of its characters are odd."""
-_ODD = re.compile(
+_SPECIAL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]", re.DOTALL
 )
-_NOT_PLAIN = re.compile(rf"[\t\n]|{_ODD.pattern}|\s\Z")
+_NEEDS_ESCAPE = re.compile(rf"[\t\n]|{_SPECIAL.pattern}|\s\Z")
 """Matches text that an editor might change, hide, or mistake for the end of a line."""
-_ESCAPED = re.compile(rf"\\|{_NOT_PLAIN.pattern}")
-_SHORT = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
-_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\\nrt])|)")
-_MEANT = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_TO_ESCAPE = re.compile(rf"\\|{_NEEDS_ESCAPE.pattern}")
+_SHORT_ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_ESCAPE_SEQUENCE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\\nrt])|)")
+_ESCAPE_MEANINGS = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 """A header's name (RFC 9110 §5.6.2)."""
 _HEAD_LINE = re.compile(rb"(header )?(%s):(~ )?(.*)" % _NAME.encode(), re.DOTALL)
 _CHUNK_LINE = re.compile(rb"@ ([0-9]{1,15}(?:\.[0-9]{1,15})?) *")
-_VERSION_LINE = re.compile(rb"%s ([1-9][0-9]{0,8}) *" % _FIRST)
+_VERSION_LINE = re.compile(rb"%s ([1-9][0-9]{0,8}) *" % _FORMAT_NAME)
 _STATUS = re.compile("[1-9][0-9]{2}")
 _BREAKS: dict[str, Breaks] = {"close": "close", "reset": "reset", "stall": "stall"}
 _YES_NO = {"yes": True, "no": False}
@@ -49,11 +49,11 @@ _YES_NO = {"yes": True, "no": False}
 # -- writing -----------------------------------------------------------------
 
 
-def written(recording: Recording) -> bytes:
+def encode_recording(recording: Recording) -> bytes:
     r"""Return the content of a recording's file.
 
     Example:
-        >>> print(written(Recording.of([b"data: Hello\n\n"])).decode(), end="")
+        >>> print(encode_recording(Recording.of([b"data: Hello\n\n"])).decode(), end="")
         tokenstream-recording 1
         status: 200
         <BLANKLINE>
@@ -61,7 +61,7 @@ def written(recording: Recording) -> bytes:
         | data: Hello
         |
     """
-    lines = [f"{_FIRST.decode()} {_VERSION}", *_head_lines(recording), ""]
+    lines = [f"{_FORMAT_NAME.decode()} {_VERSION}", *_head_lines(recording), ""]
     for at, data in recording.arrivals:
         lines.append(f"@ {_write_seconds(at)}")
         lines += _chunk_lines(data)
@@ -88,12 +88,13 @@ def _head_lines(recording: Recording) -> Iterator[str]:
 
 
 def _head_line(name: str, value: str) -> str:
-    if value[:1].isspace() or _NOT_PLAIN.search(value):
+    if value[:1].isspace() or _NEEDS_ESCAPE.search(value):
         return f"{name}:~ {_escape_text(value)}"
     return f"{name}: {value}" if value else f"{name}:"
 
 
 def _write_seconds(at: float) -> str:
+    """Return a time as text, without zeros at the end; raise `MisuseError` for a time that is none."""
     if not 0 <= at < math.inf:
         raise MisuseError(
             f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
@@ -108,22 +109,23 @@ def _chunk_lines(data: bytes) -> Iterator[str]:
     line feed, "+" text without a line feed, "~" text with escapes, "=" base64.
     """
     text = data.decode("utf-8", "surrogateescape")
-    odd = len(_ODD.findall(text))
-    if odd > _MOST_ODD and odd * _ODD_SHARE > len(text):
+    special = len(_SPECIAL.findall(text))
+    is_binary = special > _MAX_SPECIAL and special * _SPECIAL_SHARE > len(text)
+    if is_binary:
         for begin in range(0, len(data), _BASE64_BYTES):
             piece = binascii.b2a_base64(data[begin : begin + _BASE64_BYTES], newline=False)
             yield f"= {piece.decode()}"
         return
-    *ended, rest = text.split("\n")
-    for line in ended:
-        yield _plain_line("|", line) or _escaped_line(f"{line}\n")
-    if rest:
-        yield _plain_line("+", rest) or _escaped_line(rest)
+    *lines, unfinished_line = text.split("\n")
+    for line in lines:
+        yield _plain_text_line("|", line) or _escaped_line(f"{line}\n")
+    if unfinished_line:
+        yield _plain_text_line("+", unfinished_line) or _escaped_line(unfinished_line)
 
 
-def _plain_line(mark: str, text: str) -> str | None:
+def _plain_text_line(mark: str, text: str) -> str | None:
     """Return the line for a text without escapes; None if the text needs escapes."""
-    if _NOT_PLAIN.search(text):
+    if _NEEDS_ESCAPE.search(text):
         return None
     return f"{mark} {text}" if text else mark
 
@@ -133,12 +135,14 @@ def _escaped_line(text: str) -> str:
 
 
 def _escape_text(text: str) -> str:
-    return _ESCAPED.sub(_escape_char, text)
+    return _TO_ESCAPE.sub(_escape_character, text)
 
 
-def _escape_char(found: re.Match[str]) -> str:
-    char = found[0]
-    return _SHORT.get(char) or "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+def _escape_character(match: re.Match[str]) -> str:
+    character = match[0]
+    return _SHORT_ESCAPES.get(character) or "".join(
+        f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape")
+    )
 
 
 # -- reading -----------------------------------------------------------------
@@ -146,7 +150,7 @@ def _escape_char(found: re.Match[str]) -> str:
 
 def is_recording(data: bytes) -> bool:
     """Return True if a file's first line identifies it as a recording in this format."""
-    return data.removeprefix(_BOM).startswith(_FIRST)
+    return data.removeprefix(_BOM).startswith(_FORMAT_NAME)
 
 
 def parse(data: bytes, path: Path) -> Recording:
@@ -167,7 +171,7 @@ def parse(data: bytes, path: Path) -> Recording:
     return _FileReader(data, path).recording()
 
 
-class _Damaged(Exception):
+class _InvalidLine(Exception):
     """A line is invalid; the message describes the problem, and gives advice."""
 
 
@@ -191,23 +195,23 @@ class _FileReader:
             self._read_version()
             fields = self._read_head()
             return Recording(self._read_chunks(), name=self._path.stem, **fields)
-        except _Damaged as damage:
-            raise self._invalid(str(damage)) from None
+        except _InvalidLine as invalid:
+            raise self._invalid(str(invalid)) from None
 
     def _invalid(self, message: str) -> RecordingInvalid:
         return RecordingInvalid(message, path=self._path, line=self._number)
 
     def _read_version(self) -> None:
         """Check the first line, which has the name and the version of the format."""
-        found = _VERSION_LINE.fullmatch(self._lines[0])
-        if found is None:
-            raise _Damaged(
-                f'a recording begins with the line "{_FIRST.decode()} {_VERSION}", and this file does not: '
-                "record it anew, or name a bare body by what it is, such as .sse or .ndjson"
+        match = _VERSION_LINE.fullmatch(self._lines[0])
+        if match is None:
+            raise _InvalidLine(
+                f'a recording begins with the line "{_FORMAT_NAME.decode()} {_VERSION}", and this file '
+                "does not: record it anew, or name a bare body by what it is, such as .sse or .ndjson"
             )
-        if int(found[1]) > _VERSION:
-            raise _Damaged(
-                f"it is of version {int(found[1])} of the format, and this tokenstream reads up to "
+        if int(match[1]) > _VERSION:
+            raise _InvalidLine(
+                f"it is of version {int(match[1])} of the format, and this tokenstream reads up to "
                 f"{_VERSION}: install a newer one with pip install -U llm-tokenstream, or record it anew"
             )
 
@@ -215,27 +219,27 @@ class _FileReader:
         """Read the head and the empty line after it; return the recording's fields by name."""
         headers: dict[str, str] = {}
         fields: dict[str, Any] = {"headers": headers}
-        seen: dict[bytes, int] = {}
+        first_lines: dict[bytes, int] = {}
         for line in self._lines[1:]:
             self._number += 1
             if not line.strip():
                 break
             if line.startswith(b"#"):
                 continue
-            header, name, value = _parse_head_line(line)
-            if not header and name not in _FIELDS:
+            is_header, name, value = _parse_head_line(line)
+            if not is_header and name not in _FIELDS:
                 # A field of a later version of the format, which readers may ignore.
                 continue
-            key = b"header " + name if header else name
-            if seen.setdefault(key, self._number) != self._number:
-                raise _Damaged(
-                    f"{key.decode()} is given twice, first in line {seen[key]}: keep one of the two"
+            key = b"header " + name if is_header else name
+            if first_lines.setdefault(key, self._number) != self._number:
+                raise _InvalidLine(
+                    f"{key.decode()} is given twice, first in line {first_lines[key]}: keep one of the two"
                 )
-            if header:
+            if is_header:
                 headers[name.decode()] = value
             else:
-                field, read = _FIELDS[name]
-                fields[field] = read(value)
+                field, parse_value = _FIELDS[name]
+                fields[field] = parse_value(value)
         return fields
 
     def _read_chunks(self) -> tuple[Arrival, ...]:
@@ -244,11 +248,13 @@ class _FileReader:
         chunks: list[list[bytes]] = []
         for number, line in enumerate(self._lines[self._number :], self._number + 1):
             self._number = number
-            of_mark = _PIECES.get(line[:2])
-            if of_mark is not None:
+            decode = _DECODERS.get(line[:2])
+            if decode is not None:
                 if not chunks:
-                    raise _Damaged('a line such as "@ 0.5" is missing above it: it says when the bytes came')
-                chunks[-1].append(of_mark(line[2:]))
+                    raise _InvalidLine(
+                        'a line such as "@ 0.5" is missing above it: it says when the bytes came'
+                    )
+                chunks[-1].append(decode(line[2:]))
             elif line.strip() and not line.startswith(b"#"):
                 times.append(_parse_time(line))
                 chunks.append([])
@@ -257,78 +263,80 @@ class _FileReader:
 
 def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
     """Return the parts of a head line: True if it is a header, its name, and its value."""
-    found = _HEAD_LINE.fullmatch(line)
-    if found is None:
-        raise _Damaged(
+    match = _HEAD_LINE.fullmatch(line)
+    if match is None:
+        raise _InvalidLine(
             'it is not a line of the head, "name: value" or "header name: value"; '
             "an empty line stands between the head and the first chunk"
         )
-    value = _unescape_text(found[4]) if found[3] else found[4].strip()
-    return found[1] is not None, found[2].lower(), value.decode("utf-8", "surrogateescape")
+    header_prefix, name, escape_mark, text = match.groups()
+    value = _unescape_text(text) if escape_mark else text.strip()
+    return header_prefix is not None, name.lower(), value.decode("utf-8", "surrogateescape")
 
 
 def _parse_status(value: str) -> int:
     if not _STATUS.fullmatch(value):
-        raise _Damaged("the status is not a number of three digits, such as 200")
+        raise _InvalidLine("the status is not a number of three digits, such as 200")
     return int(value)
 
 
-def _parser_of(words: dict[str, Any]) -> Callable[[str], Any]:
+def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
     """Return a parser for a field whose value is one of several words.
 
     Args:
         words: Maps each word to its meaning.
     """
 
-    def read(value: str) -> Any:  # noqa: ANN401 - what the words mean
+    def parse_word(value: str) -> Any:  # noqa: ANN401 - what the words mean
         if value not in words:
-            raise _Damaged(f"its value is none of {', '.join(words)}")
+            raise _InvalidLine(f"its value is none of {', '.join(words)}")
         return words[value]
 
-    return read
+    return parse_word
 
 
 _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"request": ("request", str),
     b"status": ("status", _parse_status),
     b"format": ("format", str),
-    b"messages": ("messages", _parser_of(_YES_NO)),
-    b"ended": ("breaks", _parser_of(_BREAKS)),
+    b"messages": ("messages", _make_word_parser(_YES_NO)),
+    b"ended": ("breaks", _make_word_parser(_BREAKS)),
 }
 """Maps each known field of the head to an attribute of the recording, and to the parser of the value."""
 
 
 def _parse_time(line: bytes) -> float:
     """Return the time in the first line of a chunk."""
-    found = _CHUNK_LINE.fullmatch(line)
-    if found is None:
-        raise _Damaged(
+    match = _CHUNK_LINE.fullmatch(line)
+    if match is None:
+        raise _InvalidLine(
             'it begins with none of the marks "@ " (a chunk and when it came, in seconds), "| " (a line), '
             '"+ " (text without the end of a line), "~ " (escapes), "= " (base64) and "#" (a comment)'
         )
-    return float(found[1])
+    return float(match[1])
 
 
 def _unescape_text(text: bytes) -> bytes:
-    return _ESCAPE.sub(_unescape_one, text)
+    return _ESCAPE_SEQUENCE.sub(_unescape_sequence, text)
 
 
-def _unescape_one(found: re.Match[bytes]) -> bytes:
-    if found[1] is not None:
-        return binascii.unhexlify(found[1])
-    if found[2] is None:
-        raise _Damaged(r"a backslash begins one of \\, \n, \r, \t and \xNN: write a literal one as \\")
-    return _MEANT[found[2]]
+def _unescape_sequence(match: re.Match[bytes]) -> bytes:
+    hexadecimal, letter = match.groups()
+    if hexadecimal is not None:
+        return binascii.unhexlify(hexadecimal)
+    if letter is None:
+        raise _InvalidLine(r"a backslash begins one of \\, \n, \r, \t and \xNN: write a literal one as \\")
+    return _ESCAPE_MEANINGS[letter]
 
 
 def _decode_base64(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(text.strip(), strict_mode=True)
     except binascii.Error:
-        raise _Damaged("it is not base64: restore the recorded line") from None
+        raise _InvalidLine("it is not base64: restore the recorded line") from None
 
 
-def _keep(text: bytes) -> bytes:
+def _return_unchanged(text: bytes) -> bytes:
     return text
 
 
@@ -336,11 +344,11 @@ def _add_lf(text: bytes) -> bytes:
     return text + b"\n"
 
 
-_PIECES: dict[bytes, Callable[[bytes], bytes]] = {
+_DECODERS: dict[bytes, Callable[[bytes], bytes]] = {
     b"| ": _add_lf,
     b"|": _add_lf,
-    b"+ ": _keep,
-    b"+": _keep,
+    b"+ ": _return_unchanged,
+    b"+": _return_unchanged,
     b"~ ": _unescape_text,
     b"~": _unescape_text,
     b"= ": _decode_base64,

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
 """The framing of a body, which is detected from its content."""
 
-_BETWEEN = {
+_DELIMITERS = {
     # An event includes the empty lines after it. The group is atomic, so that CRLF is one line ending.
     "sse": re.compile(rb"(?>\r\n|\n|\r){2,}+"),
     "ndjson": re.compile(rb"\n+"),
 }
 """Matches the delimiter after each frame of a text body, for each framing."""
-_MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 """Matches JSON brackets, and whole strings, so that brackets inside strings do not count."""
-_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
-_LEAST_MESSAGE = 16
+_BOM_AND_SPACES = b"\xef\xbb\xbf \t\r\n"
+_MIN_MESSAGE = 16
 """Size of the shortest message of an AWS event stream, in bytes."""
 _KINDS: dict[Sniffed, Framing] = {"sse": "sse", "aws-eventstream": "aws-eventstream"}
 
@@ -67,9 +67,10 @@ def detect_framing(start: bytes, content_type: str | None = None) -> Framing | N
     kind = sniff(start, content_type, over=True)
     if kind != "json":
         return _KINDS.get(kind)
-    first, _, second = start.lstrip(_BEFORE_JSON).partition(b"\n")
-    lines = first.rstrip().endswith(b"}") and second.lstrip().startswith(b"{")
-    return "ndjson" if lines or "ndjson" in (content_type or "") else "json"
+    # A line that is an object, with another below it, is NDJSON, also in a file without a content type.
+    first, _, second = start.lstrip(_BOM_AND_SPACES).partition(b"\n")
+    has_lines = first.rstrip().endswith(b"}") and second.lstrip().startswith(b"{")
+    return "ndjson" if has_lines or "ndjson" in (content_type or "") else "json"
 
 
 def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
@@ -87,21 +88,23 @@ def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
     elif framing == "aws-eventstream":
         ends = _find_message_ends(body)
     else:
-        ends = [found.end() for found in _BETWEEN[framing].finditer(body)]
+        ends = [match.end() for match in _DELIMITERS[framing].finditer(body)]
     return [body[begin:end] for begin, end in pairwise([0, *ends, len(body)]) if begin < end]
 
 
 def _find_element_ends(body: bytes) -> list[int]:
     """Return the offsets at which the elements of a JSON array end; elements are objects or arrays."""
     ends: list[int] = []
+    if not body.lstrip(_BOM_AND_SPACES).startswith(b"["):
+        return ends
     depth = 0
-    for found in _MARKS.finditer(body) if body.lstrip(_BEFORE_JSON).startswith(b"[") else ():
-        if found[0] in b"[{":
+    for match in _STRINGS_AND_BRACKETS.finditer(body):
+        if match[0] in b"[{":
             depth += 1
-        elif found[0] in b"]}":
+        elif match[0] in b"]}":
             depth -= 1
             if depth == 1:
-                ends.append(found.end())
+                ends.append(match.end())
     return ends
 
 
@@ -109,10 +112,10 @@ def _find_message_ends(body: bytes) -> list[int]:
     """Return the offsets at which the messages of an AWS event stream end."""
     ends: list[int] = []
     end = 0
-    while len(body) - end >= _LEAST_MESSAGE:
+    while len(body) - end >= _MIN_MESSAGE:
         # A message begins with its length, in four bytes.
         length = int.from_bytes(body[end : end + 4], "big")
-        if not _LEAST_MESSAGE <= length <= len(body) - end:
+        if not _MIN_MESSAGE <= length <= len(body) - end:
             break
         end += length
         ends.append(end)

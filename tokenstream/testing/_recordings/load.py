@@ -29,7 +29,7 @@ def load(path: Path) -> Recording:
         path: The file.
 
     Raises:
-        RecordingInvalid: The file is of no such kind, or it is damaged.
+        RecordingInvalid: The file is of none of these kinds, or it is damaged.
         FileNotFoundError: There is no such file.
     """
     data, extension = path.read_bytes(), path.suffix.lower()
@@ -38,9 +38,9 @@ def load(path: Path) -> Recording:
     if extension in _CASSETTES or (extension == ".json" and _may_be_cassette(data)):
         from tokenstream.testing._recordings.cassette import pick_streamed
 
-        found = pick_streamed(data, path)
-        if found is not None:
-            return found
+        recording = pick_streamed(data, path)
+        if recording is not None:
+            return recording
     if extension not in TYPES:
         raise RecordingInvalid(
             f"its extension is unknown: a recording ends in {EXTENSION}, a bare body in "

@@ -22,7 +22,7 @@ Breaks: TypeAlias = Literal["close", "reset", "stall"]
 """The way in which a connection breaks: closed inside the body, reset, or silent for ever."""
 
 
-def _bytes_of(chunk: object) -> bytes:
+def _to_bytes(chunk: object) -> bytes:
     """Return a chunk as bytes; raise `MisuseError` for a value that is not bytes-like."""
     if not isinstance(chunk, bytes | bytearray | memoryview):
         kind = type(chunk).__name__
@@ -84,7 +84,7 @@ class Recording:
             chunks: The chunks of the body.
             **fields: The recording's other fields.
         """
-        return cls(tuple(Arrival(0.0, _bytes_of(chunk)) for chunk in chunks), **fields)
+        return cls(tuple(Arrival(0.0, _to_bytes(chunk)) for chunk in chunks), **fields)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
@@ -142,7 +142,7 @@ class Recording:
         return self.headers.get("content-type")
 
     @cached_property
-    def _datas(self) -> list[bytes]:
+    def _chunk_list(self) -> list[bytes]:
         return [data for _, data in self.arrivals]
 
     def chunks(self, chunking: Chunking = "recorded") -> list[bytes]:
@@ -152,7 +152,7 @@ class Recording:
             chunking: Boundaries of the chunks, as for `stream`.
         """
         if chunking == "recorded":
-            return list(self._datas)
+            return list(self._chunk_list)
         from tokenstream.testing._recordings.chunking import apply_chunking
 
         return [data for _, data in apply_chunking(self, chunking).arrivals]
@@ -188,13 +188,13 @@ class Recording:
         if pace == "recorded":
             return self
         if pace == "instant":
-            return self._instant
+            return self._without_times
         if isinstance(pace, bool) or not isinstance(cast("object", pace), int | float) or not pace > 0:
             raise MisuseError(f'pace={pace!r} is invalid: pass "instant", "recorded", or a factor of speed')
         return self.replaced(arrivals=tuple(Arrival(at / pace, data) for at, data in self.arrivals))
 
     @cached_property
-    def _instant(self) -> Recording:
+    def _without_times(self) -> Recording:
         # Cached: one recording is often played many times.
         if self._has_no_times():
             return self

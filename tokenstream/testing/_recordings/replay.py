@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Pace: TypeAlias = Literal["instant", "recorded"] | float
 """Times of the chunks: all at once, as recorded, or a factor of speed."""
 
-_A_HAIR = 1e-6
+_AFTER_LIMIT = 1e-6
 """Seconds added to a wait that ends at a limit, since a deadline passes only after its moment."""
 
 
@@ -49,35 +49,32 @@ class Playback:
     ) -> None:
         self.clock = as_clock(clock)
         # In the usual case, all chunks arrive at once and unchanged: no copy of the recording is needed.
-        self._untimed = (pace, chunking, fault, recording.breaks) == (
-            "instant",
-            "recorded",
-            None,
-            None,
-        ) and self._virtual
-        self._played = recording if self._untimed else prepare(recording, pace, chunking, fault)
+        is_unchanged = pace == "instant" and chunking == "recorded" and fault is None
+        self._is_plain = is_unchanged and recording.breaks is None and self._on_virtual_clock
+        self._played = recording if self._is_plain else prepare(recording, pace, chunking, fault)
         self.closed = False
         """True once the reader has closed the stream."""
 
     @property
     def recording(self) -> Recording:
         """The recording as it is played, with pace, chunking and fault applied."""
-        return self._played.at_pace("instant") if self._untimed else self._played
+        return self._played.at_pace("instant") if self._is_plain else self._played
 
     def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own
         """Return a `Stream` of the replay."""
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
-        at_once = self._untimed or (self._virtual and recording.at_once)
-        timed = None if at_once else Chunks(recording, self.clock)
+        # Without times and breaks, a list iterator is enough, and faster.
+        at_once = self._is_plain or (self._on_virtual_clock and recording.at_once)
+        chunks = None if at_once else Chunks(recording, self.clock)
         source = SyncSource(
-            iter(recording.chunks()) if timed is None else timed,
+            iter(recording.chunks()) if chunks is None else chunks,
             self._close,
             head=head,
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
-            bound=None if timed is None else timed.bound,
-            socket=None if self._virtual else lambda: timed,
+            bound=None if chunks is None else chunks.bound,
+            socket=None if self._on_virtual_clock else lambda: chunks,
         )
         # Calling the bound method is faster than calling the clock, and the stream does it for each chunk.
         return Stream(source, clock=self.clock.__call__, **options)
@@ -93,18 +90,19 @@ class Playback:
             head=head,
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
-            instant=self._virtual,
+            instant=self._on_virtual_clock,
             survives=True,
-            bound=chunks.bound if self._virtual else None,
+            bound=chunks.bound if self._on_virtual_clock else None,
         )
         return AsyncStream(source, clock=self.clock.__call__, **options)
 
     @property
-    def _virtual(self) -> bool:
+    def _on_virtual_clock(self) -> bool:
         return isinstance(self.clock, VirtualClock)
 
     @property
     def _head(self) -> ResponseHead | None:
+        """The head of the response; None for a recording that has only a body."""
         recording = self._played
         if recording.status == 200 and not recording.headers:
             return None
@@ -122,42 +120,43 @@ class _Schedule:
 
     bounded = True
     """True if `bound` is the only way to end a wait."""
-    over: type[Exception] = StopIteration
+    end_exception: type[Exception] = StopIteration
     """Class of the exception that ends the iteration."""
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         self._arrivals = recording.arrivals
         self._breaks = recording.breaks
-        self._next = 0
+        self._next_index = 0
         self._clock = clock
-        self._began = clock()
-        self._limit = math.inf
-        self._late = False
+        self._started_at = clock()
+        self._read_limit = math.inf
+        self._limit_comes_first = False
         """True if the awaited chunk arrives after the limit."""
 
     def bound(self, seconds: float | None) -> None:
         """Set the limit of the next read, in seconds; None for no limit."""
-        self._limit = math.inf if seconds is None else self._clock() + seconds
+        self._read_limit = math.inf if seconds is None else self._clock() + seconds
 
-    def _wait(self) -> float:
+    def _compute_wait(self) -> float:
         """Return the seconds of real time to wait for the next chunk, the end, or the limit of the read.
 
         Raises:
             MisuseError: The wait would never end.
         """
-        if self._next < len(self._arrivals):
-            due = self._began + self._arrivals[self._next].at
+        if self._next_index < len(self._arrivals):
+            due = self._started_at + self._arrivals[self._next_index].at
         else:
+            # The end comes at once, or never.
             due = math.inf if self._breaks == "stall" else -math.inf
-        if due == self._limit == math.inf and self.bounded:
+        if due == self._read_limit == math.inf and self.bounded:
             raise MisuseError(
                 "the recording stalls for ever, and nothing ends the wait: pass `deadlines=` with one to the "
                 "stream, or give the client a read timeout"
             )
-        self._late = due > self._limit
-        return self._clock.until(self._limit + _A_HAIR if self._late else due)
+        self._limit_comes_first = due > self._read_limit
+        return self._clock.until(self._read_limit + _AFTER_LIMIT if self._limit_comes_first else due)
 
-    def _take(self) -> bytes:
+    def _take_chunk(self) -> bytes:
         """Return the next chunk.
 
         Raises:
@@ -165,16 +164,16 @@ class _Schedule:
             ConnectionError: There are no more chunks, and the recorded connection broke.
             TimeoutError: The limit of the read passed before the chunk arrived.
         """
-        if self._late:
+        if self._limit_comes_first:
             raise TimeoutError("nothing came in time")
-        if self._next < len(self._arrivals):
-            self._next += 1
-            return self._arrivals[self._next - 1].data
+        if self._next_index < len(self._arrivals):
+            self._next_index += 1
+            return self._arrivals[self._next_index - 1].data
         if self._breaks == "reset":
             raise ConnectionResetError("the recording ends where the connection was reset")
         if self._breaks == "close":
             raise ConnectionError("the recording ends where the connection was closed inside the body")
-        raise self.over
+        raise self.end_exception
 
 
 class Chunks(_Schedule):
@@ -187,20 +186,20 @@ class Chunks(_Schedule):
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
-        self._shut = threading.Event()
+        self._shutdown_event = threading.Event()
 
     def shutdown(self, how: int) -> None:
         """End a wait of another thread, as the shutdown of a socket would."""
-        self._shut.set()
+        self._shutdown_event.set()
 
     def __iter__(self) -> Chunks:
         return self
 
     def __next__(self) -> bytes:
-        seconds = self._wait()
-        if seconds and self._shut.wait(min(seconds, threading.TIMEOUT_MAX)):
+        seconds = self._compute_wait()
+        if seconds and self._shutdown_event.wait(min(seconds, threading.TIMEOUT_MAX)):
             raise ConnectionAbortedError("the stream was stopped")
-        return self._take()
+        return self._take_chunk()
 
 
 class AsyncChunks(_Schedule):
@@ -211,7 +210,7 @@ class AsyncChunks(_Schedule):
         clock: The clock that measures the times of the chunks.
     """
 
-    over = StopAsyncIteration
+    end_exception = StopAsyncIteration
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
@@ -222,12 +221,12 @@ class AsyncChunks(_Schedule):
         return self
 
     async def __anext__(self) -> bytes:
-        seconds = self._wait()
+        seconds = self._compute_wait()
         if seconds:
             from anyio import sleep
 
             await sleep(seconds)
-        return self._take()
+        return self._take_chunk()
 
 
 def prepare(

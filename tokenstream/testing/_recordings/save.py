@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.body_types import TYPES
-from tokenstream.testing._recordings.file_format import EXTENSION, written
+from tokenstream.testing._recordings.file_format import EXTENSION, encode_recording
 from tokenstream.testing._recordings.headers import without_secret_headers
 from tokenstream.testing._recordings.secrets import refuse_secrets
 
@@ -37,7 +37,7 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
         refuse_existing(path)
     recording = recording.replaced(headers=without_secret_headers(recording.headers))
     refuse_secrets(recording)
-    data = written(recording) if path.suffix.lower() == EXTENSION else recording.body
+    data = encode_recording(recording) if path.suffix.lower() == EXTENSION else recording.body
     path.parent.mkdir(parents=True, exist_ok=True)
     # The temporary file is in the same folder, since a rename is atomic only within one file system.
     new = path.with_name(f".{path.name}.{os.getpid()}.new")

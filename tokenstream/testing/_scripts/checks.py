@@ -18,82 +18,78 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def check_texts(where: str, given: Iterable[object]) -> None:
+def check_texts(name: str, values: Iterable[object]) -> None:
     """Raise `MisuseError` if a value is not text.
 
     Args:
-        where: Name of the method or argument, for the message.
-        given: The values.
+        name: Name of the method or argument, for the message.
+        values: The values.
     """
-    for each in given:
-        if not isinstance(each, str):
-            raise MisuseError(f"{where} takes text, and not a value of type {type(each).__name__}")
+    for item in values:
+        if not isinstance(item, str):
+            raise MisuseError(f"{name} takes text, and not a value of type {type(item).__name__}")
 
 
-def check_text_or_none(where: str, *given: object) -> None:
+def check_text_or_none(name: str, *values: object) -> None:
     """Raise `MisuseError` if a value is neither text nor None."""
-    check_texts(where, (each for each in given if each is not None))
+    check_texts(name, (item for item in values if item is not None))
 
 
-def check_name(where: str, given: object) -> None:
+def check_name(name: str, value: object) -> None:
     """Raise `MisuseError` unless a value is text that is not empty."""
-    if not isinstance(given, str) or not given:
-        raise MisuseError(f"{where}={given!r} is invalid: pass text that is not empty")
+    if not isinstance(value, str) or not value:
+        raise MisuseError(f"{name}={value!r} is invalid: pass text that is not empty")
 
 
-def check_bytes(where: str, given: object) -> None:
+def check_bytes(name: str, value: object) -> None:
     """Raise `MisuseError` unless a value is bytes-like."""
-    if not isinstance(given, bytes | bytearray | memoryview):
-        raise MisuseError(
-            f"{where} takes the bytes of a file, and not a value of type {type(given).__name__}"
-        )
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise MisuseError(f"{name} takes the bytes of a file, and not a value of type {type(value).__name__}")
 
 
-def check_number(where: str, given: object, *, zero: bool) -> None:
+def check_number(name: str, value: object, *, zero: bool) -> None:
     """Raise `MisuseError` unless a value is a finite number that is not negative.
 
     Args:
-        where: The argument's name, for the message.
-        given: The value.
+        name: The argument's name, for the message.
+        value: The value.
         zero: True to allow 0.
     """
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
-        fits = False
-    else:
-        fits = given > 0 or zero
+    # True and False are ints, too, but no numbers.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = is_number and 0 <= value < math.inf and (value > 0 or zero)
     if not fits:
-        raise MisuseError(
-            f"{where}={given!r} is invalid: pass a number, {'0 or more' if zero else 'above 0'}"
-        )
+        range_in_words = "0 or more" if zero else "above 0"
+        raise MisuseError(f"{name}={value!r} is invalid: pass a number, {range_in_words}")
 
 
-def check_choice(given: object) -> None:
+def check_choice(value: object) -> None:
     """Raise `MisuseError` unless a value is the index of a choice."""
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise MisuseError(f"choice {given!r} is invalid: choices are counted from 0")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MisuseError(f"choice {value!r} is invalid: choices are counted from 0")
 
 
-def check_event(given: object) -> None:
+def check_event(value: object) -> None:
     """Raise `MisuseError` unless a value is text on one line, as an event's name is."""
-    if not isinstance(given, str) or "\n" in given or "\r" in given:
-        raise MisuseError(f"event={given!r} is invalid: pass text on one line")
+    if not isinstance(value, str) or "\n" in value or "\r" in value:
+        raise MisuseError(f"event={value!r} is invalid: pass text on one line")
 
 
-def check_reason(given: object) -> None:
+def check_reason(value: object) -> None:
     """Raise `MisuseError` unless a value is a finish reason."""
-    _check_word("finish reason", given, get_args(FinishReason))
+    _check_word("finish reason", value, get_args(FinishReason))
 
 
-def check_kind(given: object) -> None:
+def check_kind(value: object) -> None:
     """Raise `MisuseError` unless a value is a kind of error."""
-    _check_word("kind of error", given, get_args(ErrorKind))
+    _check_word("kind of error", value, get_args(ErrorKind))
 
 
-def json_of(where: str, value: object, *, strict: bool = True) -> str:
+def json_of(name: str, value: object, *, strict: bool = True) -> str:
     """Return a value as JSON text.
 
     Args:
-        where: The argument's name, for the message.
+        name: The argument's name, for the message.
         value: The value.
         strict: True to refuse NaN and the infinities.
 
@@ -103,7 +99,7 @@ def json_of(where: str, value: object, *, strict: bool = True) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=not strict)
     except (TypeError, ValueError, RecursionError) as error:
-        raise MisuseError(f"{where} cannot be written as JSON: {error}") from error
+        raise MisuseError(f"{name} cannot be written as JSON: {error}") from error
 
 
 def fragments_of(arguments: object) -> tuple[str, ...]:
@@ -116,9 +112,9 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
         MisuseError: The value is none of these.
     """
     if isinstance(arguments, tuple | list):
-        given = tuple(cast("Iterable[str]", arguments))
-        check_texts("a fragment of arguments", given)
-        return given or ("{}",)
+        fragments = tuple(cast("Iterable[str]", arguments))
+        check_texts("a fragment of arguments", fragments)
+        return fragments or ("{}",)
     if isinstance(arguments, str):
         return cut_fragments(arguments)
     if isinstance(arguments, Mapping):
@@ -134,11 +130,12 @@ def usage_of(counts: dict[str, Any]) -> Usage:
         MisuseError: A value is not a token count.
     """
     for name, count in counts.items():
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+        is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        if count is not None and not is_count:
             raise MisuseError(f"{name}={count!r} is invalid: pass a number of tokens, 0 or more")
     return Usage(**counts)
 
 
-def _check_word(what: str, given: object, words: tuple[str, ...]) -> None:
-    if given not in words:
-        raise MisuseError(f"{given!r} is not a {what}: pass one of {', '.join(words)}")
+def _check_word(what: str, value: object, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise MisuseError(f"{value!r} is not a {what}: pass one of {', '.join(words)}")

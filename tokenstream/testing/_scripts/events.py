@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class AddText:
     """A step that adds text, reasoning or a refusal, in pieces."""
 
     kind: Literal["text", "reasoning", "refusal"]
@@ -53,7 +53,7 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class AddToolCall:
     """A step that adds a tool call, with its arguments in fragments."""
 
     name: str
@@ -63,7 +63,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Cite:
+class AddCitation:
     """A step that adds a citation."""
 
     citation: Citation
@@ -71,7 +71,7 @@ class Cite:
 
 
 @dataclass(frozen=True, slots=True)
-class Attach:
+class AddMedia:
     """A step that adds an image, audio or another file."""
 
     data: bytes
@@ -80,14 +80,14 @@ class Attach:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class ReportUsage:
     """A step that reports token counts."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinishChoice:
     """A step that ends a choice, with its finish reason."""
 
     reason: FinishReason
@@ -102,12 +102,12 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
+class SendPing:
     """A step that sends a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class SendRaw:
     """A step that sends a payload unchanged, in the format's framing."""
 
     payload: Any
@@ -115,7 +115,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class SendError:
     """A step that sends an error of the provider."""
 
     kind: ErrorKind
@@ -123,26 +123,27 @@ class Failure:
     code: str | None = None
 
 
-Step: TypeAlias = Say | Use | Cite | Attach | Count | Ended | Pause | Alive | Raw | Failure
+_EventStep: TypeAlias = AddText | AddToolCall | AddCitation | AddMedia | ReportUsage | FinishChoice | SendPing
+"""Kinds of steps that are sent as events."""
+Step: TypeAlias = _EventStep | Pause | SendRaw | SendError
 
-_TOKENS = re.compile(r"\s*\S{1,6}|\s+")
+_TOKEN_PATTERN = re.compile(r"\s*\S{1,6}|\s+")
 """Matches a piece of text about the size of a model's tokens."""
 _FRAGMENTS = re.compile(r".{1,8}", re.DOTALL)
-_PARTS: dict[
+_TEXT_EVENTS: dict[
     str, tuple[type[TextPart | ReasoningPart | RefusalPart], type[TextDelta | ReasoningDelta | RefusalDelta]]
 ] = {
     "text": (TextPart, TextDelta),
     "reasoning": (ReasoningPart, ReasoningDelta),
     "refusal": (RefusalPart, RefusalDelta),
 }
-
-
-_TOKEN_EVENTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
+"""Maps each kind of text to the classes of its part and of its deltas."""
+_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
 
 def cut_pieces(text: str) -> tuple[str, ...]:
     """Cut a text into pieces that are about as long as a model's tokens."""
-    return tuple(_TOKENS.findall(text))
+    return tuple(_TOKEN_PATTERN.findall(text))
 
 
 def cut_fragments(text: str) -> tuple[str, ...]:
@@ -166,37 +167,35 @@ class _EventMaker:
     """Turns the steps of one script into events.
 
     Args:
-        taken: Ids of calls that the script itself sets; generated ids differ from these.
+        script_ids: Ids of calls that the script itself sets; generated ids differ from these.
     """
 
-    def __init__(self, taken: frozenset[str]) -> None:
+    def __init__(self, script_ids: frozenset[str]) -> None:
         self._states: dict[int, _ChoiceState] = {}
-        self._calls = 0
-        self._taken = taken
+        self._call_count = 0
+        self._script_ids = script_ids
 
-    def make_events(self, step: Say | Use | Cite | Attach | Count | Ended | Alive) -> Iterator[Event]:
+    def make_events(self, step: _EventStep) -> Iterator[Event]:
         """Yield the events for a step."""
         match step:
-            case Say():
-                yield from self._say(step)
-            case Use():
-                yield from self._use(step)
-            case Cite(citation, choice):
-                place = yield from self._begin(choice, "citation")
-                cited = (
-                    citation
-                    if citation.cites is not None
-                    else citation.model_copy(update={"cites": max(0, place - 1)})
-                )
-                yield CitationAdded(cited, choice=choice, part=place)
-            case Attach(data, mime_type, choice):
-                place = yield from self._begin(choice, "media")
-                yield PartStart(MediaPart(mime_type=mime_type), choice=choice, part=place)
-                yield MediaDelta(data, choice=choice, part=place)
-            case Count(usage):
+            case AddText():
+                yield from self._make_text_events(step)
+            case AddToolCall():
+                yield from self._make_call_events(step)
+            case AddCitation(citation, choice):
+                index = yield from self._begin_part(choice, "citation")
+                if citation.cites is None:
+                    # It cites the part before it.
+                    citation = citation.model_copy(update={"cites": max(0, index - 1)})
+                yield CitationAdded(citation, choice=choice, part=index)
+            case AddMedia(data, mime_type, choice):
+                index = yield from self._begin_part(choice, "media")
+                yield PartStart(MediaPart(mime_type=mime_type), choice=choice, part=index)
+                yield MediaDelta(data, choice=choice, part=index)
+            case ReportUsage(usage):
                 yield UsageUpdate(usage)
-            case Ended(reason, choice):
-                yield from self._close(choice)
+            case FinishChoice(reason, choice):
+                yield from self._close_part(choice)
                 calls = self._state_of(choice).calls
                 # After calls, providers report "tool_calls" where the script says "stop".
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
@@ -206,41 +205,42 @@ class _EventMaker:
     def _state_of(self, choice: int) -> _ChoiceState:
         return self._states.setdefault(choice, _ChoiceState())
 
-    def _begin(self, choice: int, kind: str) -> Generator[Event, None, int]:
+    def _begin_part(self, choice: int, kind: str) -> Generator[Event, None, int]:
         """Close the open part of a choice and begin another; return the new part's index."""
-        yield from self._close(choice)
-        place = self._state_of(choice)
-        place.kind = kind
-        place.parts += 1
-        return place.parts - 1
+        yield from self._close_part(choice)
+        state = self._state_of(choice)
+        state.kind = kind
+        state.parts += 1
+        return state.parts - 1
 
-    def _close(self, choice: int) -> Iterator[Event]:
+    def _close_part(self, choice: int) -> Iterator[Event]:
         """Close the open part of a choice, if there is one."""
-        place = self._state_of(choice)
-        if place.kind in {*_PARTS, "media"}:
-            yield PartDone(choice=choice, part=place.parts - 1)
-        place.kind = ""
+        state = self._state_of(choice)
+        # A citation is a single event, and a call has an end of its own.
+        if state.kind in {*_TEXT_EVENTS, "media"}:
+            yield PartDone(choice=choice, part=state.parts - 1)
+        state.kind = ""
 
-    def _say(self, step: Say) -> Iterator[Event]:
+    def _make_text_events(self, step: AddText) -> Iterator[Event]:
         """Yield the events for text, reasoning or a refusal; it continues an open part of the same kind."""
         if not step.pieces and step.signature is None:
             return
-        part, delta = _PARTS[step.kind]
-        place = self._state_of(step.choice)
-        index = place.parts - 1
-        if place.kind != step.kind:
-            index = yield from self._begin(step.choice, step.kind)
+        part, delta = _TEXT_EVENTS[step.kind]
+        state = self._state_of(step.choice)
+        index = state.parts - 1
+        if state.kind != step.kind:
+            index = yield from self._begin_part(step.choice, step.kind)
             yield PartStart(part(), choice=step.choice, part=index)
         for piece in step.pieces:
             yield delta(piece, choice=step.choice, part=index)
         if step.signature is not None:
             yield ReasoningDelta("", step.signature, choice=step.choice, part=index)
 
-    def _use(self, step: Use) -> Iterator[Event]:
+    def _make_call_events(self, step: AddToolCall) -> Iterator[Event]:
         """Yield the events for a tool call; without an end if its arguments are not whole JSON."""
-        index = yield from self._begin(step.choice, "tool_call")
+        index = yield from self._begin_part(step.choice, "tool_call")
         self._state_of(step.choice).calls = True
-        self._calls += 1
+        self._call_count += 1
         id = step.id or self._make_id()
         yield ToolCallStart(id, step.name, choice=step.choice, part=index)
         for fragment in step.fragments:
@@ -251,8 +251,8 @@ class _EventMaker:
             yield ToolCallDone(call, choice=step.choice, part=index)
 
     def _make_id(self) -> str:
-        id = f"call_{self._calls}"
-        while id in self._taken:
+        id = f"call_{self._call_count}"
+        while id in self._script_ids:
             id += "_"
         return id
 
@@ -270,7 +270,7 @@ def _is_whole(arguments: str) -> bool:
 class Timeline:
     """The events of an answer, and its raw payloads and errors, each with its time in seconds."""
 
-    moments: list[tuple[float, Event | Raw | Failure]]
+    moments: list[tuple[float, Event | SendRaw | SendError]]
     end: float = 0.0
     """Time at which the answer ends, in seconds."""
 
@@ -283,21 +283,21 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
         start: The event that begins the answer.
         rate: Number of deltas per second; None for no time between deltas.
     """
-    taken = frozenset(step.id for step in steps if isinstance(step, Use) and step.id is not None)
-    maker, timeline = _EventMaker(taken), Timeline([])
-    begun = False
+    script_ids = frozenset(step.id for step in steps if isinstance(step, AddToolCall) and step.id is not None)
+    maker, timeline = _EventMaker(script_ids), Timeline([])
+    has_started = False
     for step in steps:
         if isinstance(step, Pause):
             timeline.end += step.seconds
             continue
-        if isinstance(step, Raw | Failure):
+        if isinstance(step, SendRaw | SendError):
             timeline.moments.append((timeline.end, step))
             continue
-        if not begun:
-            begun = True
+        if not has_started:
+            has_started = True
             timeline.moments.append((timeline.end, start))
         for event in maker.make_events(step):
             timeline.moments.append((timeline.end, event))
-            if rate is not None and isinstance(event, _TOKEN_EVENTS):
+            if rate is not None and isinstance(event, _DELTAS):
                 timeline.end += 1 / rate
     return timeline

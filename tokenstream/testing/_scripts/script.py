@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._scripts.events import Step
 
-_OUTPUT = steps.Say | steps.Use | steps.Cite | steps.Attach
+_OUTPUT = steps.AddText | steps.AddToolCall | steps.AddCitation | steps.AddMedia
 """Kinds of steps that are output of the model, which must not follow the finish of the choice."""
 
 all_formats: tuple[str, ...] = names()
@@ -53,7 +53,7 @@ class Script:
     _start: MessageStart = field(default_factory=MessageStart)
     _rate: float | None = None
     _choice: int = 0
-    _over: frozenset[int] = frozenset()
+    _finished: frozenset[int] = frozenset()
     """Choices that have finished."""
     _failed: bool = False
     _ids: frozenset[tuple[int, str | None]] = frozenset()
@@ -110,7 +110,7 @@ class Script:
                 raise MisuseError(
                     f"a call with the id {id!r} is in the script already: give each call another id"
                 )
-        return self._add(steps.Use(name, checks.fragments_of(arguments), id, self._choice))
+        return self._add(steps.AddToolCall(name, checks.fragments_of(arguments), id, self._choice))
 
     def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
         """Add a citation for the preceding text.
@@ -121,7 +121,7 @@ class Script:
             text: The cited words.
         """
         checks.check_text_or_none("citation()", url, title, text)
-        return self._add(steps.Cite(Citation(url=url, title=title, text=text), self._choice))
+        return self._add(steps.AddCitation(Citation(url=url, title=title, text=text), self._choice))
 
     def media(self, data: bytes | bytearray | memoryview, mime_type: str) -> Self:
         """Add an image, audio or another file.
@@ -132,7 +132,7 @@ class Script:
         """
         checks.check_bytes("media()", data)
         checks.check_name("mime_type", mime_type)
-        return self._add(steps.Attach(bytes(data), mime_type, self._choice))
+        return self._add(steps.AddMedia(bytes(data), mime_type, self._choice))
 
     def choice(self, index: int) -> Self:
         """Switch to a choice, which is one of several alternative answers; the next steps belong to it.
@@ -157,7 +157,7 @@ class Script:
 
     def ping(self) -> Self:
         """Add a heartbeat, if the format has one."""
-        return self._add(steps.Alive())
+        return self._add(steps.SendPing())
 
     def usage(
         self,
@@ -187,7 +187,7 @@ class Script:
             "cached_tokens": cached_tokens,
             "cache_write_tokens": cache_write_tokens,
         }
-        return self._add(steps.Count(checks.usage_of(counts)))
+        return self._add(steps.ReportUsage(checks.usage_of(counts)))
 
     def finish(self, reason: FinishReason = "stop") -> Self:
         """End the current choice of the answer.
@@ -197,7 +197,7 @@ class Script:
                 which every provider reports then.
         """
         checks.check_reason(reason)
-        return self._add(steps.Ended(reason, self._choice))
+        return self._add(steps.FinishChoice(reason, self._choice))
 
     def error(
         self, message: str | None = None, *, kind: ErrorKind = "overloaded", code: str | None = None
@@ -211,7 +211,7 @@ class Script:
         """
         checks.check_kind(kind)
         checks.check_text_or_none("error()", message, code)
-        return self._add(steps.Failure(kind, message, code))
+        return self._add(steps.SendError(kind, message, code))
 
     def raw(self, payload: object, *, event: str = "") -> Self:
         """Add a payload unchanged, in the format's framing.
@@ -222,12 +222,12 @@ class Script:
         """
         checks.check_event(event)
         # A copy: a later change to the payload must not change the script.
-        kept = (
+        copy = (
             payload
             if isinstance(payload, str)
             else json.loads(checks.json_of("payload", payload, strict=False))
         )
-        return self._add(steps.Raw(kept, event))
+        return self._add(steps.SendRaw(copy, event))
 
     # -- as bytes --------------------------------------------------------------
 
@@ -245,9 +245,9 @@ class Script:
         arrivals: list[Arrival] = []
         timeline = self._timeline
         for now, step in timeline.moments:
-            if isinstance(step, steps.Raw):
+            if isinstance(step, steps.SendRaw):
                 chunks = [encoder.frame(step.event, step.payload)]
-            elif isinstance(step, steps.Failure):
+            elif isinstance(step, steps.SendError):
                 chunks = encoder.failure(step.kind, step.message, code=step.code)
             else:
                 chunks = encoder.feed(step)
@@ -296,7 +296,11 @@ class Script:
     @property
     def events(self) -> list[Event]:
         """The events of the script, without raw payloads and errors."""
-        return [step for _, step in self._timeline.moments if not isinstance(step, steps.Raw | steps.Failure)]
+        return [
+            step
+            for _, step in self._timeline.moments
+            if not isinstance(step, steps.SendRaw | steps.SendError)
+        ]
 
     @cached_property
     def messages(self) -> list[Message]:
@@ -331,28 +335,30 @@ class Script:
     def _ending(self) -> Ending:
         if self._failed:
             return "failed"
-        return "complete" if self._over else "truncated"
+        return "complete" if self._finished else "truncated"
 
     def _add_text(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
         checks.check_texts(f"{kind}()", pieces)
         checks.check_text_or_none("signature", signature)
-        given = steps.cut_pieces(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
-        return self._add(steps.Say(kind, given, signature, self._choice))
+        cut = steps.cut_pieces(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
+        return self._add(steps.AddText(kind, cut, signature, self._choice))
 
     def _add(self, step: Step) -> Self:
         """Return the script with one more step; raise `MisuseError` if the step cannot follow the others."""
-        if self._failed and isinstance(step, _OUTPUT | steps.Count | steps.Failure):
+        if self._failed and isinstance(step, _OUTPUT | steps.ReportUsage | steps.SendError):
             raise MisuseError("the script has failed: nothing can be added after error()")
-        if self._choice in self._over and isinstance(step, _OUTPUT | steps.Ended):
+        if self._choice in self._finished and isinstance(step, _OUTPUT | steps.FinishChoice):
             raise MisuseError(
                 f"choice {self._choice} of the script has finished: nothing can be added after finish()"
             )
         return replace(
             self,
             _steps=(*self._steps, step),
-            _over=self._over | {step.choice} if isinstance(step, steps.Ended) else self._over,
-            _failed=self._failed or isinstance(step, steps.Failure),
-            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, steps.Use) else self._ids,
+            _finished=self._finished | {step.choice}
+            if isinstance(step, steps.FinishChoice)
+            else self._finished,
+            _failed=self._failed or isinstance(step, steps.SendError),
+            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, steps.AddToolCall) else self._ids,
         )
 
     @cached_property

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Breaks
 
-_MOST_BODY = 64 * 1024 * 1024
+_MAX_BODY = 64 * 1024 * 1024
 """Largest body of a request, in bytes; a larger one is refused."""
-_MOST_LINE = 65_536
-_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+_MAX_LINE = 65_536
+_STATUSES_WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 class Listener(socketserver.TCPServer):
@@ -63,61 +63,64 @@ class Listener(socketserver.TCPServer):
             self.address_family = socket.AF_INET6
         self.answer = answer
         self._exchanges = exchanges
-        self._keep = keep
+        self._keep_last = keep
         self._tls = tls
-        self._noted = len(exchanges)
+        self._request_count = len(exchanges)
         self.stopping = threading.Event()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open_connections: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         super().__init__(address, _Connection)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base's own
         """Start a thread for a connection."""
         thread = threading.Thread(
-            target=self._serve, args=(request, client_address), name="replay-connection", daemon=True
+            target=self._serve_connection,
+            args=(request, client_address),
+            name="replay-connection",
+            daemon=True,
         )
         with self._lock:
-            self._open[request] = thread
+            self._open_connections[request] = thread
         thread.start()
 
-    def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
+    def _serve_connection(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
         """Serve a connection until it ends, in its own thread."""
         if self._tls is not None:
-            connection = self._secure(connection, self._tls)
+            connection = self._add_tls(connection, self._tls)
         try:
             # Clients may reset a connection or distrust a certificate at any time; this is no error here.
             with contextlib.suppress(ConnectionError, SSLError):
                 _Connection(connection, client_address, self)
         finally:
             with self._lock:
-                del self._open[connection]
+                del self._open_connections[connection]
                 connection.close()
 
-    def _secure(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
+    def _add_tls(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
         """Return a connection that uses TLS; the handshake takes place at its first read."""
         with self._lock:
-            thread = self._open.pop(connection)
+            thread = self._open_connections.pop(connection)
             secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-            self._open[secured] = thread
+            self._open_connections[secured] = thread
         return secured
 
-    def note(self, request: Request) -> tuple[Exchange, int]:
+    def add_exchange(self, request: Request) -> tuple[Exchange, int]:
         """Add a request to the exchanges; return its exchange and its number, from 1."""
         exchange = Exchange(request)
         with self._lock:
-            self._noted += 1
+            self._request_count += 1
             self._exchanges.append(exchange)
-            if self._keep is not None:
-                del self._exchanges[: max(0, len(self._exchanges) - self._keep)]
-            return exchange, self._noted
+            if self._keep_last is not None:
+                del self._exchanges[: max(0, len(self._exchanges) - self._keep_last)]
+            return exchange, self._request_count
 
     def server_close(self) -> None:
         """Stop listening, close the open connections and wait for their threads."""
         super().server_close()
         self.stopping.set()
         with self._lock:
-            threads = list(self._open.values())
-            for connection in self._open:
+            threads = list(self._open_connections.values())
+            for connection in self._open_connections:
                 # Shutting down a socket wakes the read of its thread; closing it would not. The method of
                 # TLS sockets is bypassed: it would drop the keys while the thread uses them.
                 with contextlib.suppress(OSError):
@@ -143,25 +146,26 @@ class _Connection(BaseHTTPRequestHandler):
         # The base class serves the connection inside its constructor.
         super().__init__(connection, client_address, listener)
 
-    def _respond(self) -> None:
+    def _answer_request(self) -> None:
         """Answer one request, and record the outcome in its exchange."""
         body = self._read_body()
-        refused = body if isinstance(body, Reply) else None
+        refused_reply = body if isinstance(body, Reply) else None
         request = Request(
             method=self.command,
             path=self.path,
             headers=self.headers,
             body=body if isinstance(body, bytes) else b"",
         )
-        exchange, number = self._listener.note(request)
+        exchange, number = self._listener.add_exchange(request)
         self._exchanges.append(exchange)
         try:
-            reply = refused or self._choose_reply(request, exchange, number)
+            reply = refused_reply or self._choose_reply(request, exchange, number)
             if reply.messages:
                 self._hold_conversation(request, reply, exchange)
             else:
                 self._send(reply, exchange, number)
         except ConnectionError:
+            # The client has left.
             self.close_connection = True
         finally:
             if exchange.outcome == "answering":
@@ -186,7 +190,7 @@ class _Connection(BaseHTTPRequestHandler):
         super().finish()
 
     # http.server finds these methods by name.
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer_request  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing, since `Server.exchanges` contains all requests."""
@@ -199,7 +203,7 @@ class _Connection(BaseHTTPRequestHandler):
             if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
                 return self._read_chunks()
             length = int(self.headers.get("Content-Length", 0))
-            if 0 <= length <= _MOST_BODY:
+            if 0 <= length <= _MAX_BODY:
                 return self.rfile.read(length)
         except ValueError:
             self.close_connection = True
@@ -209,33 +213,35 @@ class _Connection(BaseHTTPRequestHandler):
     def _read_chunks(self) -> bytes | Reply:
         """Return a body in the chunked transfer coding, or the reply that refuses it."""
         pieces: list[bytes] = []
-        left = _MOST_BODY
-        while length := int(self.rfile.readline(_MOST_LINE).partition(b";")[0], 16):
-            left -= length
-            if length < 0 or left < 0:
+        remaining = _MAX_BODY
+        while length := int(self.rfile.readline(_MAX_LINE).partition(b";")[0], 16):
+            remaining -= length
+            if length < 0 or remaining < 0:
                 return self._refuse_size()
             pieces.append(self.rfile.read(length))
-            self.rfile.readline(_MOST_LINE)
-        while self.rfile.readline(_MOST_LINE).strip():
+            self.rfile.readline(_MAX_LINE)
+        # Skip the trailers, up to the empty line.
+        while self.rfile.readline(_MAX_LINE).strip():
             pass
         return b"".join(pieces)
 
     def _refuse_size(self) -> Reply:
         # On an open connection, the unread bytes of the body would be read as the next request.
         self.close_connection = True
-        return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_BODY:,} bytes")
+        return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MAX_BODY:,} bytes")
 
     # -- out ---------------------------------------------------------------
 
     def _send(self, reply: Reply, exchange: Exchange, number: int) -> None:
         """Send the head and the body of a reply."""
-        bodiless = self.command == "HEAD" or reply.status in _BODILESS
-        chunked = not bodiless and self.request_version != "HTTP/1.0"
-        if not bodiless and not chunked:
+        has_no_body = self.command == "HEAD" or reply.status in _STATUSES_WITHOUT_BODY
+        chunked = not has_no_body and self.request_version != "HTTP/1.0"
+        if not has_no_body and not chunked:
             # Only the end of the connection ends such a body, even if the client asked to keep it open.
             self.close_connection = True
         self._send_head(reply, number, chunked=chunked)
-        if not bodiless and not self._send_body(reply, exchange, chunked=chunked):
+        if not has_no_body and not self._send_body(reply, exchange, chunked=chunked):
+            # The body is cut, or the client has left.
             return
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
@@ -259,6 +265,7 @@ class _Connection(BaseHTTPRequestHandler):
         return False
 
     def _hold_conversation(self, request: Request, reply: Reply, exchange: Exchange) -> None:
+        """Answer a request that opens a WebSocket."""
         from tokenstream.testing._serve.websocket import Conversation
 
         self.close_connection = True
@@ -288,25 +295,26 @@ class _Connection(BaseHTTPRequestHandler):
         try:
             self.connection.settimeout(None if seconds == math.inf else seconds)
             # MSG_PEEK sees only the encrypted bytes of TLS; any byte means that the client is closing.
-            came = socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
-            if not came or isinstance(self.connection, SSLSocket):
+            received = socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
+            client_has_left = not received or isinstance(self.connection, SSLSocket)
+            if client_has_left:
                 return False
         except TimeoutError:
             return True
         finally:
             self.connection.settimeout(None)
         # A byte of the client's next request: it is still connected.
-        left = None if due == math.inf else max(0.0, due - time.monotonic())
-        return not self._listener.stopping.wait(left)
+        remaining = None if due == math.inf else max(0.0, due - time.monotonic())
+        return not self._listener.stopping.wait(remaining)
 
-    def _break_connection(self, how: Breaks, exchange: Exchange) -> None:
+    def _break_connection(self, kind: Breaks, exchange: Exchange) -> None:
         """Break the connection inside the body; "stall" waits until the client leaves."""
         self.close_connection = True
-        if how == "stall":
+        if kind == "stall":
             self._wait(math.inf)
             return
         exchange.outcome = "cut"
-        if how == "reset":
+        if kind == "reset":
             # A socket closed with a linger time of 0 sends RST.
             linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -28,7 +28,7 @@ Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | C
 mapping from paths to these; or a function that takes the request and returns a recording or a script."""
 _Choice: TypeAlias = Callable[[Request], Recording]
 
-_OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
+_CONNECTION_HEADERS = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 """Headers about the connection on which a recording was made; they are not sent again."""
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _LOWEST_ERROR = 400
@@ -95,23 +95,21 @@ class Player:
     def _make_choice(self, what: object) -> _Choice:
         """Return the function that chooses among the answers for each request."""
         if isinstance(what, Recording | Script):
-            return lambda request: self._prepare_one(what, request)
+            return lambda request: self._prepare(what, request)
         if isinstance(what, Mapping):
-            return self._by_path(cast("Mapping[str, object]", what))
+            return self._choose_by_path(cast("Mapping[str, object]", what))
         if isinstance(what, Sequence) and not isinstance(what, str | bytes):
-            return _play_in_turn([self._make_choice(each) for each in cast("Sequence[object]", what)])
+            return _choose_in_turn([self._make_choice(item) for item in cast("Sequence[object]", what)])
         if callable(what):
-            return lambda request: self._prepare_one(
-                cast("Callable[[Request], object]", what)(request), request
-            )
+            return lambda request: self._prepare(cast("Callable[[Request], object]", what)(request), request)
         raise MisuseError(
             f"a {type(what).__name__} cannot be played: pass a Recording, a script, several of them (one for "
             "each request), a mapping from paths, or a function of the request that returns one"
         )
 
-    def _by_path(self, what: Mapping[str, object]) -> _Choice:
+    def _choose_by_path(self, what: Mapping[str, object]) -> _Choice:
         """Return the function that chooses by the request's path; for other paths, the answer is a 404."""
-        choices = {path: self._make_choice(each) for path, each in what.items()}
+        choices = {path: self._make_choice(item) for path, item in what.items()}
 
         def choose(request: Request) -> Recording:
             choice = choices.get(request.route)
@@ -119,7 +117,7 @@ class Player:
 
         return choose
 
-    def _prepare_one(self, what: object, request: Request) -> Recording:
+    def _prepare(self, what: object, request: Request) -> Recording:
         """Return a recording or a script as the recording to play, with pace, chunking and fault applied."""
         if isinstance(what, Script):
             what = what.recording(self._format or _format_for_path(request.route))
@@ -142,15 +140,16 @@ def _format_for_path(path: str) -> str:
     return format
 
 
-def _play_in_turn(choices: Sequence[_Choice]) -> _Choice:
+def _choose_in_turn(choices: Sequence[_Choice]) -> _Choice:
     """Return a function that passes each request to the next of several choices."""
-    left = iter(choices)
+    remaining = iter(choices)
     # The server's threads call this concurrently.
     lock = threading.Lock()
 
     def choose(request: Request) -> Recording:
+        """Return the next answer; raise `MisuseError` if there is none."""
         with lock:
-            choice = next(left, None)
+            choice = next(remaining, None)
         if choice is None:
             raise MisuseError(
                 f"all {len(choices)} prepared answers have been given, and {request.route} asks for one "
@@ -161,8 +160,9 @@ def _play_in_turn(choices: Sequence[_Choice]) -> _Choice:
     return choose
 
 
-def _refuse_path(path: str, known: Iterable[str]) -> Recording:
-    reply = refusal(404, f"nothing is played at {path}, only at {', '.join(known)}")
+def _refuse_path(path: str, played_paths: Iterable[str]) -> Recording:
+    """Return the answer 404 to a request at a path at which nothing is played."""
+    reply = refusal(404, f"nothing is played at {path}, only at {', '.join(played_paths)}")
     body = [data for _, data in reply.chunks]
     return Recording.of(body, status=reply.status, headers={"content-type": reply.content_type})
 
@@ -176,7 +176,7 @@ def headers_of(recording: Recording) -> dict[str, str]:
     Raises:
         MisuseError: A header cannot be sent.
     """
-    headers = {name: text for name, text in recording.headers.items() if name not in _OF_THE_CONNECTION}
+    headers = {name: text for name, text in recording.headers.items() if name not in _CONNECTION_HEADERS}
     for name, text in headers.items():
         if not _SENDABLE.fullmatch(text):
             raise MisuseError(

@@ -93,13 +93,13 @@ class Reply:
             >>> Reply(chunks=[(0, b"data: a"), (1, b"data: b")]).cut_after(9).chunks
             [(0, b'data: a'), (1, b'da')]
         """
-        kept: list[Chunk] = []
+        chunks: list[Chunk] = []
         for delay, data in self.chunks:
-            kept.append((delay, data[:size]))
+            chunks.append((delay, data[:size]))
             size -= len(data)
             if size <= 0:
                 break
-        return replace(self, chunks=kept, cut=how)
+        return replace(self, chunks=chunks, cut=how)
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class Exchange:
     outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
     """"abandoned" means that the client, or `stop`, ended the answer early."""
     sent: int = 0
-    """Number of bytes of the answer's body sent so far."""
+    """Number of bytes of the answer's body that have been sent."""
     received: list[str | bytes] = field(default_factory=list[str | bytes])
     """Messages that the client sent over a WebSocket."""
     closed: bool = False

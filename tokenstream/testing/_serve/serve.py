@@ -82,7 +82,7 @@ class Server(ReplayServer):
         try:
             recording = self._player.recording(request)
             if recording.messages:
-                _need_websockets()
+                _require_websockets()
             return _reply_of(recording)
         except MisuseError as error:
             # The mistake is sent as the answer, so that the error that the client raises describes it.
@@ -139,12 +139,12 @@ def serve(
 def _reply_of(recording: Recording) -> Reply:
     """Return a recording as a reply for the server."""
     headers = headers_of(recording)
-    moments = [0.0, *[at for at, _ in recording.arrivals]]
+    times = [0.0, *[at for at, _ in recording.arrivals]]
     return Reply(
         # A reply has the pause before each chunk, a recording the time since the request.
         chunks=[
-            (at - before, data)
-            for (before, at), (_, data) in zip(pairwise(moments), recording.arrivals, strict=True)
+            (at - previous, data)
+            for (previous, at), (_, data) in zip(pairwise(times), recording.arrivals, strict=True)
         ],
         content_type=headers.pop("content-type"),
         status=recording.status,
@@ -154,7 +154,8 @@ def _reply_of(recording: Recording) -> Reply:
     )
 
 
-def _need_websockets() -> None:
+def _require_websockets() -> None:
+    """Raise `MisuseError` if the package websockets is not installed."""
     try:
         import_module("tokenstream.testing._serve.websocket")
     except ImportError as error:

@@ -50,7 +50,7 @@ class ReplayServer:
         keep: int | None = None,
         tls: SSLContext | None = None,
     ) -> None:
-        self._answer = answer if callable(answer) else _by_path(answer)
+        self._answer = answer if callable(answer) else _answer_by_path(answer)
         self._address = (host, port)
         self._keep = keep
         self._tls = tls
@@ -66,8 +66,8 @@ class ReplayServer:
             raise MisuseError("the server is not running: use `with`, or call start()")
         host, port = self._listener.server_address[:2]
         # An IPv6 address needs brackets, since its colons would hide the port.
-        place = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
-        return f"http://{place}" if self._tls is None else f"https://{place}"
+        address = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+        return f"http://{address}" if self._tls is None else f"https://{address}"
 
     def start(self) -> None:
         """Start to listen, and to answer requests in threads, until `stop` is called.
@@ -107,17 +107,18 @@ class ReplayServer:
         self.stop()
 
 
-def _by_path(replies: Mapping[str, Reply]) -> Callable[[Request], Reply]:
+def _answer_by_path(replies: Mapping[str, Reply]) -> Callable[[Request], Reply]:
     """Return a function that chooses the reply to a POST request by its path, and refuses other requests."""
 
     def answer(request: Request) -> Reply:
+        """Return the reply to a request, which may be a refusal."""
         reply = replies.get(request.route)
         if reply is None:
-            known = ", ".join(replies)
-            return refusal(404, f"nothing is served at {request.route}, only at {known}")
+            served_paths = ", ".join(replies)
+            return refusal(404, f"nothing is served at {request.route}, only at {served_paths}")
         if request.method != "POST":
-            refused = refusal(405, f"{request.route} answers POST, not {request.method}")
-            return replace(refused, headers={"Allow": "POST"})
+            refused_reply = refusal(405, f"{request.route} answers POST, not {request.method}")
+            return replace(refused_reply, headers={"Allow": "POST"})
         return reply
 
     return answer

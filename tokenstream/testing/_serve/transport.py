@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from tokenstream.testing._serve.playable import Playable
     from tokenstream.testing.faults import Fault
 
-    class _Base(
+    class _TransportBase(
         httpx.BaseTransport, httpx.AsyncBaseTransport, httpx2.BaseTransport, httpx2.AsyncBaseTransport
     ):
         def handle_request(self, request: Any) -> Any: ...  # noqa: ANN401
         async def handle_async_request(self, request: Any) -> Any: ...  # noqa: ANN401
 else:
     # Clients only call the methods, and anthropic refuses a transport that is a subclass of a class of httpx.
-    _Base = object
+    _TransportBase = object
 
 
 _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
@@ -51,7 +51,7 @@ _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
 """For each break of a connection, the name and the message of the client's error; the first match counts."""
 
 
-class Transport(_Base):
+class Transport(_TransportBase):
     """A transport that plays recordings, scripts and faults; made by `testing.transport`.
 
     It can be passed to a `Client` or `AsyncClient` of httpx or httpx2. Like a mock's side
@@ -104,22 +104,22 @@ class Transport(_Base):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _answer(self, asked: Any, body: bytes) -> Any:  # noqa: ANN401 - of httpx or httpx2
+    def _answer(self, client_request: Any, body: bytes) -> Any:  # noqa: ANN401 - of httpx or httpx2
         """Return the response to a request, as an object of the request's library."""
         headers = Message()
-        for name, text in asked.headers.multi_items():
+        for name, text in client_request.headers.multi_items():
             headers[name] = text
-        path = asked.url.raw_path.decode("ascii")
-        exchange = Exchange(Request(method=asked.method, path=path, headers=headers, body=body))
+        path = client_request.url.raw_path.decode("ascii")
+        exchange = Exchange(Request(method=client_request.method, path=path, headers=headers, body=body))
         self.exchanges.append(exchange)
         recording = self._player.recording(exchange.request)
-        library = _library_of(asked)
+        library = _library_of(client_request)
         return library.Response(
             recording.status,
             headers=headers_of(recording),
-            stream=_body_class(library)(recording, self.clock, exchange, asked),
+            stream=_make_body_class(library)(recording, self.clock, exchange, client_request),
             extensions={"http_version": b"HTTP/1.1"},
-            request=asked,
+            request=client_request,
         )
 
 
@@ -131,12 +131,12 @@ class _PlayedBody:
         recording: Recording,
         clock: Clock,
         exchange: Exchange,
-        asked: Any,  # noqa: ANN401 - of httpx or httpx2
+        client_request: Any,  # noqa: ANN401 - of httpx or httpx2
     ) -> None:
         self._chunks = Chunks(recording, clock)
         self._async_chunks = AsyncChunks(recording, clock)
         self._exchange = exchange
-        self._asked = asked
+        self._client_request = client_request
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -174,34 +174,37 @@ class _PlayedBody:
     @contextmanager
     def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
         """Return a context for reading a chunk, with the client's read timeout and the client's errors."""
-        chunks.bound(self._asked.extensions.get("timeout", {}).get("read"))
+        chunks.bound(self._client_request.extensions.get("timeout", {}).get("read"))
         try:
             yield
         except OSError as error:
             self._finish("cut")
-            raise _error_of(error, self._asked) from error
+            raise _convert_error(error, self._client_request) from error
 
     def _finish(self, outcome: Literal["answered", "cut", "abandoned"]) -> None:
+        """Set the outcome of the exchange, unless it is known already."""
         if self._exchange.outcome == "answering":
             self._exchange.outcome = outcome
         self._exchange.over.set()
 
 
 @cache
-def _body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no checker can know
+def _make_body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no checker can know
+    """Return the class of bodies that a library accepts: a subclass of its stream classes."""
     return type("Body", (_PlayedBody, library.SyncByteStream, library.AsyncByteStream), {})
 
 
-def _library_of(asked: object) -> ModuleType:
+def _library_of(client_request: object) -> ModuleType:
     """Return the module httpx or httpx2, whichever the request's class belongs to."""
-    roots = [kind.__module__.partition(".")[0] for kind in type(asked).__mro__]
+    roots = [kind.__module__.partition(".")[0] for kind in type(client_request).__mro__]
     return sys.modules[next(root for root in roots if root in {"httpx", "httpx2"})]
 
 
-def _error_of(error: OSError, asked: Any) -> Exception:  # noqa: ANN401 - of httpx or httpx2
+def _convert_error(error: OSError, client_request: Any) -> Exception:  # noqa: ANN401 - of httpx or httpx2
+    """Return the error of the request's library for a break of the connection."""
     name, message = next((name, message) for kind, name, message in _ERRORS if isinstance(error, kind))
-    found: Exception = getattr(_library_of(asked), name)(message, request=asked)
-    return found
+    client_error: Exception = getattr(_library_of(client_request), name)(message, request=client_request)
+    return client_error
 
 
 def transport(

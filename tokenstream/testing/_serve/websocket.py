@@ -28,11 +28,11 @@ _QUIET_SECONDS = 0.2
 """Seconds to wait for another message before the connection ends."""
 _FAREWELL_SECONDS = 1.0
 """Seconds to wait for the client's closing frame."""
-_MOST_MESSAGE = 64 * 1024 * 1024
+_MAX_MESSAGE = 64 * 1024 * 1024
 """Largest message of a client, in bytes."""
 _READ_SIZE = 65_536
-_NORMAL = 1000
-_DATA = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
+_NORMAL_CLOSURE = 1000
+_DATA_OPCODES = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
 
 
 class Conversation:
@@ -46,9 +46,9 @@ class Conversation:
     def __init__(self, connection: socket.socket, exchange: Exchange) -> None:
         self._connection = connection
         self._exchange = exchange
-        self._protocol = ServerProtocol(max_size=_MOST_MESSAGE)
-        self._pieces: list[Frame] = []
-        self._ends_at = 0.0
+        self._protocol = ServerProtocol(max_size=_MAX_MESSAGE)
+        self._message_frames: list[Frame] = []
+        self._quiet_until = 0.0
 
     def hold(self, request: Request, reply: Reply) -> bool:
         """Send the whole answer; return True if the caller must break the connection now.
@@ -56,28 +56,31 @@ class Conversation:
         The connection stays open until the client has been silent for a moment, so that a late
         message of the client does not meet a closed connection.
         """
-        if not self._open(request) or not self._send_all(reply.chunks):
+        if not self._open_socket(request) or not self._send_all(reply.chunks):
             return False
         if reply.cut == "stall":
-            self._listen(_fixed(math.inf))
+            self._listen(_return_fixed(math.inf))
             return False
         self._exchange.outcome = "answered"
-        if not self._listen(lambda: self._ends_at) or reply.cut is not None:
+        client_stays = self._listen(lambda: self._quiet_until)
+        if not client_stays or reply.cut is not None:
             return self._protocol.state is OPEN
-        self._protocol.send_close(_NORMAL)
+        self._protocol.send_close(_NORMAL_CLOSURE)
         self._write()
-        self._listen(_fixed(time.monotonic() + _FAREWELL_SECONDS))
+        self._listen(_return_fixed(time.monotonic() + _FAREWELL_SECONDS))
         return False
 
-    def _open(self, request: Request) -> bool:
+    def _open_socket(self, request: Request) -> bool:
         """Answer the handshake; return True if it succeeded."""
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         head = "\r\n".join([f"GET {request.path} HTTP/1.1", *headers, "", ""])
         self._protocol.receive_data(head.encode("latin-1"))
-        for asked in [each for each in self._protocol.events_received() if isinstance(each, Handshake)]:
-            self._protocol.send_response(self._protocol.accept(asked))
+        for handshake in [
+            event for event in self._protocol.events_received() if isinstance(event, Handshake)
+        ]:
+            self._protocol.send_response(self._protocol.accept(handshake))
         self._write()
-        self._ends_at = time.monotonic() + _FIRST_SECONDS
+        self._quiet_until = time.monotonic() + _FIRST_SECONDS
         return self._protocol.state is OPEN
 
     def _send_all(self, chunks: Sequence[Chunk]) -> bool:
@@ -85,14 +88,15 @@ class Conversation:
         due = time.monotonic()
         for delay, data in chunks:
             due += delay
-            if not self._listen(_fixed(due)):
+            if not self._listen(_return_fixed(due)):
                 return False
-            self._send(data)
+            self._send_message(data)
             self._write()
             self._exchange.sent += len(data)
         return True
 
-    def _send(self, data: bytes) -> None:
+    def _send_message(self, data: bytes) -> None:
+        """Prepare a message: text if the bytes are UTF-8, otherwise binary."""
         try:
             data.decode()
         except UnicodeDecodeError:
@@ -100,15 +104,15 @@ class Conversation:
         else:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
-    def _listen(self, until: Callable[[], float]) -> bool:
+    def _listen(self, find_end: Callable[[], float]) -> bool:
         """Read the client's messages until a moment; return False if the client has left.
 
         Args:
-            until: Returns the moment; it is called again after each read, since a message may
+            find_end: Returns the moment; it is called again after each read, since a message may
                 postpone the moment.
         """
-        while self._protocol.state is not CLOSED and (left := until() - time.monotonic()) > 0:
-            self._connection.settimeout(None if left == math.inf else left)
+        while self._protocol.state is not CLOSED and (remaining := find_end() - time.monotonic()) > 0:
+            self._connection.settimeout(None if remaining == math.inf else remaining)
             with suppress(TimeoutError):
                 self._receive(self._connection.recv(_READ_SIZE))
         return self._protocol.state is OPEN
@@ -122,18 +126,18 @@ class Conversation:
         # The protocol answers pings and closing frames itself; send its answers.
         self._write()
         for frame in self._protocol.events_received():
-            if isinstance(frame, Frame) and frame.opcode in _DATA:
-                self._note(frame)
+            if isinstance(frame, Frame) and frame.opcode in _DATA_OPCODES:
+                self._note_frame(frame)
 
-    def _note(self, frame: Frame) -> None:
+    def _note_frame(self, frame: Frame) -> None:
         """Collect the frames of a message, and record the message when it is complete."""
-        self._ends_at = time.monotonic() + _QUIET_SECONDS
-        self._pieces.append(frame)
+        self._quiet_until = time.monotonic() + _QUIET_SECONDS
+        self._message_frames.append(frame)
         if frame.fin:
-            message = b"".join([bytes(piece.data) for piece in self._pieces])
-            is_text = self._pieces[0].opcode is Opcode.TEXT
+            message = b"".join([bytes(part.data) for part in self._message_frames])
+            is_text = self._message_frames[0].opcode is Opcode.TEXT
             self._exchange.received.append(message.decode(errors="replace") if is_text else message)
-            self._pieces = []
+            self._message_frames = []
 
     def _write(self) -> None:
         """Send the bytes that the protocol has prepared."""
@@ -148,5 +152,6 @@ class Conversation:
                     socket.socket.shutdown(self._connection, socket.SHUT_WR)
 
 
-def _fixed(moment: float) -> Callable[[], float]:
+def _return_fixed(moment: float) -> Callable[[], float]:
+    """Return a function that always returns the same moment."""
     return lambda: moment

@@ -1,0 +1,105 @@
+"""Noting of the streams of this library, by wrapping the source that a stream reads.
+
+*Noting* means adding the bytes to the `Notes`, from which the recording is written.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._sources import AsyncSource, Deferred, SyncSource
+from tokenstream._sources.awaited import is_awaitable
+from tokenstream.errors import MisuseError
+from tokenstream.stream._base import find_driver
+from tokenstream.stream._reading.pump import Pump
+from tokenstream.stream._tap.items import AsyncWatchedIterator, WatchedIterator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._record.notes import Notes
+
+
+def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
+    """Note the bytes that a stream reads.
+
+    Raises:
+        MisuseError: The stream has begun to read, or is closed.
+    """
+    driver: Any = find_driver(stream)
+    pump = driver.pump
+    source = pump.source
+    if source is None or stream.metrics.first_byte is not None:
+        raise MisuseError(f"{stream!r} was read or closed before; record it before that")
+    # A strong reference would keep a stream alive that is dropped without being closed.
+    driver_reference = weakref.ref(driver)
+
+    def format() -> str | None:
+        driver_if_alive = driver_reference()
+        return None if driver_if_alive is None else driver_if_alive.machine.format
+
+    notes.format = format
+    if isinstance(source, Deferred):
+        _note_deferred(source, notes)
+    else:
+        _note_source(source, notes)
+    if isinstance(source, SyncSource) and isinstance(pump, Pump):
+        # The pump may hold the old chunks already.
+        pump.replace(source)
+
+
+def _note_deferred(deferred: Deferred, notes: Notes) -> None:
+    """Note a source that is not open yet: once it is opened, note the bytes that it reads."""
+    open_source = deferred.open
+
+    def note(source: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
+        _note_source(source, notes)
+        return source
+
+    async def await_noted(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
+        return note(await opening)
+
+    def open_noted() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
+        """Send the request, and note the source of its answer."""
+        notes.sent()
+        source: Any = open_source()
+        return await_noted(source) if is_awaitable(source) else note(source)
+
+    deferred.open = open_noted
+
+
+def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
+    """Note the bytes of an open source, by wrapping its chunks and its `close`."""
+    notes.opened(source.head, source.coding)
+    notes.messages = source.messages
+    notes.survives_timeout = source.bound is not None
+    if isinstance(source, SyncSource):
+        source.chunks = WatchedIterator(source.chunks, notes)
+    else:
+        source.chunks = AsyncWatchedIterator(source.chunks, notes)
+    source.close = stop_after_close(source.close, notes)
+
+
+def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
+    """Return a replacement for a sync or async close method, which also ends the recording."""
+
+    async def await_close(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
+        try:
+            return await closing
+        finally:
+            notes.stop()
+
+    def close_and_stop(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+        """Close the source; end the recording at once, or for an async source when it is awaited."""
+        is_async = False
+        try:
+            result = close(*args, **options)
+            is_async = is_awaitable(result)
+            return await_close(result) if is_async else result
+        finally:
+            if not is_async:
+                notes.stop()
+
+    return close_and_stop
