@@ -265,7 +265,7 @@ def test_what_is_no_websocket_is_not_played_as_one() -> None:
 
 def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message has a largest size; a larger one ends the connection with code 1009."""
-    monkeypatch.setattr(conversations, "_MOST_MESSAGE", 1000)
+    monkeypatch.setattr(conversations, "_MAX_MESSAGE", 1000)
     with _open(server) as socket:
         socket.send("x" * 2000)
         with pytest.raises(exceptions.ConnectionClosedError):
