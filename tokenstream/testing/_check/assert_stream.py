@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-_ALLOWED: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
-_SMALL = 64 * 1024
+_ALLOWED_ERRORS: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
+_MAX_BYTEWISE = 64 * 1024
 """Largest body, in bytes, that is replayed byte by byte."""
 _CHUNKINGS: tuple[Chunking, ...] = ("events", "whole", 61, Seed(1))
 _FINE_CHUNKINGS: tuple[Chunking, ...] = ("bytes", 2, 3, 7, Seed(2), Seed(3))
-_MOST_CUTS = 256
-_GROWING: tuple[type, ...] = (list, dict, set, bytearray)
+_MAX_CUTS = 256
+_MUTABLE_TYPES: tuple[type, ...] = (list, dict, set, bytearray)
 """Types of results that a handler may keep, extend and return again."""
 
 
@@ -64,9 +64,9 @@ def assert_stream(
     handler: Callable[[Any], Any],
     recording: Playable,
     *,
-    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
+    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
-    cuts: int = _MOST_CUTS,
+    cuts: int = _MAX_CUTS,
     backends: str | Sequence[str] = "asyncio",
     **options: Any,
 ) -> Any:
@@ -110,13 +110,13 @@ def assert_stream(
     __tracebackhide__ = True
     trial: _Trial[Any] = _Trial(as_recording(recording), allow, chunkings, cuts)
     if not _is_async(handler):
-        return _drive(trial, handler, options)
+        return _call_sync(trial, handler, options)
     if find_host() is not None:
         raise MisuseError("an event loop is running already: use `await testing.aassert_stream(handler, …)`")
     from anyio import run
 
     for backend in [backends] if isinstance(backends, str) else backends:
-        run(partial(_adrive, trial, handler, options), backend=backend)
+        run(partial(_call_async, trial, handler, options), backend=backend)
     return trial.result()
 
 
@@ -124,9 +124,9 @@ async def aassert_stream(
     handler: Callable[[AsyncStream], Awaitable[ResultT]],
     recording: Playable,
     *,
-    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
+    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
-    cuts: int = _MOST_CUTS,
+    cuts: int = _MAX_CUTS,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT:
     r"""Make the checks of `assert_stream` inside a running event loop.
@@ -156,23 +156,25 @@ async def aassert_stream(
     """
     __tracebackhide__ = True
     trial = _Trial[ResultT](as_recording(recording), allow, chunkings, cuts)
-    return await _adrive(trial, handler, options)
+    return await _call_async(trial, handler, options)
 
 
-def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]) -> ResultT:
+def _call_sync(
+    trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]
+) -> ResultT:
     """Call a sync handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
     for run in trial.runs():
         stream = run.playback.stream(**options)
         try:
             with run:
-                run.take(handler(stream))
+                run.store_result(handler(stream))
         finally:
             stream.close()
     return trial.result()
 
 
-async def _adrive(
+async def _call_async(
     trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: dict[str, Any]
 ) -> ResultT:
     """Call an async handler with each replay; return its result for the unchanged recording."""
@@ -181,7 +183,7 @@ async def _adrive(
         stream = run.playback.astream(**options)
         try:
             with run:
-                run.take(await handler(stream))
+                run.store_result(await handler(stream))
         finally:
             await stream.aclose()
     return trial.result()
@@ -192,17 +194,20 @@ class _HandlerRun:
 
     Args:
         allow: Exceptions that the handler may raise.
-        replay: Arguments of `Recording.stream`, written as in a program; "" for the unchanged recording.
+        replay_arguments: Arguments of `Recording.stream`, written as in a program; "" for the
+            unchanged recording.
         playback: The replay that the handler reads.
     """
 
-    def __init__(self, allow: type[Exception] | tuple[type[Exception], ...], replay: str, playback: Playback):
+    def __init__(
+        self, allow: type[Exception] | tuple[type[Exception], ...], replay_arguments: str, playback: Playback
+    ):
         self.playback = playback
         self.value: Any = None
-        self.copied: Any = None
+        self.value_copy: Any = None
         """A shallow copy of the value, since the handler may keep a list, for example, and extend it."""
         self.error: Exception | None = None
-        self.replay = replay
+        self.replay_arguments = replay_arguments
         self._allow = allow
 
     def __enter__(self) -> Self:
@@ -215,14 +220,15 @@ class _HandlerRun:
         if isinstance(error, self._allow):
             self.error = error
         elif isinstance(error, Exception):
-            error.add_note(self.again)
-            if not self.replay:
+            error.add_note(self.how_to_reproduce)
+            if not self.replay_arguments:
                 # On the unchanged recording, the handler's own exception is reported.
                 return False
             raise self.failure(
                 f"the handler raised {_write_error(error)}, which `allow` does not permit"
             ) from error
         elif error is not None:
+            # KeyboardInterrupt, or a cancellation.
             return False
         if not self.playback.closed:
             raise self.failure(
@@ -231,11 +237,11 @@ class _HandlerRun:
         return True
 
     @property
-    def again(self) -> str:
+    def how_to_reproduce(self) -> str:
         """Instruction for reproducing this call."""
-        return f"to see it again: handler(recording.stream({self.replay}))"
+        return f"to see it again: handler(recording.stream({self.replay_arguments}))"
 
-    def take(self, value: object) -> None:
+    def store_result(self, value: object) -> None:
         """Store the handler's result; raise `MisuseError` if it cannot be compared."""
         __tracebackhide__ = True
         kind = type(value).__name__
@@ -247,7 +253,7 @@ class _HandlerRun:
                 "another, such as a list; a handler that awaits is an `async def`"
             )
         self.value = value
-        self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
+        self.value_copy = copy.copy(value) if isinstance(value, _MUTABLE_TYPES) else value
 
     def compare_with(self, first: _HandlerRun) -> None:
         """Raise unless this call and the first one return equal values, or raise the same type of error."""
@@ -255,30 +261,39 @@ class _HandlerRun:
             raise self.failure(
                 f"the handler {_describe_outcome(self)}, where it {_describe_outcome(first)} at first"
             ) from (self.error or first.error)
-        told = differences(first.copied, self.value, names=("expected", "came"))
-        if told and _compares_by_identity(self.value) and _compares_by_identity(first.value):
+        differing_lines = differences(first.value_copy, self.value, names=("expected", "came"))
+        only_identical = _is_compared_by_identity(self.value) and _is_compared_by_identity(first.value)
+        if differing_lines and only_identical:
             raise MisuseError(
                 f"the handler returned objects of the type {type(self.value).__name__}, which are equal to "
                 "nothing but themselves: have it return a value that can be compared, or give them an __eq__"
             )
-        if told and self.value is first.value:
+        if differing_lines and self.value is first.value:
             kind = type(self.value).__name__
             raise self.failure(
                 f"the handler returned the same {kind} as before, and has changed it: have it make a new one "
                 "for each stream",
-                told,
+                differing_lines,
             )
-        if told:
-            raise self.failure("the handler returned another value", told)
+        if differing_lines:
+            raise self.failure("the handler returned another value", differing_lines)
 
-    def failure(self, what: str, told: Sequence[str] = ()) -> AssertionError:
+    def failure(self, failed_check: str, differing_lines: Sequence[str] = ()) -> AssertionError:
         """Return the error that reports this call as failed.
 
         Args:
-            what: The failed check.
-            told: Further lines about it.
+            failed_check: The failed check.
+            differing_lines: Further lines about it.
         """
-        return AssertionError("\n".join([f"{self.replay or 'as recorded'}: {what}", *told, self.again]))
+        return AssertionError(
+            "\n".join(
+                [
+                    f"{self.replay_arguments or 'as recorded'}: {failed_check}",
+                    *differing_lines,
+                    self.how_to_reproduce,
+                ]
+            )
+        )
 
 
 class _Trial(Generic[ResultT]):
@@ -316,6 +331,7 @@ class _Trial(Generic[ResultT]):
             run.compare_with(first)
         from tokenstream.testing import faults
 
+        # After a cut, any value is right: only the exceptions are checked, by the run itself.
         for at in self._cuts:
             for name in ("cut", "reset"):
                 yield self._new_run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
@@ -329,15 +345,15 @@ class _Trial(Generic[ResultT]):
         value: ResultT = self._first.value
         return value
 
-    def _new_run(self, replay: str, **arguments: Any) -> _HandlerRun:  # noqa: ANN401 - a replay's own
-        return _HandlerRun(self._allow, replay, Playback(self._recording, **arguments))
+    def _new_run(self, replay_arguments: str, **arguments: Any) -> _HandlerRun:  # noqa: ANN401 - a replay's own
+        return _HandlerRun(self._allow, replay_arguments, Playback(self._recording, **arguments))
 
 
 def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
     """Return the chunkings that are tried by default; none for a WebSocket, whose messages stay whole."""
     if recording.messages:
         return ()
-    return _CHUNKINGS if len(recording.body) > _SMALL else (*_CHUNKINGS, *_FINE_CHUNKINGS)
+    return _CHUNKINGS if len(recording.body) > _MAX_BYTEWISE else (*_CHUNKINGS, *_FINE_CHUNKINGS)
 
 
 def _is_async(handler: Callable[..., object]) -> bool:
@@ -348,9 +364,10 @@ def _as_tuple(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
     return (chunkings,) if isinstance(chunkings, str | int | Seed) else tuple(chunkings)
 
 
-def _compares_by_identity(value: object) -> bool:
-    compares: object = type(value).__eq__
-    return compares is object.__eq__ and not isinstance(value, Enum | None)
+def _is_compared_by_identity(value: object) -> bool:
+    """Return True if a value equals nothing but itself; a member of an Enum and None may do so."""
+    equality: object = type(value).__eq__
+    return equality is object.__eq__ and not isinstance(value, Enum | None)
 
 
 def _write_error(error: BaseException) -> str:

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 _RESETS = 8
 """At every eighth of the cuts, the reset of the connection is tried as well."""
-_GARBLED = 24
-_SHUFFLED = 4
-_MOST_SHOWN = 300
+_GARBLED_PLACES = 24
+_SHUFFLES = 4
+_MAX_SHOWN = 300
 
 
 class Violation(NamedTuple):
     """A violation of a rule."""
 
-    what: str
+    description: str
     """Description of what the format did."""
-    again: str
+    how_to_reproduce: str
     """Instruction for reproducing the violation."""
 
 
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
 
     name: str
     sentence: str
-    look: Callable[[Case], Iterator[Violation]]
+    find_violations: Callable[[Case], Iterator[Violation]]
     """Yields the violations of the rule that it finds in a case."""
 
 
@@ -55,7 +55,7 @@ class Case:
     Args:
         recording: The recording.
         make: Returns a new format.
-        written: The format as written in a program, for messages.
+        format_in_code: The format as written in a program, for messages.
         expected: The expected message, or some of its fields; None if the caller expects none in particular.
         cuts: Largest number of cuts.
         changes: Largest number of payload fields to change.
@@ -63,34 +63,34 @@ class Case:
 
     recording: Recording
     make: Callable[[], Format]
-    written: str
+    format_in_code: str
     expected: Message | Mapping[str, Any] | None = None
     cuts: int = 256
     changes: int = 400
 
     @cached_property
-    def whole(self) -> FormatReading:
+    def whole_reading(self) -> FormatReading:
         """Reading of the unchanged recording."""
         return read(self.recording, self.make())
 
     @cached_property
-    def at_cuts(self) -> list[tuple[Fault, FormatReading]]:
+    def cut_readings(self) -> list[tuple[Fault, FormatReading]]:
         """Readings of the recording with each cut, and with some resets of the connection."""
         places = choose_cut_places(self.recording, self.cuts)
         return self._read_with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
 
     @cached_property
-    def damaged(self) -> list[tuple[Fault, FormatReading]]:
+    def damaged_readings(self) -> list[tuple[Fault, FormatReading]]:
         """Readings of the recording with changed bytes, or with events in another order."""
         if self.recording.messages:
             return []
-        faults = [garble(at=at, data=b'"') for at in choose_cut_places(self.recording, _GARBLED)]
+        faults = [garble(at=at, data=b'"') for at in choose_cut_places(self.recording, _GARBLED_PLACES)]
         if len(self.frames) > 1:
-            faults += [reorder(seed=seed) for seed in range(_SHUFFLED)]
+            faults += [reorder(seed=seed) for seed in range(_SHUFFLES)]
         return self._read_with(faults)
 
     @cached_property
-    def at_odds(self) -> list[tuple[Odd, FormatReading]]:
+    def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
         """Readings of the frames, with one frame replaced by an odd one; see `odd_frames`."""
         return [
             (odd, self.read_exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
@@ -105,31 +105,31 @@ class Case:
         """Return a reading of the frames, with the frame at `index` replaced by other frames."""
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
-    def violation(self, what: str, **replay: object) -> Violation:
+    def violation(self, description: str, **replay: object) -> Violation:
         """Return a violation that was found in a replay.
 
         Args:
-            what: Description of what the format did.
+            description: Description of what the format did.
             **replay: Arguments of the replay.
         """
         arguments = [f"{name}={_write_value(value)}" for name, value in replay.items()]
-        description = f"{', '.join(arguments)}: {what}" if arguments else what
-        return Violation(
-            description, f"recording.stream({', '.join([f'format={self.written}', *arguments])}).final()"
-        )
+        if arguments:
+            description = f"{', '.join(arguments)}: {description}"
+        call = f"recording.stream({', '.join([f'format={self.format_in_code}', *arguments])})"
+        return Violation(description, f"{call}.final()")
 
-    def violation_at(self, index: int, frame: Framed, what: str) -> Violation:
+    def violation_at(self, index: int, frame: Framed, description: str) -> Violation:
         """Return a violation that was found while the format was fed frames.
 
         Args:
             index: Number of the recording's frames that were fed before.
             frame: The frame that was fed next.
-            what: Description of what the format did.
+            description: Description of what the format did.
         """
         shown = repr(frame)
-        shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
+        shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
         before = f"the first {index} frames of the recording, then " if index else ""
-        return Violation(f"frame {index + 1}: {what}", f"{self.written}.feed: {before}{shown}")
+        return Violation(f"frame {index + 1}: {description}", f"{self.format_in_code}.feed: {before}{shown}")
 
     def _read_with(self, faults: list[Fault]) -> list[tuple[Fault, FormatReading]]:
         return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]

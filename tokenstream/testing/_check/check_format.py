@@ -26,26 +26,30 @@ if TYPE_CHECKING:
 Expectation: TypeAlias = "Message | Mapping[str, Any]"
 
 RULES: tuple[Rule, ...] = (
-    Rule("described", "the class attributes have valid types and values", manners.is_well_described),
-    Rule("recognises", "`recognises` answers True, False or None to any payload", manners.recognises_calmly),
-    Rule("fresh", "`fresh` gives a format that shares nothing with others", manners.fresh_is_independent),
-    Rule("raises", "`feed` and `end` never raise, whatever the input", manners.raises_nothing),
-    Rule("events", "an answer gives events", rules.says_something),
-    Rule("expected", "the message is the expected one", rules.expected),
-    Rule("chunking", "chunk boundaries make no difference", rules.same_at_every_chunking),
-    Rule("async", "an AsyncStream gives what a Stream gives", rules.same_in_sync_and_async),
-    Rule("fast", "`fast` changes nothing but the speed, and has an effect", rules.is_only_faster),
-    Rule("prefix", "a cut answer shows a beginning of the whole one", rules.shows_a_prefix),
-    Rule("calls", "a tool call is handed out once, and only when complete", rules.whole_calls_once),
-    Rule("cut", "a cut answer is never complete", rules.complete_only_at_the_end),
-    Rule("parts", "a part ends once, at the latest with the answer", rules.starts_and_ends_parts),
+    Rule("described", "the class attributes have valid types and values", manners.find_wrong_attributes),
+    Rule(
+        "recognises",
+        "`recognises` answers True, False or None to any payload",
+        manners.find_recognition_faults,
+    ),
+    Rule("fresh", "`fresh` gives a format that shares nothing with others", manners.find_shared_state),
+    Rule("raises", "`feed` and `end` never raise, whatever the input", manners.find_crashes),
+    Rule("events", "an answer gives events", rules.find_silence),
+    Rule("expected", "the message is the expected one", rules.find_unexpected_message),
+    Rule("chunking", "chunk boundaries make no difference", rules.find_chunking_differences),
+    Rule("async", "an AsyncStream gives what a Stream gives", rules.find_async_differences),
+    Rule("fast", "`fast` changes nothing but the speed, and has an effect", rules.find_fast_differences),
+    Rule("prefix", "a cut answer shows a beginning of the whole one", rules.find_excess),
+    Rule("calls", "a tool call is handed out once, and only when complete", rules.find_wrong_calls),
+    Rule("cut", "a cut answer is never complete", rules.find_false_completeness),
+    Rule("parts", "a part ends once, at the latest with the answer", rules.find_unbalanced_parts),
     Rule(
         "unknown",
         "unknown fields and payloads are carried, not dropped",
-        manners.carries_what_it_does_not_know,
+        manners.find_dropped_content,
     ),
-    Rule("after", "no events come after the end or an error", manners.gives_nothing_after_the_end),
-    Rule("pickle", "errors survive pickle", manners.errors_survive_pickle),
+    Rule("after", "no events come after the end or an error", manners.find_late_events),
+    Rule("pickle", "errors survive pickle", manners.find_unpicklable_errors),
 )
 """Rules that `check_format` tests, in the order in which it reports them."""
 
@@ -78,40 +82,44 @@ def check_format(
         >>> check_format("openai-chat", [(answer, {"text": "Hello"})], changes=20)
     """
     __tracebackhide__ = True
-    make, written = _make_factory(format)
+    make, format_in_code = _make_factory(format)
     cases = [
-        Case(recording, make, written, wanted, cuts, changes) for recording, wanted in _pair_up(recordings)
+        Case(recording, make, format_in_code, wanted, cuts, changes)
+        for recording, wanted in _pair_up(recordings)
     ]
     if not cases:
         raise MisuseError("a format is checked with recordings of its answers: pass at least one")
-    found = [
-        (rule, [(case, broken) for case in cases for broken in _find_first(rule, case)]) for rule in RULES
+    results = [
+        (rule, [(case, violation) for case in cases for violation in _find_first(rule, case)])
+        for rule in RULES
     ]
-    reports = [_write_report(rule, places) for rule, places in found if places]
+    reports = [_write_report(rule, places) for rule, places in results if places]
     if reports:
-        raise AssertionError("\n".join([f"{written} breaks {len(reports)} of {len(RULES)} rules", *reports]))
+        raise AssertionError(
+            "\n".join([f"{format_in_code} breaks {len(reports)} of {len(RULES)} rules", *reports])
+        )
 
 
 def _find_first(rule: Rule, case: Case) -> list[Violation]:
     """Return the first violation of a rule in a case, which is enough to point out the problem."""
-    return list(islice(rule.look(case), 1))
+    return list(islice(rule.find_violations(case), 1))
 
 
 def _write_report(rule: Rule, places: list[tuple[Case, Violation]]) -> str:
     """Return the lines about a broken rule: its name and sentence, then one violation per recording."""
     lines = [f"- {rule.name}: {rule.sentence}"]
-    for case, broken in places:
-        lines += [f"    {case.recording.name}: {line}" for line in broken.what.splitlines()[:1]]
-        lines += [f"      {line}" for line in broken.what.splitlines()[1:]]
-        lines.append(f"      to see it again: {broken.again}")
+    for case, violation in places:
+        lines += [f"    {case.recording.name}: {line}" for line in violation.description.splitlines()[:1]]
+        lines += [f"      {line}" for line in violation.description.splitlines()[1:]]
+        lines.append(f"      to see it again: {violation.how_to_reproduce}")
     return "\n".join(lines)
 
 
 def _make_factory(format: type[Format] | Format | str) -> tuple[Callable[[], Format], str]:
     """Return a factory of the format, and the format as written in a program."""
     pattern = format() if isinstance(format, type) else format
-    written = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
-    return lambda: registry.create(pattern, limits=Limits(), pings=False), written
+    format_in_code = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
+    return lambda: registry.create(pattern, limits=Limits(), pings=False), format_in_code
 
 
 def _pair_up(

@@ -15,7 +15,7 @@ from tokenstream.formats import Fast
 from tokenstream.limits import Limits
 from tokenstream.message import FinishReason
 from tokenstream.testing._check.case import Violation
-from tokenstream.testing._check.odd import PROBE, find_kinds, make_stranger
+from tokenstream.testing._check.odd import PROBE, find_kinds, make_unknown_frame
 from tokenstream.testing._check.readings import CrashWatch, feed_frames, replace_payload
 from tokenstream.testing._check.rules import CONTENT
 
@@ -35,52 +35,59 @@ _FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-def raises_nothing(case: Case) -> Iterator[Violation]:
+def find_crashes(case: Case) -> Iterator[Violation]:
     """Find input on which `feed` or `end` raises."""
     format = case.make()
-    if case.whole.crash is not None:
-        yield case.violation(_describe_crash(case.whole.crash, format))
-    for fault, reading in [*case.at_cuts, *case.damaged]:
+    if case.whole_reading.crash is not None:
+        yield case.violation(_describe_crash(case.whole_reading.crash, format))
+    for fault, reading in [*case.cut_readings, *case.damaged_readings]:
         if reading.crash is not None:
             yield case.violation(_describe_crash(reading.crash, format), fault=fault)
-    for odd, reading in case.at_odds:
+    for odd, reading in case.odd_readings:
         if reading.crash is not None:
             description = f"{odd.description}: {_describe_crash(reading.crash, format)}"
             yield case.violation_at(odd.number, odd.frame, description)
 
 
-def errors_survive_pickle(case: Case) -> Iterator[Violation]:
+def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
     """Find an error that pickle does not restore."""
     seen: set[type] = set()
-    for reading in (reading for found in (case.at_cuts, case.damaged, case.at_odds) for _, reading in found):
+    for reading in (
+        reading
+        for found in (case.cut_readings, case.damaged_readings, case.odd_readings)
+        for _, reading in found
+    ):
         error = reading.error
         if error is None or type(error) in seen:
             continue
         seen.add(type(error))
-        again: Any = None
+        restored: Any = None
         with CrashWatch():
-            again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-        if type(again) is not type(error) or (again.args, again.partial) != (error.args, error.partial):
+            restored = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        if type(restored) is not type(error) or (restored.args, restored.partial) != (
+            error.args,
+            error.partial,
+        ):
             yield case.violation(f"{type(error).__name__} does not survive pickle")
 
 
-def carries_what_it_does_not_know(case: Case) -> Iterator[Violation]:
+def find_dropped_content(case: Case) -> Iterator[Violation]:
     """Find unknown fields and payloads that are dropped or end the stream."""
     kinds = find_kinds(case.frames)
     for index, payload in kinds:
         frame = replace_payload(case.frames[index], {**payload, PROBE: "kept"})
         # A heartbeat has no event that could carry the field.
-        if _feed_until(case, index) and not _carries(case.read_exchanged(index, frame)):
+        if _feed_until(case, index) and not _contains_probe(case.read_exchanged(index, frame)):
             yield case.violation_at(index, frame, "an unknown field is in neither message nor events")
     for index, _ in kinds[len(kinds) // 2 :][:1]:
-        frame = make_stranger(case.frames[index])
+        frame = make_unknown_frame(case.frames[index])
         reading = case.read_exchanged(index, frame, case.frames[index])
-        if not _carries(reading):
-            fate = "dropped" if reading.error is None else "fatal"
-            yield case.violation_at(index, frame, f"an unknown payload is {fate}")
+        if not _contains_probe(reading):
+            outcome = "dropped" if reading.error is None else "fatal"
+            yield case.violation_at(index, frame, f"an unknown payload is {outcome}")
 
 
-def gives_nothing_after_the_end(case: Case) -> Iterator[Violation]:
+def find_late_events(case: Case) -> Iterator[Violation]:
     """Find events that a format returns after the terminal event, the end of the input, or an error."""
     format = case.make()
     with CrashWatch():
@@ -99,7 +106,7 @@ def gives_nothing_after_the_end(case: Case) -> Iterator[Violation]:
                 yield case.violation_at(index, frame, 'it gives events after the error caused by "{"')
 
 
-def fresh_is_independent(case: Case) -> Iterator[Violation]:
+def find_shared_state(case: Case) -> Iterator[Violation]:
     """Find state that two formats from the same `fresh` share."""
     limits = Limits(event=999_983)
     pattern = case.make()
@@ -110,47 +117,47 @@ def fresh_is_independent(case: Case) -> Iterator[Violation]:
         if fresh.limits is not limits or not fresh.pings:
             yield case.violation("fresh() must pass on `limits` and `pings`")
         alone, one, other = (pattern.fresh(limits=Limits(), pings=False) for _ in range(3))
-        in_turns = feed_frames(one, case.frames, beside=other)
+        in_turns = feed_frames(one, case.frames, second_format=other)
         if feed_frames(alone, case.frames).events != in_turns.events or pattern.frames:
             yield case.violation("two formats from fresh(), fed in turns, give other events than one alone")
 
 
-def is_well_described(case: Case) -> Iterator[Violation]:
+def find_wrong_attributes(case: Case) -> Iterator[Violation]:
     """Find class attributes of the wrong type or value."""
     format = case.make()
     reasons = set(get_args(FinishReason))
-    wrong = {
+    finish_reasons, retryable = set(_get_values(format.finish_reasons)), set(_get_values(format.retryable))
+    # Maps the sentence about an attribute to True if the attribute is wrong.
+    is_wrong_by_rule = {
         "name: letters, digits, dots and dashes": not _NAME.fullmatch(_get_text(format, "name")),
         f"framing: one of {', '.join(sorted(_FRAMINGS))}": format.framing not in _FRAMINGS,
-        "sentinel: bytes, or None": not _is_a(format.sentinel, bytes, type(None)),
-        "ends_with_input: True or False": not _is_a(format.ends_with_input, bool),
+        "sentinel: bytes, or None": not _has_type(format.sentinel, bytes, type(None)),
+        "ends_with_input: True or False": not _has_type(format.ends_with_input, bool),
         "event_names: a set of strings": not _are_names(format.event_names),
-        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not set(
-            _get_values(format.finish_reasons)
-        )
-        <= reasons,
-        "retryable: a mapping to True or False": not set(_get_values(format.retryable)) <= {True, False},
+        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not finish_reasons <= reasons,
+        "retryable: a mapping to True or False": not retryable <= {True, False},
         'fast: None, or a `Fast` with places such as ("delta", "text")': not _is_fast(format.fast),
     }
-    for what in (what for what, is_wrong in wrong.items() if is_wrong):
-        yield case.violation(f"a class attribute is wrong, expected {what}")
+    for expected, is_wrong in is_wrong_by_rule.items():
+        if is_wrong:
+            yield case.violation(f"a class attribute is wrong, expected {expected}")
 
 
-def recognises_calmly(case: Case) -> Iterator[Violation]:
+def find_recognition_faults(case: Case) -> Iterator[Violation]:
     """Find first payloads for which `recognises` raises, or does not return True, False or None."""
     format = case.make()
-    own = [payload for _, payload in find_kinds(case.frames)]
-    for payload in (*_FIRST_PAYLOADS, *own):
+    own_payloads = [payload for _, payload in find_kinds(case.frames)]
+    for payload in (*_FIRST_PAYLOADS, *own_payloads):
         answer: object = None
         with CrashWatch() as watch:
             answer = format.recognises(payload, "")
-        again = f'{case.written}.recognises({payload!r:.200}, "")'
+        how_to_reproduce = f'{case.format_in_code}.recognises({payload!r:.200}, "")'
         if watch.crash is not None:
-            yield Violation(_describe_crash(watch.crash, format), again)
+            yield Violation(_describe_crash(watch.crash, format), how_to_reproduce)
         elif answer not in (True, False, None):
-            yield Violation(f"it must return True, False or None, not {answer!r:.99}", again)
+            yield Violation(f"it must return True, False or None, not {answer!r:.99}", how_to_reproduce)
         elif answer and not payload:
-            yield Violation("it claims an empty payload", again)
+            yield Violation("it claims an empty payload", how_to_reproduce)
 
 
 # -- within ------------------------------------------------------------------------
@@ -162,8 +169,8 @@ def _describe_crash(error: Exception, format: Format) -> str:
     If no line of that module is in the traceback, the place is the innermost one.
     """
     frames = [*walk_tb(error.__traceback__)]
-    own = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]
-    frame, line = (own or frames)[-1]
+    own_frames = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]
+    frame, line = (own_frames or frames)[-1]
     file = PurePath(frame.f_code.co_filename).name
     return f"{type(error).__name__} is raised ({file}, line {line}): {error}"
 
@@ -178,7 +185,7 @@ def _feed_until(case: Case, index: int) -> list[Event]:
     return given
 
 
-def _carries(reading: FormatReading) -> bool:
+def _contains_probe(reading: FormatReading) -> bool:
     """Return True if the probe is in a message or an event, or after a crash, which another rule reports."""
     description = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
     return reading.crash is not None or any(PROBE in repr(each) for each in description)
@@ -189,7 +196,7 @@ def _get_text(holder: object, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _is_a(value: object, *kinds: type) -> bool:
+def _has_type(value: object, *kinds: type) -> bool:
     return isinstance(value, kinds)
 
 
@@ -199,6 +206,7 @@ def _are_names(value: object) -> bool:
 
 
 def _is_fast(value: object) -> bool:
+    """Return True if a value is valid for the class attribute `fast`."""
     if not isinstance(value, Fast):
         return value is None
     lists: tuple[Any, ...] = (value.texts, value.changing, value.counts)
@@ -208,6 +216,7 @@ def _is_fast(value: object) -> bool:
 
 
 def _is_place(value: object) -> bool:
+    """Return True if a value is the path of a field: a tuple of keys and indexes."""
     steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(step, str | int) for step in steps)
 

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 PROBE = "tokenstream_probe"
 """A name that no format knows, used as a field and as the type of a payload."""
-_JUNK: tuple[Any, ...] = (
+_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", [], [1], [None], ["x"], [[]], [{}], {},
     {"x": 1}, {"type": "text"}, {PROBE: [1]},
 )  # fmt: skip
 """Values that replace the value of a field."""
-_ODD: tuple[bytes, ...] = (
+_ODD_PAYLOADS: tuple[bytes, ...] = (
     b"", b" ", b"{}", b"[]", b"null", b"true", b"1", b'"x"', b"{", b"}", b"\xff\xfe", b"[DONE]",
     b"x" * 10_000, b"[" * 20_000, b'{"x":' * 20_000, b'{"x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
     b'{"x":1' + b"0" * 5_000 + b"}", b'{"type":1}', b'{"error":[]}', b'{"error":{"message":1}}',
 )  # fmt: skip
 """Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
-_MOST_FED = 60_000
+_MAX_FED_FRAMES = 60_000
 """Limit on the frames that are fed for all changed payloads of one recording together."""
-_MOST_SHOWN = 40
+_MAX_SHOWN = 40
 
 _Path: TypeAlias = tuple[str | int, ...]
 
@@ -45,29 +45,31 @@ class Odd(NamedTuple):
     frame: Framed
 
 
-def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
+def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
     """Yield frames with odd payloads, then frames with one field replaced by a value of another type.
 
     Args:
         frames: The frames of an answer.
-        most: Largest number of changed payloads; if there are more, the same sample is taken each time.
+        max_changes: Largest number of changed payloads; if more changes are possible, the same
+            sample of them is made each time.
     """
-    for index in sorted({0, len(frames) // 2, len(frames) - 1}) if frames else ():
-        for odd in _ODD:
-            description = f"its payload is {odd[:_MOST_SHOWN]!r}{'…' * (len(odd) > _MOST_SHOWN)}"
+    first_middle_last = sorted({0, len(frames) // 2, len(frames) - 1}) if frames else []
+    for index in first_middle_last:
+        for odd in _ODD_PAYLOADS:
+            description = f"its payload is {odd[:_MAX_SHOWN]!r}{'…' if len(odd) > _MAX_SHOWN else ''}"
             yield Odd(index, description, replace_payload(frames[index], odd))
     changes = [
-        (index, payload, path, junk)
+        (index, payload, path, value)
         for index, payload in find_kinds(frames)
         for path in _list_paths(payload)
-        for junk in _JUNK
+        for value in _VALUES
     ]
-    most = min(most, _MOST_FED // max(1, len(frames)))
-    if len(changes) > most:
-        changes = random.Random(0).sample(changes, most)  # noqa: S311 - no secret
-    for index, payload, path, junk in changes:
-        description = f"its {_write_path(path)} is {junk!r}"
-        yield Odd(index, description, replace_payload(frames[index], _change_field(payload, path, junk)))
+    max_changes = min(max_changes, _MAX_FED_FRAMES // max(1, len(frames)))
+    if len(changes) > max_changes:
+        changes = random.Random(0).sample(changes, max_changes)  # noqa: S311 - no secret
+    for index, payload, path, value in changes:
+        description = f"its {_write_path(path)} is {value!r}"
+        yield Odd(index, description, replace_payload(frames[index], _change_field(payload, path, value)))
 
 
 def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
@@ -78,15 +80,17 @@ def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
     Args:
         frames: The frames of an answer.
     """
-    found: dict[object, tuple[int, dict[str, Any]]] = {}
+    first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
         payload = parse_payload(frame)
         if payload is not None:
-            found.setdefault((frozenset(_list_paths(payload)), str(payload.get("type"))), (index, payload))
-    return list(found.values())
+            first_of_kind.setdefault(
+                (frozenset(_list_paths(payload)), str(payload.get("type"))), (index, payload)
+            )
+    return list(first_of_kind.values())
 
 
-def make_stranger(frame: Framed) -> Framed:
+def make_unknown_frame(frame: Framed) -> Framed:
     """Return a frame of the same framing, with a payload that no format knows.
 
     Args:
@@ -107,18 +111,19 @@ def _list_paths(value: object, path: _Path = ()) -> list[_Path]:
         items += cast("dict[str, object]", value).items()
     elif isinstance(value, list):
         items += enumerate(cast("list[object]", value))
-    found: list[_Path] = []
+    paths: list[_Path] = []
     for key, item in items:
-        found += [(*path, key), *_list_paths(item, (*path, key))]
-    return found
+        paths += [(*path, key), *_list_paths(item, (*path, key))]
+    return paths
 
 
-def _change_field(payload: dict[str, Any], path: _Path, junk: object) -> dict[str, Any]:
+def _change_field(payload: dict[str, Any], path: _Path, value: object) -> dict[str, Any]:
+    """Return a copy of a payload in which the value at `path` is replaced."""
     changed = deepcopy(payload)
-    holder: Any = changed
+    container: Any = changed
     for key in path[:-1]:
-        holder = holder[key]
-    holder[path[-1]] = junk
+        container = container[key]
+    container[path[-1]] = value
     return changed
 
 

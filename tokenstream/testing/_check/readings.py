@@ -73,7 +73,7 @@ def read(recording: Recording, format: Format | str, **replay: Any) -> FormatRea
                     reading.events.append(event)
             except StreamError as error:
                 reading.error = error
-        return _finish_reading(reading, stream)
+        return _store_results(reading, stream)
 
 
 def aread(recording: Recording, format: Format | str) -> FormatReading:
@@ -86,6 +86,7 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
     reading = FormatReading()
 
     async def run() -> None:
+        """Read the recording inside an event loop."""
         async with Playback(recording).astream(format=format) as stream:
             with reading:
                 try:
@@ -93,32 +94,34 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
                         reading.events.append(event)
                 except StreamError as error:
                     reading.error = error
-            _finish_reading(reading, stream)
+            _store_results(reading, stream)
 
     run_apart(run)
     return reading
 
 
-def feed_frames(format: Format, frames: Sequence[Framed], *, beside: Format | None = None) -> FormatReading:
+def feed_frames(
+    format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
+) -> FormatReading:
     """Feed frames to a format, then tell it that the input has ended, as a driver does.
 
     Args:
         format: A new format.
         frames: All frames of the answer.
-        beside: Another format, which is fed each frame after the first format.
+        second_format: Another format, which is fed each frame after the first format.
     """
     reading = FormatReading()
     accumulator = Accumulator()
     with reading:
         for frame in frames:
             _take_events(reading, accumulator, format.feed(frame))
-            if beside is not None:
-                beside.feed(frame)
+            if second_format is not None:
+                second_format.feed(frame)
         _take_events(reading, accumulator, format.end())
     reading.error = format.error
     reading.departures = {name: noted.count for name, noted in format.departures.items()}
-    truncated = isinstance(reading.error, StreamTruncated)
-    accumulator.conclude("complete" if reading.error is None else "truncated" if truncated else "failed")
+    is_truncated = isinstance(reading.error, StreamTruncated)
+    accumulator.conclude("complete" if reading.error is None else "truncated" if is_truncated else "failed")
     reading.messages = accumulator.messages
     return reading
 
@@ -159,7 +162,7 @@ def replace_payload(frame: Framed, payload: object) -> Framed:
     return data
 
 
-def _finish_reading(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
+def _store_results(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
     reading.messages = stream.messages
     reading.departures = {name: noted.count for name, noted in stream.departures.items()}
     return reading

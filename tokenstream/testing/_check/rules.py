@@ -44,24 +44,24 @@ _DELTAS = (*_TEXTS, MediaDelta)
 CONTENT = _STARTS + _DONES + _DELTAS
 """Events about a part of the message."""
 _NAMES = ("expected", "came")
-_SHOWN = ("text", "reasoning", "refusal")
+_TEXT_NAMES = ("text", "reasoning", "refusal")
 _ENOUGH_TO_COMPARE = 16
 """Deltas of one part in a row of which a format with `fast` must read at least one without decoding."""
 _PLACEHOLDER = "{}"
 """Arguments that some servers send before the real arguments; a cut answer may end between the two."""
 
 
-def says_something(case: Case) -> Iterator[Violation]:
+def find_silence(case: Case) -> Iterator[Violation]:
     """Find an answer for which the format returns no event."""
-    if not case.whole.events:
-        yield case.violation(f"it gives no event, but {_describe_failure(case.whole)}")
+    if not case.whole_reading.events:
+        yield case.violation(f"it gives no event, but {_describe_failure(case.whole_reading)}")
 
 
-def expected(case: Case) -> Iterator[Violation]:
+def find_unexpected_message(case: Case) -> Iterator[Violation]:
     """Find a message that differs from the expected one."""
     if case.expected is None:
         return
-    message = _find_choice(case.whole, 0)
+    message = _find_choice(case.whole_reading, 0)
     if isinstance(case.expected, Message):
         lines = differences(case.expected, message, names=_NAMES)
     else:
@@ -70,80 +70,81 @@ def expected(case: Case) -> Iterator[Violation]:
         yield case.violation(_join_lines("the message differs", lines))
 
 
-def same_at_every_chunking(case: Case) -> Iterator[Violation]:
+def find_chunking_differences(case: Case) -> Iterator[Violation]:
     """Find a chunking at which the reading differs."""
     for chunking in usual_chunkings(case.recording):
-        lines = _compare_readings(case.whole, read(case.recording, case.make(), chunking=chunking))
+        lines = _compare_readings(case.whole_reading, read(case.recording, case.make(), chunking=chunking))
         if lines:
             yield case.violation(_join_lines("the reading differs", lines), chunking=chunking)
 
 
-def same_in_sync_and_async(case: Case) -> Iterator[Violation]:
+def find_async_differences(case: Case) -> Iterator[Violation]:
     """Find differences between the readings of a `Stream` and an `AsyncStream`."""
-    lines = _compare_readings(case.whole, aread(case.recording, case.make()))
+    lines = _compare_readings(case.whole_reading, aread(case.recording, case.make()))
     if lines:
         yield case.violation(_join_lines("an AsyncStream gives a different reading", lines))
 
 
-def shows_a_prefix(case: Case) -> Iterator[Violation]:
+def find_excess(case: Case) -> Iterator[Violation]:
     """Find a cut at which a message is not a beginning of the whole answer's message."""
-    for fault, reading in case.at_cuts:
+    for fault, reading in case.cut_readings:
         for message in reading.messages:
-            what = _find_excess(message, _find_choice(case.whole, message.choice))
-            if what:
-                yield case.violation(what, fault=fault)
+            description = _describe_excess(message, _find_choice(case.whole_reading, message.choice))
+            if description:
+                yield case.violation(description, fault=fault)
 
 
-def whole_calls_once(case: Case) -> Iterator[Violation]:
+def find_wrong_calls(case: Case) -> Iterator[Violation]:
     """Find a tool call that is handed out twice, or incomplete."""
-    for what in _find_stray_calls(case.whole, case.whole):
-        yield case.violation(what)
-    for fault, reading in case.at_cuts:
-        for what in _find_stray_calls(reading, case.whole):
-            yield case.violation(what, fault=fault)
+    for description in _list_wrong_calls(case.whole_reading, case.whole_reading):
+        yield case.violation(description)
+    for fault, reading in case.cut_readings:
+        for description in _list_wrong_calls(reading, case.whole_reading):
+            yield case.violation(description, fault=fault)
 
 
-def complete_only_at_the_end(case: Case) -> Iterator[Violation]:
+def find_false_completeness(case: Case) -> Iterator[Violation]:
     """Find a cut answer that is reported complete although content is missing."""
     # If a server sends its finish reason before its last content, the answer is complete after the reason.
-    if case.make().ends_with_input or "content_after_finish" in case.whole.departures:
+    if case.make().ends_with_input or "content_after_finish" in case.whole_reading.departures:
         return
-    for fault, reading in case.at_cuts:
+    for fault, reading in case.cut_readings:
         if reading.error is None and reading.crash is None and not reading.events:
             yield case.violation("an answer without events is not an error", fault=fault)
         for message in reading.messages:
-            whole = _find_choice(case.whole, message.choice)
+            whole = _find_choice(case.whole_reading, message.choice)
             if message.complete and _content_of(message) != _content_of(whole):
                 yield case.violation("a cut answer is reported complete", fault=fault)
 
 
-def starts_and_ends_parts(case: Case) -> Iterator[Violation]:
+def find_unbalanced_parts(case: Case) -> Iterator[Violation]:
     """Find parts that end twice, go on after their end, or stay open."""
     ended: set[tuple[int, int]] = set()
-    for event in case.whole.events:
+    for event in case.whole_reading.events:
         if isinstance(event, CONTENT) and not _is_opaque(event):
-            place = (event.choice, event.part)
-            if place in ended:
+            part_key = (event.choice, event.part)
+            if part_key in ended:
                 verb = "ends again" if isinstance(event, _DONES) else "goes on after its end"
                 yield case.violation(f"part {event.part} of choice {event.choice} {verb}")
             if isinstance(event, _DONES):
-                ended.add(place)
-    for message in case.whole.messages:
+                ended.add(part_key)
+    for message in case.whole_reading.messages:
         for index, part in enumerate(message.parts):
             # A call whose arguments are not JSON stays incomplete, even in a complete answer.
             if message.complete and not part.complete and part.kind != "tool_call":
                 yield case.violation(f"part {index} is open in a complete answer")
 
 
-def is_only_faster(case: Case) -> Iterator[Violation]:
+def find_fast_differences(case: Case) -> Iterator[Violation]:
     """Find an answer that a format reads differently with `fast`, or in which `fast` has no effect."""
-    plain = case.make()
-    if plain.fast is None:
+    without_fast = case.make()
+    if without_fast.fast is None:
         return
-    plain.shortcuts = False
+    without_fast.shortcuts = False
     reading = feed_frames(case.make(), case.frames)
-    decoded = feed_frames(plain, case.frames)
+    decoded = feed_frames(without_fast, case.frames)
     if reading.crash is not None:
+        # Another rule reports the crash.
         return
     lines = _compare_readings(decoded, reading)
     if lines:
@@ -151,8 +152,8 @@ def is_only_faster(case: Case) -> Iterator[Violation]:
     runs = groupby(decoded.events, key=lambda event: (type(event), event.choice, event.part))
     longest = max((len(list(run)) for (kind, *_), run in runs if issubclass(kind, _TEXTS)), default=0)
     # A payload with a departure is always decoded.
-    enough = longest - sum(decoded.departures.values()) >= _ENOUGH_TO_COMPARE
-    if enough and not _skips_decoding(case):
+    is_long_enough = longest - sum(decoded.departures.values()) >= _ENOUGH_TO_COMPARE
+    if is_long_enough and not _skips_decoding(case):
         yield case.violation(
             f"all of {longest} deltas in a row are decoded: look for a wrong place in `texts` of `fast`, "
             "and for a value beside the text that changes"
@@ -163,25 +164,26 @@ def is_only_faster(case: Case) -> Iterator[Violation]:
 
 
 def _skips_decoding(case: Case) -> bool:
-    """Return whether a format reads a frame without decoding it."""
+    """Return True if a format reads at least one frame of the recording without decoding it."""
     format = case.make()
     for frame in case.frames:
         shortcut = format.frame_shortcut()
-        # Frames of AWS's event streams have a shortcut of their own, which is not looked at here.
-        if isinstance(frame, EventStreamMessage) or (shortcut is not None and shortcut(frame) is not None):
+        # Frames of AWS's event streams have a shortcut of their own, which is not checked here.
+        has_other_shortcut = isinstance(frame, EventStreamMessage)
+        if has_other_shortcut or (shortcut is not None and shortcut(frame) is not None):
             return True
         format.feed(frame)
     return False
 
 
-def _compare_readings(one: FormatReading, other: FormatReading) -> list[str]:
+def _compare_readings(first: FormatReading, second: FormatReading) -> list[str]:
     """Return the differences in the first aspect in which two readings differ."""
     pairs = (
-        (one.events, other.events),
-        ([event.raw for event in one.events], [event.raw for event in other.events]),
-        (one.messages, other.messages),
-        (one.departures, other.departures),
-        (_describe_failure(one), _describe_failure(other)),
+        (first.events, second.events),
+        ([event.raw for event in first.events], [event.raw for event in second.events]),
+        (first.messages, second.messages),
+        (first.departures, second.departures),
+        (_describe_failure(first), _describe_failure(second)),
     )
     for left, right in pairs:
         lines = differences(left, right, names=_NAMES)
@@ -195,43 +197,43 @@ def _describe_failure(reading: FormatReading) -> str:
     return "no error" if error is None else f"{type(error).__name__}: {error}"
 
 
-def _join_lines(what: str, lines: list[str]) -> str:
-    return "\n".join([f"{what}:", *lines])
+def _join_lines(description: str, lines: list[str]) -> str:
+    return "\n".join([f"{description}:", *lines])
 
 
-def _compare_fields(path: str, wanted: object, came: object) -> Iterator[str]:
+def _compare_fields(path: str, expected: object, actual: object) -> Iterator[str]:
     """Yield the differences between an expected value and an actual one.
 
     Args:
         path: Place of the values in the message; "" for the message itself.
-        wanted: The expected value; of a mapping, only the fields that it names are compared.
-        came: The actual value, from the message.
+        expected: The expected value; of a mapping, only the fields that it names are compared.
+        actual: The actual value, from the message.
     """
-    some, others = _as_sequence(wanted), _as_sequence(came)
-    named = _as_mapping(wanted)
-    if named is not None and came is not None:
-        yield from _compare_named(path, named, came)
-    elif some is None or others is None:
-        yield from differences(wanted, came, names=_NAMES, path=path)
-    elif len(some) == len(others):
-        for at, pair in enumerate(zip(some, others, strict=True)):
-            yield from _compare_fields(f"{path}[{at}]", *pair)
+    expected_items, actual_items = _as_sequence(expected), _as_sequence(actual)
+    expected_fields = _as_mapping(expected)
+    if expected_fields is not None and actual is not None:
+        yield from _compare_named(path, expected_fields, actual)
+    elif expected_items is None or actual_items is None:
+        yield from differences(expected, actual, names=_NAMES, path=path)
+    elif len(expected_items) == len(actual_items):
+        for index, pair in enumerate(zip(expected_items, actual_items, strict=True)):
+            yield from _compare_fields(f"{path}[{index}]", *pair)
     else:
-        yield from differences(list(some), list(others), names=_NAMES, path=path)
+        yield from differences(list(expected_items), list(actual_items), names=_NAMES, path=path)
 
 
-def _compare_named(path: str, wanted: Mapping[str, object], came: object) -> Iterator[str]:
+def _compare_named(path: str, expected: Mapping[str, object], actual: object) -> Iterator[str]:
     """Yield the differences between the fields that a mapping names and those of an object or a mapping."""
-    fields = _as_mapping(came)
-    for name, value in wanted.items():
-        place = join_path(path, name)
+    fields = _as_mapping(actual)
+    for name, value in expected.items():
+        field_path = join_path(path, name)
         try:
-            field = getattr(came, name) if fields is None else fields[name]
+            field = getattr(actual, name) if fields is None else fields[name]
         except (KeyError, AttributeError):
             # Reported even if None is expected: the name may be misspelt.
-            yield f"{place}: expected {value!r:.200}, and there is no such field"
+            yield f"{field_path}: expected {value!r:.200}, and there is no such field"
         else:
-            yield from _compare_fields(place, value, field)
+            yield from _compare_fields(field_path, value, field)
 
 
 def _as_mapping(value: object) -> Mapping[str, object] | None:
@@ -246,46 +248,46 @@ def _find_choice(reading: FormatReading, choice: int) -> Message:
     return next((message for message in reading.messages if message.choice == choice), Message(choice=choice))
 
 
-def _find_excess(message: Message, whole: Message) -> str:
+def _describe_excess(message: Message, whole: Message) -> str:
     """Return a sentence on how a cut message is not a beginning of the whole one; "" if it is."""
-    for name in _SHOWN:
+    for name in _TEXT_NAMES:
         # A character that was cut in the middle is decoded as U+FFFD.
         if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
             return f"its {name} is not the beginning of the whole answer's"
     if len(message.tool_calls) > len(whole.tool_calls):
         return "it has more tool calls than the whole answer"
-    for call, in_whole in zip(message.tool_calls, whole.tool_calls, strict=False):
-        if (call.id, call.name) != (in_whole.id, in_whole.name):
+    for call, expected_call in zip(message.tool_calls, whole.tool_calls, strict=False):
+        if (call.id, call.name) != (expected_call.id, expected_call.name):
             return f"its tool call {call.id!r} is not the one in the whole answer"
-        begins = in_whole.arguments_text.startswith(call.arguments_text)
-        if not begins and (call.complete or call.arguments_text != _PLACEHOLDER):
+        is_beginning = expected_call.arguments_text.startswith(call.arguments_text)
+        if not is_beginning and (call.complete or call.arguments_text != _PLACEHOLDER):
             return f"the arguments of its tool call {call.id!r} are not the beginning of the whole answer's"
     return ""
 
 
-def _find_stray_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
+def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
     """Yield a sentence on each call that is handed out twice, or incomplete, or with changes.
 
     Args:
         reading: The reading of an answer that may be cut.
         whole: The reading of the whole answer.
     """
-    given = [event for event in reading.events if isinstance(event, ToolCallDone)]
-    in_whole = {
+    delivered = [event for event in reading.events if isinstance(event, ToolCallDone)]
+    expected_calls = {
         (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)
     }
-    for (_, part), times in Counter((event.choice, event.part) for event in given).items():
-        if times > 1:
-            yield f"the tool call of part {part} is handed out {times} times"
-    for event in given:
+    for (_, part), count in Counter((event.choice, event.part) for event in delivered).items():
+        if count > 1:
+            yield f"the tool call of part {part} is handed out {count} times"
+    for event in delivered:
         call = event.call
-        if not call.complete or not _is_whole(call):
+        if not call.complete or not _has_whole_arguments(call):
             yield f"tool call {call.id!r} is handed out incomplete"
-        elif in_whole.get((event.choice, event.part)) != call:
+        elif expected_calls.get((event.choice, event.part)) != call:
             yield f"tool call {call.id!r} is handed out, but differs from the one in the whole answer"
 
 
-def _is_whole(call: ToolCall) -> bool:
+def _has_whole_arguments(call: ToolCall) -> bool:
     """Return True if a call's arguments are valid JSON, or need not be."""
     if call.type == "custom" or not call.arguments_text.strip():
         return True

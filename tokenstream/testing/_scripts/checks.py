@@ -56,11 +56,12 @@ def check_number(name: str, value: object, *, zero: bool) -> None:
         zero: True to allow 0.
     """
     # True and False are ints, too, but no numbers.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = is_number and 0 <= value < math.inf and (value > 0 or zero)
-    if not fits:
-        range_in_words = "0 or more" if zero else "above 0"
-        raise MisuseError(f"{name}={value!r} is invalid: pass a number, {range_in_words}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        is_allowed_zero = zero and value == 0
+        if 0 < value < math.inf or is_allowed_zero:
+            return
+    range_in_words = "0 or more" if zero else "above 0"
+    raise MisuseError(f"{name}={value!r} is invalid: pass a number, {range_in_words}")
 
 
 def check_choice(value: object) -> None:
