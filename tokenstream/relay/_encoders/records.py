@@ -27,8 +27,8 @@ from tokenstream.events import (
     ToolCallDelta,
     Unknown,
 )
-from tokenstream.formats._wire.tokenstream.parts import EVENTS, FIELDS, event_of
-from tokenstream.formats._wire.tokenstream.words import End, end_of, said_of
+from tokenstream.formats._wire.tokenstream.events import EVENTS, FIELDS, event_of
+from tokenstream.formats._wire.tokenstream.words import End, end_of, error_fields
 from tokenstream.message import MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
@@ -188,7 +188,7 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
         >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
         True
     """
-    payload = {"type": "error", **said_of(error, raw=raw)}
+    payload = {"type": "error", **error_fields(error, raw=raw)}
     if ending is None:
         ending = end_of(payload).ending
     return to_strict_json({**payload, "ending": ending})
@@ -256,7 +256,7 @@ def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of a
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, StreamError):
-        return said_of(value, raw=raw)
+        return error_fields(value, raw=raw)
     if is_dict(value):
         return {key: _to_plain(inner, raw=raw) for key, inner in value.items()}
     if value.__class__ in (list, tuple):

@@ -132,7 +132,7 @@ class GeminiParts(CallParts):
         """
         kinds = [name for name in part if name in _CONTENT_FIELDS and part[name] is not None]
         more = {name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)}
-        # Bytes from the SDK are URL-safe base64, but the next request needs the standard alphabet.
+        # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(more.get(_SIGNATURE), str):
             more[_SIGNATURE] = more[_SIGNATURE].translate(_URL_SAFE)
         if not kinds:

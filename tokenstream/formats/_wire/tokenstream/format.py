@@ -1,8 +1,8 @@
-"""Read the events that a relay sends; they equal the events that the relay was given."""
+"""Read the events that a relay sends; they equal the events that the relay read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
@@ -23,7 +23,7 @@ from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._resume.replay import Replay
-from tokenstream.formats._wire.tokenstream.parts import EVENTS, event_of
+from tokenstream.formats._wire.tokenstream.events import EVENTS, event_of
 from tokenstream.formats._wire.tokenstream.words import CONTROL, end_of
 from tokenstream.framing import ServerSentEvent
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
 
-_TELLING: dict[str, str | None] = {
+_REQUIRED_KEYS: dict[str, str | None] = {
     "text_delta": "text",
     "reasoning_delta": "text",
     "refusal_delta": "text",
@@ -57,11 +57,11 @@ _TELLING: dict[str, str | None] = {
     "live": "at",
     "end": "ending",
 }
-"""Maps each event type to a key that it requires, if other formats have the same type, or to None."""
+"""Maps each event type to a key that all its events have, if other formats have this type; else to None."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
-"""Types of events of which a relay may merge several into one, with the position of the last."""
+"""Types of events of which a relay may merge several into one; that event has the position of the last."""
 PARTS: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -74,18 +74,18 @@ PARTS: dict[type, str] = {
 }
 """Maps classes of events to the kind of part that they belong to."""
 _LONGEST_ID = 18
-"""Characters of the longest SSE event id that is read as a position."""
+"""The longest SSE event id that is read as a position, in characters."""
 
 
 class TokenStream(Format):
     """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/protocol.md.
 
-    Events are read unchanged, including part indexes. An answer is over only once its last
+    Events are read unchanged, including part indexes. An answer has ended only once its last
     record has arrived. A *position* is the number of an event in the answer: the id of an
     SSE event, or the key `at` of a line.
     """
 
-    __slots__ = ("_calls", "_kinds", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
+    __slots__ = ("_call_count", "_last_position", "_latest", "_part_kinds", "_sse_id", "_verdict", "live_at")
 
     name: ClassVar[str] = "tokenstream"
     # Some proxies end all streams with OpenAI's sentinel.
@@ -107,17 +107,18 @@ class TokenStream(Format):
         super().__init__(limits=limits, pings=pings)
         self._verdict: Ending = "complete"
         """The ending that the last record states."""
-        self.position_seen: int | None = None
+        self._last_position: int | None = None
         """The position of the last event; None if the events have none."""
         self.live_at: int | None = None
         """The position up to which the relay replays events; None if it replays none."""
         self._latest: Event | None = None
-        """The last delta read without decoding, whose payload may have a position."""
-        self._calls = 0
-        self._kinds: dict[tuple[int, int], str] = {}
+        """The last delta, if it was read without decoding; its payload may have a position."""
+        self._call_count = 0
+        """Number of tool calls since the answer began, or began again."""
+        self._part_kinds: dict[tuple[int, int], str] = {}
         """Maps choice and part index to the kind of the part."""
-        self._own_id = ""
-        """The id of the current SSE event."""
+        self._sse_id = ""
+        """The id of the current SSE event, "" if it has none."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -129,10 +130,10 @@ class TokenStream(Format):
             return "ending" in payload and "retryable" in payload
         if kind == "message_start":
             return "message" not in payload
-        if kind not in _TELLING:
+        if kind not in _REQUIRED_KEYS:
             return False
-        key = _TELLING[kind]
-        return key is None or key in payload
+        required_key = _REQUIRED_KEYS[kind]
+        return required_key is None or required_key in payload
 
     @property
     def finished(self) -> bool:
@@ -146,11 +147,11 @@ class TokenStream(Format):
 
     @property
     def position(self) -> int | None:
-        """The position of the last event, after which the relay can go on."""
+        """The position of the last event; the relay can continue after it. None once the answer has ended."""
         latest, self._latest = self._latest, None
         if latest is not None:
             self._note_position(latest.raw)
-        return None if self.ended else self.position_seen
+        return None if self.ended else self._last_position
 
     def is_kept(self, message: Message) -> bool:
         """Return False, although there are positions: not every relay stores its answers."""
@@ -158,16 +159,15 @@ class TokenStream(Format):
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
-        place = payload.get("at")
         if payload.get("type") == "live":
             # In this record, `at` is the end of the replay, and not a position of the record.
             return None
-        if isinstance(place, int) and place > 0 and place is not True:
-            return place
-        text = self._own_id
-        if not text or len(text) > _LONGEST_ID or not (text.isascii() and text.isdecimal()):
-            return None
-        return int(text)
+        position = payload.get("at")
+        if isinstance(position, int) and position > 0 and position is not True:
+            return position
+        sse_id = self._sse_id
+        is_number = sse_id.isascii() and sse_id.isdecimal() and len(sse_id) <= _LONGEST_ID
+        return int(sse_id) if is_number else None
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload with an error is an event of this format."""
@@ -176,12 +176,12 @@ class TokenStream(Format):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`."""
-        self._own_id = frame.id if isinstance(frame, ServerSentEvent) else ""
+        self._sse_id = frame.id if isinstance(frame, ServerSentEvent) else ""
         return super().feed(frame, now=now)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads frames without decoding; None if they have ids, which must be read."""
-        return None if self._own_id else super().frame_shortcut()
+        """Return a function that reads frames without decoding; None if the frames have ids to read."""
+        return None if self._sse_id else super().frame_shortcut()
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that sets the step of each delta and records its position.
@@ -190,20 +190,20 @@ class TokenStream(Format):
         """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return refuse
-        step, lines = delta.step, "at" in delta.raw
-        if step is None and not lines:
-            # The position of an SSE event is its id.
-            return self._take_place if self._own_id else None
+        # The position is in the payload, or else it may be the id of the SSE event.
+        step, has_position = delta.step, "at" in delta.raw
+        if step is None and not has_position:
+            return self._record_sse_position if self._sse_id else None
 
-        def take(delta: Any) -> None:  # noqa: ANN401 - a delta
+        def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
             if step is not None:
                 delta.step = step
-            if lines:
+            if has_position:
                 self._latest = delta
             else:
-                self._take_place(delta)
+                self._record_sse_position(delta)
 
-        return take
+        return record_delta
 
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
@@ -214,15 +214,15 @@ class TokenStream(Format):
             payload = mend_surrogates(payload)
         kind = text_of(payload, "type") or event
         if kind in ("end", "error"):
-            self._end(payload)
+            self._read_end(payload)
         elif kind == "live":
             at = payload.get("at")
             self.live_at = at if at.__class__ is int else None
         elif kind == "ping":
             self.ping()
         else:
-            found = event_of(payload)
-            self._emit(Unknown(kind, payload) if found is None else found, payload)
+            event_read = event_of(payload)
+            self._report_event(Unknown(kind, payload) if event_read is None else event_read, payload)
         self._latest = None
         self._note_position(payload)
 
@@ -230,43 +230,55 @@ class TokenStream(Format):
         """Prepare for another connection, which continues after `position`; drop repeated events."""
         super().go_on()
         position = self.position
-        self._replay = None if position is None else _ReplayOfPositions(position)
+        self._replay = None if position is None else _PositionReplay(position)
 
     # -- internals ---------------------------------------------------------------
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
-        merged = text_of(payload, "type") in _DELTAS
-        dropped = replay.is_repeated(self.position_of(payload), "" if merged else None)
-        if replay.ended:
+        positions = cast("_PositionReplay", replay)
+        may_be_merged = text_of(payload, "type") in _DELTAS
+        repeated = positions.was_read(self.position_of(payload), may_be_merged=may_be_merged)
+        if positions.ended:
             self._replay = None
-        self.dropped += dropped
-        return dropped
+        self.dropped += repeated
+        return repeated
 
     def _note_position(self, payload: dict[str, Any]) -> None:
+        """Record the position of an event, if it has one."""
         position = self.position_of(payload)
         if position is not None:
-            self.position_seen = position
+            self._last_position = position
 
-    def _take_place(self, _delta: Any) -> None:  # noqa: ANN401 - a delta
-        """Record the position of a delta read without decoding."""
+    def _record_sse_position(self, _delta: Any) -> None:  # noqa: ANN401 - a delta
+        """Record the position of a delta that was read without decoding: the id of the current SSE event."""
         self._note_position({})
 
-    def _emit(self, event: Event, payload: dict[str, Any]) -> None:
-        """Check an event against the limits and the kind of its part, and report it."""
+    def _report_event(self, event: Event, payload: dict[str, Any]) -> None:
+        """Report an event, after checks against the limits and the kind of its part.
+
+        Args:
+            event: The event.
+            payload: The payload with the event.
+
+        Raises:
+            LimitExceeded: There are too many choices, parts or tool calls.
+            ProtocolError: The part had another kind before.
+        """
         parts = self.parts
         if event.part is not None or event.choice or isinstance(event, Finish):
+            # Create the choice, which checks the limit on choices.
             parts.choice(event.choice)
         if event.part is not None and event.part >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         if event.part is not None:
-            self._prove(event, event.part)
+            self._check_part_kind(event, event.part)
         if payload.get("type") == "tool_call_start":
-            self._calls += 1
-            if self._calls > self.limits.tool_calls:
+            self._call_count += 1
+            if self._call_count > self.limits.tool_calls:
                 raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
         elif isinstance(event, Restarted):
-            self._calls = 0
-            self._kinds.clear()
+            self._call_count = 0
+            self._part_kinds.clear()
         if "raw" in payload:
             # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
             self.shortcuts = False
@@ -274,8 +286,8 @@ class TokenStream(Format):
             event.raw = payload
         parts.emit(event)
 
-    def _prove(self, event: Event, part: int) -> None:
-        """Record the kind of an event's part.
+    def _check_part_kind(self, event: Event, part: int) -> None:
+        """Record the kind of the part that an event belongs to; other events do not tell the kind.
 
         Raises:
             ProtocolError: The part had another kind before.
@@ -284,12 +296,13 @@ class TokenStream(Format):
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
         if kind is None:
             return
-        known = self._kinds.setdefault((event.choice, part), kind)
-        if known != kind:
-            msg = f"part {part} was {known!r} before, and cannot be {kind!r}"
+        first_kind = self._part_kinds.setdefault((event.choice, part), kind)
+        if first_kind != kind:
+            msg = f"part {part} was {first_kind!r} before, and cannot be {kind!r}"
             raise ProtocolError(msg)
 
-    def _end(self, payload: dict[str, Any]) -> None:
+    def _read_end(self, payload: dict[str, Any]) -> None:
+        """End the answer as the last record states."""
         end = end_of(payload)
         self._verdict = end.ending
         if end.error is not None:
@@ -297,42 +310,45 @@ class TokenStream(Format):
         self.conclude()
 
 
-class _ReplayOfPositions(Replay):
-    """Detects repeated events by their positions.
+class _PositionReplay(Replay):
+    """Detects repeated events by their positions, up to the first new event.
 
-    A delta that was merged from several, for a slow reader, has the position of the last.
+    For slow readers, a relay may merge several deltas into one, which has the position of the last.
 
     Args:
         after: The position of the last event that was read.
     """
 
-    __slots__ = ("_known", "_last")
+    __slots__ = ("_last_read", "_last_repeated")
 
     def __init__(self, after: int) -> None:
         super().__init__(after, None)
-        self._known = after
-        self._last = 0
+        self._last_read = after
+        self._last_repeated = 0
+        """The position of the last repeated event; 0 if none was repeated."""
 
-    def is_repeated(self, position: int | str | None, begun: str | None) -> bool:
-        """Return whether an event was read before.
+    def was_read(self, position: int | None, *, may_be_merged: bool) -> bool:
+        """Return whether an event was read before, on an earlier connection.
 
         Args:
             position: The event's position; None if it has none.
-            begun: "" for a delta, which may be merged from several; None for any other event.
+            may_be_merged: True for a delta, which may be merged from several.
 
         Raises:
             PositionLost: Events before this one are missing, or a part of it was read before.
         """
-        if not isinstance(position, int):
+        if position is None:
             return False
-        after, last = self._known, self._last
+        after, last = self._last_read, self._last_repeated
         if position <= after:
-            self._last = position
+            self._last_repeated = position
             return True
-        if begun is None and position > max(after, last) + 1:
+        # A merged delta covers several positions, so positions before it may seem to be missing.
+        if not may_be_merged and position > max(after, last) + 1:
             msg = f"the relay goes on at position {position}, but {after + 1} is the next one"
             raise PositionLost(msg)
-        if begun is not None and 0 < last < after:
+        # The repeated events end before `after`, so the delta contains `after` and later positions.
+        if may_be_merged and 0 < last < after:
             msg = f"the relay has merged events before and after position {after} into one"
             raise PositionLost(msg)
         self.ended = True

@@ -1,4 +1,4 @@
-"""The protocol's types of records, errors and endings."""
+"""Convert the errors and endings of answers to records of the protocol, and back."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 CONTROL = frozenset({"end", "error", "live"})
 """Types of records that are not events: the end of the answer, and the end of the replay."""
 
-_MOST_MESSAGE, _MOST_WORD = 500, 100
-"""The most characters that are read of an error's message, and of its code or another word."""
+_MAX_MESSAGE, _MAX_WORD = 500, 100
+"""The longest message of an error, and the longest code or other word, that is read; the rest is cut off."""
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _ERRORS: dict[str, type[StreamError]] = {
@@ -37,7 +37,7 @@ _ERRORS: dict[str, type[StreamError]] = {
     for name in _errors.__all__
     if isinstance(found := getattr(_errors, name), type) and issubclass(found, StreamError)
 }
-_OF_CLASS = {
+_MESSAGES_BY_CLASS = {
     "ConnectError": "the provider could not be reached",
     "GuardFailed": "a guard of the answer has failed",
     "LimitExceeded": "the answer outgrew a bound",
@@ -46,7 +46,7 @@ _OF_CLASS = {
     "StreamStalled": "the provider was silent for too long",
     "StreamTruncated": "the answer ended before it was whole",
 }
-_OF_KIND: dict[ErrorKind, str] = {
+_MESSAGES_BY_KIND: dict[ErrorKind, str] = {
     "overloaded": "the provider is overloaded",
     "rate_limited": "the provider takes no more requests for now",
     "invalid_request": "the provider refuses the request",
@@ -55,7 +55,7 @@ _OF_KIND: dict[ErrorKind, str] = {
     "network": "the connection to the provider has failed",
     "unknown": "the answer has failed",
 }
-_DETAILS = {
+_DETAIL_KEYS = {
     "code": "code",
     "error_type": "type",
     "status": "status",
@@ -68,6 +68,7 @@ _DETAILS = {
 }
 """Maps keys in the protocol to attributes that only some classes of errors have."""
 _ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
+"""The endings that a record of the type "end" may state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,38 +86,41 @@ class End:
     """The error that ended the answer, or None."""
 
 
-def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
-    """Return an error as the protocol sends it.
+def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
+    """Return an error as a JSON object of the protocol.
 
-    The provider's words may be private, so the message is one of this library's texts.
+    By default, the provider's message, which may be private, is replaced by one of this library's.
 
     Args:
         error: The error.
-        raw: True to send the provider's words instead.
+        raw: True to send the provider's message.
 
     Example:
-        >>> said_of(ProviderError("the provider reports an error: no GPU", kind="server"))["message"]
+        >>> error_fields(ProviderError("the provider reports an error: no GPU", kind="server"))["message"]
         'the provider has failed'
     """
-    name = next(each.__name__ for each in type(error).__mro__ if each.__name__ in _ERRORS)
-    words = str(error) if raw else _OF_CLASS.get(name, _OF_KIND[error.kind])
+    # An application's own class is sent as its base class in this library.
+    name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
+    message = str(error) if raw else _MESSAGES_BY_CLASS.get(name, _MESSAGES_BY_KIND[error.kind])
     record: dict[str, Any] = {
         "error": name,
         "kind": error.kind,
-        "message": words,
+        "message": message,
         "retryable": error.retryable,
     }
     if error.retry_after is not None:
         record["retry_after"] = error.retry_after
-    details = {key: getattr(error, name, None) for key, name in _DETAILS.items()}
-    return {**record, **{name: value for name, value in details.items() if value is not None}}
+    details = {key: getattr(error, attribute, None) for key, attribute in _DETAIL_KEYS.items()}
+    return {**record, **{key: value for key, value in details.items() if value is not None}}
 
 
 def error_of(payload: dict[str, Any]) -> StreamError:
-    """Return the error in a payload; it has the class that the payload names, if this version has it.
+    """Return the error that a payload describes, of the class that the payload names.
+
+    If this version has no such class, the error is a `StreamError`.
 
     Args:
-        payload: The payload, whose fields need not be valid.
+        payload: The payload; invalid fields are ignored.
 
     Example:
         >>> error_of({"error": "StreamStalled", "limit": "idle_content", "kind": "network"}).retryable
@@ -126,8 +130,10 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     kind = kind if isinstance(kind, str) and kind in _KINDS else None
     name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
-    words = text_of(payload, "message") or _OF_CLASS.get(name, _OF_KIND[kind or cls.default_kind])
-    error = _made(cls, mend_surrogates(words[:_MOST_MESSAGE]), payload)
+    message = text_of(payload, "message") or _MESSAGES_BY_CLASS.get(
+        name, _MESSAGES_BY_KIND[kind or cls.default_kind]
+    )
+    error = _create_error(cls, mend_surrogates(message[:_MAX_MESSAGE]), payload)
     error.kind = kind or error.kind
     wait = float_of(payload, "retry_after")
     error.retry_after = wait if wait is not None and isfinite(wait) and wait >= 0 else None
@@ -136,30 +142,30 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     return error
 
 
-def _made(cls: type[StreamError], words: str, payload: dict[str, Any]) -> StreamError:
+def _create_error(cls: type[StreamError], message: str, payload: dict[str, Any]) -> StreamError:
     """Create an error of a class, with the attributes that this class requires."""
-    code, kind = _word(payload, "code"), _word(payload, "error_type")
+    code, error_type = _short_text(payload, "code"), _short_text(payload, "error_type")
     if issubclass(cls, StatusError):
-        return cls(words, status=int_of(payload, "status") or 0, code=code, type=kind)
+        return cls(message, status=int_of(payload, "status") or 0, code=code, type=error_type)
     if issubclass(cls, ProviderError):
-        return cls(words, code=code, type=kind)
+        return cls(message, code=code, type=error_type)
     if issubclass(cls, ConnectError):
         stage: Literal["connect", "head"] = "head" if payload.get("stage") == "head" else "connect"
-        return cls(words, stage=stage)
+        return cls(message, stage=stage)
     if issubclass(cls, StreamStalled):
-        return cls(words, limit=_word(payload, "limit") or "")
+        return cls(message, limit=_short_text(payload, "limit") or "")
     if issubclass(cls, LimitExceeded):
-        return cls(words, limit=_word(payload, "limit") or "", value=int_of(payload, "value") or 0)
+        return cls(message, limit=_short_text(payload, "limit") or "", value=int_of(payload, "value") or 0)
     if issubclass(cls, ProtocolError):
-        return cls(words, event=int_of(payload, "event"), offset=int_of(payload, "offset"))
+        return cls(message, event=int_of(payload, "event"), offset=int_of(payload, "offset"))
     if issubclass(cls, AnswerRejected):
         outcome: Any = payload.get("outcome")
-        return cls(words, outcome=outcome if outcome in _OUTCOMES else "empty")
-    return cls(words)
+        return cls(message, outcome=outcome if outcome in _OUTCOMES else "empty")
+    return cls(message)
 
 
 def end_of(payload: dict[str, Any]) -> End:
-    """Return the end of the answer as a payload of the type "end" or "error" states it.
+    """Return the end of the answer that a payload of the type "end" or "error" states.
 
     Example:
         >>> end_of({"type": "end", "ending": "stopped"}).ending
@@ -167,19 +173,21 @@ def end_of(payload: dict[str, Any]) -> End:
     """
     if payload.get("type") == "error":
         error = error_of(payload)
-        cut = isinstance(error, _TRUNCATIONS)
-        # A choice may have ended before another one was cut off.
-        whole = payload.get("ending") == "complete"
-        return End("complete" if whole else "truncated" if cut else "failed", error)
+        if payload.get("ending") == "complete":
+            # This choice ended before the error cut off another one.
+            return End("complete", error)
+        return End("truncated" if isinstance(error, _TRUNCATIONS) else "failed", error)
     ending = _ENDS.get(str(payload.get("ending")))
     if ending is None:
+        # An ending that this version does not know.
         return End("truncated", error_of({"error": "StreamTruncated"}))
     return End(ending)
 
 
-def _word(payload: dict[str, Any], name: str) -> str | None:
+def _short_text(payload: dict[str, Any], name: str) -> str | None:
+    """Return a field that is text, cut to the length limit of a word; None for any other value."""
     word = text_of(payload, name)
-    return None if word is None else mend_surrogates(word[:_MOST_WORD])
+    return None if word is None else mend_surrogates(word[:_MAX_WORD])
 
 
 _TRUNCATIONS = (_errors.StreamTruncated, _errors.StreamInterrupted, StreamStalled)

@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
-from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merged, usage_of
+from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_metadata, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 _METADATA = "messageMetadata"
 _DATA = "data-"
-# Types that only this format has. Types in `_MARKS` exist in other formats, too: a payload also needs
-# one of the fields listed there.
-_OWN = frozenset(
+# Types of chunks that only this format has.
+_UNIQUE_TYPES = frozenset(
     {
         "start-step",
         "finish-step",
@@ -47,7 +46,7 @@ _OWN = frozenset(
         "source-document",
     }
 )
-_MARKS = {
+_SHARED_TYPES = {
     "start": ("messageId", _METADATA),
     "finish": ("finishReason", _METADATA),
     "text-delta": ("delta",),
@@ -56,8 +55,9 @@ _MARKS = {
     "file": ("mediaType",),
     "reasoning-file": ("mediaType",),
 }
+"""Maps types that other formats have, too, to fields of which a chunk of this format has at least one."""
 _ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
-"""Maps types of chunks that end the answer to all fields that they may have."""
+"""Maps the types of chunks that end the answer to all fields that such a chunk may have."""
 
 
 class UIMessage(Format):
@@ -76,7 +76,7 @@ provider_data=None, phase=None))]
         [TextDelta(choice=0, part=0, text='Hel')]
     """
 
-    __slots__ = ("_finish_seen", "_metadata", "_parts", "_withheld")
+    __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
 
     name: ClassVar[str] = "ui-message"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
@@ -89,9 +89,11 @@ provider_data=None, phase=None))]
         self._parts = UIParts(self.limits, self.note)
         self.parts = self._parts
         self._metadata: object = None
-        self._finish_seen = False
+        """The metadata of the message so far."""
+        self._has_finish = False
         """True once the chunk `finish` has arrived, which may have no finish reason."""
         self._withheld: ProviderError | None = None
+        """The first error that a chunk has reported."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -102,30 +104,33 @@ provider_data=None, phase=None))]
             event: The SSE event's name.
         """
         kind = text_of(payload, "type") or ""
-        if (kind == "start" and len(payload) == 1) or (kind == "custom" and "kind" in payload):
+        is_bare_start = kind == "start" and len(payload) == 1
+        if is_bare_start or (kind == "custom" and "kind" in payload):
             return None
         if kind in _ENDS and payload.keys() <= _ENDS[kind]:
             # After an empty start, an end may be the only other chunk.
             return True
         if kind.startswith(_DATA):
             return "data" in payload
-        return kind in _OWN or any(name in payload for name in _MARKS.get(kind, ()))
+        return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 
     @property
     def finished(self) -> bool:
         """True once the answer is over without an error."""
-        return self._withheld is None and (self._finish_seen or super().finished)
+        return self._withheld is None and (self._has_finish or super().finished)
 
     @property
     def withheld(self) -> ProviderError | None:
-        """The first error; parts, the finish reason and usage may follow it."""
+        """The first error, after which parts, the finish reason and usage may still arrive."""
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if not self.ended:
             self.error = self.error or self._withheld
-        if self._finish_seen and not self.ended and not self.parts.finished and self.error is None:
+        # The chunk `finish` need not have a finish reason; only the sentinel is missing then.
+        lacks_reason = self._has_finish and not self.parts.finished
+        if lacks_reason and not self.ended and self.error is None:
             self.note("done_missing")
             self.conclude()
         return super().end(now=now)
@@ -138,7 +143,7 @@ provider_data=None, phase=None))]
             super().read_sentinel()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload with an error is a regular chunk: data and results may contain errors."""
+        """Return whether a payload is a regular chunk: also data or a result may have an error in it."""
         kind = text_of(payload, "type") or ""
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 
@@ -165,11 +170,11 @@ provider_data=None, phase=None))]
         self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
-        """Merge metadata into the message's metadata; report them, and the usage and model in them."""
+        """Merge the metadata in a payload into those of the message; report these, their usage and model."""
         metadata = payload.get(_METADATA)
         if metadata is None:
             return
-        self._metadata = merged(self._metadata, metadata)
+        self._metadata = merge_metadata(self._metadata, metadata)
         self.parts.field(_METADATA, self._metadata)
         usage = usage_of(metadata)
         if usage is not None:
@@ -189,15 +194,16 @@ provider_data=None, phase=None))]
         reason = text_of(payload, "finishReason")
         if reason is not None:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
-        elif self._finish_seen:
+        elif self._has_finish:
             self.note("finish_repeated")
-        self._finish_seen = True
+        self._has_finish = True
 
     def _read_abort(self, payload: dict[str, Any]) -> None:
         self.parts.report_unknown_fields(payload, ("type",))
         self.parts.finish(0, "cancelled", "abort")
 
     def _read_error(self, payload: dict[str, Any]) -> None:
+        """Store the first error until the answer ends, since other chunks may follow it."""
         self._withheld = self._withheld or provider_error(payload, "error")
         self.parts.unknown("error", payload)
 

@@ -13,7 +13,7 @@ from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats._wire.ui_message.words import citation_of, media_of, proofs_of
+from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
-_GONE = {"dropped": True}
-_DROPPED: dict[str, Part] = {
-    "text": TextPart(provider_data=_GONE),
-    "reasoning": ReasoningPart(provider_data=_GONE),
+_WITHDRAWN_DATA = {"dropped": True}
+_WITHDRAWN: dict[str, Part] = {
+    "text": TextPart(provider_data=_WITHDRAWN_DATA),
+    "reasoning": ReasoningPart(provider_data=_WITHDRAWN_DATA),
 }
-_DROPPED_OTHER = OpaquePart(type="dropped")
-"""Content of a part that the server has withdrawn, and that is not text or reasoning."""
+"""Maps kinds of parts to the content of such a part once the server has withdrawn it."""
+_WITHDRAWN_OTHER = OpaquePart(type="dropped")
+"""Content of a withdrawn part of any other kind."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
+"""Stands for all types of results in the keys of `UIParts._replaceable`."""
 _RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
 
 
@@ -43,7 +45,7 @@ class UIParts(NamedParts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_of_step", "_replaceable", "_server_calls")
+    __slots__ = ("_replaceable", "_server_calls", "_step_parts")
 
     id_field: ClassVar[str] = "id"
     text_fields: ClassVar[tuple[str, ...]] = _TEXT_FIELDS
@@ -51,8 +53,8 @@ class UIParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
-        """Data parts and results; the key is the type and the id, and later content replaces a part."""
-        self._of_step: dict[int, tuple[str, str]] = {}
+        """Data parts and results, whose content later payloads may replace, by type and id."""
+        self._step_parts: dict[int, tuple[str, str]] = {}
         """Maps indexes of the current step's parts to their kind and, for calls and results, their id."""
         self._server_calls: dict[int, ServerToolCall] = {}
         """Maps part indexes to calls of tools that the server runs, as they were at their start."""
@@ -60,22 +62,23 @@ class UIParts(NamedParts):
     # -- text and reasoning ------------------------------------------------
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
-        """Return a part without its text; if it is reasoning, with the signature in its metadata."""
+        """Return a part without its text; reasoning with the signature from its data."""
         if data is None or kind == "text":
             return super().make_empty_part(kind, data)
-        signature, redacted = proofs_of(data)
+        signature, redacted = signature_of(data)
         return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part, and record that it belongs to this step."""
+        """Open a part, and record that it belongs to the current step."""
         part = super().open(choice, content)
         id_ = content.id if isinstance(content, ServerToolCall | ServerToolResult) else ""
-        self._of_step[part.index] = (content.kind, id_)
+        self._step_parts[part.index] = (content.kind, id_)
         return part
 
     def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation, and record that it belongs to this step."""
-        self._of_step[self.choice(choice).next_part] = (citation.kind, "")
+        """Add a citation, and record that it belongs to the current step."""
+        # A citation is a part by itself, with the next index.
+        self._step_parts[self.choice(choice).next_part] = (citation.kind, "")
         super().cite(choice, citation)
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
@@ -96,19 +99,23 @@ class UIParts(NamedParts):
     # -- tools -------------------------------------------------------------
 
     def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call; results of an earlier call with the same id will not be replaced."""
+        """Open a call, and keep its result from replacing that of an earlier call with the same id."""
         part = self._start_call(payload)
         if part is not None:
             self._replaceable.pop((_RESULT, call_id_of(payload)), None)
         return part
 
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call of a tool that the client runs or, if the payload says so, the provider."""
+        """Open a call of a tool that the client runs or, if the payload says so, the provider.
+
+        Returns:
+            The call; None if it is not new, or has no name.
+        """
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = fields_except(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
-            free_text = payload.get("inputEncoding") == "text"
-            return self.start_call(id_, name, data, type="custom" if free_text else "function")
+            is_free_text = payload.get("inputEncoding") == "text"
+            return self.start_call(id_, name, data, type="custom" if is_free_text else "function")
         if id_ in self.calls or id_ in self.calls_done:
             self.note("call_repeated")
             return None
@@ -120,28 +127,29 @@ class UIParts(NamedParts):
 
     def read_call(self, payload: dict[str, Any]) -> None:
         """Close a call, and set its final arguments; a call for the client is handed out."""
-        call = self._take_closing(payload)
+        call = self._remove_call(payload)
         if call is None:
             return
         if isinstance(call, OpenCall):
-            self._learn_call(call, payload)
+            self._merge_call_data(call, payload)
             if payload.get("providerExecuted") is True:
-                self._hand_over(call, payload)
+                # Only the end of the call says that the provider runs the tool.
+                self._turn_into_server_call(call, payload)
                 return
-            self._settle_arguments(call, payload)
+            self._set_arguments(call, payload)
             self.close_call(call)
         else:
             self._close_server_call(call, payload)
 
     def read_call_error(self, payload: dict[str, Any]) -> None:
         """Close a call whose arguments the server has rejected; it is never handed out."""
-        call = self._take_closing(payload)
+        call = self._remove_call(payload)
         if call is None:
             return
         if isinstance(call, OpenCall):
-            self._learn_call(call, payload)
+            self._merge_call_data(call, payload)
             if not call.has_arguments:
-                self._settle_arguments(call, payload)
+                self._set_arguments(call, payload)
             self.drop_call(call)
         else:
             self._close_server_call(call, payload)
@@ -159,14 +167,18 @@ class UIParts(NamedParts):
         )
         self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
 
-    def _take_closing(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Return the call that a payload closes; if it was never started, open it first."""
+    def _remove_call(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Remove the call that a payload closes, and return it; if it was never started, open it first.
+
+        The result is None if the call cannot be opened.
+        """
         id_ = call_id_of(payload)
         if id_ not in self.calls:
             self.read_call_start(payload)
         return self.take_call(id_)
 
-    def _learn_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
+    def _merge_call_data(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Add the further data in a payload to those of a call."""
         data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
             call.provider_data = {
@@ -174,17 +186,18 @@ class UIParts(NamedParts):
                 **(mend_surrogates(data) if self.may_hold_surrogates else data),
             }
 
-    def _settle_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Replace a call's arguments by the server's final arguments, unless they are equal."""
+    def _set_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Set a call's final arguments, which replace the fragments if the two differ."""
         if payload.get("input") is None:
             if "input" in payload and not call.has_arguments:
                 self.note("arguments_null")
             return
-        text = _arguments(payload["input"], as_text=call.type == "custom")
+        text = _arguments_text(payload["input"], as_text=call.type == "custom")
         if not call.has_arguments:
             self.add_arguments(call, text)
         elif not _are_equal(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
+            # No event can take the fragments back, but the call is handed out with the final arguments.
             call.held = ""
             call.arguments = TextLog()
             call.arguments.append(mend_surrogates(text))
@@ -196,26 +209,27 @@ class UIParts(NamedParts):
             self.close(part)
             return
         data = {**(started.provider_data or {}), **(fields_except(payload, *_CALL_FIELDS) or {})}
-        changes = {"arguments_text": _arguments(value, as_text=False), "provider_data": data or None}
+        changes = {"arguments_text": _arguments_text(value, as_text=False), "provider_data": data or None}
         self.close(part, started.model_copy(update=changes))
 
-    def _hand_over(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Turn a client's call into a server's call: its end says that the provider runs the tool."""
+    def _turn_into_server_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Close a call without handing it out, and report it as a call of a tool that the provider runs."""
         self.drop_call(call)
         self.unanswered.discard(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
         content = ServerToolCall(
             id=call.id,
             name=call.name,
-            arguments_text=_arguments(payload.get("input"), as_text=False),
+            arguments_text=_arguments_text(payload.get("input"), as_text=False),
             complete=True,
             provider_data=fields_except(data, *_CALL_FIELDS),
         )
-        self._finish_again(call, content)
+        self._replace_content(call, content)
 
     def drop_call(self, call: OpenCall) -> None:
         """Close a call without handing it out; the message keeps it unchanged."""
         if call.may_repeat:
+            # No event has reported it yet.
             self.report_call(call)
         call.closed = True
         self.choice(0).opened.pop(call.index, None)
@@ -226,6 +240,7 @@ class UIParts(NamedParts):
         """Add a data part of the application, or replace the data part with the same type and id."""
         type_, id_ = text_of(payload, "type") or "", payload.get("id")
         if payload.get("transient") is True:
+            # The application wants it shown, but not stored in the message.
             self.unknown(type_, payload)
             return
         part = OpaquePart(type=type_, data=fields_except(payload, "type") or {})
@@ -251,18 +266,24 @@ class UIParts(NamedParts):
     def _replace(
         self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool
     ) -> None:
-        """Add a part with a key, or replace its content; the part stays open while it is `growing`."""
+        """Add a part, or replace the content of the part with the same key.
+
+        Args:
+            key: The part's type and id.
+            content: The content.
+            growing: True to leave the part open, because other content may replace this one.
+        """
         part = self._replaceable.get(key)
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
         elif growing and not part.closed:
             self.report_start_again(part, content)
         if part.closed:
-            self._finish_again(part, content)
+            self._replace_content(part, content)
         elif not growing:
             self.close(part, content)
 
-    def _finish_again(self, part: OpenPart, content: Part) -> None:
+    def _replace_content(self, part: OpenPart, content: Part) -> None:
         """Replace the whole content of a part that is already closed."""
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
@@ -277,7 +298,7 @@ class UIParts(NamedParts):
         self.calls.clear()
         self.calls_done.clear()
         self.choice(0).handed_out.clear()
-        self._of_step.clear()
+        self._step_parts.clear()
 
     def end_step(self) -> None:
         """End a step: close its open texts and reasoning."""
@@ -287,9 +308,9 @@ class UIParts(NamedParts):
                 self.stop(kind, name)
 
     def reset_step(self) -> None:
-        """Empty the parts of the step, which the server begins again.
+        """Withdraw the parts of the current step, which the server begins again.
 
-        A call that was handed out stays, with its result; an open call is never handed out.
+        A result stays if its call is one that was handed out. An open call is never handed out.
         """
         for part in self.calls.values():
             if isinstance(part, OpenCall):
@@ -300,20 +321,22 @@ class UIParts(NamedParts):
         self.choice(0).handed_out.clear()
         for parts in self.open_parts.values():
             parts.clear()
-        own = {id_ for kind, id_ in self._of_step.values() if kind == "server_tool_call"}
-        for index, (kind, id_) in self._of_step.items():
-            if kind != "server_tool_result" or id_ in own:
-                self._drop(index, kind)
+        # Calls of the client's tools are not in `_step_parts`, so their results stay.
+        server_call_ids = {id_ for kind, id_ in self._step_parts.values() if kind == "server_tool_call"}
+        for index, (kind, id_) in self._step_parts.items():
+            if kind != "server_tool_result" or id_ in server_call_ids:
+                self._withdraw(index, kind)
         self._replaceable = {
-            key: part for key, part in self._replaceable.items() if part.index not in self._of_step
+            key: part for key, part in self._replaceable.items() if part.index not in self._step_parts
         }
-        self._of_step.clear()
+        self._step_parts.clear()
 
-    def _drop(self, index: int, kind: str) -> None:
+    def _withdraw(self, index: int, kind: str) -> None:
+        """Close a part, if it is open, and replace its content by an empty one of the same kind."""
         part = self.choice(0).opened.pop(index, None)
         if part is not None:
             part.held, part.closed = "", True
-        self.emit(PartDone(_DROPPED.get(kind, _DROPPED_OTHER), part=index, raw=self.raw))
+        self.emit(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
 
     # -- endings common to all formats -------------------------------------
 
@@ -334,7 +357,13 @@ class UIParts(NamedParts):
                 self.close_call(part, whole=False)
 
 
-def _arguments(value: object, *, as_text: bool) -> str:
+def _arguments_text(value: object, *, as_text: bool) -> str:
+    """Return final arguments as text.
+
+    Args:
+        value: The arguments: a JSON value.
+        as_text: True if the tool takes free text, so that a string is not written as JSON.
+    """
     if as_text and isinstance(value, str):
         return value
     return json_text(value)

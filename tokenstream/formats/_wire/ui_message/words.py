@@ -25,13 +25,14 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 _DEEPEST_MERGE = 32
 """Levels of metadata that are merged; below them, a later value replaces the earlier value."""
+# The AI SDK's names of counts, and providers' names of data about reasoning.
 _COUNTS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
 _SIGNATURES = ("signature", "thoughtSignature")
 _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 
 
-def merged(old: object, new: object, depth: int = 0) -> object:
-    """Merge later metadata into earlier metadata: objects key by key; any other value is replaced.
+def merge_metadata(old: object, new: object, depth: int = 0) -> object:
+    """Return earlier metadata merged with later metadata: objects key by key, other values replaced.
 
     Args:
         old: The earlier metadata, which are not changed.
@@ -39,14 +40,14 @@ def merged(old: object, new: object, depth: int = 0) -> object:
         depth: The current level in the metadata.
 
     Example:
-        >>> merged({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
+        >>> merge_metadata({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
         {'a': {'b': 1, 'd': 3}, 'c': 2}
     """
     if not is_dict(old) or not is_dict(new) or depth >= _DEEPEST_MERGE:
         return new
     result = {**old}
     for name, value in new.items():
-        result[name] = merged(old.get(name), value, depth + 1)
+        result[name] = merge_metadata(old.get(name), value, depth + 1)
     return result
 
 
@@ -64,30 +65,37 @@ def usage_of(metadata: object) -> Usage | None:
         return None
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
         if any(int_of(report, name) is not None for name in _COUNTS):
-            into = dict_of(report, "inputTokenDetails")
-            out = dict_of(report, "outputTokenDetails")
-            cached = int_of(report, "cachedInputTokens")
-            reasoning = int_of(report, "reasoningTokens")
-            return Usage(
-                input_tokens=int_of(report, "inputTokens"),
-                output_tokens=int_of(report, "outputTokens"),
-                total_tokens=int_of(report, "totalTokens"),
-                reasoning_tokens=int_of(out, "reasoningTokens") if reasoning is None else reasoning,
-                cached_tokens=int_of(into, "cacheReadTokens") if cached is None else cached,
-                cache_write_tokens=int_of(into, "cacheWriteTokens"),
-                provider_data={} if report is metadata else report,
-            )
+            # Metadata as such are no report: the message has them as a field.
+            return _read_report(report, provider_data={} if report is metadata else report)
     return None
 
 
-def proofs_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the signature and the encrypted form of reasoning, which providers put into its metadata.
+def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage:
+    """Return the AI SDK's report of token counts as `Usage`."""
+    input_details = dict_of(report, "inputTokenDetails")
+    output_details = dict_of(report, "outputTokenDetails")
+    # These two counts may be in the details instead.
+    cached = int_of(report, "cachedInputTokens")
+    reasoning = int_of(report, "reasoningTokens")
+    return Usage(
+        input_tokens=int_of(report, "inputTokens"),
+        output_tokens=int_of(report, "outputTokens"),
+        total_tokens=int_of(report, "totalTokens"),
+        reasoning_tokens=int_of(output_details, "reasoningTokens") if reasoning is None else reasoning,
+        cached_tokens=int_of(input_details, "cacheReadTokens") if cached is None else cached,
+        cache_write_tokens=int_of(input_details, "cacheWriteTokens"),
+        provider_data=provider_data,
+    )
+
+
+def signature_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the signature and the encrypted form of reasoning, each None if it is missing.
 
     Args:
-        data: The part's data.
+        data: The data of the part, which contain each provider's metadata.
 
     Example:
-        >>> proofs_of({"providerMetadata": {"anthropic": {"signature": "c2ln"}}})
+        >>> signature_of({"providerMetadata": {"anthropic": {"signature": "c2ln"}}})
         ('c2ln', None)
     """
     signature = redacted = None
@@ -129,18 +137,20 @@ def media_of(data: dict[str, Any]) -> MediaPart:
         b'\x00\x00\x00'
     """
     url = text_of(data, "url") or ""
-    content = _data_of(url)
-    declared = url[len("data:") :].partition(",")[0].partition(";")[0] if content is not None else ""
-    rest = fields_except(data, "url", "mediaType", *(("type",) if data.get("type") == "file" else ()))
+    content = _decode_data_url(url)
+    # A data URL begins with "data:image/png;base64,".
+    mime_type = url.removeprefix("data:").partition(",")[0].partition(";")[0] if content is not None else ""
+    # The type "file" adds nothing; others, such as "reasoning-file", do.
+    type_field = ("type",) if data.get("type") == "file" else ()
     return MediaPart(
-        mime_type=text_of(data, "mediaType") or declared or None,
+        mime_type=text_of(data, "mediaType") or mime_type or None,
         data=content or b"",
         url=None if content is not None else url or None,
-        provider_data=rest,
+        provider_data=fields_except(data, "url", "mediaType", *type_field),
     )
 
 
-def _data_of(url: str) -> bytes | None:
+def _decode_data_url(url: str) -> bytes | None:
     """Decode a data URL; return None for any other URL, and for malformed base64."""
     head, comma, text = url.partition(",")
     if not comma or not head.startswith("data:"):

@@ -1,4 +1,4 @@
-"""Decode events, and validate every field: a payload need not be from a relay of this library."""
+"""Convert payloads to events, and validate every field: another program may have sent the payload."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 _Reader: TypeAlias = Callable[[Any], Any]
+"""Returns a JSON value as the value of a field; raises TypeError or ValueError for an invalid one."""
 
 
-class _Kind(NamedTuple):
-    """An event class and the readers of its fields."""
+class _EventType(NamedTuple):
+    """A class of events, and the readers of its fields by their keys in the protocol."""
 
     cls: Any
     required: dict[str, _Reader]
@@ -45,16 +46,16 @@ def event_of(payload: dict[str, Any]) -> Event | None:
         TextDelta(choice=0, part=2, text='Hel')
     """
     name: Any = payload.get("type")
-    kind = EVENTS.get(name) if isinstance(name, str) else None
-    if kind is None:
+    event_type = EVENTS.get(name) if isinstance(name, str) else None
+    if event_type is None:
         return None
-    # The protocol leaves out the discarded message, which a reader knows from earlier events.
+    # A relay need not send the discarded message, which a reader knows from earlier events.
     values: dict[str, Any] = {"discarded": None} if name == "restarted" else {}
     key = ""
     try:
-        for key, read in kind.required.items():
+        for key, read in event_type.required.items():
             values[FIELDS.get(key, key)] = read(payload[key])
-        for key, read in kind.optional.items():
+        for key, read in event_type.optional.items():
             if key in payload:
                 values[FIELDS.get(key, key)] = read(payload[key])
     except KeyError as error:
@@ -63,15 +64,14 @@ def event_of(payload: dict[str, Any]) -> Event | None:
     except (TypeError, ValueError, OverflowError):
         msg = f"the field {key!r} of an event of the type {name!r} is not what it must be"
         raise ProtocolError(msg) from None
-    event = kind.cls(**values)
+    event: Event = event_type.cls(**values)
     if "step" in payload:
         step = payload["step"]
         if not isinstance(step, str):
             msg = "the id of a step must be text"
             raise ProtocolError(msg)
         event.step = step
-    found: Event = event
-    return found
+    return event
 
 
 # -- fields ----------------------------------------------------------------------
@@ -88,21 +88,21 @@ def _read_text_or_none(value: Any) -> str | None:  # noqa: ANN401 - any JSON val
     return None if value is None else _read_text(value)
 
 
-def _index(value: Any) -> int:  # noqa: ANN401 - any JSON value
+def _read_index(value: Any) -> int:  # noqa: ANN401 - any JSON value
     if value.__class__ is not int or value < 0:
         raise TypeError
     number: int = value
     return number
 
 
-def _read_truth(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _read_bool(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     if value.__class__ is not bool:
         raise TypeError
     truth: bool = value
     return truth
 
 
-def _read_share(value: Any) -> float:  # noqa: ANN401 - any JSON value
+def _read_number(value: Any) -> float:  # noqa: ANN401 - any JSON value
     if value.__class__ not in (int, float) or not isfinite(value):
         raise TypeError
     return float(value)
@@ -122,7 +122,9 @@ def _read_object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 -
     return value
 
 
-def _read_word(*words: str) -> _Reader:
+def _word_reader(*words: str) -> _Reader:
+    """Return a reader of text that must be one of several words."""
+
     def read(value: Any) -> str:  # noqa: ANN401 - any JSON value
         if value not in words:
             raise ValueError
@@ -137,12 +139,13 @@ _PARTS: dict[str, Any] = {cls.model_fields["kind"].default: cls for cls in get_a
 
 
 @cache
-def _read_blank(kind: str) -> Any:  # noqa: ANN401 - a part
+def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
+    """Return an empty part of a kind, which all answers share."""
     return _PARTS[kind].model_construct()
 
 
 def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
-    """Validate a value of a class; ignore unknown keys, which may be from another version."""
+    """Return a JSON object as a value of a class; ignore unknown keys, which may be from another version."""
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}
@@ -158,20 +161,21 @@ def _read_part(value: Any) -> Part:  # noqa: ANN401 - any JSON value
     kind = value["kind"] if is_dict(value) else None
     if not isinstance(kind, str) or kind not in _PARTS:
         raise ValueError
-    found: Part = _read_blank(kind) if len(value) == 1 else _read_value(_PARTS[kind], value)
-    return found
+    part: Part = _blank_part(kind) if len(value) == 1 else _read_value(_PARTS[kind], value)
+    return part
 
 
 def _read_part_or_none(value: Any) -> Part | None:  # noqa: ANN401 - any JSON value
     return None if value is None else _read_part(value)
 
 
-def _of(cls: type) -> _Reader:
+def _reader_of(cls: type) -> _Reader:
+    """Return a reader of values of a class."""
     return lambda value: _read_value(cls, value)
 
 
 def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON value
-    """Validate a message with its parts and usage; None stays None."""
+    """Return a JSON object as a message with its parts and usage; None unchanged."""
     if value is None:
         return None
     if not is_dict(value):
@@ -197,71 +201,85 @@ def _read_error(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 # -- events ----------------------------------------------------------------------
 
-_COMMON: dict[str, _Reader] = {"choice": _index, "raw": _read_any}
-_OF_PART: dict[str, _Reader] = {**_COMMON, "part": _index}
-_CALL: dict[str, _Reader] = {"id": _read_text, "name": _read_text}
+_COMMON_FIELDS: dict[str, _Reader] = {"choice": _read_index, "raw": _read_any}
+_PART_FIELDS: dict[str, _Reader] = {**_COMMON_FIELDS, "part": _read_index}
+_CALL_FIELDS: dict[str, _Reader] = {"id": _read_text, "name": _read_text}
 FIELDS = {"call_type": "type"}
 """Maps keys in the protocol to fields of events, if they differ: `type` is the type of the event."""
 
-EVENTS: dict[str, _Kind] = {
-    "text_delta": _Kind(_events.TextDelta, {"text": _read_text}, _OF_PART),
-    "reasoning_delta": _Kind(
-        _events.ReasoningDelta, {"text": _read_text}, {"signature": _read_text_or_none, **_OF_PART}
+EVENTS: dict[str, _EventType] = {
+    "text_delta": _EventType(_events.TextDelta, {"text": _read_text}, _PART_FIELDS),
+    "reasoning_delta": _EventType(
+        _events.ReasoningDelta, {"text": _read_text}, {"signature": _read_text_or_none, **_PART_FIELDS}
     ),
-    "refusal_delta": _Kind(_events.RefusalDelta, {"text": _read_text}, _OF_PART),
-    "tool_call_start": _Kind(
+    "refusal_delta": _EventType(_events.RefusalDelta, {"text": _read_text}, _PART_FIELDS),
+    "tool_call_start": _EventType(
         _events.ToolCallStart,
-        _CALL,
-        {"call_type": _read_text, "provider_data": _read_object_or_none, **_OF_PART},
+        _CALL_FIELDS,
+        {"call_type": _read_text, "provider_data": _read_object_or_none, **_PART_FIELDS},
     ),
-    "tool_call_delta": _Kind(_events.ToolCallDelta, {"id": _read_text, "fragment": _read_text}, _OF_PART),
-    "tool_call_done": _Kind(_events.ToolCallDone, {"call": _of(ToolCall)}, _OF_PART),
-    "part_start": _Kind(_events.PartStart, {"content": _read_part}, _OF_PART),
-    "part_delta": _Kind(_events.PartDelta, {"fragment": _read_text}, _OF_PART),
-    "part_done": _Kind(_events.PartDone, {}, {"content": _read_part_or_none, **_OF_PART}),
-    "citation_added": _Kind(_events.CitationAdded, {"citation": _of(Citation)}, _OF_PART),
-    "media_delta": _Kind(_events.MediaDelta, {}, {"data": _read_bytes, "transcript": _read_text, **_OF_PART}),
-    "message_start": _Kind(
+    "tool_call_delta": _EventType(
+        _events.ToolCallDelta, {"id": _read_text, "fragment": _read_text}, _PART_FIELDS
+    ),
+    "tool_call_done": _EventType(_events.ToolCallDone, {"call": _reader_of(ToolCall)}, _PART_FIELDS),
+    "part_start": _EventType(_events.PartStart, {"content": _read_part}, _PART_FIELDS),
+    "part_delta": _EventType(_events.PartDelta, {"fragment": _read_text}, _PART_FIELDS),
+    "part_done": _EventType(_events.PartDone, {}, {"content": _read_part_or_none, **_PART_FIELDS}),
+    "citation_added": _EventType(_events.CitationAdded, {"citation": _reader_of(Citation)}, _PART_FIELDS),
+    "media_delta": _EventType(
+        _events.MediaDelta, {}, {"data": _read_bytes, "transcript": _read_text, **_PART_FIELDS}
+    ),
+    "message_start": _EventType(
         _events.MessageStart,
         {},
         {
             "id": _read_text_or_none,
             "model": _read_text_or_none,
             "role": _read_text,
-            "another": _read_truth,
-            **_COMMON,
+            "another": _read_bool,
+            **_COMMON_FIELDS,
         },
     ),
-    "usage_update": _Kind(_events.UsageUpdate, {"usage": _of(Usage)}, _COMMON),
-    "finish": _Kind(
+    "usage_update": _EventType(_events.UsageUpdate, {"usage": _reader_of(Usage)}, _COMMON_FIELDS),
+    "finish": _EventType(
         _events.Finish,
-        {"reason": _read_word(*get_args(FinishReason))},
-        {"raw_reason": _read_text_or_none, "message": _read_text_or_none, **_COMMON},
+        {"reason": _word_reader(*get_args(FinishReason))},
+        {"raw_reason": _read_text_or_none, "message": _read_text_or_none, **_COMMON_FIELDS},
     ),
-    "ping": _Kind(_events.Ping, {}, _COMMON),
-    "restarted": _Kind(
-        _events.Restarted, {}, {"discarded": _read_message_or_none, "error": _read_error, **_COMMON}
+    "ping": _EventType(_events.Ping, {}, _COMMON_FIELDS),
+    "restarted": _EventType(
+        _events.Restarted, {}, {"discarded": _read_message_or_none, "error": _read_error, **_COMMON_FIELDS}
     ),
-    "resumed": _Kind(
+    "resumed": _EventType(
         _events.Resumed,
         {},
-        {"mode": _read_word("resume", "continue"), "dropped": _index, "confidence": _read_share, **_COMMON},
+        {
+            "mode": _word_reader("resume", "continue"),
+            "dropped": _read_index,
+            "confidence": _read_number,
+            **_COMMON_FIELDS,
+        },
     ),
-    "stopped": _Kind(_events.Stopped, {"reason": _read_text}, _COMMON),
-    "step_start": _Kind(
+    "stopped": _EventType(_events.Stopped, {"reason": _read_text}, _COMMON_FIELDS),
+    "step_start": _EventType(
         _events.StepStart,
         {"id": _read_text, "name": _read_text},
-        {"parent": _read_text_or_none, "agent": _read_text_or_none, "cause": _read_call_or_none, **_COMMON},
+        {
+            "parent": _read_text_or_none,
+            "agent": _read_text_or_none,
+            "cause": _read_call_or_none,
+            **_COMMON_FIELDS,
+        },
     ),
-    "step_done": _Kind(
+    "step_done": _EventType(
         _events.StepDone,
         {"id": _read_text},
-        {"state": _read_word("done", "failed", "stopped"), "error": _read_text_or_none, **_COMMON},
+        {"state": _word_reader("done", "failed", "stopped"), "error": _read_text_or_none, **_COMMON_FIELDS},
     ),
-    "unknown": _Kind(
+    "unknown": _EventType(
         _events.Unknown,
         {"name": _read_text, "data": _read_any},
-        {"kind": _read_word("event", "field", "items"), "shared": _read_truth, **_COMMON},
+        {"kind": _word_reader("event", "field", "items"), "shared": _read_bool, **_COMMON_FIELDS},
     ),
 }
 """Maps types of events to their class and fields."""
