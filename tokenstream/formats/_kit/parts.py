@@ -247,6 +247,19 @@ class Parts(ContentParts):
         self.note("arguments_parsed")
         self.add_arguments(call, json_text(values))
 
+    def add_whole_arguments(self, call: OpenCall, arguments: object) -> None:
+        """Add all arguments of a call, in an API that sends arguments as JSON values.
+
+        Args:
+            call: The call.
+            arguments: The arguments; JSON text is a departure. None stands for no arguments.
+        """
+        if isinstance(arguments, str):
+            self.note("arguments_unparsed")
+            self.add_arguments(call, arguments)
+        else:
+            self.add_arguments(call, json_text({} if arguments is None else arguments))
+
     def is_whole(self, call: OpenCall) -> bool:
         """Return whether a call's arguments are free text, empty, or one whole JSON value."""
         if call.type == "custom":

@@ -10,7 +10,6 @@ from tokenstream._basics.untrusted import (
     fields_except,
     is_dict,
     is_list,
-    says_nothing,
     text_of,
 )
 from tokenstream.formats._base import Format
@@ -104,9 +103,7 @@ class TGI(Format):
             self.parts.head()
         if is_dict(token):
             self._read_token(token, payload)
-        for name, value in payload.items():
-            if name not in _KNOWN_FIELDS and not says_nothing(value):
-                self.parts.field(name, value)
+        self.parts.report_unknown_fields(payload, _KNOWN_FIELDS)
         if isinstance(whole, str):
             self._read_whole(whole)
         self._read_details(dict_of(payload, "details"))

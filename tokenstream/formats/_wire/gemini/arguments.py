@@ -263,7 +263,7 @@ class StreamedArguments:
         """Return a value as JSON; if `more` is to follow, leave its string open."""
         if not isinstance(value, str):
             return _dump(value)
-        text = _dump(value)[1:-1]
+        text = _dump(value).removeprefix('"').removesuffix('"')
         if self._open_string is None:
             text = f'"{text}'
         self._open_string = path if more else None
@@ -286,7 +286,7 @@ class StreamedArguments:
 
 
 def _set_at_path(root: Any, path: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
-    """Set the value at a path, creating the objects and arrays on the way; return False if one misfits."""
+    """Set the value at a path, creating levels on the way; return False if a step does not fit its level."""
     level = root
     for step, next_step in pairwise(path):
         new_level: Any = {} if isinstance(next_step, str) else []

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.gemini.arguments import StreamedArguments, read_path
 from tokenstream.formats._wire.gemini.sources import Sources
 
@@ -44,13 +43,13 @@ class CallParts(Parts):
         candidate: Candidate = choice.reader
         return candidate
 
-    def add_call(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def add_call(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
         """Read a call or a piece of a call; return False if the value is not readable as either.
 
         Args:
             choice: The choice's index.
             value: The value of the field `functionCall`.
-            more: The other fields of the part that has this field.
+            part_fields: The other fields of the part that has this field.
         """
         if not is_dict(value):
             return False
@@ -60,11 +59,11 @@ class CallParts(Parts):
         if call is None:
             if not text_of(value, "name"):
                 return self._note_nameless(value)
-            call = self._start_call(state, candidate, value, more)
-        elif more:
+            call = self._start_call(state, candidate, value, part_fields)
+        elif part_fields:
             call.provider_data = {
                 **(call.provider_data or {}),
-                **(mend_surrogates(more) if self.may_hold_surrogates else more),
+                **(mend_surrogates(part_fields) if self.may_hold_surrogates else part_fields),
             }
         if value.get("willContinue") is True:
             self._add_values(choice, candidate, call, value)
@@ -72,7 +71,7 @@ class CallParts(Parts):
         else:
             # This piece is the last one, and often also the first.
             if candidate.call is None and "partialArgs" not in value:
-                self._add_whole(call, value.get("args"))
+                self.add_whole_arguments(call, value.get("args"))
             else:
                 self._add_values(choice, candidate, call, value)
                 self.add_arguments(call, candidate.arguments.end())
@@ -108,7 +107,7 @@ class CallParts(Parts):
         return False
 
     def _start_call(
-        self, state: OpenChoice, candidate: Candidate, value: dict[str, Any], more: dict[str, Any]
+        self, state: OpenChoice, candidate: Candidate, value: dict[str, Any], part_fields: dict[str, Any]
     ) -> OpenCall:
         """Open a call at its first piece, which has the call's name and all data except the arguments."""
         candidate.arguments = StreamedArguments()
@@ -116,7 +115,7 @@ class CallParts(Parts):
         # `provider_data` has the id only if the server sent one. `OpenCall` always needs an id, and a
         # missing one is no departure, since the API may omit it.
         data: dict[str, Any] = {"id": sent_id} if sent_id else {}
-        data.update(more)
+        data.update(part_fields)
         if other_fields:
             data["functionCall"] = other_fields
         name = text_of(value, "name") or ""
@@ -124,16 +123,17 @@ class CallParts(Parts):
             state.index, sent_id or self.new_id(state.index), name, provider_data=data or None
         )
 
-    def _add_whole(self, call: OpenCall, arguments: object) -> None:
-        """Add the arguments of a call that arrived in one piece."""
-        if isinstance(arguments, str):
-            self.note("arguments_unparsed")
-            self.add_arguments(call, arguments)
-        else:
-            self.add_arguments(call, json_text({} if arguments is None else arguments))
-
     def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
-        """Add the arguments in a piece of a call: values with paths, or whole members."""
+        """Add the arguments in a piece of a call.
+
+        The piece has values with their paths (`partialArgs`), or whole members of the arguments (`args`).
+
+        Args:
+            choice: The choice's index.
+            candidate: The candidate with the call.
+            call: The call.
+            value: The piece.
+        """
         arguments = candidate.arguments
         was_reordered = arguments.reordered
         fragments: list[str] = []
@@ -144,6 +144,7 @@ class CallParts(Parts):
         for argument in dicts_of(value.get("partialArgs")):
             path, argument_value = read_path(argument.get("jsonPath")), _value_of(argument)
             if path is None:
+                # The path names no single place.
                 arguments.broken = True
             elif argument_value is not _MISSING:
                 more = argument.get("willContinue") is True

@@ -119,13 +119,13 @@ class Gemini(Format):
         """Return the events of `frame`."""
         chunks = self._chunks
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
-        chunks.decoded, chunks.plain = isinstance(frame, dict), False
+        chunks.decoded, chunks.is_plain_delta = isinstance(frame, dict), False
         events = super().feed(frame, now=now)
-        # The counts of a plain delta are reported only once in a while.
-        if chunks.plain and events:
-            chunks.latest = events[0]
-            chunks.waited += 1
-            if chunks.waited >= chunks.every:
+        # `read` has set `is_plain_delta`; the counts of plain deltas are reported only now and then.
+        if chunks.is_plain_delta and events:
+            chunks.latest_delta = events[0]
+            chunks.deltas_since_usage += 1
+            if chunks.deltas_since_usage >= chunks.usage_interval:
                 chunks.emit_periodic_usage()
                 events += chunks.take()
         return events
@@ -143,13 +143,13 @@ class Gemini(Format):
         chunk = to_camel_case(_unwrap(payload))
         if chunk is payload and _is_plain(chunk):
             # Its counts are reported later, by `feed`.
-            self._chunks.plain = True
+            self._chunks.is_plain_delta = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
             self._read_candidate(candidate)
         self.parts.report_unknown_fields(chunk, (*_KNOWN, *_ADDED_BY_SDK))
         self._chunks.store_usage(dict_of(chunk, "usageMetadata"))
-        if not self._chunks.plain:
+        if not self._chunks.is_plain_delta:
             self._chunks.emit_usage()
         blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         if blocked and not chunk.get("candidates"):

@@ -55,25 +55,34 @@ class GeminiParts(CallParts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_counts", "_emitted_report", "_report", "decoded", "every", "latest", "plain", "waited")
+    __slots__ = (
+        "_counts",
+        "_emitted_report",
+        "_report",
+        "decoded",
+        "deltas_since_usage",
+        "is_plain_delta",
+        "latest_delta",
+        "usage_interval",
+    )
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.decoded = False
         """True if the payload arrived decoded: its base64 may use another alphabet."""
         self._report: dict[str, Any] | None = None
-        """The last usage report, except that the payload of `latest` may have a newer one."""
+        """The last usage report, except that the payload of `latest_delta` may have a newer one."""
         self._emitted_report: dict[str, Any] | None = None
         """The usage report of the last usage event."""
-        self.latest: Event | None = None
+        self.latest_delta: Event | None = None
         """The last plain delta (only text and counts), if its usage report was not read yet."""
-        self.plain = False
+        self.is_plain_delta = False
         """True if the current payload is a plain delta."""
         self._counts: dict[str, int] = {}
         """The last values of the two counts that are added up; see `usage_of`."""
-        self.waited = 0
+        self.deltas_since_usage = 0
         """Number of plain deltas since the last usage event."""
-        self.every = 1
+        self.usage_interval = 1
         """Number of plain deltas per usage event; it grows, because each delta changes the counts less."""
 
     # -- usage ---------------------------------------------------------------
@@ -82,7 +91,7 @@ class GeminiParts(CallParts):
         """Store a usage report, unless it is empty; nearly every chunk has one, and the last is final."""
         if report:
             self._report = report
-            self.latest = None
+            self.latest_delta = None
 
     def store_delta(self, delta: Event) -> bool:
         """Store a plain delta that was not decoded, for its counts.
@@ -90,21 +99,21 @@ class GeminiParts(CallParts):
         Returns:
             False, without storing the delta, if a usage event is due: the payload must then be decoded.
         """
-        if self.waited + 1 >= self.every:
+        if self.deltas_since_usage + 1 >= self.usage_interval:
             return False
-        self.latest = delta
-        self.waited += 1
+        self.latest_delta = delta
+        self.deltas_since_usage += 1
         return True
 
     def emit_periodic_usage(self) -> None:
         """Report the usage of the last plain delta, and double the interval to the next usage event."""
-        self.every = min(2 * self.every, _MOST_WAITING)
+        self.usage_interval = min(2 * self.usage_interval, _MOST_WAITING)
         self.emit_usage()
 
     def emit_usage(self) -> None:
         """Report the counts of the last usage report, if they are new."""
-        self.waited = 0
-        latest, self.latest = self.latest, None
+        self.deltas_since_usage = 0
+        latest, self.latest_delta = self.latest_delta, None
         if latest is not None:
             self._report = dict_of(latest.raw, "usageMetadata") or self._report
             self.raw = latest.raw
@@ -114,7 +123,7 @@ class GeminiParts(CallParts):
 
     def late_usage(self) -> Usage | None:
         """Return the counts of the last usage report, even if no event has contained them so far."""
-        latest = self.latest
+        latest = self.latest_delta
         report = dict_of(latest.raw, "usageMetadata") if latest is not None else {}
         report = report or self._report or {}
         if not report:
@@ -131,48 +140,50 @@ class GeminiParts(CallParts):
         of its own, and the signature belongs to the last.
         """
         kinds = [name for name in part if name in _CONTENT_FIELDS and part[name] is not None]
-        more = {name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)}
+        part_fields = {
+            name: value for name, value in part.items() if name not in _CONTENT_FIELDS and _is_set(value)
+        }
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
-        if self.decoded and isinstance(more.get(_SIGNATURE), str):
-            more[_SIGNATURE] = more[_SIGNATURE].translate(_URL_SAFE)
+        if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
+            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(_URL_SAFE)
         if not kinds:
-            self._add_without_content(choice, more)
+            self._add_without_content(choice, part_fields)
             return
         for kind in kinds[:-1]:
-            unsigned = {name: value for name, value in more.items() if name != _SIGNATURE}
+            unsigned = {name: value for name, value in part_fields.items() if name != _SIGNATURE}
             self._add_content(choice, kind, part[kind], unsigned)
-        self._add_content(choice, kinds[-1], part[kinds[-1]], more)
+        self._add_content(choice, kinds[-1], part[kinds[-1]], part_fields)
 
-    def _add_content(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> None:
+    def _add_content(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> None:
         """Add the content of a part.
 
         Args:
             choice: The choice's index.
             kind: The name of the content field.
             value: The value of the content field.
-            more: The other fields of the part.
+            part_fields: The other fields of the part.
         """
         reader = self._READERS.get(kind)
-        if reader is None or not reader(self, choice, value, more):
-            self.whole(choice, OpaquePart(type=kind, data={kind: value, **more}))
+        if reader is None or not reader(self, choice, value, part_fields):
+            self.whole(choice, OpaquePart(type=kind, data={kind: value, **part_fields}))
 
-    def _add_without_content(self, choice: int, more: dict[str, Any]) -> None:
+    def _add_without_content(self, choice: int, part_fields: dict[str, Any]) -> None:
         """Add a part that has no known content field: a signature, or a kind of part not known yet."""
-        if text_of(more, _SIGNATURE):
-            self._add_text(choice, "", more)
-        elif fields := fields_except(more, "thought"):
+        if text_of(part_fields, _SIGNATURE):
+            self._add_text(choice, "", part_fields)
+        elif fields := fields_except(part_fields, "thought"):
             # The first field names the part.
-            self.whole(choice, OpaquePart(type=next(iter(fields)), data=more))
+            self.whole(choice, OpaquePart(type=next(iter(fields)), data=part_fields))
 
-    def _add_text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def _add_text(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
         """Add text or a thought, which becomes a part by itself if it has a signature or other data.
 
         Like all methods in `_READERS`, it returns False if the value is not readable.
         """
         if not isinstance(value, str):
             return False
-        thought = more.get("thought") is True
-        data = fields_except(more, "thought")
+        thought = part_fields.get("thought") is True
+        data = fields_except(part_fields, "thought")
         if data is None:
             self.write(choice, "reasoning" if thought else "text", value)
             return True
@@ -190,7 +201,7 @@ class GeminiParts(CallParts):
         self.close(part)
         return True
 
-    def _add_inline(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def _add_inline(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
         """Add media in base64; return False if they cannot be decoded."""
         if not is_dict(value):
             return False
@@ -199,18 +210,18 @@ class GeminiParts(CallParts):
         if data is None:
             self.note("media_invalid")
             return False
-        rest = fields_except({**value, **more}, "data", "mimeType")
+        rest = fields_except({**value, **part_fields}, "data", "mimeType")
         self._close_current(self.choice(choice))
         part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=rest))
         self.add_media(part, data)
         self.close(part)
         return True
 
-    def _add_file(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def _add_file(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
         """Add media as a URL; return False if the value is not an object."""
         if not is_dict(value):
             return False
-        rest = fields_except({**value, **more}, "fileUri", "mimeType")
+        rest = fields_except({**value, **part_fields}, "fileUri", "mimeType")
         self.whole(
             choice,
             MediaPart(
@@ -219,13 +230,13 @@ class GeminiParts(CallParts):
         )
         return True
 
-    def _add_code(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._add_server_call(choice, "executableCode", value, more)
+    def _add_code(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        return self._add_server_call(choice, "executableCode", value, part_fields)
 
-    def _add_hosted(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._add_server_call(choice, "toolCall", value, more)
+    def _add_hosted(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        return self._add_server_call(choice, "toolCall", value, part_fields)
 
-    def _add_server_call(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+    def _add_server_call(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
         """Add a call of a tool that Google runs; return False if the value is not an object."""
         if not is_dict(value):
             return False
@@ -236,18 +247,18 @@ class GeminiParts(CallParts):
                 id=text_of(value, "id") or "",
                 name=text_of(value, "toolType") or kind,
                 arguments_text=json_text(arguments or {}),
-                provider_data={kind: value, **more},
+                provider_data={kind: value, **part_fields},
             ),
         )
         return True
 
-    def _add_code_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._add_server_result(choice, "codeExecutionResult", value, more)
+    def _add_code_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        return self._add_server_result(choice, "codeExecutionResult", value, part_fields)
 
-    def _add_hosted_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._add_server_result(choice, "toolResponse", value, more)
+    def _add_hosted_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        return self._add_server_result(choice, "toolResponse", value, part_fields)
 
-    def _add_server_result(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+    def _add_server_result(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
         """Add the result of a tool that Google ran; return False if the value is not an object."""
         if not is_dict(value):
             return False
@@ -259,7 +270,7 @@ class GeminiParts(CallParts):
                 content=fields_except(value, "id")
                 if kind == "codeExecutionResult"
                 else value.get("response"),
-                provider_data={kind: value, **more},
+                provider_data={kind: value, **part_fields},
             ),
         )
         return True

@@ -78,22 +78,23 @@ def usage_of(report: dict[str, Any], output_counts: dict[str, int]) -> Usage:
 
     Args:
         report: The report.
-        output_counts: The last values of these two counts; updated from the report.
+        output_counts: Holds the last values of these two counts between reports; updated from the report.
 
     Example:
         >>> usage_of({"candidatesTokenCount": 3, "thoughtsTokenCount": 4}, {}).output_tokens
         7
     """
-    for name in ("candidatesTokenCount", "responseTokenCount", "thoughtsTokenCount"):
-        count = int_of(report, name)
-        if count is not None:
-            # Gemini Live calls the same count "responseTokenCount".
-            output_counts[name.replace("response", "candidates")] = count
+    counts = {
+        # The same count has one of two names.
+        "answer": int_of(report, "responseTokenCount", "candidatesTokenCount"),
+        "thoughts": int_of(report, "thoughtsTokenCount"),
+    }
+    output_counts.update({name: count for name, count in counts.items() if count is not None})
     return Usage(
         input_tokens=int_of(report, "promptTokenCount"),
         output_tokens=sum(output_counts.values()) if output_counts else None,
         total_tokens=int_of(report, "totalTokenCount"),
-        reasoning_tokens=int_of(report, "thoughtsTokenCount"),
+        reasoning_tokens=counts["thoughts"],
         cached_tokens=int_of(report, "cachedContentTokenCount"),
         input_audio_tokens=count_of_kind(report.get("promptTokensDetails"), "AUDIO", "tokenCount"),
         output_audio_tokens=count_of_kind(report.get("candidatesTokensDetails"), "AUDIO", "tokenCount"),

@@ -9,7 +9,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     OUTPUT,
@@ -105,6 +105,7 @@ class InteractionSteps(Parts):
             self.items(kind or "step.delta", [payload], 0)
             return
         adder = self._ADDERS.get(kind)
+        # A delta for which there is no adder should have the same type as its step.
         fits = adder(self, step, delta) if adder is not None else self._update_step(step, kind, delta)
         if not fits:
             self.note("delta_misfits")
@@ -136,7 +137,7 @@ class InteractionSteps(Parts):
         for step in self._open.values():
             self.note("part_unclosed")
             # A call without arguments may have been cut off before its first fragment.
-            has_arguments = step.fragments or bool(step.data.get("arguments"))
+            has_arguments = step.has_fragments or bool(step.data.get("arguments"))
             self._close_step(step, whole=complete and has_arguments)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
@@ -318,14 +319,19 @@ class InteractionSteps(Parts):
             self.add(step.part, fragment)
         else:
             return False
-        step.fragments = step.fragments or bool(fragment)
+        step.has_fragments = step.has_fragments or bool(fragment)
         return True
 
     def _update_step(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
-        """Store the fields of a delta that has the type of its step, such as a call or a result.
+        """Store the fields of a delta that has the same type as its step, such as a call or a result.
+
+        Args:
+            step: The step.
+            kind: The delta's type.
+            delta: The delta.
 
         Returns:
-            False, without storing anything, if `kind`, the type of the delta, is another.
+            False, without storing anything, if the step has another type.
         """
         if kind != step.type:
             return False
@@ -350,6 +356,7 @@ class InteractionSteps(Parts):
         if isinstance(part, OpenCall):
             self._close_call_step(step, part, data, whole=whole)
         elif part is None:
+            # Output without content needs no part.
             if step.type == CALL:
                 # The name of the call never arrived.
                 self.note("call_nameless")
@@ -359,7 +366,7 @@ class InteractionSteps(Parts):
             if not cut_off:
                 self.close(part)
         elif not cut_off:
-            if step.fragments:
+            if step.has_fragments:
                 # Report the fields that arrived after the start; the argument text stays.
                 self.report_start_again(part, server_call(step, data))
             self.close(part, whole_content(step, data, part))
@@ -368,19 +375,11 @@ class InteractionSteps(Parts):
         self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
     ) -> None:
         """Add arguments that did not arrive as fragments, and close the call."""
-        if not step.fragments:
+        if not step.has_fragments:
             # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
-            self._add_argument_value(call, data.get("arguments"))
+            self.add_whole_arguments(call, data.get("arguments"))
         call.provider_data = fields_except(data, "type", "id", "name", "arguments")
         self.close_call(call, whole=whole)
-
-    def _add_argument_value(self, call: OpenCall, arguments: object) -> None:
-        """Add the arguments in a step's field; they should be a JSON value there, not JSON text."""
-        if isinstance(arguments, str):
-            self.note("arguments_unparsed")
-            self.add_arguments(call, arguments)
-        else:
-            self.add_arguments(call, json_text({} if arguments is None else arguments))
 
     _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {
         "text": _add_text,

@@ -25,7 +25,7 @@ class InteractionStep:
         data: The fields of the step so far.
     """
 
-    __slots__ = ("data", "fragments", "kind", "part", "text_index", "type")
+    __slots__ = ("data", "has_fragments", "kind", "part", "text_index", "type")
 
     def __init__(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the field's name
         self.type = type
@@ -36,7 +36,7 @@ class InteractionStep:
         """The content type of this part."""
         self.text_index: int | None = None
         """Index of the step's last text part."""
-        self.fragments = False
+        self.has_fragments = False
         """True once a piece of the step's arguments has arrived as text."""
 
 
@@ -64,7 +64,7 @@ def whole_content(
         return server_result(step)
     if part.kind == "opaque" and step.type != OUTPUT:
         return OpaquePart(type=step.type, data=data)
-    if part.kind != "server_tool_call" or step.fragments:
+    if part.kind != "server_tool_call" or step.has_fragments:
         return None
     arguments = data.get("arguments")
     text = arguments if isinstance(arguments, str) else json_text(arguments or {})

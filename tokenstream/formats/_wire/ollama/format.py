@@ -16,7 +16,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
@@ -173,12 +173,8 @@ class Ollama(Format):
                 other_fields["id"] = id
             opened = self.parts.open_call(0, id, name, provider_data=other_fields or None)
             arguments = function.get("arguments")
-            if isinstance(arguments, str):
-                self.note("arguments_unparsed")
-                self.parts.add_arguments(opened, arguments)
-            elif arguments is not None:
-                # Ollama documents arguments as JSON values.
-                self.parts.add_arguments(opened, json_text(arguments))
+            if arguments is not None:
+                self.parts.add_whole_arguments(opened, arguments)
             self.parts.close_call(opened)
 
     def _read_images(self, images: list[Any]) -> None:

@@ -194,7 +194,7 @@ class OpenAIRealtime(Format):
         self._outputs.audio_format = output_format(response) or self._outputs.audio_format
         if not self._open:
             self._failure = self._last_error = None
-            self._outputs.begin_response(id or None, text_of(self._session, "model"))
+            self._outputs.begin_answer(id or None, text_of(self._session, "model"))
         if len(self._open) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
         self._open[id] = None
@@ -251,6 +251,7 @@ class OpenAIRealtime(Format):
             error = provider_error({"error": dict_of(details, "error") or "the response failed"})
             self._failure = error
         if self._answer is not None:
+            # This format reads only one response, which has ended now.
             self.error = self._failure
             self.conclude()
 

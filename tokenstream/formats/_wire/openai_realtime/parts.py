@@ -47,16 +47,16 @@ class Outputs(Parts):
 
     # -- responses ---------------------------------------------------------
 
-    def begin_response(self, id: str | None, model: str | None) -> None:
-        """Begin a response; if there was a response before, report the start of another answer.
+    def begin_answer(self, id: str | None, model: str | None) -> None:
+        """Begin an answer; if there was one before, report the start of another answer.
 
         Args:
-            id: The response's id.
+            id: The id of the first response in the answer.
             model: The session's model.
         """
         state = self.choice(0)
         if state.finish is None:
-            # No response has ended yet.
+            # No answer has ended yet.
             self.head(id=id, model=model)
             return
         state.finish, state.calls_seen = None, 0

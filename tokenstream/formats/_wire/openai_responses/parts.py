@@ -172,6 +172,7 @@ class ResponseItems(Parts):
             last = self._by_index.get(index)
             if last is None or item_type is None or last.type == item_type:
                 return last
+            # If no item fits, the caller decides whether one of another type does.
             return self._by_index_and_type.get((index, item_type), last)
         self.note("part_index_missing")
         item_id = text_of(payload, "item_id")

@@ -260,7 +260,7 @@ class UIParts(NamedParts):
         self.whole(0, media_of(payload))
 
     def read_source(self, payload: dict[str, Any]) -> None:
-        """Cite a source."""
+        """Add a source of the answer, as a citation."""
         self.cite(0, citation_of(payload, None))
 
     def _replace(
@@ -370,7 +370,13 @@ def _arguments_text(value: object, *, as_text: bool) -> str:
 
 
 def _are_equal(text: str, value: object, *, as_text: bool) -> bool:
-    """Return whether arguments that were assembled from fragments equal the final arguments."""
+    """Return whether arguments that were assembled from fragments equal the final arguments.
+
+    Args:
+        text: The assembled arguments.
+        value: The final arguments: a JSON value.
+        as_text: True if the tool takes free text, so that the assembled arguments are not JSON.
+    """
     if as_text:
         return text == value
     try:
