@@ -62,15 +62,17 @@ class Seam:
         self._joint = joint
         self._part_count = len(message.parts)
         """The number of parts that the answer had before the continuation."""
-        self._open = _open_text(message.parts)
+        self._open_part = _open_text(message.parts)
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
         self._indexes: dict[int, int] = {}
         """Maps each part index in the continuation to the index in the answer."""
-        self._joined: int | None = None
+        self._joined_part: int | None = None
         """The part of the continuation that continues the answer's unfinished text."""
         self._text_before = message.text
         """The answer's text before the continuation."""
-        self._part_before = "" if self._open is None else getattr(message.parts[self._open], "text", "")
+        self._part_before = (
+            "" if self._open_part is None else getattr(message.parts[self._open_part], "text", "")
+        )
         """The text of the answer's unfinished part before the continuation."""
         self._used_ids = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _WITH_ID}
         self._new_ids: dict[str, str] = {}
@@ -89,7 +91,7 @@ class Seam:
     @property
     def moves(self) -> bool:
         """True if part indexes change, so that no chunk may be read on the fast path."""
-        is_last = self._open is not None and self._open + 1 == self._part_count
+        is_last = self._open_part is not None and self._open_part + 1 == self._part_count
         return not is_last or any(index != in_answer for index, in_answer in self._indexes.items())
 
     @property
@@ -170,7 +172,7 @@ class Seam:
         # A copy, because the format may still use its own event.
         moved: Any = copy(event)
         moved.part = self._index_in_answer(event)
-        if isinstance(event, PartDone) and event.part == self._joined:
+        if isinstance(event, PartDone) and event.part == self._joined_part:
             # The part began before the seam, so the end in the continuation contains only some of it.
             moved.content = None
         self._update_references(moved)
@@ -186,25 +188,25 @@ class Seam:
         if isinstance(event, CitationAdded):
             return event.citation.cites is None and event.citation in self._citations
         # The part began before the seam.
-        return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined
+        return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined_part
 
     def _is_joined(self, event: TextDelta | PartStart) -> bool:
         """Return True if an event belongs to the part that continues the answer's unfinished text.
 
         The first text of the continuation becomes that part.
         """
-        if self._open is not None and self._joined is None:
-            self._joined = event.part
-            self._indexes[event.part] = self._open
-        return event.part == self._joined
+        if self._open_part is not None and self._joined_part is None:
+            self._joined_part = event.part
+            self._indexes[event.part] = self._open_part
+        return event.part == self._joined_part
 
     def _ends_open_text(self, event: Event) -> bool:
         """Return True if an event means that the answer's unfinished text is not continued, and ends here."""
-        if self._open is None or self._joined is not None:
+        if self._open_part is None or self._joined_part is not None:
             return False
         if isinstance(event, Resumed) or _may_precede_text(event):
             return False
-        self._indexes[_UNCONTINUED], self._open = self._open, None
+        self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
         return True
 
     def _index_in_answer(self, event: Any) -> int | None:  # noqa: ANN401 - any event
@@ -230,7 +232,7 @@ class Seam:
 
     def _relocate_citation(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
         """Return a citation whose part and positions refer to the whole answer."""
-        if citation.cites not in (None, self._joined):
+        if citation.cites not in (None, self._joined_part):
             # Positions in a part of the continuation alone do not change.
             return citation.model_copy(update={"cites": self._indexes.get(citation.cites, citation.cites)})
         before = self._text_before if citation.cites is None else self._part_before

@@ -122,6 +122,7 @@ class SyncOpener(SourceOpener):
     """Opens the sources of a `Stream`."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
+        """Return the source of an attempt, which the first read opens."""
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[Deferred] = []
 
@@ -150,6 +151,8 @@ class AsyncOpener(SourceOpener):
     """Opens the sources of an `AsyncStream`; the wait before an attempt is part of the opening."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
+        """Return the source of an attempt, which the first read opens after the wait."""
+
         async def open_source() -> AsyncSource:
             if attempt.wait > 0:
                 from anyio import sleep

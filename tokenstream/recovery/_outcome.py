@@ -33,18 +33,19 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     Args:
         outcomes: The outcomes that are retried.
     """
-    refusals, calls = "refusal" in outcomes, "malformed_call" in outcomes
-    if not (refusals or calls):
+    rejects_refusals, rejects_calls = "refusal" in outcomes, "malformed_call" in outcomes
+    if not (rejects_refusals or rejects_calls):
         return shows
 
     def has_final_content(event: Event) -> bool:
         """Return True if an event has content that cannot be rejected later."""
-        if refusals and isinstance(event, RefusalDelta):
+        if rejects_refusals and isinstance(event, RefusalDelta):
             return False
         # A call counts as content only once it is complete.
-        if calls and isinstance(event, ToolCallStart | ToolCallDelta):
+        if rejects_calls and isinstance(event, ToolCallStart | ToolCallDelta):
             return False
-        if calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
+        # This event reports a call whose arguments are not JSON.
+        if rejects_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
             return False
         return shows(event)
 

@@ -144,7 +144,8 @@ class Recovery:
             began_at += self._retry.hedge_after or 0.0
         seconds = max(0.0, now - began_at)
         current.reports.append(AttemptReport(number=number, mode=mode, seconds=seconds, usage=loser.usage))
-        self._machine.accumulator.spend(loser.usage and loser.usage.model_copy(update={"source": "partial"}))
+        usage = None if loser.usage is None else loser.usage.model_copy(update={"source": "partial"})
+        self._machine.accumulator.spend(usage)
 
     # -- the end of an attempt ---------------------------------------------
 
@@ -179,7 +180,10 @@ class Recovery:
         """
         current = self._current
         if not current.ended:
-            failed = error if isinstance(error, StreamError) and not self._machine.doubtful else None
+            failed = error if isinstance(error, StreamError) else None
+            if self._machine.doubtful:
+                # After a doubtful seam, the stream ends with the error of the attempt before.
+                failed = None
             current.add_report(failed, now)
             current.ended = True
 
@@ -234,7 +238,7 @@ class Recovery:
         ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
         machine.describe(error, ending)
         opener = self._openers[plan.opener_index]
-        continuation = self._rules.make_turns(opener) if plan.mode == "continue" else None
+        continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
         tokens_left = self._rules.limit(opener)
         if continuation is not None and tokens_left is not None:
             tokens_left = self._rules.tokens_left(opener)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
-_MIN_SHARE = 10
-"""An estimate of the tokens left is at least the limit divided by this number."""
+_MIN_SHARE = 0.1
+"""An estimate of the tokens left is at least this share of the limit."""
 _MIN_TOKENS = 16
 """An estimate of the tokens left is at least this number of tokens."""
 
@@ -54,8 +54,8 @@ class ContinuationRules:
         never = reason_against(messages, error, prefill=opener.prefix(messages[0]) is not None)
         return never or opener.why_not(messages[0], self.tokens_left(opener))
 
-    def make_turns(self, opener: SourceOpener) -> Continuation:
-        """Return the continuation that makes the turns of the request for the rest."""
+    def make_continuation(self, opener: SourceOpener) -> Continuation:
+        """Return the answer so far and the way to ask for the rest, for the caller or the request."""
         message = self._machine.accumulator.message
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
@@ -88,8 +88,9 @@ class ContinuationRules:
         message = self._machine.accumulator.message
         size = size_of(message.text + message.reasoning)
         estimate = limit - max(counted, math.ceil(size / BYTES_PER_TOKEN))
-        # As an estimate may be too low, some tokens are always left, but no more than the server allows.
-        return min(limit - counted, max(estimate, limit // _MIN_SHARE, _MIN_TOKENS))
+        # The estimate may be too low, so it never uses up the limit.
+        estimate = max(estimate, int(limit * _MIN_SHARE), _MIN_TOKENS)
+        return min(limit - counted, estimate)
 
     @property
     def _counted_now(self) -> int:

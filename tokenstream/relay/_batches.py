@@ -40,7 +40,10 @@ class BatchReader:
         was_slow = self._sent_at is not None and time.monotonic() - self._sent_at > _SLOW
         self._sent_at = None
         event = await self._events.next()
-        return merge_deltas([event, *await self._events.take_arrived()]) if was_slow else (event,)
+        if not was_slow:
+            return (event,)
+        # More events have arrived during the send: one batch lets a slow reader catch up.
+        return merge_deltas([event, *await self._events.take_arrived()])
 
     def begin_send(self) -> None:
         """Note that sending the last events begins; it takes until the next call of `next`."""

@@ -101,7 +101,7 @@ class Shaping:
     all other events are returned at once.
 
     Args:
-        shape: As for `stages_of`.
+        shape: Takes a text view, and returns a transformed view.
 
     Example:
         >>> shaping = Shaping(lambda text: text.words())

@@ -103,7 +103,8 @@ def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
     kind = event.__class__
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
-    def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same place
+    def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same part
+        """Return the chunk of a piece; None if the template does not fit it."""
         text = read(event)
         try:
             return wrap(text) if text else None
@@ -136,7 +137,7 @@ def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: 
 
     Args:
         wrap: Takes the bytes between the number and the text, and returns a function that makes the
-            rest of the chunk.
+            chunk of a text from these bytes on.
         head: The bytes before the text in a chunk that was sent; they include a number.
         field: The bytes before the number.
         count: Returns the next number.

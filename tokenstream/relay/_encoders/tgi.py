@@ -60,6 +60,7 @@ class TGIEncoder(Encoder):
         start = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
         def make_chunk(text: str) -> bytes:
+            """Return the chunk of a token, and record its text."""
             as_json = self.string(text)
             self._pieces.append(text)
             return b'%b%d,"token":{"id":%d,"text":%b%b' % (

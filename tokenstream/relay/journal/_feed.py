@@ -174,7 +174,7 @@ class Feed:
             self.first += trimmed
 
     def _notify(self) -> None:
-        """Wake the followers that wait, and let the next ones wait for the next change."""
+        """Wake the followers that wait for a change; later calls of `wait` wait for the next one."""
         import anyio
 
         changed, self._changed = self._changed, anyio.Event()

@@ -161,6 +161,7 @@ class MemoryStorage(Storage):
         """Answers whose records were deleted, in the order in which the answers will be forgotten."""
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+        """Begin an answer; return False if another producer's answer with this id exists."""
         answer = self._find(id)
         if answer is not None:
             return answer.token == token
@@ -172,6 +173,7 @@ class MemoryStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
+        """Write records, and end the answer if `over` is True."""
         answer = self._answer_of_producer(id, token)
         # A repeated call may contain records that were written before.
         new = records[max(answer.end + 1 - first, 0) :]
@@ -190,6 +192,7 @@ class MemoryStorage(Storage):
         return answer.reason
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
+        """End an answer whose producer is dead; return False if nothing was done."""
         answer = self._find(id)
         if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
@@ -200,6 +203,7 @@ class MemoryStorage(Storage):
         return True
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
+        """Ask the producer of an answer to stop it."""
         answer = self._find(id)
         if answer is None:
             return "unknown"
@@ -211,6 +215,7 @@ class MemoryStorage(Storage):
         return "asked"
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
+        """Return the records after a position; None if no answer has this id."""
         answer = self._find(id)
         if answer is None:
             return None

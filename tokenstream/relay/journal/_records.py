@@ -55,6 +55,7 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     """
     if isinstance(error, StreamError):
         return error_record(error, raw=raw)
+    # The message is this library's own, so readers may get it.
     return error_record(StreamError(_BROKEN, kind="server", retryable=False), raw=True)
 
 

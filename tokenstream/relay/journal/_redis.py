@@ -103,6 +103,7 @@ class RedisStorage(Storage):
         return reply
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
+        """Return the records after a position; None if no answer has this id."""
         reply = await self._run_script(READ, id, after, limit)
         if reply is None:
             return None
@@ -122,6 +123,8 @@ class RedisStorage(Storage):
         )
 
     async def wait_stop(self, id: str) -> None:
+        """Wait until a message reports a request to stop, or until messages may have been lost."""
+
         async def has_changed() -> bool:
             reply = await self._run_script(READ, id, 0, 0)
             if reply is None:

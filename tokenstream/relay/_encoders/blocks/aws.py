@@ -54,7 +54,7 @@ class AWSEncoder(Encoder):
         return _json_message(kind, name, data)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return the name and the payload without packing: lengths and checksums differ for each piece."""
+        """Return the name and the payload unpacked, because lengths and checksums differ for each piece."""
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:

@@ -52,7 +52,7 @@ class GeminiEncoder(PartEncoder):
     name: ClassVar[str] = "gemini"
     default_id: ClassVar[str] = "response-1"
     content_type: ClassVar[str] = "text/event-stream"
-    counts: ClassVar[frozenset[str]] = _USAGE.known
+    counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "STOP",
         "length": "MAX_TOKENS",

@@ -64,7 +64,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     default_id: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
-    counts: ClassVar[frozenset[str]] = _USAGE.known
+    counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "requires_action",

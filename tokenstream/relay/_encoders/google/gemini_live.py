@@ -44,7 +44,7 @@ class GeminiLiveEncoder(PartEncoder):
     name: ClassVar[str] = "gemini-live"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
-    counts: ClassVar[frozenset[str]] = _USAGE.known
+    counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "generationComplete",
         "cancelled": "interrupted",

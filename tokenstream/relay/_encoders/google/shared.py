@@ -38,9 +38,9 @@ class UsageLayout:
 
     Args:
         counts: Maps fields of `Usage` to the API's names.
-        kinds: Maps fields of `Usage` that count the tokens of one modality, such as audio, to the name of
-            the API's list and the modality's name in this list.
-        count: The name of the count in an element of these lists.
+        modality_counts: Maps fields of `Usage` that count the tokens of one modality, such as audio, to
+            the name of the API's list and the modality's name in this list.
+        count_name: The name of the count in an element of these lists.
 
     Example:
         >>> from tokenstream.message import Usage
@@ -50,13 +50,13 @@ class UsageLayout:
     """
 
     counts: Mapping[str, str]
-    kinds: Mapping[str, tuple[str, str]]
-    count: str
+    modality_counts: Mapping[str, tuple[str, str]]
+    count_name: str
 
     @property
-    def known(self) -> frozenset[str]:
+    def usage_fields(self) -> frozenset[str]:
         """The fields of `Usage` that the layout can express."""
-        return frozenset((*self.counts, *self.kinds))
+        return frozenset((*self.counts, *self.modality_counts))
 
     def convert(self, usage: Usage) -> dict[str, Any]:
         """Return token counts under the API's names; {} if there are none.
@@ -64,18 +64,20 @@ class UsageLayout:
         Args:
             usage: The counts; a missing total is computed as the sum of input and output.
         """
-        known = usage.model_dump(exclude_none=True, include={*self.known, "input_tokens", "output_tokens"})
-        if {"input_tokens", "output_tokens"} <= known.keys():
-            known.setdefault("total_tokens", known["input_tokens"] + known["output_tokens"])
-        if "output_tokens" in known:
+        counts = usage.model_dump(
+            exclude_none=True, include={*self.usage_fields, "input_tokens", "output_tokens"}
+        )
+        if {"input_tokens", "output_tokens"} <= counts.keys():
+            counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
+        if "output_tokens" in counts:
             # Google's output count excludes reasoning tokens.
-            known["output_tokens"] = max(0, known["output_tokens"] - known.get("reasoning_tokens", 0))
+            counts["output_tokens"] = max(0, counts["output_tokens"] - counts.get("reasoning_tokens", 0))
         report: dict[str, Any] = {
-            theirs: known[ours] for ours, theirs in self.counts.items() if ours in known
+            theirs: counts[ours] for ours, theirs in self.counts.items() if ours in counts
         }
-        for ours, (list_name, modality) in self.kinds.items():
-            if ours in known:
-                report.setdefault(list_name, []).append({"modality": modality, self.count: known[ours]})
+        for ours, (list_name, modality) in self.modality_counts.items():
+            if ours in counts:
+                report.setdefault(list_name, []).append({"modality": modality, self.count_name: counts[ours]})
         return report
 
 

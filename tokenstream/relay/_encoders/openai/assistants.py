@@ -131,7 +131,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         yield f"thread.run.{status}", run
 
     def _run_json(self, status: str) -> dict[str, Any]:
-        """Return the run, without token counts and required actions."""
+        """Return the run as JSON, without token counts and required actions."""
         return {
             "id": self.answer_id,
             "object": "thread.run",
@@ -224,7 +224,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         return "thread.run.step.delta", delta
 
     def _step_json(self, item: OutputItem) -> dict[str, Any]:
-        """Return the step of an item, in progress."""
+        """Return the step for an item as JSON, with status "in_progress"."""
         if item.kind in CALLS:
             details: dict[str, Any] = {"type": "tool_calls", "tool_calls": []}
         else:
@@ -248,7 +248,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         }
 
     def _message_json(self, item: OutputItem, status: str) -> dict[str, Any]:
-        """Return the message of a text, without its content."""
+        """Return the message for a text as JSON, without its content."""
         return {
             "id": item.id,
             "object": "thread.message",

@@ -103,7 +103,9 @@ class OpenAIRealtimeEncoder(ItemEncoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece, with the next number in it."""
         wrap = super().wrap
-        return add_number(lambda rest: wrap(event, rest, tail), head, _NUMBER, self._next_number)
+        return add_number(
+            lambda before_text: wrap(event, before_text, tail), head, _NUMBER, self._next_number
+        )
 
     # -- the response ------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
             )
 
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
-        """Return a delta."""
+        """Return a delta of a text, of the transcript of audio, or of a call's arguments."""
         if item.kind in CALLS:
             call = {"call_id": item.fields["call_id"]}
             return [self._item_event(item, "response.function_call_arguments.delta", **call, delta=text)]

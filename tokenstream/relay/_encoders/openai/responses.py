@@ -229,7 +229,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Return a function that makes the chunk of a piece, with the next number in it."""
         wrap = super().wrap
-        return add_number(lambda rest: wrap(event, rest, tail), head, _NUMBER, self._next_number)
+        return add_number(
+            lambda before_text: wrap(event, before_text, tail), head, _NUMBER, self._next_number
+        )
 
     # -- the response ------------------------------------------------------------
 
@@ -284,7 +286,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
             yield self._item_event(item, f"response.{_IMAGE}.generating")
 
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
-        """Return a delta."""
+        """Return a delta of a text, or of a call's arguments."""
         if item.kind in CALLS:
             return [self._item_event(item, f"{_CALLS[item.kind].arguments_event}.delta", delta=text)]
         names = _TEXTS[item.kind]

@@ -152,11 +152,9 @@ class UIMessageEncoder(NamedEncoder):
             fields = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
             return [("", {"type": "tool-input-error", **fields, "errorText": "the arguments are no JSON"})]
         medium = self._files.pop(event)
-        return (
-            super().encode_part_end(event)
-            if medium is None
-            else [*self.unsent_head(), ("", _file_payload(medium))]
-        )
+        if medium is None:
+            return super().encode_part_end(event)
+        return [*self.unsent_head(), ("", _file_payload(medium))]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `data-step`: the protocol's own steps would end the parts of other steps."""
