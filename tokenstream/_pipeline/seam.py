@@ -168,6 +168,7 @@ class Seam:
         if self._is_known(event):
             return None
         if event.part is None or event.choice != 0:
+            # The event belongs to no part, or to another choice, which was not continued.
             return event
         # A copy, because the format may still use its own event.
         moved: Any = copy(event)

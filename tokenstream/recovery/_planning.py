@@ -178,6 +178,7 @@ class Planner:
         resume_requested = self._retry.mode == "resume"
         reader = machine.reader
         if reader.ended and not reader.assumed:
+            # Nothing is left to replay.
             return None
         # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
         if reader.position is not None and (resume_requested or reader.is_kept(machine.accumulator.message)):

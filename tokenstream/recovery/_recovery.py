@@ -328,6 +328,7 @@ class Recovery:
             mode: The mode of the next attempt; one that resumes goes on with the same answer and its tokens.
         """
         hold = self._current.hold
+        # The message includes the usage of released events already.
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)
 

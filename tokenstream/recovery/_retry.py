@@ -94,9 +94,8 @@ is restarted |
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
         mode: Any = self.mode
-        if attempts is not None and (
-            not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1
-        ):
+        is_count = isinstance(attempts, int) and not isinstance(attempts, bool) and attempts >= 1
+        if attempts is not None and not is_count:
             raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
         if mode not in _MODES:
             raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
@@ -159,11 +158,13 @@ def _check_continuation(retry: Retry) -> None:
     limit: Any = retry.max_output_tokens
     if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise MisuseError(f"least= is a confidence from 0 to 1, and not {least!r}")
-    if ask is not None and not callable(ask) and not (isinstance(ask, str) and ask.strip()):
+    is_text = isinstance(ask, str) and bool(ask.strip())
+    if ask is not None and not callable(ask) and not is_text:
         raise MisuseError("ask= is the text of a user's turn, or a function that returns it")
     if prefill not in (None, True, False, "echo"):
         raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+    is_count = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 1
+    if limit is not None and not is_count:
         raise MisuseError(f"max_output_tokens= takes a whole number of tokens of at least 1, not {limit!r}")
 
 

@@ -55,7 +55,7 @@ class _EncodedPieces(Generic[PieceT]):
         """Encode the error that ends the answer.
 
         Raises:
-            StreamError: The protocol has no event for errors; this is `error` itself.
+            StreamError: This is `error` itself, because the protocol has no event for errors.
         """
         self._ended = True
         if not self._sending.protocol.has_errors:

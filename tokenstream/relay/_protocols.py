@@ -72,11 +72,16 @@ def find_protocol(name: str) -> Protocol:
         **({} if is_sse else {"content-encoding": "identity"}),
         **_FURTHER_HEADERS.get(name, {}),
     }
+    heartbeat = b""
+    if is_sse:
+        heartbeat = b": keep-alive\n\n"
+    elif name in _WITH_EMPTY_LINES:
+        heartbeat = b"\n"
     return Protocol(
         name=name,
         media_type=encoder.content_type,
         headers=headers,
-        heartbeat=b": keep-alive\n\n" if is_sse else b"\n" if name in _WITH_EMPTY_LINES else b"",
+        heartbeat=heartbeat,
         retry=b"retry: 1000\n\n" if is_sse else b"",
         has_errors=encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error,
         has_ids=is_sse or name in _WITH_EMPTY_LINES,

@@ -82,12 +82,13 @@ class _ShapedText:
         event: Any event of the part, for the part's index, choice and step.
     """
 
-    __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "waiting_citations")
+    __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "step", "waiting_citations")
 
     def __init__(self, chain: Chain[str, str], event: TextDelta | PartStart | PartDone) -> None:
         self.chain = chain
         self.choice_and_part = (event.choice, event.part)
         self.choice_and_step = _choice_and_step(event)
+        self.step = event.step
         self.sent: list[str] = []
         """Pieces of transformed text that were returned already."""
         self.waiting_citations: list[Event] = []
@@ -178,7 +179,7 @@ class Shaping:
 
     def _texts_of_step(self, event: Event) -> list[_ShapedText]:
         """Return the open text parts of an event's step; outside a run, of the whole answer."""
-        return [text for text in self._texts.values() if text.choice_and_step[1] == event.step]
+        return [text for text in self._texts.values() if text.step == event.step]
 
     def _forget(self, text: _ShapedText) -> None:
         """Remove a text part that is no longer open."""
@@ -200,7 +201,7 @@ class Shaping:
         if not deltas:
             return []
         text.sent += [delta.text for delta in deltas]
-        events = [_set_step(delta, text.choice_and_step[1]) for delta in deltas] + text.waiting_citations
+        events = [_set_step(delta, text.step) for delta in deltas] + text.waiting_citations
         text.waiting_citations = []
         return events
 
@@ -220,6 +221,7 @@ class Shaping:
         content: Any = event.content
         events: list[Event] = []
         if text is None:
+            # No event of the part has arrived before: a text part's end contains the whole text.
             if content is None or content.kind != "text":
                 return [event]
             events = self._add_text(event, content.text, now)

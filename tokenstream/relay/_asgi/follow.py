@@ -63,10 +63,12 @@ class FollowOutlet(Outlet):
         self.journal = journal
         self.owner = owner
         self._retry = body.retry
-        self._key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
+        self._transcript_key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
+        """Identifies the transcript, which is shared with other readers of the same protocol."""
         self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
         self._last_event_id = last_event_id
         self._has_begun = False
+        """True once `open` has begun to follow the answer."""
 
     async def __aexit__(
         self,
@@ -83,7 +85,7 @@ class FollowOutlet(Outlet):
             after = parse_position(self._last_event_id)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
             feed = await follower.open()
-            self._transcript = feed.get_product(self._key, self._make_transcript)
+            self._transcript = feed.get_product(self._transcript_key, self._make_transcript)
         except JournalError as error:
             return refuse_journal_error(error, self._retry)
         self._follower, self._has_begun = follower, True

@@ -48,7 +48,7 @@ class AnswerOutlet(Outlet):
         self.heartbeat = writer.heartbeat
         self._first_chunk = b""
         """The chunk of the first event, which `open` has read."""
-        self._entering_failed: StreamError | None = None
+        self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
         self._ended = False
         """True once the answer has ended or failed."""
@@ -58,7 +58,7 @@ class AnswerOutlet(Outlet):
             await self._events.__aenter__()
         except StreamError as error:
             # `open` makes a refusal of it.
-            self._entering_failed = error
+            self._entry_error = error
         return self
 
     async def __aexit__(
@@ -67,14 +67,14 @@ class AnswerOutlet(Outlet):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._entering_failed is None:
+        if self._entry_error is None:
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
         """Wait for the first event; if the answer fails before it, return the response to send instead."""
         try:
-            if self._entering_failed is not None:
-                raise self._entering_failed
+            if self._entry_error is not None:
+                raise self._entry_error
             self._first_chunk = b"".join(self._writer.feed([await self._events.next()]))
         except StopAsyncIteration:
             self._first_chunk, self._ended = self._encode_end(), True

@@ -67,16 +67,16 @@ class Response:
                 f"a relay answers requests over HTTP, and this is {scope['type']!r}: call it in an "
                 "endpoint, and take relay.websocket() for WebSockets"
             )
-        head = (self.status_code, self.raw_headers)
+        status, headers = self.status_code, self.raw_headers
         if scope["method"] == "HEAD":
             # The answer is closed without being read.
             outlet.stop("only its head was asked for")
             async with outlet:
                 pass
-            await send({"type": "http.response.start", "status": head[0], "headers": head[1]})
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await HTTPDelivery(outlet, head, self._timing, receive, send).run()
+            await HTTPDelivery(outlet, (status, headers), self._timing, receive, send).run()
         if self.background is not None:
             await self.background()
 

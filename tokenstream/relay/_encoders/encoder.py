@@ -376,7 +376,7 @@ class Encoder(Vocabulary):
         return self.frame(name, payload)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk for a piece of text, and does what the event's handler does.
+        """Return a function that makes the chunk for a piece of text, with the same effects as the handler.
 
         Args:
             event: A piece that was sent; the next pieces differ from it only in their text.

@@ -83,7 +83,7 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
         # The most frequent pieces need no look-up in the cache.
         if step is not None or event.part or event.choice or cls is not TextDelta:
             id = event.id if cls is ToolCallDelta else ""
-            if len(id) > _MAX_CACHED_ID or (step and len(step) > _MAX_CACHED_ID):
+            if max(len(id), len(step or "")) > _MAX_CACHED_ID:
                 return None
             # This raises ValueError if a call's id contains the probe: the template is then split in three.
             head, tail = _surroundings(cls, id, event.choice, event.part, step)
@@ -116,7 +116,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     if cls is Unknown and not raw:
         return None
     payload: dict[str, Any] = {"type": _TYPES[cls]}
-    # A value that the events before have told the reader is left out. The abandoned message of a step's
+    # A value that the reader knows from earlier events is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
     may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
     is_known = may_be_known and getattr(event, "told_before", False)

@@ -56,7 +56,7 @@ class TGIEncoder(Encoder):
         return [self._token_payload(_token_id(event.text), event.text)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a token, with a number, and an id made of the text."""
+        """Return a function that makes the chunk of a token: its number, and an id derived from its text."""
         start = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
         def make_chunk(text: str) -> bytes:

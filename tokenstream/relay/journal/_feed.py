@@ -91,7 +91,7 @@ class Feed:
         await self._changed.wait()
 
     def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
-        """Return a product of the records that all followers share, such as the bytes in a protocol.
+        """Return something made from the records, such as their bytes in a protocol; all followers share it.
 
         Args:
             key: Identifies the product.
@@ -120,6 +120,7 @@ class Feed:
         while self.error is None and not self.is_complete and not self._is_abandoned():
             try:
                 page = await retry(partial(self._storage.read, self.id, self.end, _PAGE_SIZE), self._lease)
+                # The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("the next records of this answer are no longer held"))
                     break

@@ -196,6 +196,7 @@ class MemoryStorage(Storage):
         answer = self._find(id)
         if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
+        # From now on, the producer's token is not accepted.
         answer.token = None
         answer.extend(records, self._max_bytes)
         self._finish(id, answer)

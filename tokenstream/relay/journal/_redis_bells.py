@@ -164,10 +164,10 @@ class Subscriptions:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if message is not None:
-                self._pass_on(message)
+                self._handle_message(message)
 
-    def _pass_on(self, message: dict[str, Any]) -> None:
-        """Pass a message to the subscription of its channel; it may be Redis's confirmation of that."""
+    def _handle_message(self, message: dict[str, Any]) -> None:
+        """Handle a message: news for a subscription, or Redis's confirmation of a subscription."""
         subscription = self._subscriptions.get(_decode(message["channel"]))
         if subscription is None:
             return

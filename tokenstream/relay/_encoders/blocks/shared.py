@@ -164,9 +164,10 @@ class BlockEncoder(Encoder, ABC):
     # -- within ------------------------------------------------------------------
 
     def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> list[Payload]:
-        """Return the payloads for the reasoning in the start of a part that were not sent before."""
+        """Return the payloads for the reasoning that a part's start contains, unless it was sent before."""
         payloads: list[Payload] = []
-        if part not in self.blocks and (content.text or content.signature):
+        is_unsent = part not in self.blocks
+        if is_unsent and (content.text or content.signature):
             payloads += self.encode_reasoning(ReasoningDelta(content.text, content.signature, part=part))
         if content.redacted is not None and part not in self._redacted:
             self._redacted.add(part)

@@ -140,7 +140,8 @@ class ItemEncoder(Encoder, ABC):
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return the start of a call."""
         kind = "custom_tool_call" if event.type == "custom" else "tool_call"
-        return self.open_item(event.part, kind, call_id=event.id, name=event.name)[1]
+        _, payloads = self.open_item(event.part, kind, call_id=event.id, name=event.name)
+        return payloads
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return more of a call's arguments."""
