@@ -7,7 +7,6 @@ from itertools import repeat
 from typing import Any
 
 import anyio
-import pytest
 
 from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
@@ -15,7 +14,7 @@ from tokenstream.relay._encoders.records import frame
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 from tokenstream.relay.journal._storage import StopReply
 
-__all__ = ["Answer", "Place", "message_of", "read", "records_of", "retry_slower", "texts_of", "until"]
+__all__ = ["Answer", "Place", "message_of", "read", "records_of", "texts_of", "until"]
 
 
 class Answer:
@@ -131,14 +130,6 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             if await holds():
                 return
             await anyio.sleep(pause)
-
-
-async def retry_slower(law: Callable[[float], Awaitable[None]], *, expire: float) -> None:
-    """Check a law of what expires; a machine too busy for it gets a second try with five times as long."""
-    try:
-        await law(expire)
-    except* (AssertionError, StreamError, pytest.fail.Exception):
-        await law(expire * 5)
 
 
 def records_of(entries: list[Entry]) -> list[bytes]:

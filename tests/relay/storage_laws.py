@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
 import pytest
 
-from tests.relay.journals import retry_slower, until
+from tests.relay.journals import until
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 __all__ = ["Opened", "StorageLaws"]
@@ -242,10 +241,7 @@ class StorageLaws:
     @pytest.mark.timeout(60)
     async def test_an_answer_expires(self, opened: Opened) -> None:
         """Some time after its end, and not before, its records are gone; for as long again it is known."""
-        await retry_slower(partial(self._expires, opened), expire=0.8)
-
-    async def _expires(self, opened: Opened, expire: float) -> None:
-        async with opened(expire=expire) as (one, other):
+        async with opened(expire=1.0) as (one, other):
             await _create(one)
             await _create(one, "b")
             await _append(one, 1, b"b", id="b")

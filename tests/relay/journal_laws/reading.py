@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from functools import partial
 
 import anyio
 import pytest
 
 from tests.relay.journal_laws.support import is_raised, two_journals
-from tests.relay.journals import Answer, message_of, read, records_of, retry_slower, texts_of, until
+from tests.relay.journals import Answer, message_of, read, records_of, texts_of, until
 from tests.relay.storage_laws import Opened
 from tokenstream.relay.journal import AnswerExpired, Entry, Journal, UnknownAnswer, UnknownPosition
 
@@ -171,10 +170,7 @@ class ReadingLaws:
     @pytest.mark.timeout(60)
     async def test_an_answer_expires(self, opened: Opened) -> None:
         """It can be followed from any position until then; afterwards it is gone, and in the end unknown."""
-        await retry_slower(partial(self._expires, opened), expire=0.8)
-
-    async def _expires(self, opened: Opened, expire: float) -> None:
-        async with two_journals(opened, expire=expire) as (one, other, *_):
+        async with two_journals(opened, expire=1.0) as (one, other, *_):
             id = await one.start(Answer("Hello", over=True).stream)
             end = len(await read(other, id))
             await until(lambda: is_raised(AnswerExpired, read(other, id)))
