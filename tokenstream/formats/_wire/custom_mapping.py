@@ -84,6 +84,7 @@ def custom(
             "leave reasoning= and where= out, or name the paths of JSON data"
         )
         raise MisuseError(msg)
+    # `path_of` raises the error for a text that is neither a path nor several.
     mapped = Mapped(
         text=() if is_bare_text else compile_paths("text", text) or (path_of("text", text),),
         bare=is_bare_text,

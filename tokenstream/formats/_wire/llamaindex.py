@@ -24,10 +24,9 @@ _RESPONSE_FIELDS = frozenset({"delta", "raw", "additional_kwargs"})
 _INPUT_COUNTS = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
 _OUTPUT_COUNTS = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")
 _TOTAL_COUNTS = ("total_tokens", "totalTokenCount", "total_token_count")
+_COUNT_FIELDS = (*_INPUT_COUNTS, *_OUTPUT_COUNTS, *_TOTAL_COUNTS)
 _USAGE_FIELDS = ("usage", "usageMetadata", "usage_metadata")
-_FIELDS_READ = frozenset(
-    {"tool_calls", "thinking_delta", *_INPUT_COUNTS, *_OUTPUT_COUNTS, *_TOTAL_COUNTS, *_USAGE_FIELDS}
-)
+_FIELDS_READ = frozenset({"tool_calls", "thinking_delta", *_COUNT_FIELDS, *_USAGE_FIELDS})
 """Names in `additional_kwargs` that are read elsewhere."""
 _FINISH_REASON_FIELDS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
 """Fields that may hold the provider's finish reason."""
@@ -220,17 +219,14 @@ class LlamaIndex(Format):
 
     def _read_usage(self, report: dict[str, Any]) -> None:
         """Report the token counts in a dict, if it has any."""
-        before, after = int_of(report, *_INPUT_COUNTS), int_of(report, *_OUTPUT_COUNTS)
-        if before is not None or after is not None:
-            total = int_of(report, *_TOTAL_COUNTS)
-            counts = {
-                name: report[name]
-                for name in (*_INPUT_COUNTS, *_OUTPUT_COUNTS, *_TOTAL_COUNTS)
-                if name in report
-            }
-            self.parts.usage(
-                Usage(input_tokens=before, output_tokens=after, total_tokens=total, provider_data=counts)
-            )
+        usage = Usage(
+            input_tokens=int_of(report, *_INPUT_COUNTS),
+            output_tokens=int_of(report, *_OUTPUT_COUNTS),
+            total_tokens=int_of(report, *_TOTAL_COUNTS),
+            provider_data={name: report[name] for name in _COUNT_FIELDS if name in report},
+        )
+        if usage.input_tokens is not None or usage.output_tokens is not None:
+            self.parts.usage(usage)
 
     def _read_end(self, raw: dict[str, Any]) -> None:
         """Read the finish reason from the provider's raw chunk, and note whether such chunks end with one.

@@ -135,6 +135,7 @@ provider_data=None, phase=None))]
         if reader is not None:
             reader(self, payload)
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
+            # An event of the SDK's helper, which has a snapshot, repeats content.
             self.parts.unknown(kind or "event", payload)
 
     def end_without_finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Content blocks, which have an index, as parts of the message."""
+"""Read content blocks; each becomes a part of the message, and its events have the block's index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content blocks, which have an index, as parts of the message."""
+"""Read content blocks; each becomes a part of the message, and its events have the block's index."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return bool(pieces)
 
     def _add_image(self, block: ConverseBlock, delta: object) -> bool:
-        """Add data, or the place of the file, to an image; return False if the value does not fit."""
+        """Add data, or the location of the file, to an image; return False if the value does not fit."""
         if not is_dict(delta):
             return False
         part = block.part

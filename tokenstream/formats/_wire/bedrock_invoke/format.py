@@ -126,7 +126,8 @@ class BedrockInvoke(Format):
         events = self.feed_plainly(frame)
         fast = self._fast_path
         if fast is not None:
-            # Learn from this payload to read the next ones like it without decoding.
+            # Learn from this payload to read the next ones like it without decoding; if the frame had
+            # other content, too, there is nothing to learn.
             fast.learn_from(self._data or {}, events)
             split = fast.split(BYTES_PER_GROUP)
             self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])

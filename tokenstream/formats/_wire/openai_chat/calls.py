@@ -167,6 +167,7 @@ class ChatCalls:
             if call is None:
                 self._list_count += 1
                 call = self._begin_call(fragment)
+                # Append the call, or put it in the place of a released one.
                 calls[position : position + 1] = [(call, earlier_text)]
             text = fragment.arguments
             if isinstance(text, str):

@@ -351,7 +351,7 @@ def _plan_choice(layout: Layout) -> _FieldReaders:
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return the plan for deltas of a layout.
+    """Return the plan for deltas with these keys.
 
     The plan is a tuple of:
 

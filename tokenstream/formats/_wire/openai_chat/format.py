@@ -359,7 +359,7 @@ class OpenAIChat(Format):
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:
-    """Return the plan for payloads of a layout."""
+    """Return the plan for payloads with these keys."""
     head_readers = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
     # Search results are read before citations: they describe a source better, and a source is reported once.
