@@ -24,7 +24,7 @@ _EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
 
 
 class CohereContent:
-    """Reads the content of an answer. The methods are named as in v2; v1 has the same content in other events.
+    """Reads the content of an answer. The methods are named as in v2; v1 has the same content elsewhere.
 
     Content blocks and tool calls are numbered separately, each from 0.
 
