@@ -269,6 +269,7 @@ class _Printer:
         match event:
             case ReasoningDelta(text):
                 if self._change_kind(event):
+                    # The first piece of this reasoning.
                     text = f"reasoning: {text}"
                 self._screen.print_piece(text, "dim")
             case TextDelta(text):

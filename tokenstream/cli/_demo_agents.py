@@ -174,6 +174,7 @@ class _TripPlan:
 
 async def _print_steps(screen: Screen, events: RunEvents) -> None:
     """Print a line when a step begins, and another when it ends."""
+    # For each step: the indentation of its lines and its name, and the pieces of its text.
     names: dict[str, tuple[str, str]] = {}
     texts: dict[str | None, list[str]] = {}
     async for event in events:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import re
 import signal
 import threading
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli._folder import Folder
+from tokenstream.cli._numbers import parse_number
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--port", type=_parse_port, default=8000, help="the port (%(default)s); 0 for any that is free"
     )
     parser.add_argument(
-        "--rate", type=_parse_positive, metavar="N", help="events per second, unevenly; by default no pauses"
+        "--rate", type=_parse_rate, metavar="N", help="events per second, unevenly; by default no pauses"
     )
     parser.add_argument(
         "--first", type=_parse_pause, default=0.0, metavar="SECONDS", help="the pause before the first event"
@@ -93,28 +93,12 @@ def _parse_port(argument: str) -> int:
     return int(argument)
 
 
-def _parse_positive(argument: str) -> float:
-    """Return a number from the command line; raise unless it is finite and above 0."""
-    try:
-        number = float(argument)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        msg = f"{argument!r} is not a number above 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
+def _parse_rate(argument: str) -> float:
+    return parse_number(argument, "a number above 0")
 
 
 def _parse_pause(argument: str) -> float:
-    """Return a number of seconds from the command line; raise unless it is finite and not negative."""
-    try:
-        number = float(argument)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        msg = f"{argument!r} is not a number of seconds from 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
+    return parse_number(argument, "a number of seconds from 0", zero=True)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ The *path* is the way from the server to this machine, through proxies and platf
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
 from tokenstream.cli._doctor.report import SecretMask, as_json, lines_of
 from tokenstream.cli._failure import MISUSE, CommandFailed
+from tokenstream.cli._numbers import parse_number
 from tokenstream.decoder import Decoder
 
 if TYPE_CHECKING:
@@ -73,15 +73,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _parse_seconds(argument: str) -> float:
-    """Return a number of seconds from the command line; raise unless it is finite and above 0."""
-    try:
-        number = float(argument)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        msg = f"{argument!r} is not a number of seconds above 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
+    return parse_number(argument, "a number of seconds above 0")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -282,7 +282,7 @@ def _find_held_back(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Findin
 
 
 def _write_size(size: int) -> str:
-    """Return a number of bytes in words, as that of a usual buffer if it is close to one."""
+    """Describe a number of bytes; if it is close to a usual size of buffers, name that size."""
     for buffer in _BUFFERS:
         if 0.9 * buffer <= size <= buffer * 1.1:
             return f"about {buffer // 1024} KiB, the size of a buffer"

@@ -178,11 +178,11 @@ def _describe_crash(error: Exception, format: Format) -> str:
 def _feed_until(case: Case, index: int) -> list[Event]:
     """Return the events that a format returns for the frame at `index`."""
     format = case.make()
-    given: list[Event] = []
+    events: list[Event] = []
     with CrashWatch():
         for frame in case.frames[: index + 1]:
-            given = format.feed(frame)
-    return given
+            events = format.feed(frame)
+    return events
 
 
 def _contains_probe(reading: FormatReading) -> bool:

@@ -87,7 +87,7 @@ def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) ->
 
 
 def apply_filter(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
-    """Return a recording with the body that a function returns for its body."""
+    """Return a recording with another body: the result of calling `filter` with the old one."""
     old = recording.body
     # A user's function may return anything.
     new = cast("Callable[[bytes], object]", filter)(old)

@@ -92,7 +92,7 @@ class _NotedSource(WatchedStream[Any]):
 
 
 class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
-    """A noted source for `with`."""
+    """A noted source that is only entered, with `with`."""
 
     __slots__ = ()
 
@@ -111,7 +111,7 @@ class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
 
 
 class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
-    """A noted source for `async with`."""
+    """A noted source that is only entered, with `async with`."""
 
     __slots__ = ()
 
@@ -149,25 +149,25 @@ class _NotedAwaitable(_NotedAsyncManager):
 
 
 class _NotedEitherManager(_NotedManager, _NotedAsyncManager):
-    """A noted source for `with` and `async with`."""
+    """A noted source that is only entered, with `with` or `async with`."""
 
     __slots__ = ()
 
 
 class _NotedIterable(_NotedManager, SyncWatchedStream[Any]):
-    """A noted source for `for`."""
+    """A noted source that is iterated with `for`, and may be entered with `with`."""
 
     __slots__ = ()
 
 
 class _NotedAsyncIterable(_NotedAsyncManager, AsyncWatchedStream[Any]):
-    """A noted source for `async for`."""
+    """A noted source that is iterated with `async for`, and may be entered with `async with`."""
 
     __slots__ = ()
 
 
 class _NotedEitherIterable(_NotedIterable, _NotedAsyncIterable):
-    """A noted source for `for` and `async for`."""
+    """A noted source that is iterated with `for` or `async for`, and may be entered."""
 
     __slots__ = ()
 

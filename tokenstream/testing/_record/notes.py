@@ -50,7 +50,11 @@ class Terms:
         return self.path_of(next(self.numbers))
 
     def path_of(self, number: int | str) -> Path:
-        """Return the path of the recording with a number."""
+        """Return the path of the recording with a number.
+
+        The number replaces the placeholder in the name of the file; if the name has none, the
+        number is added from the second recording on.
+        """
         name = self.path.name
         if _PLACEHOLDER in name:
             return self.path.with_name(name.replace(_PLACEHOLDER, str(number)))
@@ -251,7 +255,7 @@ class Notes:
 
 
 def _no_format() -> None:
-    """Return None: the format is unknown."""
+    """Return None, which means that the name of the format is not known."""
 
 
 def _classify_break(error: Exception) -> Breaks | None:

@@ -142,7 +142,7 @@ class _ReadWrappers:
         return stream
 
     def wrap_close(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the method that closes the response."""
+        """Wrap the method that closes the response, so that it also ends the recording."""
 
         def close() -> None:
             """Close the response, and write the recording of the bytes read so far."""

@@ -135,10 +135,11 @@ def _read_headers(value: object) -> dict[str, str]:
     """Return headers by lower-case name; in a cassette, each header has a list of values."""
     if not is_dict(value):
         return {}
-    return {
-        str(name).lower(): ", ".join(str(value) for value in (values if is_list(values) else [values]))
-        for name, values in value.items()
-    }
+    headers: dict[str, str] = {}
+    for name, stored in value.items():
+        values = stored if is_list(stored) else [stored]
+        headers[str(name).lower()] = ", ".join(map(str, values))
+    return headers
 
 
 def _read_status(response: dict[str, Any], path: Path, number: int) -> int:

@@ -88,13 +88,14 @@ def _head_lines(recording: Recording) -> Iterator[str]:
 
 
 def _head_line(name: str, value: str) -> str:
+    """Return a line of the head; `:~` in place of `:` says that the value has escapes."""
     if value[:1].isspace() or _NEEDS_ESCAPE.search(value):
         return f"{name}:~ {_escape_text(value)}"
     return f"{name}: {value}" if value else f"{name}:"
 
 
 def _write_seconds(at: float) -> str:
-    """Return a time as text, without zeros at the end; raise `MisuseError` for a time that is none."""
+    """Return a time as text, without zeros at the end; raise `MisuseError` if it is negative or infinite."""
     if not 0 <= at < math.inf:
         raise MisuseError(
             f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
@@ -190,7 +191,7 @@ class _FileReader:
             raise self._invalid("it is not UTF-8: save the file in that encoding") from None
 
     def recording(self) -> Recording:
-        """Return the recording."""
+        """Read the whole file, and return its recording."""
         try:
             self._read_version()
             fields = self._read_head()
@@ -321,6 +322,7 @@ def _unescape_text(text: bytes) -> bytes:
 
 
 def _unescape_sequence(match: re.Match[bytes]) -> bytes:
+    """Return the bytes for an escape sequence; a match of the backslash alone is an error."""
     hexadecimal, letter = match.groups()
     if hexadecimal is not None:
         return binascii.unhexlify(hexadecimal)

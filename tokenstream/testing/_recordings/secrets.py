@@ -86,10 +86,10 @@ _PATTERNS_WITHOUT_BEGINNING: dict[str, str] = {
 
 
 def _key_pattern(beginning: str, rest: str) -> str:
-    """Return the pattern of a key that no word character precedes, unless that ends a JSON escape.
+    r"""Return the pattern of a key that begins a word, or follows a JSON escape such as "\n".
 
-    The lookbehind is behind the fixed beginning, so that the search looks for that text
-    first, which is a hundred times faster.
+    The pattern begins with the fixed text, and then looks back: a search for a fixed text is a
+    hundred times faster than one that looks back first.
 
     Args:
         beginning: Pattern of the fixed beginning.

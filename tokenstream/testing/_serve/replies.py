@@ -145,6 +145,7 @@ def paced(
         0.0 if rate is None else _IRREGULAR[number % len(_IRREGULAR)] / rate
         for number in range(1, len(frames))
     ]
+    # For an empty body there is a wait, but no frame.
     return list(zip(waits, frames, strict=False))
 
 
