@@ -28,11 +28,12 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
         reason=response.reason or "",
         url=str(response.url),
     )
-    read = getattr(response, "_body", None)
-    if read is not None:
-        return read_at_once(SyncSource(iter([read]), do_nothing, head, _coding_of(response)))
+    stored_body = getattr(response, "_body", None)
+    if stored_body is not None:
+        return read_at_once(SyncSource(iter([stored_body]), do_nothing, head, _coding_of(response)))
 
     async def close() -> None:
+        """Close the response at once, even over TLS."""
         # After the end of the body, the connection is in its pool already; before that, this cuts it.
         transport = _transport_of(response)
         response.close()
@@ -50,11 +51,12 @@ def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
     coding: str = response.headers.get("content-encoding", "")
     if not coding:
         return ""
-    # If newer versions decode a body, they count its compressed bytes; with older ones, ask the session.
+    # Newer versions count the compressed bytes of a body that they decode, and have None for other bodies.
     if getattr(response.content, "total_compressed_bytes", None) is not None:
         return ""
     if hasattr(response.content, "total_compressed_bytes"):
         return coding
+    # With older versions, ask the session.
     # A response whose body has arrived completely no longer has a session.
     session = getattr(response, "_session", None)
     return "" if session is None or session.auto_decompress else coding
@@ -79,15 +81,19 @@ class _AiohttpBody:
         self._content = response.content
         self._pieces = self._content.iter_any()
         self._error: Exception | None = None
+        """The error that the next read raises."""
         # At its end, a response closes itself, but then it has no exception and its content is at EOF.
-        closed = response.closed and (self._content.exception() is not None or not self._content.is_eof())
-        if closed or getattr(self._content, "_cursor", 0):
+        reached_end = self._content.exception() is None and self._content.is_eof()
+        was_closed = response.closed and not reached_end
+        was_read = getattr(self._content, "_cursor", 0) > 0
+        if was_closed or was_read:
             self._error = MisuseError("the response was already read or closed; pass it unread")
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        """Return the next bytes; raise aiohttp's error once all bytes that arrived before it are read."""
         if self._error is not None:
             raise self._error
         try:
@@ -96,9 +102,9 @@ class _AiohttpBody:
             raise
         except Exception as error:
             # aiohttp raises an error even if earlier bytes are unread: return these bytes first.
-            take = getattr(self._content, "_read_nowait", None)
-            left: bytes = take(-1) if take is not None else b""
-            if not left:
+            read_buffer = getattr(self._content, "_read_nowait", None)
+            unread: bytes = read_buffer(-1) if read_buffer is not None else b""
+            if not unread:
                 raise
             self._error = error
-            return left
+            return unread

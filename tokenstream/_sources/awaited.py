@@ -44,62 +44,66 @@ def _is_owned(source: object) -> bool:
     return any(hasattr(source, name) for name in _OWNED)
 
 
-def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401
+def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401
     """Return a source that enters a context manager, and leaves it when the source is closed.
 
     Args:
         source: A context manager that returns an object to read.
-        find: Converts any object to a source.
+        make_source: Converts any object to a source.
     """
 
     def open_source() -> SyncSource:
+        """Enter the context manager, and open the object that it returns."""
         stack = ExitStack()
         try:
-            given = stack.enter_context(source)
+            manager_result = stack.enter_context(source)
         except Exception as error:
             raise opening_failed(error, _WHERE) from error
         try:
-            found = find(given)
-            while isinstance(found, Deferred):
-                found = found.open()
-            stack.callback(found.close)
+            opened = make_source(manager_result)
+            while isinstance(opened, Deferred):
+                # The object may be a context manager, too.
+                opened = opened.open()
+            stack.callback(opened.close)
         except BaseException as error:
             # A `with` statement is not used, because the manager may suppress exceptions, and this exception
             # must not be suppressed.
             stack.__exit__(type(error), error, error.__traceback__)
             raise
-        return replace(found, close=stack.close)
+        return replace(opened, close=stack.close)
 
     return Deferred(open_source)
 
 
-def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
+def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
     """Return a source that enters an asynchronous context manager, and leaves it when the source is closed.
 
     Args:
         source: A context manager that returns an object to read.
-        find: Converts any object to a source.
+        make_source: Converts any object to a source.
     """
 
     async def open_source() -> AsyncSource:
+        """Enter the context manager, and open the object that it returns."""
         stack = AsyncExitStack()
         try:
-            given = await stack.enter_async_context(source)
+            manager_result = await stack.enter_async_context(source)
         except Exception as error:
             raise opening_failed(error, _WHERE) from error
         try:
-            found = await _open_found(given, find)
-            stack.push_async_callback(found.close)
+            opened = await _open_result(manager_result, make_source)
+            stack.push_async_callback(opened.close)
         except BaseException as error:
+            # As in `from_manager`.
             await stack.__aexit__(type(error), error, error.__traceback__)
             raise
-        return replace(found, close=stack.aclose, entered=True)
+        return replace(opened, close=stack.aclose, entered=True)
 
     return Deferred(open_source, lambda: _discard(source), enters=True)
 
 
 def from_awaitable(
-    source: Awaitable[Any], find: Callable[[Any], AsyncSource | Deferred]
+    source: Awaitable[Any], make_source: Callable[[Any], AsyncSource | Deferred]
 ) -> AsyncSource | Deferred:
     """Return a source that awaits an object, and then reads the result.
 
@@ -108,51 +112,54 @@ def from_awaitable(
 
     Args:
         source: An awaitable.
-        find: Converts any object to a source.
+        make_source: Converts any object to a source.
     """
     if _has_result(source):
-        return find(source.result())
+        return make_source(source.result())
 
     async def open_source() -> AsyncSource:
+        """Await the object, and open the result."""
         try:
-            given = await source
+            result = await source
         except Exception as error:
             # An SDK's exception may have an error response with an unread body: read that response.
-            given = refused_response(error)
-            if given is None:
+            result = refused_response(error)
+            if result is None:
                 raise opening_failed(error, _WHERE) from error
-        return await _open_found(given, find)
+        return await _open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.
-    return Deferred(open_source, lambda: _discard(source, find), enters=True)
+    return Deferred(open_source, lambda: _discard(source, make_source), enters=True)
 
 
-async def _open_found(given: Any, find: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401
-    found = find(given)
-    while isinstance(found, Deferred):
-        found = await found.open()
-    return found
+async def _open_result(result: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401
+    opened = make_source(result)
+    while isinstance(opened, Deferred):
+        # The result may be awaitable or a context manager, too.
+        opened = await opened.open()
+    return opened
 
 
-def _discard(source: object, find: Callable[[Any], AsyncSource | Deferred] | None = None) -> None:
+def _discard(source: object, make_source: Callable[[Any], AsyncSource | Deferred] | None = None) -> None:
     """Discard an object that will never be awaited, so that Python does not warn about it.
 
     Args:
         source: An awaitable, or a context manager.
-        find: Converts any object to a source; used to close the result of a finished future.
+        make_source: Converts any object to a source; used to close the result of a finished future.
     """
-    if find is not None and _has_result(source):
-        _close_later(source, find)
+    if make_source is not None and _has_result(source):
+        _close_later(source, make_source)
         return
+    # Coroutines have `close`, futures have `cancel`.
     drop = getattr(source, "close", None) or getattr(source, "cancel", None)
     if is_awaitable(source) and callable(drop):
         drop()
         return
     # The context managers of SDKs have the coroutine that would send the request in an attribute.
     for name in [*getattr(source, "__dict__", ()), *getattr(type(source), "__slots__", ())]:
-        held = getattr(source, name, None)
-        if isinstance(held, Coroutine):
-            held.close()
+        value = getattr(source, name, None)
+        if isinstance(value, Coroutine):
+            value.close()
 
 
 class _Future(Protocol):
@@ -171,17 +178,17 @@ def _has_result(source: object) -> TypeGuard[_Future]:
     return future.done() is True and not future.cancelled() and future.exception() is None
 
 
-def _close_later(future: _Future, find: Callable[[Any], AsyncSource | Deferred]) -> None:
+def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | Deferred]) -> None:
     """Close the result of a finished future, in the future's own event loop."""
     try:
-        found = find(future.result())
+        result = make_source(future.result())
     except MisuseError:
         # The result is not a source, so it needs no closing.
         return
-    if isinstance(found, Deferred):
-        found.discard()
+    if isinstance(result, Deferred):
+        result.discard()
         return
-    loop, close = future.get_loop(), found.close
+    loop, close = future.get_loop(), result.close
 
     def start() -> None:
         task = loop.create_task(_close_quietly(close), name="tokenstream closing")

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import SyncSource
     from tokenstream.errors import StreamError
 
-_WHERE = ("stream", "body")
+_STREAM_KEYS = ("stream", "body")
 """Keys under which the stream is in the responses of `converse_stream` and
 `invoke_model_with_response_stream`."""
-_CHANGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
+_DAMAGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
 """Names of botocore's exceptions for an event stream whose bytes were changed on the way."""
 _LOWEST_STATUS = 400
 
@@ -45,8 +45,8 @@ def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed ove
         >>> stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), stream_of({"stream": []})
         ([b'...'], {'stream': []})
     """
-    where = stream_key_of(source)
-    return source if where is None else source[where]
+    key = stream_key_of(source)
+    return source if key is None else source[key]
 
 
 def stream_key_of(source: object) -> str | None:
@@ -58,7 +58,7 @@ def stream_key_of(source: object) -> str | None:
     """
     if not is_dict(source) or not is_response(source):
         return None
-    return next((name for name in _WHERE if name in source), None)
+    return next((name for name in _STREAM_KEYS if name in source), None)
 
 
 def is_response(source: object) -> bool:
@@ -73,7 +73,7 @@ def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
         error: The exception.
         names: The names of the exception's class and base classes.
     """
-    if names & _CHANGED:
+    if names & _DAMAGED:
         return ProtocolError(
             f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way; "
             "check any proxy in between"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Deadlines
 
-_TRANSPORT = frozenset(
+_TRANSPORT_ERRORS = frozenset(
     {
         "TransportError",
         "HTTPException",
@@ -45,8 +45,8 @@ _TRANSPORT = frozenset(
 )
 """Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
-_CODINGS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
-_CONNECTING = frozenset(
+_CODING_ERRORS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
+_CONNECT_ERRORS = frozenset(
     {
         "ClientConnectorError",
         "ConnectError",
@@ -59,7 +59,7 @@ _CONNECTING = frozenset(
     }
 )
 """Exceptions that are raised before there is a connection."""
-_IMPOSSIBLE = {
+_REQUEST_FAULTS = {
     "InvalidURL": "its address is not a valid URL",
     "LocalProtocolError": "a header contains a forbidden character, such as a line break",
     "MissingSchema": "its address does not begin with http:// or https://",
@@ -74,7 +74,12 @@ _UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
 These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows, but not EAI_AGAIN, which is
 temporary.
 """
-_NO_TLS = ("WRONG_VERSION_NUMBER", "WRONG VERSION NUMBER", "RECORD_LAYER_FAILURE", "RECORD LAYER FAILURE")
+_NO_TLS_WORDS = (
+    "WRONG_VERSION_NUMBER",
+    "WRONG VERSION NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "RECORD LAYER FAILURE",
+)
 """Words in the errors of OpenSSL if the server does not use TLS."""
 _MAX_CAUSES = 8
 """Largest number of exceptions in a chain of causes that are examined."""
@@ -87,16 +92,18 @@ _TEXT_GENERATION = {
     "ValidationError": "validation",
 }
 """Maps exceptions of huggingface_hub to the error type that the server sent."""
-_UNFIT = frozenset({"APIResponseValidationError", "ResponseValidationError", "UnknownApiResponseError"})
+_UNUSABLE_RESPONSES = frozenset(
+    {"APIResponseValidationError", "ResponseValidationError", "UnknownApiResponseError"}
+)
 """Exceptions of SDKs that cannot create their objects from a response."""
-_UNREADABLE = _UNFIT | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
+_UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
 """The same exceptions, and their causes.
 
 These names are only looked for while a source is read; while it is opened, the causes may also be
 about the request.
 """
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
-_READ_BEFORE = frozenset(
+_ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )
 
@@ -116,34 +123,36 @@ def reading_failed(
     if isinstance(error, StreamError | MisuseError):
         return error
     names = _class_names(error)
-    found: StreamError | MisuseError
+    converted: StreamError | MisuseError
     if "MidStreamFallbackError" in names:
-        found = _convert_cause(error, read_deadlines, begun=begun)
-    elif names & _READ_BEFORE:
-        found = MisuseError(
+        # litellm wraps the exception of a provider's SDK.
+        converted = _convert_cause(error, read_deadlines, begun=begun)
+    elif names & _ALREADY_READ:
+        converted = MisuseError(
             f"the response was already read or closed ({type(error).__name__}); pass it unread"
         )
     elif isinstance(error, ImportError):
-        found = _missing_package(error)
+        converted = _missing_package(error)
     elif _is_timeout(error):
-        limit = "transport" if read_deadlines is None else "idle_bytes" if begun else "first_event"
-        found = StreamStalled(
+        own_limit = "idle_bytes" if begun else "first_event"
+        limit = "transport" if read_deadlines is None else own_limit
+        converted = StreamStalled(
             f"nothing arrived within the client's read timeout ({_describe(error)}); "
             "what had arrived is in .partial",
             limit=limit,
         )
-    elif _chain_class_names(error) & _CODINGS:
-        found = ProtocolError(
+    elif _chain_class_names(error) & _CODING_ERRORS:
+        converted = ProtocolError(
             f"the body's compression is broken ({_describe(error)}); ask for Accept-Encoding: identity"
         )
     else:
-        found = (
+        converted = (
             _convert_refusal(error, names)
             or _convert_provider_error(error, names)
             or _convert_unknown(error, names)
         )
-    found.__cause__ = error
-    return found
+    converted.__cause__ = error
+    return converted
 
 
 def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
@@ -168,14 +177,15 @@ def _convert_cause(
     error: Exception, read_deadlines: Deadlines | None, *, begun: bool
 ) -> StreamError | MisuseError:
     """Convert a litellm exception that wraps another exception; the result is about the wrapped one."""
-    beneath = error.__cause__ or error.__context__
-    if not isinstance(beneath, Exception):
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, Exception):
         return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
-    found = reading_failed(beneath, read_deadlines, begun=begun)
-    if isinstance(found, StreamInterrupted) and _status_of(beneath) >= 400:
-        said = {"message": _message_of(beneath), "code": _status_of(beneath)}
-        found = provider_error({"error": said}) or found
-    return found
+    converted = reading_failed(cause, read_deadlines, begun=begun)
+    if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
+        # The class of the exception is not known, but its status is that of an error of the provider.
+        details = {"message": _message_of(cause), "code": _status_of(cause)}
+        converted = provider_error({"error": details}) or converted
+    return converted
 
 
 def opening_failed(
@@ -193,13 +203,13 @@ def opening_failed(
     if isinstance(error, StreamError | MisuseError):
         return error
     names = _class_names(error)
-    found = (
+    converted = (
         _convert_refusal(error, names)
         or _convert_provider_error(error, names)
         or _convert_opening(error, names, where, read_deadlines)
     )
-    found.__cause__ = error
-    return found
+    converted.__cause__ = error
+    return converted
 
 
 def _convert_opening(
@@ -210,25 +220,27 @@ def _convert_opening(
         return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
         return _missing_package(error)
-    impossible = _find_request_fault(error, names)
-    if impossible:
-        return MisuseError(f"the request cannot be made: {impossible}")
+    fault = _find_request_fault(error, names)
+    if fault:
+        return MisuseError(f"the request cannot be made: {fault}")
     # SDKs and requests wrap the exception whose class shows if there was a connection already.
-    connecting = bool(_chain_class_names(error) & _CONNECTING)
-    if _is_timeout(error) and not connecting:
+    had_no_connection = bool(_chain_class_names(error) & _CONNECT_ERRORS)
+    if _is_timeout(error) and not had_no_connection:
         limit = "first_event" if read_deadlines is not None else "transport"
         return StreamStalled(f"no response came from {where} ({_describe(error)})", limit=limit)
-    if not connecting and not _is_transport(error):
+    if not had_no_connection and not _is_transport(error):
         return MisuseError(f"the source cannot be opened: {_describe(error)}")
-    what = _describe_chain(error)[-1]
-    hint = _find_advice(error)
-    said = (
-        f"no connection to {where} ({what})"
-        if connecting
-        else f"{where} was reached but gave no response ({what})"
+    cause = _describe_chain(error)[-1]
+    advice = _find_advice(error)
+    description = (
+        f"no connection to {where} ({cause})"
+        if had_no_connection
+        else f"{where} was reached but gave no response ({cause})"
     )
     return ConnectError(
-        f"{said}; {hint}" if hint else said, stage="connect" if connecting else "head", retryable=not hint
+        f"{description}; {advice}" if advice else description,
+        stage="connect" if had_no_connection else "head",
+        retryable=not advice,
     )
 
 
@@ -240,7 +252,7 @@ def _find_advice(error: Exception) -> str:
         reason = _message_of(each).upper() if _is_connection(each) else ""
         if "CERTIFICATE" in reason:
             return "the certificate is not trusted: check the address, and what the client trusts"
-        if any(word in reason for word in _NO_TLS):
+        if any(word in reason for word in _NO_TLS_WORDS):
             return "the server at that port does not speak TLS: check the port, or use http://"
     return ""
 
@@ -255,15 +267,16 @@ def unsendable_request(error: Exception, names: Iterable[str]) -> MisuseError:
         error: The client's exception.
         names: Names of the request's options, which may be quoted.
     """
-    words = _without_quotes(_message_of(error), frozenset(names))
-    if not any(map(str.isalpha, words)):
+    message = _without_quotes(_message_of(error), frozenset(names))
+    if not any(map(str.isalpha, message)):
         # Without its quotations, the message is empty.
-        words = type(error).__name__
-    impossible = _find_request_fault(error, _class_names(error))
-    found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
-    if words == _message_of(error):
-        found.__cause__ = error
-    return found
+        message = type(error).__name__
+    fault = _find_request_fault(error, _class_names(error))
+    misuse = MisuseError(f"the request cannot be made: {f'{fault} ({message})' if fault else message}")
+    if message == _message_of(error):
+        # The exception's own message has no quotations.
+        misuse.__cause__ = error
+    return misuse
 
 
 def _find_request_fault(error: Exception, names: set[str]) -> str:
@@ -273,17 +286,18 @@ def _find_request_fault(error: Exception, names: set[str]) -> str:
     request: Any = getattr(error, "_request", None)
     headers: dict[str, str] = {} if request is None else dict(request.headers)
     for name, value in headers.items():
-        if "LocalProtocolError" in names and (value != value.strip() or not value.isprintable()):
+        is_invalid = value != value.strip() or not value.isprintable()
+        if is_invalid and "LocalProtocolError" in names:
             return (
                 f"the value of its header {name!r} begins or ends with white space, "
                 "or contains a control character: .strip() it"
             )
-    return "".join(words for name, words in _IMPOSSIBLE.items() if name in names)
+    return "".join(fault for name, fault in _REQUEST_FAULTS.items() if name in names)
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
     """Convert an exception of a library that refuses the response as a stream; else return None."""
-    if names & _UNFIT:
+    if names & _UNUSABLE_RESPONSES:
         return _unreadable(error)
     if "SSEError" in names:
         return NotAStream(
@@ -303,9 +317,9 @@ def _unreadable(error: Exception) -> ProtocolError:
 def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | None:
     """Convert a library's exception for an error that the provider reported; else return None."""
     response: Any = getattr(error, "response", None)
-    said_by_aws = convert_aws_error(error, names)
-    if said_by_aws is not None:
-        return said_by_aws
+    aws_error = convert_aws_error(error, names)
+    if aws_error is not None:
+        return aws_error
     if is_socket_closed(error):
         return socket_closed_error(error)
     if "InvalidStatus" in names:
@@ -315,8 +329,8 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
             response.status_code, dict(response.headers), _body_of(response) or _body_in_exception(error)
         )
     # If a response is not HTTP, aiohttp's exception has the status 400, too.
-    refused = "ClientResponseError" in names and "HttpProcessingError" not in _chain_class_names(error)
-    if refused and _status_of(error) >= 400:
+    is_http_error = "ClientResponseError" in names and "HttpProcessingError" not in _chain_class_names(error)
+    if is_http_error and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
     if names & _SDK_ERRORS and (_status_of(error) or "ResponseError" in names):
@@ -330,8 +344,8 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
         return _convert_google_error(error, response)
     if "APIError" in names and not names & {"APIConnectionError"}:
         body: object = getattr(error, "body", None)
-        said = body.get("error", body) if is_dict(body) else {"message": _message_of(error)}
-        return provider_error({"error": said}, "error")
+        details = body.get("error", body) if is_dict(body) else {"message": _message_of(error)}
+        return provider_error({"error": details}, "error")
     return None
 
 
@@ -339,15 +353,17 @@ def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an e
     """Convert an SDK's exception that has the status and the content of the body, but no response."""
     body: object = getattr(error, "body", None)
     if body is None:
+        # ollama has only the error of the body.
         body = {"error": getattr(error, "error", None)}
-    if _status_of(error) < 400:
-        if isinstance(body, str):
-            said_within = find_error(body.encode(), DEFAULT_LIMITS)
-        else:
-            said_within = provider_error(body) if is_dict(body) else None
-        return said_within or (_sdk_refusal(error, body) if _status_of(error) else None)
-    said = body if isinstance(body, str) else json.dumps(body, default=str)
-    return status_error(_status_of(error), _headers_of(error), said.encode())
+    if _status_of(error) >= 400:
+        text = body if isinstance(body, str) else json.dumps(body, default=str)
+        return status_error(_status_of(error), _headers_of(error), text.encode())
+    if isinstance(body, str):
+        error_in_body = find_error(body.encode(), DEFAULT_LIMITS)
+    else:
+        error_in_body = provider_error(body) if is_dict(body) else None
+    # Without a status, the exception is not about a response.
+    return error_in_body or (_sdk_refusal(error, body) if _status_of(error) else None)
 
 
 def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
@@ -363,15 +379,15 @@ def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an e
 def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of an SDK
     """Return the headers of the response that led to an exception; an empty dict if they are not known."""
     # ollama raises its exception "from None", but its context is the client's exception with the response.
-    beneath: object = getattr(error.__context__, "response", None)
-    return dict(getattr(error, "headers", None) or getattr(beneath, "headers", None) or {})
+    response: object = getattr(error.__context__, "response", None)
+    return dict(getattr(error, "headers", None) or getattr(response, "headers", None) or {})
 
 
 def _convert_google_error(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
     """Convert a google-genai exception, which has the content of the body."""
     if _status_of(response) >= 400:
-        said = json.dumps(error.details, default=str).encode()
-        return status_error(_status_of(response), dict(response.headers), said)
+        body = json.dumps(error.details, default=str).encode()
+        return status_error(_status_of(response), dict(response.headers), body)
     return provider_error(error.details) or provider_error({"error": error.details})
 
 
@@ -389,11 +405,11 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
 
 def _body_in_exception(error: Exception) -> bytes:
     """Return the body, or its error, from an exception of the SDK that has read the body; else b""."""
-    told: object = getattr(error, "body", None)
-    if is_dict(told):
+    body: object = getattr(error, "body", None)
+    if is_dict(body):
         # The exceptions of openai and anthropic have either the whole body or only its "error".
-        told = json.dumps(told if "error" in told else {"error": told}, default=str)
-    return told.encode() if isinstance(told, str) else b""
+        body = json.dumps(body if "error" in body else {"error": body}, default=str)
+    return body.encode() if isinstance(body, str) else b""
 
 
 def _status_of(response: object) -> int:
@@ -414,15 +430,15 @@ def _cause_chain(error: BaseException) -> list[BaseException]:
     """Return an exception and its causes, the innermost last."""
     chain = [error]
     while len(chain) < _MAX_CAUSES:
-        beneath = chain[-1].__cause__ or chain[-1].__context__
-        if beneath is None:
+        cause = chain[-1].__cause__ or chain[-1].__context__
+        if cause is None:
             break
-        chain.append(beneath)
+        chain.append(cause)
     return chain
 
 
 def _is_transport(error: BaseException) -> bool:
-    return isinstance(error, OSError) or bool(_class_names(error) & _TRANSPORT)
+    return isinstance(error, OSError) or bool(_class_names(error) & _TRANSPORT_ERRORS)
 
 
 def _is_timeout(error: BaseException) -> bool:
@@ -430,27 +446,27 @@ def _is_timeout(error: BaseException) -> bool:
 
     The `__context__` does not count, because that exception need not be the cause.
     """
-    beneath: object = error
+    cause: object = error
     for _ in range(_MAX_CAUSES):
-        if not isinstance(beneath, BaseException):
+        if not isinstance(cause, BaseException):
             return False
-        if _class_names(beneath) & _TIMEOUTS:
+        if _class_names(cause) & _TIMEOUTS:
             return True
-        if not _is_transport(beneath):
+        if not _is_transport(cause):
             return False
         # requests passes the inner exception as an argument of its own, instead of setting the cause.
-        beneath = beneath.__cause__ or next(iter(beneath.args), None)
+        cause = cause.__cause__ or next(iter(cause.args), None)
     return False
 
 
 def _describe_chain(error: BaseException) -> list[str]:
     """Return the description of an exception, then those of its causes that concern the connection."""
-    beneath = [each for each in _cause_chain(error)[1:] if _is_connection(each) and _message_of(each)]
-    return [_describe(each) for each in (error, *beneath)]
+    causes = [cause for cause in _cause_chain(error)[1:] if _is_connection(cause) and _message_of(cause)]
+    return [_describe(each) for each in (error, *causes)]
 
 
 def _is_connection(error: BaseException) -> bool:
-    return _is_transport(error) or bool(_class_names(error) & (_CONNECTING | _TIMEOUTS))
+    return _is_transport(error) or bool(_class_names(error) & (_CONNECT_ERRORS | _TIMEOUTS))
 
 
 def _message_of(error: BaseException) -> str:
@@ -467,18 +483,17 @@ def _describe(error: BaseException) -> str:
     example, quote the invalid value.
     """
     # The message of http.client's BadStatusLine is left out, too, since it quotes the server's line.
-    speaks = _is_connection(error) and (
-        isinstance(error, OSError) or "BadStatusLine" not in _class_names(error)
-    )
-    words = _without_quotes(_message_of(error)) if speaks else ""
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    quotes_server = not isinstance(error, OSError) and "BadStatusLine" in _class_names(error)
+    has_safe_message = _is_connection(error) and not quotes_server
+    message = _without_quotes(_message_of(error)) if has_safe_message else ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def _without_quotes(words: str, but: frozenset[str] = frozenset()) -> str:
+def _without_quotes(message: str, kept: frozenset[str] = frozenset()) -> str:
     """Return an exception's message with "…" in place of quotations, which may be a key or a payload.
 
     Args:
-        words: The message.
-        but: Quotations that stay.
+        message: The message.
+        kept: Quotations that stay.
     """
-    return _QUOTED.sub(lambda found: found[0] if found[0].strip("'\"`") in but else "…", words)
+    return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in kept else "…", message)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from tokenstream._sources.websocket import OpenWebSocket
 
-_PLACE = re.compile(
+_ADDRESS_OR_FILE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
 )
 """Matches a str that is an address or the name of a file, and cannot be a body."""
-_OURS = ("departures", "checkpoint", "final")
-_TAKEN = (
+_STREAM_ATTRIBUTES = ("departures", "checkpoint", "final")
+_ACCEPTED = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
     "stream of an SDK (openai, anthropic, google-genai, mistralai, cohere, ollama, huggingface_hub, boto3, "
     "litellm), a model's stream of a framework (langchain, llama-index), a WebSocket (websockets, openai's "
@@ -36,7 +36,7 @@ _TAKEN = (
 )
 
 
-def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
+def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - distinguished by its methods
     """Return the source with which a `Stream` reads an object.
 
     Raises:
@@ -46,9 +46,9 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
     source = boto3.stream_of(source)
     if isinstance(source, SyncSource | Deferred):
         return source
-    found = _find_body(source) or _find_response(source)
-    if found is not None:
-        return found
+    direct_source = _find_body(source) or _find_response(source)
+    if direct_source is not None:
+        return direct_source
     if is_asynchronous(source):
         raise MisuseError(f"{named(source)} is asynchronous: read it with AsyncStream, in `async for`")
     if plain.is_file(source):
@@ -60,7 +60,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
     raise _unreadable_source(source)
 
 
-def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
+def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - distinguished by its methods
     """Return the source with which an `AsyncStream` reads an object.
 
     Raises:
@@ -73,9 +73,9 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
     body = _find_body(source)
     if body is not None:
         return plain.read_at_once(body)
-    found = _find_async_response(source)
-    if found is not None:
-        return found
+    response = _find_async_response(source)
+    if response is not None:
+        return response
     if awaited.is_async_manager(source) and not _is_async_iterable(source):
         return awaited.from_async_manager(source, async_source)
     if awaited.is_awaitable(source):
@@ -86,22 +86,23 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
         return plain.read_at_once(plain.from_iterable(source))
     file: Any = source
     if plain.is_file(file) and file.seekable():
+        # A file on disk does not wait for data, as a pipe does.
         return plain.read_at_once(plain.from_file(file))
     if plain.is_file(source) or _is_iterable(source) or awaited.is_manager(source):
         raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
     raise _unreadable_source(source)
 
 
-def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguished by its methods
     """Return the source of a whole body or of a path; None for any other object.
 
     Raises:
         MisuseError: The object is a stream already, or a str that is an address or a file name.
     """
     # The class is checked, because an instance of a mock has any attribute.
-    if all(hasattr(source.__class__, name) for name in _OURS):
+    if all(hasattr(source.__class__, name) for name in _STREAM_ATTRIBUTES):
         raise MisuseError(f"{named(source)} is already a stream: read it directly")
-    if isinstance(source, str) and _PLACE.fullmatch(source):
+    if isinstance(source, str) and _ADDRESS_OR_FILE.fullmatch(source):
         raise MisuseError(
             "a str is read as a body, but this one looks like an address or a file name: pass a pathlib.Path "
             "for a file, use connect or aconnect for an address, open a WebSocket with websockets or an SDK"
@@ -113,7 +114,7 @@ def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart b
     return None
 
 
-def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguished by its methods
     """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_response(source)
@@ -128,11 +129,11 @@ def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apa
     socket = _find_socket(source, is_async=False)
     if socket is not None:
         return from_socket(socket)
-    beneath = sdk.response_beneath(source)
-    return None if beneath is None else sdk.from_holder(source, beneath)
+    response = sdk.response_beneath(source)
+    return None if response is None else sdk.from_holder(source, response)
 
 
-def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told apart by what it can do
+def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - distinguished by its methods
     """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_async_response(source)
@@ -141,16 +142,17 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - t
     if requests.is_requests(source) or requests.is_urllib3(source):
         if not requests.was_read(source):
             raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
-        read = _find_response(source)
-        return None if read is None else plain.read_at_once(read)
+        # The body is in memory, so no read waits.
+        stored = _find_response(source)
+        return None if stored is None else plain.read_at_once(stored)
     socket = _find_socket(source, is_async=True)
     if socket is not None:
         return from_async_socket(socket)
-    beneath = sdk.response_beneath(source)
-    return None if beneath is None else sdk.from_async_holder(source, beneath)
+    response = sdk.response_beneath(source)
+    return None if response is None else sdk.from_async_holder(source, response)
 
 
-def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - told apart by what it can do
+def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
     """Return the WebSocket connection of an object, or None; raise `MisuseError` if it is of the other kind.
 
     Args:
@@ -212,6 +214,6 @@ def _unreadable_source(source: object) -> MisuseError:
     if _is_mapping(source):
         return MisuseError(
             f"{named(source)} is one payload, or a whole answer: put it into a list, "
-            f"or pass one of these: {_TAKEN}"
+            f"or pass one of these: {_ACCEPTED}"
         )
-    return MisuseError(f"{named(source)} cannot be read; pass one of these: {_TAKEN}")
+    return MisuseError(f"{named(source)} cannot be read; pass one of these: {_ACCEPTED}")

@@ -42,8 +42,9 @@ def _find_converter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
     """Return the function that converts objects of a class; None if the class's fields are not known."""
     fields: Any = getattr(kind, "model_fields", {})
     if fields.keys() >= _MESSAGE_FIELDS:
-        named: object = fields["type"].default
-        return _convert_chunk if named == "AIMessageChunk" else _convert_whole if named == "ai" else None
+        # A class of LangChain has the name of its message type as a default.
+        message_type: object = fields["type"].default
+        return {"AIMessageChunk": _convert_chunk, "ai": _convert_whole}.get(str(message_type))
     is_response = fields.keys() >= _LLAMAINDEX_FIELDS and ("message" in fields or "text" in fields)
     return _convert_response if is_response else None
 
@@ -70,10 +71,10 @@ def is_run_event(event: object) -> bool:
 
 def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
     """Return the payload for a chunk of a LangChain message."""
-    told = {name: getattr(chunk, name, None) for name in _LANGCHAIN_FIELDS}
+    fields = {name: getattr(chunk, name, None) for name in _LANGCHAIN_FIELDS}
     payload = {
         name: value if isinstance(value, str) else _to_json_types(value)
-        for name, value in told.items()
+        for name, value in fields.items()
         if value
     }
     payload["response_metadata"] = _to_json_types(chunk.response_metadata)
@@ -99,8 +100,9 @@ def _convert_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of Lla
     if message is None:
         # The text of a completion response is cumulative, so it is used only without a delta.
         return payload | {"text": response.text if response.delta is None else ""}
-    told = response.delta is not None
-    blocks = [block for block in message.blocks if not (told and block.block_type == "text")]
+    # The text of the message is cumulative, too.
+    has_delta = response.delta is not None
+    blocks = [block for block in message.blocks if not (has_delta and block.block_type == "text")]
     return payload | {
         "message": {
             "role": _to_json_types(message.role),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAMES = ("getheaders", "isclosed", "read1", "reason")
-_AT_A_TIME = 65_536
+_CHUNK_SIZE = 65_536
 _SHUT_RDWR = 2
 
 
@@ -44,27 +44,30 @@ class _HttpClientBody:
 
     def __init__(self, response: Any, length: str | None) -> None:  # noqa: ANN401 - of http.client
         self._response = response
-        self._over = False
+        self._was_read_to_end = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
         # `response.length` is the number of remaining bytes; if a status has no body, it is 0 from the start.
-        whole = None in (response.length, length) or response.status == 304 or str(response.length) == length
-        self._begun = response.isclosed() or isinstance(response.chunk_left, int) or not whole
+        is_length_unknown = None in (response.length, length)
+        is_unread = is_length_unknown or response.status == 304 or str(response.length) == length
+        is_in_a_chunk = isinstance(response.chunk_left, int)
+        self._has_begun = response.isclosed() or is_in_a_chunk or not is_unread
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes; raise if the response was already read, or if the body ends too early."""
         response = self._response
-        if self._begun:
+        if self._has_begun:
             raise MisuseError("the response was already read or closed; pass it unread")
-        while chunk := response.read1(_AT_A_TIME):
+        while chunk := response.read1(_CHUNK_SIZE):
             yield chunk
         if response.length:
             # http.client itself would accept the end of the connection as the end of the body.
             raise ConnectionResetError(f"{response.length} bytes of the body did not arrive")
-        self._over = True
+        self._was_read_to_end = True
 
     def close(self) -> None:
         """Close the response; if the body was not read to its end, shut down the connection first."""
         try:
-            if self.socket is not None and not self._over:
+            if self.socket is not None and not self._was_read_to_end:
                 self.socket.shutdown(_SHUT_RDWR)
         except OSError:
             # The server has already closed the connection.

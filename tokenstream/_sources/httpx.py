@@ -50,12 +50,14 @@ def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and
     """Return the socket of an HTTP/1 response; None for HTTP/2, where responses share a connection."""
     version = response.extensions.get("http_version", b"")
     stream = response.extensions.get("network_stream")
-    if stream is None or response.is_closed or not version.startswith(b"HTTP/1"):
+    is_http1 = version.startswith(b"HTTP/1")
+    if stream is None or response.is_closed or not is_http1:
         return None
     return stream.get_extra_info("socket")
 
 
 def _head_of(response: Any) -> ResponseHead:  # noqa: ANN401 - httpx's or httpx2's
+    """Return the head of a response in this library's form."""
     return ResponseHead(
         status=response.status_code,
         headers=lowered(response.headers.items()),

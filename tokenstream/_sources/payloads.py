@@ -15,12 +15,12 @@ from tokenstream.errors import ProtocolError
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-_AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
-_HELPFUL = frozenset({"openai", "anthropic"})
+_UNCHANGED_TYPES = frozenset({bytes, str, dict, bytearray, memoryview})
+_SDKS_WITH_HELPERS = frozenset({"openai", "anthropic"})
 """SDKs whose stream helpers add events of their own to the server's events."""
-_SDKS = _HELPFUL | {"cohere", "google", "huggingface_hub", "litellm", "mistralai", "ollama"}
+_SDKS = _SDKS_WITH_HELPERS | {"cohere", "google", "huggingface_hub", "litellm", "mistralai", "ollama"}
 """SDKs whose streams yield decoded payloads, even if a payload is not a JSON object."""
-_ADDED = frozenset(
+_ADDED_EVENTS = frozenset(
     {
         # Events that the stream helper of openai adds for convenience.
         "content.delta",
@@ -42,22 +42,22 @@ _ADDED = frozenset(
     }
 )
 """Types of events that repeat the content of other events."""
-_ADDED_FIELDS = {
+_FIELDS_ADDED_BY_TYPE = {
     "content_block_stop": ("content_block",),
     "message_stop": ("message",),
 }
 """Maps the types of the server's events to the fields that a helper adds to these events."""
-_ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
-_EVENT = frozenset({"data"})
+_FIELDS_ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
+_EVENT_FIELDS = frozenset({"data"})
 """The only field of an object for an SSE event, as mistralai has them; the field's value is the payload."""
-_VALUES: dict[type, str] = {
+_VALUE_NAMES: dict[type, str] = {
     bool: "true or false",
     float: "a number",
     int: "a number",
     list: "an array",
 }
 """Maps the types of JSON values that cannot be payloads to their names in messages."""
-_FIELDS = "__dataclass_fields__"
+_DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 """An attribute that all dataclasses have."""
 _REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
 """Attributes of a litellm stream with the finish reasons that it has received."""
@@ -93,20 +93,17 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
         >>> payload_of(b"data: a"), payload_of({"choices": []})
         (b'data: a', {'choices': []})
     """
-    if type(item) in _AS_THEY_ARE or item is None:
+    if type(item) in _UNCHANGED_TYPES or item is None:
         return item
     if _is_message(item):
         return _convert_message(item)
     if is_object(item):
         return _convert_object(item)
     if _is_mapping(item):
-        return _convert_fields(item) if hasattr(item, _FIELDS) else dict(item)
+        return _convert_fields(item) if hasattr(item, _DATACLASS_ATTRIBUTE) else dict(item)
     # This library's own events are dataclasses, too, but not payloads.
-    if (
-        is_dataclass(item)
-        and not isinstance(item, type)
-        and not type(item).__module__.startswith("tokenstream.")
-    ):
+    is_own = type(item).__module__.startswith("tokenstream.")
+    if is_dataclass(item) and not isinstance(item, type) and not is_own:
         return payload_of(model_event_of(item)) if is_run_event(item) else asdict(item)
     return item
 
@@ -121,7 +118,9 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
         items: The iterator that has yielded the item.
         item: An SDK object, or any other item.
     """
-    if getattr(items, _REASON, "") is not None or getattr(items, _OTHER_REASON, None) is not None:
+    has_received_reason = getattr(items, _OTHER_REASON, None) is not None
+    if has_received_reason or getattr(items, _REASON, "") is not None:
+        # Any other iterator has no such attribute, for which the default is not None.
         return item
     payload = payload_of(item)
     choices = payload.get("choices") if is_dict(payload) else None
@@ -144,8 +143,8 @@ def _is_message(item: object) -> bool:
 def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
     """Return a protobuf message as the JSON value that the same API sends over HTTP."""
     kind = item.__class__
-    made: Any = importlib.import_module("google.protobuf.json_format")
-    return made.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
+    json_format: Any = importlib.import_module("google.protobuf.json_format")
+    return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 
 
 def _convert_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
@@ -154,41 +153,42 @@ def _convert_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a di
     As dicts, the objects inside it would lack fields that their dataclass does not declare, but
     their attributes include these fields.
     """
-    if _is_mapping(value) and hasattr(value, _FIELDS):
-        said = {**value, **vars(value)}
-        return {name: _convert_fields(inner) for name, inner in said.items() if inner is not None}
+    if _is_mapping(value) and hasattr(value, _DATACLASS_ATTRIBUTE):
+        fields = {**value, **vars(value)}
+        return {name: _convert_fields(inner) for name, inner in fields.items() if inner is not None}
     return [_convert_fields(inner) for inner in value] if is_list(value) else value
 
 
 def _convert_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     """Return the payload for an SDK object; None for an event that a helper of the SDK has added."""
-    without: set[str] = set()
+    excluded: set[str] = set()
     # Only in these SDKs are fields with these names additions; in others they may be data of the server.
-    if item.__class__.__module__.partition(".")[0] in _HELPFUL:
+    if item.__class__.__module__.partition(".")[0] in _SDKS_WITH_HELPERS:
         kind: object = getattr(item, "type", None)
         if kind == "chunk" and hasattr(item, "chunk"):
+            # The helper of openai wraps each chunk of the server.
             return payload_of(item.chunk)
-        if kind in _ADDED:
+        if kind in _ADDED_EVENTS:
             return None
-        without = {*_ADDED_ANYWHERE, *_ADDED_FIELDS.get(str(kind), ())}
+        excluded = {*_FIELDS_ADDED_ANYWHERE, *_FIELDS_ADDED_BY_TYPE.get(str(kind), ())}
     else:
-        found = framework_payload_of(item)
-        if found is not None:
-            return found
+        payload = framework_payload_of(item)
+        if payload is not None:
+            return payload
     if not hasattr(item, "model_dump"):
-        made = item.to_dict()
-        return {name: value for name, value in made.items() if name not in without}
+        fields = item.to_dict()
+        return {name: value for name, value in fields.items() if name not in excluded}
     # The models of SDKs contain the server's values even if the types differ; pydantic would warn.
     dumped: object = item.model_dump(
-        mode="json", by_alias=True, exclude_unset=True, exclude=without, warnings=False
+        mode="json", by_alias=True, exclude_unset=True, exclude=excluded, warnings=False
     )
-    if is_dict(dumped) and dumped.keys() == _EVENT and is_dict(dumped["data"]):
+    if is_dict(dumped) and dumped.keys() == _EVENT_FIELDS and is_dict(dumped["data"]):
         return dumped["data"]
     return dumped
 
 
 def _check_server_value(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Return a converted item; raise if it is a JSON value from an SDK's stream that cannot be a payload.
+    """Refuse a JSON value from an SDK's stream that cannot be a payload; return any other converted item.
 
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
 
@@ -199,10 +199,9 @@ def _check_server_value(payload: Any, items: object) -> Any:  # noqa: ANN401 - a
     Raises:
         ProtocolError: The server sent a JSON value that is not an object.
     """
-    if type(payload) in _VALUES and _package_of(items) in _SDKS:
-        raise ProtocolError(
-            f"a JSON object is expected, not {_VALUES[type(payload)]}; what came before it is in .partial"
-        )
+    if type(payload) in _VALUE_NAMES and _package_of(items) in _SDKS:
+        name = _VALUE_NAMES[type(payload)]
+        raise ProtocolError(f"a JSON object is expected, not {name}; what came before it is in .partial")
     return payload
 
 
@@ -233,7 +232,8 @@ class Converter:
         """
         if item.__class__ is str:
             return item
-        found = payload_of(as_received(self._items, item))
-        if found is None and item is not None:
+        payload = payload_of(as_received(self._items, item))
+        if payload is None and item is not None:
+            # A helper of the SDK has added the event.
             return SKIPPED
-        return found if found.__class__ is dict else _check_server_value(found, self._items)
+        return payload if payload.__class__ is dict else _check_server_value(payload, self._items)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
-_AT_A_TIME = 65_536
+_CHUNK_SIZE = 65_536
 """Largest number of bytes in one read of a file."""
 
 
@@ -34,10 +34,10 @@ def from_path(path: os.PathLike[Any]) -> SyncSource:
         FileNotFoundError: There is no such file; raised at once, not at the first read.
     """
     # `fspath` is called only once, since its result may change.
-    named = os.fspath(path)
+    name = os.fspath(path)
     # If there is no such file, this raises in the line that creates the stream, not at the first read.
-    os.stat(named)  # noqa: PTH116 - as bytes, too
-    chunks = _read_path(named)
+    os.stat(name)  # noqa: PTH116 - as bytes, too
+    chunks = _read_path(name)
     return SyncSource(chunks, chunks.close)
 
 
@@ -48,7 +48,7 @@ def _read_path(path: str | bytes) -> Generator[bytes]:
     except OSError as error:
         raise MisuseError(f"the file {os.fsdecode(path)} cannot be opened: {error}") from error
     with closing(file):
-        while chunk := file.read(_AT_A_TIME):
+        while chunk := file.read(_CHUNK_SIZE):
             yield chunk
 
 
@@ -72,10 +72,10 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     """
     if getattr(file, "closed", False) or not file.readable():
         raise MisuseError("the file is closed, or not open for reading; pass it open, or pass its path")
-    beneath = getattr(file, "buffer", None)
-    if _is_non_blocking(file if beneath is None else beneath):
+    binary_file = getattr(file, "buffer", None)
+    if _is_non_blocking(file if binary_file is None else binary_file):
         raise MisuseError(_NO_BLOCKING)
-    if beneath is None:
+    if binary_file is None:
         return SyncSource(_read_file(file), file.close)
     if file.seekable():
         # A text file reads ahead, so move the underlying file back to the position of the text file.
@@ -83,7 +83,7 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
             file.seek(file.tell())
         except OSError as error:
             raise MisuseError("a loop over the text file has already begun; pass it before that") from error
-    return SyncSource(_read_file(beneath), file.close)
+    return SyncSource(_read_file(binary_file), file.close)
 
 
 def _is_non_blocking(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
@@ -96,8 +96,9 @@ def _is_non_blocking(file: Any) -> bool:  # noqa: ANN401 - a binary or a text fi
 
 
 def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text file
+    """Yield the content of a file as its data arrive."""
     read: Callable[[int], bytes | str | None] = getattr(file, "read1", file.read)
-    while chunk := read(_AT_A_TIME):
+    while chunk := read(_CHUNK_SIZE):
         yield chunk
     if chunk is None:
         raise MisuseError(_NO_BLOCKING)
@@ -112,8 +113,9 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
 
 def _make_closer(items: object, source: object) -> Callable[[], object]:
     """Return a function that closes an iterator and its iterable, as far as they can be closed."""
-    own = [getattr(each, "close", None) for each in ([items] if items is source else [items, source])]
-    closers = [close for close in own if callable(close)]
+    objects = [items] if items is source else [items, source]
+    methods = [getattr(each, "close", None) for each in objects]
+    closers = [close for close in methods if callable(close)]
     if not closers:
         return do_nothing
 
@@ -153,9 +155,9 @@ async def close_object(source: Any) -> None:  # noqa: ANN401 - anything
     """Close an object if it has `aclose`, or a sync or async `close`."""
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
     if callable(close):
-        waiting: Any = close()
-        if hasattr(waiting, "__await__"):
-            await waiting
+        result: Any = close()
+        if hasattr(result, "__await__"):
+            await result
 
 
 class _AvailableItems:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _REQUESTS = ("iter_content", "raw", "status_code", "headers")
 _URLLIB3 = ("release_conn", "read_chunked", "status", "headers")
-_AT_A_TIME = 65_536
-_READ_BEFORE = "the response was already read or closed; pass it unread"
+_CHUNK_SIZE = 65_536
+_ALREADY_READ = "the response was already read or closed; pass it unread"
 
 
 def is_requests(source: object) -> bool:
@@ -82,22 +82,20 @@ def _is_closed(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
 def _read_requests_body(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
     """Yield the stored body of a requests response; raise if the body was read but not stored."""
     # A response that was created by hand has no urllib3 response in `raw`.
-    if (
-        is_urllib3(response.raw)
-        and not getattr(response, "_content_consumed", True)
-        and _had_body(response.raw)
-    ):
-        raise MisuseError(_READ_BEFORE)
+    was_stored = getattr(response, "_content_consumed", True)
+    if not was_stored and is_urllib3(response.raw) and _had_body(response.raw):
+        raise MisuseError(_ALREADY_READ)
     try:
         yield response.content
     except RuntimeError as error:
-        raise MisuseError(_READ_BEFORE) from error
+        raise MisuseError(_ALREADY_READ) from error
 
 
 def _read_urllib3_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
+    """Yield the stored body of a urllib3 response; raise if the body was read but not stored."""
     data = raw.data or b""
     if not data and getattr(raw, "_read_chunks", None) is None and _had_body(raw):
-        raise MisuseError(_READ_BEFORE)
+        raise MisuseError(_ALREADY_READ)
     yield data
 
 
@@ -113,15 +111,15 @@ def _had_body(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
 def _read_chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
     """Yield the bytes of a body as they arrive, without decoding the content coding."""
     if _has_begun(raw):
-        raise MisuseError(_READ_BEFORE)
+        raise MisuseError(_ALREADY_READ)
     if hasattr(raw, "read1"):
         # `stream()` is not used, because it waits until the requested number of bytes has arrived.
-        while chunk := raw.read1(_AT_A_TIME, decode_content=False):
+        while chunk := raw.read1(_CHUNK_SIZE, decode_content=False):
             yield chunk
     else:
         # urllib3 before 2.2: chunked bodies are yielded chunk by chunk. Other bodies are read byte by
         # byte, because any larger number of bytes would be waited for.
-        yield from raw.stream(_AT_A_TIME if raw.chunked else 1, decode_content=False)
+        yield from raw.stream(_CHUNK_SIZE if raw.chunked else 1, decode_content=False)
 
 
 def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
@@ -130,13 +128,13 @@ def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
     The function returns None once the connection is in its pool again. It keeps the socket object
     instead of the socket's file number, which may be reused later.
     """
-    found = getattr(raw.connection, "sock", None)
-    if found is None and raw.connection is not None and hasattr(raw, "shutdown"):
+    socket = getattr(raw.connection, "sock", None)
+    if socket is None and raw.connection is not None and hasattr(raw, "shutdown"):
         # If the end of the connection ends the body, urllib3 has detached the socket from the connection.
-        found = _ShutdownHandle(raw)
+        socket = _ShutdownHandle(raw)
 
     def find() -> Any:  # noqa: ANN401 - a socket
-        return found if raw.connection is not None else None
+        return socket if raw.connection is not None else None
 
     return find
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 _LOWEST_ERROR_STATUS = 400
-_WHERE = ("response", "http_response", "_response")
+_RESPONSE_ATTRIBUTES = ("response", "http_response", "_response")
 """Names of attributes with the response: in streams of httpx-sse and SDKs, in raw responses, in helpers."""
 
 
 def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
     """Return the response that a stream object has in an attribute; None if there is none."""
-    for name in _WHERE:
-        found = getattr(source, name, None)
-        if found is not None and is_response(found) and not _is_empty_response(found, source):
-            return found
+    for name in _RESPONSE_ATTRIBUTES:
+        response = getattr(source, name, None)
+        if response is not None and is_response(response) and not _is_empty_response(response, source):
+            return response
     return None
 
 
@@ -37,9 +37,11 @@ def _is_empty_response(response: Any, source: object) -> bool:  # noqa: ANN401 -
 
 def refused_response(error: Exception) -> Any:  # noqa: ANN401 - httpx's or httpx2's
     """Return the error response of an SDK's exception if its body is unread; else None."""
-    found: Any = getattr(error, "response", None)
-    is_unread = is_response(found) and found.is_stream_consumed is False and found.is_closed is False
-    return found if is_unread and found.status_code >= _LOWEST_ERROR_STATUS else None
+    response: Any = getattr(error, "response", None)
+    is_open = is_response(response) and response.is_closed is False
+    if not is_open or response.is_stream_consumed is not False:
+        return None
+    return response if response.status_code >= _LOWEST_ERROR_STATUS else None
 
 
 def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - told apart by what they can do
@@ -52,29 +54,29 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
         response: The response that the object has.
     """
     _refuse_begun(source, response)
-    found = from_response(response)
-    if found.socket is None:
+    response_source = from_response(response)
+    if response_source.socket is None:
         # The body was read already, so nothing is open.
-        return found
-    own = getattr(source, "close", None)
+        return response_source
+    close_holder = getattr(source, "close", None)
 
     def close() -> None:
         try:
-            if callable(own):
-                own()
+            if callable(close_holder):
+                close_holder()
         finally:
             response.close()
 
-    return replace(found, close=close)
+    return replace(response_source, close=close)
 
 
 def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN401 - as above
     """Return a source for an `AsyncStream` that reads the response of an object; see `from_holder`."""
     _refuse_begun(source, response)
-    found = from_async_response(response)
-    if found.instant:
+    response_source = from_async_response(response)
+    if response_source.instant:
         # The body was read already, so nothing is open.
-        return found
+        return response_source
 
     async def close() -> None:
         try:
@@ -82,7 +84,7 @@ def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN40
         finally:
             await response.aclose()
 
-    return replace(found, close=close)
+    return replace(response_source, close=close)
 
 
 def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as above
@@ -91,15 +93,17 @@ def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as abov
     Raises:
         MisuseError: The object was partly read. It stays open, so that it can still be iterated.
     """
-    if not response.is_stream_consumed or response.is_closed or hasattr(response, "_content"):
+    is_half_read = response.is_stream_consumed and not response.is_closed
+    if not is_half_read or hasattr(response, "_content"):
         return
     if isinstance(source, Iterable):
-        way = "Stream(chunk for chunk in stream)"
+        advice = "Stream(chunk for chunk in stream)"
     elif isinstance(source, AsyncIterable):
-        way = "AsyncStream(chunk async for chunk in stream)"
+        advice = "AsyncStream(chunk async for chunk in stream)"
     else:
+        # The response itself refuses to be read.
         return
     raise MisuseError(
         "a part of the stream was already read; pass it unread, or read the rest of it "
-        f"through its own loop: {way}"
+        f"through its own loop: {advice}"
     )

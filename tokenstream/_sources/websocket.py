@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind, StatusError
 
-_SOCKET = ("recv", "send", "ping")
+_CONNECTION_METHODS = ("recv", "send", "ping")
 """Methods of connections of websockets, in addition to `close`, or to `aclose` with trio."""
-_SDK_CONNECTION = ("recv_bytes", "parse_event", "send", "close")
+_SDK_CONNECTION_METHODS = ("recv_bytes", "parse_event", "send", "close")
 """Methods of connections of the openai SDK, which wrap a connection of websockets."""
-_SDK_SESSION = ("receive", "send_client_content", "close")
+_SDK_SESSION_METHODS = ("receive", "send_client_content", "close")
 """Methods of google-genai sessions, which wrap a connection of websockets, too."""
 _LOWEST_ERROR = 400
-_OWN_CODES, _MOST_STATUS = 4000, 600
+_APPLICATION_CODES, _STATUS_END = 4000, 600
 _FAREWELL_SECONDS = 0.5
 """Longest wait for the server's closing frame, in seconds."""
 _ABNORMAL = 1006
 """Close code for a connection that ended without a closing frame."""
-_KINDS: dict[int, ErrorKind] = {
+_KINDS_BY_CODE: dict[int, ErrorKind] = {
     1002: "server",
     1003: "invalid_request",
     1006: "network",
@@ -46,7 +46,7 @@ _KINDS: dict[int, ErrorKind] = {
     3008: "server",
 }
 """Maps close codes (RFC 6455 §7.4, IANA) to kinds of errors."""
-_WORDS: tuple[tuple[str, ErrorKind], ...] = (("quota", "rate_limited"), ("api key", "authentication"))
+_KINDS_BY_WORD: tuple[tuple[str, ErrorKind], ...] = (("quota", "rate_limited"), ("api key", "authentication"))
 """Words in the reason for closing, with the kinds of errors that they mean; they count more than the code.
 
 Google reports errors only in the reason.
@@ -69,7 +69,7 @@ class OpenWebSocket:
         return iscoroutinefunction(getattr(self.beneath, "recv", None))
 
 
-def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - told apart by what it can do
+def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
     """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Raises:
@@ -78,14 +78,14 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - told apart
     # The methods of the class are checked, because an instance of a mock has any attribute.
     if _is_connection(source):
         return OpenWebSocket(_find_receive(source), getattr(source, "close", None) or source.aclose, source)
-    if _has_methods(source, _SDK_CONNECTION):
+    if _has_methods(source, _SDK_CONNECTION_METHODS):
         if getattr(source, "_make_ws", None) is not None:
             # The connection can reconnect by itself, but only if the application iterates over it.
             return None
         beneath = getattr(source, "_connection", None)
         recv = _find_receive(beneath) if _is_connection(beneath) else source.recv_bytes
         return OpenWebSocket(recv, source.close, beneath)
-    if _has_methods(source, _SDK_SESSION):
+    if _has_methods(source, _SDK_SESSION_METHODS):
         beneath = getattr(source, "_ws", None)
         if beneath is None or not _is_connection(beneath):
             raise MisuseError(
@@ -100,7 +100,9 @@ def _has_methods(source: object, names: tuple[str, ...]) -> bool:
 
 
 def _is_connection(source: object) -> bool:
-    return _has_methods(source, (*_SOCKET, "close")) or _has_methods(source, (*_SOCKET, "aclose"))
+    return _has_methods(source, (*_CONNECTION_METHODS, "close")) or _has_methods(
+        source, (*_CONNECTION_METHODS, "aclose")
+    )
 
 
 def _find_receive(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
@@ -132,6 +134,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
     beneath = socket.beneath
 
     def find() -> Any:  # noqa: ANN401 - an event loop's socket
+        """Return the socket, from a connection of asyncio or of trio."""
         transport = getattr(beneath, "transport", None)
         if transport is not None:
             return transport.get_extra_info("socket")
@@ -168,11 +171,13 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
     code: int = getattr(received, "code", _ABNORMAL)
     reason: str = getattr(received, "reason", "") or ""
     if received is None:
-        told = f"the connection broke without a closing frame ({error})"
+        description = f"the connection broke without a closing frame ({error})"
     else:
-        told = f"the server closed the connection with code {code}" + (f": {reason}" if reason else "")
+        description = f"the server closed the connection with code {code}" + (f": {reason}" if reason else "")
     kind, retryable = _error_kind_of(code, reason)
-    return StreamInterrupted(f"{told}; what had arrived is in .partial", kind=kind, retryable=retryable)
+    return StreamInterrupted(
+        f"{description}; what had arrived is in .partial", kind=kind, retryable=retryable
+    )
 
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
@@ -190,17 +195,18 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
         reason: The reason in the closing frame, or "".
     """
     lowered = reason.lower()
-    for word, kind in _WORDS:
+    for word, kind in _KINDS_BY_WORD:
         if word in lowered:
             return kind, None
-    told = error_kind(reason)
-    if told[0] != "unknown":
-        return told
-    if code in _KINDS:
-        return _KINDS[code], None
+    # The reason may be an error code or type of the provider.
+    from_reason = error_kind(reason)
+    if from_reason[0] != "unknown":
+        return from_reason
+    if code in _KINDS_BY_CODE:
+        return _KINDS_BY_CODE[code], None
     # Applications often use close codes that are 4000 plus an HTTP status.
-    status = code - _OWN_CODES
-    return kind_of_status(status) if status < _MOST_STATUS else "unknown", None
+    status = code - _APPLICATION_CODES
+    return kind_of_status(status) if status < _STATUS_END else "unknown", None
 
 
 def _is_clean(error: Exception) -> bool:
@@ -219,6 +225,7 @@ class _SocketMessages:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - bytes, or text
+        """Return the next message; end the loop if the connection was closed cleanly."""
         try:
             return self._recv()
         except Exception as error:
@@ -253,6 +260,7 @@ class _AsyncSocketMessages:
         return self
 
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or text
+        """Return the next message; end the loop if the connection was closed cleanly."""
         try:
             return await self._recv()
         except Exception as error:
