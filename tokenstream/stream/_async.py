@@ -124,20 +124,9 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """Continue an answer that another stream began, perhaps in another process.
 
         The message starts with the content of the checkpoint, and the loop with the first event
-        after the checkpoint. Views first deliver the content of the checkpoint, except for tool
-        calls that were already delivered. Events that the server repeats are dropped.
+        after the checkpoint. Events that the server repeats are dropped.
 
-        Args:
-            checkpoint: The answer so far, from `checkpoint()` or from the `checkpoint` of an error.
-            source: The server's answer from `checkpoint.position` on, or the whole answer once more.
-            limits: Bounds on untrusted input, which also apply to the content of the checkpoint.
-            deadlines: Bounds on silence.
-            started_at: Time at which the request was sent, as returned by `clock`.
-            clock: Returns the time in seconds.
-            pings: True to turn a server's signs of life into `Ping` events.
-
-        Raises:
-            MisuseError: The format cannot resume, or another version wrote the checkpoint.
+        The arguments and errors are those of `Stream.from_checkpoint`.
         """
         options = Options(None, limits, deadlines, started_at, clock, pings, checkpoint=checkpoint)
         driver: Any = AsyncDriver(async_source(source), options)
@@ -167,17 +156,10 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     async def wait_open(self, first: First = "head") -> None:
         """Wait until the answer has begun, so that an earlier failure is raised here and not in the loop.
 
-        A web handler calls this method before it sends its own response. The loop still yields
+        A web handler awaits this method before it sends its own response. The loop still yields
         every event; `message` may already include the events that were read here.
 
-        Args:
-            first: "head" to wait for the head of the response, "event" to wait for the first event.
-
-        Raises:
-            ConnectError: No response arrived.
-            StatusError: The status was 400 or more.
-            NotAStream: The response is something else, such as a web page.
-            StreamError: With "event", the answer failed before its first event.
+        The argument and the errors are those of `Stream.wait_open`.
 
         Example:
             >>> async def handle(stream: AsyncStream) -> int:
@@ -210,22 +192,10 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """Read to the end and call the router's handlers.
 
         Tools run while the stream is read, up to `router.concurrency` of them at once; sync tools
-        run in threads. All other handlers are awaited before reading goes on.
-        Handlers of tools, fields and items also get the tool calls, fields and items that arrived
-        before this call; handlers of events get only later events.
+        run in threads. All other handlers are awaited before reading goes on. If a handler raises an
+        exception, the tools that are still running are cancelled.
 
-        Args:
-            router: The handlers.
-
-        Returns:
-            The results of the tools, by call id, and as the turns for the next request.
-
-        Raises:
-            StreamError: The answer failed; `tool_results` has the results so far.
-            OutputInvalid: The output does not match the type of a field or item handler.
-            OutputIncomplete: That output is unfinished, because the answer was cut off.
-            Exception: A handler raised it. A note names the handler, the stream is closed, running
-                tools are cancelled, and `tool_results` has the results of the other tools.
+        The argument, the result and the errors are those of `Stream.run`.
         """
         from tokenstream.stream._running import run_async
 
@@ -251,35 +221,12 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         hold: bool = False,
         field: At | None = None,
     ) -> Self:
-        r"""Add a rule that watches the answer while it arrives and may stop it.
+        """Add a rule that watches the answer while it arrives and may stop it.
 
-        Call this method before the first read, once for each rule. When a rule stops the answer,
-        the source is closed at once, the loop over the events ends with `Stopped`, views
-        end, `stop_reason` has the reason, and `message.ending` is "stopped". An
-        unfinished tool call is then never delivered. If a retry restarts the answer, the
-        rules judge the new answer from its beginning.
+        Call this method before the first read, once for each rule. A rule may also be an async
+        function, which is awaited in a separate task; this needs `async with`.
 
-        Args:
-            rule: A regular expression to search for in the text; a `Budget` or a `Repetition`;
-                or a function that takes the message and returns the reason to stop the answer, or
-                None to let it go on. An async function is awaited in a separate task, which needs
-                `async with`.
-            first_tokens: Number of content pieces after which a function is first called; if fewer
-                arrive, the function is called at the end.
-            every: Number of further pieces between later calls, the last of which is at the end; None
-                for a single call.
-            hold: True to hold back all events until the rule has decided, or `first_tokens` pieces
-                have arrived without a decision. Content that is stopped by then is never delivered.
-            field: The path to a field of structured output; the function then gets the finished
-                value of that field instead of the message.
-
-        Returns:
-            The stream itself.
-
-        Raises:
-            MisuseError: The argument is not a rule, or reading has begun.
-            GuardFailed: The function raised an exception, which is the error's cause. The loop
-                raises this error.
+        The arguments, the result and the errors are those of `Stream.guard`.
 
         Example:
             >>> async def off_topic(message: Message) -> str | None:
@@ -303,23 +250,11 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     def broadcast(self, *, policy: Policy | None = None, size: int | None = None) -> AsyncBroadcast:
         """Share this stream among several consumers, which may come and go.
 
-        Each consumer asks for a reader, which has the views and the events of a stream.
-        A reader that needs more input reads it for all readers. A slow view gets larger
-        pieces; for slow loops over events, up to `size` events are held.
-        The stream itself becomes one more reader: its earlier views raise an error, so
-        ask it for new views.
+        Each consumer asks for a reader, which has the views and the events of a stream; the readers
+        may be used in different tasks of one event loop. The stream itself becomes one more reader:
+        its earlier views raise an error, so ask it for new views.
 
-        Args:
-            policy: Handling of a loop over events that falls `size` events behind: "wait" for it
-                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
-            size: Number of events to hold; None for 1,024.
-
-        Returns:
-            The broadcast, whose `reader` method makes readers; each call returns the same object.
-
-        Raises:
-            MisuseError: The stream is already shared with other options.
-            ConcurrentRead: The stream is being read.
+        The arguments, the result and the errors are those of `Stream.broadcast`.
 
         Example:
             >>> async def serve(stream: AsyncStream, clients: list[Client]) -> None:
@@ -345,14 +280,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     ) -> tuple[AsyncBroadcastReader, ...]:
         """Share this stream as `broadcast` does, and return `n` readers of it.
 
-        Args:
-            n: Number of readers.
-            policy: As for `broadcast`.
-            size: As for `broadcast`.
-
-        Raises:
-            MisuseError: The stream is already shared with other options.
-            ConcurrentRead: The stream is being read.
+        The arguments and errors are those of `Stream.tee`.
 
         Example:
             >>> async def both(stream: AsyncStream) -> None:

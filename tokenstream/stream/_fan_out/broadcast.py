@@ -387,15 +387,7 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
     def run(self, router: Router) -> ToolResults:
         """Read to the end and call the router's handlers; see `Stream.run`.
 
-        Args:
-            router: The handlers.
-
-        Returns:
-            The results of the tools, by call id, and as the turns for the next request.
-
-        Raises:
-            StreamError: The answer failed; `tool_results` has the results so far.
-            Exception: A handler raised it. A note names the handler, and this reader is closed.
+        If a handler raises an exception, only this reader is closed.
         """
         from tokenstream.stream._running import run
 

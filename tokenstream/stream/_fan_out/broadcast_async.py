@@ -72,13 +72,7 @@ class AsyncHub(Hub[AsyncDriver]):
     async def wait_for(
         self, place: ReaderPlace, look: Callable[[], LookedForT | None], until: float | None
     ) -> LookedForT | None:
-        """Read, or wait for another reader, until `look` returns an item; return None if the time passes.
-
-        Args:
-            place: The place of the reader that waits.
-            look: Returns the item for which the reader waits, or None.
-            until: Time at which to stop waiting; None for no limit.
-        """
+        """Read, or wait for another reader, until `look` returns an item; see `SyncHub.wait_for`."""
         if place.in_use:
             raise concurrent_read_error()
         place.in_use = True
@@ -247,7 +241,7 @@ class _AsyncReaderDriver(ReaderDriver):
             self.hub.wake()
 
     def poll_fast(self) -> None:
-        """Return None, so that the caller uses `poll`, which also wakes the other readers."""
+        """Return None, because a reader has no fast path: `poll` also wakes the other readers."""
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         event: Coroutine[Any, Any, Event] = self.next_event()
@@ -287,13 +281,7 @@ class AsyncBroadcast:
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.
 
-        The function is called during a read, so it must neither block nor raise an exception.
-
-        Args:
-            function: The function, which gets no arguments.
-
-        Returns:
-            A function that ends these calls.
+        The function and the result are those of `Broadcast.listen`.
         """
         return self._hub.listen(function)
 
@@ -346,15 +334,7 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
     async def run(self, router: Router) -> ToolResults:
         """Read to the end and call the router's handlers; see `AsyncStream.run`.
 
-        Args:
-            router: The handlers.
-
-        Returns:
-            The results of the tools, by call id, and as the turns for the next request.
-
-        Raises:
-            StreamError: The answer failed; `tool_results` has the results so far.
-            Exception: A handler raised it. A note names the handler, and this reader is closed.
+        If a handler raises an exception, only this reader is closed.
         """
         from tokenstream.stream._running import run_async
 

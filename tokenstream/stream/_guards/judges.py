@@ -29,12 +29,12 @@ class Judges:
         pump: The stream's pump, which starts the tasks.
     """
 
-    __slots__ = ("_answered", "_machine", "_needs_room", "_pump", "_running")
+    __slots__ = ("_answered", "_machine", "_needs_task", "_pump", "_running")
 
     def __init__(self, machine: GuardedMachine, pump: AsyncPump) -> None:
         self._machine = machine
         self._pump = pump
-        self._needs_room = False
+        self._needs_task = False
         """True if a guard is known to need a task."""
         self._running: set[CancelScope] = set()
         """Cancel scopes of the guards that are awaited now."""
@@ -48,7 +48,7 @@ class Judges:
             question: Calls the guard function.
             awaited: True if the answers are known to be awaitable.
         """
-        self._needs_room = self._needs_room or awaited
+        self._needs_task = self._needs_task or awaited
         question.ask_async = lambda argument: self._ask_guard(question, argument)
 
     def check(self) -> None:
@@ -57,8 +57,8 @@ class Judges:
         Raises:
             MisuseError: The stream is read outside of `async with`.
         """
-        if self._needs_room:
-            self._check_room()
+        if self._needs_task:
+            self._check_task_group()
 
     async def wait(self, seconds: float | None) -> None:
         """Wait until a guard has answered.
@@ -89,7 +89,8 @@ class Judges:
 
     # -- within ------------------------------------------------------------
 
-    def _check_room(self) -> None:
+    def _check_task_group(self) -> None:
+        """Raise `MisuseError` if no task can be started."""
         if not self._pump.has_room:
             raise MisuseError(
                 "a guard that has to be awaited runs in a task beside the stream: "
@@ -105,7 +106,7 @@ class Judges:
             question.record_result(answer)
             return
         try:
-            self._check_room()
+            self._check_task_group()
         except MisuseError:
             if iscoroutine(answer):
                 # Otherwise Python warns that it was never awaited.

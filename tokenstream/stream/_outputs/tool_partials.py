@@ -338,21 +338,10 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
     def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
         """Return a view of tool calls while the model writes them: a draft for each piece of a call.
 
-        Interleaved calls are distinguished by `id` and `name`. The first draft of a call is
-        delivered when the call begins, and the last when the call has ended. The last draft has
-        the call itself, checked or with its error, as in `validated_calls`. A call of a tool that
-        is not listed has only the last draft.
+        Interleaved calls are distinguished by `id` and `name`. The last draft of a call has the call
+        itself, checked or with its error, as in `validated_calls`.
 
-        Args:
-            tools: Types or functions, as for `validated_calls`.
-            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
-                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
-            named: Types or functions, each under the name by which the model calls it.
-
-        Raises:
-            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
-            OutputIncomplete: The answer was cut off within a call; raised at the end of the loop.
-            StreamError: The answer failed; raised in the loop.
+        The arguments and errors are those of `Stream.tool_partials`.
 
         Example:
             >>> from tokenstream import AsyncStream

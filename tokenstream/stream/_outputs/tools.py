@@ -366,23 +366,11 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
     ) -> AsyncToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
-        Each call is delivered at the same time as in `tool_calls`. A call that cannot be run is
-        delivered, too, with its `error` and with `error_for_model`, a message that lets the model
-        correct the call. Errors are: arguments that do not match the tool, arguments that are not
-        JSON, and a tool that is not listed. A call that was cut off is never delivered.
+        A call that cannot be run is delivered, too, with its `error` and with `error_for_model`, a
+        message that lets the model correct the call. A call that was cut off is never delivered. The
+        tools may be async functions: `call.run()` then returns an awaitable.
 
-        Args:
-            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
-                become the type of `call.arguments`, or functions, which `call.run()` calls.
-                The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
-            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
-                refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
-            named: Types or functions, each under the name by which the model calls it; a
-                `TypeAdapter` or a callable object needs a name.
-
-        Raises:
-            MisuseError: An argument is not a tool, has no name, or has the name of another tool.
-            StreamError: The answer failed; raised in the loop.
+        The arguments and errors are those of `Stream.validated_calls`.
 
         Example:
             >>> from tokenstream import AsyncStream

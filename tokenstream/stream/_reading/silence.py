@@ -107,21 +107,26 @@ class Silence:
 
     def _active_deadlines(self) -> list[tuple[str, float, float]]:
         """Return the deadlines that apply now, each with its name, its seconds and the time of its start."""
-        meter, deadlines, since = self._machine.meter, self.deadlines, self.since
-        waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
-        if self._machine.resting or self._machine.waits:
+        machine, meter, deadlines = self._machine, self._machine.meter, self.deadlines
+        starts: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
+        if machine.resting or machine.waits:
             # The server waits for the client, or the end waits for a guard: only `total` applies.
             pass
         elif meter.first_event_at is None or meter.chunks == self._earlier_chunks:
-            begun = self._find_silence_start(meter.started_at)
-            begun = begun if since is None else max(begun, since)
-            waits.insert(0, ("first_event", deadlines.first_event, begun))
+            # Nothing has arrived on this connection. The wait begins with the request, or with the
+            # read, if that began later.
+            silent_since = self._find_silence_start(meter.started_at)
+            if self.since is not None:
+                silent_since = max(silent_since, self.since)
+            starts.insert(0, ("first_event", deadlines.first_event, silent_since))
         else:
-            waits.append(("idle_content", deadlines.idle_content, self._find_silence_start(meter.content_at)))
-            if since is not None:
-                waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
+            starts.append(
+                ("idle_content", deadlines.idle_content, self._find_silence_start(meter.content_at))
+            )
+            if self.since is not None:
+                starts.append(("idle_bytes", deadlines.idle_bytes, max(machine.now, self.since)))
         # A deadline that is not set is None.
-        return [(limit, seconds, begun) for limit, seconds, begun in waits if seconds is not None]
+        return [(name, seconds, start) for name, seconds, start in starts if seconds is not None]
 
     def _find_silence_start(self, last: float) -> float:
         """Return the time from which to count a silence, moved by the time in which the loop was busy.

@@ -117,8 +117,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     def deltas(self) -> AsyncView[Delta]:
         """The text, reasoning and refusals of the answer in the order of their arrival: a view of deltas.
 
-        Each delta is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with its `.text` and
-        the index of its `.part`. A view that starts late first gets each part so far in one piece.
+        The deltas are those of `Stream.deltas`.
         """
         return AsyncView(self._driver, self._cursors.deltas(), self._in_message("parts"))
 
@@ -130,16 +129,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     async def print(self, file: TextIO | None = None) -> Message:
         """Print the text and reasoning as they arrive, and return the message.
 
-        Parts are separated by an empty line, and reasoning is dimmed if the terminal supports that.
-        Characters that would control the terminal or change the direction of its text are printed
-        as escapes.
-
-        Args:
-            file: The file to which to print; None for standard output.
-
-        Raises:
-            StreamError: The answer broke off; the content that arrived is printed.
-            OSError: Writing to the file failed.
+        The argument, the layout and the errors are those of `Stream.print`.
 
         Example:
             >>> from tokenstream import AsyncStream

@@ -118,17 +118,10 @@ class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T
     ) -> AsyncView[list[dict[str, Any]]]:
         """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
-        A patch is a list of dicts with `op` ("add", "replace", "remove"), `path` and `value`.
         Applied in order, the patches produce `to_python()` of the last draft. The first patch
-        replaces the root, whose path is "", and so does the first patch after a restart.
+        replaces the root, and so does the first patch after a restart.
 
-        Args:
-            append: True to send only the added text of a string that grew, with an operation
-                that RFC 6902 lacks: `{"op": "append", "path": "/tip", "value": "…"}`.
-            by_alias: Whether to name fields by their aliases; None to let the types decide.
-
-        Raises:
-            OutputInvalid: The output is invalid; the loop raises this like all errors of the drafts.
+        The arguments and errors are those of `PartialsView.patches`.
         """
         return AsyncShapedView(
             self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead

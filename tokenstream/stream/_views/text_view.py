@@ -329,12 +329,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
     def accumulate(self, hz: float | None = None) -> AsyncView[str]:
         """Return a view of the whole text so far, for an interface that repaints the text.
 
-        Args:
-            hz: Maximum number of updates per second; None for the pace of an earlier `throttle` or
-                `smooth`, or else 30.
-
-        Raises:
-            MisuseError: `hz` is not a number above 0.
+        The argument and the error are those of `TextView.accumulate`.
         """
         return AsyncShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
 
@@ -345,12 +340,9 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         tables: bool = True,
         merge_html: bool = False,
     ) -> AsyncView[MarkdownBlock]:
-        r"""Return a view of the blocks of a markdown text; an interface replaces only the last block.
+        """Return a view of the blocks of a markdown text; an interface replaces only the last block.
 
-        Args:
-            math: The kind of delimiters of formulas; None to recognise no formulas.
-            tables: True to recognise tables.
-            merge_html: True to make one block of all content between HTML tags.
+        The arguments are those of `TextView.markdown_blocks`.
         """
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedView(self._driver, plan, self._instead)

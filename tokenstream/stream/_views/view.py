@@ -173,11 +173,7 @@ class ItemsView(RepairedView, ItemView[ItemT]):
 
 
 class AsyncView(_ViewBase, Generic[ItemT]):
-    """One aspect of a stream, read in an `async for` loop.
-
-    A view that starts late first delivers the content so far, and then new content as it
-    arrives. Several views may be read in turns, and a view can also be read after the end.
-    """
+    """One aspect of a stream, read in an `async for` loop; otherwise like `View`."""
 
     __slots__ = ("_cursor", "_driver")
 
@@ -187,11 +183,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
         self._instead = instead
 
     async def aclose(self) -> None:
-        """End this view and release the stream; other views go on.
-
-        A web framework that iterates over a view calls this when its client has gone. A
-        stream to which only the view had a reference is then garbage collected, and closes
-        with a ResourceWarning. Closing twice does no harm.
+        """End this view and release the stream, as `View.close` does; other views go on.
 
         Example:
             >>> from tokenstream import AsyncStream
