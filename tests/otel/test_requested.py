@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.otel._requested import model_in, parameters_of, place_of
+from tokenstream.otel._requested import model_in, parameters_of, server_address_of
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_address_may_name_the_model(url: str | None, model: str | None) -> No
 )
 def test_the_place_is_host_and_port(url: str | None, place: dict[str, Any]) -> None:
     """What is no address has none."""
-    assert place == place_of(url)
+    assert place == server_address_of(url)
 
 
 _json: st.SearchStrategy[Any] = st.recursive(

@@ -20,7 +20,7 @@ from tokenstream.otel._report import (
     report_operation,
     run_quietly,
 )
-from tokenstream.otel._requested import model_in, parameters_of, place_of
+from tokenstream.otel._requested import model_in, parameters_of, server_address_of
 from tokenstream.otel._tools import around_tools
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
 from tokenstream.stream._base import find_driver
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
 
 _NS = 1_000_000_000
-_APART = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
+_INPUT_WITHOUT_CACHE = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
 """Formats whose count of input tokens excludes the cached tokens."""
 
 
@@ -95,8 +95,8 @@ def observe(
         raise MisuseError(
             'observe needs opentelemetry-api: install it with pip install "llm-tokenstream[otel]"'
         ) from None
-    given: Any = stream
-    if not isinstance(given, Stream | AsyncStream | Tap | AsyncTap):
+    wrapped_stream: Any = stream
+    if not isinstance(wrapped_stream, Stream | AsyncStream | Tap | AsyncTap):
         raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
     reader = find_driver(stream)
     # A shared stream is only one of the readers of its hub, and the hub has the driver.
@@ -115,7 +115,7 @@ def observe(
         reader,
         url=url,
         model=model or model_in(payload, url),
-        named=(operation, provider),
+        names=(operation, provider),
         each_chunk=each_chunk,
         attributes={**parameters_of(payload), **(attributes or {})},
     )
@@ -143,7 +143,7 @@ class Observer:
         reader: The stream's driver, or the tap's onlooker.
         url: The URL of the request; None if it is not known.
         model: The requested model; None if it is not known.
-        named: The caller's names of the operation and the provider, or None.
+        names: The caller's names of the operation and the provider, or None.
         each_chunk: True to record the time of each chunk.
         attributes: Further attributes of the span.
     """
@@ -155,7 +155,7 @@ class Observer:
         *,
         url: str | None,
         model: str | None,
-        named: tuple[str | None, str | None],
+        names: tuple[str | None, str | None],
         each_chunk: bool,
         attributes: Attributes,
     ) -> None:
@@ -164,11 +164,11 @@ class Observer:
         self._driver = ref(reader) if isinstance(reader, Driver) else None
         self._clock = reader.clock
         self._url, self._model = url, model
-        self._operation, self._provider = named
+        self._operation, self._provider = names
         self._attributes = attributes
         # The caller's format is used if the answer fails before its format is detected.
         self._format = machine.wanted if isinstance(machine.wanted, str) else None
-        self._over = False
+        self._has_reported = False
         self._gaps = array("d")
         self._meter = machine.meter
         if each_chunk:
@@ -180,9 +180,9 @@ class Observer:
         Args:
             machine: The machine with the answer.
         """
-        if self._over:
+        if self._has_reported:
             return
-        self._over = True
+        self._has_reported = True
         run_quietly(lambda: self._report_now(machine))
         run_quietly(report_dropped)
 
@@ -199,19 +199,19 @@ class Observer:
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
         error = machine.error or (None if driver is None else driver.error)
-        report = self._report(machine, driver, error if isinstance(error, StreamError) else None)
+        report = self._build_report(machine, driver, error if isinstance(error, StreamError) else None)
         if report is not None:
             report_operation(report, self._receivers)
         self._gaps = array("d")
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        if self._over or is_finalizing():
+        if self._has_reported or is_finalizing():
             return
-        report = self._report(None, None, None)
+        report = self._build_report(None, None, None)
         if report is not None:
             DROPPED.append((report, self._receivers))
 
-    def _report(
+    def _build_report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
     ) -> OperationReport | None:
         """Return the report of the operation; None if no request was sent, so that there is none.
@@ -224,7 +224,8 @@ class Observer:
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
         head = None if machine is None else machine.head
-        if metrics.started == "wrapped" and not metrics.chunks and head is None and error is None:
+        was_read = metrics.chunks > 0 or head is not None or error is not None
+        if metrics.started == "wrapped" and not was_read:
             return None
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else None
@@ -233,40 +234,40 @@ class Observer:
         format = (None if machine is None else machine.format) or self._format or format_at(url)
         seconds = metrics.duration or 0.0
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS)
-        begun_ns = ended_ns - round(seconds * _NS)
-        place = place_of(url)
-        host = place.get("server.address")
+        started_ns = ended_ns - round(seconds * _NS)
+        server_address = server_address_of(url)
+        host = server_address.get("server.address")
         operation = self._operation or operation_of(format)
-        shared: Attributes = {
+        shared_attributes: Attributes = {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": self._provider
             or provider_of(None if host is None else str(host), format),
             **({} if self._model is None else {"gen_ai.request.model": self._model}),
             **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
-            **place,
+            **server_address,
         }
         # If a response of another client was passed to the stream, the time of the request is unknown.
-        first = metrics.ttft if metrics.started == "request" else None
+        first_chunk_seconds = metrics.ttft if metrics.started == "request" else None
         tokens = _token_counts(None if answer is None else answer.usage, format)
         return OperationReport(
             name=operation if self._model is None else f"{operation} {self._model}",
-            begun_ns=begun_ns,
+            started_ns=started_ns,
             ended_ns=ended_ns,
-            shared=shared,
+            shared_attributes=shared_attributes,
             attributes={
                 **self._attributes,
                 **({} if machine is not None and "not_streamed" in machine.departures else _STREAMED),
-                **({} if first is None else {"gen_ai.response.time_to_first_chunk": first}),
+                **_first_chunk_attribute(first_chunk_seconds),
                 **_answer_attributes(messages),
                 **tokens,
                 **_attempt_count(driver),
                 "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
             },
-            error_type=None if error is None else _type_of(error),
+            error_type=None if error is None else _error_type_of(error),
             error_name=None if error is None else type(error).__name__,
-            attempts=_failed_attempts(driver, begun_ns),
+            attempts=_failed_attempts(driver, started_ns),
             seconds=seconds,
-            first=first,
+            first_chunk_seconds=first_chunk_seconds,
             gaps=self._gaps,
             tokens={
                 kind: count
@@ -279,27 +280,32 @@ class Observer:
 _STREAMED: Attributes = {"gen_ai.request.stream": True}
 
 
-def _type_of(error: StreamError) -> str:
+def _error_type_of(error: StreamError) -> str:
     return str(error.status) if isinstance(error, StatusError) else type(error).__name__
+
+
+def _first_chunk_attribute(seconds: float | None) -> Attributes:
+    """Return the attribute with the time until the first chunk, if that time is known."""
+    return {} if seconds is None else {"gen_ai.response.time_to_first_chunk": seconds}
 
 
 def _answer_attributes(messages: Sequence[Message]) -> Attributes:
     """Return the attributes with the answer's id and finish reasons."""
-    said: Attributes = {}
+    answer_attributes: Attributes = {}
     if messages and messages[0].id:
-        said["gen_ai.response.id"] = messages[0].id
+        answer_attributes["gen_ai.response.id"] = messages[0].id
     reasons = [message.finish_reason for message in messages if message.finish_reason is not None]
     if reasons:
-        said["gen_ai.response.finish_reasons"] = reasons
-    return said
+        answer_attributes["gen_ai.response.finish_reasons"] = reasons
+    return answer_attributes
 
 
 def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
-    """Return the attributes with reliable token counts: for a cut answer, only those of the request."""
+    """Return the attributes with reliable token counts: for a cut answer, only the counts of the request."""
     if usage is None:
         return {}
     input_tokens = usage.input_tokens
-    if input_tokens is not None and format in _APART:
+    if input_tokens is not None and format in _INPUT_WITHOUT_CACHE:
         input_tokens += (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
     counts = {
         "input_tokens": input_tokens,
@@ -318,17 +324,17 @@ def _attempt_count(driver: Driver | None) -> Attributes:
     return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
 
 
-def _failed_attempts(driver: Driver | None, begun_ns: int) -> list[tuple[int, Attributes]]:
+def _failed_attempts(driver: Driver | None, started_ns: int) -> list[tuple[int, Attributes]]:
     """Return the failed attempts: for each, the time at which it ended, in nanoseconds, and attributes."""
     recovery = None if driver is None else driver.recovery
     if recovery is None:
         return []
-    at = begun_ns
-    found: list[tuple[int, Attributes]] = []
+    attempt_ended_ns = started_ns
+    failed_attempts: list[tuple[int, Attributes]] = []
     for report in recovery.attempts:
-        at += round((report.wait + (report.seconds or 0.0)) * _NS)
+        attempt_ended_ns += round((report.wait + (report.seconds or 0.0)) * _NS)
         if report.error is not None:
-            what: Attributes = {"number": report.number, "mode": report.mode}
-            what["error.type"] = _type_of(report.error)
-            found.append((at, what))
-    return found
+            attempt_attributes: Attributes = {"number": report.number, "mode": report.mode}
+            attempt_attributes["error.type"] = _error_type_of(report.error)
+            failed_attempts.append((attempt_ended_ns, attempt_attributes))
+    return failed_attempts

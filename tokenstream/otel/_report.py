@@ -29,9 +29,9 @@ class OperationReport(NamedTuple):
     """A finished operation."""
 
     name: str
-    begun_ns: int
+    started_ns: int
     ended_ns: int
-    shared: Attributes
+    shared_attributes: Attributes
     """Attributes of both the span and the metrics."""
     attributes: Attributes
     """Attributes of the span only."""
@@ -42,7 +42,7 @@ class OperationReport(NamedTuple):
     attempts: Sequence[tuple[int, Attributes]]
     """Failed attempts: the time at which each ended, and its attributes."""
     seconds: float
-    first: float | None
+    first_chunk_seconds: float | None
     """Seconds to the first chunk; None if no chunk arrived, or if the time of the request is unknown."""
     gaps: Sequence[float]
     """Seconds from each chunk to the next."""
@@ -73,11 +73,11 @@ def report_dropped() -> None:
     """Report the operations of dropped streams."""
     while DROPPED:
         try:
-            left = DROPPED.popleft()
+            dropped = DROPPED.popleft()
         except IndexError:
             # Another thread has reported the last operation.
             return
-        report_operation(*left)
+        report_operation(*dropped)
 
 
 def report_operation(report: OperationReport, receivers: Receivers) -> None:
@@ -86,21 +86,21 @@ def report_operation(report: OperationReport, receivers: Receivers) -> None:
 
     def trace() -> None:
         nonlocal context
-        context = _trace(report, receivers)
+        context = _create_span(report, receivers)
 
     run_quietly(trace)
-    run_quietly(lambda: _record(report, receivers, context))
+    run_quietly(lambda: _record_metrics(report, receivers, context))
 
 
-def run_quietly(do: Callable[[], None]) -> None:
+def run_quietly(function: Callable[[], None]) -> None:
     """Call a function and log its exceptions, so that they do not reach the application; not Ctrl-C."""
     try:
-        do()
+        function()
     except Exception as error:  # noqa: BLE001 - an exporter's errors must not reach the application
         warn("OpenTelemetry failed: %s; the stream is not disturbed", type(error).__name__)
 
 
-def _trace(report: OperationReport, receivers: Receivers) -> Context:
+def _create_span(report: OperationReport, receivers: Receivers) -> Context:
     """Create the span of an operation; return a context in which that span is current."""
     from opentelemetry import trace
 
@@ -109,11 +109,11 @@ def _trace(report: OperationReport, receivers: Receivers) -> Context:
         report.name,
         context=receivers.context,
         kind=trace.SpanKind.CLIENT,
-        attributes={**report.shared, **report.attributes},
-        start_time=report.begun_ns,
+        attributes={**report.shared_attributes, **report.attributes},
+        start_time=report.started_ns,
     )
-    for at, attributes in report.attempts:
-        span.add_event("tokenstream.attempt", attributes, timestamp=at)
+    for ended_ns, attributes in report.attempts:
+        span.add_event("tokenstream.attempt", attributes, timestamp=ended_ns)
     if report.error_type is not None:
         span.set_attribute("error.type", report.error_type)
         span.set_status(trace.StatusCode.ERROR, report.error_name)
@@ -157,12 +157,15 @@ class _Instruments:
         )
 
 
-_made: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictionary()
+_instruments_by_provider: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictionary()
 """Maps meter providers to their histograms, since a provider must not have two histograms of one name."""
 
 
 class _Process:
-    """Key in `_made` for the process's global provider; the histograms still work if it is set later."""
+    """Key for the process's global provider in `_instruments_by_provider`.
+
+    The histograms still work if that provider is set later.
+    """
 
 
 _PROCESS = _Process()
@@ -176,14 +179,16 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
     """
     from opentelemetry import metrics
 
-    whose = _PROCESS if provider is None else provider
-    found = _made.get(whose)
-    if found is None:
-        found = _made.setdefault(whose, _Instruments(metrics.get_meter(NAME, meter_provider=provider)))
-    return found
+    key = _PROCESS if provider is None else provider
+    instruments = _instruments_by_provider.get(key)
+    if instruments is None:
+        instruments = _instruments_by_provider.setdefault(
+            key, _Instruments(metrics.get_meter(NAME, meter_provider=provider))
+        )
+    return instruments
 
 
-def _record(report: OperationReport, receivers: Receivers, context: Context) -> None:
+def _record_metrics(report: OperationReport, receivers: Receivers, context: Context) -> None:
     """Record the metrics of an operation.
 
     Args:
@@ -192,15 +197,15 @@ def _record(report: OperationReport, receivers: Receivers, context: Context) -> 
         context: A context with the operation's span, so that exemplars refer to it.
     """
     instruments = instruments_of(receivers.meters)
-    shared, ended = report.shared, report.shared
+    shared_attributes, ended = report.shared_attributes, report.shared_attributes
     if report.error_type is not None:
-        ended = {**shared, "error.type": report.error_type}
+        ended = {**shared_attributes, "error.type": report.error_type}
     instruments.duration.record(report.seconds, ended, context)
-    if report.first is not None:
-        instruments.first.record(report.first, shared, context)
+    if report.first_chunk_seconds is not None:
+        instruments.first.record(report.first_chunk_seconds, shared_attributes, context)
     record = instruments.gap.record
     for gap in report.gaps:
         # The context is not passed: exemplars for thousands of gaps would not be worth the time.
-        record(gap, shared)
+        record(gap, shared_attributes)
     for kind, count in report.tokens.items():
-        instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)
+        instruments.tokens.record(count, {**shared_attributes, "gen_ai.token.type": kind}, context)

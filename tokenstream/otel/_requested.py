@@ -17,7 +17,14 @@ Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 _MODEL = re.compile(r"/(?:models?|deployments)/([^/:]+)")
 """Matches the model's name in a URL of Gemini, Bedrock or Azure."""
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_WITHIN = ("generationConfig", "generation_config", "inferenceConfig", "options", "text", "output_config")
+_PARAMETER_OBJECTS = (
+    "generationConfig",
+    "generation_config",
+    "inferenceConfig",
+    "options",
+    "text",
+    "output_config",
+)
 """Names of the objects in a payload that contain parameters.
 
 They belong to Gemini (with two spellings), Bedrock, Ollama, OpenAI Responses and Anthropic.
@@ -32,15 +39,15 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _words(value: object) -> list[str] | None:
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list):
+def _texts(value: object) -> list[str] | None:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list):
         return None
-    words = cast("list[object]", given)
-    return [word for word in words if isinstance(word, str)] or None
+    texts = cast("list[object]", values)
+    return [text for text in texts if isinstance(text, str)] or None
 
 
-_READ: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
+_READERS: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
     "gen_ai.request.temperature": (_number, ("temperature",)),
     "gen_ai.request.top_p": (_number, ("top_p", "topP", "p")),
     "gen_ai.request.top_k": (_number, ("top_k", "topK", "k")),
@@ -59,7 +66,7 @@ _READ: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
     ),
     "gen_ai.request.seed": (_count, ("seed", "random_seed")),
     "gen_ai.request.choice.count": (_count, ("n", "candidateCount")),
-    "gen_ai.request.stop_sequences": (_words, ("stop", "stop_sequences", "stopSequences")),
+    "gen_ai.request.stop_sequences": (_texts, ("stop", "stop_sequences", "stopSequences")),
 }
 """Maps attributes to the function that checks a value, and to the names of the parameter in the APIs."""
 _JSON = frozenset({"json_object", "json_schema", "json", "application/json"})
@@ -74,72 +81,73 @@ def parameters_of(payload: object) -> Attributes:
         >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
         {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
     """
-    places = list(_places_in(payload))
-    found: Attributes = {}
-    for name, (read, keys) in _READ.items():
-        values = (read(place[key]) for place in places for key in keys if key in place)
+    objects = list(_objects_in(payload))
+    attributes: Attributes = {}
+    for name, (read_value, keys) in _READERS.items():
+        values = (read_value(part[key]) for part in objects for key in keys if key in part)
         value = next((value for value in values if value is not None), None)
         if value is not None:
-            found[name] = value
-    if found.get("gen_ai.request.choice.count") == 1:
-        del found["gen_ai.request.choice.count"]
-    output = next((word for place in places for word in _outputs_in(place)), None)
+            attributes[name] = value
+    if attributes.get("gen_ai.request.choice.count") == 1:
+        # The conventions want the count only if it is not 1.
+        del attributes["gen_ai.request.choice.count"]
+    output = next((text for part in objects for text in _output_types_in(part)), None)
     if output is not None:
-        found["gen_ai.output.type"] = output
-    return found
+        attributes["gen_ai.output.type"] = output
+    return attributes
 
 
-def _places_in(payload: object) -> Iterator[dict[str, Any]]:
+def _objects_in(payload: object) -> Iterator[dict[str, Any]]:
     """Yield the objects of a request that may contain parameters: the payload, and some of its members."""
     if is_dict(payload):
         yield payload
-        yield from (payload[name] for name in _WITHIN if is_dict(payload.get(name)))
+        yield from (payload[name] for name in _PARAMETER_OBJECTS if is_dict(payload.get(name)))
 
 
-def _outputs_in(place: dict[str, Any]) -> Iterator[str]:
-    """Yield the output types that one object of a request asks for."""
+def _output_types_in(part: dict[str, Any]) -> Iterator[str]:
+    """Yield the output types that one object of a request asks for, by their names in the conventions."""
     for name in ("response_format", "format"):
-        named: Any = place.get(name)
-        kind: Any = named.get("type") if is_dict(named) else named
+        requested: Any = part.get(name)
+        kind: Any = requested.get("type") if is_dict(requested) else requested
         if isinstance(kind, str) and kind in _OUTPUTS:
             yield _OUTPUTS[kind]
-    kind = place.get("responseMimeType")
+    kind = part.get("responseMimeType")
     if isinstance(kind, str) and kind in _JSON:
         yield "json"
     for name in ("modalities", "responseModalities"):
-        for word in _words(place.get(name)) or ():
-            if word.lower() in ("audio", "image"):
-                yield _OUTPUTS[word.lower()]
+        for text in _texts(part.get(name)) or ():
+            if text.lower() in ("audio", "image"):
+                yield _OUTPUTS[text.lower()]
 
 
 def model_in(payload: object, url: str | None) -> str | None:
     """Return the model's name from a request's JSON or from its URL; None if neither has it."""
-    for place in _places_in(payload):
-        if isinstance(place.get("model"), str):
-            return cast("str", place["model"])
-    parts = None if url is None else _split(url)
-    found = None if parts is None else _MODEL.search(parts.path)
-    return None if found is None else unquote(found[1])
+    for part in _objects_in(payload):
+        if isinstance(part.get("model"), str):
+            return cast("str", part["model"])
+    parts = None if url is None else _split_url(url)
+    match = None if parts is None else _MODEL.search(parts.path)
+    return None if match is None else unquote(match[1])
 
 
-def place_of(url: str | None) -> Attributes:
+def server_address_of(url: str | None) -> Attributes:
     """Return the attributes with the server's address and port.
 
     Example:
-        >>> place_of("https://key@api.openai.com/v1/responses?key=made-up")
+        >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")
         {'server.address': 'api.openai.com', 'server.port': 443}
     """
-    parts = None if url is None else _split(url)
+    parts = None if url is None else _split_url(url)
     if parts is None or not parts.hostname:
         return {}
-    found: Attributes = {"server.address": parts.hostname}
+    attributes: Attributes = {"server.address": parts.hostname}
     port = parts.port or _PORTS.get(parts.scheme)
     if port is not None:
-        found["server.port"] = port
-    return found
+        attributes["server.port"] = port
+    return attributes
 
 
-def _split(url: str) -> SplitResult | None:
+def _split_url(url: str) -> SplitResult | None:
     """Return the parts of a URL; None if the URL is invalid."""
     try:
         parts = urlsplit(url)

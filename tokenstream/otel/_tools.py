@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
 
 
-def around_tools(receivers: Receivers, within: Around | None) -> Around:
+def around_tools(receivers: Receivers, outer: Around | None) -> Around:
     """Return a function that returns a context manager for running a tool call.
 
     Inside the context manager, the span of the tool is the current span.
 
     Args:
         receivers: The providers and the context for the report.
-        within: Returns another context manager, which is entered inside this one; or None.
+        outer: Returns another context manager, which is entered inside this one; or None.
     """
 
     @contextmanager
     def around(call: ToolCall) -> Generator[Any]:
-        running = _Running(receivers, call)
-        run_quietly(running.begin)
+        running = _RunningTool(receivers, call)
+        run_quietly(running.start_span)
         try:
-            with nullcontext() if within is None else within(call) as inner:
+            with nullcontext() if outer is None else outer(call) as inner:
                 yield inner
         except BaseException as error:
             running.error_type = type(error).__name__
             raise
         finally:
-            run_quietly(running.leave)
+            run_quietly(running.restore_context)
             run_quietly(running.report)
 
     return around
 
 
-class _Running:
+class _RunningTool:
     """A running tool, with its span.
 
     Args:
@@ -60,12 +60,12 @@ class _Running:
         self._id = call.id
         self._span: Any = None
         self._token: Any = None
-        self._begun = time.perf_counter()
-        self._begun_ns = time.time_ns()
+        self._started = time.perf_counter()
+        self._started_ns = time.time_ns()
         self.error_type: str | None = None
         """Class name of the tool's exception; None if the tool has not failed."""
 
-    def begin(self) -> None:
+    def start_span(self) -> None:
         """Start the span and make it current."""
         from opentelemetry import context, trace
 
@@ -78,11 +78,11 @@ class _Running:
                 "gen_ai.tool.call.id": self._id,
                 **self._attributes,
             },
-            start_time=self._begun_ns,
+            start_time=self._started_ns,
         )
         self._token = context.attach(trace.set_span_in_context(self._span))
 
-    def leave(self) -> None:
+    def restore_context(self) -> None:
         """Restore the context that was current before."""
         if self._token is not None:
             from opentelemetry import context
@@ -93,14 +93,14 @@ class _Running:
         """End the span and record its duration."""
         from opentelemetry import trace
 
-        seconds = time.perf_counter() - self._begun
-        attributes, within = self._attributes, self._receivers.context
+        seconds = time.perf_counter() - self._started
+        attributes, context = self._attributes, self._receivers.context
         if self.error_type is not None:
             attributes = {**attributes, "error.type": self.error_type}
         if self._span is not None:
-            within = trace.set_span_in_context(self._span, within)
+            context = trace.set_span_in_context(self._span, context)
             self._span.set_attributes(attributes)
             if self.error_type is not None:
                 self._span.set_status(trace.StatusCode.ERROR, self.error_type)
-            run_quietly(lambda: self._span.end(self._begun_ns + round(seconds * 1e9)))
-        instruments_of(self._receivers.meters).tool.record(seconds, attributes, within)
+            run_quietly(lambda: self._span.end(self._started_ns + round(seconds * 1e9)))
+        instruments_of(self._receivers.meters).tool.record(seconds, attributes, context)

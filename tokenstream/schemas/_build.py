@@ -25,14 +25,14 @@ _NO_JSON = "has a type that no JSON schema can describe"
 _NO_STRUCT = "has a type or a default that no JSON schema can describe"
 
 
-class Described(NamedTuple):
+class SchemaDescription(NamedTuple):
     """The description and the JSON schema of a tool's arguments, or of the answer's type."""
 
     description: str
     schema: dict[str, Any]
 
 
-class _Untitled(GenerateJsonSchema):
+class _UntitledSchemas(GenerateJsonSchema):
     """Makes schemas without the titles that pydantic derives from field names; no model needs them."""
 
     # A default that JSON cannot express is left out, without a warning.
@@ -42,7 +42,7 @@ class _Untitled(GenerateJsonSchema):
         return False
 
 
-def describe(tool: Tool) -> Described:
+def describe(tool: Tool) -> SchemaDescription:
     """Return the description of a tool and the schema of its arguments.
 
     Args:
@@ -53,19 +53,19 @@ def describe(tool: Tool) -> Described:
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
-        described = _describe_function(tool.signature)
+        description = _describe_function(tool.signature)
     else:
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
-        described = describe_type(tool.type)
-    if described.schema.get("type") != "object":
+        description = describe_type(tool.type)
+    if description.schema.get("type") != "object":
         raise SchemaRefused(
             "", "does not take a JSON object, as tools must: make its type a field of a model"
         )
-    _add_descriptions(described.schema, docstring)
-    return described._replace(description=first_paragraph(docstring) or described.description)
+    _add_descriptions(description.schema, docstring)
+    return description._replace(description=first_paragraph(docstring) or description.description)
 
 
-def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
+def describe_type(type_: Any) -> SchemaDescription:  # noqa: ANN401 - any type
     """Return the description and the schema of a type.
 
     Raises:
@@ -79,7 +79,7 @@ def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
     docstring = schema.pop("description", "")
     schema.pop("title", None)
     _add_descriptions(schema, docstring)
-    return Described(first_paragraph(docstring), _add_definitions(schema, definitions))
+    return SchemaDescription(first_paragraph(docstring), _add_definitions(schema, definitions))
 
 
 def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
@@ -94,16 +94,16 @@ def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
         try:
             return schema_of(type_)
         except TypeError as error:
-            raise SchemaRefused(_find_struct_culprit(type_), _NO_STRUCT) from error
+            raise SchemaRefused(_find_unsupported_struct_field(type_), _NO_STRUCT) from error
     try:
         adapter: Any = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
-        schema: dict[str, Any] = adapter.json_schema(schema_generator=_Untitled)
+        schema: dict[str, Any] = adapter.json_schema(schema_generator=_UntitledSchemas)
     except PydanticUserError as error:
-        raise SchemaRefused(_find_culprit(type_), _NO_JSON) from error
+        raise SchemaRefused(_find_unsupported_field(type_), _NO_JSON) from error
     return schema
 
 
-def _describe_function(signature: Signature) -> Described:
+def _describe_function(signature: Signature) -> SchemaDescription:
     """Return the schema of a function's arguments, without a description.
 
     A parameter whose type has no schema is left out if it has a default.
@@ -113,19 +113,22 @@ def _describe_function(signature: Signature) -> Described:
     """
     if signature.only is not None:
         return describe_type(signature.only)
-    kept = dict(signature.parameters)
+    parameters, types = dict(signature.parameters), signature.types
     try:
-        schema = adapter_of(kept, signature.types).json_schema(schema_generator=_Untitled)
+        schema = adapter_of(parameters, types).json_schema(schema_generator=_UntitledSchemas)
     except PydanticUserError:
-        kept = {name: each for name, each in kept.items() if not _is_left_out(signature, name, each)}
-        schema = adapter_of(kept, signature.types).json_schema(schema_generator=_Untitled)
+        # Try again without the parameters whose types have no schema.
+        parameters = {
+            name: each for name, each in parameters.items() if not _is_left_out(signature, name, each)
+        }
+        schema = adapter_of(parameters, types).json_schema(schema_generator=_UntitledSchemas)
     schema.pop("title", None)
     properties = schema.setdefault("properties", {})
-    for name, parameter in kept.items():
+    for name, parameter in parameters.items():
         default = _to_json(parameter.default)
         if default is not None and name in properties:
             properties[name].setdefault("default", default)
-    return Described("", _add_definitions(schema, schema.pop("$defs", {})))
+    return SchemaDescription("", _add_definitions(schema, schema.pop("$defs", {})))
 
 
 def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
@@ -136,9 +139,9 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
             fields has no schema.
     """
     if is_unpacked(signature.types[name]):
-        culprit = _find_culprit(get_args(signature.types[name])[0])
-        if culprit:
-            raise SchemaRefused(culprit, _NO_JSON)
+        field_name = _find_unsupported_field(get_args(signature.types[name])[0])
+        if field_name:
+            raise SchemaRefused(field_name, _NO_JSON)
         return False
     if _has_schema(signature.types[name]):
         return False
@@ -149,16 +152,15 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
 
 def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
     """Return True if a type has a JSON schema."""
+    parameter = inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY)
     try:
-        adapter_of(
-            {"it": inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY)}, {"it": type_}
-        ).json_schema(schema_generator=_Untitled)
+        adapter_of({"it": parameter}, {"it": type_}).json_schema(schema_generator=_UntitledSchemas)
     except PydanticUserError:
         return False
     return True
 
 
-def _find_culprit(type_: Any) -> str:  # noqa: ANN401 - any type
+def _find_unsupported_field(type_: Any) -> str:  # noqa: ANN401 - any type
     """Return the name of the field whose type has no schema; "" if no field can be named."""
     try:
         # An adapter holds its type in a private attribute.
@@ -168,7 +170,7 @@ def _find_culprit(type_: Any) -> str:  # noqa: ANN401 - any type
     return next((name for name, each in fields.items() if not _has_schema(each)), "")
 
 
-def _find_struct_culprit(type_: Any) -> str:  # noqa: ANN401 - a Struct
+def _find_unsupported_struct_field(type_: Any) -> str:  # noqa: ANN401 - a Struct
     """Return the name of the field whose type or default msgspec cannot describe; "" if there is none."""
     import msgspec
 

@@ -14,7 +14,7 @@ _begins_section: Any = re.compile(
 """Matches a line that ends the first paragraph, even if no empty line precedes it."""
 _UNDERLINE = "---"
 """The start of the line below a section's title in NumPy style."""
-_KINDS = frozenset({"attributes", "other parameters", "parameters"})
+_SECTIONS_OF_PARAMETERS = frozenset({"attributes", "other parameters", "parameters"})
 
 
 def docstring_of(function: Any) -> str:  # noqa: ANN401 - any callable
@@ -54,12 +54,12 @@ def parameter_descriptions(docstring: str) -> dict[str, str]:
     # which the function's signature contains.
     for parse in (parse_sphinx, parse_numpy, parse_google):
         sections: Any = parse(Docstring(inspect.cleandoc(docstring), lineno=1), warnings=False)
-        found = {
+        descriptions = {
             item.name.lstrip("*"): " ".join(item.description.split())
             for section in sections
-            if section.kind.value in _KINDS
+            if section.kind.value in _SECTIONS_OF_PARAMETERS
             for item in section.value
         }
-        if found:
-            return found
+        if descriptions:
+            return descriptions
     return {}

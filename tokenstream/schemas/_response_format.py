@@ -180,5 +180,5 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
 
 def _name_subject(title: str, refused: SchemaRefused) -> str:
     return (
-        f"the field {refused.place!r} of {title} {refused.why}" if refused.place else f"{title} {refused.why}"
+        f"the field {refused.path!r} of {title} {refused.why}" if refused.path else f"{title} {refused.why}"
     )

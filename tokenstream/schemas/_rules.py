@@ -23,7 +23,7 @@ _BASIC = frozenset(
     {"$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "type"}
 )
 _CLOSED = _BASIC | {"additionalProperties"}
-_KINDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
+_TYPE_KEYWORDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
 """Keywords that give a value a type; a schema with a type has at least one of them."""
 _MASKED = f'"{"*" * 10}"'
 """pydantic's placeholder for a secret; a model would take it for the value."""
@@ -42,13 +42,13 @@ class SchemaRefused(Exception):
     """A schema cannot be converted to the part of JSON Schema that an API supports.
 
     Args:
-        place: The path of the field, such as `steps[].title`; "" for the whole schema.
+        path: The path of the field, such as `steps[].title`; "" for the whole schema.
         why: The predicate of the error message, which follows the field's name.
     """
 
-    def __init__(self, place: str, why: str) -> None:
-        super().__init__(place, why)
-        self.place = place
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
         self.why = why
 
 
@@ -87,15 +87,19 @@ class Rules:
             raise SchemaRefused("", f"has no required field, and {self.name} asks for one")
         return written
 
-    def takes(self, key: str, value: object) -> bool:
+    def supports(self, key: str, value: object) -> bool:
         """Return True if the API supports a keyword with this value."""
-        if self.keywords is None or key not in self.keywords:
-            return self.keywords is None
+        if self.keywords is None:
+            return True
+        if key not in self.keywords:
+            return False
         if key == "format":
             return self.formats is None or value in self.formats
         if key == "pattern":
-            return not any(sign in str(value) for sign in _LOOKAROUND)
-        return not (self.fewest and key == "minItems" and value not in (0, 1))
+            return not any(lookaround in str(value) for lookaround in _LOOKAROUND)
+        if key == "minItems" and self.fewest:
+            return value in (0, 1)
+        return True
 
 
 PLAIN = Rules("JSON Schema")
@@ -136,73 +140,78 @@ class _SchemaWriter:
 
     def __init__(self, rules: Rules, definitions: dict[str, Any]) -> None:
         self._rules = rules
-        self._given = definitions
+        self._definitions = definitions
         self._written: dict[str, Any] = {}
-        self._open: list[str] = []
-        self._circular = _find_circular(definitions) if definitions else frozenset[str]()
+        """The converted definitions to which the result refers."""
+        self._inlining: list[str] = []
+        """Names of the definitions that are being inlined, the outermost first."""
+        self._recursive = _find_recursive(definitions) if definitions else frozenset[str]()
+        """Names of the definitions that refer to themselves."""
 
     def write(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema, converted, with the definitions to which it still refers."""
         written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, "")
         return {**written, "$defs": self._written} if self._written else written
 
-    def _write_node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
+    def _write_node(self, part: object, path: str) -> Any:  # noqa: ANN401 - a schema
         """Return a part of the schema, converted.
 
         Args:
-            given: The part; `True` is a schema, too, which allows any value.
-            place: The path of its field, for error messages.
+            part: The part; `True` is a schema, too, which allows any value.
+            path: The path of its field, for error messages.
         """
-        schema: dict[str, Any] = given if is_dict(given) else {}
+        schema: dict[str, Any] = part if is_dict(part) else {}
         rules = self._rules
         if not _is_writable(schema.get("default")):
             schema = {key: value for key, value in schema.items() if key != "default"}
         if "$ref" in schema:
-            return self._write_reference(schema, place)
+            return self._write_reference(schema, path)
         if rules.keywords is not None:
             schema = self._use_known_keywords(schema)
         if rules.closed:
-            _check_typed(schema, place, rules)
+            _check_typed(schema, path, rules)
         written: dict[str, Any] = {}
         for key, value in schema.items():
-            written[key] = self._write_inner(key, value, place)
-        if rules.closed and (schema.get("type") == "object" or "properties" in schema):
+            written[key] = self._write_inner(key, value, path)
+        is_object = schema.get("type") == "object" or "properties" in schema
+        if rules.closed and is_object:
             written.setdefault("properties", {})
             written["additionalProperties"] = False
             if rules.complete:
                 written["required"] = list(written["properties"])
         return written
 
-    def _write_inner(self, key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _write_inner(self, key: str, value: Any, path: str) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return the value of a keyword, with the schemas in it converted."""
         if key in _BY_NAME and is_dict(value):
             return {
-                name: self._write_node(each, f"{place}.{name}".lstrip(".")) for name, each in value.items()
+                name: self._write_node(each, f"{path}.{name}".lstrip(".")) for name, each in value.items()
             }
         if key in _LISTS and is_list(value):
-            return [self._write_node(each, place) for each in value]
+            return [self._write_node(each, path) for each in value]
         if key == "items" and not isinstance(value, bool):
-            return self._write_node(value, f"{place}[]")
+            return self._write_node(value, f"{path}[]")
         if key in _OF_ANY_KEY and is_dict(value):
-            return self._write_node(value, f"{place}.*".lstrip("."))
+            return self._write_node(value, f"{path}.*".lstrip("."))
         # The caller may modify the result.
         return copy.deepcopy(value)
 
-    def _write_reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
+    def _write_reference(self, schema: dict[str, Any], path: str) -> dict[str, Any]:
         """Return a reference, or the definition that it refers to if definitions are inlined."""
         name = definition_name(schema["$ref"])
-        if name not in self._given:
+        if name not in self._definitions:
             # The reference was written by hand, and refers to something else.
             return copy.deepcopy(schema)
         beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
-        if self._rules.inline and not self._is_within(name, self._open):
-            self._open.append(name)
-            inlined = self._write_node({**self._given[name], **beside}, place)
-            self._open.pop()
+        if self._rules.inline and not self._must_stay_reference(name, self._inlining):
+            self._inlining.append(name)
+            inlined = self._write_node({**self._definitions[name], **beside}, path)
+            self._inlining.pop()
             return dict(inlined)
         if name not in self._written:
             # The name is entered before its definition is complete, since the definition may be recursive.
             self._written[name] = {}
-            self._written[name] = self._write_node(self._given[name], place)
+            self._written[name] = self._write_node(self._definitions[name], path)
         reference = {"$ref": schema["$ref"]}
         if not beside or self._rules.keywords is None:
             return {**reference, **beside}
@@ -213,24 +222,24 @@ class _SchemaWriter:
         """Return a schema with only supported keywords; the others are added to its description."""
         rules = self._rules
         known: dict[str, Any] = {}
-        described: dict[str, Any] = {}
+        description: dict[str, Any] = {}
         for key, value in schema.items():
-            if rules.takes(key, value):
+            if rules.supports(key, value):
                 known[key] = value
             elif key == "const":
                 known["enum"] = [value]
             elif key == "oneOf":
                 known["anyOf"] = value
             elif _is_informative(key, value, schema):
-                described[key] = self._spell_out(value)
-        if described:
+                description[key] = self._spell_out(value)
+        if description:
             words = "; ".join(
-                f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in described.items()
+                f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in description.items()
             )
             known["description"] = f"{known.get('description', '')} ({words})".lstrip()
         return known
 
-    def _is_within(self, name: str, opened: Sequence[str]) -> bool:
+    def _must_stay_reference(self, name: str, enclosing: Sequence[str]) -> bool:
         """Return True if a recursive definition must not be inlined, because it may be in itself.
 
         No recursive definition is inlined in another: definitions that refer to each other
@@ -238,63 +247,69 @@ class _SchemaWriter:
 
         Args:
             name: The definition's name.
-            opened: The names of the definitions that are being inlined around it.
+            enclosing: The names of the definitions that are being inlined around it.
         """
-        return name in self._circular and any(each in self._circular for each in opened)
+        return name in self._recursive and any(each in self._recursive for each in enclosing)
 
-    def _spell_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _spell_out(self, value: Any, enclosing: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return part of a schema with each reference replaced by its definition.
 
         For a description, which has no `$defs`.
 
         Args:
             value: The part of the schema.
-            opened: The names of the definitions that are being replaced around it.
+            enclosing: The names of the definitions that are being replaced around it.
         """
         if is_list(value):
-            return [self._spell_out(each, opened) for each in value]
+            return [self._spell_out(each, enclosing) for each in value]
         if not is_dict(value):
             return value
         reference = value.get("$ref")
         name = definition_name(reference) if isinstance(reference, str) else ""
-        if name in self._given:
-            return (
-                {} if self._is_within(name, opened) else self._spell_out(self._given[name], (*opened, name))
-            )
-        return {key: self._spell_out(each, opened) for key, each in value.items() if key != "title"}
+        if name in self._definitions:
+            if self._must_stay_reference(name, enclosing):
+                # There is nothing to refer to: the rest of a recursive definition is left out.
+                return {}
+            return self._spell_out(self._definitions[name], (*enclosing, name))
+        return {key: self._spell_out(each, enclosing) for key, each in value.items() if key != "title"}
 
 
-def _find_circular(definitions: dict[str, Any]) -> frozenset[str]:
+def _find_recursive(definitions: dict[str, Any]) -> frozenset[str]:
     """Return the names of the definitions that refer to themselves, directly or through others."""
-    leads = {name: _find_names(each) & definitions.keys() for name, each in definitions.items()}
+    references = {
+        name: _find_referenced_names(each) & definitions.keys() for name, each in definitions.items()
+    }
     found: set[str] = set()
     for name in definitions:
-        reached: set[str] = set()
-        waiting = set(leads[name])
-        while waiting:
-            reached |= waiting
-            waiting = set[str]().union(*(leads[each] for each in waiting)) - reached
-        if name in reached:
+        reachable: set[str] = set()
+        unvisited = set(references[name])
+        while unvisited:
+            reachable |= unvisited
+            unvisited = set[str]().union(*(references[each] for each in unvisited)) - reachable
+        if name in reachable:
             found.add(name)
     return frozenset(found)
 
 
-def _find_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
+def _find_referenced_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
     """Return the names of the definitions that part of a schema refers to."""
     if is_list(schema):
-        return set[str]().union(*map(_find_names, schema))
+        return set[str]().union(*map(_find_referenced_names, schema))
     if not is_dict(schema):
         return set()
     reference = schema.get("$ref")
-    own = {definition_name(reference)} if isinstance(reference, str) else set[str]()
-    return own.union(*map(_find_names, schema.values()))
+    names = {definition_name(reference)} if isinstance(reference, str) else set[str]()
+    return names.union(*map(_find_referenced_names, schema.values()))
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
     """Return True if a keyword tells a model something."""
     if key == "default":
+        # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema
-    return key not in _SILENT or (key == "additionalProperties" and is_dict(value) and bool(value))
+    if key == "additionalProperties":
+        return is_dict(value) and bool(value)
+    return key not in _SILENT
 
 
 def definition_name(reference: str) -> str:
@@ -311,15 +326,15 @@ def _is_writable(default: object) -> bool:
     return _MASKED not in text
 
 
-def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
+def _check_typed(schema: dict[str, Any], path: str, rules: Rules) -> None:
     """Raise `SchemaRefused` for a schema without a type, or without the types of what it contains."""
-    if not _KINDS & schema.keys():
-        raise SchemaRefused(place, f"has no type, and {rules.name} asks for one")
+    if not _TYPE_KEYWORDS & schema.keys():
+        raise SchemaRefused(path, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")
     more = schema.get("additionalProperties", False)
     if kind == "object" and (more is not False or "patternProperties" in schema):
-        raise SchemaRefused(place, f"is an object of any keys, and {rules.name} asks for their names")
+        raise SchemaRefused(path, f"is an object of any keys, and {rules.name} asks for their names")
     if kind == "array" and not is_dict(schema.get("items")):
         raise SchemaRefused(
-            place, f"is an array whose elements have no type in common, and {rules.name} asks for one"
+            path, f"is an array whose elements have no type in common, and {rules.name} asks for one"
         )

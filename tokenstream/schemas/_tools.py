@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.schemas._build import Described, describe
+from tokenstream.schemas._build import SchemaDescription, describe
 from tokenstream.schemas._rules import (
     ANTHROPIC_STRICT,
     COHERE_STRICT,
@@ -214,7 +214,7 @@ class Tools(ToolTable):
         return written
 
 
-def _describe(tool: Tool) -> Described:
+def _describe(tool: Tool) -> SchemaDescription:
     """Return the description and the schema of a tool.
 
     Raises:
@@ -230,12 +230,12 @@ def _describe(tool: Tool) -> Described:
     except SchemaRefused as refused:
         raise MisuseError(
             f"{_name_subject(tool.name, refused)}; give it another type, or a default"
-            if refused.place
+            if refused.path
             else _name_subject(tool.name, refused)
         ) from refused.__cause__
 
 
 def _name_subject(name: str, refused: SchemaRefused) -> str:
     """Return the subject of an error message, with its predicate."""
-    where = f"the parameter {refused.place!r} of the tool {name!r}" if refused.place else f"the tool {name!r}"
+    where = f"the parameter {refused.path!r} of the tool {name!r}" if refused.path else f"the tool {name!r}"
     return f"{where} {refused.why}"

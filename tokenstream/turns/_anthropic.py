@@ -48,7 +48,7 @@ class _AnthropicTurn(Turn):
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
-        if not self.own:
+        if not self.is_own:
             return "reasoning"
         if not part.complete:
             # The signature arrives last, in pieces; the API refuses a block with an incomplete signature.
@@ -74,28 +74,28 @@ class _AnthropicTurn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        if not self.own or not self.takes_run(part):
+        if not self.is_own or not self.can_send_run(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
         self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
         return None
 
-    def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+    def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        if not self.own:
+        if not self.is_own:
             return "server_tool_result"
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
         self.written.append({**self.fields(part), **block})
         return None
 
     def citation(self, part: Citation, index: int) -> Kind | None:
-        return self.gathered(index)
+        return self.find_citation_obstacle(index)
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
         # The API refuses a call without a name.
-        if not self.own or part.type == "tool_use" or part.data.get("type") != part.type:
+        if not self.is_own or part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"
         self.written.append(deepcopy(part.data))
         return None

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-_IMAGES = frozenset({"png", "jpeg", "gif", "webp"})
+_IMAGE_FORMATS = frozenset({"png", "jpeg", "gif", "webp"})
 """The formats of images that Converse accepts."""
-_RESULTS = frozenset({"document", "image", "json", "searchResult", "text", "video"})
+_RESULT_KEYS = frozenset({"document", "image", "json", "searchResult", "text", "video"})
 """The keys that an element of a tool result's content may have in a request."""
-_CITED = ("title", "source", "sourceContent", "location")
+_CITATION_KEYS = ("title", "source", "sourceContent", "location")
 """Keys that a citation may have in a request."""
 
 
@@ -45,6 +45,7 @@ class _BedrockTurn(Turn):
     cites_in_text = True
 
     def text(self, part: TextPart, index: int) -> Kind | None:
+        """Write text as a block, with its citations."""
         citations = self.cited.get(index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}
@@ -56,19 +57,19 @@ class _BedrockTurn(Turn):
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning as text with its signature, or as the encrypted bytes."""
-        if not self.own:
+        if not self.is_own:
             return "reasoning"
         if not part.complete:
             return "incomplete"
         if part.redacted is not None:
-            hidden = _bytes_of(part.redacted)
-            if hidden is None:
+            redacted_bytes = _decode_base64(part.redacted)
+            if redacted_bytes is None:
                 return "reasoning"
-            self.written.append({"reasoningContent": {"redactedContent": hidden}})
+            self.written.append({"reasoningContent": {"redactedContent": redacted_bytes}})
             return None
-        signed = {"signature": part.signature} if part.signature else {}
-        if part.text or signed:
-            self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signed}}})
+        signature = {"signature": part.signature} if part.signature else {}
+        if part.text or signature:
+            self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signature}}})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
@@ -77,43 +78,51 @@ class _BedrockTurn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        if not self.own or not self.takes_run(part):
+        """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
+        if not self.is_own or not self.can_send_run(part):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part), "type": type}
         self.written.append({"toolUse": block})
         return None
 
-    def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+    def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
         if isinstance(part, ServerToolResult):
             return bool(part.id) and _is_content(part.content)
         return bool(part.id and part.name) and object_in(part) is not None
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        if not self.own or not self.takes_run(part):
+        if not self.is_own or not self.can_send_run(part):
             return "server_tool_result"
-        told = {"type": part.name, "status": text_of(self.fields(part), "status")}
-        rest = {name: value for name, value in told.items() if value}
-        self.written.append({"toolResult": {"toolUseId": part.id, "content": deepcopy(part.content), **rest}})
+        block = {"toolUseId": part.id, "content": deepcopy(part.content)}
+        if part.name:
+            block["type"] = part.name
+        status = text_of(self.fields(part), "status")
+        if status:
+            block["status"] = status
+        self.written.append({"toolResult": block})
         return None
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
         if "type" in data:
             # Claude's citation, received through InvokeModel: Converse could take only its title.
             return {}
-        return deepcopy({name: value for name, value in data.items() if name in _CITED})
+        return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
     def citation(self, part: Citation, index: int) -> Kind | None:
-        return self.gathered(index)
+        return self.find_citation_obstacle(index)
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
         """Write an image, with its bytes or its location in S3; other media cannot be sent."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
-        if not self.own or format not in _IMAGES:
+        if not self.is_own or format not in _IMAGE_FORMATS:
             return "media"
-        source = {"bytes": part.data} if part.data else {"s3Location": fields.get("s3Location")}
-        if not all(source.values()):
+        if part.data:
+            source = {"bytes": part.data}
+        elif fields.get("s3Location"):
+            source = {"s3Location": fields["s3Location"]}
+        else:
             return "media"
         self.written.append({"image": {"format": format, "source": source}})
         return None
@@ -125,10 +134,10 @@ class _BedrockTurn(Turn):
 
 def _is_content(items: object) -> bool:
     """Return True if Converse takes these items as the content of a tool's result."""
-    return is_list(items) and all(is_dict(item) and item.keys() <= _RESULTS for item in items)
+    return is_list(items) and all(is_dict(item) and item.keys() <= _RESULT_KEYS for item in items)
 
 
-def _bytes_of(written: str) -> bytes | None:
+def _decode_base64(written: str) -> bytes | None:
     """Return the bytes that base64 text encodes; None if the text is not base64."""
     try:
         return binascii.a2b_base64(written, strict_mode=True)

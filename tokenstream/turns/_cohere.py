@@ -24,12 +24,12 @@ class _CohereTurn(Turn):
 
     api = "Cohere"
     formats = frozenset({"cohere"})
-    takes_text_arguments = True
-    takes_signed = frozenset()
+    sends_text_arguments = True
+    accepts_signed = frozenset()
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
-        self._places: dict[int, int] = {}
+        self._content_indexes: dict[int, int] = {}
         """For the index of each text or reasoning part, its index in the turn's `content`."""
         self._calls: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
@@ -40,32 +40,32 @@ class _CohereTurn(Turn):
         Raises:
             NotExpressible: Nothing of the message remains.
         """
-        plan = self.message.provider_data.get("tool_plan") if self.own else None
-        pieces = plan if is_list(plan) else []
+        plan = self.message.provider_data.get("tool_plan") if self.is_own else None
+        plan_pieces = plan if is_list(plan) else []
         turn: dict[str, Any] = {}
-        if pieces:
-            turn["tool_plan"] = "".join([piece for piece in pieces if isinstance(piece, str)])
+        if plan_pieces:
+            turn["tool_plan"] = "".join([piece for piece in plan_pieces if isinstance(piece, str)])
         if self._calls:
             turn["tool_calls"] = self._calls
         if self.written:
-            plain = len(self.written) == 1 and self.written[0]["type"] == "text"
-            turn["content"] = self.written[0]["text"] if plain else self.written
+            is_only_text = len(self.written) == 1 and self.written[0]["type"] == "text"
+            turn["content"] = self.written[0]["text"] if is_only_text else self.written
         if self._citations:
             turn["citations"] = self._citations
-        self.expect(turn)
+        self.check_has_content(turn)
         return {"role": "assistant", **turn}
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         if part.text:
-            self._places[index] = len(self.written)
+            self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
-        if not self.own or part.redacted is not None or part.signature:
+        if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
-            self._places[index] = len(self.written)
+            self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})
         return None
 
@@ -81,8 +81,9 @@ class _CohereTurn(Turn):
         if "sources" not in citation:
             return "citation"
         if part.cites is not None:
-            if part.cites not in self._places:
+            if part.cites not in self._content_indexes:
+                # The cited part is not sent.
                 return "citation"
-            citation["content_index"] = self._places[part.cites]
+            citation["content_index"] = self._content_indexes[part.cites]
         self._citations.append(citation)
         return None

@@ -40,10 +40,13 @@ def names_of(drop: Drop) -> frozenset[str]:
         >>> sorted(names_of("all")), sorted(names_of(("citation", "reasoning")))
         (['all'], ['citation', 'reasoning'])
     """
-    given: Any = drop
-    found = [given] if isinstance(given, str) or not hasattr(given, "__iter__") else list(given)
-    for name in found:
+    argument: Any = drop
+    is_single = isinstance(argument, str) or not hasattr(argument, "__iter__")
+    names = [argument] if is_single else list(argument)
+    for name in names:
         if not isinstance(name, str) or name not in _NAMES:
-            listed = ", ".join(map(repr, get_args(Kind)))
-            raise MisuseError(f"drop= does not know {name!r}; it takes one or several of {listed}, or 'all'")
-    return frozenset(found)
+            known_names = ", ".join(map(repr, get_args(Kind)))
+            raise MisuseError(
+                f"drop= does not know {name!r}; it takes one or several of {known_names}, or 'all'"
+            )
+    return frozenset(names)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-_INSIDE = ("displayName",)
+_MEDIUM_FIELDS = ("displayName",)
 """Provider fields of a medium that are sent inside `fileData` or `inlineData`, not next to it."""
 
 
@@ -37,7 +37,7 @@ class _GeminiTurn(Turn):
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
     # Citations are made from metadata next to the content, which is not sent back.
-    keeps = frozenset({"citation"})
+    silently_dropped = frozenset({"citation"})
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         fields = self.fields(part)
@@ -47,21 +47,21 @@ class _GeminiTurn(Turn):
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
-        if not self.own or part.redacted is not None:
+        if not self.is_own or part.redacted is not None:
             return "reasoning"
-        signed = {"thoughtSignature": part.signature} if part.signature else {}
-        self.written.append({"text": part.text, "thought": True, **signed, **self.fields(part)})
+        signature = {"thoughtSignature": part.signature} if part.signature else {}
+        self.written.append({"text": part.text, "thought": True, **signature, **self.fields(part)})
         return None
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
-        sent = fields.pop("id", None)
-        id = sent if self.message.format in self.formats else part.id
-        more = dict_of(fields, "functionCall")
+        sent_id = fields.pop("id", None)
+        id = sent_id if self.message.format in self.formats else part.id
+        call_fields = dict_of(fields, "functionCall")
         fields.pop("functionCall", None)
-        call = {**more, "name": part.name, "args": object_in(part)}
+        call = {**call_fields, "name": part.name, "args": object_in(part)}
         self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
         return None
 
@@ -72,7 +72,7 @@ class _GeminiTurn(Turn):
         return self._write_unchanged("server_tool_result", self.fields(part))
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        return self._write_unchanged("opaque", deepcopy(part.data) if self.own else {})
+        return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
         """Write a part unchanged; return its kind as the obstacle if it has no provider fields."""
@@ -84,16 +84,16 @@ class _GeminiTurn(Turn):
     def media(self, part: MediaPart, index: int) -> Kind | None:
         """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
         fields = self.fields(part)
-        inside = {name: fields.pop(name) for name in _INSIDE if name in fields}
+        medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}
         if part.url is not None:
-            if not self.own:
+            if not self.is_own:
                 # Another provider sent the URL, and Gemini may not be able to open it.
                 return "media"
-            self.written.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
+            self.written.append({"fileData": {**mime_type, "fileUri": part.url, **medium_fields}, **fields})
         elif part.data and mime_type:
             data = b64encode(part.data).decode()
-            self.written.append({"inlineData": {**mime_type, "data": data, **inside}, **fields})
+            self.written.append({"inlineData": {**mime_type, "data": data, **medium_fields}, **fields})
         else:
             return "media"
         return None

@@ -37,8 +37,8 @@ class _MistralTurn(Turn):
 
     api = "Mistral"
     formats = frozenset({"openai-chat"})
-    takes_text_arguments = True
-    takes_signed = frozenset()
+    sends_text_arguments = True
+    accepts_signed = frozenset()
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
@@ -50,7 +50,7 @@ class _MistralTurn(Turn):
         Raises:
             NotExpressible: Nothing of the message remains.
         """
-        self.expect(self.written or self._calls)
+        self.check_has_content(self.written or self._calls)
         turn: dict[str, Any] = {"role": "assistant", "content": self._content()}
         if self._calls:
             turn["tool_calls"] = self._calls
@@ -69,7 +69,7 @@ class _MistralTurn(Turn):
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning as a `thinking` chunk; reasoning in another server's form cannot be sent."""
-        if not self.own or part.redacted is not None or "type" in self.fields(part):
+        if not self.is_own or part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
         chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
         if part.signature:
@@ -100,7 +100,7 @@ class _MistralTurn(Turn):
         return None
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        if not self.own or text_of(part.data, "type") not in _CHUNKS:
+        if not self.is_own or text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
         self.written.append(deepcopy(part.data))
         return None

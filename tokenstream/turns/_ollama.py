@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, TextPart, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
-_MADE_UP = re.compile(r"call_\d{1,4}")
+_MADE_UP_ID = re.compile(r"call_\d{1,4}")
 """The ids that this library makes up for calls without an id."""
 
 
@@ -50,7 +50,7 @@ class _OllamaTurn(Turn):
             turn["images"] = self._images
         if self._calls:
             turn["tool_calls"] = self._calls
-        self.expect(text or turn.keys() - {"role", "content"})
+        self.check_has_content(text or turn.keys() - {"role", "content"})
         return turn
 
     def text(self, part: TextPart, index: int) -> Kind | None:
@@ -58,7 +58,7 @@ class _OllamaTurn(Turn):
         return None
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
-        if not self.own or part.redacted is not None or part.signature:
+        if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         self._thinking.append(part.text)
         return None
@@ -71,13 +71,14 @@ class _OllamaTurn(Turn):
             function["index"] = fields.pop("index")
         # A server that sent no ids identifies calls by position and name: an id that this library
         # made up is not sent.
-        made_up = self.message.format in self.formats and _MADE_UP.fullmatch(part.id)
-        self._calls.append({**({} if made_up else {"id": part.id}), **fields, "function": function})
+        is_made_up = self.message.format in self.formats and _MADE_UP_ID.fullmatch(part.id)
+        self._calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
+        """Write an image; other media cannot be sent."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
-        mime_type = part.mime_type or ("image/" if self.own else "")
+        mime_type = part.mime_type or ("image/" if self.is_own else "")
         if not mime_type.startswith("image/") or not part.data or part.transcript:
             return "media"
         self._images.append(b64encode(part.data).decode())

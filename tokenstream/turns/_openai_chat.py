@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _LEGACY = "function_call"
 """The type of a call in the legacy form, and the field of the message for it."""
-_SAID = ("refusal", "audio", _LEGACY, "tool_calls")
+_FIELDS_INSTEAD_OF_CONTENT = ("refusal", "audio", _LEGACY, "tool_calls")
 """The fields of a message of which one must be set if the content is null."""
 _DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}
 """Maps types of typed pieces of reasoning to the field for the text; it is `text` for all others."""
@@ -32,9 +32,9 @@ class _OpenAIChatTurn(Turn):
 
     api = "OpenAI Chat"
     formats = frozenset({"openai-chat"})
-    keeps = frozenset({"citation", "server_tool_call", "server_tool_result"})
-    takes_text_arguments = True
-    takes_signed = frozenset({"tool_call"})
+    silently_dropped = frozenset({"citation", "server_tool_call", "server_tool_result"})
+    sends_text_arguments = True
+    accepts_signed = frozenset({"tool_call"})
 
     def __init__(self, message: Message, drop: Drop, reasoning_field: str) -> None:
         super().__init__(message, drop)
@@ -42,10 +42,10 @@ class _OpenAIChatTurn(Turn):
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
-        self._lists: dict[str, list[dict[str, Any]]] = {}
+        self._typed_pieces: dict[str, list[dict[str, Any]]] = {}
         """Lists of typed pieces of reasoning, by the name of the message's field."""
         self._calls: list[ToolCall] = []
-        self._rest: dict[str, Any] = {}
+        self._other_fields: dict[str, Any] = {}
 
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written.
@@ -59,15 +59,15 @@ class _OpenAIChatTurn(Turn):
             content["refusal"] = "".join(self._refusal)
         if self._reasoning:
             content[self._reasoning_field] = "".join(self._reasoning)
-        content |= self._lists | self._rest
+        content |= self._typed_pieces | self._other_fields
         if len(self._calls) == 1 and self._calls[0].type == _LEGACY:
-            content[_LEGACY] = _function(self._calls[0])
+            content[_LEGACY] = _make_function(self._calls[0])
         elif self._calls:
-            content["tool_calls"] = [self._call(call) for call in self._calls]
-        self.expect(text or content)
+            content["tool_calls"] = [self._make_call(call) for call in self._calls]
+        self.check_has_content(text or content)
         # The content may be null only if the message contains something else; otherwise servers want a str.
-        silent = content.keys().isdisjoint(_SAID)
-        return {"role": "assistant", "content": text if text or silent else None, **content}
+        needs_content = content.keys().isdisjoint(_FIELDS_INSTEAD_OF_CONTENT)
+        return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         self._text.append(part.text)
@@ -80,10 +80,11 @@ class _OpenAIChatTurn(Turn):
 
     def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature."""
-        if not self.own:
+        if not self.is_own:
             return "reasoning"
         fields = self.fields(part)
-        if "type" in fields or part.redacted is not None or (part.text and part.signature):
+        has_more_than_text = part.redacted is not None or bool(part.text and part.signature)
+        if has_more_than_text or "type" in fields:
             if part.signature and not part.complete:
                 # The signature may be cut off, and the API behind the gateway refuses an incomplete one.
                 return "incomplete"
@@ -92,45 +93,46 @@ class _OpenAIChatTurn(Turn):
             self._reasoning.append(part.text)
         elif part.signature:
             # Gemini's compatible endpoint sends signatures without text.
-            self._rest["extra_content"] = {"google": {"thought_signature": part.signature}}
+            self._other_fields["extra_content"] = {"google": {"thought_signature": part.signature}}
         return None
 
     def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
         """Add reasoning as a typed piece, in the list that OpenRouter or LiteLLM uses for them."""
-        hidden = part.redacted is not None
-        kind = fields.setdefault("type", "reasoning.encrypted" if hidden else "reasoning.text")
+        is_redacted = part.redacted is not None
+        kind = fields.setdefault("type", "reasoning.encrypted" if is_redacted else "reasoning.text")
         name = "thinking_blocks" if kind in _THINKING_BLOCKS else "reasoning_details"
-        if hidden:
+        if is_redacted:
             fields["data"] = part.redacted
         elif part.text or kind != "reasoning.encrypted":
             fields[_DETAIL_TEXT.get(kind, "text")] = part.text
         if part.signature:
             fields["signature"] = part.signature
-        self._lists.setdefault(name, []).append(fields)
+        self._typed_pieces.setdefault(name, []).append(fields)
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         self._calls.append(part)
         return None
 
-    def takes_call(self, call: ToolCall) -> bool:
-        return call.type == "custom" or self.own
+    def can_send_call(self, call: ToolCall) -> bool:
+        return call.type == "custom" or self.is_own
 
-    def _call(self, call: ToolCall) -> dict[str, Any]:
+    def _make_call(self, call: ToolCall) -> dict[str, Any]:
         """Return an element of `tool_calls`."""
         fields = self.fields(call)
         if call.type == "custom":
             custom = {"name": call.name, "input": call.arguments_text}
             return {**fields, "id": call.id, "type": "custom", "custom": custom}
         kind = "function" if call.type == _LEGACY else call.type
-        return {**fields, "id": call.id, "type": kind, "function": _function(call)}
+        return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
-        # The server identifies its own audio by id; other media cannot be sent.
-        if not self.own or not part.id or (part.mime_type or "audio").partition("/")[0] != "audio":
+        """Write audio as its id, by which the server knows its own audio; other media cannot be sent."""
+        is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
+        if not self.is_own or not part.id or not is_audio:
             return "media"
-        self._rest["audio"] = {"id": part.id}
+        self._other_fields["audio"] = {"id": part.id}
         return None
 
 
-def _function(call: ToolCall) -> dict[str, Any]:
+def _make_function(call: ToolCall) -> dict[str, Any]:
     return {"name": call.name, "arguments": text_arguments(call)}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-_PLACES = ("summary_index", "content_index")
+_INDEX_FIELDS = ("summary_index", "content_index")
 """Provider fields with the index of a text in its reasoning item, which are not fields of the item."""
 
 
@@ -44,13 +44,13 @@ class _OpenAIResponsesTurn(Turn):
     api = "OpenAI Responses"
     formats = frozenset({"openai-responses"})
     cites_in_text = True
-    takes_text_arguments = True
+    sends_text_arguments = True
 
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
-        self._open: dict[tuple[str, str], dict[str, Any]] = {}
+        self._items: dict[tuple[str, str], dict[str, Any]] = {}
         """Items that may consist of several parts, by type and id."""
-        self._plain: dict[str, Any] | None = None
+        self._message_without_id: dict[str, Any] | None = None
         """The message without an id to which the last text was added."""
         self._continued: set[str] = set()
         """Ids of the reasoning before a text that was cut off and that another request continued."""
@@ -61,41 +61,42 @@ class _OpenAIResponsesTurn(Turn):
 
     def _find_unfinished_reasoning(self) -> set[str]:
         """Return the ids of reasoning that the API refuses: it was cut off, or its next item is missing."""
-        found: set[str] = set()
-        # From the end: `followed` and `continued` describe the part after the current one.
-        followed = continued = False
+        ids: set[str] = set()
+        # From the end: `is_followed` and `is_continued` describe the part after the current one.
+        is_followed = is_continued = False
         for part in reversed(self.message.parts):
             if isinstance(part, ReasoningPart):
                 id = text_of(self.fields(part), "id")
-                if id is not None and not (followed and part.complete):
-                    found.add(id)
-                    if continued:
+                if id is not None and not (is_followed and part.complete):
+                    ids.add(id)
+                    if is_continued:
                         self._continued.add(id)
             else:
-                followed = part.kind not in self._drop and self._is_item(part)
+                # A reasoning item is accepted only together with the finished item after it.
+                is_followed = part.kind not in self._drop and self._is_item(part)
                 # This text is complete, but the server never finished its item: another request has
                 # continued the text.
-                continued = part.kind == "text" and part.complete and not followed
-        return found
+                is_continued = part.kind == "text" and part.complete and not is_followed
+        return ids
 
     def _is_item(self, part: Part) -> bool:
         """Return True if the server has finished the item of a part, and the part is sent as that item."""
         fields = self.fields(part)
         if part.kind in ("text", "refusal") and "id" in fields:
-            return _is_over(fields)
+            return _is_finished(fields)
         return part.complete
 
     def _find_orphans(self) -> set[int]:
         """Return the indexes of the parts that follow reasoning which is left out."""
-        found: set[int] = set()
-        left_out = False
+        ids: set[int] = set()
+        is_left_out = False
         for index, part in enumerate(self.message.parts):
             if isinstance(part, ReasoningPart):
                 id = text_of(self.fields(part), "id")
-                left_out = id is not None and ("reasoning" in self._drop or id in self._unfinished)
-            elif left_out:
-                found.add(index)
-        return found
+                is_left_out = id is not None and ("reasoning" in self._drop or id in self._unfinished)
+            elif is_left_out:
+                ids.add(index)
+        return ids
 
     def _find_fields(self, part: Part, index: int) -> dict[str, Any]:
         """Return a part's provider fields, without the id if the reasoning before the part is left out."""
@@ -111,7 +112,7 @@ class _OpenAIResponsesTurn(Turn):
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:
-            self._add_plain(part)
+            self._add_without_id(part)
         else:
             annotations = self.cited.get(index, [])
             item["content"].append({"type": "output_text", "text": part.text, "annotations": annotations})
@@ -126,41 +127,43 @@ class _OpenAIResponsesTurn(Turn):
 
     def _find_message(self, fields: dict[str, Any]) -> dict[str, Any] | None:
         """Return the message item that a part belongs to; None if the server has not finished that item."""
-        if not _is_over(fields):
+        if not _is_finished(fields):
             return None
         return self._find_item("message", {**fields, "role": "assistant", "content": []})
 
-    def takes_citations(self, part: TextPart, index: int) -> bool:
-        return _is_over(self._find_fields(part, index))
+    def can_send_citations(self, part: TextPart, index: int) -> bool:
+        return _is_finished(self._find_fields(part, index))
 
-    def _add_plain(self, part: TextPart) -> None:
+    def _add_without_id(self, part: TextPart) -> None:
         """Write text as a message without an id; consecutive texts of the same phase become one message."""
         if not part.text:
             return
         phase = part.phase or text_of(self.fields(part), "phase")
-        if self._plain is None or self._plain is not self.written[-1] or self._plain.get("phase") != phase:
-            self._plain = {"type": "message", "role": "assistant", "content": ""}
+        message = self._message_without_id
+        if message is None or message is not self.written[-1] or message.get("phase") != phase:
+            message = {"type": "message", "role": "assistant", "content": ""}
             if phase is not None:
-                self._plain["phase"] = phase
-            self.written.append(self._plain)
-        self._plain["content"] += part.text
+                message["phase"] = phase
+            self.written.append(message)
+            self._message_without_id = message
+        message["content"] += part.text
 
-    def _find_item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
+    def _find_item(self, type: str, first_fields: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
         """Return the item with a type and id, which is added when its first part is written.
 
         Args:
             type: The item's type.
-            start: The item's fields at its start; they include the id.
+            first_fields: The item's fields at its start; they include the id.
         """
-        key = (type, start["id"])
-        item = self._open.get(key)
+        key = (type, first_fields["id"])
+        item = self._items.get(key)
         if item is None:
-            item = self._open[key] = {"type": type, **start}
+            item = self._items[key] = {"type": type, **first_fields}
             self.written.append(item)
         return item
 
     def citation(self, part: Citation, index: int) -> Kind | None:
-        return self.gathered(index)
+        return self.find_citation_obstacle(index)
 
     # -- reasoning ---------------------------------------------------------
 
@@ -171,9 +174,10 @@ class _OpenAIResponsesTurn(Turn):
         if id is None:
             return "reasoning"
         if id in self._unfinished:
+            # Before a text that another request has continued, the reasoning is left out silently.
             return None if id in self._continued else "incomplete"
-        start = {name: value for name, value in fields.items() if name not in _PLACES}
-        item = self._find_item("reasoning", {**start, "summary": []})
+        first_fields = {name: value for name, value in fields.items() if name not in _INDEX_FIELDS}
+        item = self._find_item("reasoning", {**first_fields, "summary": []})
         if part.redacted is not None:
             item["encrypted_content"] = part.redacted
         if "summary_index" in fields:
@@ -184,7 +188,7 @@ class _OpenAIResponsesTurn(Turn):
 
     # -- tools -------------------------------------------------------------
 
-    def takes_call(self, call: ToolCall) -> bool:
+    def can_send_call(self, call: ToolCall) -> bool:
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
@@ -201,10 +205,10 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        fault = self._write_unchanged("server_tool_call", self.fields(part), index)
-        if fault is None:
+        obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
+        if obstacle is None:
             self._ran.add(part.id)
-        return fault
+        return obstacle
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if part.provider_data is None and part.id in self._ran:
@@ -213,7 +217,7 @@ class _OpenAIResponsesTurn(Turn):
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        return self._write_unchanged("opaque", deepcopy(part.data) if self.own else {}, None)
+        return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, None)
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
         fields = self.fields(part)
@@ -237,6 +241,6 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
 
-def _is_over(fields: dict[str, Any]) -> bool:
+def _is_finished(fields: dict[str, Any]) -> bool:
     """Return True if a part's provider fields say that the server has finished the part's message item."""
     return text_of(fields, "id") is not None and text_of(fields, "status") is not None

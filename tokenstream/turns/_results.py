@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
-_BROKEN: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
+_DROPPED_BY_DEFAULT: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
 """Kinds of parts that `turns` leaves out of the assistant's turn by default."""
-_OUTPUTS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+_OUTPUT_TYPES = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 """Maps the type of a call's item in OpenAI Responses to the type of the item that answers the call."""
-_NAMED_BY = {"mcp_approval_request": "approval_request_id"}
+_ID_KEYS = {"mcp_approval_request": "approval_request_id"}
 """Maps the type of a call's item to the key for its id in the answering item; all others use `call_id`."""
 
 
-def _make_user_turn(words: str) -> dict[str, Any]:
-    return {"role": "user", "content": words}
+def _make_user_turn(sentence: str) -> dict[str, Any]:
+    return {"role": "user", "content": sentence}
 
 
 class _Result(NamedTuple):
@@ -116,7 +116,7 @@ class ToolResults(Mapping[str, Any]):
 
     # -- back to the provider ------------------------------------------------
 
-    def turns(self, format: str | None = None, *, drop: Drop = _BROKEN) -> list[dict[str, Any]]:
+    def turns(self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT) -> list[dict[str, Any]]:
         """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 
         If no part of the answer can be sent, for example because it is a single broken call,
@@ -150,9 +150,10 @@ class ToolResults(Mapping[str, Any]):
         except NotExpressible as error:
             if error.kinds:
                 raise
+            # Nothing of the answer can be sent, so there is no assistant's turn.
             turn = []
-        answered: list[dict[str, Any]] = getattr(self, method)()
-        return [*(turn if isinstance(turn, list) else [turn]), *answered]
+        result_turns: list[dict[str, Any]] = getattr(self, method)()
+        return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
 
     def to_openai_chat(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
@@ -181,16 +182,16 @@ class ToolResults(Mapping[str, Any]):
         from tokenstream.turns._openai_responses import to_openai_responses
 
         def answer(result: _Result) -> dict[str, Any]:
-            kind = result.turn[0]["type"]
-            type = _OUTPUTS.get(kind)  # noqa: A001 - the field's name
-            if type is not None:
-                return {"type": type, "call_id": result.call.id, "output": result.text}
+            call_type = result.turn[0]["type"]
+            output_type = _OUTPUT_TYPES.get(call_type)
+            if output_type is not None:
+                return {"type": output_type, "call_id": result.call.id, "output": result.text}
             if not is_dict(result.value):
                 raise MisuseError(
-                    f"the call {result.call.id!r} is a {kind!r}: "
+                    f"the call {result.call.id!r} is a {call_type!r}: "
                     "its tool must return the item that answers it, as a dict"
                 )
-            return {_NAMED_BY.get(kind, "call_id"): result.call.id, **result.value}
+            return {_ID_KEYS.get(call_type, "call_id"): result.call.id, **result.value}
 
         return self._answer_calls(to_openai_responses, answer)
 
@@ -205,7 +206,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        blocks = self._answer_calls(to_anthropic, answer, lambda words: {"type": "text", "text": words})
+        blocks = self._answer_calls(to_anthropic, answer, lambda sentence: {"type": "text", "text": sentence})
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_gemini(self) -> list[dict[str, Any]]:
@@ -217,12 +218,12 @@ class ToolResults(Mapping[str, Any]):
 
         def answer(result: _Result) -> dict[str, Any]:
             # The result gets an id only if the server has sent the call with an id.
-            sent = result.turn["parts"][0]["functionCall"]
-            id = {"id": sent["id"]} if "id" in sent else {}
+            sent_call = result.turn["parts"][0]["functionCall"]
+            id = {"id": sent_call["id"]} if "id" in sent_call else {}
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        parts = self._answer_calls(to_gemini, answer, lambda words: {"text": words})
+        parts = self._answer_calls(to_gemini, answer, lambda sentence: {"text": sentence})
         return [{"role": "user", "parts": parts}] if parts else []
 
     def to_bedrock(self) -> list[dict[str, Any]]:
@@ -238,7 +239,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        blocks = self._answer_calls(to_bedrock, answer, lambda words: {"text": words})
+        blocks = self._answer_calls(to_bedrock, answer, lambda sentence: {"text": sentence})
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_ollama(self) -> list[dict[str, Any]]:
@@ -246,8 +247,8 @@ class ToolResults(Mapping[str, Any]):
         from tokenstream.turns._ollama import to_ollama
 
         def answer(result: _Result) -> dict[str, Any]:
-            sent = result.turn["tool_calls"][0]
-            id = {"tool_call_id": sent["id"]} if "id" in sent else {}
+            sent_call = result.turn["tool_calls"][0]
+            id = {"tool_call_id": sent_call["id"]} if "id" in sent_call else {}
             return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}
 
         return self._answer_calls(to_ollama, answer)
@@ -281,21 +282,21 @@ class ToolResults(Mapping[str, Any]):
 
     def _answer_calls(
         self,
-        turn_of: Callable[[Message, Drop], Any],
+        make_turn: Callable[[Message, Drop], Any],
         answer: Callable[[_Result], dict[str, Any]],
-        tell: Callable[[str], dict[str, Any]] = _make_user_turn,
+        make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
         """Return the results of the calls that can be sent back, then messages about all other calls.
 
         Args:
-            turn_of: Returns the assistant's turn for a message, with a value of `drop`.
+            make_turn: Returns the assistant's turn for a message, with a value of `drop`.
             answer: Makes the API's form of a result, for a call that the assistant's turn can express.
-            tell: Makes a user's message of a sentence, for any other call.
+            make_user_turn: Makes a user's message of a sentence, for any other call.
         """
         results = [
             _Result(
                 call,
-                _make_single_turn(self._message, call, turn_of),
+                _make_single_turn(self._message, call, make_turn),
                 self._values[call.id],
                 call.id in self._errors,
             )
@@ -303,14 +304,14 @@ class ToolResults(Mapping[str, Any]):
             if call.id in self._values
         ]
         return [answer(result) for result in results if result.turn] + [
-            tell(result.sentence) for result in results if not result.turn
+            make_user_turn(result.sentence) for result in results if not result.turn
         ]
 
 
-def _make_single_turn(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
+def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
     """Return the assistant's turn with one call alone; None if the API cannot express the call."""
     try:
-        return turn_of(message.model_copy(update={"parts": (call,)}), "all")
+        return make_turn(message.model_copy(update={"parts": (call,)}), "all")
     except NotExpressible:
         return None
 

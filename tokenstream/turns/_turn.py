@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Part
     from tokenstream.turns._drop import Drop, Kind
 
-_GROWING = ("text", "reasoning", "refusal")
+_USEFUL_IF_INCOMPLETE = ("text", "reasoning", "refusal")
 """Kinds of parts that are useful even if incomplete."""
 _FUNCTIONS = ("function", "function_call")
 """The types of calls of functions; calls of other types have other forms."""
@@ -55,11 +55,11 @@ class Turn(ABC):
     """The API's name, for error messages."""
     formats: ClassVar[frozenset[str]]
     """The formats of the API's answers."""
-    keeps: ClassVar[frozenset[Kind]] = frozenset()
+    silently_dropped: ClassVar[frozenset[Kind]] = frozenset()
     """Kinds that the API sends but does not accept in a request; they are left out silently."""
-    takes_text_arguments: ClassVar[bool] = False
+    sends_text_arguments: ClassVar[bool] = False
     """True if the arguments of a tool call are sent as text; otherwise they must be a JSON object."""
-    takes_signed: ClassVar[frozenset[str]] = frozenset({"text", "tool_call"})
+    accepts_signed: ClassVar[frozenset[str]] = frozenset({"text", "tool_call"})
     """The kinds, "text" or "tool_call", that the API accepts with a signature that it has made itself."""
     pairs_server_tools: ClassVar[bool] = False
     """True if the call and the result of a server tool may only be sent together."""
@@ -68,17 +68,17 @@ class Turn(ABC):
 
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
-        self._lost: dict[Kind, int] = {}
+        self._obstacles: dict[Kind, int] = {}
         self.message = message
-        self.own = message.format is None or message.format in self.formats
+        self.is_own = message.format is None or message.format in self.formats
         """True if this API has produced the message, or the message's format is not known."""
         self.written: list[dict[str, Any]] = []
         """The pieces written so far, for APIs whose content is a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
         """The sources of each text part, by the part's index; filled only if `cites_in_text` is set."""
-        self._gathered: set[int] = set()
+        self._written_with_text: set[int] = set()
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
-        self._halves: frozenset[str] = frozenset()
+        self._unpaired_ids: frozenset[str] = frozenset()
         """Ids of the server tools' runs of which the call or the result cannot be sent."""
 
     # -- for each API ----------------------------------------------------------
@@ -127,30 +127,31 @@ class Turn(ABC):
         Raises:
             NotExpressible: The API cannot express one of these parts.
         """
-        self._halves = frozenset(
+        self._unpaired_ids = frozenset(
             part.id
             for part in self.message.parts
             if isinstance(part, ServerToolCall | ServerToolResult)
-            and (part.kind in self._drop or not part.complete or not self.takes_run(part))
+            and (part.kind in self._drop or not part.complete or not self.can_send_run(part))
         )
-        if self.cites_in_text and self.own and self._drop.isdisjoint(("citation", "text")):
+        if self.cites_in_text and self.is_own and self._drop.isdisjoint(("citation", "text")):
             self._gather_citations()
         for index, part in enumerate(self.message.parts):
-            dropped = part.kind in self._drop
-            fault = None if dropped else self._find_fault(part) or self._WRITERS[part.kind](self, part, index)
-            if not dropped:
-                self._count(fault or self._find_lost_signature(part))
-        if self._lost:
-            raise NotExpressible(_explain(self.api, self._lost), kinds=self._lost)
+            if part.kind in self._drop:
+                continue
+            obstacle = self._find_obstacle(part) or self._WRITERS[part.kind](self, part, index)
+            self._count_obstacle(obstacle or self._find_lost_signature(part))
+        if self._obstacles:
+            raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)
 
-    def _count(self, fault: Kind | None) -> None:
+    def _count_obstacle(self, obstacle: Kind | None) -> None:
         """Count an obstacle, unless the part may be left out."""
-        if fault is not None and not self._may_stay(fault):
-            self._lost[fault] = self._lost.get(fault, 0) + 1
+        if obstacle is not None and not self._may_be_left_out(obstacle):
+            self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
 
-    def _may_stay(self, name: Kind) -> bool:
+    def _may_be_left_out(self, name: Kind) -> bool:
         """Return True if a part with this obstacle may be left out."""
-        return name in self._drop or "all" in self._drop or (self.own and name in self.keeps)
+        is_dropped = name in self._drop or "all" in self._drop
+        return is_dropped or (self.is_own and name in self.silently_dropped)
 
     def content(self) -> list[dict[str, Any]]:
         """Write the message, and return the list of its pieces.
@@ -159,25 +160,25 @@ class Turn(ABC):
             NotExpressible: The API cannot express a part that `drop` does not name, or no part remains.
         """
         self.write()
-        self.expect(self.written)
+        self.check_has_content(self.written)
         return self.written
 
-    def expect(self, content: object) -> None:
+    def check_has_content(self, content: object) -> None:
         """Check that a turn has content.
 
         Raises:
             NotExpressible: No part of the message remains.
         """
         if not content:
-            left = "has nothing" if not self.message.parts else "has nothing left"
-            raise NotExpressible(f"the message {left} that can be sent to {self.api}", kinds={})
+            what = "has nothing" if not self.message.parts else "has nothing left"
+            raise NotExpressible(f"the message {what} that can be sent to {self.api}", kinds={})
 
     def _gather_citations(self) -> None:
         """Collect the sources of each text that can be sent with sources."""
         texts = {
             index
             for index, part in enumerate(self.message.parts)
-            if part.kind == "text" and self.takes_citations(part, index)
+            if part.kind == "text" and self.can_send_citations(part, index)
         }
         for index, part in enumerate(self.message.parts):
             if part.kind != "citation" or part.cites not in texts or part.provider_data is None:
@@ -185,17 +186,17 @@ class Turn(ABC):
             source = self.source(part.provider_data)
             if source:
                 self.cited.setdefault(part.cites, []).append(source)
-                self._gathered.add(index)
+                self._written_with_text.add(index)
 
-    def takes_call(self, call: ToolCall) -> bool:
+    def can_send_call(self, call: ToolCall) -> bool:
         """Return True if the API can express calls of tools other than functions, such as custom tools."""
         return False
 
-    def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+    def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
         """Return True if the API can express this call or result of a server tool."""
         return True
 
-    def takes_citations(self, part: TextPart, index: int) -> bool:
+    def can_send_citations(self, part: TextPart, index: int) -> bool:
         """Return True if a text can be sent with its sources."""
         return True
 
@@ -203,47 +204,47 @@ class Turn(ABC):
         """Return a citation's provider fields as a request takes them; empty if another API has sent them."""
         return deepcopy(data) if "type" in data else {}
 
-    def gathered(self, index: int) -> Kind | None:
+    def find_citation_obstacle(self, index: int) -> Kind | None:
         """Return None if the citation at `index` is written with its text, else the obstacle "citation"."""
-        return None if index in self._gathered else "citation"
+        return None if index in self._written_with_text else "citation"
 
     def fields(self, part: Part) -> dict[str, Any]:
         """Return a copy of a part's provider fields; empty if another provider has made the part."""
-        if not self.own or isinstance(part, OpaquePart):
+        if not self.is_own or isinstance(part, OpaquePart):
             return {}
         return deepcopy(part.provider_data) or {}
 
-    def _find_fault(self, part: Part) -> Kind | None:
+    def _find_obstacle(self, part: Part) -> Kind | None:
         """Return the obstacle that a part of any kind may have: incomplete, broken or unpaired; else None."""
-        if part.kind not in _GROWING and not part.complete:
+        if part.kind not in _USEFUL_IF_INCOMPLETE and not part.complete:
             return "incomplete"
-        if self.own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
+        if self.is_own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
             return self._find_unpaired(part)
         if not isinstance(part, ToolCall):
             return None
-        if part.type not in _FUNCTIONS and not self.takes_call(part):
+        if part.type not in _FUNCTIONS and not self.can_send_call(part):
             return "custom_tool_call"
-        if not part.id or not part.name:
-            return "invalid_tool_call"
-        return None if self.takes_text_arguments or object_in(part) is not None else "invalid_tool_call"
+        has_arguments = self.sends_text_arguments or object_in(part) is not None
+        is_valid = bool(part.id) and bool(part.name) and has_arguments
+        return None if is_valid else "invalid_tool_call"
 
     def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
         """Return the obstacle if only one of a server tool's call and result could be sent; None for none."""
         if isinstance(part, ServerToolResult):
             # The call may be in the previous turn, if code that the provider runs has called the
             # application's tools.
-            return "server_tool_result" if part.id in self._halves else None
+            return "server_tool_result" if part.id in self._unpaired_ids else None
         result = self._results.get(part.id)
         if result is None:
             # After a pause, or after a wait for the application, the result is part of the next answer.
             return None if self.message.complete else "incomplete"
         if not result.complete and result.kind not in self._drop:
             return "incomplete"
-        return "server_tool_call" if part.id in self._halves else None
+        return "server_tool_call" if part.id in self._unpaired_ids else None
 
     def _find_lost_signature(self, part: Part) -> Kind | None:
         """Return the obstacle "signature" if a written part has a signature that the API does not accept."""
-        if not isinstance(part, TextPart | ToolCall) or (self.own and part.kind in self.takes_signed):
+        if not isinstance(part, TextPart | ToolCall) or (self.is_own and part.kind in self.accepts_signed):
             return None
         return "signature" if _is_signed(part.provider_data) else None
 
@@ -304,10 +305,10 @@ def _is_signed(value: object, depth: int = 0) -> bool:
     )
 
 
-def _explain(api: str, lost: dict[Kind, int]) -> str:
+def _explain(api: str, obstacles: dict[Kind, int]) -> str:
     """Return the error message for parts that cannot be sent: their kinds with counts, and the remedy."""
-    counted = ", ".join(f"{count} {name}" for name, count in lost.items())
-    names = ", ".join(map(repr, lost))
+    counted = ", ".join(f"{count} {name}" for name, count in obstacles.items())
+    names = ", ".join(map(repr, obstacles))
     return (
         f"{api} has no place for parts of the message: {counted}; "
         f"pass drop=({names},) to leave them out, or drop='all'"
