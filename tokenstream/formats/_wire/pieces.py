@@ -98,6 +98,7 @@ class Pieces(Format):
         index = part.index
 
         def read_piece(piece: str) -> Event | None:
+            """Return the event of a piece; None for a piece that `feed` has to read."""
             if part.held or not (piece.isascii() or _is_plain(piece)):
                 return None
             if not piece:

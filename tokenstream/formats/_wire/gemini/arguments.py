@@ -216,9 +216,9 @@ class StreamedArguments:
         if isinstance(path[0], int) or (self._levels and not self._levels[common].fits(path[common])):
             self.broken = True
             return ""
-        # A new array cannot be written now if its first element has not arrived.
-        gap = any(isinstance(step, int) and step > 0 for step in path[common + 1 :])
-        if gap or (self._levels and not self._levels[common].can_append(path[common])):
+        # An array cannot be begun with a later element than its first.
+        skips_element = any(isinstance(step, int) and step > 0 for step in path[common + 1 :])
+        if skips_element or (self._levels and not self._levels[common].can_append(path[common])):
             self._rewritten[path[0]] = None
             return ""
         return self._close_to(common + 1) + self._open(path, common) + self._write(value, path, more=more)

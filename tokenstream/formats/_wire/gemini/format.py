@@ -208,9 +208,9 @@ class Gemini(Format):
         ]
         if items:
             self.parts.items("logprobs", items, choice)
-        rest = fields_except(result, "chosenCandidates", "topCandidates")
-        if rest:
-            self.parts.field("logprobsResult", rest, choice)
+        further = fields_except(result, "chosenCandidates", "topCandidates")
+        if further:
+            self.parts.field("logprobsResult", further, choice)
 
 
 def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:

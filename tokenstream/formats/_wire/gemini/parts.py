@@ -187,11 +187,11 @@ class GeminiParts(CallParts):
         if data is None:
             self.write(choice, "reasoning" if thought else "text", value)
             return True
-        # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
-        # The signature of a thought has a place in the message; that of a text is further data.
+        # `ReasoningPart` has a field for the signature; that of a text stays in the data.
         signature = text_of(data, _SIGNATURE) if thought else None
         if signature is not None:
             data = fields_except(data, _SIGNATURE)
+        # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
         state = self.choice(choice)
         self._close_current(state)
         part_type = ReasoningPart if thought else TextPart
@@ -202,7 +202,7 @@ class GeminiParts(CallParts):
         return True
 
     def _add_inline(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add media in base64; return False if they cannot be decoded."""
+        """Add media in base64; return False if the value has no media that can be decoded."""
         if not is_dict(value):
             return False
         encoded = value.get("data")
@@ -210,9 +210,9 @@ class GeminiParts(CallParts):
         if data is None:
             self.note("media_invalid")
             return False
-        rest = fields_except({**value, **part_fields}, "data", "mimeType")
+        data_fields = fields_except({**value, **part_fields}, "data", "mimeType")
         self._close_current(self.choice(choice))
-        part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=rest))
+        part = self.open(choice, MediaPart(mime_type=text_of(value, "mimeType"), provider_data=data_fields))
         self.add_media(part, data)
         self.close(part)
         return True
@@ -221,11 +221,11 @@ class GeminiParts(CallParts):
         """Add media as a URL; return False if the value is not an object."""
         if not is_dict(value):
             return False
-        rest = fields_except({**value, **part_fields}, "fileUri", "mimeType")
+        data_fields = fields_except({**value, **part_fields}, "fileUri", "mimeType")
         self.whole(
             choice,
             MediaPart(
-                mime_type=text_of(value, "mimeType"), url=text_of(value, "fileUri"), provider_data=rest
+                mime_type=text_of(value, "mimeType"), url=text_of(value, "fileUri"), provider_data=data_fields
             ),
         )
         return True

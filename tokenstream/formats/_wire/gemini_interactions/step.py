@@ -57,7 +57,7 @@ def whole_content(
 
     Args:
         step: The step.
-        data: The fields of the step, as texts that can be encoded.
+        data: The fields of the step, with halves of surrogate pairs replaced.
         part: The part.
     """
     if part.kind == "server_tool_result":

@@ -179,7 +179,10 @@ class GeminiLive(Format):
             self._turn.begin_turn()
 
     def _read_end(self, content: dict[str, Any]) -> None:
-        """Read the fields that end the turn or its content."""
+        """Read the fields that end the turn or its content, and report the finish reason.
+
+        To report another finish reason for the same turn, the one before is removed from the choice first.
+        """
         state = self.parts.choice(0)
         reason = text_of(content, "turnCompleteReason")
         if content.get("interrupted") is True:

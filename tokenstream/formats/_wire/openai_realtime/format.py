@@ -125,7 +125,10 @@ class OpenAIRealtime(Format):
         return not self._open
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return `refuse` for an event with a whole content: it must be decoded, as it may repeat deltas."""
+        """Return None for a delta, and `refuse` for an event with a whole content.
+
+        The latter must be decoded, because it may repeat what deltas have reported.
+        """
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
 
     def end(self, *, now: float = 0.0) -> list[Event]:

@@ -126,7 +126,7 @@ class Outputs(Parts):
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an output item, and add its content as far as no event has reported it.
+        """End an output item, and add the content of it that no event has reported before.
 
         Args:
             payload: The payload with the end, which names the response and the index of the item.
@@ -148,7 +148,7 @@ class Outputs(Parts):
         self._close_item(ended, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
     def was_reported(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Return whether an event of its own has reported an item of a finished response.
+        """Return whether any event before the end of a response was about one of its items.
 
         Args:
             item: The item as the response contains it.
@@ -202,7 +202,7 @@ class Outputs(Parts):
         self.add_missing_content(item, index, part)
 
     def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
-        """Add the text, transcript and audio of a content part as far as no delta has reported them.
+        """Add the text, transcript and audio of a content part, except those of which there were deltas.
 
         Args:
             item: The item.
@@ -313,7 +313,7 @@ class Outputs(Parts):
             item.arguments_reported = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
-        """Add a call's arguments as far as no delta has reported them; the end of the item closes the call.
+        """Add a call's arguments, unless there were deltas; the end of the item will close the call.
 
         Args:
             payload: The payload that ends the arguments, and repeats them.

@@ -129,10 +129,13 @@ class OpenAIResponses(Format):
         if kind in PING_NAMES:
             return None
         if kind == "error":
+            # Errors of other formats have no number.
             return "sequence_number" in payload
         # Events of the Realtime API have the same names, but have ids, too.
-        realtime = dict_of(payload, "response").get("object") == "realtime.response"
-        return _is_known(kind) and "event_id" not in payload and not realtime
+        is_realtime = (
+            "event_id" in payload or dict_of(payload, "response").get("object") == "realtime.response"
+        )
+        return _is_known(kind) and not is_realtime
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return the id of an event's response, and whether the event ends that response.
@@ -212,6 +215,7 @@ class OpenAIResponses(Format):
         note = self.departures.note if self._nameless else None
 
         def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
+            """Store a delta for its number, count its characters, and note that its event has no name."""
             if is_numbered:
                 items.latest = delta
             if section is not None:
@@ -312,7 +316,7 @@ class OpenAIResponses(Format):
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_end(self, response: dict[str, Any], word: str) -> None:
-        """End a response, and report as much of its content as no event has sent.
+        """End a response, and report the content of it that no event has sent before.
 
         Args:
             response: The response, with all of its content.

@@ -66,7 +66,7 @@ class ResponseItem(ABC):
         return False
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Read the whole input of the tool, and add as much of it as no fragment has sent.
+        """Read the whole input of the tool, and add the part of it that no fragment has sent.
 
         Args:
             field: OpenAI's name of the field with the input.

@@ -143,7 +143,7 @@ class ResponseItems(Parts):
         self._create_item(index, item).read_item(item, complete=False)
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an item, and report as much of its content as no event has sent.
+        """End an item, and report the content of it that no event has sent before.
 
         Args:
             payload: The event.
@@ -336,11 +336,13 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
 
 
 def _fits(item: ResponseItem, item_type: str) -> bool:
-    """Return whether an event may be about an item.
+    """Return whether an event may be about an item that was found by its index or id.
+
+    Only texts are strict: they fit no other type of item, and nothing else fits an item with texts.
 
     Args:
         item: The item.
-        item_type: The type of item that the event belongs to. For calls, it need not be the item's type.
+        item_type: The type of item that the event belongs to.
     """
     if item_type in _TEXT_TYPES or isinstance(item, TextItem):
         return item.type == item_type

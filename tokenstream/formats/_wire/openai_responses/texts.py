@@ -56,7 +56,7 @@ TextKey: TypeAlias = tuple[str, int]
 
 
 class TextItem(ResponseItem):
-    """An item made of texts."""
+    """An item that consists of texts, each of which becomes a part."""
 
     __slots__ = ("fields", "highest", "sections")
 
@@ -126,7 +126,7 @@ class TextItem(ResponseItem):
         return section
 
     def read_whole_text(self, key: TextKey, content: dict[str, Any]) -> bool:
-        """Read a whole text, and report as much of it as no delta has sent.
+        """Read a whole text, and report the content of it that no event has sent before.
 
         Args:
             key: The text's key.
@@ -198,7 +198,7 @@ class TextItem(ResponseItem):
         return dicts_of(value)
 
     def _report_missing(self, section: Section, content: dict[str, Any]) -> None:
-        """Report as much of a whole text, its annotations and log probabilities as no event has sent."""
+        """Report the characters, annotations and log probabilities that no event has sent before."""
         text = text_of(content, "text", "refusal") or ""
         if not section.part.closed:
             if not section.length:
@@ -305,6 +305,7 @@ class ReasoningItem(TextItem):
         if self._first_text is not None:
             return Section(self.parts.open(0, start), fields)
         if self._first_part.closed:
+            # The item ended without a text, but now there is one.
             self._first_part = self.parts.open(0, start)
         else:
             self.report_start_again(self._first_part, start)

@@ -196,6 +196,7 @@ class TokenStream(Format):
             return self._record_sse_position if self._sse_id else None
 
         def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
+            """Set the step of a delta that was read without decoding, and record its position."""
             if step is not None:
                 delta.step = step
             if has_position:
@@ -216,8 +217,9 @@ class TokenStream(Format):
         if kind in ("end", "error"):
             self._read_end(payload)
         elif kind == "live":
-            at = payload.get("at")
-            self.live_at = at if at.__class__ is int else None
+            # The relay replays the events up to this position.
+            position = payload.get("at")
+            self.live_at = position if position.__class__ is int else None
         elif kind == "ping":
             self.ping()
         else:
@@ -235,6 +237,7 @@ class TokenStream(Format):
     # -- internals ---------------------------------------------------------------
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+        """Return whether an event was read on an earlier connection, and count it as dropped then."""
         positions = cast("_PositionReplay", replay)
         may_be_merged = text_of(payload, "type") in _DELTAS
         repeated = positions.was_read(self.position_of(payload), may_be_merged=may_be_merged)

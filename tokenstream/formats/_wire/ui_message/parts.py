@@ -178,7 +178,7 @@ class UIParts(NamedParts):
         return self.take_call(id_)
 
     def _merge_call_data(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Add the further data in a payload to those of a call."""
+        """Add the further fields of a payload to the `provider_data` of a call."""
         data = fields_except(payload, *_CALL_FIELDS)
         if data is not None:
             call.provider_data = {
@@ -319,6 +319,7 @@ class UIParts(NamedParts):
         self.calls.clear()
         self.calls_done.clear()
         self.choice(0).handed_out.clear()
+        # The open texts and reasoning are among the parts of the step, so `_withdraw` closes them.
         for parts in self.open_parts.values():
             parts.clear()
         # Calls of the client's tools are not in `_step_parts`, so their results stay.
