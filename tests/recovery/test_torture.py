@@ -185,7 +185,8 @@ async def torture(world: str, answer: Answer, mode: Any, *, every: int) -> None:
     retry = Retry(mode=mode, wait=0, attempts=2)
     full, _ = plain(answer, whole(answer.body))
     for at in places(answer, every=every):
-        for how in BREAKS:
+        # At neighbouring bytes, two ways of four take turns: all four take twice as long and show no more.
+        for how in BREAKS[at % 2 :: 2] if every else BREAKS:
             cut = broken(answer.body, at, how)
             alone, error = plain(answer, cut)
             bodies = [cut, whole(answer.body)]
