@@ -80,10 +80,10 @@ def find_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
 
 def find_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     """Return the `how` of a `Show` in the annotation of a type, or None."""
-    said: ShowUnit | None = None
+    unit: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):
-        said = each.how if isinstance(each, Show) else said
-    return said
+        unit = each.how if isinstance(each, Show) else unit
+    return unit
 
 
 class Cutter(Protocol):

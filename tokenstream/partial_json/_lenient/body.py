@@ -211,12 +211,12 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 @under(_QUOTES, *PLACES)
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a key or a string; if a comma or a colon is missing before it, supply that."""
-    try:
-        is_plain = text[position] == '"'
-        peek = Lookahead(text, position, text_ended=reader.text_ended)
-        kind = PLAIN if is_plain else peek.find_quote(position)
-    except MoreTextNeeded:
-        return reader.hold_back(position)
+    kind: QuoteKind | None = PLAIN
+    if text[position] != '"':
+        try:
+            kind = Lookahead(text, position, text_ended=reader.text_ended).find_quote(position)
+        except MoreTextNeeded:
+            return reader.hold_back(position)
     if kind is None:
         # The character is a backslash without a quote.
         return skip_escaped_space(reader, text, position)

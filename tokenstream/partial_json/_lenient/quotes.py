@@ -52,7 +52,7 @@ def is_ordinary(char: str) -> bool:
 
 
 def may_precede_end(string: str) -> bool:
-    """Return True if a closing bracket or fence may follow a quote that is in the string or ends it.
+    """Return True if part of a string may be a closing bracket or fence, so that its quotes are doubtful.
 
     Example:
         >>> may_precede_end('say "yes", or'), may_precede_end('["yes"]'), may_precede_end('say "yes" ')

@@ -55,6 +55,7 @@ def begin_prose(reader: LenientReader, position: int) -> int:
 
 @under("/", START)
 def begin_comment_before(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a comment before the document; a slash that begins no comment is prose."""
     opener = text[position : position + 2]
     if opener == "/" and not reader.text_ended:
         return reader.hold_back(position)

@@ -368,6 +368,7 @@ class QuotedString:
         return self.kind.repair == "triple_quotes"
 
     def _make_judge(self, context: StringContext) -> QuoteJudge:
+        """Return the judge of a quote that was found in the string."""
         on_line = context.on_line and not self._has_lines
         return QuoteJudge(
             self.kind,

@@ -181,12 +181,13 @@ class AssembledStructure(ValueStructure):
         self.prefix = tuple(prefix)
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+        """Return the value of the entries, validated by each layer; see `ValueStructure.assemble`."""
         try:
             value = self._gather(entries)
         except ValidationError as error:
-            raise self._make_refusal(
-                self.prefix, convert_errors(error, self._locate_entries(entries), plain_data)
-            ) from None
+            errors = convert_errors(error, self._locate_entries(entries), plain_data)
+            raise self._make_refusal(self.prefix, errors) from None
+        # From the inside out: each layer validates the value that the layers inside it have made.
         for validator, prefix in self._around:
             try:
                 value = validate_with_known(validator, "0", (value,))
@@ -195,6 +196,7 @@ class AssembledStructure(ValueStructure):
         return value
 
     def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> InvalidValue | ContextNeeded:
+        # Reading a tentative value as a whole gives its errors.
         return ContextNeeded() if self._tentative else InvalidValue((NestedErrors(prefix, errors),))
 
     def _locate_entries(self, entries: Entries) -> Entries:

@@ -113,19 +113,19 @@ class Definitions:
 
     def close_schema(self, schema: CoreSchema) -> CoreSchema:
         """Return a schema that can be used alone, because it contains the schemas to which it refers."""
-        if not self._names_others(schema):
+        if not self._has_references(schema):
             return schema
         return {"type": "definitions", "schema": schema, "definitions": list(self._by_ref.values())}
 
     @staticmethod
-    def _names_others(schema: CoreSchema) -> bool:
+    def _has_references(schema: CoreSchema) -> bool:
         """Return True if a schema contains a reference to another one."""
-        found = [schema]
-        while found:
-            inner = found.pop()
+        waiting = [schema]
+        while waiting:
+            inner = waiting.pop()
             if inner.get("type") == "definition-ref":
                 return True
-            found += _iter_inner(inner)
+            waiting += _iter_inner(inner)
         return False
 
     def shows_text(self, schema: CoreSchema) -> bool:
@@ -134,10 +134,11 @@ class Definitions:
 
     def find_show_unit(self, schema: CoreSchema) -> ShowUnit | None:
         """Return the unit in which values of a schema become visible; None if no annotation sets it."""
+        # The annotation may be on any of the schemas that wrap the value's own.
         while True:
-            said = find_in_schema(schema)
-            if said is not None:
-                return said
+            unit = find_in_schema(schema)
+            if unit is not None:
+                return unit
             kind = schema["type"]
             if kind == "definitions":
                 # One step at a time, because the reference may have an annotation of its own.
@@ -170,26 +171,26 @@ class Definitions:
 
     def iter_alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
         """Yield the alternatives of a type, with wrappers and unions resolved."""
-        waiting, seen = [Alternative(schema, config or {}, "")], set[int]()
+        waiting, visited = [Alternative(schema, config or {}, "")], set[int]()
         while waiting:
-            found = waiting.pop()
-            schema = self.resolve(found.schema)
-            if id(schema) in seen:
+            outer = waiting.pop()
+            schema = self.resolve(outer.schema)
+            if id(schema) in visited:
                 continue
-            seen.add(id(schema))
+            visited.add(id(schema))
             kind = schema["type"]
             if kind in _CLASSES:
-                found = Alternative(schema, schema.get("config") or {}, _find_title(schema))
+                # The config and the title of the class apply to the schema of its fields.
+                outer = Alternative(schema, schema.get("config") or {}, _find_title(schema))
             if kind in _UNIONS:
                 inner = [choice for choice, _ in list_choices(schema)]
             elif kind in _AROUND:
                 inner = [schema["schema"]]
             else:
-                yield Alternative(
-                    schema, schema.get("config") or found.config, found.title or _find_title(schema)
-                )
+                config = schema.get("config") or outer.config
+                yield Alternative(schema, config, outer.title or _find_title(schema))
                 continue
-            waiting += [found._replace(schema=choice) for choice in reversed(inner)]
+            waiting += [outer._replace(schema=choice) for choice in reversed(inner)]
 
     def find_innermost(self, schema: CoreSchema) -> CoreSchema:
         """Return the schema inside the wrappers that act only after the value has been read."""
@@ -198,19 +199,21 @@ class Definitions:
             schema = self.resolve(schema["schema"])
         return schema
 
-    def needs_others(self, schema: CoreSchema) -> bool:
+    def needs_fields_before(self, schema: CoreSchema) -> bool:
         """Return True if the validation of a field needs the fields before it."""
-        found, seen = [schema], set[str]()
-        while found:
-            inner = found.pop()
+        waiting, visited_refs = [schema], set[str]()
+        while waiting:
+            inner = waiting.pop()
             kind = inner.get("type")
-            if kind == "definition-ref" and inner["schema_ref"] not in seen:
-                seen.add(inner["schema_ref"])
-                found.append(self.resolve(inner))
+            if kind == "definition-ref" and inner["schema_ref"] not in visited_refs:
+                visited_refs.add(inner["schema_ref"])
+                waiting.append(self.resolve(inner))
             elif kind == "with-info" or inner.get("default_factory_takes_data"):
+                # A function that receives the fields before this one.
                 return True
             elif kind not in _FIELDS:
-                found += _iter_inner(inner)
+                # Not inside another object, whose validators receive the fields of that object.
+                waiting += _iter_inner(inner)
         return False
 
 

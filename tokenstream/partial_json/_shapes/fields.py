@@ -132,26 +132,31 @@ class _FieldsStructure(AssembledStructure):
         self._fields = list_fields(layered.schema)
         self._by_alias: bool = config.get("loc_by_alias", True)
         extra = layered.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
-        self._extra = None if extra == "ignore" else self._make_validator_with([])
-        self.hides_extras = extra != "allow"
-        # Maps each late field, one whose validators need the fields before it, to its position.
+        self._extra_validator = None if extra == "ignore" else self._make_validator_with([])
+        """Validates an object that has only an unknown key; None if the type ignores unknown keys."""
+        self.hides_unknown_keys = extra != "allow"
         self._late = {
             name: number
             for number, (name, field) in enumerate(self._fields)
-            if types.definitions.needs_others(field["schema"])
+            if types.definitions.needs_fields_before(field["schema"])
         }
+        """Maps each late field, one whose validators need the fields before it, to its position."""
         self._checked_defaults = frozenset(
             name for name, field in self._fields if _is_default_checked(field["schema"], config)
         )
+        """Fields with defaults that pydantic validates."""
         self._slots: dict[str, Slot] = {}
         self._validators: dict[frozenset[str], SchemaValidator] = {}
+        """Cached validators for the assembly, by the fields that they read from the text."""
         self._late_validators: dict[str, SchemaValidator] = {}
         """The validators of late fields, which receive the fields before theirs."""
         self._texts: dict[tuple[str | int, ...], str] = {}
+        """Cached texts for the assembly, by the keys in them."""
 
     # -- slots and names -----------------------------------------------------------
 
     def find_slot(self, key: str | int) -> Slot | None:
+        """Return the slot of the field that a key belongs to, made when first needed; None without a field."""
         name = self._names.get(str(key))
         if name is None:
             return None
@@ -185,6 +190,7 @@ class _FieldsStructure(AssembledStructure):
         before: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
+        """Return the JSON of a field's value, written by its serializer method if the class has one."""
         keys = self._keys.get(str(name))
         slot = None if keys is None else self.find_slot(keys[0])
         if slot is None:
@@ -211,6 +217,7 @@ class _FieldsStructure(AssembledStructure):
         return self._names.get(str(key)) in self._late
 
     def read_late(self, entries: Entries) -> list[str | int]:
+        """Read the late fields of which all fields before have been read; return their keys."""
         read_keys: list[str | int] = []
         if not self._late:
             return read_keys
@@ -268,10 +275,11 @@ class _FieldsStructure(AssembledStructure):
     # -- keys without a field ------------------------------------------------------
 
     def check_extra(self, key: str | int, text: str) -> bool:
-        if self._extra is None:
+        """Validate a key that belongs to no field; return False if the type ignores such keys."""
+        if self._extra_validator is None:
             return False
         try:
-            self._extra.validate_json(_write_object([(key, text)]))
+            self._extra_validator.validate_json(_write_object([(key, text)]))
         except ValidationError as error:
             raise InvalidValue(_drop_first_key(list_errors(error))) from None
         return True
@@ -282,6 +290,7 @@ class _FieldsStructure(AssembledStructure):
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        """Return the value of the entries; fields that were not read before are read from their text."""
         known_values: dict[str | int, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():
@@ -294,6 +303,7 @@ class _FieldsStructure(AssembledStructure):
             if entry.__class__ is UnreadEntry:
                 unread.append(name)
             known_values[name] = entry
+        # Pydantic validates these defaults, so it needs the fields' own schemas.
         absent = [name for name in self._checked_defaults if name not in known_values]
         return validate_with_known(
             self._find_validator(frozenset(unread + absent)), self._write_text(entries), known_values
@@ -322,8 +332,9 @@ class _FieldsStructure(AssembledStructure):
             fields: The fields, in place of the object's own.
             extra: True to treat unknown keys as the object does; False to ignore them.
         """
-        named = self._schema["type"] != "dataclass-args"
-        schema = {**self._schema, "fields": dict(fields) if named else [field for _, field in fields]}
+        # The schema of a dataclass has a list of fields; those of models and typed dicts have a dict.
+        has_dict = self._schema["type"] != "dataclass-args"
+        schema = {**self._schema, "fields": dict(fields) if has_dict else [field for _, field in fields]}
         if not extra:
             schema = {key: value for key, value in schema.items() if not key.startswith("extra")}
             schema["extra_behavior"] = "ignore"

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
-_PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+_LOCATION = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
+_LOCATION_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
@@ -57,10 +57,10 @@ class _StructSlots:
     def get_slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
         # Found by identity, since unions with another order of members are equal. The type is kept,
         # so that no other object gets its id.
-        known = self._slots.get(id(type_))
-        if known is None:
-            known = self._slots[id(type_)] = type_, _StructSlot(self, type_)
-        return known[1]
+        cached = self._slots.get(id(type_))
+        if cached is None:
+            cached = self._slots[id(type_)] = type_, _StructSlot(self, type_)
+        return cached[1]
 
 
 class _StructSlot(Slot):
@@ -103,13 +103,12 @@ class _StructSlot(Slot):
             raise InvalidValue((_convert_error(error, text),)) from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
+        """Return the structure for values of a kind; None if they are read as a whole."""
         if kind not in self._structures:
-            takers = [
-                make
-                for make in (_find_maker(self._slots, kind, m) for m in _list_members(self._type))
-                if make
-            ]
-            self._structures[kind] = takers[0]() if len(takers) == 1 else self._make_choice(kind)
+            # Functions that make the structures of the members that accept this kind of value.
+            makers = [_find_maker(self._slots, kind, member) for member in _list_members(self._type)]
+            accepting = [make for make in makers if make is not None]
+            self._structures[kind] = accepting[0]() if len(accepting) == 1 else self._make_choice(kind)
         return self._structures[kind]
 
     def _make_choice(self, kind: JSONKind) -> ValueStructure | None:
@@ -136,9 +135,12 @@ class _StructSlot(Slot):
         return self._names.get(key, key)
 
     def is_leaf(self) -> bool:
-        return all(get_origin(member) is None and member in _SCALARS for member in _list_members(self._type))
+        return all(
+            get_origin(member) is None and member in _SCALAR_TYPES for member in _list_members(self._type)
+        )
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+        """Return the slots at a key in all members of the type; None if any type is possible there."""
         found: list[Slot] = []
         for member in _list_members(self._type):
             inner = _list_within(member, key, attribute=attribute)
@@ -168,11 +170,11 @@ def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 def _find_show(type_: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     """Return the unit in which values of a type become visible; None if no annotation sets it."""
-    said = find_in_annotation(type_)
-    if said is None and get_origin(type_) in {Union, types.UnionType}:
+    unit = find_in_annotation(type_)
+    if unit is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):
-            said = said or _find_show(member)
-    return said
+            unit = unit or _find_show(member)
+    return unit
 
 
 def _find_struct(type_: Any) -> Any:  # noqa: ANN401 - any type
@@ -201,7 +203,7 @@ def _find_maker(
     kind: JSONKind,
     type_: Any,  # noqa: ANN401 - any type
 ) -> Callable[[], ValueStructure | None] | None:
-    """Return a function that makes the structure for values of a kind; None if the type has none.
+    """Return a function that makes the structure for values of a kind; None if the type has no such values.
 
     Args:
         slots: The slots of the types.
@@ -211,14 +213,15 @@ def _find_maker(
     origin, args = get_origin(type_) or type_, get_args(type_)
     struct = _find_struct(type_)
     if struct is not None:
+        # An array-like Struct is an array in JSON, which is read as a whole.
         if kind != ("array" if struct.__struct_config__.array_like else "object"):
             return None
-        return _make_nothing if kind == "array" else lambda: _StructStructure(slots, type_)
+        return _make_no_structure if kind == "array" else lambda: _StructStructure(slots, type_)
     if origin is list and kind == "array":
-        return (lambda: _ListStructure(slots, args[0])) if args else _make_nothing
+        return (lambda: _ListStructure(slots, args[0])) if args else _make_no_structure
     if origin is dict and kind == "object":
-        return (lambda: _DictStructure(slots, args[1])) if args[:1] == (str,) else _make_nothing
-    return None if origin in _SCALARS or origin in {list, dict} else _make_nothing
+        return (lambda: _DictStructure(slots, args[1])) if args[:1] == (str,) else _make_no_structure
+    return None if origin in _SCALAR_TYPES or origin in {list, dict} else _make_no_structure
 
 
 def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
@@ -227,7 +230,7 @@ def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | 
         fields = msgspec.structs.fields(type_) if attribute else ()
         return [field.type for field in fields if field.name == key]
     origin, args = get_origin(type_) or type_, get_args(type_)
-    if origin in _SCALARS or (attribute and origin in {list, tuple, dict}):
+    if origin in _SCALAR_TYPES or (attribute and origin in {list, tuple, dict}):
         return []
     if origin is dict and args:
         return [args[1]]
@@ -236,17 +239,17 @@ def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | 
     return None
 
 
-def _make_nothing() -> None:
+def _make_no_structure() -> None:
     """Return None: values of this kind are read as a whole."""
 
 
-_SCALARS = frozenset({None, type(None), bool, bytes, float, int, str})
+_SCALAR_TYPES = frozenset({None, type(None), bool, bytes, float, int, str})
 
 
 class _StructStructure(ValueStructure):
     """The structure of a Struct, which has fields."""
 
-    hides_extras = True
+    hides_unknown_keys = True
 
     def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - a Struct
         self._slots = slots
@@ -278,17 +281,20 @@ class _StructStructure(ValueStructure):
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
-        if (
-            self._config.tag_field is not None
-            and plain_data.get(self._config.tag_field, self._config.tag) != self._config.tag
-        ):
+        """Return the Struct with the entries as its fields.
+
+        Raises:
+            ContextNeeded: Something is wrong: reading the object as a whole gives msgspec's error.
+        """
+        tag_field, tag = self._config.tag_field, self._config.tag
+        if tag_field is not None and plain_data.get(tag_field, tag) != tag:
             raise ContextNeeded
         values: dict[str, Any] = {}
         for key, entry in entries.items():
             field = self._fields.get(str(key))
             if field is not None and entry.__class__ is not InvalidEntry:
                 values[field.name] = entry
-            elif key != self._config.tag_field:
+            elif key != tag_field:
                 raise ContextNeeded
         if any(field.required and field.name not in values for field in self._fields.values()):
             raise ContextNeeded
@@ -348,14 +354,16 @@ def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return {"type": "json_invalid", "loc": (), "msg": f"Invalid JSON: {message}", "input": text}
-    place = _PLACE.search(message)
+    # The location is the end of the message.
+    location = _LOCATION.search(message)
     loc: list[str | int] = []
-    for name, index in _STEP.findall(place.group(1) if place is not None else ""):
+    for name, index in _LOCATION_STEP.findall(location.group(1) if location is not None else ""):
         loc.append(name or (int(index) if index != "..." else index))
+    # The value at that location.
     value: Any = json.loads(text)
     for key in loc:
         value = _look_inside(value, key)
-    message = message if place is None else message[: place.start()]
+    message = message if location is None else message[: location.start()]
     return {
         "type": "msgspec",
         "loc": tuple(loc),

@@ -144,6 +144,7 @@ class PydanticSlot(Slot):
         return self._validator
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        """Return the value of a JSON text; see `Slot.read`."""
         try:
             return self.validator.validate_json(text)
         except ValidationError as error:
@@ -156,11 +157,12 @@ class PydanticSlot(Slot):
             raise ContextNeeded from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
+        """Return the structure for values of a kind, made when first needed; None to read them as a whole."""
         if kind not in self._structures:
-            layered = LayeredSchema(self._schema, self._config)
-            self._structures[kind] = (
-                self._types.make_structure(layered, kind) if is_assembly_sound() else None
-            )
+            structure: ValueStructure | None = None
+            if is_assembly_sound():
+                structure = self._types.make_structure(LayeredSchema(self._schema, self._config), kind)
+            self._structures[kind] = structure
         return self._structures[kind]
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
@@ -187,6 +189,7 @@ class PydanticSlot(Slot):
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
+        """Return the slots at a key in all alternatives of the type; None if any type is possible there."""
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
             inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)
@@ -202,7 +205,14 @@ class PydanticSlot(Slot):
 
 
 class _ArrayStructure(AssembledStructure):
-    """The structure of a list or a tuple."""
+    """The structure of a list or a tuple.
+
+    Args:
+        types: The slots of the items' types.
+        layered: The schema, and the layers around it.
+        schemas: The schemas of the items; that of a list has one for all items.
+        last_repeats: True if the last of the schemas applies to all further items.
+    """
 
     def __init__(
         self, types: PydanticSlots, layered: LayeredSchema, schemas: list[CoreSchema], *, last_repeats: bool
@@ -210,12 +220,10 @@ class _ArrayStructure(AssembledStructure):
         super().__init__(layered)
         self._slots = [types.get_slot(schema, layered.config) for schema in schemas]
         self._last_repeats = last_repeats
-        items: Any = (
-            [KNOWN_BY_NUMBER] * len(schemas) if layered.schema["type"] == "tuple" else KNOWN_BY_NUMBER
-        )
-        self._validator = types.make_validator(
-            strip_ref(layered.schema) | {"items_schema": items}, layered.config
-        )
+        is_tuple = layered.schema["type"] == "tuple"
+        items: Any = [KNOWN_BY_NUMBER] * len(schemas) if is_tuple else KNOWN_BY_NUMBER
+        changed_schema = strip_ref(layered.schema) | {"items_schema": items}
+        self._validator = types.make_validator(changed_schema, layered.config)
 
     def find_slot(self, key: str | int) -> Slot | None:
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
@@ -249,18 +257,21 @@ class _UnionChoice(TagChoice):
 
     def __init__(self, types: PydanticSlots, layered: LayeredSchema, keys: list[str]) -> None:
         self._types = types
-        self._place = layered
+        self._layered = layered
         self.discriminators = tuple(keys)
         self.prefix = tuple(layers for layers in layered.layers if isinstance(layers, str))
         self._chosen: dict[str, ValueStructure | None] = {}
 
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
+        """Return the structure of the member with this tag; None if there is no such member or structure."""
         if not isinstance(value, str):
             return None
         if value not in self._chosen:
-            choice: CoreSchema | None = self._place.schema["choices"].get(value)
-            layered = None if choice is None else self._place.inside(choice, value)
-            self._chosen[value] = None if layered is None else self._types.make_structure(layered, "object")
+            structure: ValueStructure | None = None
+            choice: CoreSchema | None = self._layered.schema["choices"].get(value)
+            if choice is not None:
+                structure = self._types.make_structure(self._layered.inside(choice, value), "object")
+            self._chosen[value] = structure
         return self._chosen[value]
 
 

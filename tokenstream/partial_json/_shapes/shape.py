@@ -126,7 +126,7 @@ class ValueStructure(ABC):
 
     prefix: tuple[str, ...] = ()
     """The part of an error's location before the key: the tags of the unions around the structure."""
-    hides_extras = False
+    hides_unknown_keys = False
     """True if keys without a slot, such as an object's unknown fields, are hidden."""
 
     @abstractmethod

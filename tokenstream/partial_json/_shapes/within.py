@@ -44,7 +44,9 @@ def _step_to_field(
     schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
     """Return the schema of a field; an empty list if there is no such field, None if any key is allowed."""
-    if attribute == (schema["type"] == "typed-dict"):
+    # The fields of a typed dict are items, those of any other object are attributes.
+    has_items = schema["type"] == "typed-dict"
+    if attribute == has_items:
         return []
     for name, field in list_fields(schema):
         if name == key:
@@ -73,8 +75,8 @@ def _step_through(
     """Return the schemas at a key in all alternatives of a schema; None if any schema is possible."""
     found: list[CoreSchema] = []
     for inner, own, _ in definitions.iter_alternatives(schema, config):
-        within = find_schemas_within(definitions, inner, own, key, attribute=attribute)
-        if within is None:
+        schemas_within = find_schemas_within(definitions, inner, own, key, attribute=attribute)
+        if schemas_within is None:
             return None
-        found += within
+        found += schemas_within
     return found

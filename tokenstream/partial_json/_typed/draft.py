@@ -176,6 +176,7 @@ class Draft(Generic[T]):
         return self.partial().final()
 
     def _take_snapshot(self) -> Partial[T]:
+        """Return a new snapshot of the current state."""
         document, error, complete = self._document, self.error, self.complete
         view: Any = MISSING
         outcome: Any = MISSING
@@ -188,6 +189,7 @@ class Draft(Generic[T]):
             outcome, faults = tree.outcome, tree.faults
             view, innermost = tree.make_view(self._log.length, error)
         if view is MISSING and not complete and self._filler is not None:
+            # The document has not begun: show its defaults.
             view = self._filler.view_before_document or MISSING
         repair_count = self._parser.repair_count if document.lenient else 0
         end = self._log.length

@@ -121,7 +121,7 @@ class OpenContainer:
         if slot is not None:
             return slot, structure.find_name(key)
         # The type does not define the key.
-        return PLAIN_SLOT, None if structure.hides_extras else key
+        return PLAIN_SLOT, None if structure.hides_unknown_keys else key
 
     def add_value(
         self,

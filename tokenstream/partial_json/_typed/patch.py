@@ -66,13 +66,14 @@ class Changes:
             after: The later snapshot.
         """
         now, was = get_state(after), None if before is None else get_state(before)
+        is_finished = now.outcome is not MISSING
         if was is None or was.document is not now.document:
             # The first patch, or a new draft because the answer was restarted.
-            whole = now.outcome is not MISSING
-            value = after.to_python(by_alias=self._by_alias) if whole else self._dump(after)
+            value = after.to_python(by_alias=self._by_alias) if is_finished else self._dump(after)
             return [{"op": "replace", "path": "", "value": value}]
         self._out = []
-        if now.outcome is not MISSING:
+        if is_finished:
+            # Validation may have changed any value; but a finished object does not change again.
             if was.outcome is MISSING:
                 self._compare_data("", self._dump(before), after.to_python(by_alias=self._by_alias))
         elif not self._compare_innermost(was.inner, now.inner):
@@ -88,12 +89,14 @@ class Changes:
             return False
         storage, path, face = self._innermost
         if before.storage is not storage or after.storage is not storage:
+            # Another container has become the innermost one.
             return False
         text = after.growing
         if self._text is not None and text.__class__ is GrowingText and text.log is self._text[0]:
-            old = before.growing
-            if old.__class__ is GrowingText and old.log is text.log:
-                self._add_growth(self._text[1], old, text)
+            # The most common case: only the open string has grown.
+            old_text = before.growing
+            if old_text.__class__ is GrowingText and old_text.log is text.log:
+                self._add_growth(self._text[1], old_text, text)
                 return True
         open_child = self._compare_views(path, before, after, face)
         if open_child is not None:
@@ -104,12 +107,13 @@ class Changes:
 
     def _compare(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
         """Add the operations between two shown values at a path."""
-        # Of the containers open in both snapshots, each is inside the one before: one at each level.
+        # From the outside in: at most one child of a container is open in both snapshots.
         while True:
             (_, before), (face, after) = get_face_and_view(old), get_face_and_view(new)
             if not isinstance(after, GrowingObject | GrowingArray):
                 break
             if getattr(before, "storage", None) is not after.storage:
+                # They are not two views of the same container.
                 break
             storage: Any = after.storage
             self._innermost = storage, path, face
@@ -146,6 +150,7 @@ class Changes:
     ) -> tuple[str, Any, Any] | None:
         """Add the operations between two objects; return path and values of the field open in both."""
         open_child = None
+        # The fields that may have changed: finished since, shown in place of others, or growing.
         names = dict.fromkeys(after.log.names[before.length : after.length])
         if before.fillers is not after.fillers:
             names.update(dict.fromkeys((*before.fillers, *after.fillers)))

@@ -403,7 +403,11 @@ class ValueTree:
         slot: Slot,
         entry: Any,  # noqa: ANN401 - any entry
     ) -> None:
-        """Keep an entry until its container closes, and read the late entries that can be read now."""
+        """Keep an entry until its container closes.
+
+        The new entry may be what *late* entries were waiting for: fields whose validators need the
+        fields before them. These are read now.
+        """
         if slot is PLAIN_SLOT and entry.__class__ is UnreadEntry:
             self._keep_extra(node, structure, key, entry)
             return
