@@ -143,12 +143,12 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         # take a tenth of the time of a piece. Printable text contains no control characters.
         if state is IN_STRING and text.__class__ is str:
             string = None
-            held = reader.incomplete
-            if not held and "\\" not in text:
+            incomplete = reader.incomplete
+            if not incomplete and "\\" not in text:
                 if '"' not in text and text.isprintable():
                     string = text
-            elif held or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
-                escaped = held + text
+            elif incomplete or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
+                escaped = incomplete + text
                 try:
                     codes, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
                 except UnicodeError:
@@ -169,8 +169,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                     pass
                 else:
                     if end <= len(text):
-                        last: list[JSONEvent] = reader.feed_string_end(text, read, end)
-                        return last
+                        end_events: list[JSONEvent] = reader.feed_string_end(text, read, end)
+                        return end_events
                     string = read
             if string is not None:
                 reader.base += len(text)
@@ -187,15 +187,15 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 delta.text = string
                 return [delta]
         elif state is IN_KEY and text.__class__ is str and "\\" not in text and not reader.incomplete:
-            key, quote, rest = text.partition('"')
-            if key.isprintable() and (not rest or rest == ": "):
+            key, quote, following_text = text.partition('"')
+            if key.isprintable() and (not following_text or following_text == ": "):
                 reader.base += len(text)
                 # Not `reader.cut_key += key`, which would copy a long key for each piece.
                 cut, reader.cut_key = reader.cut_key, ""
                 cut += key
                 if quote:
                     self._document.key = cut
-                    reader.state = VALUE if rest else COLON
+                    reader.state = VALUE if following_text else COLON
                 else:
                     reader.cut_key = cut
                 return []

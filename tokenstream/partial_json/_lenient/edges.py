@@ -197,18 +197,19 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
     """Read the text directly after the document."""
     char = text[position : position + 1]
     if reader.takes_first and (not char or char not in WHITE):
-        return skip_rest(reader, text, position, out)
+        return skip_text_after_document(reader, text, position, out)
     step = AFTER_DOCUMENT.get(char)
     if step is not None:
         following: int = step(reader, text, position, out)
         return following
     if is_odd_space(char):
+        # `read_other` looks at the place.
         reader.expects = AFTER_DOCUMENT
         return read_other(reader, text, position, out)
     return read_text_after_document(reader, text, position, out)
 
 
-def skip_rest(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip the text after the document, unless the document is `{}` and an object replaces it."""
     if reader.empty_end >= 0:
         # The document is `{}`.

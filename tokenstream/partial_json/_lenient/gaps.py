@@ -175,7 +175,7 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
-    """End a comment at the end of the text; refuse it inside a document, because it may hide the rest of it."""
+    """End a comment at the end of the text; refuse it inside a document, which it may hide the rest of."""
     reader.inside_step = reader.step_after_comment
     if reader.step_after_comment is None:
         return len(text)

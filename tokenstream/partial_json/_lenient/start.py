@@ -129,11 +129,9 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
         return reader.hold_back(position)
     if begins:
         return begin_another(reader, text, position, out)
-    return (
-        reader.refuse_two_readings(position)
-        if may_continue(reader, "[")
-        else turn_to_prose(reader, text, position, out)
-    )
+    if may_continue(reader, "["):
+        return reader.refuse_two_readings(position)
+    return turn_to_prose(reader, text, position, out)
 
 
 def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:

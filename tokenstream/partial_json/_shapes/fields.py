@@ -156,7 +156,7 @@ class _FieldsStructure(AssembledStructure):
     # -- slots and names -----------------------------------------------------------
 
     def find_slot(self, key: str | int) -> Slot | None:
-        """Return the slot of the field that a key belongs to, made when first needed; None without a field."""
+        """Return the slot of the field that a key belongs to; None if it belongs to no field."""
         name = self._names.get(str(key))
         if name is None:
             return None
@@ -187,7 +187,7 @@ class _FieldsStructure(AssembledStructure):
         self,
         name: str | int,
         value: Any,  # noqa: ANN401 - any value
-        before: Callable[[], Mapping[str, Any]],
+        get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
         """Return the JSON of a field's value, written by its serializer method if the class has one."""
@@ -199,7 +199,7 @@ class _FieldsStructure(AssembledStructure):
         if writer is None:
             writer = self._writer = self._make_writer()
         if name in writer.names:
-            return writer.write(str(name), before(), by_alias)
+            return writer.write(str(name), get_fields(), by_alias)
         return slot.write(value, by_alias)
 
     def _make_writer(self) -> FieldWriter:
@@ -209,7 +209,7 @@ class _FieldsStructure(AssembledStructure):
         if schema is None or not special:
             return FieldWriter(object, frozenset(), None)
         closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
-        return FieldWriter(schema["cls"], special, make_serializer(closed, None, own=False))
+        return FieldWriter(schema["cls"], special, make_serializer(closed, None, use_prebuilt=False))
 
     # -- late fields: their validators need the fields before them ----------------
 
@@ -222,7 +222,7 @@ class _FieldsStructure(AssembledStructure):
         if not self._late:
             return read_keys
         # In the order of the fields, up to the first field that has not arrived or cannot be read.
-        before: Entries = {}
+        entries_before: Entries = {}
         for name, _ in self._fields:
             keys = [key for key in self._keys.get(name, ()) if key in entries]
             if len(keys) != 1:
@@ -230,27 +230,27 @@ class _FieldsStructure(AssembledStructure):
             key = keys[0]
             entry = entries[key]
             if name in self._late and entry.__class__ is UnreadEntry and not entry.tried:
-                entry = entries[key] = self._read_after(name, key, entry.text, before)
+                entry = entries[key] = self._read_after(name, key, entry.text, entries_before)
                 read_keys.append(key)
             if entry.__class__ is UnreadEntry:
                 break
-            before[key] = entry
+            entries_before[key] = entry
         return read_keys
 
-    def _read_after(self, name: str, key: str | int, text: str, before: Entries) -> Any:  # noqa: ANN401 - any value
+    def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> Any:  # noqa: ANN401 - any value
         """Return the entry of a late field, read by a validator that receives the fields before it.
 
         Args:
             name: The field.
             key: The key under which its value arrived.
             text: The text of its value.
-            before: The entries of the fields before it, by key.
+            entries_before: The entries of the fields before it, by key.
         """
-        known_values = {self.find_name(earlier): entry for earlier, entry in before.items()}
+        known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
         try:
             made = validate_with_known(
                 self._find_late_validator(name),
-                _write_object([*_number_entries(before), (key, text)]),
+                _write_object([*_number_entries(entries_before), (key, text)]),
                 known_values,
             )
         except ValidationError as error:

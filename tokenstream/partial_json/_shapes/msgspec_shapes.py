@@ -155,7 +155,9 @@ class _StructSlot(Slot):
 
 def _list_members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
     """Return the members of a union, also of unions in it; for any other type, the type itself."""
-    if get_origin(type_) is Annotated and not any(isinstance(x, msgspec.Meta) for x in type_.__metadata__):
+    if get_origin(type_) is Annotated and not any(
+        isinstance(each, msgspec.Meta) for each in type_.__metadata__
+    ):
         # msgspec ignores all other annotations.
         return _list_members(type_.__origin__)
     if get_origin(type_) in {Union, types.UnionType}:
@@ -272,7 +274,7 @@ class _StructStructure(ValueStructure):
         self,
         name: str | int,
         value: Any,  # noqa: ANN401 - any value
-        before: Callable[[], Mapping[str, Any]],
+        get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
         return msgspec.json.encode(value).decode()

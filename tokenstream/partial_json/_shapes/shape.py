@@ -112,12 +112,12 @@ def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str,
     out: list[dict[str, Any]] = []
     waiting = [(loc, error) for error in reversed(errors)]
     while waiting:
-        before, error = waiting.pop()
+        outer_loc, error = waiting.pop()
         if isinstance(error, NestedErrors):
-            loc = (*before, *error.loc)
+            loc = (*outer_loc, *error.loc)
             waiting += [(loc, inner) for inner in reversed(error.errors)]
         else:
-            out.append({**error, "loc": (*before, *error["loc"])})
+            out.append({**error, "loc": (*outer_loc, *error["loc"])})
     return tuple(out)
 
 
@@ -170,7 +170,7 @@ class ValueStructure(ABC):
         self,
         name: str | int,
         value: Any,  # noqa: ANN401 - any value
-        before: Callable[[], Mapping[str, Any]],
+        get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
         """Return the JSON of a validated value in the structure; None if the value is left out.
@@ -178,7 +178,7 @@ class ValueStructure(ABC):
         Args:
             name: The value's field name, key or index.
             value: The value.
-            before: Returns the validated fields up to and including this one.
+            get_fields: Returns the validated fields up to and including this one.
             by_alias: True to write fields under their aliases.
         """
         slot = self.find_slot(name)

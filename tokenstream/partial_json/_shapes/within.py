@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 _ANY: CoreSchema = {"type": "any"}
 _OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
+# A path has no step into these: a set has no keys, and its elements no order.
 _NO_STEPS = SCALARS | {"set", "frozenset"}
 
 
 def find_schemas_within(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schemas that are possible at a key; None if any schema is.
+    """Return the schemas that are possible at a key, an empty list if none is; None if they are not known.
 
     Args:
         definitions: The schemas to which `schema` refers.
@@ -29,6 +30,7 @@ def find_schemas_within(
     kind = schema["type"]
     if kind in _OBJECTS:
         return _step_to_field(schema, config, key, attribute=attribute)
+    # Lists and dicts contain items only.
     if kind in _NO_STEPS or (attribute and kind in {"list", "tuple", "dict"}):
         return []
     if kind == "dict":

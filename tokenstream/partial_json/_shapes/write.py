@@ -66,8 +66,8 @@ def serialize(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) ->
     Raises:
         PydanticSerializationError: The serializer failed.
     """
-    asked = by_alias if _takes_none() else bool(by_alias)
-    made: bytes = serializer.to_json(value, by_alias=asked, warnings=False, **options)
+    alias_option = by_alias if _takes_none() else bool(by_alias)
+    made: bytes = serializer.to_json(value, by_alias=alias_option, warnings=False, **options)
     return made.decode()
 
 
@@ -82,16 +82,16 @@ def _takes_none() -> bool:
     return True
 
 
-def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool = True) -> Any:  # noqa: ANN401 - as above
+def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, use_prebuilt: bool = True) -> Any:  # noqa: ANN401 - as above
     """Return a serializer of a schema.
 
     Args:
         schema: The schema, with all schemas to which it refers.
         config: The config around the schema.
-        own: True to use the serializers that classes already have, False to follow the schema.
+        use_prebuilt: True to use the serializers that classes already have, False to follow the schema.
     """
     make: Any = SchemaSerializer
-    return make(schema, config, **({} if own else find_schema_options(make)))
+    return make(schema, config, **({} if use_prebuilt else find_schema_options(make)))
 
 
 class FieldWriter:
@@ -112,19 +112,19 @@ class FieldWriter:
         self.names = names
         self._serializer = serializer
 
-    def write(self, name: str, before: Mapping[str, Any], by_alias: ByAlias) -> str | None:
+    def write(self, name: str, fields_so_far: Mapping[str, Any], by_alias: ByAlias) -> str | None:
         """Return a field's value as JSON; None if the field is left out.
 
         Args:
             name: The field.
-            before: The fields that have arrived, including this one.
+            fields_so_far: The fields that have arrived, including this one.
             by_alias: True to write the field under its alias.
         """
         try:
-            text = serialize(self._serializer, self._make_stand_in(before), by_alias, include={name})
+            text = serialize(self._serializer, self._make_stand_in(fields_so_far), by_alias, include={name})
         except PydanticSerializationError:
             # The method may need a field that has not arrived.
-            return plain_json(before[name], by_alias)
+            return plain_json(fields_so_far[name], by_alias)
         # The text is an object with one field: cut the value out of it.
         return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
 
@@ -149,6 +149,7 @@ def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
     found: set[str] = set()
     for name, field in schemas.items():
         schema: CoreSchema = field["schema"]
+        # The serializer is in the outermost of the schemas that wrap the value's own and have one.
         while "serialization" not in schema and isinstance(schema.get("schema"), dict):
             schema = schema["schema"]
         by_method = schema.get("serialization", {}).get("is_field_serializer", False)

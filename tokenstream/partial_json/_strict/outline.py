@@ -168,14 +168,14 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         # The piece ends with a whole string; `quote` becomes its opening quote.
         string_end = quote + 1
         quote = text.rfind('"', 0, quote)
-    before = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
-    is_value = before == ":" or (before and not in_object)
+    char_before = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
+    is_value = char_before == ":" or (char_before and not in_object)
     if is_value and in_string:
         return quote + 1
     if is_value:
         is_last = not text[string_end:].strip(_SPACE)
         return string_end if is_last else 0
     # The string is a key: exclude it.
-    if before == ",":
+    if char_before == ",":
         return text.rfind(",", 0, quote)
-    return text.rfind("{", 0, quote) + 1 if before == "{" else 0
+    return text.rfind("{", 0, quote) + 1 if char_before == "{" else 0

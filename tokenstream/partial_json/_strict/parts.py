@@ -39,7 +39,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
     if not document.shows_strings or (reader.incomplete and state.__class__ is not dict):
         return 0
     parts = text.split('"')
-    last = parts.pop()
+    last_part = parts.pop()
     position = 0
     begins = False
     # True from the opening quote of a string until its first part is in the container.
@@ -113,17 +113,17 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
             position += 1
     else:
         if state.__class__ is dict:
-            step = state.get(last) if last else None
+            step = state.get(last_part) if last_part else None
             if step.__class__ is dict:
                 state = step
                 position = len(text)
-        elif last and "\\" not in last and last.isprintable():
+        elif last_part and "\\" not in last_part and last_part.isprintable():
             if state is IN_KEY:
-                reader.cut_key = last
+                reader.cut_key = last_part
                 position = len(text)
             elif state is IN_STRING:
-                out.append(StringDelta(document.frame, last, document.key))
-                document.show(last)
+                out.append(StringDelta(document.frame, last_part, document.key))
+                document.show(last_part)
                 begins = False
                 position = len(text)
     if begins:

@@ -142,6 +142,7 @@ class StrictReader(LateReader):
         self.incomplete = ""
         self._end_string(string, end, out)
         if size >= self._postpone_from and size - end > SHORT:
+            # The piece is long, and so is the text after the string: put that off.
             self.base += end
             return self._postpone(text[end:], out)
         if end < size:
@@ -367,7 +368,10 @@ class StrictReader(LateReader):
         return start + end if is_closed else len(text), string
 
     def _read_characters(self, text: str, position: int) -> tuple[int, str]:
-        """Return the position of the closing quote, or of the end of the text, and the string before it."""
+        """Return the position of the closing quote, or of the end of the text, and the string before it.
+
+        This reads an incomplete escape of the piece before, too, and sets the error of text that is not JSON.
+        """
         pieces: list[str] = []
         size = len(text)
         if self.incomplete:

@@ -48,7 +48,7 @@ _WRITTEN_MARK = r"\u0013"
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _BEFORE_OPEN = {dict: "{" + _MEMBER, list: "["}
 """Maps the class of a container to the text that reopens it, if another container is open in it."""
-_BEFORE_STRING = {cls: before + '"' for cls, before in _BEFORE_OPEN.items()}
+_BEFORE_STRING = {cls: opening + '"' for cls, opening in _BEFORE_OPEN.items()}
 """Maps the class of the innermost container to the text that reopens it with an open string in it."""
 _BEFORE = {
     dict: {
@@ -167,12 +167,16 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     # 2. Write brackets around the text.
     reopening = ""
     if touched_frames:
-        last = touched_frames[-1].container.__class__
-        before = _BEFORE[last].get(id(state)) if state.__class__ is dict else _BEFORE_STRING[last]
-        if before is None:
+        innermost_class = touched_frames[-1].container.__class__
+        reopened = (
+            _BEFORE[innermost_class].get(id(state))
+            if state.__class__ is dict
+            else _BEFORE_STRING[innermost_class]
+        )
+        if reopened is None:
             return None
         reopening = (
-            "".join([_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]) + before
+            "".join([_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]) + innermost
         )
     open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if kept_count else opened
     end_of_cut, ending, is_empty = len(text), "", False

@@ -66,28 +66,30 @@ def count_decided(text: str) -> int:
         [9, 3, 0, 4]
     """
     size = len(text)
-    last = text.rfind("\\", -LONGEST_CODE)
-    if last < 0:
+    last_backslash = text.rfind("\\", -LONGEST_CODE)
+    if last_backslash < 0:
         return size
-    length = size - last
-    is_whole_escape = length > 1 and (text[last + 1] != "u" or (length == 6 and text[last + 2] not in "dD"))
+    length = size - last_backslash
+    is_whole_escape = length > 1 and (
+        text[last_backslash + 1] != "u" or (length == 6 and text[last_backslash + 2] not in "dD")
+    )
     if is_whole_escape:
         return size
-    if last and text[last - 1] == "\\" and _is_escaped(text, last):
+    if last_backslash and text[last_backslash - 1] == "\\" and _is_escaped(text, last_backslash):
         # The last backslash is the second half of an escape.
         return size
-    # The last backslash may begin the second half of a surrogate pair.
-    before = last - LONGEST_CODE
+    # If the first half of a surrogate pair is right before it, both halves are undecided.
+    first_backslash = last_backslash - LONGEST_CODE
     if (
-        before >= 0
-        and text[before + 2] in "dD"
-        and text[before + 2 : before + 4] in _FIRST_HALF
-        and text[before] == "\\"
-        and not _is_escaped(text, before)
-        and _UNDECIDED(text, before)
+        first_backslash >= 0
+        and text[first_backslash + 2] in "dD"
+        and text[first_backslash + 2 : first_backslash + 4] in _FIRST_HALF
+        and text[first_backslash] == "\\"
+        and not _is_escaped(text, first_backslash)
+        and _UNDECIDED(text, first_backslash)
     ):
-        return before
-    return last if _UNDECIDED(text, last) else size
+        return first_backslash
+    return last_backslash if _UNDECIDED(text, last_backslash) else size
 
 
 def _is_escaped(text: str, position: int) -> bool:

@@ -124,8 +124,8 @@ class LateObject(FilledObject):
         # In two pieces: a single piece would be validated at once again.
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
-        taken = draft.partial()
-        view, other = get_face_and_view(taken)[1], get_state(taken).outcome
+        partial = draft.partial()
+        view, other = get_face_and_view(partial)[1], get_state(partial).outcome
         values = view.log.values
         for position, name in enumerate(view.log.names):
             if values[position] is get_member(other, name):

@@ -234,6 +234,7 @@ class Draft(Generic[T]):
             self._document.start = self._parser.start
             self._tree.feed("", events)
             error = self.error
+            # An error at the end of the text means that the text was cut.
             if isinstance(error, InvalidJSON) and error.offset >= self._log.length:
                 self._cut_error = error
             self._snapshot = None

@@ -124,7 +124,7 @@ def _dump_value(
     structure: ValueStructure | None,
     name: str | int,
     value: Any,  # noqa: ANN401 - any value
-    before: Callable[[], Mapping[str, Any]],
+    get_fields: Callable[[], Mapping[str, Any]],
     by_alias: ByAlias,
 ) -> str | None:
     """Return the JSON of a value in an object or array; None if the value is left out.
@@ -133,13 +133,13 @@ def _dump_value(
         structure: The structure that has read the value; None for plain data.
         name: The value's field name, key or index.
         value: The value.
-        before: Returns the validated fields up to and including this one.
+        get_fields: Returns the validated fields up to and including this one.
         by_alias: True to write fields under their aliases.
     """
     if structure is None:
         return dump_json(value, by_alias)
     try:
-        return structure.write(name, value, before, by_alias)
+        return structure.write(name, value, get_fields, by_alias)
     except PydanticSerializationError:
         # A field's serializer may need fields that are missing: until all are there, use the plain value.
         return plain_json(value, by_alias)
@@ -176,11 +176,11 @@ def _dump_object(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
             cache.joined = length, text
     # The field that is still growing, and the defaults of fields that have not arrived, are not cached.
     growing_name = None if view.growing is MISSING else view.name
-    last = [] if growing_name is None else [_dump_member(view, growing_name, face, by_alias)]
+    uncached = [] if growing_name is None else [_dump_member(view, growing_name, face, by_alias)]
     if view.fillers:
         absent = [name for name in view.fillers if view.log.find_position(name, length) is None]
-        last += [_dump_member(view, name, face, by_alias) for name in absent if name != growing_name]
-    return f"{{{','.join(filter(None, [text, *last]))}}}" if last else f"{{{text}}}"
+        uncached += [_dump_member(view, name, face, by_alias) for name in absent if name != growing_name]
+    return f"{{{','.join(filter(None, [text, *uncached]))}}}" if uncached else f"{{{text}}}"
 
 
 def _dump_member(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
@@ -218,8 +218,8 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
         text = ",".join([dump_json(value, by_alias) for value in islice(values, length)])
     if view.growing is MISSING:
         return f"[{text}]"
-    last = dump_json(view.growing, by_alias)
-    return f"[{text},{last}]" if text else f"[{last}]"
+    uncached = dump_json(view.growing, by_alias)
+    return f"[{text},{uncached}]" if text else f"[{uncached}]"
 
 
 # -- plain data ----------------------------------------------------------------
@@ -245,34 +245,34 @@ def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # 
 
 def _dump_object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fresh: bool) -> dict[str, Any]:
     """Return an object as plain data; see `dump_data`."""
-    found: dict[str, Any] = {}
+    data: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
         key = face.key(name, by_alias)
         if key is None:
             continue
         if view.growing is not MISSING and name == view.name:
-            found[key] = dump_data(view.growing, by_alias, fresh=fresh)
+            data[key] = dump_data(view.growing, by_alias, fresh=fresh)
             continue
         position, text = dump_field(view, name, by_alias)
         if text is not None:
-            found[key] = _load_cached(cache, position, text, fresh=fresh)
-    return found
+            data[key] = _load_cached(cache, position, text, fresh=fresh)
+    return data
 
 
 def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
     """Return an array as plain data; see `dump_data`."""
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
-    found: list[Any] = []
+    data: list[Any] = []
     for position in range(length):
-        known = MISSING if fresh else cache.get(position, MISSING)
-        if known is MISSING:
-            known = _load_cached(cache, position, dump_element(values, position, by_alias), fresh=fresh)
-        found.append(known)
+        value = MISSING if fresh else cache.get(position, MISSING)
+        if value is MISSING:
+            value = _load_cached(cache, position, dump_element(values, position, by_alias), fresh=fresh)
+        data.append(value)
     if view.growing is not MISSING:
-        found.append(dump_data(view.growing, by_alias, fresh=fresh))
-    return found
+        data.append(dump_data(view.growing, by_alias, fresh=fresh))
+    return data
 
 
 def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value

@@ -47,8 +47,8 @@ def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collec
     first, more = errors[0], len(errors) - 1
     location = _describe_location(first, type_words)
     where = f"at {location}: " if location else ""
-    rest = f", and {more:,} more in `errors`" if more else ""
-    return f"{where}{_describe_error(first)}{rest}"
+    hint = f", and {more:,} more in `errors`" if more else ""
+    return f"{where}{_describe_error(first)}{hint}"
 
 
 def describe_invalid(
@@ -65,14 +65,14 @@ def collect_words(schema: object) -> frozenset[str]:
         schema: A pydantic core schema.
     """
     words: set[str] = set()
-    seen: set[int] = set()
+    visited_ids: set[int] = set()
     # Not recursive: a schema may be nested deeply, and a default in it may contain itself.
     waiting: list[Any] = [schema]
     while waiting:
         node = waiting.pop()
-        if id(node) in seen:
+        if id(node) in visited_ids:
             continue
-        seen.add(id(node))
+        visited_ids.add(id(node))
         if isinstance(node, str):
             words.add(node)
         elif isinstance(node, type):

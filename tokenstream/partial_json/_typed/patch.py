@@ -65,18 +65,18 @@ class Changes:
             before: The snapshot after the last patch; None for the first patch.
             after: The later snapshot.
         """
-        now, was = get_state(after), None if before is None else get_state(before)
-        is_finished = now.outcome is not MISSING
-        if was is None or was.document is not now.document:
+        new_state, old_state = get_state(after), None if before is None else get_state(before)
+        is_finished = new_state.outcome is not MISSING
+        if old_state is None or old_state.document is not new_state.document:
             # The first patch, or a new draft because the answer was restarted.
             value = after.to_python(by_alias=self._by_alias) if is_finished else self._dump(after)
             return [{"op": "replace", "path": "", "value": value}]
         self._out = []
         if is_finished:
             # Validation may have changed any value; but a finished object does not change again.
-            if was.outcome is MISSING:
+            if old_state.outcome is MISSING:
                 self._compare_data("", self._dump(before), after.to_python(by_alias=self._by_alias))
-        elif not self._compare_innermost(was.inner, now.inner):
+        elif not self._compare_innermost(old_state.inner, new_state.inner):
             self._compare("", before, after)
         return self._out
 
@@ -167,9 +167,9 @@ class Changes:
             if open_before and open_after:
                 open_child = child_path, before.growing, after.growing
                 continue
-            was = self._dump(before.growing) if open_before else self._load_field(before, name)
-            now = self._dump(after.growing) if open_after else self._load_field(after, name)
-            self._compare_data(child_path, was, now)
+            old_value = self._dump(before.growing) if open_before else self._load_field(before, name)
+            new_value = self._dump(after.growing) if open_after else self._load_field(after, name)
+            self._compare_data(child_path, old_value, new_value)
         return open_child
 
     def _load_field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -190,9 +190,9 @@ class Changes:
                 else:
                     self._add("add", child_path, self._dump(after.growing))
                 continue
-            was = self._dump(before.growing) if open_before else MISSING
-            now = json.loads(dump_element(after.values, index, self._by_alias))
-            self._compare_data(child_path, was, now)
+            old_value = self._dump(before.growing) if open_before else MISSING
+            new_value = json.loads(dump_element(after.values, index, self._by_alias))
+            self._compare_data(child_path, old_value, new_value)
         if len(after) < len(before):
             self._add("remove", f"{path}/{len(after)}")
         return open_child

@@ -169,8 +169,8 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
         return _Recorder(_Trail(keys, slots, source_text, tested))
     inner = _find_slots(slots, key, attribute=attribute)
     if inner is not None and not inner:
-        known = _describe_fields(slots or (), key, attribute=attribute)
-        raise MisuseError(f"{source_text} does not exist: {known}")
+        field_list = _describe_fields(slots or (), key, attribute=attribute)
+        raise MisuseError(f"{source_text} does not exist: {field_list}")
     return _Recorder(_Trail((*keys, key), inner, source_text, tested))
 
 
@@ -178,13 +178,13 @@ def _find_slots(
     slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
 ) -> tuple[Slot, ...] | None:
     """Return the slots that are possible after one more step; None if they are unknown."""
-    found: list[Slot] = []
+    inner_slots: list[Slot] = []
     for slot in slots or ():
         inner = slot.find_slots_within(key, attribute=attribute)
         if inner is None:
             return None
-        found += inner
-    return None if slots is None else tuple(found)
+        inner_slots += inner
+    return None if slots is None else tuple(inner_slots)
 
 
 def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:

@@ -64,15 +64,15 @@ class Schema(Generic[T]):
         Raises:
             MisuseError: No schema can be built for the type.
         """
-        asked: Any = type_or_adapter
-        if asked.__class__ is Schema:
-            cached: Schema[AskedT] = asked
+        candidate: Any = type_or_adapter
+        if candidate.__class__ is Schema:
+            cached: Schema[AskedT] = candidate
             return cached
         # isinstance() treats a generic alias as a class; type() does not.
-        if issubclass(type(asked), type):
-            return _build_class_schema(asked)
-        key = _find_key(asked)
-        return _find_schema(asked) if key is None else _build_alias_schema(key, asked)
+        if issubclass(type(candidate), type):
+            return _build_class_schema(candidate)
+        key = _find_key(candidate)
+        return _find_schema(candidate) if key is None else _build_alias_schema(key, candidate)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -150,21 +150,21 @@ def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, 
     return _build_schema(alias)
 
 
-def _find_key(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
+def _find_key(candidate: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
     """Return a key that only aliases with the same schema share; None for anything else.
 
     The aliases themselves cannot be keys: `int | float` equals `float | int`.
     """
-    cls: type = asked.__class__
-    if isinstance(asked, type) and not get_args(asked):
-        return asked
+    cls: type = candidate.__class__
+    if isinstance(candidate, type) and not get_args(candidate):
+        return candidate
     keys: list[_Key | None]
-    if get_origin(asked) is Literal:
-        keys = [_find_value_key(value) for value in get_args(asked)]
+    if get_origin(candidate) is Literal:
+        keys = [_find_value_key(value) for value in get_args(candidate)]
     else:
         # The metadata of an Annotated may be any object; an object that is not a type has no key.
-        keys = [arg if arg is Ellipsis else _find_key(arg) for arg in get_args(asked)]
-    return (cls, get_origin(asked), *keys) if keys and None not in keys else None
+        keys = [arg if arg is Ellipsis else _find_key(arg) for arg in get_args(candidate)]
+    return (cls, get_origin(candidate), *keys) if keys and None not in keys else None
 
 
 def _find_value_key(value: object) -> _Key | None:
@@ -172,14 +172,14 @@ def _find_value_key(value: object) -> _Key | None:
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 
 
-def _find_schema(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
+def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
     """Return the schema of anything but an alias; that of an adapter is cached until it is rebuilt."""
     from pydantic import TypeAdapter
 
-    cls: type = asked.__class__
+    cls: type = candidate.__class__
     if cls is not TypeAdapter:
-        return _build_schema(asked)
-    adapter: TypeAdapter[Any] = asked
+        return _build_schema(candidate)
+    adapter: TypeAdapter[Any] = candidate
     cached = _adapter_schemas.get(adapter)
     if cached is None or cached.core is not adapter.core_schema:
         cached = _adapter_schemas[adapter] = _build_schema(adapter)
@@ -208,16 +208,16 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
     return Schema(slot, title, adapter.core_schema)
 
 
-def _refuse_no_type(asked: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
+def _refuse_no_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
     """Raise an error for objects that look like types with a schema, but are not."""
-    cls = asked if isinstance(asked, type) else type(asked)
+    cls = candidate if isinstance(candidate, type) else type(candidate)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
         raise MisuseError(
-            f"{title if cls is asked else cls.__name__} is a model of pydantic 1 (pydantic.v1), which is not "
-            "supported: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
+            f"{title if cls is candidate else cls.__name__} is a model of pydantic 1 (pydantic.v1), which is "
+            "not supported: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
         )
     # The class of a generic alias belongs to `typing` or to Python itself, and has none of these attributes.
-    if cls is not asked and any(hasattr(cls, fields) for fields in _FIELDS):
+    if cls is not candidate and any(hasattr(cls, fields) for fields in _FIELDS):
         raise MisuseError(f"an object of {cls.__name__} is not a type: pass the class itself")
 
 
