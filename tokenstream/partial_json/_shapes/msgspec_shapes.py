@@ -155,9 +155,8 @@ class _StructSlot(Slot):
 
 def _list_members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
     """Return the members of a union, also of unions in it; for any other type, the type itself."""
-    if get_origin(type_) is Annotated and not any(
-        isinstance(each, msgspec.Meta) for each in type_.__metadata__
-    ):
+    is_annotated = get_origin(type_) is Annotated
+    if is_annotated and not any(isinstance(each, msgspec.Meta) for each in type_.__metadata__):
         # msgspec ignores all other annotations.
         return _list_members(type_.__origin__)
     if get_origin(type_) in {Union, types.UnionType}:

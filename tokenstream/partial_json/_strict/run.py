@@ -167,17 +167,12 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     # 2. Write brackets around the text.
     reopening = ""
     if touched_frames:
-        innermost_class = touched_frames[-1].container.__class__
-        reopened = (
-            _BEFORE[innermost_class].get(id(state))
-            if state.__class__ is dict
-            else _BEFORE_STRING[innermost_class]
-        )
-        if reopened is None:
+        outer = [_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]
+        cls = touched_frames[-1].container.__class__
+        innermost = _BEFORE[cls].get(id(state)) if state.__class__ is dict else _BEFORE_STRING[cls]
+        if innermost is None:
             return None
-        reopening = (
-            "".join([_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]) + innermost
-        )
+        reopening = "".join(outer) + innermost
     open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if kept_count else opened
     end_of_cut, ending, is_empty = len(text), "", False
     if open_brackets:

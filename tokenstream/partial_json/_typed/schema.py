@@ -213,8 +213,9 @@ def _refuse_no_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whate
     cls = candidate if isinstance(candidate, type) else type(candidate)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
         raise MisuseError(
-            f"{title if cls is candidate else cls.__name__} is a model of pydantic 1 (pydantic.v1), which is "
-            "not supported: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
+            f"{title if cls is candidate else cls.__name__} is a model of pydantic 1 (pydantic.v1), which "
+            "is not supported: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its "
+            "fields"
         )
     # The class of a generic alias belongs to `typing` or to Python itself, and has none of these attributes.
     if cls is not candidate and any(hasattr(cls, fields) for fields in _FIELDS):
