@@ -92,31 +92,35 @@ def _value_of(call: ToolCall) -> str:
         return text
 
 
-class _Given:
+class _KnownPart:
     """A part that the reader had before the restart, and how much of it has been repeated since."""
 
-    __slots__ = ("at", "done", "part", "signature", "signed", "started", "text")
+    __slots__ = ("end_repeated", "part", "repeated", "signature", "signature_repeated", "started", "text")
 
     def __init__(self, part: Part) -> None:
-        given: Any = part
+        any_part: Any = part
         self.part = part
-        self.text: Any = getattr(given, "arguments_text", None)
+        self.text: Any = getattr(any_part, "arguments_text", None)
         if self.text is None:
-            self.text = getattr(given, "data" if part.kind == "media" else "text", "")
+            self.text = getattr(any_part, "data" if part.kind == "media" else "text", "")
         if not isinstance(self.text, str | bytes):
+            # Media may have no data.
             self.text = ""
-        self.signature: str = getattr(given, "signature", None) or ""
-        self.at = self.signed = 0
+        self.signature: str = getattr(any_part, "signature", None) or ""
+        self.repeated = self.signature_repeated = 0
         """Length of the text, and of the signature, that was repeated so far."""
         self.started = False
+        """True once the part has begun again."""
         # A tool call keeps its old id up to its end, even if the reader never received that end.
-        self.done = not part.complete and part.kind != "tool_call"
+        self.end_repeated = not part.complete and part.kind != "tool_call"
+        """True once the end of the part was repeated, or if it need not be."""
 
     @property
-    def owes(self) -> bool:
-        """Return True if some of the part is still to be repeated."""
-        missing = self.at < len(self.text) or self.signed < len(self.signature)
-        return missing or not self.done or not self.started
+    def is_incomplete(self) -> bool:
+        """True while some of the part has not been repeated."""
+        text_is_missing = self.repeated < len(self.text)
+        signature_is_missing = self.signature_repeated < len(self.signature)
+        return text_is_missing or signature_is_missing or not self.end_repeated or not self.started
 
 
 class Aligner:
@@ -131,8 +135,8 @@ class Aligner:
         self._accumulator = accumulator
         self.messages = tuple(messages)
         """The partial answer that the reader has, one message for each choice."""
-        self._given = {
-            (message.choice, index): _Given(part)
+        self._known_parts = {
+            (message.choice, index): _KnownPart(part)
             for message in self.messages
             for index, part in enumerate(message.parts)
         }
@@ -140,16 +144,16 @@ class Aligner:
         """The error to raise, once the restarted answer differs; None until then."""
 
     @property
-    def over(self) -> bool:
+    def is_complete(self) -> bool:
         """True once all that the reader has was repeated."""
-        return not any(given.owes for given in self._given.values())
+        return not any(part.is_incomplete for part in self._known_parts.values())
 
     def fail(self) -> None:
         """Set `error`, because the restarted answer differs from the first."""
         self.error = difference(self._accumulator)
 
-    def take(self, event: Event) -> Event | None:
-        """Return the part of an event that the reader does not have; None if there is no such part.
+    def drop_repeated(self, event: Event) -> Event | None:
+        """Return an event without the text that the reader already has; None if the reader has all of it.
 
         If the answers differ, `error` is set.
 
@@ -159,82 +163,97 @@ class Aligner:
         if isinstance(event, MessageStart):
             return None
         if isinstance(event, Finish):
-            if any(given.owes for (choice, _), given in self._given.items() if choice == event.choice):
+            parts = (part for (choice, _), part in self._known_parts.items() if choice == event.choice)
+            if any(part.is_incomplete for part in parts):
+                # The new answer ends before all of the old one was repeated.
                 self.fail()
                 return None
             return event
-        given = None if event.part is None else self._given.get((event.choice, event.part))
-        if given is None:
+        known = None if event.part is None else self._known_parts.get((event.choice, event.part))
+        if known is None:
             return event
         # A part may begin with its first delta, without a `PartStart`.
-        given.started = True
-        found = self._compare(given, event)
-        if found is False:
+        known.started = True
+        reader_has_it = self._compare(known, event)
+        if reader_has_it is False:
             self.fail()
             return None
-        return None if found is True else event
+        return None if reader_has_it is True else event
 
-    def _compare(self, given: _Given, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
+    def _compare(self, known: _KnownPart, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
         """Return True if the reader has the event, False if the event differs, None if it is new."""
         kind = event.__class__
         if kind is PartStart:
-            return bool(given.part.kind == event.content.kind)
+            return bool(known.part.kind == event.content.kind)
         if kind is ToolCallStart:
-            return self._start_call(given.part, event)
+            return self._compare_call_start(known.part, event)
         if kind in _TEXTS:
-            return self._compare_text(given, event, _TEXTS[kind])
+            return self._compare_text(known, event, _TEXTS[kind])
         if kind is ToolCallDone:
-            return self._finish_call(given, event)
+            return self._compare_call_end(known, event)
         if kind is CitationAdded:
-            return bool(given.part == event.citation)
+            return bool(known.part == event.citation)
         if kind is PartDone:
-            if given.at < len(given.text):
+            if known.repeated < len(known.text):
                 return False
-            given.done = True
-            return True if given.part.complete else None
+            known.end_repeated = True
+            # The end is new to the reader of a part that was still open.
+            return True if known.part.complete else None
         return None
 
-    def _compare_text(self, given: _Given, event: Any, name: str) -> bool | None:  # noqa: ANN401 - any delta
-        """Compare a delta; cut off the text that the reader has. The result is that of `_compare`."""
-        if given.part.kind not in _WRITES[event.__class__]:
+    def _compare_text(
+        self,
+        known: _KnownPart,
+        event: Any,  # noqa: ANN401 - any delta
+        name: str,
+    ) -> bool | None:
+        """Compare a delta, and cut off the text that the reader has; the result is that of `_compare`.
+
+        Args:
+            known: The part to which the delta adds.
+            event: The delta.
+            name: The delta's attribute with the text.
+        """
+        if known.part.kind not in _WRITES[event.__class__]:
             return False
         if isinstance(event, ReasoningDelta) and event.signature and not event.text:
-            return self._compare_signature(given, event.signature)
+            return self._compare_signature(known, event.signature)
         text: Any = getattr(event, name)
-        again: Any = given.text[given.at : given.at + len(text)]
-        if not text.startswith(again):
+        expected: Any = known.text[known.repeated : known.repeated + len(text)]
+        if not text.startswith(expected):
             return False
-        given.at += len(again)
+        known.repeated += len(expected)
         if isinstance(event, ToolCallDelta):
-            event.id = getattr(given.part, "id", event.id)
-        if len(again) == len(text):
+            event.id = getattr(known.part, "id", event.id)
+        if len(expected) == len(text):
             return True
-        setattr(event, name, text[len(again) :])
+        # The rest of the delta is new.
+        setattr(event, name, text[len(expected) :])
         return None
 
-    def _compare_signature(self, given: _Given, signature: str) -> bool | None:
+    def _compare_signature(self, known: _KnownPart, signature: str) -> bool | None:
         """Compare a signature; a different one means a different answer, as different reasoning does."""
-        rest = given.signature[given.signed :]
-        if not rest:
+        expected = known.signature[known.signature_repeated :]
+        if not expected:
             return None
-        given.signed += len(signature)
+        known.signature_repeated += len(signature)
         # A signature that is longer than the first one counts as different.
-        return rest.startswith(signature)
+        return expected.startswith(signature)
 
-    def _start_call(self, part: Part, event: ToolCallStart) -> bool:
+    def _compare_call_start(self, part: Part, event: ToolCallStart) -> bool:
         """Return True if the new answer begins the same call, which keeps the id that the reader knows."""
         if not isinstance(part, ToolCall) or part.name != event.name:
             return False
         self._accumulator.rename_call(event.choice, event.part, part.id)
         return True
 
-    def _finish_call(self, given: _Given, event: ToolCallDone) -> bool | None:
-        """Compare the end of a call. The result is that of `_compare`."""
-        part = given.part
+    def _compare_call_end(self, known: _KnownPart, event: ToolCallDone) -> bool | None:
+        """Compare the end of a call; the result is that of `_compare`."""
+        part = known.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
             return False
         event.call = self._accumulator.rename_call(event.choice, event.part, part.id) or event.call
-        given.done, given.at = True, len(given.text)
+        known.end_repeated, known.repeated = True, len(known.text)
         if part.complete:
             return is_same_call(part, event.call)
         return None if event.call.arguments_text.startswith(part.arguments_text) else False

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
+    from tokenstream.message import Message
 
 # An instance would build the models of all messages, which takes a fifth of `import tokenstream`.
 _VERSION: int = Checkpoint.model_fields["version"].default
@@ -45,10 +46,11 @@ def make_checkpoint(
     state = None if last_position.state is None else {"format": last_position.state}
     if state is not None and waiting:
         state["events"] = write_events(waiting)
+    # Before any choice has begun, there may be a message that has only a head.
     head = accumulator.message
-    known = head.id or head.model or head.provider_data or head.usage
+    has_head = head.id or head.model or head.provider_data or head.usage
     return Checkpoint(
-        messages=tuple(accumulator.messages or ([head] if known else [])),
+        messages=tuple(accumulator.messages or ([head] if has_head else [])),
         format=connection.name,
         last_event_id=last_event_id,
         events_seen=events_seen,
@@ -81,29 +83,30 @@ def restore_answer(
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.
     """
-    name, state = _checked(checkpoint)
-    known = registry.create(name, limits=limits, pings=pings)
+    name, state = _check(checkpoint)
+    format = registry.create(name, limits=limits, pings=pings)
     try:
-        left = read_events(state["events"]) if "events" in state else []
-        # The format's own state includes the events that still have to be returned.
-        told = Accumulator(limits=limits)
+        unreturned = read_events(state["events"]) if "events" in state else []
+        # The format's state includes the events that still have to be returned, so its messages have to, too.
+        ahead = Accumulator(limits=limits)
         for message in checkpoint.messages:
-            told.restore(message)
-        for event in left:
-            told.take(event)
-        known.restore(state["format"], told.messages or [told.message])
+            ahead.restore(message)
+        for event in unreturned:
+            ahead.take(event)
+        format.restore(state["format"], ahead.messages or [ahead.message])
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
-    shared = [field for field in known.parts.fields if isinstance(field, str)]
+    shared = [field for field in format.parts.fields if isinstance(field, str)]
     accumulator.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
     for message in checkpoint.messages:
         accumulator.restore(message, shared)
-    return known, read_events(state["events"]) if left else []
+    # Read again, because the accumulator above may have changed the first copies.
+    return format, read_events(state["events"]) if unreturned else []
 
 
-def _checked(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
-    """Return the format's name and the state of a checkpoint.
+def _check(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+    """Check that an answer can be continued from a checkpoint; return the format's name and the state.
 
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.
@@ -132,6 +135,19 @@ def _checked(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
             "that cannot be stored; ask for the answer anew"
         )
     return name, state
+
+
+def store_progress(error: StreamError, partial: Message, checkpoint: Checkpoint) -> None:
+    """Store on an error how much of the answer has arrived.
+
+    Args:
+        error: The error.
+        partial: The answer so far.
+        checkpoint: The checkpoint of the answer.
+    """
+    error.partial = partial
+    error.checkpoint = checkpoint
+    error.tool_calls_delivered = checkpoint.tool_calls_delivered
 
 
 def has_partial(error: StreamError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream._growing import is_bare
@@ -50,7 +50,9 @@ class Glancing:
     """
 
     __slots__ = (
-        "_given",
+        "_connection",
+        "_glanced_event",
+        "_returned_count",
         "accumulator",
         "chunk",
         "error",
@@ -73,7 +75,7 @@ class Glancing:
         self.accumulator = Accumulator(limits=limits, late_usage=late_usage)
         """The stage that contains the message."""
         self.meter = Meter(0.0)
-        self._given = 0
+        self._returned_count = 0
         """Number of events that were returned, without those of the fast path."""
         self.head: ResponseHead | None = None
         """The head of the response; None if there is none, or before it arrives."""
@@ -97,6 +99,10 @@ class Glancing:
         """True while no event may be returned before the guards have answered."""
         self.shortcut: Callable[[Any, float], Event | None] | None = None
         """Fast replacement for `give` while chunks may be like the last one; otherwise None."""
+        self._connection: Connection
+        """Reads the input."""
+        self._glanced_event: Event | None = None
+        """The event of a payload that was read on the fast path: already taken, but not yet returned."""
         self.unit: type = bytes
         """The class of input that `give` takes: bytes, or str for decoded text."""
 
@@ -112,7 +118,37 @@ class Glancing:
     @property
     def events_seen(self) -> int:
         """Number of events that were returned."""
-        return self._given + self.meter.glanced
+        return self._returned_count + self.meter.glanced
+
+    def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
+        """Accept the next input; return its event if the fast path can read it, else None: then call `pull`.
+
+        Args:
+            chunk: An object of class `unit`: bytes of the body, or decoded text.
+            now: A clock reading, in seconds.
+        """
+        if self.shortcut is not None:
+            return self.shortcut(chunk, now)
+        self.now = now
+        self.chunk = chunk
+        return None
+
+    def _make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+        """Create the shortcut for chunks like the last one, only now that the next chunk has arrived."""
+        read = self._connection.shortcut()
+        self.shortcut = None if read is None else self.glance_with(read)
+        return self.give(chunk, now)
+
+    def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
+        """Read a payload on the fast path; return True if that worked and `pull` then returns its event."""
+        if self.shortcut is None or not self._connection.takes_payloads:
+            return False
+        self._glanced_event = self.shortcut(cast("Any", payload), now)
+        self.chunk = None
+        if self._glanced_event is None:
+            return False
+        self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
+        return True
 
     def glance_with(  # noqa: C901 - what runs for every token is in one place
         self, read: Callable[[Any], Event | None]
@@ -201,12 +237,12 @@ class Glancing:
         if timer is None:
             self.meter.look()
             return glance(chunk, now)
-        begun = timer()
+        began = timer()
         self.meter.look()
-        packed = timer()
+        looked = timer()
         event = glance(chunk, now)
         if event is not None:
-            self.meter.took(timer() - packed, packing=packed - begun)
+            self.meter.took(timer() - looked, packing=looked - began)
         return event
 
     def fail(self) -> None:
@@ -215,21 +251,20 @@ class Glancing:
         self.plain = False
         self.shortcut = None
 
-    def mark(self, event: Event, *, fresh: bool) -> bool:
-        """Record an event with content from the end of the input; return False, the next value of `fresh`.
+    def count_late_content(self, event: Event, *, is_first: bool) -> None:
+        """Count an event with content that only the end of the input released.
 
         Args:
             event: The event.
-            fresh: Whether this is the first such event.
+            is_first: True for the first such event.
         """
-        if fresh:
+        if is_first:
             self.meter.content(self.now)
         self.meter.plain_deltas += 1
         if self.meter.waiting and event.__class__ is TextDelta:
             self.meter.mark_text(self.now)
         elif event.__class__ is ToolCallStart:
             self.meter.mark_tool_call(self.now)
-        return False
 
     @property
     def gap(self) -> StreamError | None:

@@ -47,7 +47,7 @@ class GuardedMachine(Machine):
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
-    __slots__ = ("_finish", "_hold", "_named", "_stops", "_way", "guards", "last")
+    __slots__ = ("_finish", "_hold", "_named", "_stops", "_unguarded_pull", "guards", "last")
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class GuardedMachine(Machine):
         self.last: Event | None = None
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage)
-        self._way: Callable[[], Event | None] = self._next
+        self._unguarded_pull: Callable[[], Event | None] = self._next
         """Returns the next event, before the guards receive it."""
 
     def guard(self, guards: Guards, stops: Stops) -> None:
@@ -82,22 +82,22 @@ class GuardedMachine(Machine):
         self.guards, self._stops = guards, stops
         if self.take == self.accumulator.take:
             self.take = self._take_guarded
-        self._go(self._way)
+        self._pull_from(self._unguarded_pull)
         if guards.holding:
             if self._hold is None:
                 self.hold_back(Hold(_ends_at_once))
-            self._hold_on()
+            self._extend_hold()
 
     def hold_back(self, hold: Hold) -> None:
         """Hold back the next events; the message does not contain them before they are returned."""
-        hold.take_left(self._left)
-        self._left, self._giving = [], ([], self._given)
+        hold.take_left(self._events_left)
+        self._events_left, self._current_events = [], ([], self._returned_count)
         self._hold, self.holding = hold, True
         self.take = hold.has_content
-        self._hold_on()
-        self._go(self._pull_held)
+        self._extend_hold()
+        self._pull_from(self._pull_held)
 
-    def _hold_on(self) -> None:
+    def _extend_hold(self) -> None:
         """Extend the hold until the guards have answered."""
         guards = self.guards
         if guards is not None and self._hold is not None:
@@ -117,7 +117,7 @@ class GuardedMachine(Machine):
         if self.guards is not None and (self.waits or not self.over):
             self.now = now
             self.guards.tick(now)
-            self._obey()
+            self._stop_if_wanted()
 
     def fail_guarded(self, error: StreamError) -> None:
         """End with an error; events that are held back are never returned."""
@@ -132,11 +132,11 @@ class GuardedMachine(Machine):
             answer: Records the answer, or raises the guard's exception.
         """
         if self.guards is not None:
-            self._ask(answer)
+            self._call_guards(answer)
 
     def give_again(self, event: Event) -> None:
         if isinstance(event, Stopped):
-            self.last, self.pull = event, self._pull_last
+            self.last, self.pull = event, self._pull_stopped
         else:
             super().give_again(event)
 
@@ -144,17 +144,17 @@ class GuardedMachine(Machine):
         super().cut(now)
         self._finish, self.waits = None, False
         if self.last is not None:
-            self.pull = self._pull_last
+            self.pull = self._pull_stopped
 
     # -- the way of an event -----------------------------------------------
 
-    def _go(self, way: Callable[[], Event | None]) -> None:
+    def _pull_from(self, way: Callable[[], Event | None]) -> None:
         """Make `way` the source of the next events."""
-        self._way = way
+        self._unguarded_pull = way
         self.pull = way if self.guards is None else self._pull_guarded
 
     @property
-    def _taker(self) -> Callable[[Any], bool]:
+    def _take_unheld(self) -> Callable[[Any], bool]:
         """The function that takes events which are not held back."""
         return self.accumulator.take if self.guards is None else self._take_guarded
 
@@ -166,30 +166,30 @@ class GuardedMachine(Machine):
         """Do the work of `pull` while guards check each event."""
         event, self._finish, self.waits = self._finish, None, False
         if event is None:
-            event = self._way()
+            event = self._unguarded_pull()
             if self.last is not None:
-                return self._pull_last()
+                return self._pull_stopped()
             if event is None:
                 return self._pull_end()
-        return self._pass_finish(event) if isinstance(event, Finish) else self._pass(event)
+        return self._show_finish(event) if isinstance(event, Finish) else self._show_guards(event)
 
-    def _pass(self, event: Event) -> Event:
+    def _show_guards(self, event: Event) -> Event:
         """Pass an event that the message already contains to the guards."""
         guards = self.guards
         if guards is not None:
             if isinstance(event, Restarted):
                 guards.begin_again()
             now = self.now
-            self._ask(lambda: guards.feed(event, now))
+            self._call_guards(lambda: guards.feed(event, now))
         return event
 
-    def _pass_finish(self, event: Finish) -> Event | None:
+    def _show_finish(self, event: Finish) -> Event | None:
         """Pass the end of a choice to the guards, and return it if they allow that."""
         guards = self.guards
         if guards is not None:
-            self._ask(lambda: guards.finish(event))
+            self._call_guards(lambda: guards.finish(event))
             if self.guards is None:
-                return self._pull_last()
+                return self._pull_stopped()
             if guards.pending:
                 self._finish, self.waits = event, True
                 return None
@@ -200,14 +200,14 @@ class GuardedMachine(Machine):
         """Ask the guards that have not answered yet, once no event is left."""
         guards = self.guards
         if guards is not None and self.over and self._hold is None:
-            self._ask(guards.end)
+            self._call_guards(guards.end)
             self.waits = self.guards is not None and guards.pending
-        return self._pull_last()
+        return self._pull_stopped()
 
-    def _ask(self, show: Callable[[], object]) -> None:
-        """Call `show`, which passes something to the guards, and do what they want."""
+    def _call_guards(self, call: Callable[[], object]) -> None:
+        """Call a function that passes something to the guards; then stop the stream if a guard wants that."""
         try:
-            show()
+            call()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
             failed = GuardFailed(
                 f"a guard of the stream raised {type(error).__name__}, so the stream was closed; "
@@ -216,9 +216,9 @@ class GuardedMachine(Machine):
             failed.__cause__ = error
             self.fail_guarded(failed)
             return
-        self._obey()
+        self._stop_if_wanted()
 
-    def _obey(self) -> None:
+    def _stop_if_wanted(self) -> None:
         """Stop the stream if a guard wants that."""
         reason = None if self.guards is None else self.guards.stop
         if reason is None:
@@ -227,14 +227,14 @@ class GuardedMachine(Machine):
         self._end_guarded()
         # The guard decides the ending, even if the terminal event has arrived.
         self.error, self.answered = None, False
-        self.pull = self._pull_last
+        self.pull = self._pull_stopped
         self._stops.stop(reason)
 
     def _end_guarded(self) -> None:
         """End without the guards, and drop all input and events that are left."""
         self.guards = None
         self._end_input(self.now)
-        self.chunk, self._left, self._finish, self.waits = None, [], None, False
+        self.chunk, self._events_left, self._finish, self.waits = None, [], None, False
         hold, self._hold, self.holding = self._hold, None, False
         self.pull = give_no_event
         if hold is not None:
@@ -243,7 +243,7 @@ class GuardedMachine(Machine):
                 self.accumulator.spend(hold.usage)
             hold.drop()
 
-    def _pull_last(self) -> Event | None:
+    def _pull_stopped(self) -> Event | None:
         """Return the `Stopped` event if the answer was stopped, else None."""
         event, self.last = self.last, None
         if event is not None:
@@ -256,7 +256,7 @@ class GuardedMachine(Machine):
         """Do the work of `pull` while events are held back."""
         hold = self._hold
         if hold is None:
-            self._go(self._next)
+            self._pull_from(self._next)
             return self._next()
         if not hold.ready and not hold.released:
             event, waits = self._fill(hold)
@@ -265,20 +265,21 @@ class GuardedMachine(Machine):
         if not hold.ready:
             self._hold, self.holding = None, False
             return self._pull_held()
-        return self._admit(hold.ready.popleft())
+        return self._add_to_message(hold.ready.popleft())
 
     def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold events back until they are released.
+        """Hold back the events that are available, and release them if that is all to hold back.
 
         Returns:
-            A sign of life or None; and True if more input is needed.
+            A sign of life or None; and True if the events stay held back, because more input is needed.
         """
         event, waits = self._keep(hold)
         if not waits:
+            # Without a last event, the input has ended before the hold was complete.
             hold.release(failed=event is None and self.error is not None)
             if self._named and hold.ready:
                 self.accumulator.format = self._named
-            self.take = self._taker
+            self.take = self._take_unheld
         return event, waits
 
     def _keep(self, hold: Hold) -> tuple[Event | None, bool]:
@@ -294,10 +295,12 @@ class GuardedMachine(Machine):
             if not self._may_hold(event):
                 return None, True
             self._show_held(event)
+            # A guard may have ended the hold.
             if hold.keep(event) or self.resting or self._hold is None:
                 break
             event = self._next()
-        if self._hold is None or (event is None and not self.over and not hold.is_enough):
+        needs_input = event is None and not self.over and not hold.is_enough
+        if self._hold is None or needs_input:
             return None, True
         return (event, False) if self._ask_permission() else (None, True)
 
@@ -310,19 +313,19 @@ class GuardedMachine(Machine):
         guards = self.guards
         if guards is not None and guards.hold:
             now = self.now
-            self._ask(lambda: guards.feed_held(event, now))
+            self._call_guards(lambda: guards.feed_held(event, now))
 
     def _ask_permission(self) -> bool:
         """Return True if the guards allow the held-back events to be returned."""
         guards = self.guards
         if guards is not None and guards.holding:
-            self._ask(guards.end_held)
+            self._call_guards(guards.end_held)
             self.waits = self._hold is not None and guards.pending
         return self._hold is not None and not self.waits
 
-    def _admit(self, event: Event) -> Event:
-        """Add an event to the message at the moment it is returned."""
-        self._taker(event)
+    def _add_to_message(self, event: Event) -> Event:
+        """Add an event that was held back to the message at the moment it is returned."""
+        self._take_unheld(event)
         if self.accumulator.error is not None:
             self.fail()
         return event
@@ -344,22 +347,22 @@ class GuardedMachine(Machine):
 
     # -- what is seen at a glance ------------------------------------------
 
-    def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Create the shortcut as `Machine._look` does, but pass its events to the guards."""
-        event = super()._look(chunk, now)
+    def _make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+        """Create the shortcut as `Machine._make_shortcut` does, but pass its events to the guards."""
+        event = super()._make_shortcut(chunk, now)
         if self.guards is None:
             return event
         glance = self.shortcut
         if glance is not None:
-            self.shortcut = lambda chunk, now: self._passed(glance(chunk, now))
-        return self._passed(event)
+            self.shortcut = lambda chunk, now: self._show_glanced(glance(chunk, now))
+        return self._show_glanced(event)
 
-    def _passed(self, event: Event | None) -> Event | None:
-        return None if event is None else self._pass(event)
+    def _show_glanced(self, event: Event | None) -> Event | None:
+        return None if event is None else self._show_guards(event)
 
-    def _glance_at(self, payload: dict[str, Any], now: float) -> bool:
+    def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
         # Not with guards: the event would wait here, where a guard cannot stop it.
-        return self.guards is None and super()._glance_at(payload, now)
+        return self.guards is None and super()._read_at_a_glance(payload, now)
 
 
 def _ends_at_once(_: Event) -> bool:

@@ -28,12 +28,12 @@ _SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts that are invisible while they are empty."""
 
 
-def shows(event: Event) -> bool:
+def is_visible(event: Event) -> bool:
     """Return True if an event makes some of the answer visible, so that it cannot be taken back.
 
     Example:
         >>> from tokenstream.events import MessageStart, TextDelta
-        >>> shows(MessageStart()), shows(TextDelta("Hi"))
+        >>> is_visible(MessageStart()), is_visible(TextDelta("Hi"))
         (False, True)
     """
     if isinstance(event, _SHOWING):
@@ -103,10 +103,11 @@ class Hold:
         self.ready.extend(other.ready)
 
     def take_left(self, events: list[Event]) -> None:
-        """Take the events left at the end of a connection: they are returned next, after the held ones."""
+        """Take the events that the end of a connection left; they are returned next, after the held ones."""
         if not self._held:
             self.ready.extend(events)
-        for event in events if self._held else ():
+            return
+        for event in events:
             self.keep(event)
 
     def release(self, *, failed: bool) -> None:
@@ -115,9 +116,10 @@ class Hold:
         Args:
             failed: True if the input failed before any of the answer was visible.
         """
-        first = [] if self._announce is None else self._announce(failed)
-        if first is not None:
-            self.ready.extend(first)
+        announcements = [] if self._announce is None else self._announce(failed)
+        # None means that the held events have to be dropped.
+        if announcements is not None:
+            self.ready.extend(announcements)
             self.ready.extend(self._held)
         self._held = []
         self.released = True

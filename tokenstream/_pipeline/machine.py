@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.error_body import ErrorBody
-from tokenstream._pipeline.checkpoints import has_partial, make_checkpoint, restore_answer, with_final_ending
+from tokenstream._pipeline import checkpoints
 from tokenstream._pipeline.factories import make_content_decoder
 from tokenstream._pipeline.glance import Glancing, give_no_event, is_callers_fault
 from tokenstream.departures import Departures
@@ -58,12 +58,10 @@ class Machine(Glancing):
 
     __slots__ = (
         "_coding",
-        "_connection",
-        "_giving",
-        "_glanced",
+        "_current_events",
+        "_events_left",
         "_id_at_fault",
         "_last_checkpoint",
-        "_left",
         "_next",
         "answered",
         "begun_at",
@@ -95,9 +93,8 @@ class Machine(Glancing):
         """Deviations of the server from its documentation, with the rule applied to each."""
         self.wanted = format
         self.pings, self.make_stage = pings, make_stage
-        self._connection: Connection
         self._coding: ContentDecoder | None = None
-        self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
+        self._current_events: tuple[Sequence[Event], int] = _NONE_GIVEN
         """The events of the current frame, and the number of events returned before them."""
         self._last_checkpoint: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None before the end."""
@@ -110,9 +107,7 @@ class Machine(Glancing):
         self.take: Callable[[Any], bool] = self.accumulator.take
         """Takes each event at the moment it is returned; its result is True if the event has content."""
         self.connect(content_type)
-        self._left: list[Event] = []
-        self._glanced: Event | None = None
-        """The event of a payload that was read on the fast path: already taken, but not yet returned."""
+        self._events_left: list[Event] = []
         self.over = False
         """True once no more input is accepted."""
         self.answered = False
@@ -165,9 +160,11 @@ class Machine(Glancing):
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
-        self.kept, left = restore_answer(checkpoint, self.accumulator, limits=self.limits, pings=self.pings)
+        self.kept, left = checkpoints.restore_answer(
+            checkpoint, self.accumulator, limits=self.limits, pings=self.pings
+        )
         self.wanted = checkpoint.format
-        self._given, self._giving = checkpoint.events_seen, (left, checkpoint.events_seen)
+        self._returned_count, self._current_events = checkpoint.events_seen, (left, checkpoint.events_seen)
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
@@ -213,19 +210,6 @@ class Machine(Glancing):
         """Count a departure (a deviation from the protocol) that is visible outside the payloads."""
         self.departures.note(name, event=self._connection.frames_seen)
 
-    def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
-        """Accept the next input; return its event if the fast path can read it, else None: then call `pull`.
-
-        Args:
-            chunk: An object of class `unit`: bytes of the body, or decoded text.
-            now: A clock reading, in seconds.
-        """
-        if self.shortcut is not None:
-            return self.shortcut(chunk, now)
-        self.now = now
-        self.chunk = chunk
-        return None
-
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
         """Accept the next input in any form; `pull` then returns its events.
 
@@ -233,7 +217,7 @@ class Machine(Glancing):
             MisuseError: The input is neither bytes, nor text, nor a dict whose keys are text.
         """
         if chunk.__class__ is dict:
-            if self._glance_at(chunk, now):
+            if self._read_at_a_glance(chunk, now):
                 return
             self._take_payload(chunk)
         elif isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
@@ -250,17 +234,6 @@ class Machine(Glancing):
         self.chunk = chunk
         self.now = now
         self.shortcut = None
-
-    def _glance_at(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a payload on the fast path; return True if that worked and `pull` then returns its event."""
-        if self.shortcut is None or not self._connection.takes_payloads:
-            return False
-        self._glanced = self.shortcut(cast("Any", payload), now)
-        self.chunk = None
-        if self._glanced is None:
-            return False
-        self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
-        return True
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
         if not are_text(payload):
@@ -281,28 +254,28 @@ class Machine(Glancing):
         if self._coding is not None and cause is None and self.error is None:
             self._coding.end(now=now)
             cause = self._coding.error
-        before = len(self._left)
+        before = len(self._events_left)
         if self.reorder is not None and cause is None and self.error is None:
             late, self.error = connection.end_order(self.reorder, now)
-            self._left += late
+            self._events_left += late
         if self.error is not None:
-            self._left += connection.abandon()
+            self._events_left += connection.abandon()
             # Bytes that are not a payload count as a broken end, too.
             broken = isinstance(self.error, ProtocolError)
         else:
-            self._left += connection.end(broken=cause is not None)
+            self._events_left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
             broken = cause is not None and connection.error is None and not is_callers_fault(cause)
         last_position = connection.last_position
-        self._giving = (
-            self._left[: None if last_position is None else before + last_position.events_left],
-            self._given,
+        self._current_events = (
+            self._events_left[: None if last_position is None else before + last_position.events_left],
+            self._returned_count,
         )
         self._keep_checkpoint()
         if broken and connection.finished:
             self.error = None
             self.note("broken_after_finish")
-        if self._left:
+        if self._events_left:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
             self.meter.mark(now, frame=True)
@@ -311,14 +284,15 @@ class Machine(Glancing):
         """Stop here: drop frames that were not decoded, and events that were held back."""
         self._end_input(now)
         self.chunk = None
-        self._left = []
+        self._events_left = []
         self.pull = give_no_event
 
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
         # The format may have read events that were never returned.
-        given = all(message.finish_reason for message in self.accumulator.messages)
-        if self.error is None and self._connection.finished and (self.answered or given):
+        all_finished = all(message.finish_reason for message in self.accumulator.messages)
+        reader_knows_the_end = self.answered or all_finished
+        if self.error is None and self._connection.finished and reader_knows_the_end:
             self.note("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(
@@ -349,13 +323,10 @@ class Machine(Glancing):
         """Store the partial answer, a checkpoint and further details on the error."""
         if error.request_id is None and self.head is not None:
             error.request_id = self.head.request_id
-        if has_partial(error):
+        if checkpoints.has_partial(error):
             return
-        error.partial = self.accumulator.message
-        error.checkpoint = self.checkpoint()
-        error.events_seen = self.events_seen
-        error.bytes_seen = self.meter.bytes
-        error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
+        checkpoints.store_progress(error, self.accumulator.message, self.checkpoint())
+        error.events_seen, error.bytes_seen = self.events_seen, self.meter.bytes
         if isinstance(error, _TRUNCATIONS):
             # Not for other errors: their tail would depend on how much was read beyond the fault.
             error.tail = self._connection.tail[: self.limits.tail]
@@ -363,15 +334,17 @@ class Machine(Glancing):
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far."""
         if self._last_checkpoint is not None:
-            return with_final_ending(self._last_checkpoint, self.accumulator)
+            return checkpoints.with_final_ending(self._last_checkpoint, self.accumulator)
         last = self._last_event_id
-        return make_checkpoint(self.accumulator, self._connection, self._waiting, self.events_seen, last)
+        return checkpoints.make_checkpoint(
+            self.accumulator, self._connection, self._waiting, self.events_seen, last
+        )
 
     @property
     def _waiting(self) -> Sequence[Event]:
         """The events that were decoded but not yet returned."""
-        events, before = self._giving
-        return events[self._given - before :]
+        events, before = self._current_events
+        return events[self._returned_count - before :]
 
     def _keep_checkpoint(self) -> None:
         """Store the checkpoint once only the events of the end itself are left."""
@@ -380,8 +353,9 @@ class Machine(Glancing):
 
     @property
     def _last_event_id(self) -> str | None:
-        ahead = self._connection.last_event_id
-        return ahead if ahead is None or self._id_at_fault is None else self._id_at_fault or None
+        # After an error in a frame, the framing's own id is ahead, by the rest of the chunk.
+        last = self._connection.last_event_id
+        return last if last is None or self._id_at_fault is None else self._id_at_fault or None
 
     # -- within ------------------------------------------------------------
 
@@ -395,25 +369,26 @@ class Machine(Glancing):
         frames: Any
         events: Sequence[Event]
         event: Event | None
-        for event in self._giving[0]:
+        for event in self._current_events[0]:
             self.take(event)
-            self._given += 1
+            self._returned_count += 1
             yield event
         while True:
             chunk = self.chunk
             if chunk is None:
-                event, self._glanced = self._glanced, None
+                event, self._glanced_event = self._glanced_event, None
                 if event is not None:
                     yield event
                     continue
-                fresh = True
-                while self._left:
+                is_first = True
+                while self._events_left:
                     if self._last_checkpoint is None:
                         self._keep_checkpoint()
-                    event = self._left.pop(0)
+                    event = self._events_left.pop(0)
                     if self.take(event):
-                        fresh = self.mark(event, fresh=fresh)
-                    self._given += 1
+                        self.count_late_content(event, is_first=is_first)
+                        is_first = False
+                    self._returned_count += 1
                     yield event
                 yield None
                 continue
@@ -439,7 +414,7 @@ class Machine(Glancing):
                     continue
             else:
                 frames, several = self.sorted_frames(coding, connection, chunk, now), True
-            said = 0
+            content_events = 0
             glance = connection.format.frame_shortcut() if several else None
             for frame in frames:
                 event = None if glance is None else glance(frame)
@@ -449,18 +424,18 @@ class Machine(Glancing):
                     events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
                     glance = connection.format.frame_shortcut() if several else None
                     if len(events) > 1:
-                        self._giving = events, self._given
+                        self._current_events = events, self._returned_count
                 for event in events:
                     if self.take(event):
-                        if not said:
+                        if not content_events:
                             meter.content(now)
-                        said += 1
+                        content_events += 1
                         if event.__class__ is TextDelta:
                             if meter.waiting:
                                 meter.mark_text(now)
                         elif event.__class__ is ToolCallStart:
                             meter.mark_tool_call(now)
-                    self._given += 1
+                    self._returned_count += 1
                     yield event
                 reader = connection.format
                 if reader.error is not None or accumulator.error is not None:
@@ -472,26 +447,20 @@ class Machine(Glancing):
                 self.error = connection.framing.error or (coding.error if coding else None) or self.gap
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
-            meter.plain_deltas += said
-            ending = connection.format
-            self.answered = ending.ended
+            meter.plain_deltas += content_events
+            reader = connection.format
+            self.answered = reader.ended
             if self.answered:
                 meter.finish(now)
-            if ending.resting is not self.resting:
+            if reader.resting is not self.resting:
                 self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and not (apart or self.holding):
-                self.shortcut = self._look
+                self.shortcut = self._make_shortcut
             # Frees the payload, since it may be large and the next input may take long to arrive.
             frames = frame = event = glance = None
             events = ()
-            self._giving = _NONE_GIVEN
-
-    def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Create the shortcut for chunks like the last one, only now that the next chunk has arrived."""
-        read = self._connection.shortcut()
-        self.shortcut = None if read is None else self.glance_with(read)
-        return self.give(chunk, now)
+            self._current_events = _NONE_GIVEN
 
     def _end_input(self, now: float) -> None:
         self.over = True

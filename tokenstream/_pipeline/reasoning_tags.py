@@ -25,22 +25,25 @@ _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
 _TEXT, _REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
-def make_tag_stage_factory(asked: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
-    """Return a function that creates a `ReasoningTags` for each format; None if no tags are asked for.
+def make_tag_stage_factory(
+    tags: bool | Iterable[str],  # noqa: FBT001 - as callers give it
+) -> StageFactory | None:
+    """Return a function that creates a `ReasoningTags` for each format; None if there are no tags.
 
     Args:
-        asked: Names of tags, or True for the known ones.
+        tags: Names of tags, or True for the known ones.
 
     Raises:
-        MisuseError: `asked` is not a list of tag names.
+        MisuseError: `tags` is not a list of tag names.
     """
-    named: Any = asked
-    if isinstance(named, str | bytes) or (not hasattr(named, "__iter__") and named is not True):
+    value: Any = tags
+    is_iterable = hasattr(value, "__iter__") and not isinstance(value, str | bytes)
+    if not is_iterable and value is not True:
         raise MisuseError(
             "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
-            f"not {asked!r}"
+            f"not {tags!r}"
         )
-    names = _KNOWN if named is True else check_tags(tuple(named))
+    names = _KNOWN if value is True else check_tags(tuple(value))
     return partial(ReasoningTags, names) if names else None
 
 
@@ -129,12 +132,12 @@ class ReasoningTags:
                 self._end(text, event, out)
             else:
                 if isinstance(event, CitationAdded):
-                    self._show(event, out)
+                    self._begin_cited_parts(event, out)
                 out.append(self._renumber(event))
-        for place in self._cut:
-            text = self._texts.pop(place, None)
+        for choice, part in self._cut:
+            text = self._texts.pop((choice, part), None)
             if text is not None:
-                self._release(text, TextDelta("", choice=place[0], part=place[1]), out)
+                self._release(text, TextDelta("", choice=choice, part=part), out)
         self._cut.clear()
         return out
 
@@ -158,10 +161,12 @@ class ReasoningTags:
         """
         text = self._writing.get((delta.choice, delta.part))
         if text is None:
+            # Only the text of text parts may contain tags.
             return inner
         place = text.place
 
-        def take(event: Any) -> bool:  # noqa: ANN401 - a delta
+        def accept(event: Any) -> bool:  # noqa: ANN401 - a delta
+            # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.place != place or not text.scanner.passes(event.text):
                 return False
             if inner is not None and inner(event) is False:
@@ -169,7 +174,7 @@ class ReasoningTags:
             text.scanner.skim(event.text)
             return True
 
-        return take
+        return accept
 
     # -- texts ---------------------------------------------------------------
 
@@ -195,21 +200,39 @@ class ReasoningTags:
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; once there are too many parts, no longer split."""
         for within, piece in text.scanner.feed(event.text):
-            full = text.within is not None and self._count >= self._most
-            self._give(text, piece, event, out, within=bool(text.within) if full else within)
+            is_full = text.within is not None and self._count >= self._most
+            self._add_piece(text, piece, event, out, within=bool(text.within) if is_full else within)
 
-    def _give(self, text: _TaggedText, piece: str, event: Event, out: list[Event], *, within: bool) -> None:
-        """Add a piece of a text; begin another part if the piece changes between text and reasoning."""
+    def _add_piece(
+        self, text: _TaggedText, piece: str, event: Event, out: list[Event], *, within: bool
+    ) -> None:
+        """Add a piece of a text; begin another part if the piece changes between text and reasoning.
+
+        Args:
+            text: The text.
+            piece: The piece.
+            event: The event that the piece is from.
+            out: Receives the events.
+            within: True if the piece is within tags, and so is reasoning.
+        """
         if text.within is not within:
-            self._turn(text, event, out, within=within)
-        if isinstance(event, TextDelta) and not within and piece == event.text and text.place == event.part:
+            self._begin_next_part(text, event, out, within=within)
+        is_unchanged = isinstance(event, TextDelta) and piece == event.text and text.place == event.part
+        if is_unchanged and not within:
             out.append(event)
             return
         kind = ReasoningDelta if within else TextDelta
         out.append(kind(piece, choice=event.choice, part=text.place, raw=event.raw))
 
-    def _turn(self, text: _TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
-        """End the part to which a text goes, and begin the next part."""
+    def _begin_next_part(self, text: _TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
+        """End the part to which a text goes, and begin the next part.
+
+        Args:
+            text: The text.
+            event: The event that is being read.
+            out: Receives the events.
+            within: True if the next part is reasoning.
+        """
         choice = event.choice
         if text.within is not None:
             del self._writing[choice, text.place]
@@ -224,18 +247,18 @@ class ReasoningTags:
         content = _REASONING if text.within else text.start
         out.append(PartStart(content, choice=event.choice, part=text.place, raw=event.raw))
 
-    def _show(self, event: CitationAdded, out: list[Event]) -> None:
+    def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
         """Begin the parts of texts that have no part yet, since a citation follows its text."""
         for (choice, _), text in self._texts.items():
             if choice == event.choice and text.within is None:
-                self._turn(text, event, out, within=False)
+                self._begin_next_part(text, event, out, within=False)
 
     def _release(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
         """Add the held-back rest of a text; the text becomes a part even if it is empty."""
         for within, piece in text.scanner.end():
-            self._give(text, piece, event, out, within=within)
+            self._add_piece(text, piece, event, out, within=within)
         if text.within is None:
-            self._turn(text, event, out, within=False)
+            self._begin_next_part(text, event, out, within=False)
         del self._writing[event.choice, text.place]
         if text.scanner.tagged:
             self._split.add(event.choice)
@@ -247,9 +270,9 @@ class ReasoningTags:
         content = event.content
         if text.scanner.tagged and isinstance(content, TextPart):
             # The end repeats the text with its tags; only its other fields are kept.
-            known = content.model_copy(update={"text": "", "complete": False})
-            if not text.within and known != text.start:
-                out.append(PartStart(known, choice=event.choice, part=text.place, raw=event.raw))
+            without_text = content.model_copy(update={"text": "", "complete": False})
+            if not text.within and without_text != text.start:
+                out.append(PartStart(without_text, choice=event.choice, part=text.place, raw=event.raw))
             content = None
         if text.place == event.part and content is event.content:
             out.append(event)

@@ -37,12 +37,12 @@ class RenewableMachine(GuardedMachine):
 
     __slots__ = (
         "_aligner",
-        "_before",
+        "_checkpoint_at_break",
+        "_checkpoint_before",
         "_first_id",
         "_id_before",
         "_refusal",
         "_retry_before",
-        "_stood",
         "continued",
         "seam",
     )
@@ -60,9 +60,9 @@ class RenewableMachine(GuardedMachine):
         """The id of the first SSE event of the answer."""
         self._id_before: str | None = None
         """The id of the last event on the previous connection; None for an answer that begins anew."""
-        self._before: Checkpoint | None = None
+        self._checkpoint_before: Checkpoint | None = None
         """The checkpoint at which to resume; it stays valid if the server refuses to resume."""
-        self._stood: Checkpoint | None = None
+        self._checkpoint_at_break: Checkpoint | None = None
         """The checkpoint at which the answer broke off, until a new answer has returned an event."""
         self._retry_before: int | None = None
         """The reconnection time that the server sent on the previous connection."""
@@ -87,15 +87,15 @@ class RenewableMachine(GuardedMachine):
             seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
         """
         self._retry_before = self.reconnect_after
-        self._before = None if kept is None else self.checkpoint()
+        self._checkpoint_before = None if kept is None else self.checkpoint()
         self._first_id = "" if kept is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept is None else self._last_event_id
         # As long as a new answer has returned no events, the old checkpoint stays valid.
-        self._stood = self.checkpoint() if kept is None and self.accumulator.messages else None
+        self._checkpoint_at_break = self.checkpoint() if kept is None and self.accumulator.messages else None
         self.error = None
         self.over = self.answered = self.resting = False
         self.plain = True
-        self.chunk = self._glanced = self._id_at_fault = self.head = None
+        self.chunk = self._glanced_event = self._id_at_fault = self.head = None
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.ended_at = None
@@ -108,7 +108,7 @@ class RenewableMachine(GuardedMachine):
             else:
                 self.reorder.expect(self.reorder.position + 1)
         if kept is None:
-            self._left = []
+            self._events_left = []
         if kept is not None and self._hold is not None:
             hold.adopt(self._hold)
         self.seam = seam
@@ -125,12 +125,13 @@ class RenewableMachine(GuardedMachine):
         Args:
             restarted: The event that gives up the old answer; it is not returned to the loop.
         """
-        before, given = self._aligner, self.accumulator.messages
-        if before is not None and not before.over:
-            given = [*before.messages]
+        previous, messages = self._aligner, self.accumulator.messages
+        if previous is not None and not previous.is_complete:
+            # This answer, too, has not repeated all that the reader has.
+            messages = [*previous.messages]
         self.accumulator.take(restarted)
-        self._aligner = Aligner(given, self.accumulator)
-        self._go(self._pull_aligned)
+        self._aligner = Aligner(messages, self.accumulator)
+        self._pull_from(self._pull_aligned)
 
     def refuse_seam(self, error: StreamError) -> None:
         """Discard the continuation, because its joint with the answer is too doubtful.
@@ -152,14 +153,14 @@ class RenewableMachine(GuardedMachine):
         self.error, self._hold = None, None
         if not self.over:
             self._end_input(now)
-        self.take = self._taker
-        self._go(self._next)
+        self.take = self._take_unheld
+        self._pull_from(self._next)
         message = self.accumulator.message
         ended: list[Event] = [
             PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
         ]
-        self._left = [*ended, Finish("length")]
-        self._giving = [*self._left], self._given
+        self._events_left = [*ended, Finish("length")]
+        self._current_events = [*self._events_left], self._returned_count
 
     @property
     def differs(self) -> bool:
@@ -169,16 +170,19 @@ class RenewableMachine(GuardedMachine):
     def _pull_aligned(self) -> Event | None:
         """Do the work of `pull` while events are repeated."""
         aligner = self._aligner
-        if aligner is None or aligner.over:
+        if aligner is None or aligner.is_complete:
+            # All that the reader has was repeated: from now on, events are new.
             self._aligner = None
-            self._go(self._pull_held)
+            self._pull_from(self._pull_held)
             self.holding = self._hold is not None
             return self._pull_held()
         while aligner.error is None and (event := self._pull_held()) is not None:
-            found = aligner.take(event)
-            if found is not None:
-                return found
-        if self.over and self.error is None and self.last is None and not (aligner.error or aligner.over):
+            new_event = aligner.drop_repeated(event)
+            if new_event is not None:
+                return new_event
+        ended_cleanly = self.over and self.error is None and self.last is None
+        if ended_cleanly and aligner.error is None and not aligner.is_complete:
+            # The new answer is shorter than what the reader has.
             aligner.fail()
         if self.error is None and aligner.error is not None:
             self.error, self.plain = aligner.error, False
@@ -190,8 +194,8 @@ class RenewableMachine(GuardedMachine):
         hold = self._hold
         if hold is None:
             if self._aligner is None:
-                self._go(self._next if self.seam is None else self._pull_sewn)
-            return self._way() if self.seam is not None else self._next()
+                self._pull_from(self._next if self.seam is None else self._pull_sewn)
+            return self._unguarded_pull() if self.seam is not None else self._next()
         if not hold.ready and not hold.released:
             before = self._aligner
             event, waits = self._fill(hold)
@@ -205,7 +209,7 @@ class RenewableMachine(GuardedMachine):
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves
             return self._pull_held()
-        found = self._admit_relocated(hold.ready.popleft())
+        found = self._add_relocated(hold.ready.popleft())
         return self._pull_held() if found is None else found
 
     def _aligns_anew(self, before: Aligner | None) -> bool:
@@ -213,9 +217,12 @@ class RenewableMachine(GuardedMachine):
         return self._aligner is not before
 
     def _is_another(self, event: Event) -> bool:
-        """Return True if an event begins another answer than that which is to be resumed."""
-        known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
-        return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
+        """Return True if an event begins another answer than the one to be resumed."""
+        is_resumed = self.kept is not None and self._checkpoint_before is not None
+        id_expected = self.accumulator.message.id if is_resumed else None
+        if id_expected is None or not isinstance(event, MessageStart):
+            return False
+        return event.id not in (None, id_expected)
 
     def _may_hold(self, event: Event) -> bool:
         if self._is_another(event):
@@ -231,35 +238,36 @@ class RenewableMachine(GuardedMachine):
         hold.release(failed=event is None and self.error is not None)
         if self._refusal is not None:
             self.error, self.plain = self._refusal, False
-            self._go(give_no_event)
+            self._pull_from(give_no_event)
             hold.ready.clear()
             return None, True
         if self._named and hold.ready and self.seam is None:
             self.accumulator.format = self._named
         if hold.ready:
-            self._stood = None
+            # Events of the new answer are returned now, so the old checkpoint is no longer valid.
+            self._checkpoint_at_break = None
             self.continued = self.seam is not None
         if self.seam is None:
-            self.take = self._taker
+            self.take = self._take_unheld
         else:
             hold.ready = deque(self.seam.drop_overlap(hold.ready))
         return None, False
 
     def _pull_sewn(self) -> Event | None:
         """Do the work of `pull` after a seam."""
-        glanced = self._glanced
+        glanced = self._glanced_event
         while (event := self._next()) is not None:
             # An event that was read on the fast path was already taken.
-            found = event if event is glanced else self._admit_relocated(event)
+            found = event if event is glanced else self._add_relocated(event)
             if found is not None:
                 return found
         return None
 
-    def _admit_relocated(self, event: Event) -> Event | None:
+    def _add_relocated(self, event: Event) -> Event | None:
         """Relocate an event to its part in the answer and take it; return None if it is a repetition."""
         found: Event | None = event if self.seam is None else self.seam.relocate(event)
         if found is not None:
-            self._admit(found)
+            self._add_to_message(found)
         return found
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
@@ -276,17 +284,20 @@ class RenewableMachine(GuardedMachine):
             self._coding.end(now=self.now)
             cause = self._coding.error
         events, error = connection.cut_short(cause)
-        self._left += events
-        self._giving = [*self._left], self._given
+        self._events_left += events
+        self._current_events = [*self._events_left], self._returned_count
         return error
 
     def checkpoint(self) -> Checkpoint:
-        if self._before is not None and self.refused:
-            return with_final_ending(self._before, self.accumulator)
-        if self._stood is not None:
-            return with_final_ending(self._stood, self.accumulator)
-        found = super().checkpoint()
-        return found.model_copy(update={"position": None, "state": None}) if self.continued else found
+        if self._checkpoint_before is not None and self.refused:
+            return with_final_ending(self._checkpoint_before, self.accumulator)
+        if self._checkpoint_at_break is not None:
+            return with_final_ending(self._checkpoint_at_break, self.accumulator)
+        checkpoint = super().checkpoint()
+        # No server knows the position in an answer that was joined from several requests.
+        if not self.continued:
+            return checkpoint
+        return checkpoint.model_copy(update={"position": None, "state": None})
 
     @property
     def refused(self) -> bool:
@@ -301,13 +312,13 @@ class RenewableMachine(GuardedMachine):
     @property
     def left(self) -> tuple[Event, ...]:
         """The events that are left at the end of the input."""
-        return tuple(self._left)
+        return tuple(self._events_left)
 
     @property
     def reconnect_after(self) -> int | None:
         """The server's reconnection time in milliseconds; None if the server sent none."""
-        told = self._connection.retry
-        return self._retry_before if told is None else told
+        retry = self._connection.retry
+        return self._retry_before if retry is None else retry
 
     @property
     def _last_event_id(self) -> str | None:
@@ -338,10 +349,10 @@ class RenewableMachine(GuardedMachine):
         if has_partial(error):
             return
         self._store_partial(error)
-        cut = {"ending": ending, "usage": self.accumulator.counted}
-        error.partial = error.partial.model_copy(update=cut)
-        told = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
-        error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(told)})
+        changes = {"ending": ending, "usage": self.accumulator.counted}
+        error.partial = error.partial.model_copy(update=changes)
+        messages = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
+        error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(messages)})
 
 
 def _other_answer_error() -> PositionLost:

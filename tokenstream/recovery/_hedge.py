@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.hold import shows
+from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, only_error
 
@@ -68,7 +68,7 @@ class Contender:
         machine = self._machine
         machine.push(chunk, 0.0)
         while not self.has_content and (event := machine.pull()) is not None:
-            self.has_content = shows(event)
+            self.has_content = is_visible(event)
 
     def make_source(self) -> AsyncSource:
         """Return the source, which first yields the chunks that were already read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._pipeline.hold import shows
+from tokenstream._pipeline.hold import is_visible
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
@@ -35,7 +35,7 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     """
     rejects_refusals, rejects_calls = "refusal" in outcomes, "malformed_call" in outcomes
     if not (rejects_refusals or rejects_calls):
-        return shows
+        return is_visible
 
     def has_final_content(event: Event) -> bool:
         """Return True if an event has content that cannot be rejected later."""
@@ -47,7 +47,7 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         # This event reports a call whose arguments are not JSON.
         if rejects_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
             return False
-        return shows(event)
+        return is_visible(event)
 
     return has_final_content
 
