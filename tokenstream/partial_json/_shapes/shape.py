@@ -106,7 +106,7 @@ def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str,
     """Return the errors of a nested value, each with its complete location.
 
     Example:
-        >>> locate_errors(("steps",), (Inside((0,), ({"type": "missing", "loc": ("title",)},)),))
+        >>> locate_errors(("steps",), (NestedErrors((0,), ({"type": "missing", "loc": ("title",)},)),))
         ({'type': 'missing', 'loc': ('steps', 0, 'title')},)
     """
     out: list[dict[str, Any]] = []
