@@ -170,6 +170,7 @@ class Text(Format):
         part = self._part
         if part is None:
             part = self._open_part()
+            # A stage must see each piece on its way through the parts.
             self._fast_part = part if self.shortcuts and self.parts.stage is None else None
         else:
             text = self.joiner + text

@@ -27,7 +27,7 @@ _RESULT_FIELDS = (*COMMON_FIELDS, "toolCallId", "content")
 
 
 class RunParts(NamedParts):
-    """Parts of one run.
+    """The messages and tool calls of one run, as parts of a message.
 
     Args:
         limits: Bounds on parts and tool calls.

@@ -132,7 +132,8 @@ class PlainModel(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that stores a delta, so that its counts can be read later.
 
-        Without a shape, or if the payload has counts that its shape does not name, the deltas are decoded.
+        If the payload's shape is not known, or does not name all counts in it, `refuse` is returned
+        instead, so that deltas like this one are decoded.
 
         Args:
             delta: A delta that was decoded.
