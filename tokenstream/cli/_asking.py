@@ -131,8 +131,8 @@ def _parse_header(argument: str) -> tuple[str, str]:
     name, colon, value = argument.partition(":")
     if not colon or not name.strip():
         # The argument may be a key: it is quoted only if it is a single word of letters.
-        shown = repr(argument) if argument.isalpha() else "this"
-        msg = f"{shown} is not a header: write 'Name: value'"
+        quoted_argument = repr(argument) if argument.isalpha() else "this"
+        msg = f"{quoted_argument} is not a header: write 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
     return _check_name(name), value.strip()
 

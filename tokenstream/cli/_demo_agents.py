@@ -141,6 +141,7 @@ class _TripPlan:
     async def _delegate(self, call: ToolCall) -> None:
         """Run another agent for one of the planner's tool calls."""
         with self.steps.step(call, agent=f"{call.name} agent") as step:
+            # The first answer of the agent calls its tools, the second one is the result.
             async with step.follow(self._ask(f"{call.name}-1")) as stream:
                 await stream.run(self._make_router())
             async with step.follow(self._ask(f"{call.name}-2")) as stream:

@@ -46,20 +46,20 @@ class TextLines:
         """Print an event."""
         # The content of an unknown event may be missing from the message, so the line prints all of it.
         write = to_compact_json if isinstance(event, Unknown) else _shorten
-        shown: dict[str, str] = {}
+        pairs: dict[str, str] = {}
         if event.choice:
-            shown["choice"] = str(event.choice)
+            pairs["choice"] = str(event.choice)
         if event.part is not None:
-            shown["part"] = str(event.part)
+            pairs["part"] = str(event.part)
         for field in fields(event):
             value = getattr(event, field.name)
             if field.name in {"choice", "part", "raw"} or value is None:
                 continue
             if isinstance(event, UsageUpdate):
-                shown |= _list_counts(event.usage)
+                pairs |= _list_counts(event.usage)
             else:
-                shown[field.name] = write(value)
-        print(f"{seconds:9.3f}  {type(event).__name__:<15}{_write_pairs(shown)}", flush=True)
+                pairs[field.name] = write(value)
+        print(f"{seconds:9.3f}  {type(event).__name__:<15}{_write_pairs(pairs)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
 
@@ -133,16 +133,16 @@ class TextLines:
 def _print_part(index: int, part: Part) -> None:
     """Print a part: one line with its fields, then its text, if there is any."""
     text_field = next((name for name in _TEXT_FIELDS if name in type(part).model_fields), None)
-    shown: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for name in type(part).model_fields:
         value = getattr(part, name)
         if name in {"kind", "complete", text_field} or value in (None, "", b"", {}):
             continue
-        shown[name] = (
+        pairs[name] = (
             f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else to_compact_json(value)
         )
     state = "" if part.complete else " (not complete)"
-    print(f"  {index} {part.kind.replace('_', ' ')}{state}{_write_pairs(shown)}")
+    print(f"  {index} {part.kind.replace('_', ' ')}{state}{_write_pairs(pairs)}")
     text = getattr(part, text_field) if text_field is not None else ""
     if text:
         print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
@@ -194,8 +194,8 @@ def _write_figure(value: float | str | None) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def _write_pairs(shown: Mapping[str, str]) -> str:
-    return "".join([f" {name}={value}" for name, value in shown.items()])
+def _write_pairs(pairs: Mapping[str, str]) -> str:
+    return "".join([f" {name}={value}" for name, value in pairs.items()])
 
 
 def _print_row(label: str, text: str) -> None:

@@ -105,7 +105,7 @@ def _prepare_tokens(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _describe_image(title: str, address: str) -> str:
-    """Return the text that stands for an image."""
+    """Return the text that is printed in place of an image."""
     # An address that begins with data: contains the image itself, and is not printed.
     return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
 

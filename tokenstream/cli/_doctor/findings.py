@@ -308,25 +308,18 @@ def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Fi
     forbid_transform = (
         "send `Cache-Control: no-cache, no-transform` with the response, which asks proxies not to compress"
     )
-    if held_back is not None:
-        what = f"where a client accepts compression, as browsers do: {held_back.what}"
-        if coding:
-            what = f"compressed as {coding}, which browsers accept, {held_back.what}"
+    if held_back is not None and coding:
+        what = f"compressed as {coding}, which browsers accept, {held_back.what}"
         ask_uncompressed = "ask with `Accept-Encoding: identity`, as this library does"
-        do = (
-            (*(_list_compression_settings(hops) if coding else ()), forbid_transform, ask_uncompressed)
-            if coding
-            else held_back.do
-        )
+        do = (*_list_compression_settings(hops), forbid_transform, ask_uncompressed)
         yield Finding(name="held_back_compressed", grave=True, what=what, do=do)
+    elif held_back is not None:
+        what = f"where a client accepts compression, as browsers do: {held_back.what}"
+        yield Finding(name="held_back_compressed", grave=True, what=what, do=held_back.do)
     elif coding:
         what = f"a client that accepts it gets the answer compressed as {coding}; it streams all the same"
-        yield Finding(
-            name="compressed",
-            grave=False,
-            what=what,
-            do=(*_list_compression_settings(hops), forbid_transform),
-        )
+        do = (*_list_compression_settings(hops), forbid_transform)
+        yield Finding(name="compressed", grave=False, what=what, do=do)
 
 
 # -- the head of the response --------------------------------------------------
@@ -339,8 +332,8 @@ def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
         return
     kind = headers.get("content-type", "")
     if probe.kind == "sse" and "event-stream" not in kind.lower():
-        given = f"says {kind}" if kind else "does not say what the body is"
-        what = f"the response {given}: proxies that spare an event stream do not know this one"
+        description = f"says {kind}" if kind else "does not say what the body is"
+        what = f"the response {description}: proxies that spare an event stream do not know this one"
         do = ("send `Content-Type: text/event-stream`",)
         yield Finding(name="content_type", grave=False, what=what, do=do)
     if "content-length" in headers and sum(arrival.events for arrival in probe.arrivals) > 1:

@@ -272,7 +272,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
 
 def _matches_sign(sign: str, name: str, expected: str, words: str) -> bool:
-    """Return True if a header is a certain sign of a hop.
+    """Return True if a header of a response has the name and the words of a hop's sign.
 
     Args:
         sign: The header's name in the sign, which may end in "*".

@@ -365,7 +365,10 @@ def _as_tuple(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
 
 
 def _is_compared_by_identity(value: object) -> bool:
-    """Return True if a value equals nothing but itself; a member of an Enum and None may do so."""
+    """Return True if a value equals nothing but itself, unless it is an Enum member or None.
+
+    These are the same object in every call of the handler.
+    """
     equality: object = type(value).__eq__
     return equality is object.__eq__ and not isinstance(value, Enum | None)
 
@@ -373,7 +376,7 @@ def _is_compared_by_identity(value: object) -> bool:
 def _write_error(error: BaseException) -> str:
     """Return an error's class and the first line of its message.
 
-    The lines that pytest adds to a failed assertion are printed anyway, with the cause.
+    To a failed assertion pytest adds further lines, which are printed with the cause of the error.
     """
     return f"{type(error).__name__}: {error}".splitlines()[0]
 

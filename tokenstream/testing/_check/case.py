@@ -126,10 +126,12 @@ class Case:
             frame: The frame that was fed next.
             description: Description of what the format did.
         """
-        shown = repr(frame)
-        shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
+        frame_text = repr(frame)
+        frame_text = frame_text if len(frame_text) <= _MAX_SHOWN else f"{frame_text[:_MAX_SHOWN]}…"
         before = f"the first {index} frames of the recording, then " if index else ""
-        return Violation(f"frame {index + 1}: {description}", f"{self.format_in_code}.feed: {before}{shown}")
+        return Violation(
+            f"frame {index + 1}: {description}", f"{self.format_in_code}.feed: {before}{frame_text}"
+        )
 
     def _read_with(self, faults: list[Fault]) -> list[tuple[Fault, FormatReading]]:
         return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]

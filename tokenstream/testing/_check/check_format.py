@@ -101,7 +101,7 @@ def check_format(
 
 
 def _find_first(rule: Rule, case: Case) -> list[Violation]:
-    """Return the first violation of a rule in a case, which is enough to point out the problem."""
+    """Return a list with the first violation of a rule in a case; an empty list if there is none."""
     return list(islice(rule.find_violations(case), 1))
 
 

@@ -51,16 +51,16 @@ def find_crashes(case: Case) -> Iterator[Violation]:
 
 def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
     """Find an error that pickle does not restore."""
-    seen: set[type] = set()
+    checked_types: set[type] = set()
     for reading in (
         reading
         for found in (case.cut_readings, case.damaged_readings, case.odd_readings)
         for _, reading in found
     ):
         error = reading.error
-        if error is None or type(error) in seen:
+        if error is None or type(error) in checked_types:
             continue
-        seen.add(type(error))
+        checked_types.add(type(error))
         restored: Any = None
         with CrashWatch():
             restored = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own

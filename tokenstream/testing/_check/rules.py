@@ -71,7 +71,7 @@ def find_unexpected_message(case: Case) -> Iterator[Violation]:
 
 
 def find_chunking_differences(case: Case) -> Iterator[Violation]:
-    """Find a chunking at which the reading differs."""
+    """Find a chunking at which the reading differs from that of the recorded chunks."""
     for chunking in usual_chunkings(case.recording):
         lines = _compare_readings(case.whole_reading, read(case.recording, case.make(), chunking=chunking))
         if lines:
@@ -228,7 +228,7 @@ def _compare_fields(path: str, expected: object, actual: object) -> Iterator[str
 
 
 def _compare_named(path: str, expected: Mapping[str, object], actual: object) -> Iterator[str]:
-    """Yield the differences between the fields that a mapping names and those of an object or a mapping."""
+    """Yield the differences between expected fields and the fields of an actual object or mapping."""
     fields = _as_mapping(actual)
     for name, value in expected.items():
         field_path = join_path(path, name)

@@ -103,6 +103,7 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
 
     @wraps(change)
     def make(*args: _P.args, **kwargs: _P.kwargs) -> Fault:
+        # The docstring is that of `change`.
         try:
             bound = details.bind(*args, **kwargs)
         except TypeError as error:

@@ -45,7 +45,7 @@ def every_cut(
         recording: The recording, the path of its file, or a script.
         every: Distance between cuts, in bytes; for a WebSocket, in messages.
         how: Effect of the cut: "cut" ends the body as if it were complete; "close" and "reset"
-            break the connection, and also do so once after the last byte.
+            break the connection there, and one more copy breaks it after the last byte.
 
     Raises:
         MisuseError: `every` or `how` is invalid.
@@ -150,8 +150,8 @@ class _Cut(Recording):
 
     def replaced(self, **others: Any) -> Recording:  # noqa: ANN401 - the fields' own types
         """Return an ordinary recording with the same fields, except those in `others`."""
-        own = {field.name: getattr(self, field.name) for field in fields(Recording)}
-        return Recording(**{**own, **others})
+        values = {field.name: getattr(self, field.name) for field in fields(Recording)}
+        return Recording(**{**values, **others})
 
 
 def _computed_property(compute: Callable[[_Cuts, int], object]) -> property:

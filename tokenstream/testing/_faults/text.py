@@ -82,7 +82,7 @@ def crlf(recording: Recording) -> Recording:
         MisuseError: On replay, if the body is not text in lines.
     """
     _require_text(recording)
-    return splice(recording, [Edit(*found.span(), b"\r\n") for found in _LONE_LF.finditer(recording.body)])
+    return splice(recording, [Edit(*match.span(), b"\r\n") for match in _LONE_LF.finditer(recording.body)])
 
 
 @fault

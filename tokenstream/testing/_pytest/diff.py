@@ -100,6 +100,7 @@ class _Report:
             self._add_first_difference(path, left, right, "character", _write_text)
 
     def _compare_bodies(self, path: str, left: bytes, right: bytes) -> None:
+        """Compare two bodies; for SSE, also count the events up to the first difference."""
         position = _find_first_difference(left, right)
         # The next event begins after the last blank line that both bodies share.
         event = left.count(b"\n\n", 0, position) + 1
@@ -181,7 +182,7 @@ class _Report:
     # -- lines -------------------------------------------------------------------
 
     def _add_values(self, path: str, left: object, right: object) -> None:
-        """Add both values: in one line, or in a line each if one of them is long."""
+        """Report two values: in one line, or in a line each if one of them is long."""
         left_text, right_text = _shorten(left), _shorten(right)
         if max(len(left_text), len(right_text)) > _MAX_IN_LINE:
             lines = [f"{self._left_margin}{left_text}", f"{self._right_margin}{right_text}"]
@@ -191,7 +192,7 @@ class _Report:
             self.lines.append(f"{_write_path(path)}: {left_name} {left_text}, {right_name} {right_text}")
 
     def _add_types(self, path: str, left: object, right: object) -> None:
-        """Add two values of different types; the types are only named if neither value is None."""
+        """Report two values of different types; the types are named unless a value is None."""
         if left is not None and right is not None:
             types = f"{type(left).__name__} and {type(right).__name__}"
             path = f"{_write_path(path)} (of two types, {types})"

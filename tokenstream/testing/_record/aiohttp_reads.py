@@ -119,10 +119,10 @@ class _NotedContent:
         if is_end:
             self._notes.end()
 
-    async def _await_read(self, read: Any) -> Any:  # noqa: ANN401 - what it gives
+    async def _await_read(self, awaitable: Any) -> Any:  # noqa: ANN401 - what it gives
         """Await a read of the body; if the read fails, write the recording with that failure."""
         try:
-            return await read
+            return await awaitable
         except EOFError as error:
             # The body ended before the requested number of bytes.
             self._note(getattr(error, "partial", b""), is_end=True)

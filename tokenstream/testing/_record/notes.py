@@ -97,7 +97,7 @@ class Notes:
         self._breaks: Breaks | None = None
         self.items = 0
         """Number of items that have been read."""
-        self.over = False
+        self.is_finished = False
         """True once the recording is written or given up; from then on, nothing is noted."""
         self.method = ""
         """The method of the request."""
@@ -118,7 +118,7 @@ class Notes:
 
     def not_opened(self, error: BaseException) -> None:
         """Give up the recording, because opening the source failed, and there is no answer."""
-        self.over = True
+        self.is_finished = True
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
         """Note the response's head, and the content coding of its bytes."""
@@ -134,7 +134,7 @@ class Notes:
             chunk: Bytes, or text.
             plain: True if the reader has already removed the content coding of these bytes.
         """
-        if self.over:
+        if self.is_finished:
             return
         now = self._terms.clock()
         data = chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else bytes(chunk)
@@ -155,7 +155,7 @@ class Notes:
         if isinstance(item, bytes | bytearray | memoryview | str):
             self.see(item)
             return
-        self.over = True
+        self.is_finished = True
         raise MisuseError(
             f"an iterable of {named(item)} does not show the bytes that arrived, which a recording needs: "
             "record the HTTP client to pass to the SDK, with testing.record(httpx2.Client(), path)"
@@ -189,7 +189,7 @@ class Notes:
             self._decoder.end()
         if self._keep_empty or self._arrivals:
             self._write(None)
-        self.over = True
+        self.is_finished = True
 
     def broke(self, error: BaseException, *, final: bool) -> None:
         """Write the recording after a failed read; any error of ours is only added to `error` as a note.
@@ -210,7 +210,7 @@ class Notes:
         """Write the recording of the bytes read so far, because the reader has closed the body."""
         if self._arrivals:
             self._write(self.block_error)
-        self.over = True
+        self.is_finished = True
 
     def _write(self, error: BaseException | None) -> None:
         """Write the recording once.
@@ -219,9 +219,9 @@ class Notes:
             error: The exception that is being raised, or None. If writing fails, that failure is
                 added to the exception as a note, instead of being raised.
         """
-        if self.over:
+        if self.is_finished:
             return
-        self.over = True
+        self.is_finished = True
         if self._decoder is not None and self._decoder.error is not None:
             # The reader does not get the bytes after a decoding error either.
             self._breaks = self._breaks or "close"

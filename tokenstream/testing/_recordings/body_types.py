@@ -38,9 +38,9 @@ def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
         >>> content_type_of(".sse", b"", is_whole=True), content_type_of(".txt", b'{"a": 1}', is_whole=True)
         ('text/event-stream; charset=utf-8', 'application/json')
     """
-    known = TYPES[extension.lower()]
-    if known is not None:
-        return known
+    type_by_extension = TYPES[extension.lower()]
+    if type_by_extension is not None:
+        return type_by_extension
     kind = sniff(start, None, over=is_whole)
     if kind == "json":
         return NDJSON if detect_framing(start) == "ndjson" else JSON

@@ -129,10 +129,10 @@ def chunk_ends(recording: Recording) -> list[int]:
 def divide(
     recording: Recording, offset: int, ends: Sequence[int] | None = None
 ) -> tuple[list[Arrival], list[Arrival]]:
-    """Return the chunks of a recording before an offset, and those behind it.
+    """Return the chunks of a recording before an offset, and the chunks after it.
 
     A chunk that contains the offset is split. The message of a WebSocket is not: it goes,
-    whole, to the chunks behind the offset.
+    whole, to the chunks after the offset.
 
     Args:
         recording: The recording.
@@ -149,10 +149,10 @@ def divide(
     if recording.messages and size_before < len(data):
         # A message is not split.
         size_before = 0
-    before, behind = Arrival(at, data[:size_before]), Arrival(at, data[size_before:])
+    before, after = Arrival(at, data[:size_before]), Arrival(at, data[size_before:])
     return (
         [*arrivals[:index], *([before] if before.data else [])],
-        [*([behind] if behind.data else []), *arrivals[index + 1 :]],
+        [*([after] if after.data else []), *arrivals[index + 1 :]],
     )
 
 
