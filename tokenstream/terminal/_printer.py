@@ -188,6 +188,7 @@ class MarkdownPrinter:
         else:
             all_rows = "\r\n".join(rows)
             drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{all_rows}{_WRAP_ON}\r{_cursor_up(len(rows) - 1)}"
+        # Nothing is written as long as the block is empty.
         if drawn and (rows or self._rows):
             hide_cursor = "" if self._cursor_hidden else _HIDE_CURSOR
             self._cursor_hidden = True

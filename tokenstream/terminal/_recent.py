@@ -33,6 +33,7 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
         # At least a screen, and the lines since the last multiple of a screen: so the cut seldom moves.
         start = _find_line_from_end(text, lines % rows + rows)
         if len(text) - start > 4 * cells:
+            # The lines are long, and wrap: cut inside a line.
             start = max(start, _cut_offset(text, cells))
         return text[:opening] + text[max(start, opening) :]
     if len(text) <= 4 * cells:
@@ -42,6 +43,7 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
         # The first two lines are the head, and the line below it.
         head = text.find("\n", text.find("\n") + 1) + 1
         return text[:head] + text[max(head, _next_line_start(text, start)) :]
+    # A list is cut at an item, any other block wherever the offset is.
     if kind == "list" and (item := _ITEM.search(text, _next_line_start(text, start))):
         start = item.start()
     return text[start:]

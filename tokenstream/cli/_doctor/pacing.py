@@ -161,10 +161,11 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
 
 
 def _list_full_buffers(moments: Sequence[Moment]) -> list[int]:
-    """Return the sizes of the moments at which full buffers arrived; none unless most moments are such.
+    """Return the sizes of the moments at which full buffers arrived.
 
-    The last moment does not count, since it is only the rest of a buffer. Nor need all others be
-    full: a part of the first buffer was the response's head.
+    The list is empty if that happened at less than half of the moments, since it may then be a
+    coincidence. The last moment does not count: it is the rest of a buffer. The first moment may
+    be smaller than a buffer, which also contained the response's head.
     """
     sizes = [moment.size for moment in moments[:-1] if moment.size % _BUFFER_UNIT == 0]
     return sizes if len(sizes) >= _MIN_FULL_BUFFERS and 2 * len(sizes) >= len(moments) - 1 else []

@@ -188,7 +188,7 @@ class _FileReader:
             data.decode()
         except UnicodeDecodeError as error:
             self._number = data.count(b"\n", 0, error.start) + 1
-            raise self._invalid("it is not UTF-8: save the file in that encoding") from None
+            raise self._make_error("it is not UTF-8: save the file in that encoding") from None
 
     def recording(self) -> Recording:
         """Read the whole file, and return its recording."""
@@ -197,9 +197,9 @@ class _FileReader:
             fields = self._read_head()
             return Recording(self._read_chunks(), name=self._path.stem, **fields)
         except _InvalidLine as invalid:
-            raise self._invalid(str(invalid)) from None
+            raise self._make_error(str(invalid)) from None
 
-    def _invalid(self, message: str) -> RecordingInvalid:
+    def _make_error(self, message: str) -> RecordingInvalid:
         return RecordingInvalid(message, path=self._path, line=self._number)
 
     def _read_version(self) -> None:

@@ -351,15 +351,14 @@ class Script:
             raise MisuseError(
                 f"choice {self._choice} of the script has finished: nothing can be added after finish()"
             )
-        return replace(
-            self,
-            _steps=(*self._steps, step),
-            _finished=self._finished | {step.choice}
-            if isinstance(step, steps.FinishChoice)
-            else self._finished,
-            _failed=self._failed or isinstance(step, steps.SendError),
-            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, steps.AddToolCall) else self._ids,
-        )
+        longer = replace(self, _steps=(*self._steps, step))
+        if isinstance(step, steps.FinishChoice):
+            return replace(longer, _finished=self._finished | {step.choice})
+        if isinstance(step, steps.SendError):
+            return replace(longer, _failed=True)
+        if isinstance(step, steps.AddToolCall):
+            return replace(longer, _ids=self._ids | {(step.choice, step.id)})
+        return longer
 
     @cached_property
     def _timeline(self) -> steps.Timeline:

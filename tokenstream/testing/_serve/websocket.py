@@ -57,14 +57,18 @@ class Conversation:
         message of the client does not meet a closed connection.
         """
         if not self._open_socket(request) or not self._send_all(reply.chunks):
+            # The handshake failed, or the client has left.
             return False
         if reply.cut == "stall":
+            # Say nothing more until the client leaves.
             self._listen(_return_fixed(math.inf))
             return False
         self._exchange.outcome = "answered"
         client_stays = self._listen(lambda: self._quiet_until)
         if not client_stays or reply.cut is not None:
+            # A connection that the client has left cannot be broken any more.
             return self._protocol.state is OPEN
+        # The proper end: both sides send a closing frame.
         self._protocol.send_close(_NORMAL_CLOSURE)
         self._write()
         self._listen(_return_fixed(time.monotonic() + _FAREWELL_SECONDS))
@@ -72,13 +76,13 @@ class Conversation:
 
     def _open_socket(self, request: Request) -> bool:
         """Answer the handshake; return True if it succeeded."""
+        # http.server has read the request; the protocol wants its bytes.
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         head = "\r\n".join([f"GET {request.path} HTTP/1.1", *headers, "", ""])
         self._protocol.receive_data(head.encode("latin-1"))
-        for handshake in [
-            event for event in self._protocol.events_received() if isinstance(event, Handshake)
-        ]:
-            self._protocol.send_response(self._protocol.accept(handshake))
+        for event in self._protocol.events_received():
+            if isinstance(event, Handshake):
+                self._protocol.send_response(self._protocol.accept(event))
         self._write()
         self._quiet_until = time.monotonic() + _FIRST_SECONDS
         return self._protocol.state is OPEN
