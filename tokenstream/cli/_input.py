@@ -57,7 +57,7 @@ def open_stream(options: argparse.Namespace) -> Stream:
     """Return a stream of the source that the command line names; no request is sent yet.
 
     Raises:
-        CommandFailed: The file cannot be stack, or the options contradict each other.
+        CommandFailed: The file cannot be opened, or the options contradict each other.
     """
     source: str = options.source
     if not source:

@@ -149,7 +149,7 @@ def _print_part(index: int, part: Part) -> None:
 
 
 def _print_error_rows(error: StreamError, origin: Origin) -> None:
-    """Print an error: its message, its attributes, and advise_on_error."""
+    """Print an error: its message, its attributes, and advice."""
     _print_row("error", f"{type(error).__name__}: {one_line(describe_error(error))}")
     attributes = {
         name: value for name, value in attributes_of(error).items() if value not in (None, (), b"", "")
