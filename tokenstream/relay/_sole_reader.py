@@ -46,7 +46,7 @@ class SoleReader:
         """True if a deadline was found passed once. It takes effect only the second time, because data that
         has arrived already may not have been read yet.
         """
-        driver.enter_loop()
+        driver.refuse_if_ended()
         driver.begin_polling(self)
 
     async def next(self) -> Event:

@@ -319,9 +319,11 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         await self._driver.close()
 
     async def __aenter__(self) -> Self:
+        """Open the source, if it is not open yet; on trio, also a task group for its reading task."""
         driver = self._driver
         if driver.verdict.closed:
-            driver.enter_loop()
+            # This raises `StreamClosed`.
+            driver.refuse_if_ended()
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
             # This is checked first, so that nothing has to be undone.
             raise concurrent_read_error()
@@ -340,14 +342,15 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close the source; raise the error of opening it here, if no read has raised it."""
         driver = self._driver
-        unopened = driver.conclude_unopened() if error is None else None
+        opening_error = driver.conclude_unopened() if error is None else None
         try:
-            await driver.close(failed=(error or unopened) is not None)
+            await driver.close(failed=(error or opening_error) is not None)
         finally:
             await driver.pump.close_tasks()
-        if unopened is not None:
-            raise unopened
+        if opening_error is not None:
+            raise opening_error
 
 
 refuse_block(AsyncStream, is_async=True)

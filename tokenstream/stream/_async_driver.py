@@ -66,7 +66,7 @@ class AsyncDriver(Driver):
     # -- reading -----------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        self.enter_loop()
+        self.refuse_if_ended()
         return self
 
     async def __anext__(self) -> Event:
@@ -356,6 +356,7 @@ class AsyncDriver(Driver):
             self.note_unclosed(error, failed=failed)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Give up the source of a stream that was dropped unclosed, and warn about that."""
         if is_finalizing():
             # The interpreter is exiting: modules are already gone, and the process closes the connection.
             return

@@ -146,7 +146,7 @@ class Driver(SingleConsumer):
 
     # -- the phases of a stream --------------------------------------------
 
-    def enter_loop(self) -> None:
+    def refuse_if_ended(self) -> None:
         """Refuse a new loop over the events if no events are left."""
         if self.phase is not _ENDED or self.machine.last is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.

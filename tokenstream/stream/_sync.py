@@ -374,13 +374,16 @@ class Stream(StreamBase[SyncDriver], Choice):
         self._driver.close()
 
     def __enter__(self) -> Self:
+        """Open the source, if it is not open yet."""
         driver = self._driver
         if driver.verdict.closed:
-            driver.enter_loop()
+            # This raises `StreamClosed`.
+            driver.refuse_if_ended()
         if isinstance(driver.pump.source, Deferred) and driver.phase is not Phase.ENDED:
             try:
                 driver.open_now()
             except ConcurrentRead:
+                # The other thread goes on reading.
                 raise
             except BaseException:
                 # After a Ctrl-C here, `__exit__` is never called.
@@ -394,10 +397,11 @@ class Stream(StreamBase[SyncDriver], Choice):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        unopened = self._driver.conclude_unopened() if error is None else None
-        self._driver.close(quiet=(error or unopened) is not None)
-        if unopened is not None:
-            raise unopened
+        """Close the source; raise the error of opening it here, if no read has raised it."""
+        opening_error = self._driver.conclude_unopened() if error is None else None
+        self._driver.close(quiet=(error or opening_error) is not None)
+        if opening_error is not None:
+            raise opening_error
 
 
 refuse_block(Stream, is_async=False)

@@ -57,7 +57,7 @@ class SyncDriver(Driver):
     # -- reading -----------------------------------------------------------
 
     def __iter__(self) -> Iterator[Event]:
-        self.enter_loop()
+        self.refuse_if_ended()
         return self
 
     def __next__(self) -> Event:
@@ -265,6 +265,7 @@ class SyncDriver(Driver):
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
+        # If another thread reads, that read has deadlines of its own.
         if self.pump.enter():
             try:
                 self.process_item(WAITED, self.clock())
@@ -355,6 +356,7 @@ class SyncDriver(Driver):
             self.note_unclosed(error)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Close the source of a stream that was dropped unclosed, and warn about that."""
         if is_finalizing():
             # At interpreter exit modules are gone, closing may crash (CPython 3.13), and the
             # process closes the connection anyway.

@@ -85,6 +85,7 @@ class SyncHub(Hub[SyncDriver]):
 
     def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
+        # No other thread may read while the pump is replaced.
         if not pump.enter():
             raise concurrent_read_error()
         # Reentrant, because a guard or a listener, which is called under the lock, may stop the stream
@@ -92,7 +93,9 @@ class SyncHub(Hub[SyncDriver]):
         self.lock = threading.RLock()
         """Held while the message grows, and by every thread that looks at it."""
         self._changed = threading.Condition(self.lock)
+        """Wakes all waiting readers."""
         self._room = threading.Condition(self.lock)
+        """Wakes the watcher, which waits for room in a full queue."""
         driver.pump = _SharedPump(pump, self.lock)
         pump.leave()
         super().__init__(driver)
@@ -150,6 +153,7 @@ class SyncHub(Hub[SyncDriver]):
             caller = self.identify_caller()
             while self.leader is not None:
                 if self.leader is caller:
+                    # Code that the read itself has called would wait for itself.
                     raise concurrent_read_error()
                 self._changed.wait()
             with self.lead(caller):
@@ -266,7 +270,7 @@ class _SyncReaderDriver(ReaderDriver):
 
     def __iter__(self) -> Iterator[Event]:
         with self.hub.lock:
-            self.enter_loop()
+            self.refuse_if_ended()
         return self
 
     def __next__(self) -> Event:

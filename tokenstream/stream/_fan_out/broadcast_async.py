@@ -112,6 +112,7 @@ class AsyncHub(Hub[AsyncDriver]):
         caller = self.identify_caller()
         while self.leader is not None:
             if self.leader is caller:
+                # Code that the read itself has called would wait for itself.
                 raise concurrent_read_error()
             await self._wait(None)
         with self.lead(caller):
@@ -226,7 +227,7 @@ class _AsyncReaderDriver(ReaderDriver):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        self.enter_loop()
+        self.refuse_if_ended()
         return self
 
     def stop(self, reason: str | None = None) -> None:

@@ -91,7 +91,7 @@ class Hub(EventQueue[DriverT]):
             bell.set()
 
     def announce_room(self) -> None:
-        """Wake the watcher, because a full queue may have room."""
+        """Wake the reader that waits for room in a full queue (the `watcher`), and ring all bells."""
         for bell in self._bells:
             bell.set()
 

@@ -46,7 +46,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         """On trio, inside of `async with`, the group of the reading tasks; otherwise None."""
 
     def __aiter__(self) -> AsyncIterator[Labelled[K]]:
-        self._refuse_ended()
+        self._refuse_if_ended()
         return self
 
     async def __anext__(self) -> Labelled[K]:
@@ -82,6 +82,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close all streams, and then the task group."""
         try:
             await self._close(failed=error is not None)
         finally:

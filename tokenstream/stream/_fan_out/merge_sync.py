@@ -36,7 +36,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         self._arrival = self._queue.waiter = threading.Event()
 
     def __iter__(self) -> Iterator[Labelled[K]]:
-        self._refuse_ended()
+        self._refuse_if_ended()
         return self
 
     def __next__(self) -> Labelled[K]:

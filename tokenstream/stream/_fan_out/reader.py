@@ -92,7 +92,7 @@ class ReaderDriver(SingleConsumer):
         """Return a function that returns `NEWS` once something arrives after this call."""
         return partial(self.hub.look_for_news, self.place, self.place.seen_count)
 
-    def enter_loop(self) -> None:
+    def refuse_if_ended(self) -> None:
         """Refuse a new loop over the events if no events are left for this reader."""
         hub, place = self.hub, self.place
         if place.is_closed:
@@ -100,7 +100,7 @@ class ReaderDriver(SingleConsumer):
         are_events_left = not place.reads_events or self.has_events
         if hub.has_ended and not are_events_left and hub.driver.error is None:
             # The driver refuses the loop.
-            hub.driver.enter_loop()
+            hub.driver.refuse_if_ended()
 
     # -- beside other streams, in one loop -----------------------------------
 

@@ -129,7 +129,7 @@ class CallDraftCursor:
         self._chars_read, self._failure = -1, None
 
     def _next_draft(self, *, at_end: bool = False) -> CallDraft[Any, Any] | None:
-        """Return the next queued draft; None if no draft is queued, or raise the failure if it is time.
+        """Return the next queued draft, or None; raise the stored failure once no draft is queued.
 
         Args:
             at_end: True at the end of the stream.

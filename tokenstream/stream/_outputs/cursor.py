@@ -253,6 +253,7 @@ class OutputCursor(Generic[ItemT]):
             self._failure = add_context(self._failure, message, "", None)
         elif not documents or (tool is None and documents[0].text.empty):
             self._failure = add_context(missing_json_error(message, tool), message, "", None)
+        # The first error ends the output.
         for document in documents:
             if self._failure is not None:
                 return

@@ -106,10 +106,12 @@ class ArgumentsText:
         if self._is_free_text:
             return self._text_from(0)
         if call is not None:
+            # A call without arguments has an empty object.
             return call.arguments_text if call.arguments_text.strip(_SPACE) else "{}"
         text = self._text_from(0)
-        empty = _EMPTY_PREFIX.match(text)
-        return text[empty.end() :] if empty else text
+        # An empty object before the real arguments does not count.
+        prefix = _EMPTY_PREFIX.match(text)
+        return text[prefix.end() :] if prefix else text
 
     @property
     def call_so_far(self) -> ToolCall:
@@ -163,6 +165,7 @@ class ArgumentsText:
         log = self._log
         if log is not None and self._has_begun and event.__class__ is ToolCallDelta:
             text: str = event.fragment
+            # If only this fragment is new, it need not be read from the log.
             if log.length == self._position + len(text):
                 self._position += len(text)
                 return text or None
@@ -204,9 +207,9 @@ class ArgumentsText:
 
     def _text_from(self, position: int) -> str:
         """Return the arguments from a position on."""
-        ended = self._ended_call
-        if ended is not None:
-            return ended.arguments_text[position:]
+        call = self._ended_call
+        if call is not None:
+            return call.arguments_text[position:]
         log = self._log
         if log is None:
             log = self._log = self._part.pieces

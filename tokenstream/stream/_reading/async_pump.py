@@ -53,8 +53,11 @@ class AsyncPump:
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._host: Host | None = None
+        """The event loop in which the source is read; None before the first read."""
         self._tasks: TaskGroup | None = None
+        """On trio, inside of `async with`, the group of the reading task; otherwise None."""
         self._entered = False
+        """True inside the `async with` block of the stream, or of a merge."""
         self.busy = False
         """True while a read is in progress."""
         self.replace(source)
@@ -64,6 +67,7 @@ class AsyncPump:
         self.source: AsyncSource | Deferred | None = source
         self._closed = False
         self._reader: Reader | DirectReader | None = None
+        """Reads the source; None before the first read."""
         self.batch: Iterator[tuple[float, Any]] = iter(())
         """Items that have arrived, each with the time of its arrival."""
 

@@ -70,7 +70,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         """The stream that was returned last; None once it was read to its end."""
 
     def __iter__(self) -> Iterator[StreamT]:
-        self._session.enter_loop()
+        self._session.refuse_if_ended()
         return self
 
     def __next__(self) -> StreamT:
@@ -246,7 +246,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         """The stream that was returned last; None once it was read to its end."""
 
     def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
-        self._session.enter_loop()
+        self._session.refuse_if_ended()
         return self
 
     async def __anext__(self) -> AsyncStreamT:

@@ -200,7 +200,7 @@ class Session:
         self.handed_out = True
         return True
 
-    def enter_loop(self) -> None:
+    def refuse_if_ended(self) -> None:
         """Refuse a new loop over the answers if nothing is left to read."""
         if not self.new_lanes:
-            self._driver.enter_loop()
+            self._driver.refuse_if_ended()

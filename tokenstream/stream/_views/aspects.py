@@ -98,6 +98,7 @@ class Cursors:
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         def make_stage() -> Partials[Any]:
+            """Return a stage, of which each document of the answer needs one."""
             return Partials(
                 type,
                 fail_fast=fail_fast,
