@@ -34,11 +34,11 @@ class Patches(SoundStage):
         [[{'op': 'append', 'path': '/title', 'value': 'cakes'}]]
     """
 
-    __slots__ = ("_changes", "_given")
+    __slots__ = ("_changes", "_last_draft")
 
     def __init__(self, *, append: bool = False, by_alias: ByAlias = None) -> None:
         self._changes = Changes(by_alias=by_alias, append=append)
-        self._given: Partial[Any] | None = None
+        self._last_draft: Partial[Any] | None = None
         """The draft that the last patch produces."""
 
     def feed(self, item: Partial[Any], /, *, now: float = 0.0) -> list[list[Operation]]:
@@ -51,8 +51,8 @@ class Patches(SoundStage):
         Raises:
             PydanticSerializationError: A serializer of the finished object's class fails.
         """
-        before, self._given = self._given, item
-        patch = self._changes.patch(before, item)
+        last_draft, self._last_draft = self._last_draft, item
+        patch = self._changes.patch(last_draft, item)
         return [patch] if patch else []
 
     def end(self, *, now: float = 0.0) -> list[list[Operation]]:

@@ -146,9 +146,11 @@ class GraphMessages(RunOfAFramework):
                 step = self._open[key] = self._run.step(node, agent=text_of(metadata, "lc_agent_name"))
                 self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
             self._model_answers[key].read_piece(message)
-            if kind == "ai" or getattr(message, "chunk_position", None) == "last":
+            is_last_piece = kind == "ai" or getattr(message, "chunk_position", None) == "last"
+            if is_last_piece:
                 self._end_step(key, error=self._model_answers.pop(key).end())
         elif kind == "tool":
+            # The message is the tool's result.
             id = str(message.tool_call_id)
             error = ToolFailed(str(message.content)) if message.status == "error" else None
             self._begin_tool(id, message.name or node, self._run, id=id)

@@ -42,7 +42,9 @@ class _OpenBlock:
         self.lines: list[str] = []
         """Whole lines with their endings."""
         self.chars = 0
+        """Number of characters in these lines."""
         self.info = ""
+        """The words after the opening fence."""
         self.was_returned = False
         """True once a snapshot of the block has been returned."""
         self.retry_at = 0
@@ -50,6 +52,7 @@ class _OpenBlock:
         self.last_state: State | None = None
         """The state of the snapshot that was returned last."""
         self.last_text: list[Any] = []
+        """See `BlockShape.last_text`."""
         self.completion = Completion(math)
 
     def add(self, line: str) -> None:

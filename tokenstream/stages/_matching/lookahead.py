@@ -82,7 +82,7 @@ class _Rewriter:
         self._line_end = _NEXT if flags & re.MULTILINE else _LINE_END
         self._sets_nest = bool(flags & _VERSION1)
         self.ahead: list[str] = []
-        """The bodies of the look-aheads found so far; "" for a test of one character, such as `\\b`."""
+        """The bodies of the look-aheads found so far; "" for a test of one character, as in `$`."""
         self.behind: list[str] = []
         """The bodies of the look-behinds found so far."""
         self.sure_at_end = True

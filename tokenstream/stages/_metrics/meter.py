@@ -183,6 +183,7 @@ class Meter:
         self.plain_content_chunks += 1
         self.stamps.append(now)
         if len(self.stamps) >= self.look_at:
+            # The gaps are counted in batches.
             self.look()
 
     def look(self) -> None:

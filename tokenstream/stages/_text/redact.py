@@ -187,7 +187,7 @@ class Redact(TextStage):
         out.append(with_ if isinstance(with_, str) else with_(match))
 
     def _skip_replaced_match(self, text: str, position: int, least_end: int) -> int:
-        """Follow a match that was already replaced; return its end, or its start while it may go on.
+        """Skip a match that was already replaced; return its end, or its start while more may belong to it.
 
         Args:
             text: The text so far.
@@ -197,10 +197,11 @@ class Redact(TextStage):
         matcher, limit = self._matcher, self._matcher.limit or 0
         match = matcher.match_at(text, position, to_end=True)
         end = least_end if match is None else match.end()
-        if not matcher.may_change(text, position) or len(text) - end > limit:
-            self._in_replaced_match = False
-            return end
-        return position
+        may_grow = matcher.may_change(text, position) and len(text) - end <= limit
+        if may_grow:
+            return position
+        self._in_replaced_match = False
+        return end
 
     def _find_end_of_replaced(self, text: str, position: int) -> int:
         """Return the end of the replaced match that continues at the end of the text."""
