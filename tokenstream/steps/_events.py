@@ -26,10 +26,15 @@ class RunEvents:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._position = 0
+        """Number of entries of the log that were read."""
         self._readers: dict[str, list[_AnswerReader]] = {}
+        """The readers of the answers of each open step, by the step's id."""
         self._waiting: deque[Event] = deque()
+        """Events that were collected but not returned yet."""
         self._version = -1
+        """The version of the log when events were collected last."""
         self._has_ended = False
+        """True if the run had ended then."""
         self._lock = threading.Lock()
 
     def ready(self) -> list[Event]:

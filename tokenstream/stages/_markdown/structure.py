@@ -103,10 +103,11 @@ class BlockStructure:
         return effect
 
     def finish_line(self, line: str) -> None:
-        """Update the state at the end of the line that was decided last."""
+        """Update the state at the end of the line that was decided last, and close a leaf that ends here."""
         leaf, row = self.leaf, self._open_row
         self._previous_row = self._open_row = None
         if self._tables and "|" in line:
+            # The next line decides whether this one is the first row of a table.
             self._previous_row = row and row._replace(text=expand_tabs(line))
             self._in_doubt = self._in_doubt or self._row_in_doubt
         if leaf is not None and leaf.is_row(line):

@@ -119,10 +119,10 @@ def is_joined(before: str, later: str) -> bool:
     """Return True if two successive characters belong to one letter, as far as the two alone can tell."""
     if later < "\x7f":
         return before == "\r" and later == "\n"
-    return (
-        unicodedata.category(later)[0] == "M"
-        or before == "\u200d"
-        or _LATER.match(later) is not None
-        or (_FLAG.match(before) is not None and _FLAG.match(later) is not None)
-        or (_HANGUL.match(before) is not None and _JAMO.match(later) is not None)
-    )
+    is_mark = unicodedata.category(later)[0] == "M" or _LATER.match(later) is not None
+    if is_mark or before == "\u200d":
+        # A combining mark or a modifier; or the character before joins it to the next one.
+        return True
+    if _FLAG.match(before) is not None:
+        return _FLAG.match(later) is not None
+    return _HANGUL.match(before) is not None and _JAMO.match(later) is not None

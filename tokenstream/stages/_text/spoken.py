@@ -200,8 +200,9 @@ class MarkdownSpeech:
         if definition := _DEFINITION.match(text, position):
             self._skips_line = definition["note"] is None
             return definition.end()
-        half = _HALF_BOX.match(text, position) or _HALF_DEFINITION.match(text, position)
-        return _WAIT if half and not at_end else position
+        # The bracket may become one of these with more text.
+        may_be_label = _HALF_BOX.match(text, position) or _HALF_DEFINITION.match(text, position)
+        return _WAIT if may_be_label and not at_end else position
 
     # -- code and comments -------------------------------------------------
 
