@@ -113,6 +113,7 @@ class Recovery:
         first = Contender(open_first, opener.format, limits)
         second = Contender(open_second, opener.format, limits)
         if self._retry.budget < 2:
+            # The second attempt never begins.
             after = math.inf
         began_at = clock()
         winner = await race(first, second, after)
@@ -307,6 +308,7 @@ class Recovery:
         if seam is not None:
             until: Callable[[Event], bool] = seam.look_for_overlap
         elif self._current.has_delivered and resuming_format is not None:
+            # The replay goes on with the answer that the caller already reads.
             until = _release_at_once
         else:
             until = self._is_content

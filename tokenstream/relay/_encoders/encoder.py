@@ -447,6 +447,19 @@ class WholeCalls:
         return ()
 
 
+class MessageFrames:
+    """A mixin for formats that are sent over a WebSocket, with one message for each payload."""
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload as a message, with a line feed, which separates messages in a file.
+
+        Args:
+            name: Not used: a message has no name besides the one in its payload.
+            payload: A JSON value, or text, which is sent unchanged.
+        """
+        return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
+
+
 def to_json_bytes(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: ANN401 - any JSON value
     """Return compact JSON: no spaces, and only the necessary escapes.
 

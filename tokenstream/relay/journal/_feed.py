@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from tokenstream.relay.journal._errors import AnswerExpired, JournalError, JournalUnavailable
@@ -97,11 +97,10 @@ class Feed:
             key: Identifies the product.
             make: Creates the product for the first follower that asks.
         """
-        product: Any = self._products.get(key)
+        product = self._products.get(key)
         if product is None:
             product = self._products[key] = make(self)
-        shared: ProductT = product
-        return shared
+        return cast("ProductT", product)
 
     def fail(self, error: JournalError) -> None:
         """End the feed with an error, unless it has ended already.

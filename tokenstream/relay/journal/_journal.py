@@ -17,7 +17,7 @@ from tokenstream.relay.journal._errors import (
 )
 from tokenstream.relay.journal._feed import Feed
 from tokenstream.relay.journal._follower import AnswerFollower
-from tokenstream.relay.journal._producer import Producer, close_stream
+from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, close_stream
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.stream import Stream
 from tokenstream.stream._log import warn
@@ -292,7 +292,7 @@ class Journal:
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
-            return await self._storage.create(id, owner=owner, token=token, lease=self.lease * 0.75)
+            return await self._storage.create(id, owner=owner, token=token, lease=self.lease * ALIVE_SHARE)
         raise JournalUnavailable("the journal's storage does not answer")
 
     async def _run_producer(self, producer: Producer) -> None:

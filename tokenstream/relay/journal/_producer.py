@@ -36,6 +36,9 @@ _MAX_BATCH = 1_000
 """The maximum number of records in one write."""
 _MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """The size in bytes of the queued records above which the provider's stream is not read further."""
+ALIVE_SHARE = 0.75
+"""The share of a lease for which a heartbeat proves that the producer is alive; within the rest of the
+lease, readers look a second time."""
 _CLOSING_SECONDS = 2.0
 """The seconds allowed for closing a stream and for writing its last record while the process shuts down."""
 
@@ -252,7 +255,7 @@ class Producer:
 
     async def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
         """Write a batch of records once; `is_last` means that they end the answer."""
-        first, lease = self._last_written + 1, self._lease * 0.75
+        first, lease = self._last_written + 1, self._lease * ALIVE_SHARE
         await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 
     def _give_up(self, error: Exception) -> None:
@@ -277,7 +280,7 @@ class Producer:
             try:
                 reason = None
                 with anyio.move_on_after(pause):
-                    reason = await self._storage.beat(self.id, self._token, lease=self._lease * 0.75)
+                    reason = await self._storage.beat(self.id, self._token, lease=self._lease * ALIVE_SHARE)
                 if reason is not None:
                     self.stop(reason)
                     await anyio.sleep(pause)

@@ -151,7 +151,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         """Return a piece of audio; other media are sent when they are complete.
 
         Raises:
-            NotExpressible: It has a transcript of audio.
+            NotExpressible: The delta contains a transcript, and `drop` does not allow leaving it out.
         """
         if event.transcript:
             self.omit("the words of audio", "media")

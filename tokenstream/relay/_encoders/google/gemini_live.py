@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, is_named, make_grounding
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _SENT_SEPARATELY = ("generationComplete", "interrupted")
 """Words for finish reasons that are sent in a message of their own, before the message that ends the turn."""
 
 
-class GeminiLiveEncoder(PartEncoder):
+class GeminiLiveEncoder(MessageFrames, PartEncoder):
     """Encodes an answer as the messages of a session with one turn of the model.
 
     Gemini Live has no message for errors: its server closes the connection with a code.
@@ -109,15 +109,6 @@ class GeminiLiveEncoder(PartEncoder):
         usage = _USAGE.convert(self.usage)
         last = {"serverContent": turn_end, **({"usageMetadata": usage} if usage else {})}
         return [*payloads, ("", last)]
-
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a message with a line feed, which separates messages in a file.
-
-        Args:
-            name: Not used: messages have no names.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
-        return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 
     # -- within ------------------------------------------------------------------
 

@@ -196,7 +196,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a complete medium, or its address.
+        """Return a complete medium, with its data or its URL.
 
         Raises:
             NotExpressible: The medium's type is not known, or it has neither content nor a URL.

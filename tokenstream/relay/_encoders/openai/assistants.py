@@ -214,6 +214,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
 
     def _call_delta(self, item: OutputItem, function: dict[str, Any], **fields: str) -> Payload:
         """Return a delta of the calls' step, with more of one call."""
+        # The id of a call's item is the index among the calls.
         call = {"index": int(item.id), **fields, "type": "function", "function": function}
         details = {"type": "tool_calls", "tool_calls": [call]}
         delta = {

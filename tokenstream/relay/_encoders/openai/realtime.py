@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.message import MediaPart
-from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import CountPaths, make_error, make_usage_report
 from tokenstream.relay._encoders.pieces import add_number
@@ -46,7 +46,7 @@ _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
 """Maps finish reasons to the status of the response, and to the reason for this status."""
 
 
-class OpenAIRealtimeEncoder(ItemEncoder):
+class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     """Encodes an answer as the messages of a session with one response."""
 
     name: ClassVar[str] = "openai-realtime"
@@ -63,15 +63,6 @@ class OpenAIRealtimeEncoder(ItemEncoder):
         super().__init__(**options)
         self._message_count = 0
         """The number of messages so far."""
-
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a message with a line feed, which separates messages in a file.
-
-        Args:
-            name: Not used: the payload contains the event's name.
-            payload: A JSON value, or text, which is sent unchanged.
-        """
-        return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 
     # -- events ----------------------------------------------------------------
 

@@ -214,7 +214,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
         if not is_encrypted or self.find_item(event.part) is not None:
             return super().encode_part_end(event)
-        item, payloads = self.open_item(event.part, "sealed")
+        item, payloads = self.open_item(event.part, "encrypted_reasoning")
         return [*payloads, *self.end_item(item)]
 
     def encode_ping(self, event: Ping) -> Payloads:
@@ -370,7 +370,7 @@ def _type_of(item: OutputItem) -> str:
         return _TEXTS[item.kind].item_type
     if item.kind in _CALLS:
         return _CALLS[item.kind].item_type
-    return "reasoning" if item.kind == "sealed" else _IMAGE
+    return "reasoning" if item.kind == "encrypted_reasoning" else _IMAGE
 
 
 def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, Any]:
