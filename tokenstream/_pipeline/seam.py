@@ -124,15 +124,16 @@ class Seam:
         event: Any
         for event in self._drop_known([*events]):
             following: Any = event
-            if self._starts_joined_text(event):
+            if self._join_start(event):
                 # The answer's part goes on, so only the text of the start remains.
                 if not event.content.text:
                     continue
                 following = TextDelta(event.content.text, choice=event.choice, part=event.part, raw=event.raw)
-            elif self._ends_open_text(event):
+            elif self._end_open_text(event):
                 joined.append(PartDone(None, part=_UNCONTINUED))
             if isinstance(following, TextDelta):
-                self._is_joined(following)
+                # The continuation may have a text without a start.
+                self._join_text(following)
                 cut = min(to_drop, len(following.text))
                 to_drop -= cut
                 if cut == len(following.text):
@@ -140,13 +141,14 @@ class Seam:
                 if cut:
                     following = copy(following)
                     following.text = following.text[cut:]
+            # New parts get their indexes in the order of their events.
             self._index_in_answer(following)
             joined.append(following)
         return joined
 
-    def _starts_joined_text(self, event: Any) -> bool:  # noqa: ANN401 - any event
-        """Return True for the start of the text that continues the answer's unfinished text."""
-        return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._is_joined(event)
+    def _join_start(self, event: Any) -> bool:  # noqa: ANN401 - any event
+        """Return True if an event is the start of the text that was joined, or that is joined now."""
+        return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_known(self, events: list[Event]) -> list[Event]:
         """Return the events except those that the answer already contains or should not contain."""
@@ -191,18 +193,19 @@ class Seam:
         # The part began before the seam.
         return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined_part
 
-    def _is_joined(self, event: TextDelta | PartStart) -> bool:
-        """Return True if an event belongs to the part that continues the answer's unfinished text.
+    def _join_text(self, event: TextDelta | PartStart) -> bool:
+        """Join the continuation's first text to the answer's unfinished text.
 
-        The first text of the continuation becomes that part.
+        Returns:
+            True if the event belongs to the text that was joined.
         """
         if self._open_part is not None and self._joined_part is None:
             self._joined_part = event.part
             self._indexes[event.part] = self._open_part
         return event.part == self._joined_part
 
-    def _ends_open_text(self, event: Event) -> bool:
-        """Return True if an event means that the answer's unfinished text is not continued, and ends here."""
+    def _end_open_text(self, event: Event) -> bool:
+        """End the answer's unfinished text if an event means that it is not continued; return True if so."""
         if self._open_part is None or self._joined_part is not None:
             return False
         if isinstance(event, Resumed) or _may_precede_text(event):

@@ -108,6 +108,7 @@ class FollowOutlet(Outlet):
         while not chunk:
             if not await self._wait_for_more():
                 if self._transcript.error is not None:
+                    # The protocol has no event for the error.
                     raise self._transcript.error.with_traceback(None)
                 raise StopAsyncIteration
             chunk, follower.position = self._transcript.chunk_after(follower.position)
