@@ -61,7 +61,7 @@ class Pieces(Format):
             now: Unused; all stages have this parameter.
         """
         part = self._part
-        if part is not None and isinstance(frame, str) and frame and not part.held and _is_plain(frame):
+        if part is not None and isinstance(frame, str) and frame and not part.held and _can_be_encoded(frame):
             # This piece only adds text to the part, which stays open until the end.
             self.frames += 1
             return [TextDelta(frame, part=part.index, raw=frame)]
@@ -99,7 +99,7 @@ class Pieces(Format):
 
         def read_piece(piece: str) -> Event | None:
             """Return the event of a piece; None for a piece that `feed` has to read."""
-            if part.held or not (piece.isascii() or _is_plain(piece)):
+            if part.held or not (piece.isascii() or _can_be_encoded(piece)):
                 return None
             if not piece:
                 # It becomes a ping, or nothing.
@@ -126,8 +126,8 @@ class Pieces(Format):
         raise MisuseError('the format "pieces" has no payloads')
 
 
-def _is_plain(piece: str) -> bool:
-    """Return whether a piece is free of halves of surrogate pairs, which would be held back."""
+def _can_be_encoded(piece: str) -> bool:
+    """Return False for a piece with halves of surrogate pairs, which have to be joined or replaced."""
     if not piece.isascii():
         try:
             piece.encode()

@@ -141,7 +141,7 @@ class Gemini(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         chunk = to_camel_case(_unwrap(payload))
-        if chunk is payload and _is_plain(chunk):
+        if chunk is payload and _is_plain_delta(chunk):
             # Its counts are reported later, by `feed`.
             self._chunks.is_plain_delta = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
@@ -224,7 +224,7 @@ def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in payload.items() if name != "response"}, **response}
 
 
-def _is_plain(chunk: dict[str, Any]) -> bool:
+def _is_plain_delta(chunk: dict[str, Any]) -> bool:
     """Return whether a chunk is only a piece of text or thought, perhaps with token counts."""
     candidates = dicts_of(chunk.get("candidates"))
     parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None

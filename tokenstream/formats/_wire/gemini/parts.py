@@ -164,6 +164,7 @@ class GeminiParts(CallParts):
             part_fields: The other fields of the part.
         """
         reader = self._READERS.get(kind)
+        # Content of an unknown kind, or content that its reader cannot read, is kept as it is.
         if reader is None or not reader(self, choice, value, part_fields):
             self.whole(choice, OpaquePart(type=kind, data={kind: value, **part_fields}))
 
@@ -302,12 +303,13 @@ class GeminiParts(CallParts):
         self, state: OpenChoice, earlier: Finish, reason: FinishReason, raw_reason: str | None
     ) -> None:
         """Record another finish reason, and report it unless it equals `earlier`; an open text stays open."""
-        flow, state.current_part = state.current_part, None
-        if flow is not None:
-            state.opened.pop(flow.index, None)
+        # Hide the open text meanwhile, because `Parts.finish` closes all open parts.
+        open_text, state.current_part = state.current_part, None
+        if open_text is not None:
+            state.opened.pop(open_text.index, None)
         super().finish(state.index, reason, raw_reason)
-        if flow is not None:
-            state.opened[flow.index] = state.current_part = flow
+        if open_text is not None:
+            state.opened[open_text.index] = state.current_part = open_text
         if state.finish == earlier:
             # Drop the event that `Parts.finish` has just made.
             self._out.pop()

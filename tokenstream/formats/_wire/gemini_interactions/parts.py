@@ -305,7 +305,7 @@ class InteractionSteps(Parts):
         signature = text_of(delta, "signature")
         if signature is not None:
             step.data["signature"] = signature
-        # A signature that is null or no text fits, but changes nothing.
+        # A signature that is null or not a text is accepted, but not stored.
         return "signature" in delta
 
     def _add_fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:

@@ -90,7 +90,13 @@ class CallItem(ResponseItem):
             self._close_call(whole=text_of(item, "status") not in _CUT)
 
     def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
-        """Open the call, and add the arguments that were held back."""
+        """Open the call, and add the arguments that were held back.
+
+        Args:
+            item: The item as the server sent it.
+            name: The tool's name.
+            data: The fields of the item for `provider_data`.
+        """
         call_id = text_of(item, "call_id")
         if call_id is None and self.type != "mcp_approval_request":
             self.parts.note("call_id_missing")

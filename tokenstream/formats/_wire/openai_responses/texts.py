@@ -149,18 +149,19 @@ class TextItem(ResponseItem):
         return True
 
     def _resolve_key(self, key: TextKey, content: dict[str, Any]) -> TextKey:
-        """Return the key under which a text is stored: usually its own key.
+        """Return the key under which a text is stored in `sections`: usually its own key.
 
-        If a refusal has the key of a text, or a text that of a refusal, the second of them
-        is stored under a key with its kind.
+        Some servers give a text and a refusal the same key. The second of them is then
+        stored under a key with its kind in place of the event field.
         """
         section, kind = self.sections.get(key), self.kind_of(content)
         if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWERS:
             return key
-        own_key = (kind, key[1])
-        if own_key not in self.sections:
+        _, index = key
+        other_key = (kind, index)
+        if other_key not in self.sections:
             self.parts.note("part_index_reused")
-        return own_key
+        return other_key
 
     def read_texts(self, field: str, value: object, *, complete: bool) -> None:
         """Read the texts in a field of the item.

@@ -126,6 +126,7 @@ class TokenStream(Format):
         kind = text_of(payload, "type")
         if kind is None or event:
             return False
+        # Other formats have these two types as well, with other fields.
         if kind == "error":
             return "ending" in payload and "retryable" in payload
         if kind == "message_start":
@@ -290,7 +291,7 @@ class TokenStream(Format):
         parts.emit(event)
 
     def _check_part_kind(self, event: Event, part: int) -> None:
-        """Record the kind of the part that an event belongs to; other events do not tell the kind.
+        """Record the kind of the part that an event belongs to, if the event reveals it.
 
         Raises:
             ProtocolError: The part had another kind before.

@@ -140,7 +140,7 @@ def media_of(data: dict[str, Any]) -> MediaPart:
     content = _decode_data_url(url)
     # A data URL begins with "data:image/png;base64,".
     mime_type = url.removeprefix("data:").partition(",")[0].partition(";")[0] if content is not None else ""
-    # The type "file" adds nothing; others, such as "reasoning-file", do.
+    # A media part is a file by default; other types, such as "reasoning-file", are kept.
     type_field = ("type",) if data.get("type") == "file" else ()
     return MediaPart(
         mime_type=text_of(data, "mediaType") or mime_type or None,
