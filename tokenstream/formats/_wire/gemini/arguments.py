@@ -160,17 +160,17 @@ class StreamedArguments:
         """
         if self.broken:
             return ""
-        # The string that this value continues, if it is a string.
         pieces = self._unfinished.pop(path, None)
-        if not isinstance(value, str):
-            self._log.append((path, value))
-        elif pieces is None:
-            pieces = _StringPieces([value])
-            self._log.append((path, pieces))
-        else:
+        if isinstance(value, str):
+            if pieces is None:
+                # The value begins a string; otherwise it continues one.
+                pieces = _StringPieces()
+                self._log.append((path, pieces))
             pieces.append(value)
-        if pieces is not None and more and isinstance(value, str):
-            self._unfinished[path] = pieces
+            if more:
+                self._unfinished[path] = pieces
+        else:
+            self._log.append((path, value))
         return self._write_now_or_later(path, value, more=more)
 
     def put(self, name: str, value: object) -> str:
@@ -204,21 +204,25 @@ class StreamedArguments:
     # -- writing -----------------------------------------------------------
 
     def _write_now_or_later(self, path: PathSteps, value: object, *, more: bool) -> str:
-        """Return a value's text to append now; "" if its member must be written again at the end."""
+        """Return a value's text to append now; "" if its member must be written again at the end.
+
+        Sets `broken` if the value has no place in the arguments.
+        """
         if self._rewritten:
-            # Some member must be written again, so later values are written with it, at the end.
+            # After one value that must be written at the end, all are, so that their order stays.
             self._rewritten[path[0]] = None
             return ""
         if self._open_string == path and isinstance(value, str):
             return self._write(value, path, more=more)
         common = self._count_common(path)
+        level, step = self._levels[common] if self._levels else None, path[common]
         # The arguments are an object; and an object has no positions, an array no names.
-        if isinstance(path[0], int) or (self._levels and not self._levels[common].fits(path[common])):
+        if isinstance(path[0], int) or (level is not None and not level.fits(step)):
             self.broken = True
             return ""
         # An array cannot be begun with a later element than its first.
-        skips_element = any(isinstance(step, int) and step > 0 for step in path[common + 1 :])
-        if skips_element or (self._levels and not self._levels[common].can_append(path[common])):
+        skips_element = any(isinstance(inner, int) and inner > 0 for inner in path[common + 1 :])
+        if skips_element or (level is not None and not level.can_append(step)):
             self._rewritten[path[0]] = None
             return ""
         return self._close_to(common + 1) + self._open(path, common) + self._write(value, path, more=more)

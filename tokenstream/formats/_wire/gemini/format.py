@@ -227,12 +227,14 @@ def _unwrap(payload: dict[str, Any]) -> dict[str, Any]:
 def _is_plain_delta(chunk: dict[str, Any]) -> bool:
     """Return whether a chunk is only a piece of text or thought, perhaps with token counts."""
     candidates = dicts_of(chunk.get("candidates"))
-    parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
+    if len(candidates) != 1 or "promptFeedback" in chunk:
+        return False
+    candidate = candidates[0]
+    parts = dict_of(candidate, "content").get("parts")
     if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):
         return False
-    if not parts[0].keys() <= {"text", "thought"} or not text_of(parts[0], "text"):
-        return False
-    return not candidates[0].keys() & {"finishReason", "logprobsResult"} and "promptFeedback" not in chunk
+    has_only_text = parts[0].keys() <= {"text", "thought"} and bool(text_of(parts[0], "text"))
+    return has_only_text and not candidate.keys() & {"finishReason", "logprobsResult"}
 
 
 def _is_empty(choice: OpenChoice) -> bool:

@@ -292,7 +292,10 @@ class UIParts(NamedParts):
     # -- steps -------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin a step: close the open calls without handing them out; call ids may be used again."""
+        """Begin a step: close the calls of the step before without handing them out, and forget them.
+
+        The new step may use their ids again.
+        """
         self.unanswered.difference_update(self.calls)
         self._cut_calls()
         self.calls.clear()
