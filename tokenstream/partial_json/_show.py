@@ -112,13 +112,13 @@ class WordLog(TextLog):
             super().append(word)
 
 
-def make_log(how: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
+def make_log(unit: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
     """Return the text of a growing string; None if the string is visible only once it is finished.
 
     Args:
-        how: The unit in which the string becomes visible.
-        words: Makes a cutter of text into words.
+        unit: The unit in which the string becomes visible.
+        words: Makes an object that cuts text into words.
     """
-    if how == "characters":
+    if unit == "characters":
         return TextLog()
-    return WordLog(words()) if how == "words" and words is not None else None
+    return WordLog(words()) if unit == "words" and words is not None else None

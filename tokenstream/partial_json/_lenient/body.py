@@ -163,7 +163,10 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def may_close_other(reader: LenientReader, closer: str) -> bool:
-    """Return True if a bracket may close a container of another kind; an empty container never allows it."""
+    """Return True if a closing bracket may close a container of the wrong kind.
+
+    It never closes an empty container; and `)` closes another container only if a tuple is open.
+    """
     return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.closer_counts[")"]))
 
 

@@ -116,7 +116,7 @@ def _read_double_escape(
 def _read_html_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string between HTML entities: an escaped quote is a backslash and an entity."""
+    """Read a backslash in a string whose quotes are HTML entities; before such a quote, it escapes it."""
     quote = string.kind.quote(text, position + 1)
     if quote is not None:
         string.add('"', pieces, context)

@@ -52,7 +52,9 @@ def is_ordinary(char: str) -> bool:
 
 
 def may_precede_end(string: str) -> bool:
-    """Return True if part of a string may be a closing bracket or fence, so that its quotes are doubtful.
+    """Return True if a quote in a string, or at its end, may be followed by a closing bracket or fence.
+
+    For that, the string must contain a bracket or a fence, or end with white space.
 
     Example:
         >>> may_precede_end('say "yes", or'), may_precede_end('["yes"]'), may_precede_end('say "yes" ')
@@ -113,12 +115,12 @@ class QuoteJudge:
 
     __slots__ = (
         "_before",
+        "_context",
         "_in_quotation",
         "_is_clean",
         "_kind",
         "_on_line",
         "_peek",
-        "_scene",
         "_start",
     )
 
@@ -133,7 +135,7 @@ class QuoteJudge:
         before: str,
     ) -> None:
         self._kind = kind
-        self._scene = context
+        self._context = context
         self._is_clean = is_clean
         self._in_quotation = in_quotation
         self._on_line = on_line
@@ -142,7 +144,7 @@ class QuoteJudge:
 
     def decide(self, text: str, after: int) -> QuoteVerdict:
         """Return the verdict on a quote; `after` is the position after it."""
-        self._peek = Lookahead(text, after, text_ended=self._scene.text_ended)
+        self._peek = Lookahead(text, after, text_ended=self._context.text_ended)
         self._start = after
         try:
             verdict = self._judge_next()
@@ -182,9 +184,9 @@ class QuoteJudge:
         if peek.find_quote(position) is not None:
             return self._judge_quote(position)
         # A key without quotes may follow, on a line of its own.
-        if self._scene.in_object and "\n" in peek.get_text(self._start, position) and peek.is_key(position):
+        if self._context.in_object and "\n" in peek.get_text(self._start, position) and peek.is_key(position):
             return QuoteVerdict.UNSURE
-        if position > self._start and not (self._scene.in_object or self._in_quotation):
+        if position > self._start and not (self._context.in_object or self._in_quotation):
             # The next element may follow, without its opening quote and the comma before it.
             return QuoteVerdict.UNSURE
         return QuoteVerdict.INNER
@@ -203,9 +205,8 @@ class QuoteJudge:
 
     @under(_CLOSERS, _AFTER_QUOTE)
     def _judge_closer(self, position: int) -> QuoteVerdict:
-        return (
-            QuoteVerdict.ENDS if self._peek.get_char(position) in self._scene.closers else QuoteVerdict.INNER
-        )
+        closes_container = self._peek.get_char(position) in self._context.closers
+        return QuoteVerdict.ENDS if closes_container else QuoteVerdict.INNER
 
     @under("/", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_slash(self, position: int) -> QuoteVerdict:
@@ -218,7 +219,8 @@ class QuoteJudge:
 
     @under("`~", _AFTER_QUOTE)
     def _judge_fence(self, position: int) -> QuoteVerdict:
-        if self._scene.fenced and position > self._start and self._peek.starts_with(("```", "~~~"), position):
+        may_end_fence = self._context.fenced and position > self._start
+        if may_end_fence and self._peek.starts_with(("```", "~~~"), position):
             return QuoteVerdict.ENDS
         return QuoteVerdict.INNER
 
@@ -228,7 +230,7 @@ class QuoteJudge:
         if self._in_quotation and is_doubled:
             # The first of the two quotes closes the quotation, the second may end the string.
             return QuoteVerdict.INNER
-        if not self._scene.in_object:
+        if not self._context.in_object:
             is_alone = self._on_line and self._is_clean and "\n" in self._peek.get_text(self._start, position)
             return QuoteVerdict.ENDS if is_alone else QuoteVerdict.UNSURE
         if self._peek.is_key(position):
@@ -241,7 +243,7 @@ class QuoteJudge:
     def _judge_comma(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote that a comma follows."""
         verdict = self._judge_after_comma(position)
-        if verdict is QuoteVerdict.INNER and not (self._scene.in_object or self._in_quotation):
+        if verdict is QuoteVerdict.INNER and not (self._context.in_object or self._in_quotation):
             # The next element may follow, without its opening quote.
             return QuoteVerdict.UNSURE
         return verdict
@@ -255,7 +257,7 @@ class QuoteJudge:
         if step is not None:
             verdict: QuoteVerdict = step(self, position)
             return verdict
-        if self._scene.in_object:
+        if self._context.in_object:
             return self._judge_next_field(position)
         return self._judge_next_element(position, char)
 

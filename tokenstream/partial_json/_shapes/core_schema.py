@@ -84,13 +84,13 @@ def _find_title(schema: CoreSchema) -> str:
 
 def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
     """Yield the dicts inside a schema; each of them may be a schema."""
-    found: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
-    while found:
-        value = found.pop()
+    waiting: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
+    while waiting:
+        value = waiting.pop()
         if isinstance(value, dict):
             yield cast("CoreSchema", value)
         elif isinstance(value, list | tuple):
-            found += cast("list[Any]", value)
+            waiting += cast("list[Any]", value)
 
 
 class Definitions:
@@ -104,7 +104,7 @@ class Definitions:
         while True:
             kind = schema["type"]
             if kind == "definitions":
-                self._by_ref.update((known["ref"], known) for known in schema["definitions"])
+                self._by_ref.update((definition["ref"], definition) for definition in schema["definitions"])
                 schema = schema["schema"]
             elif kind == "definition-ref":
                 schema = self._by_ref[schema["schema_ref"]]
@@ -252,9 +252,8 @@ def find_keys(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSche
     alias: Any = field.get("validation_alias")
     if alias is None:
         return [name]
-    by_name = any(
-        place.get(option) for place in (schema, config) for option in ("populate_by_name", "validate_by_name")
-    )
+    options = ("populate_by_name", "validate_by_name")
+    by_name = any(settings.get(option) for settings in (schema, config) for option in options)
     keys = [name] if by_name else []
     if not config.get("validate_by_alias", True):
         return keys

@@ -217,7 +217,7 @@ class _FieldsStructure(AssembledStructure):
         return self._names.get(str(key)) in self._late
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        """Read the late fields of which all fields before have been read; return their keys."""
+        """Read each late field for which all the fields before it are known; return the keys."""
         read_keys: list[str | int] = []
         if not self._late:
             return read_keys
@@ -247,12 +247,9 @@ class _FieldsStructure(AssembledStructure):
             entries_before: The entries of the fields before it, by key.
         """
         known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
+        json_text = _write_object([*_number_entries(entries_before), (key, text)])
         try:
-            made = validate_with_known(
-                self._find_late_validator(name),
-                _write_object([*_number_entries(entries_before), (key, text)]),
-                known_values,
-            )
+            made = validate_with_known(self._find_late_validator(name), json_text, known_values)
         except ValidationError as error:
             own_errors = [item for item in list_errors(error) if item["type"] != FAILED]
             if not own_errors:
@@ -321,7 +318,10 @@ class _FieldsStructure(AssembledStructure):
         """Return the validator that assembles the fields, and reads the fields in `unread` from the text."""
         validator = self._validators.get(unread)
         if validator is None:
-            fields = [field if field[0] in unread else _replace_field(field) for field in self._fields]
+            fields = [
+                (name, schema) if name in unread else _replace_field((name, schema))
+                for name, schema in self._fields
+            ]
             validator = _remember(self._validators, unread, self._make_validator_with(fields))
         return validator
 

@@ -222,6 +222,7 @@ def _find_maker(
         return (lambda: _ListStructure(slots, args[0])) if args else _make_no_structure
     if origin is dict and kind == "object":
         return (lambda: _DictStructure(slots, args[1])) if args[:1] == (str,) else _make_no_structure
+    # Any type that is not known here may have such values; they are read as a whole.
     return None if origin in _SCALAR_TYPES or origin in {list, dict} else _make_no_structure
 
 

@@ -131,17 +131,18 @@ class FieldWriter:
     def _make_stand_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
         """Return an object of the class with only these fields, made without its constructor."""
         cls: Any = self._cls
-        made: Any = cls.__new__(cls)
-        put = object.__setattr__
+        stand_in: Any = cls.__new__(cls)
+        # The class may be frozen, or check assignments.
+        set_attribute = object.__setattr__
         if hasattr(cls, "__pydantic_fields_set__"):
-            put(made, "__dict__", dict(fields))
-            put(made, "__pydantic_fields_set__", set(fields))
-            put(made, "__pydantic_extra__", None)
-            put(made, "__pydantic_private__", None)
+            set_attribute(stand_in, "__dict__", dict(fields))
+            set_attribute(stand_in, "__pydantic_fields_set__", set(fields))
+            set_attribute(stand_in, "__pydantic_extra__", None)
+            set_attribute(stand_in, "__pydantic_private__", None)
         else:
             for name, value in fields.items():
-                put(made, name, value)
-        return made
+                set_attribute(stand_in, name, value)
+        return stand_in
 
 
 def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:

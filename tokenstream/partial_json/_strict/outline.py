@@ -92,7 +92,9 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
     if b"]" in opened or b"}" in opened:
         return None
     closed_count = size - len(opened)
-    return closed_count, opened, in_string, len(opened) + 2 * passes
+    # Each pass removes two levels at most: `[]`, and then a `{}` around it.
+    most_depth = len(opened) + 2 * passes
+    return closed_count, opened, in_string, most_depth
 
 
 def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:

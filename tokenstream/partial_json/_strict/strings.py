@@ -115,6 +115,7 @@ def unescape(escape: str) -> tuple[str, int]:
     if simple:
         return SIMPLE[simple], 2
     if high:
+        # Each half has ten bits of the code point.
         return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF)), LONGEST_ESCAPE
     return chr(int(alone or code, 16)), 6
 

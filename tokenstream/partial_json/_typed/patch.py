@@ -185,6 +185,7 @@ class Changes:
             child_path = f"{path}/{index}"
             open_before = index == before.length and before.growing is not MISSING
             if index == after.length:
+                # The element that is growing.
                 if open_before:
                     open_child = child_path, before.growing, after.growing
                 else:

@@ -66,8 +66,8 @@ class Schema(Generic[T]):
         """
         candidate: Any = type_or_adapter
         if candidate.__class__ is Schema:
-            cached: Schema[AskedT] = candidate
-            return cached
+            schema: Schema[AskedT] = candidate
+            return schema
         # isinstance() treats a generic alias as a class; type() does not.
         if issubclass(type(candidate), type):
             return _build_class_schema(candidate)
