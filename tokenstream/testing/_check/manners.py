@@ -79,7 +79,9 @@ def find_dropped_content(case: Case) -> Iterator[Violation]:
         # A heartbeat has no event that could carry the field.
         if _feed_until(case, index) and not _contains_probe(case.read_exchanged(index, frame)):
             yield case.violation_at(index, frame, "an unknown field is in neither message nor events")
-    for index, _ in kinds[len(kinds) // 2 :][:1]:
+    if kinds:
+        # Insert an unknown frame in the middle of the answer.
+        index, _ = kinds[len(kinds) // 2]
         frame = make_unknown_frame(case.frames[index])
         reading = case.read_exchanged(index, frame, case.frames[index])
         if not _contains_probe(reading):

@@ -190,10 +190,11 @@ def heartbeat(
             "some seconds"
         )
     arrivals: list[Arrival] = []
+    between_events = set(boundaries)
     offset, last_time = 0, 0.0
     for at, data in recording.arrivals:
         # A silence inside an event stays a silence.
-        if offset in boundaries:
+        if offset in between_events:
             beats = math.ceil((at - last_time) / seconds) - 1
             arrivals += [
                 Arrival(last_time + number * seconds, comment_event) for number in range(1, beats + 1)
@@ -238,9 +239,9 @@ def _write_error_event(
     format = _detect_format(recording)
     framing = framing_of(recording)
     error_bytes = b"".join(create(format).failure(kind, message, code=code))
-    # Another framing than the recording's has to be replaced; in a JSON array, commas depend on the place.
-    has_framing = detect_framing(error_bytes) == framing and framing != "json"
-    if recording.messages or has_framing:
+    # The encoder's bytes fit, unless the recording has another framing, or is an array that needs a comma.
+    fits = detect_framing(error_bytes) == framing and framing != "json"
+    if recording.messages or fits:
         return error_bytes
     if framing not in _WRAPPERS:
         raise MisuseError(f"{recording.name!r} has no events, and an error has no place among them")

@@ -26,6 +26,9 @@ _MAX_ALIGNED = 400
 """Number of items up to which lists are aligned; longer lists are compared index by index."""
 _OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
 
+_LEFT, _RIGHT = 0, 1
+"""The sides of a comparison, as indexes of `names`."""
+
 TextT = TypeVar("TextT", str, bytes)
 
 
@@ -161,10 +164,10 @@ class _Report:
             if key in right:
                 self.compare(f"{path}[{key!r}]", value, right[key])
             else:
-                self._add_single(f"{path}[{key!r}]", value, 0)
+                self._add_single(f"{path}[{key!r}]", value, _LEFT)
         for key, value in right.items():
             if key not in left:
-                self._add_single(f"{path}[{key!r}]", value, 1)
+                self._add_single(f"{path}[{key!r}]", value, _RIGHT)
 
     def _compare_lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
         """Compare two lists; they are aligned first, so that an added item does not shift the others."""
@@ -175,9 +178,9 @@ class _Report:
                 item_path = f"{path}[{index}]" if index == other else f"{path}[{index} and {other}]"
                 self.compare(item_path, left[index], right[other])
             for index in range(left_begin + shared, left_end):
-                self._add_single(f"{path}[{index}]", left[index], 0)
+                self._add_single(f"{path}[{index}]", left[index], _LEFT)
             for index in range(right_begin + shared, right_end):
-                self._add_single(f"{path}[{index}]", right[index], 1)
+                self._add_single(f"{path}[{index}]", right[index], _RIGHT)
 
     # -- lines -------------------------------------------------------------------
 
@@ -199,6 +202,7 @@ class _Report:
         self._add_values(path, left, right)
 
     def _add_single(self, path: str, value: object, side: int) -> None:
+        """Report a value that only one side has."""
         self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_shorten(value)}")
 
     _compare_functions: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (
