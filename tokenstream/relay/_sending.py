@@ -203,7 +203,7 @@ class Sending:
         return chunks
 
     def _flush_shape(self) -> list[Any]:
-        """Return the chunks of the text that the function `shape` has shaped back."""
+        """Return the chunks of the text that the function `shape` has held back."""
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
