@@ -1,8 +1,7 @@
-"""The mutable state of an answer in progress: its parts, choices and token counts."""
+"""The mutable state of an answer in progress: its parts and choices."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog, size_of
@@ -15,7 +14,6 @@ from tokenstream.message import (
     ServerToolCall,
     TextPart,
     ToolCall,
-    Usage,
 )
 
 if TYPE_CHECKING:
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Restarted
     from tokenstream.message import Ending, FinishReason, Message
-
-BYTES_PER_TOKEN = 4
-"""The number of bytes per token, for estimates where the provider reported no count."""
-_MOST_BYTES_PER_TOKEN = 16
-"""More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
-
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
 
@@ -88,13 +80,13 @@ class Arguments(TextLog):
 
     def _last(self, missing: int) -> str:
         """Return the last `missing` characters without joining the pieces before these characters."""
-        found: list[str] = []
+        last_first: list[str] = []
         pieces = reversed(self.pieces)
         while missing > 0:
             piece = next(pieces)
-            found.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            last_first.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
             missing -= len(piece)
-        return "".join(reversed(found))
+        return "".join(reversed(last_first))
 
 
 class FreeText:
@@ -158,6 +150,7 @@ class GrowingPart:
         """Store the finished part."""
         self.final = content
         if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
+            # The finished part contains its pieces; a text is still needed in the choice's log.
             self.start, self.pieces, self.extra = content, None, None
 
     @property
@@ -221,6 +214,10 @@ class Target:
         self.log = log
         self.is_fragment = isinstance(log, Arguments)
         """True if the delta's text is in its field `fragment` instead of `text`."""
+
+
+NOWHERE = Target(type(None), -1, -1, TextLog())
+"""The target after an event that was not a delta; nothing is ever written to its log."""
 
 
 def is_bare(delta: Any) -> bool:  # noqa: ANN401 - a delta
@@ -288,6 +285,7 @@ class ChoiceState:
         if part.is_gap:
             part.is_gap, part.start = False, start()
         if part.final is not None:
+            # The finished part is about to change, so it must be built anew.
             part.final = None
             self.reopened += 1
         return part
@@ -299,6 +297,7 @@ class ChoiceState:
             log = part.log = self.log(kind)
         writer = log.writer
         if writer is not part:
+            # An odd number of offsets means that the other part's last span is still open.
             if writer is not None and len(writer.spans) % 2:
                 writer.spans.append(log.length)
             part.spans.append(log.length)
@@ -320,16 +319,17 @@ class ChoiceState:
         """
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
-        before = part.start
-        if not isinstance(before, ToolCall) or before.id == id:
+        start = part.start
+        if not isinstance(start, ToolCall) or start.id == id:
             return call
-        part.start = before.model_copy(update={"id": id})
+        part.start = start.model_copy(update={"id": id})
         if call is not None:
+            # The call has ended: replace it wherever it is kept.
             self.reopened += 1
             call = part.final = call.model_copy(update={"id": id})
             for calls in (self.delivered, self.ended):
-                calls[:] = [call if each.id == before.id else each for each in calls]
-            delivered[:] = [id if each == before.id else each for each in delivered]
+                calls[:] = [call if each.id == start.id else each for each in calls]
+            delivered[:] = [id if each == start.id else each for each in delivered]
         return call
 
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
@@ -350,33 +350,36 @@ class ChoiceState:
             data[name] = [*value] if isinstance(value, list) else value
         return sum([self._restore_part(part) for part in message.parts])
 
-    def _restore_part(self, given: Part) -> int:
-        """Restore a part, and return the number of characters in it."""
-        part = GrowingPart(given)
+    def _restore_part(self, content: Part) -> int:
+        """Restore a part of a message, and return the number of characters in it.
+
+        What can still grow is moved from the part's start to its logs and pieces.
+        """
+        part = GrowingPart(content)
         self.parts.append(part)
-        held = 0
-        if isinstance(given, TextPart | ReasoningPart | RefusalPart):
-            told: dict[str, Any] = {"text": "", "complete": False}
-            if isinstance(given, ReasoningPart) and given.signature:
-                part.add_extra(given.signature)
-                held = len(given.signature)
-                told["signature"] = None
-            part.start = given.model_copy(update=told)
-            if given.text:
-                self.begin_writing(part, given.kind).append(given.text)
-            held += len(given.text)
-        elif isinstance(given, ToolCall | ServerToolCall) and not given.complete:
-            part.start = given.model_copy(update={"arguments_text": ""})
-            if given.arguments_text:
-                part.add_piece(given.arguments_text)
-            held = len(given.arguments_text)
-        elif isinstance(given, MediaPart):
-            held = len(given.data) + len(given.transcript)
-        part.final = given if given.complete else None
-        return held
+        length = 0
+        if isinstance(content, TextPart | ReasoningPart | RefusalPart):
+            emptied: dict[str, Any] = {"text": "", "complete": False}
+            if isinstance(content, ReasoningPart) and content.signature:
+                part.add_extra(content.signature)
+                length = len(content.signature)
+                emptied["signature"] = None
+            part.start = content.model_copy(update=emptied)
+            if content.text:
+                self.begin_writing(part, content.kind).append(content.text)
+            length += len(content.text)
+        elif isinstance(content, ToolCall | ServerToolCall) and not content.complete:
+            part.start = content.model_copy(update={"arguments_text": ""})
+            if content.arguments_text:
+                part.add_piece(content.arguments_text)
+            length = len(content.arguments_text)
+        elif isinstance(content, MediaPart):
+            length = len(content.data) + len(content.transcript)
+        part.final = content if content.complete else None
+        return length
 
     def find_log(self, kind: str) -> SharedLog | None:
-        """Return the log for one kind of text; None before any text of that kind has arrived."""
+        """Return the log for one kind of text; None if no text of that kind has arrived."""
         return next((log for log in self.logs if log.kind == kind), None)
 
     def log(self, kind: str) -> SharedLog:
@@ -424,66 +427,3 @@ class GivenUp:
         for choice in self._choices.values():
             for log in choice.logs:
                 log.void = void
-
-
-class GrowingUsage:
-    """Token counts so far: a later report replaces single fields, but null replaces nothing."""
-
-    __slots__ = ("counts", "report")
-
-    def __init__(self) -> None:
-        self.counts: dict[str, Any] = {}
-        """The counts under the names of `Usage`."""
-        self.report: dict[str, Any] = {}
-        """The counts as the provider reported them."""
-
-    def add(self, usage: Usage) -> None:
-        """Merge another report, except an estimated number of output tokens."""
-        without = ("source", "provider_data", "output_tokens" if usage.source == "estimated" else "")
-        for name in Usage.model_fields:
-            value = getattr(usage, name)
-            if value is not None and name not in without:
-                self.counts[name] = value
-        for key, value in usage.provider_data.items():
-            if value is not None or key not in self.report:
-                self.report[key] = value
-
-    def merged(self, usage: Usage) -> GrowingUsage:
-        """Return a new object with another report merged in."""
-        merged = GrowingUsage()
-        merged.counts.update(self.counts)
-        merged.report.update(self.report)
-        merged.add(usage)
-        return merged
-
-    def build(self, *, final: bool) -> Usage | None:
-        """Return the counts as they are now; None if none were reported."""
-        if not self.counts and not self.report:
-            return None
-        source = "reported" if final else "partial"
-        return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
-
-    def with_spent(
-        self, spent: Usage | None, *, final: bool, said: dict[int, ChoiceState] | None = None
-    ) -> Usage | None:
-        """Return the counts including those of attempts that were given up.
-
-        Args:
-            spent: The counts of the attempts that were given up; None if there were none.
-            final: True if the counts of this attempt will no longer change.
-            said: The choices whose size is used to estimate an unknown final count; None for no
-                estimate.
-        """
-        usage = self.build(final=final)
-        if spent is not None:
-            usage = spent + (Usage(source="partial") if usage is None else usage)
-        known = Usage(source="partial") if usage is None else usage
-        counted = known.output_tokens or 0
-        if said is None or (counted and known.source == "reported"):
-            return usage
-        size = sum(choice.size for choice in said.copy().values())
-        # The count so far may be from the start (Anthropic) or be updated along the way (Gemini).
-        if size <= counted * _MOST_BYTES_PER_TOKEN:
-            return usage
-        tokens = math.ceil(size / BYTES_PER_TOKEN)
-        return known.model_copy(update={"output_tokens": tokens, "source": "estimated"})

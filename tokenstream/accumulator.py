@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_list
-from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Target, is_bare, snapshot
+from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
+from tokenstream._growing_usage import GrowingUsage
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -44,13 +44,10 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from tokenstream._basics.text_log import TextLog
     from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
-
-
-_NOWHERE = Target(type(None), -1, -1, TextLog())
-"""The target after an event that was not a delta; nothing is ever written to its log."""
 
 
 class Accumulator:
@@ -117,7 +114,7 @@ class Accumulator:
         """Cache of the messages built since the last event, by choice; None if there are none."""
         self.held = 0
         """Number of characters in the accumulator."""
-        self.target = _NOWHERE
+        self.target = NOWHERE
         """The destination of the last delta, because most deltas have the same one as the previous delta."""
         self.may_restart = False
         """True if the answer may be restarted; views then have to remember what they have returned."""
@@ -158,7 +155,7 @@ class Accumulator:
                 self.overflow()
             content = True
         else:
-            self.target = _NOWHERE
+            self.target = NOWHERE
             taker = self._takers.get(event.__class__)
             content = taker(self, event) if taker is not None else False
             target = self.target
@@ -176,8 +173,8 @@ class Accumulator:
         Args:
             usage: The attempt's usage; None if the attempt reported none, which makes the sum partial.
         """
-        told = Usage(source="partial") if usage is None else usage
-        self._spent = told if self._spent is None else self._spent + told
+        counts = Usage(source="partial") if usage is None else usage
+        self._spent = counts if self._spent is None else self._spent + counts
         self.built = None
 
     def restore(self, message: Message, shared: Collection[str] = ()) -> None:
@@ -198,11 +195,11 @@ class Accumulator:
         """
         if self.ending != "streaming":
             return
-        finished = ending in ("truncated", "stopped")
-        unfinished = [self._choice(index) for index in cut]
+        may_be_complete = ending in ("truncated", "stopped")
+        cut_off = [self._choice(index) for index in cut]
         for choice in self._choices.values():
-            whole = finished and choice.finish_reason is not None and choice not in unfinished
-            choice.ending = "complete" if whole else ending
+            is_complete = may_be_complete and choice.finish_reason is not None and choice not in cut_off
+            choice.ending = "complete" if is_complete else ending
         self.ending = ending
         main = self._choices.get(self.main)
         if main is not None:
@@ -230,7 +227,7 @@ class Accumulator:
     @property
     def counted(self) -> Usage | None:
         """The token counts known so far, with an estimate where the provider reported no count."""
-        return self._usage_now().with_spent(self._spent, final=self._over, said=self._choices)
+        return self._usage_now().with_spent(self._spent, final=self._has_finish, choices=self._choices)
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
         """Change a tool call's id; return the call if it was already delivered to the reader."""
@@ -241,7 +238,7 @@ class Accumulator:
     @property
     def own_usage(self) -> Usage | None:
         """The token counts of this attempt alone; None if none were reported."""
-        return self._usage_now().build(final=self._over)
+        return self._usage_now().build(final=self._has_finish)
 
     def message_of(self, choice: int) -> Message:
         """Return one choice as it is now; an empty message if nothing of it has arrived."""
@@ -290,11 +287,12 @@ class Accumulator:
     # -- building ----------------------------------------------------------
 
     def _build(self, index: int) -> Message:
+        """Return one choice as it is now, as a message."""
         choice = self._choices.get(index) or ChoiceState(index)
-        provider_data = {**self._provider_data, **choice.provider_data}
         ending = choice.ending if index in self._choices else self.ending
-        over = ending == "complete" or choice.finish_reason is not None
-        said = None if over or ending == "streaming" else self._choices
+        is_final = ending == "complete" or choice.finish_reason is not None
+        # Tokens are estimated only for an answer that broke off.
+        estimated_from = None if is_final or ending == "streaming" else self._choices
         return Message.model_construct(
             choice=index,
             id=self._id,
@@ -303,12 +301,14 @@ class Accumulator:
             parts=tuple(
                 [part.final or part.build(complete=False) for part in choice.parts if not part.is_gap]
             ),
-            usage=self._usage_now().with_spent(self._spent, final=over, said=said),
+            usage=self._usage_now().with_spent(self._spent, final=is_final, choices=estimated_from),
             finish_reason=choice.finish_reason,
             raw_finish_reason=choice.raw_finish_reason,
             finish_message=choice.finish_message,
             ending=ending,
-            provider_data={name: snapshot(value) for name, value in provider_data.items()},
+            provider_data={
+                name: snapshot(value) for name, value in (self._provider_data | choice.provider_data).items()
+            },
             format=self.format,
         )
 
@@ -318,7 +318,7 @@ class Accumulator:
         return self._usage if late is None else self._usage.merged(late)
 
     @property
-    def _over(self) -> bool:
+    def _has_finish(self) -> bool:
         # A copy, because any thread may read this property.
         return any(choice.finish_reason is not None for choice in self._choices.copy().values())
 
@@ -442,9 +442,9 @@ class Accumulator:
             event.discarded, event.told_before = self.message, True
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
-        given, before = GivenUp(self._choices, head, event), self.given_up
-        # A later attempt that broke off earlier than the first does not replace the first.
-        self.given_up = given if before is None or given.size >= before.size else before
+        current, earlier = GivenUp(self._choices, head, event), self.given_up
+        # An attempt that broke off earlier than the one before does not replace it.
+        self.given_up = current if earlier is None or current.size >= earlier.size else earlier
         self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}
         self._id, self._model, self._role = None, None, "assistant"
         # Done last: a reader that finds the new count then reads the rest.

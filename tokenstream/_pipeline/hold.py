@@ -132,7 +132,7 @@ class Hold:
     @property
     def usage(self) -> Usage | None:
         """The token counts that held events reported; None if there are none."""
-        from tokenstream._growing import GrowingUsage
+        from tokenstream._growing_usage import GrowingUsage
 
         counts, final = GrowingUsage(), False
         for event in self._held:

@@ -124,18 +124,21 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
         return asked
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
-        kept = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})]
+        # The same address is asked again, with a header for the position.
+        others = [
+            (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})
+        ]
         # NDJSON lines have no event ids, but have positions inside their payloads.
         last = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
-        named = last_event_id_header(last)
-        return method, url, client, deadlines, {**options, "headers": [*kept, (b"Last-Event-ID", named)]}
+        headers = [*others, (b"Last-Event-ID", last_event_id_header(last))]
+        return method, url, client, deadlines, {**options, "headers": headers}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has its own address, which is fetched without the body of the original request.
-    rest = {name: value for name, value in options.items() if name not in _BODY}
-    place, query = _answer_address(url, attempt.message.id or "")
+    options_without_body = {name: value for name, value in options.items() if name not in _BODY}
+    address, query = _answer_address(url, attempt.message.id or "")
     # With `params`, httpx replaces the query of the address.
-    rest["params"] = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
-    return "GET", place, client, deadlines, rest
+    params = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
+    return "GET", address, client, deadlines, {**options_without_body, "params": params}
 
 
 def _answer_address(url: str, name: str) -> tuple[str, str]:
@@ -150,9 +153,14 @@ def _bytes(word: str | bytes) -> bytes:
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
-    """Return a request's query parameters, from its options or, if it has none there, from its address."""
+    """Return a request's query parameters, except those that ask for a stream or for a position in it.
+
+    Args:
+        options: The request's options for httpx, which may contain `params`.
+        query: The query of the address, used if the options contain no `params`.
+    """
     from httpx import QueryParams
 
-    asked = ("stream", *_REPLAYED.values())
-    given = QueryParams(options.get("params") or query)
-    return [(name, value) for name, value in given.multi_items() if name not in asked]
+    replaced = ("stream", *_REPLAYED.values())
+    params = QueryParams(options.get("params") or query)
+    return [(name, value) for name, value in params.multi_items() if name not in replaced]

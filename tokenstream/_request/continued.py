@@ -152,11 +152,9 @@ class ContinuationRequests:
             return "it has several choices"
         if _forces(_find(payload, shape.choice)):
             return "the request forces a tool call"
-        if (
-            not prefill
-            and not shape.is_text
-            and any(_wants_json(_find(payload, path)) for path in shape.json)
-        ):
+        wants_json = any(_wants_json(_find(payload, path)) for path in shape.json)
+        if wants_json and not (prefill or shape.is_text):
+            # Without a prefix, the model would write JSON from its start.
             return JSON_ASKED
         if payload.get("conversation") is not None:
             return "the provider itself stores the conversation"
@@ -184,12 +182,14 @@ class ContinuationRequests:
         if asked is False or refused or has_refused(self._host, self._model):
             return None
         if asked is None and _find(payload, ("thinking", "type")) in ("enabled", "adaptive"):
+            # With thinking, the API refuses a prefix.
             return None
-        told = asked is not None
+        is_confirmed = asked is not None
         json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        known = find_prefix(self._host, self._path, self._model, confirmed=told, json=json)
-        if known is not None or asked is None:
-            return known
+        of_server = find_prefix(self._host, self._path, self._model, confirmed=is_confirmed, json=json)
+        if of_server is not None or asked is None:
+            return of_server
+        # The server is unknown, but the caller says that it continues a prefix.
         return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})
 
     def remember_refusal(self) -> None:
@@ -201,8 +201,8 @@ class ContinuationRequests:
         shape = _SHAPES.get(message.format or "")
         if shape is None or not is_dict(self._payload):
             return None
-        found = [_find(self._payload, path) for path in shape.limits]
-        return next((limit for limit in found if isinstance(limit, int) and limit > 0), None)
+        limits = [_find(self._payload, path) for path in shape.limits]
+        return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
     def build_options(self, attempt: Attempt) -> dict[str, Any]:
         """Return the httpx options for the request that continues the answer.
@@ -223,10 +223,11 @@ class ContinuationRequests:
             payload[shape.turns] = [*before, *turns]
             if attempt.asked is not None and attempt.asked.prefix is not None:
                 payload |= attempt.asked.prefix.extra
-        left = attempt.limit_left
-        for path in shape.limits if left is not None else ():
-            if isinstance(_find(payload, path), int):
-                _put(payload, path, max(left or 0, shape.least))
+        if attempt.limit_left is not None:
+            # The continuation gets only the rest of the output limit.
+            for path in shape.limits:
+                if isinstance(_find(payload, path), int):
+                    _put(payload, path, max(attempt.limit_left, shape.least))
         options = {**self._options, "json": payload}
         if options.get("headers"):
             # Headers that describe only the original body are removed.
@@ -269,6 +270,7 @@ def _forces(choice: object) -> bool:
     if choice is None:
         return False
     if is_dict(choice):
+        # The kind of choice is a value in it, or (Bedrock) its only key.
         kind = choice.get("mode") or choice.get("type") or next(iter(choice), None)
         return _forces(kind)
     return str(choice).lower() not in _FREE_CHOICES

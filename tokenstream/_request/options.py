@@ -67,7 +67,8 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
 def _is_taken_by(client: object, option: str) -> bool:
     """Return True if the client's `stream` method accepts an option."""
     try:
-        taken = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]
+        parameters = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
-    return option in taken or any(each.kind is each.VAR_KEYWORD for each in taken.values())
+    accepts_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return option in parameters or accepts_any

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing import BYTES_PER_TOKEN
+from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream._pipeline.seam import Seam
 from tokenstream.recovery._never import reason_against
 from tokenstream.stream._continuation import Continuation

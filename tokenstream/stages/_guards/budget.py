@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import size_of
-from tokenstream._growing import BYTES_PER_TOKEN, GrowingUsage
+from tokenstream._growing_usage import BYTES_PER_TOKEN, GrowingUsage
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     PartDelta,

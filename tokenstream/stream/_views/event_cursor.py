@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_list
-from tokenstream._growing import GrowingUsage
+from tokenstream._growing_usage import GrowingUsage
 from tokenstream._message_parts import COUNTS
 from tokenstream.events import (
     Finish,

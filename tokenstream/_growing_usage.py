@@ -1,0 +1,82 @@
+"""The token counts of an answer in progress, and an estimate of counts that the provider did not report."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream._growing import ChoiceState
+
+BYTES_PER_TOKEN = 4
+"""The number of bytes per token, for estimates where the provider reported no count."""
+_MOST_BYTES_PER_TOKEN = 16
+"""More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
+
+
+class GrowingUsage:
+    """Token counts so far: a later report replaces single fields, but null replaces nothing."""
+
+    __slots__ = ("counts", "report")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Any] = {}
+        """The counts under the names of `Usage`."""
+        self.report: dict[str, Any] = {}
+        """The counts as the provider reported them."""
+
+    def add(self, usage: Usage) -> None:
+        """Merge another report, except an estimated number of output tokens."""
+        is_estimated = usage.source == "estimated"
+        left_out = ("source", "provider_data", "output_tokens" if is_estimated else "")
+        for name in Usage.model_fields:
+            value = getattr(usage, name)
+            if value is not None and name not in left_out:
+                self.counts[name] = value
+        for key, value in usage.provider_data.items():
+            if value is not None or key not in self.report:
+                self.report[key] = value
+
+    def merged(self, usage: Usage) -> GrowingUsage:
+        """Return a new object with another report merged in."""
+        merged = GrowingUsage()
+        merged.counts.update(self.counts)
+        merged.report.update(self.report)
+        merged.add(usage)
+        return merged
+
+    def build(self, *, final: bool) -> Usage | None:
+        """Return the counts as they are now; None if none were reported."""
+        if not self.counts and not self.report:
+            return None
+        source = "reported" if final else "partial"
+        return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
+
+    def with_spent(
+        self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None
+    ) -> Usage | None:
+        """Return the counts including those of attempts that were given up.
+
+        Args:
+            spent: The counts of the attempts that were given up; None if there were none.
+            final: True if the counts of this attempt will no longer change.
+            choices: The choices whose size is used to estimate an unknown final count of output
+                tokens; None for no estimate.
+        """
+        usage = self.build(final=final)
+        if spent is not None:
+            usage = spent + (Usage(source="partial") if usage is None else usage)
+        reported = Usage(source="partial") if usage is None else usage
+        output_tokens = reported.output_tokens or 0
+        is_final_count = output_tokens and reported.source == "reported"
+        if choices is None or is_final_count:
+            return usage
+        # A copy, because another thread may add a choice.
+        size = sum(choice.size for choice in choices.copy().values())
+        # The count so far may be from the start (Anthropic) or be updated along the way (Gemini).
+        if size <= output_tokens * _MOST_BYTES_PER_TOKEN:
+            return usage
+        estimate = math.ceil(size / BYTES_PER_TOKEN)
+        return reported.model_copy(update={"output_tokens": estimate, "source": "estimated"})
