@@ -137,8 +137,8 @@ def test_nothing_is_said_of_an_answer_that_has_not_begun() -> None:
     assert metrics_of(iter([(9.0, whole)])).buffered is None
 
 
-def test_a_loop_that_is_busy_is_no_path_that_buffers() -> None:
-    """What has come meanwhile is read at once, and nothing on the way held it back."""
+def test_a_busy_loop_is_not_taken_for_a_buffering_proxy() -> None:
+    """Text that arrived while the loop was busy is read at once, although no proxy held it back."""
     now = 0.0
     waiting = list(paced(BODY, each=0.02))
 

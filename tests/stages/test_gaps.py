@@ -21,7 +21,7 @@ def test_there_are_64_buckets() -> None:
     assert 18 == gaps.count
 
 
-def test_of_no_gaps_nothing_is_told() -> None:
+def test_an_empty_histogram_has_no_percentiles() -> None:
     """None, and not zero."""
     gaps = GapHistogram()
 
@@ -57,7 +57,7 @@ def test_beyond_the_buckets_a_percentile_is_an_end_of_the_range() -> None:
     assert 700.0 == GapHistogram.of([300.0, 700.0]).p50
 
 
-def test_two_add_up_to_what_one_would_have_counted() -> None:
+def test_two_histograms_add_up_to_one_of_all_gaps() -> None:
     """So do many, whatever their order; those without gaps change nothing."""
     one, two = [0.1, 0.25, 8.0], [0.001, 0.1, 0.5]
     whole = GapHistogram.of([*one, *two])

@@ -30,7 +30,7 @@ LETTERS = {
 
 
 @pytest.mark.parametrize("name", LETTERS)
-def test_a_letter_is_given_whole(name: str) -> None:
+def test_a_letter_is_returned_whole(name: str) -> None:
     """However it arrives, and with others like it beside it."""
     letter = LETTERS[name]
     for pieces in fragmentations("x" + letter * 3 + "y"):
@@ -78,7 +78,7 @@ def test_the_pieces_are_the_text_and_whole_letters_of_it(drawn: tuple[str, list[
 
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) -> None:
+def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
     """A letter without an end is cut."""
     assert "" == grows_too_fast(Graphemes, HOSTILE[name], size)
     graphemes = Graphemes(longest=50)
@@ -99,8 +99,8 @@ def test_ten_megabytes_end(unit: str) -> None:
     )
 
 
-def test_the_package_that_it_takes_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the stage is made, and not in the middle of an answer."""
+def test_the_error_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is raised when the stage is made, and not in the middle of an answer."""
     monkeypatch.setitem(sys.modules, "regex", None)
     letters.graphemes_pattern.cache_clear()
     try:

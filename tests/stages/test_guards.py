@@ -146,7 +146,7 @@ def test_a_price_that_is_no_number_is_an_error() -> None:
     ],
 )
 def test_a_budget_that_bounds_nothing_is_refused(bounds: Any, why: str) -> None:
-    """When it is made, and the error says why."""
+    """The error is raised when the budget is made, and says why."""
     with pytest.raises(MisuseError, match=why):
         Budget(**bounds)
 
@@ -350,7 +350,7 @@ def test_a_pattern_is_found_in_a_long_text() -> None:
 
 
 def test_looking_for_a_pattern_is_linear() -> None:
-    """What has come is not looked at again and again."""
+    """Text that was searched is not searched again and again."""
 
     def look(size: int) -> None:
         match = Match(compile_pattern("(?i)secret|password"))
@@ -380,8 +380,8 @@ def test_looking_for_a_pattern_is_linear() -> None:
         (len, {"field": 3}, "path"),
     ],
 )
-def test_what_is_no_rule_is_refused(rule: Any, options: Any, why: str) -> None:
-    """When it is given, and the error says why."""
+def test_an_object_that_is_not_a_rule_is_refused(rule: Any, options: Any, why: str) -> None:
+    """The error is raised when the rule is passed, and says why."""
     with pytest.raises(MisuseError, match=why):
         make_rule(rule, options.get("first", 50), options.get("every"), options.get("field"))
 

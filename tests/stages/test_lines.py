@@ -27,7 +27,7 @@ def test_nothing_else_ends_a_line() -> None:
     assert [text] == run(Lines(), list(text))
 
 
-def test_a_line_is_given_with_its_end() -> None:
+def test_a_line_is_returned_with_its_ending() -> None:
     """But for a CR, which may be half of one."""
     lines = Lines()
 
@@ -57,7 +57,7 @@ def test_no_line_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[s
 
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) -> None:
+def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
     """Whatever a text is made of."""
     assert "" == grows_too_fast(Lines, HOSTILE[name], size)
     lines = Lines(longest=50)

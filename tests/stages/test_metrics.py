@@ -12,7 +12,7 @@ from tokenstream.stages import GapHistogram, Meter, Metrics
 from tokenstream.stages._metrics.meter import BATCH, SAMPLE
 
 
-def test_nothing_is_marked_before_it_came() -> None:
+def test_no_mark_is_set_before_its_event_has_arrived() -> None:
     """None, and not zero."""
     metrics = Meter(10.0).read()
 
@@ -121,7 +121,7 @@ def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
     assert metrics.gaps.max == (pytest.approx(max(gaps)) if gaps else None)
 
 
-def test_what_is_read_at_a_glance_has_its_gaps_counted_too() -> None:
+def test_gaps_of_chunks_on_the_fast_path_are_counted_too() -> None:
     """Deltas that are alike are most of an answer."""
     decoder, chunks = Decoder("text"), 3 * BATCH
     events = [decoder.feed(sse("word"), now=number * 0.25) for number in range(chunks)]

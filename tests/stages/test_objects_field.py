@@ -37,7 +37,7 @@ _RECORDED = recorded_documents()
         ("title", '{"title": "a", "title": "b"}', "ab"),
     ],
 )
-def test_a_field_gives_what_is_written_in_it(at: Any, text: str, expected: str) -> None:
+def test_a_field_returns_its_text(at: Any, text: str, expected: str) -> None:
     """Whatever pieces the document comes in; null, and a list without elements, give nothing."""
     for pieces in fragmentations(text):
         field = Field(at)
@@ -46,7 +46,7 @@ def test_a_field_gives_what_is_written_in_it(at: Any, text: str, expected: str) 
         assert field.error is None
 
 
-def test_each_piece_is_given_when_it_comes() -> None:
+def test_each_piece_is_returned_when_it_arrives() -> None:
     """Nothing waits for the string's end, but half an escape waits for its other half."""
     field = Field("title")
     given_out = [field.feed(piece) for piece in ['{"tit', 'le": "Pan', "ca", "kes \\", 'n", "x": "y"}']]
@@ -72,7 +72,7 @@ def test_each_piece_is_given_when_it_comes() -> None:
     ],
 )
 def test_a_path_to_no_string_is_an_error(at: Any, text: str, offset: int | None, says: str) -> None:
-    """It names the path and what is there, and never what is written there."""
+    """The error names the path and the kind of value there, but never the model's text."""
     for pieces in fragmentations(text):
         field = Field(at)
         given_out = run(field, pieces)
@@ -83,7 +83,7 @@ def test_a_path_to_no_string_is_an_error(at: Any, text: str, offset: int | None,
         assert offset == field.error.offset
 
 
-def test_of_several_strings_one_of_a_wrong_kind_stands_in_its_place() -> None:
+def test_of_several_matches_a_value_that_is_no_string_gives_an_error_in_its_place() -> None:
     """Reading goes on behind it, as it does with elements that are invalid."""
     for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}, {"t": {"t": "no"}}, {"t": "c"}]'):
         field = Field("*.t")
@@ -99,8 +99,8 @@ def test_of_several_strings_one_of_a_wrong_kind_stands_in_its_place() -> None:
         assert field.error is None
 
 
-def test_nothing_comes_after_an_error_of_the_only_string() -> None:
-    """Its place is the end."""
+def test_nothing_is_returned_after_an_error_of_the_only_string() -> None:
+    """The error is reported at the end."""
     field = Field("t")
 
     assert [] == run(field, ['{"t": 1, "t": "b"}'])
@@ -111,7 +111,7 @@ def test_nothing_comes_after_an_error_of_the_only_string() -> None:
 
 @pytest.mark.parametrize("at", ["*.t", "1.t"])
 def test_fail_fast_stops_at_the_first_value_that_is_no_string(at: str) -> None:
-    """What came before it is given; with a wildcard, too, nothing is read behind it."""
+    """Earlier strings are returned; nothing after the value is read, even with a wildcard."""
     for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}]'):
         field = Field(at, fail_fast=True)
         given_out = [piece for each in pieces for piece in field.feed(each)]
@@ -164,7 +164,7 @@ def test_a_document_that_is_too_deep_is_an_error() -> None:
     assert isinstance(field.error, LimitExceeded)
 
 
-def test_what_is_no_path_is_refused_when_the_stage_is_made() -> None:
+def test_an_invalid_path_is_refused_when_the_stage_is_made() -> None:
     """Not when the first text comes."""
     with pytest.raises(MisuseError):
         Field("steps[0]")
@@ -183,7 +183,7 @@ def test_what_is_no_path_is_refused_when_the_stage_is_made() -> None:
 def test_the_pieces_of_a_field_add_up_to_its_value(
     document: Any, wanted: str, size: int, escaped: bool
 ) -> None:
-    """What `json.loads` reads there is what was given, at any fragmentation."""
+    """The joined pieces equal the value that `json.loads` reads, however the text is cut."""
     text = json.dumps({"before": document, "in": [{"side": wanted}], "after": document}, ensure_ascii=escaped)
     field = Field("in.0.side")
 

@@ -90,7 +90,7 @@ def test_items_are_the_validated_elements_in_order(type_: Any, at: Any, text: st
 
 
 def test_items_may_be_msgspec_structs() -> None:
-    """Where msgspec is installed."""
+    """The test runs only if msgspec is installed."""
     msgspec = needed("msgspec")
     pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", int)])
 
@@ -98,7 +98,7 @@ def test_items_may_be_msgspec_structs() -> None:
         assert [pair(1, 2)] == run(Items[Any](pair), pieces)
 
 
-def test_an_element_is_given_when_it_closes() -> None:
+def test_an_element_is_returned_when_it_is_finished() -> None:
     """An object at its brace, a string at its quote, a number at what follows it."""
     items = Items[Any](_ANY, "a")
     given_out = [items.feed(piece) for piece in ['{"a": [{"x": 1', "}", ' , "b', '"', ", 12", "3", "]"]]
@@ -106,7 +106,7 @@ def test_an_element_is_given_when_it_closes() -> None:
     assert [[], [{"x": 1}], [], ["b"], [], [], [123]] == given_out
 
 
-def test_an_invalid_element_is_given_in_its_place_and_reading_goes_on() -> None:
+def test_an_invalid_element_gives_an_error_in_its_place_and_reading_continues() -> None:
     """The error has the element's own text, as it was written, and its whole path."""
     text = '{"r": [{"s": [{"text": "a"}, {"text":  1, "minutes": "x"}]}, {"s": [{"text": "b"}, 3]}]}'
     for pieces in fragmentations(text):
@@ -124,7 +124,7 @@ def test_an_invalid_element_is_given_in_its_place_and_reading_goes_on() -> None:
 
 
 def test_the_error_of_an_element_says_where_it_is_and_not_what_it_holds() -> None:
-    """What the model wrote may be private."""
+    """The model's text may be private, so the error names only the place."""
     text = '{"secret": {"steps": [{"text": "secret", "minutes": "secret"}]}}'
     (error,) = run(Items(Step, "*.steps"), [text])
 
@@ -133,7 +133,7 @@ def test_the_error_of_an_element_says_where_it_is_and_not_what_it_holds() -> Non
     assert "secret" not in str(error)
 
 
-def test_what_a_validator_raises_that_is_no_value_error_ends_them() -> None:
+def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage() -> None:
     """After the elements before it, however the text was cut."""
 
     def look_up(key: int) -> int:
@@ -151,7 +151,7 @@ def test_what_a_validator_raises_that_is_no_value_error_ends_them() -> None:
 
 
 def test_fail_fast_stops_at_the_first_invalid_element() -> None:
-    """What came before is given, and nothing after; the driver is told to stop."""
+    """Earlier elements are returned, later ones are not; `stop` tells the driver to stop."""
     for pieces in fragmentations('[1, "x", no JSON'):
         items = Items(int, fail_fast=True)
 
@@ -166,7 +166,7 @@ def test_fail_fast_stops_at_the_first_invalid_element() -> None:
 
 
 def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
-    """It has the place of the first character that is wrong; what was whole is given."""
+    """The error has the offset of the first wrong character; whole elements before it are returned."""
     for pieces in fragmentations("[1, 2, x, 3]"):
         patient, hasty = Items(int), Items(int, fail_fast=True)
         found = [item for piece in pieces for item in patient.feed(piece)]
@@ -205,8 +205,8 @@ def test_a_document_that_is_cut_gives_its_whole_elements(end: int) -> None:
         ("a.*.b", '{"a": [{"b": "x"}]}', "'a.*.b' is a string"),
     ],
 )
-def test_a_path_to_what_has_no_elements_is_an_error_in_its_place(at: str, text: str, says: str) -> None:
-    """It names the path and what is there."""
+def test_a_path_to_a_value_without_elements_is_an_error(at: str, text: str, says: str) -> None:
+    """The error names the path and the kind of value there."""
     for pieces in fragmentations(text):
         items = Items(int, at)
         (error,) = run(items, pieces)
@@ -260,7 +260,7 @@ def test_a_document_that_is_too_deep_is_an_error() -> None:
     assert isinstance(patient.error, LimitExceeded)
 
 
-def test_what_was_given_is_not_held() -> None:
+def test_returned_elements_are_not_kept() -> None:
     """An item is gone when its reader lets go of it."""
     items = Items(Step)
     (first,) = items.feed('[{"text": "a"}, {"text": "b')
@@ -323,7 +323,9 @@ def _selected(document: Any, at: tuple[str, ...]) -> list[Any]:
     size=st.integers(1, 9),
     indent=st.none() | st.just(1),
 )
-def test_items_are_what_json_loads_finds_there(document: Any, at: Any, size: int, indent: int | None) -> None:
+def test_items_equal_the_elements_that_json_loads_reads(
+    document: Any, at: Any, size: int, indent: int | None
+) -> None:
     """At any fragmentation, with any white space."""
     items = Items[Any](_ANY, at)
     found = run(items, pieces_of(json.dumps(document, indent=indent), size))

@@ -38,7 +38,7 @@ _ALMOST = (
 _RECIPE = Recipe(title="Pan's", steps=[Step(text="Mix", done=True), Step(text="Bake")])
 
 
-def test_an_object_is_read_from_what_is_almost_json() -> None:
+def test_an_object_is_read_from_almost_json() -> None:
     """Prose around it, a fence, single quotes, bare keys, comments, commas too many, words of Python."""
     for pieces in fragmentations(_ALMOST):
         drafts = Partials(Recipe, lenient=True)
@@ -48,7 +48,7 @@ def test_an_object_is_read_from_what_is_almost_json() -> None:
     assert _RECIPE == validate_output(Recipe, _ALMOST, lenient=True)
 
 
-def test_elements_are_read_from_what_is_almost_json() -> None:
+def test_elements_are_read_from_almost_json() -> None:
     """Each validated as what it is meant to be."""
     for pieces in fragmentations(_ALMOST):
         items = Items(Step, "steps", lenient=True)
@@ -57,8 +57,8 @@ def test_elements_are_read_from_what_is_almost_json() -> None:
         assert items.error is None
 
 
-def test_a_field_is_read_from_what_is_almost_json() -> None:
-    """Its pieces add up to the string that is meant."""
+def test_a_field_is_read_from_almost_json() -> None:
+    """The joined pieces are the string that the model meant."""
     for pieces in fragmentations(_ALMOST):
         field = Field("title", lenient=True)
 
@@ -66,7 +66,7 @@ def test_a_field_is_read_from_what_is_almost_json() -> None:
         assert field.error is None
 
 
-def test_what_has_no_end_is_given_it() -> None:
+def test_a_document_without_an_end_is_closed() -> None:
     """The last element is finished by the end of the text."""
     for pieces in fragmentations('[{"text": "a"}, {"text": "b"'):
         items, drafts = Items(Step, lenient=True), Partials(list[Step], lenient=True)
@@ -105,7 +105,7 @@ def test_what_was_given_still_counts_in_how_the_rest_is_read() -> None:
         assert items.error is None
 
 
-def test_closed_refuses_what_has_no_end() -> None:
+def test_closed_refuses_a_document_without_an_end() -> None:
     """As the strict reading does: the output is incomplete, and nothing is taken for finished."""
     for pieces in fragmentations("[{text: 'a'}, {text: 'b'"):
         items, drafts = Items(Step, lenient="closed"), Partials(list[Step], lenient="closed")
@@ -125,7 +125,7 @@ def test_closed_refuses_what_has_no_end() -> None:
         assert "no JSON document" in str(none.error)
 
 
-def test_snapshots_tell_what_was_repaired_so_far() -> None:
+def test_snapshots_have_the_repairs_so_far() -> None:
     """A snapshot keeps those that there were, one of an object inside its own; so do pickles."""
     text = "{title: 'Pan', steps: [{text: 'Mix', done: True,}, {text: 'Fry'}]}"
     for pieces in fragmentations(text):
@@ -168,7 +168,7 @@ def test_json_is_read_as_it_is_written(document: Any, size: int) -> None:
 
 
 def test_an_invalid_element_is_an_error_with_the_text_that_was_read() -> None:
-    """What it was repaired to."""
+    """The error has the repaired text of the element."""
     (error,) = run(Items(Step, lenient=True), ["[{'text': 5}]"])
 
     assert isinstance(error, OutputInvalid)

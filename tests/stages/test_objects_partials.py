@@ -83,7 +83,7 @@ def test_the_last_snapshot_is_the_whole_object(type_: Any, text: str) -> None:
 
 
 def test_objects_may_be_msgspec_structs() -> None:
-    """Where msgspec is installed."""
+    """The test runs only if msgspec is installed."""
     msgspec = needed("msgspec")
     pair: Any = msgspec.defstruct("Pair", [("left", int), ("right", str)])
 
@@ -115,7 +115,7 @@ def test_a_piece_that_changes_nothing_that_shows_gives_no_snapshot() -> None:
     assert [1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0] == counts
 
 
-def test_a_snapshot_shows_what_has_come_and_never_changes() -> None:
+def test_a_snapshot_has_the_object_so_far_and_never_changes() -> None:
     """A string as far as it is, a missing field, a null."""
     drafts = Partials(Recipe)
     (first,) = drafts.feed('{"title": "Pan')
@@ -203,8 +203,8 @@ def test_broken_json_is_an_error_at_the_end_or_at_once_with_fail_fast() -> None:
             assert ("x", 2) == (error.best.title, error.best.serves)
 
 
-def test_text_behind_the_document_is_an_error_after_the_whole_snapshot() -> None:
-    """What was whole stays whole."""
+def test_text_after_the_document_is_an_error_after_the_whole_snapshot() -> None:
+    """The snapshot of the whole object is still returned before the error."""
     for pieces in fragmentations('{"title": "x"} and so on'):
         drafts = Partials(Recipe)
 
@@ -227,7 +227,7 @@ def test_a_document_that_is_cut_is_incomplete_with_the_best_of_it(end: int) -> N
     assert not drafts.complete
 
 
-def test_a_cut_document_tells_also_what_is_wrong_in_it() -> None:
+def test_the_error_of_a_cut_document_has_its_invalid_values_as_well() -> None:
     """More tokens alone would not make it good."""
     drafts = Partials(Recipe)
     run(drafts, ['{"title": 5, "ser'])
@@ -260,7 +260,7 @@ def _find(key: int) -> int:
 
 
 @pytest.mark.parametrize("function, raised", [(_look_up, KeyError), (_find, RuntimeError)])
-def test_what_a_validator_raises_that_is_no_value_error_ends_it(
+def test_an_exception_of_a_validator_other_than_value_error_ends_the_stage(
     function: Any, raised: type[Exception]
 ) -> None:
     """As it is, but where a loop would take it for its end; and never as a fault of the output's."""
@@ -288,7 +288,7 @@ def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
         validate_output(looked_up, "2")
 
 
-def test_what_is_no_text_is_refused_at_once() -> None:
+def test_a_piece_that_is_not_text_is_refused_at_once() -> None:
     """Misuse is no fault of the output."""
     drafts = Partials(Recipe)
     piece: Any = b"{}"
@@ -309,8 +309,8 @@ class Range(BaseModel):
         return self
 
 
-def test_what_a_whole_objects_validator_refuses_is_an_error_at_its_end() -> None:
-    """Its fields were good."""
+def test_an_object_that_its_own_validator_refuses_is_an_error_at_its_end() -> None:
+    """Each field is valid by itself, but the validator of the whole object refuses it."""
     drafts = Partials(Range)
     snapshots = run(drafts, list('{"low": 5, "high": 3}'))
 
@@ -329,9 +329,7 @@ def test_what_a_whole_objects_validator_refuses_is_an_error_at_its_end() -> None
     size=st.integers(1, 9),
     indent=st.none() | st.just(2),
 )
-def test_the_last_snapshot_is_what_pydantic_makes_of_the_text(
-    recipe: Recipe, size: int, indent: int | None
-) -> None:
+def test_the_last_snapshot_equals_pydantics_value(recipe: Recipe, size: int, indent: int | None) -> None:
     """At any fragmentation, with any white space; and so is the whole output."""
     text = recipe.model_dump_json(indent=indent)
 
@@ -355,7 +353,7 @@ def test_recorded_answers_fill_in(name: str, text: str) -> None:
 
 
 def test_a_whole_output_is_the_validated_object() -> None:
-    """It is of the type that was asked for."""
+    """The result has the requested type."""
     recipe = validate_output(Recipe, _RECIPE)
 
     assert recipe == Recipe.model_validate_json(_RECIPE)

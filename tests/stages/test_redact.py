@@ -161,7 +161,7 @@ def test_3000_patterns_keep_the_law(pattern: str, flags: int, pieces: list[str])
 @pytest.mark.parametrize("pattern", [r"\p{Lu}{2}", "[[:alpha:]]b$", "(?V1)[[ab]--[b]]b", r"\mab\M", r"\X"])
 @given(pieces=any_pieces("abAB e\u0301"))
 def test_patterns_of_regex_are_read_as_it_reads_them(pattern: str, pieces: list[str]) -> None:
-    """What `re` has no word for is taken compiled, and needs a bound."""
+    """A pattern that only `regex` can read must be compiled, and needs `max_length`."""
     compiled = regex.compile(pattern)
 
     assert compiled.sub(_mark, "".join(pieces)) == _redact(compiled, pieces, with_=_mark, max_length=1000)
@@ -169,8 +169,8 @@ def test_patterns_of_regex_are_read_as_it_reads_them(pattern: str, pieces: list[
 
 @pytest.mark.parametrize("pattern", sampled([pattern for pattern in _BOUNDED if pattern != "a|ba"], one_in=3))
 @given(text=st.text(_ALPHABET, max_size=7))
-def test_no_more_is_held_back_than_what_could_still_change(pattern: str, text: str) -> None:
-    """What every continuation has in common is given at once, by an oracle that tries them."""
+def test_only_text_that_could_still_change_is_held_back(pattern: str, text: str) -> None:
+    """Text that all continuations have in common is returned at once; an oracle tries the continuations."""
     stage = Redact(pattern, lambda found: f"\0<{found[0]}>\0")
     parts = "".join(piece for letter in text for piece in stage.feed(letter)).split("\0")
     given = [token for at, part in enumerate(parts) for token in ([part] if at % 2 else part)]
@@ -206,7 +206,7 @@ def test_the_hold_back_is_never_above_its_bound(limit: int, pattern: str, pieces
 def test_matches_above_the_bound_do_not_depend_on_the_cuts(
     limit: int, pattern: str, text: str, places: list[int]
 ) -> None:
-    """What is longer than may be held is decided by its first characters, in one piece too."""
+    """The first `max_length` characters decide about a longer match, even if it arrives in one piece."""
     one = _redact(pattern, [text], with_="#", max_length=limit)
 
     assert one == _redact(pattern, cut(text, places), with_="#", max_length=limit)
@@ -241,17 +241,17 @@ def test_no_character_of_a_match_shows_at_any_cut(secret: str) -> None:
         (r"\[DONE\]", ["x[DO", "NE]"], ["x", "[redacted]"]),
     ],
 )
-def test_text_is_given_as_soon_as_no_match_can_begin_in_it(
+def test_text_is_returned_as_soon_as_no_match_can_begin_in_it(
     pattern: str, pieces: list[str], given: list[str]
 ) -> None:
-    """What is held back is the start of a match, or one that may still grow."""
+    """Held-back text is the start of a match, or a match that may still grow."""
     stage = Redact(pattern)
 
     assert given == ["".join(stage.feed(piece)) for piece in pieces]
 
 
-def test_a_match_longer_than_the_bound_is_left_out_as_it_goes() -> None:
-    """It is replaced once, and what goes on matching never shows."""
+def test_a_match_longer_than_the_bound_is_dropped_as_it_arrives() -> None:
+    """The match is replaced once, and the rest of it is never returned."""
     stage = Redact(r"sk-\w+", max_length=8)
     given = ["".join(stage.feed(piece)) for piece in ["key sk-", *["abcdef"] * 50, " and sk-1 ok"]]
 
@@ -260,14 +260,14 @@ def test_a_match_longer_than_the_bound_is_left_out_as_it_goes() -> None:
     assert " and [redacted] ok" == given[-1]
 
 
-def test_a_match_that_has_no_end_is_left_out_to_the_end() -> None:
-    """What follows it at the end of the text is given."""
+def test_a_match_without_an_end_is_dropped_to_the_end() -> None:
+    """Text after such a match is returned at the end of the text."""
     assert "a [redacted]" == _redact("x+", ["a ", *"x" * 50], max_length=5)
     assert "a [redacted]y" == _redact("x+(?:yz)?", ["a ", *"x" * 50, "y"], max_length=5)
 
 
 def test_a_shorter_match_counts_where_the_longer_one_is_too_long() -> None:
-    """It is the match of as many characters as may be held back, in one piece too."""
+    """The match of the first `max_length` characters counts, even if the text arrives in one piece."""
     text = "axxxxxxxb c"
 
     assert "[redacted]xxxxxxxb c" == _redact("a(?:.*b)?", [text], max_length=4)
@@ -291,8 +291,8 @@ def test_what_is_held_at_the_end_is_given() -> None:
     assert "[redacted]" == _redact(r"sk-\d{2,9}", ["sk-12"])
 
 
-def test_a_function_gives_what_stands_for_each_match() -> None:
-    """It is given the match, and its text is not read for groups."""
+def test_a_function_returns_the_replacement_of_each_match() -> None:
+    """The function gets the match object; its result is not searched for group references."""
     assert r"\1b2" == _redact(
         "a(.)", ["a1a", "2"], with_=lambda found: r"\1b" if found[1] == "1" else found[1]
     )
@@ -355,7 +355,7 @@ def test_without_regex_a_plain_text_can_be_redacted(monkeypatch: pytest.MonkeyPa
     ("pattern", "letter"), [("a{1,50}b", "a"), (r"sk-\w+", "s"), ("(?s)a.*b", "a"), ("a" * 100 + "b", "a")]
 )
 def test_hostile_texts_are_held_no_further_than_their_bound(pattern: str, letter: str) -> None:
-    """Where every place may begin a match, each character is given up after as many as may be held."""
+    """Even if a match may begin at every position, at most `max_length` characters are held back."""
     text = letter * 20_000
     stage = Redact(pattern, max_length=100)
     given = sum(len(piece) for at in range(0, len(text), 7) for piece in stage.feed(text[at : at + 7]))

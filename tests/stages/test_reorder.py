@@ -83,8 +83,8 @@ def test_of_ids_that_are_no_numbers_only_what_comes_again_is_dropped() -> None:
     assert reorder.dropped == 1
 
 
-def test_a_gap_that_time_does_not_close_is_told_with_its_number() -> None:
-    """What came before it was given, what stands behind it is not."""
+def test_a_gap_that_is_not_closed_in_time_is_an_error_with_its_number() -> None:
+    """Frames before the gap were returned; frames after it are not."""
     reorder = Reorder("n", timeout=5.0)
     given_ = fed(reorder, [0, 2, 3], now=10.0)
 
@@ -132,15 +132,15 @@ def test_an_answer_that_begins_with_another_number_is_given_all_the_same(how: st
     assert reorder.error is None
 
 
-def test_an_answer_that_begins_far_on_is_given_at_once() -> None:
-    """Its numbers are none of those that stand at a start."""
+def test_a_stream_that_was_joined_in_the_middle_is_returned_at_once() -> None:
+    """A first number beyond the window cannot be a frame that arrived too early."""
     reorder = Reorder("n", window=10)
 
     assert numbers(fed(reorder, [5000, 5001])) == [5000, 5001]
 
 
-def test_another_connection_goes_on_or_begins_again() -> None:
-    """What was held is forgotten, and what comes again dropped."""
+def test_another_connection_continues_or_starts_over() -> None:
+    """Held frames are dropped, and so are frames that are repeated over the new connection."""
     reorder = Reorder("n")
     fed(reorder, [0, 1, 3])
     reorder.expect(2)
@@ -161,8 +161,8 @@ def test_another_connection_goes_on_or_begins_again() -> None:
         {"first": -1},
     ],
 )
-def test_nonsense_is_refused(nonsense: dict[str, Any]) -> None:
-    """Where it is given."""
+def test_invalid_arguments_are_refused(nonsense: dict[str, Any]) -> None:
+    """The error is raised when the stage is made."""
     with pytest.raises(MisuseError, match=f"{next(iter(nonsense))}="):
         Reorder(**nonsense)
 
@@ -178,8 +178,8 @@ def test_more_than_the_first_frame_may_not_be_missing(order: list[int]) -> None:
 
 
 @pytest.mark.parametrize("order", [[5000, 4999], [1, "tick", 0]])
-def test_a_frame_that_comes_before_where_the_answer_was_begun_is_told(order: list[Any]) -> None:
-    """It was never given, so it is no repetition."""
+def test_a_frame_from_before_the_first_one_is_an_error(order: list[Any]) -> None:
+    """The frame was never returned before, so it is no repetition."""
     reorder = Reorder("n", window=10)
     for number in order:
         if number == "tick":

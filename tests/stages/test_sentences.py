@@ -142,7 +142,7 @@ OPTIONS = st.fixed_dictionaries(
 def test_every_fragmentation_gives_the_same_pieces(
     options: dict[str, Any], drawn: tuple[str, list[str]]
 ) -> None:
-    """Where a piece of text was cut means nothing, whatever the options."""
+    """Cuts between pieces of text make no difference, whatever the options."""
     text, pieces = drawn
 
     assert run(Sentences(**options), [text]) == run(Sentences(**options), pieces)
@@ -210,10 +210,10 @@ def test_a_sentence_that_is_too_long_is_cut_where_it_hurts_least() -> None:
         pytest.param(2, 6, "abcdefg    - \n\n3\tbc", ["abcdef", "g    ", "- \n\n3\t", "bc"], id="a clause"),
     ],
 )
-def test_a_long_sentence_is_cut_in_the_same_places_however_it_comes(
+def test_a_long_sentence_is_cut_at_the_same_positions_however_it_arrives(
     first: int | None, longest: int, text: str, expected: list[str]
 ) -> None:
-    """What is not yet known of the marks behind it makes it no longer."""
+    """Undecided marks after a sentence do not count towards its length."""
     for pieces in fragmentations(text):
         assert expected == run(Sentences(first=first, longest=longest), pieces)
 
@@ -288,7 +288,7 @@ MANY: list[tuple[str, bool]] = [(name, spoken) for name in HOSTILE for spoken in
 
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("case", sampled(MANY, one_in=3), ids=str)
-def test_the_work_is_linear_and_what_is_held_is_bounded(case: tuple[str, bool], size: int) -> None:
+def test_the_time_is_linear_and_the_held_text_is_bounded(case: tuple[str, bool], size: int) -> None:
     """Whatever a text is made of."""
     name, spoken = case
     assert "" == grows_too_fast(lambda: Sentences(first=5, longest=200, spoken=spoken), HOSTILE[name], size)

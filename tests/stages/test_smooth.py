@@ -42,7 +42,7 @@ def test_the_end_gives_all_that_is_left() -> None:
     assert (smooth.end(now=0.02), smooth.deadline) == ([], None)
 
 
-def test_a_tick_that_comes_late_gives_what_was_due_meanwhile() -> None:
+def test_a_late_tick_returns_all_text_that_is_due() -> None:
     """A loop that was busy catches up."""
     smooth = Smooth(max_delay=0.5)
     smooth.feed("x" * 100, now=0.0)
@@ -51,7 +51,7 @@ def test_a_tick_that_comes_late_gives_what_was_due_meanwhile() -> None:
 
 
 def test_words_stay_whole() -> None:
-    """Where they came as pieces."""
+    """With `whole`, words that arrive as pieces are not cut."""
     smooth = Smooth(max_delay=0.2, whole=True)
     words = ["one ", "two ", "three ", "four ", "five ", "six"]
     shown = played(smooth, [(0.0, word) for word in words])
@@ -108,7 +108,7 @@ def test_nothing_is_lost_where_nobody_ticks(pieces: list[str], gaps: list[float]
 
 
 @pytest.mark.parametrize("seconds", [0, -0.1, float("inf"), "1"])
-def test_a_delay_that_is_none_is_refused(seconds: float) -> None:
-    """Where it is given, and not in the loop."""
+def test_an_invalid_delay_is_refused(seconds: float) -> None:
+    """The error is raised when the stage is made, and not in the loop."""
     with pytest.raises(MisuseError, match="max_delay= takes a number of seconds above 0"):
         Smooth(seconds)

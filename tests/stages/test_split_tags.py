@@ -53,7 +53,7 @@ _WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", 
         ("<think>a</think>\n```\n <think>", "```\n <think>", "a"),
     ],
 )
-def test_what_stands_between_tags_is_no_text(text: str, outside: str, inside: str) -> None:
+def test_text_between_tags_is_left_out(text: str, outside: str, inside: str) -> None:
     """A tag counts at the start or behind white space, in any case, and not in code, at every cut."""
     for pieces in fragmentations(text):
         stage = SplitTags()
@@ -76,7 +76,7 @@ def test_what_stands_between_tags_is_no_text(text: str, outside: str, inside: st
     ],
 )
 def test_a_text_may_start_inside(text: str, outside: str, inside: str) -> None:
-    """Where the prompt ends with the opening tag, one that comes all the same is left out."""
+    """If the prompt ends with the opening tag, an opening tag that the model repeats is dropped."""
     for pieces in fragmentations(text):
         stage = SplitTags("think", starts_inside=True)
 
@@ -103,7 +103,7 @@ def test_where_a_text_is_cut_makes_no_difference(
 
 @given(pieces=any_pieces(st.sampled_from(_WORDS)))
 def test_no_more_is_held_back_than_a_tag(pieces: list[str]) -> None:
-    """What has come inside or outside is shorter than all text by less than a tag and the space around."""
+    """The returned text is shorter than the whole text by less than a tag and the space around it."""
     stage, given, taken = SplitTags(), 0, ""
     for piece in pieces:
         taken += piece
@@ -125,7 +125,7 @@ def test_no_more_is_held_back_than_a_tag(pieces: list[str]) -> None:
         (["`", " <think>"], ["`", " <think>"]),
     ],
 )
-def test_only_what_may_become_a_tag_is_held_back(pieces: list[str], given: list[str]) -> None:
+def test_only_text_that_may_become_a_tag_is_held_back(pieces: list[str], given: list[str]) -> None:
     """White space is held at the start alone, where a tag may follow it."""
     stage = SplitTags()
 
@@ -149,7 +149,7 @@ def test_white_space_without_end_is_not_held_for_ever() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "<think>", "a b", "1", 3, None])
-def test_what_is_no_name_of_a_tag_is_refused(name: Any) -> None:
+def test_an_invalid_tag_name_is_refused(name: Any) -> None:
     """The error comes at construction, and shows how a tag is given."""
     with pytest.raises(MisuseError, match="by its name alone"):
         SplitTags(name)

@@ -74,7 +74,7 @@ def checked(tool: Any, arguments: Any, **fields: Any) -> ToolCall:
     ],
     ids=["model", "dataclass", "typed dict", "struct", "adapter", "union", "list"],
 )
-def test_arguments_become_what_the_type_says(wanted: Any, arguments: Any, expected: Any) -> None:
+def test_arguments_get_the_types_of_the_declaration(wanted: Any, arguments: Any, expected: Any) -> None:
     """Anything that a TypeAdapter takes."""
     call = checked(wanted, arguments)
 
@@ -82,7 +82,7 @@ def test_arguments_become_what_the_type_says(wanted: Any, arguments: Any, expect
     assert (None, "") == (call.error, call.error_for_model)
 
 
-def test_a_function_is_run_with_what_the_model_wrote() -> None:
+def test_a_function_is_run_with_the_models_arguments() -> None:
     """With values of the types that it declares."""
     call = checked(get_weather, {"city": "Oslo", "days": 3})
 
@@ -92,13 +92,13 @@ def test_a_function_is_run_with_what_the_model_wrote() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_an_async_function_gives_is_awaited_by_who_runs_it() -> None:
+async def test_the_caller_awaits_the_result_of_an_async_function() -> None:
     """`run` calls it, and no more."""
     assert "noon in Oslo" == await checked(get_time, {"city": "Oslo"}).run()
 
 
 def test_an_error_inside_the_function_is_its_own() -> None:
-    """What a tool raises is no fault of the call."""
+    """An exception that a tool raises is not stored as an error of the call."""
 
     def fail() -> None:
         raise LookupError
@@ -107,7 +107,7 @@ def test_an_error_inside_the_function_is_its_own() -> None:
         checked(fail, "{}").run()
 
 
-def test_tools_go_by_their_own_names_or_by_those_they_are_given() -> None:
+def test_tools_have_their_own_names_or_names_by_keyword() -> None:
     """A partial has its function's name."""
     half = functools.partial(get_time, city="Oslo")
     named: dict[str, Any] = {"get-point": Point}
@@ -130,7 +130,9 @@ def test_tools_go_by_their_own_names_or_by_those_they_are_given() -> None:
         ([functools.partial(_nothing)], {"_nothing": Point}, "two tools are named '_nothing'"),
     ],
 )
-def test_what_is_no_tool_is_refused_at_once(tools: list[Any], named: dict[str, Any], says: str) -> None:
+def test_an_object_that_is_not_a_tool_is_refused_at_once(
+    tools: list[Any], named: dict[str, Any], says: str
+) -> None:
     """Before any call comes, with what to do instead."""
     with pytest.raises(MisuseError, match=says):
         ValidatedCalls(*tools, **named)
@@ -142,8 +144,8 @@ def test_no_arguments_are_an_empty_object(text: str) -> None:
     assert {} == checked(_nothing, text).arguments
 
 
-def test_arguments_that_break_the_schema_are_on_the_call() -> None:
-    """It is handed out; reading or running what is not there raises the same error."""
+def test_a_call_with_invalid_arguments_has_an_error() -> None:
+    """The call is returned; reading its arguments or running it raises the same error."""
     call = checked(WeatherArgs, {"city": 7, "days": 9})
     error = call.error
 
@@ -158,7 +160,7 @@ def test_arguments_that_break_the_schema_are_on_the_call() -> None:
 
 
 def test_an_error_that_is_raised_again_does_not_grow() -> None:
-    """Its traceback is that of the last time."""
+    """The traceback is only that of the last time."""
     call = checked(WeatherArgs, "{}")
     lengths: set[int] = set()
     for _ in range(3):
@@ -170,7 +172,7 @@ def test_an_error_that_is_raised_again_does_not_grow() -> None:
 
 
 def test_the_error_quotes_nothing_of_the_arguments() -> None:
-    """They may be private; `text` and `errors` have them."""
+    """The arguments may be private; `text` and `errors` have them."""
     call = checked(WeatherArgs, {"city": ["secret"]})
     broken = checked(WeatherArgs, '{"city": secret')
 
@@ -190,8 +192,8 @@ def test_arguments_that_ended_as_no_json_are_on_the_call(complete: bool) -> None
         call.run()
 
 
-def test_arguments_beyond_what_can_be_read_are_on_the_call() -> None:
-    """They are the model's fault, and the stream goes on."""
+def test_a_call_with_arguments_beyond_the_limits_has_an_error() -> None:
+    """The model has written the arguments, so the stream continues."""
     call = checked(get_weather, '{"city": ' + "[" * 300 + "]" * 300 + "}", complete=False)
 
     assert isinstance(call.error, OutputInvalid)
@@ -199,8 +201,8 @@ def test_arguments_beyond_what_can_be_read_are_on_the_call() -> None:
 
 
 @pytest.mark.parametrize("text, kind", [("", "function"), ('{"city": "Os"}', "function"), ("pri", "custom")])
-def test_a_call_that_was_cut_gives_nothing(text: str, kind: str) -> None:
-    """It only looks whole, so there is nothing to correct."""
+def test_a_call_that_was_cut_off_is_not_returned(text: str, kind: str) -> None:
+    """The arguments only look whole, so there is nothing for the model to correct."""
     assert [] == ValidatedCalls(get_weather).feed(made("get_weather", text, complete=False, type=kind))
 
 
@@ -249,7 +251,7 @@ def _takes_a_number(code: int) -> int:
 
 
 def test_a_checked_call_is_the_call_to_everything_else() -> None:
-    """Its fields, its JSON, its place in a message; what was checked stays beside them."""
+    """Fields, JSON and place in a message are those of the call; checked arguments are kept apart."""
     plain = made("tool", {"city": "Oslo"}, provider_data={"signature": "s"})
     [call] = ValidatedCalls(tool=get_weather).feed(plain)
     message = Message(parts=(call,))
@@ -279,8 +281,8 @@ def test_an_invalid_call_pickles(arguments: Any) -> None:
     assert type(call.error) is type(copy.error)
 
 
-def test_the_stage_ends_without_a_word() -> None:
-    """What is wrong with a call is on the call, and never on the stage."""
+def test_the_stage_itself_never_has_an_error() -> None:
+    """An error of a call is stored in the call, and never in the stage."""
     tools = ValidatedCalls(get_weather)
     tools.feed(made("get_weather", "oops"))
     tools.check()

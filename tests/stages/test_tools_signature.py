@@ -63,7 +63,7 @@ def test_every_kind_of_parameter_is_an_argument() -> None:
 
 
 def test_defaults_are_the_functions_own() -> None:
-    """What the model left out is left to it; a default in a `Field` counts, too."""
+    """Arguments that the model leaves out get the function's default; a default in a `Field` counts, too."""
     call = checked(every_kind, {"a": 1})
 
     assert {"a": 1, "d": 7} == call.arguments
@@ -79,7 +79,7 @@ def test_each_argument_is_checked() -> None:
 
 
 def test_an_argument_that_the_function_does_not_take_is_an_error() -> None:
-    """It would be a TypeError in the call."""
+    """Without this check, the call would raise a TypeError."""
 
     def ping(host: str) -> str:
         return host
@@ -182,7 +182,7 @@ def test_the_only_parameter_can_be_named_by_the_model_all_the_same() -> None:
 
 
 def test_a_field_that_has_the_parameters_name_is_the_field() -> None:
-    """What the object takes itself is never taken for its name."""
+    """A key of the object itself is never taken for the parameter's name."""
 
     def take(city: Place) -> Place:
         return city
@@ -298,7 +298,7 @@ def test_a_signature_that_cannot_be_read_is_refused_at_once(function: Any) -> No
         checked(function, "{}")
 
 
-def test_what_no_json_can_be_is_left_to_its_default() -> None:
+def test_a_parameter_that_json_cannot_express_keeps_its_default() -> None:
     """A tool may have parameters that the program fills in."""
 
     class Client: ...

@@ -93,14 +93,14 @@ def lines(arguments: Any) -> list[str]:
         ({"deep": {"x": 3}}, "deep: should be a valid integer, or x should be 1, not 3; x should be"),
     ],
 )
-def test_each_place_is_told_with_what_is_wrong_and_what_is_expected(arguments: Any, expected: str) -> None:
+def test_each_place_is_listed_with_its_problem_and_the_expectation(arguments: Any, expected: str) -> None:
     """In the words of JSON."""
     [line] = lines(arguments)
 
     assert line.startswith(f"- {expected}")
 
 
-def test_the_whole_of_it_says_what_to_do() -> None:
+def test_the_message_says_what_to_do() -> None:
     """First what happened, then each place, then what is wanted."""
     assert (
         "The arguments of tool are not valid:\n"
@@ -118,7 +118,7 @@ def test_the_whole_of_it_says_what_to_do() -> None:
         ('{"name": "Ada"} and', "they go wrong at character 16, near"),
     ],
 )
-def test_broken_json_is_told_with_its_place(text: str, expected: str) -> None:
+def test_the_message_names_the_place_where_json_is_broken(text: str, expected: str) -> None:
     """And with what stands around it, since the model wrote it."""
     words = checked(Booking, text).error_for_model
 
@@ -139,7 +139,7 @@ def test_broken_json_is_told_with_its_place(text: str, expected: str) -> None:
         ),
     )
 )
-def test_it_is_short_and_names_nothing_of_the_program(arguments: dict[str, Any]) -> None:
+def test_the_message_is_short_and_names_no_class_of_the_program(arguments: dict[str, Any]) -> None:
     """No class, no address of documentation, whatever is wrong."""
     words = checked(Booking, arguments).error_for_model
 
@@ -169,14 +169,14 @@ def test_long_values_and_long_lines_are_cut() -> None:
     assert "k…: should be a valid integer" in of_long_key
 
 
-def test_what_an_array_lacks_is_told_by_its_index() -> None:
+def test_a_missing_array_element_is_named_by_its_index() -> None:
     """As the key is that an object lacks."""
     call = checked(tuple[int, list[tuple[str, str]]], [1, [["a", "b"], ["c"]]])
 
     assert "- [1][1][1]: is missing" == call.error_for_model.splitlines()[1]
 
 
-def test_errors_that_pydantic_did_not_make_are_told_as_they_are() -> None:
+def test_errors_of_other_validators_are_reported_unchanged() -> None:
     """Another library's may lack a value, or have one that is no JSON."""
     errors: list[dict[str, Any]] = [
         {"loc": ("a",), "msg": "is odd"},

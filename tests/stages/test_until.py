@@ -38,7 +38,7 @@ _PATTERNS = [
 
 @given(marker=st.text(_ALPHABET, min_size=1, max_size=4), include=st.booleans(), pieces=any_pieces(_ALPHABET))
 def test_a_text_ends_at_its_marker(marker: str, include: bool, pieces: list[str]) -> None:
-    """What is given is the text before the first one, and with `include` the marker too."""
+    """Text before the first marker is returned, and the marker as well with `include`."""
     before, found, _ = "".join(pieces).partition(marker)
     stage = Until(marker, include=include)
 
@@ -89,7 +89,7 @@ def test_the_hold_back_is_never_above_its_bound(
         (re.compile(r"\n{2,9}"), {"include": True}, ["a\n", "\n", "\n", "b"], ["a", "", "", "\n\n\n"]),
     ],
 )
-def test_text_is_given_as_soon_as_it_cannot_become_the_marker(
+def test_text_is_returned_as_soon_as_it_cannot_become_the_marker(
     marker: Any, options: dict[str, Any], pieces: list[str], given: list[str]
 ) -> None:
     """Only what may be the start of the marker is held back."""
@@ -122,7 +122,7 @@ def test_a_chain_tells_that_no_more_is_needed() -> None:
     assert chain.stop == "until"
 
 
-def test_the_start_of_a_marker_that_does_not_come_is_given_at_the_end() -> None:
+def test_the_start_of_an_unfinished_marker_is_returned_at_the_end() -> None:
     """No text is lost."""
     stage = Until("END")
 

@@ -73,7 +73,7 @@ def test_a_word_is_given_with_the_first_character_behind_it() -> None:
 def test_every_fragmentation_gives_the_same_pieces_and_they_are_the_text(
     drawn: tuple[str, list[str]],
 ) -> None:
-    """Where a piece of text was cut means nothing."""
+    """Cuts between pieces of text make no difference."""
     text, pieces = drawn
     given_ = run(Words(), pieces)
 
@@ -135,14 +135,14 @@ def test_no_piece_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[
 
 
 def test_a_word_that_is_too_long_is_cut_between_letters() -> None:
-    """Where one of them would be split, before it."""
+    """The word is cut before a letter that would otherwise be split."""
     assert ["abc", "👩‍👧", "x"] == run(Words(longest=3), ["abc👩‍👧x"])
     assert ["a" * 4_096, "a"] == run(Words(), pieces_of("a" * 4_097, 7))
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_work_is_linear_and_what_is_held_is_bounded(name: str, size: int) -> None:
+def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
     """Whatever a text is made of."""
     assert "" == grows_too_fast(Words, HOSTILE[name], size)
     words = Words(longest=50)

@@ -183,7 +183,7 @@ def test_chaining_is_associative(
 def test_a_tick_before_the_deadline_does_nothing(
     makers: list[Callable[[], Stage[str, str]]], steps: list[tuple[str, str, float]]
 ) -> None:
-    """It may come as often as a driver likes: what is given, and when, is the same."""
+    """A driver may tick as often as it likes: the output and its times stay the same."""
     chain: Chain[str, str] = Chain(*[maker() for maker in makers])
     ticked: Chain[str, str] = Chain(*[maker() for maker in makers])
     now, early = 0.0, []
@@ -201,8 +201,8 @@ def test_a_tick_before_the_deadline_does_nothing(
             assert chain.tick(now) == ticked.tick(now)
 
 
-def test_a_chain_without_stages_gives_what_it_is_fed() -> None:
-    """It is the one that adds nothing to another."""
+def test_a_chain_without_stages_returns_its_input() -> None:
+    """An empty chain adds nothing when it becomes part of another chain."""
     chain = Chain[str, str]()
 
     assert (["a"], [], [], None, None, None) == (
@@ -228,8 +228,8 @@ def test_the_end_goes_through_the_stages_in_order() -> None:
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_an_error_comes_after_what_the_stages_behind_it_hold(place: int) -> None:
-    """They are fed what came before it and are ended; those before it are left alone."""
+def test_an_error_follows_the_items_that_later_stages_held_back(place: int) -> None:
+    """Later stages receive the items from before the error and are ended; earlier stages are left alone."""
     stages = [Words("!" if at == place else "") for at in range(4)]
     chain: Chain[str, str] = Chain(*stages)
     held = chain.feed("one two")
@@ -243,7 +243,7 @@ def test_an_error_comes_after_what_the_stages_behind_it_hold(place: int) -> None
 
 
 def test_an_error_nearer_to_the_end_of_the_chain_is_first_in_line() -> None:
-    """It stands behind less of the input: what was given after it is never reached."""
+    """A later stage has received less of the input, so the items after its error are never returned."""
     first, second = Words("?"), Words("!")
     chain = Chain(first, second)
 
@@ -262,7 +262,7 @@ def test_errors_of_an_early_end_do_not_count() -> None:
     assert chain.error is framing.error
 
 
-def test_an_end_that_is_an_error_ends_the_stages_behind_it_too() -> None:
+def test_an_error_at_the_end_also_ends_the_later_stages() -> None:
     """The first of them says what went wrong."""
     first, second = Words(ends_badly=True), Words(ends_badly=True)
     chain = Chain(first, second, _Twice())
@@ -273,7 +273,7 @@ def test_an_end_that_is_an_error_ends_the_stages_behind_it_too() -> None:
 
 
 def test_the_deadline_is_the_earliest() -> None:
-    """What is due moves on to the next stage, which may hold it as well."""
+    """Items that are due are passed to the next stage, which may hold them as well."""
     chain = Chain(_Later(3.0), Words(), _Later(1.0))
     chain.feed("a ", now=10.0)
 
@@ -285,7 +285,7 @@ def test_the_deadline_is_the_earliest() -> None:
 
 
 def test_an_error_when_time_has_passed_is_one_like_any_other() -> None:
-    """What stands behind the stage is ended, and nothing is due any more."""
+    """The stages after the failed one are ended, and nothing is due any more."""
     chain = Chain(_Later(1.0), Words())
     for item in ("a", "?", "b"):
         chain.feed(item)

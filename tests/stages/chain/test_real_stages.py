@@ -51,7 +51,7 @@ _ONE_OF_EACH = {recorded.format: recorded for recorded in ours()}
 
 
 @pytest.mark.parametrize("recorded", _ONE_OF_EACH.values(), ids=lambda recorded: recorded.name)
-def test_a_framing_a_format_and_the_accumulator_give_what_they_give_by_hand(recorded: Recorded) -> None:
+def test_a_chain_of_framing_format_and_accumulator_equals_feeding_by_hand(recorded: Recorded) -> None:
     """At every chunking: the events, the message, and what is wrong."""
     for chunks in several(recorded.body, recorded.name).values():
         framing, format = _framing(recorded.body), _format(recorded.format)
@@ -128,7 +128,7 @@ def test_from_a_compressed_body_to_typed_output_is_one_chain(size: int) -> None:
     ]
 
 
-def test_a_body_that_is_cut_is_told_by_the_stage_that_sees_it_first() -> None:
+def test_a_cut_body_is_the_error_of_the_first_stage_that_notices() -> None:
     """Each stage behind it misses something as well, and gives what it has."""
     items = Items(int, "steps")
     chain: Chain[bytes, Any] = Chain(_texts(), items)

@@ -56,8 +56,8 @@ def test_a_text_is_cut_into_its_blocks(text: str, expected: list[str]) -> None:
     assert [expected] * 5 == cuts
 
 
-def test_a_block_is_given_again_when_it_has_changed() -> None:
-    """Its id stays, and at most one block that is open is given at a time, as the last one."""
+def test_a_block_is_returned_again_when_it_has_changed() -> None:
+    """A changed block keeps its id; at most one returned block is open, and it is the last one."""
     blocks = MarkdownBlocks()
     given = [
         [(block.id, block.closed, block.source) for block in blocks.feed(piece)]
@@ -72,8 +72,8 @@ def test_a_block_is_given_again_when_it_has_changed() -> None:
     ] == given
 
 
-def test_a_snapshot_stays_as_it_was_given() -> None:
-    """What is read of it later is what it was, whatever has come since."""
+def test_a_snapshot_never_changes() -> None:
+    """A snapshot that is read later shows the block as it was, whatever has arrived since."""
     blocks = MarkdownBlocks()
     (first,) = blocks.feed("- a *b\n- c")
     (second,) = blocks.feed(" d\n  e")
@@ -96,14 +96,14 @@ def test_a_snapshot_can_be_pickled() -> None:
 
 
 def test_a_fence_has_its_language() -> None:
-    """What stands behind the opening fence is `info`."""
+    """The words after the opening fence are in `info`."""
     (block,) = MarkdownBlocks().feed("```python title=x \nprint()")
 
     assert ("python title=x", "```python title=x \nprint()\n```") == (block.info, block.text)
 
 
-def test_a_stage_is_a_stage() -> None:
-    """It has no error, stops nothing, and gives nothing for nothing."""
+def test_the_stage_has_all_members_of_a_stage() -> None:
+    """The stage has no error, stops nothing, and returns nothing for an empty text."""
     blocks = MarkdownBlocks()
     blocks.check()
 
@@ -117,7 +117,7 @@ def test_a_kind_of_formulas_that_there_is_not_is_refused() -> None:
         MarkdownBlocks(math=kind)
 
 
-def test_blocks_are_compared_by_what_they_hold() -> None:
+def test_blocks_are_compared_by_their_content() -> None:
     """Two stages give equal blocks for the same text, and those are one in a set."""
     (one,), (other,) = MarkdownBlocks().feed("a *b"), MarkdownBlocks().feed("a *b")
 

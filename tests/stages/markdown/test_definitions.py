@@ -40,8 +40,8 @@ READ = {
 
 
 @pytest.mark.parametrize("text, defined, text_from", READ.values(), ids=READ)
-def test_definitions_are_told_from_text(text: str, defined: list[str], text_from: int) -> None:
-    """What is whole by the end of the paragraph counts, as it is written; the rest is text."""
+def test_definitions_are_distinguished_from_text(text: str, defined: list[str], text_from: int) -> None:
+    """Definitions that are whole at the end of the paragraph count, in their own words; the rest is text."""
     reader = DefinitionReader()
     for line in text.split("\n"):
         reader.read(line)

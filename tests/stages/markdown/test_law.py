@@ -110,7 +110,7 @@ def _broken_made_up(seed: int, count: int) -> list[str]:
 
 
 def test_some_made_up_documents_hold_the_law() -> None:
-    """What chance makes of the same lines."""
+    """Documents made of the same lines at random obey the law, too."""
     assert [] == _broken_made_up(1, 300)
 
 

@@ -79,7 +79,7 @@ def _open(text: str) -> str:
     ],
 )
 def test_an_open_block_is_shown_whole(text: str, expected: str) -> None:
-    """What is open in it is closed, and what cannot be shown yet is held back."""
+    """Open syntax is closed, and text that cannot be shown yet is held back."""
     assert expected.rstrip("\n") == _open(text).rstrip("\n")
 
 
@@ -105,7 +105,7 @@ _LINES = st.one_of(
 
 @given(st.lists(_LINES, min_size=1, max_size=8).map("\n".join))
 def test_no_preview_is_more_than_one_block(text: str) -> None:
-    """What is given as one block renders as one, but where parsers do not agree, and it ends as more."""
+    """The preview of one block renders as one block, unless parsers disagree and it ends as several."""
     for given_blocks in _given(text).values():
         *previews, final = given_blocks
         for block in previews:
@@ -113,7 +113,7 @@ def test_no_preview_is_more_than_one_block(text: str) -> None:
 
 
 @given(st.lists(st.tuples(_MARKS, _WORDS).map("".join), min_size=1, max_size=5).map("\n\n".join))
-def test_what_is_seen_of_a_block_only_grows(text: str) -> None:
+def test_the_visible_text_of_a_block_only_grows(text: str) -> None:
     """At every prefix, it is the beginning of what is seen in the end, and no less than before."""
     for given_blocks in _given(text).values():
         *previews, final = given_blocks

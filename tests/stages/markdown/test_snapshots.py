@@ -105,7 +105,7 @@ def test_a_highlighter_sees_each_line_of_code_once() -> None:
 
 
 def test_a_page_appends_to_code() -> None:
-    """What has changed of a long block is its last line and the closing fence."""
+    """Of a long code block, only the last line and the closing fence change."""
     text = f"```py\n{CODE * 400}```\n"
     changed = sum(len(block.text) - block.stable for block in run(pieces_of(text, 4)))
 
@@ -154,7 +154,7 @@ def test_all_definitions_can_be_asked_for_at_the_end() -> None:
     ],
 )
 def test_an_open_block_renders_whole(text: str, shown: str) -> None:
-    """What is open is closed, what is undecided is withheld."""
+    """Open syntax is closed, and undecided text is held back."""
     *_, block = MarkdownBlocks().feed(text)
 
     assert (False, shown) == (block.closed, block.text)
@@ -163,12 +163,12 @@ def test_an_open_block_renders_whole(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "text", ["-", "#", "``", "| a | b |\n", "[a]: /u", "[a]: /u\n", "<div cla", "<script src", "**", "- ["]
 )
-def test_a_block_that_shows_nothing_is_not_given(text: str) -> None:
-    """It comes as soon as there is something to show, or when it is closed."""
+def test_a_block_without_visible_text_is_not_returned(text: str) -> None:
+    """A block is returned as soon as it has visible text, or when it is closed."""
     assert [] == MarkdownBlocks().feed(text)
 
 
-def test_a_formula_is_withheld_until_it_is_whole() -> None:
+def test_a_formula_is_hidden_until_it_is_whole() -> None:
     """A formula that is not whole is none to any renderer."""
     blocks = MarkdownBlocks(math="dollar")
     given = [

@@ -47,7 +47,7 @@ _CONTENT = st.recursive(
 
 
 @given(st.lists(_CONTENT, min_size=1, max_size=3).map(lambda parts: f"w {' '.join(parts)} w"))
-def test_what_is_seen_of_well_made_content_only_grows(text: str) -> None:
+def test_the_visible_text_of_valid_content_only_grows(text: str) -> None:
     """At every prefix: one block, the beginning of what is seen in the end, no less than before."""
     previews = [complete_inline(text[:end]) for end in range(len(text) + 1)]
 
@@ -89,7 +89,7 @@ _OPTIONS = st.fixed_dictionaries(
 
 @given(text=_HOSTILE, size=st.integers(1, 7), options=_OPTIONS)
 def test_a_preview_depends_on_the_text_alone(text: str, size: int, options: dict[str, Any]) -> None:
-    """It is the same however the text was cut, and whether the previews before it were read."""
+    """The preview is the same however the text was cut, and whether earlier previews were read or not."""
     content = InlineCompleter(**options)
     for at in range(0, len(text), size):
         content.feed(text[at : at + size])
@@ -110,7 +110,7 @@ def test_a_preview_is_one_block_of_the_same_lines(text: str) -> None:
 
 
 @given(text=_HOSTILE, options=_OPTIONS)
-def test_what_is_settled_never_changes(text: str, options: dict[str, Any]) -> None:
+def test_settled_text_never_changes(text: str, options: dict[str, Any]) -> None:
     """The settled start of a preview is the start of all later ones, and of the text."""
     content = InlineCompleter(**options)
     settled = ""

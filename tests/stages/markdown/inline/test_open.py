@@ -191,7 +191,7 @@ OPEN = {
         for text, expected in cases
     ],
 )
-def test_what_is_open_is_closed_or_held_back(text: str, expected: str) -> None:
+def test_open_syntax_is_closed_or_held_back(text: str, expected: str) -> None:
     """Open emphasis and code are closed; what cannot be shown before it is whole is held back."""
     assert expected == complete_inline(text)
 
@@ -264,7 +264,7 @@ def test_a_formula_is_held_back_until_it_is_whole(math: Any, text: str, expected
     ],
 )
 def test_after_definitions_a_label_is_held_back(text: str, expected: str) -> None:
-    """Whether the text in brackets is that of a link, only the whole label tells."""
+    """Only the whole label tells whether the text in brackets is a link."""
     assert expected == complete_inline(text, references=True)
 
 
