@@ -209,7 +209,7 @@ class StreamedArguments:
         Sets `broken` if the value has no place in the arguments.
         """
         if self._rewritten:
-            # After one value that must be written at the end, all are, so that their order stays.
+            # Once the member of one value must be written at the end, so must those of all later values.
             self._rewritten[path[0]] = None
             return ""
         if self._open_string == path and isinstance(value, str):

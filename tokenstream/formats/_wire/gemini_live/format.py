@@ -181,7 +181,8 @@ class GeminiLive(Format):
     def _read_end(self, content: dict[str, Any]) -> None:
         """Read the fields that end the turn or its content, and report the finish reason.
 
-        To report another finish reason for the same turn, the one before is removed from the choice first.
+        A turn may have several finish reasons, and the last one counts. The earlier one is removed from
+        the choice first, because otherwise `Parts.finish` would count a departure.
         """
         state = self.parts.choice(0)
         reason = text_of(content, "turnCompleteReason")
