@@ -132,7 +132,7 @@ class NamedParts(Parts):
         return "" if new else self.newest[kind]
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return whether, according to the documentation, this payload of a text has an id."""
+        """Return True if the API's documentation promises an id in this payload of a text."""
         return True
 
     def stop(self, kind: NamedKind, name: str) -> None:

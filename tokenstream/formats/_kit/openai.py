@@ -1,13 +1,14 @@
-"""Finish reasons and token counts as OpenAI's APIs name them; many other servers use the same names."""
+"""Finish reasons, token counts and log probabilities as OpenAI's APIs name them; many other servers use the same names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict
+from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, is_list, says_nothing
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import FinishReason
 
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -147,3 +148,19 @@ def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts:
     count = int_of(report, key)
     if count is not None and key in names:
         counts[names[key]] = count
+
+
+def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None:
+    """Report log probabilities of a choice: a list, or an object with several lists.
+
+    Args:
+        parts: Makes the events.
+        name: The field's name.
+        value: The field's value.
+        choice: The choice's index.
+    """
+    lists = value.items() if is_dict(value) else [("content", value)]
+    for key, items in lists:
+        if not says_nothing(items):
+            listed = items if is_list(items) else [items]
+            parts.items(name if key == "content" else f"{name}.{key}", listed, choice)

@@ -16,7 +16,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, usage_of
+from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, report_logprobs, usage_of
 from tokenstream.formats._kit.values import counts_in, scalar_text
 
 if TYPE_CHECKING:
@@ -186,12 +186,7 @@ class OpenAICompletions(Format):
             self._read_field(index, name, value)
 
     def _read_logprobs(self, index: int, name: str, value: object) -> None:
-        """Report log probabilities: a list, or an object with several lists."""
-        groups = value.items() if is_dict(value) else [("content", value)]
-        for group, items in groups:
-            if not says_nothing(items):
-                listed = items if is_list(items) else [items]
-                self.parts.items(name if group == "content" else f"{name}.{group}", listed, index)
+        report_logprobs(self.parts, name, value, index)
 
     def _read_items(self, index: int, name: str, value: object) -> None:
         if not says_nothing(value):

@@ -77,7 +77,7 @@ class RunParts(NamedParts):
         self.add(self.named(kind, message_id), text_of(payload, "delta") or "")
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return whether, according to the documentation, this payload of a text has an id."""
+        """Return True if the API's documentation promises an id in this payload of a text."""
         # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 

@@ -128,6 +128,7 @@ class AssistantsSteps:
             step: The id of the step whose calls to close; None for all steps.
         """
         for key, call in self._calls.items():
+            # Each call is also stored under its id, which is skipped here.
             if isinstance(key, tuple) and step in (None, key[0]):
                 self._parts.close_call(call, whole=False)
 

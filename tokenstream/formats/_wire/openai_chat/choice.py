@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import finish_reason, usage_of
+from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
 from tokenstream.formats._wire.openai_chat.fragment import is_repetition
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
@@ -203,12 +203,7 @@ class ChoiceReader:
             self.content.write("text", value)
 
     def _read_logprobs(self, key: str, value: object) -> None:
-        """Report log probabilities: a list, or an object with several lists."""
-        groups = value.items() if is_dict(value) else [("content", value)]
-        for name, items in groups:
-            if not says_nothing(items):
-                listed = items if is_list(items) else [items]
-                self._parts.items(key if name == "content" else f"{key}.{name}", listed, self.index)
+        report_logprobs(self._parts, key, value, self.index)
 
     def _read_usage(self, key: str, value: object) -> None:
         """Read token counts, which belong to the answer and not to a choice."""
