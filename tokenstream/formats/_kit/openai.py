@@ -1,4 +1,4 @@
-"""Finish reasons, token counts and log probabilities as OpenAI's APIs name them; many other servers use the same names."""
+"""Finish reasons, token counts and log probabilities in the form of OpenAI's APIs, which many servers use."""
 
 from __future__ import annotations
 
