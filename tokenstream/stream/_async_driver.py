@@ -143,6 +143,7 @@ class AsyncDriver(Driver):
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
+        # A failed attempt may be retried with another source; `plain` is False after a final error.
         while self.is_unopened and self.machine.plain:
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)

@@ -83,7 +83,9 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
         # The first object that a process makes loads pydantic's validators.
         Usage()
         if format is None:
-            registry.load_for(deferred.asked[0])
+            # The address shows which formats are likely.
+            address, _ = deferred.asked
+            registry.load_for(address)
 
 
 def check_first(first: First) -> First:

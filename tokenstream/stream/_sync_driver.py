@@ -195,6 +195,7 @@ class SyncDriver(Driver):
         if not self.pump.enter():
             raise concurrent_read_error()
         try:
+            # A failed attempt may be retried with another source; `plain` is False after a final error.
             while self.is_unopened and self.machine.plain and self.verdict.end_request is None:
                 self._read()
         finally:

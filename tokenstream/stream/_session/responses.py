@@ -157,6 +157,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
                 session.end()
             elif session.sorter is None and isinstance(pump.source, SyncSource):
+                # The source was open before the first read.
                 session.open(pump.source)
             else:
                 self._read_item(until)
@@ -164,6 +165,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             pump.pending = False
             driver.leave()
             if session.has_ended and session.has_several:
+                # A single answer belongs to the parent stream, which closes the source itself.
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:

@@ -117,7 +117,7 @@ class _AsyncWatchedBody(_WatchedBody):
                 see(chunk)
                 yield chunk
         except GeneratorExit:
-            # As in a `for` loop.
+            # The reading code left the loop; its call of `aclose` is reported separately.
             raise
         except BaseException as error:
             onlooker.broke(error, final=True)
