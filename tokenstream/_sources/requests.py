@@ -94,7 +94,7 @@ def _read_requests_body(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of 
 def _read_urllib3_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
     """Yield the stored body of a urllib3 response; raise if the body was read but not stored."""
     data = raw.data or b""
-    if not data and getattr(raw, "_read_chunks", None) is None and _had_body(raw):
+    if not data and getattr(raw, "_body", None) is None and _had_body(raw):
         raise MisuseError(_ALREADY_READ)
     yield data
 
