@@ -105,6 +105,7 @@ class MarkdownPrinter:
             block: The next block from a loop over `markdown_blocks()`.
         """
         if self._open_block is not None and self._open_block.id != block.id:
+            # Another block begins, and the last one was never closed.
             self._print_block(self._open_block, self._open_block.source)
         self._open_block = block
         if block.closed:

@@ -214,7 +214,7 @@ def _find_boundaries(recording: Recording) -> list[int]:
 
 
 def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
-    """Return True if an event ends with its delimiter, so that another event may follow."""
+    """Return True if another event may follow, since this one ends with its delimiter or needs none."""
     delimiters = _DELIMITERS.get(framing)
     return delimiters is None or event.endswith(delimiters)
 

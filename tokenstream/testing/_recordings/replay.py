@@ -116,7 +116,7 @@ class Playback:
 
 
 class _Schedule:
-    """The schedule of a replay, which knows the next chunk and its time."""
+    """The schedule of a replay: the time to wait for the next chunk, and the chunk or error that follows."""
 
     bounded = True
     """True if `bound` is the only way to end a wait."""
