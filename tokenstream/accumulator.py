@@ -195,10 +195,10 @@ class Accumulator:
         """
         if self.ending != "streaming":
             return
-        may_be_complete = ending in ("truncated", "stopped")
+        spares_finished = ending in ("truncated", "stopped")
         cut_off = [self._choice(index) for index in cut]
         for choice in self._choices.values():
-            is_complete = may_be_complete and choice.finish_reason is not None and choice not in cut_off
+            is_complete = spares_finished and choice.finish_reason is not None and choice not in cut_off
             choice.ending = "complete" if is_complete else ending
         self.ending = ending
         main = self._choices.get(self.main)
@@ -280,7 +280,7 @@ class Accumulator:
         return self.ending if state is None else state.ending
 
     def standing(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
-        """Return the growing state: choices, head with the shared fields, token counts, spent counts."""
+        """Return what a copy of the answer needs: choices, head with shared fields, counts, spent counts."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent
 

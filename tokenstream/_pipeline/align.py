@@ -207,12 +207,15 @@ class Aligner:
         event: Any,  # noqa: ANN401 - any delta
         name: str,
     ) -> bool | None:
-        """Compare a delta, and cut off the text that the reader has; the result is that of `_compare`.
+        """Compare a delta with the text of a part, and cut off what the reader has.
 
         Args:
             known: The part to which the delta adds.
             event: The delta.
             name: The delta's attribute with the text.
+
+        Returns:
+            True if the reader has all of it, False if it differs, None if something new is left.
         """
         if known.part.kind not in _WRITES[event.__class__]:
             return False

@@ -284,6 +284,7 @@ class RenewableMachine(GuardedMachine):
             self._coding.end(now=self.now)
             cause = self._coding.error
         events, error = connection.cut_short(cause)
+        # `pull` returns these next; a checkpoint made until then has to contain them.
         self._events_left += events
         self._current_events = [*self._events_left], self._returned_count
         return error

@@ -65,7 +65,7 @@ class _Requests(SourceOpener):
     makes_request = True
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
-        super().__init__(self._ask, format)
+        super().__init__(self._make_attempt_source, format)
         self._asked = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._make_source(asked)
@@ -73,8 +73,9 @@ class _Requests(SourceOpener):
         self.replays = asked[0].upper() == "GET"
         self._continued = ContinuationRequests(asked[1], asked[-1])
 
-    def _ask(self, attempt: Attempt) -> Deferred:
+    def _make_attempt_source(self, attempt: Attempt) -> Deferred:
         """Return the source for an attempt's request."""
+        # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
         if attempt.mode == "continue":
             method, url, client, deadlines, _ = self._asked

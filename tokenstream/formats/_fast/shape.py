@@ -107,7 +107,8 @@ class Shape:
             padding: Meaningless fields that hide the length of the text.
         """
         text, others = get_at(value, path), [*changing]
-        # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
+        # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted. The probe
+        # of a count must not occur in the payload already.
         if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
