@@ -216,7 +216,13 @@ class Guards:
         """True once all choices have finished."""
 
     def add(self, rule: Any, first: int, *, hold: bool) -> None:  # noqa: ANN401 - a Rule
-        """Add a rule."""
+        """Add a rule.
+
+        Args:
+            rule: The rule, as `make_rule` returns it.
+            first: The number of pieces of content after which the rule counts as decided.
+            hold: Whether the answer is held back until then.
+        """
         self._guards.append(_Guard(rule, first, hold=hold))
 
     # -- released events ---------------------------------------------------

@@ -129,7 +129,9 @@ class _OpeningLine:
     def read_formula(self) -> Opening | None:
         """Return a formula if the line has its mark here, and text otherwise."""
         mark, written = self.math, self.text[self.content_at : self.content_at + 2]
-        if not mark or (self.would_interrupt and not self.containers):
+        interrupts = self.would_interrupt and not self.containers
+        if not mark or interrupts:
+            # Formulas are not recognised, or not here.
             return self.make_opening(LineKind.TEXT)
         if written == mark[0] and not self.complete:
             return _WAIT

@@ -255,6 +255,7 @@ def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dic
         name: Any if parameter.annotation is _EMPTY else parameter.annotation
         for name, parameter in parameters.items()
     }
+    # `get_type_hints` reads the annotations of any object, and resolves those that are text.
     annotated_object = SimpleNamespace(__annotations__=declared)
     inner = _find_inner_function(function)
     names: dict[str, Any] = getattr(inner, "__globals__", {})
