@@ -26,14 +26,14 @@ def check_choice(document: object, *, lenient: object, typed: bool = False) -> N
     """
     if document is None:
         return
-    known: Any = _TYPED if typed else _ANY
+    allowed: Any = _TYPED if typed else _ANY
     if document == "matching" and not typed:
         raise MisuseError(
             'document="matching" needs the type of the whole document, which partials(), result() and '
             'validate_output() have; pass "first" or "last" here'
         )
-    if document not in known:
-        words = ", ".join(repr(word) for word in known)
+    if document not in allowed:
+        words = ", ".join(repr(word) for word in allowed)
         raise MisuseError(f"document= takes {words} or None, not {document!r}")
     if not lenient:
         raise MisuseError(f"document={document!r} needs lenient=True: strict JSON is a single document")

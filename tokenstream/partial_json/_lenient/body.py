@@ -385,7 +385,7 @@ def drop_cut_key(reader: LenientReader, offset: int) -> None:
 
 @register_step
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a string."""
+    """Continue a string that is a value, up to its closing quote; if the text was cut, up to its end."""
     quoted = reader.quoted
     container = reader.document.container
     pieces: list[str] = []

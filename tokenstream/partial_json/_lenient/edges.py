@@ -268,7 +268,7 @@ def begin_comment_after_document(
 
 
 def may_continue(reader: LenientReader, char: str) -> bool:
-    """Return True if the text after the document makes it doubtful that this was the document.
+    """Return True if the text after the document makes it doubtful that the document has ended.
 
     A document of brackets around numbers, or `{}`, may belong to prose that continues on the same
     line; a document in quotes may be a quotation in prose that continues on the next line.

@@ -68,6 +68,7 @@ def _read_single_escape(
     if is_undecided(escape):
         return len(text) if context.text_ended else MORE_NEEDED
     decoded, length = unescape(escape)
+    # A length of 0 means that this is no escape of JSON.
     if length == 2 and escape[1] in CONTROLS:
         return _read_control(string, text, position, pieces, context, end=position + 2)
     if length:

@@ -141,7 +141,7 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
         return replace_placeholder(reader, position)
     first = reader.document
     if reader.choose is not None:
-        # Every document is read; the reader of the other one replaces this document.
+        # All documents are read: this one may be chosen now, and the other one takes its place.
         reader.choose(reader)
         reader.repair_log.note("other_document", reader.second_at)
     document = Document(max_depth=first.max_depth, decimals=first.decimals)

@@ -190,7 +190,7 @@ class QuotedString:
         return position
 
     def _note_escapes(self, string: str, text: str, end: int) -> bool:
-        """Record what the escapes of a string mean; return False if that may not be what JSON says.
+        """Record the quotes and doubtful escapes in a decoded string; return False if `read` must decode it.
 
         Args:
             string: The decoded string.

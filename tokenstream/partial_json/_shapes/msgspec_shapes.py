@@ -118,9 +118,9 @@ class _StructSlot(Slot):
             for member in _list_members(self._type)
             if _find_maker(self._slots, kind, member) is not None
         ]
-        configs = [
-            _find_struct(member).__struct_config__ for member in members if _find_struct(member) is not None
-        ]
+        structs = [_find_struct(member) for member in members]
+        configs = [struct.__struct_config__ for struct in structs if struct is not None]
+        # msgspec allows several Structs in a union only if they have tags, and no dict beside them.
         tags = {config.tag: member for config, member in zip(configs, members, strict=False)}
         if kind == "array" or not tags or not all(isinstance(tag, str) for tag in tags):
             return None

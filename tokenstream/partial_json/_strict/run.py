@@ -112,7 +112,7 @@ def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | Non
 
     Args:
         document: Receives the values.
-        at: The state: a table, or the step inside a string of which no escape is held back.
+        state: The state of the reader: a table, or the step inside a string, without an incomplete escape.
         text: The text; if the document has not begun, its first character is a bracket.
 
     Returns:

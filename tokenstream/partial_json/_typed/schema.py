@@ -209,7 +209,7 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
 
 
 def _refuse_no_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
-    """Raise an error for objects that look like types with a schema, but are not."""
+    """Raise an error for a model of pydantic 1, and for an object passed in place of its class."""
     cls = candidate if isinstance(candidate, type) else type(candidate)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
         raise MisuseError(
