@@ -136,7 +136,7 @@ def is_assembly_sound() -> bool:
     schema: Any = ProbeModel.__pydantic_core_schema__
     try:
         validator = make_layer_validator(schema, None)
-        # The known value is what pydantic reads for a model: its fields, extra data, and fields that were set.
+        # The known value is what pydantic reads for a model: fields, extra data, names of the fields set.
         # The text in place of an int shows that pydantic does not validate the field again.
         made = validate_with_known(validator, "0", [({"value": "kept"}, None, {"value"})])
     except ValidationError:
