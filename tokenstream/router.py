@@ -87,10 +87,10 @@ class Router:
     def __init__(
         self, tools: Tools | None = None, /, *, concurrency: int = 8, lenient: Lenient = False
     ) -> None:
-        given: Any = concurrency
-        if not isinstance(given, int) or given < 1:
-            raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {given!r}")
-        self._concurrency = given
+        limit: Any = concurrency
+        if not isinstance(limit, int) or limit < 1:
+            raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {limit!r}")
+        self._concurrency = limit
         self._entries: list[HandlerEntry] = []
         self._tools: dict[str, HandlerEntry] = {}
         if tools is not None:
@@ -219,10 +219,11 @@ class Router:
         Raises:
             MisuseError: `at` is not a path, or the path and the type are in the wrong order.
         """
-        given: Any = type
-        if isinstance(given, str | tuple):
+        first: Any = type
+        if isinstance(first, str | tuple):
+            # The first argument is a path, so the second one should be the type.
             name = getattr(at, "__name__", "Type")
-            raise MisuseError(f"router.item() takes the type first: write router.item({name}, {given!r})")
+            raise MisuseError(f"router.item() takes the type first: write router.item({name}, {first!r})")
         return self._make_view_decorator(
             "item of",
             at,
@@ -283,9 +284,9 @@ class Router:
         """Add a handler to the table, if it is a function that takes the right number of arguments."""
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
-        if entry.checked_by is not entry.function and not _accepts(
-            entry.function, 2 if entry.takes_call else 1
-        ):
+        # A function whose own signature is the schema takes any number of arguments, by keyword.
+        has_own_schema = entry.checked_by is entry.function
+        if not has_own_schema and not _accepts(entry.function, 2 if entry.takes_call else 1):
             raise MisuseError(f"the handler {entry.name!r} for {entry.purpose} must take one argument")
         self._entries.append(entry)
         return entry.function
@@ -297,6 +298,8 @@ class Router:
         view: Callable[[Any], Any] | None = None,
         source: str | None = None,
     ) -> Callable[[Callable[..., Any]], Any]:
+        """Return a decorator that registers a handler; the parameters are fields of its `HandlerEntry`."""
+
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             return self._add(HandlerEntry(function, purpose, events, view, source))
 
