@@ -49,10 +49,15 @@ class Lines(TextStage):
         if not item:
             return []
         held = self._held
-        after_cr = bool(held) and held[-1][-1] == "\r"
         held.append(item)
         length = self._length + len(item)
-        if not after_cr and "\n" not in item and "\r" not in item and length <= self._longest:
+        if (
+            "\n" not in item
+            and "\r" not in item
+            and length <= self._longest
+            # A CR at the end of the piece before is a whole line ending now.
+            and not (len(held) > 1 and held[-2][-1] == "\r")
+        ):
             self._length = length
             return []
         # The held text has no line ending, except perhaps a CR as its last character.
