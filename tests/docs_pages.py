@@ -25,6 +25,7 @@ NEEDS = {
     "docs/from-openai-stream.md": ("openai",),
     "docs/journals.md": ("fastapi", "redis"),
     "docs/opentelemetry.md": ("opentelemetry",),
+    "docs/quickstarts.md": ("boto3",),
     "docs/relay.md": ("django", "fastapi", "flask", "sse_starlette", "starlette"),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
@@ -36,6 +37,8 @@ NEEDS = {
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
 SLOW = {"docs/frameworks.md", "docs/sdk-streams.md", "docs/testing.md"}
 """Pages whose imports alone may take seconds on a busy machine."""
+PROGRAMS = {"docs/quickstarts.md"}
+"""Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
 ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
 """What a page may import without saying so: the library, what it brings, and what all tests need."""
 
