@@ -24,7 +24,7 @@ _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
 
-class Plan(NamedTuple):
+class AttemptPlan(NamedTuple):
     """A plan for the next attempt."""
 
     mode: AttemptMode
@@ -67,7 +67,7 @@ class Planner:
         # Seconds after the first request in which new attempts may begin.
         self._bounds = [bound for bound in (retry.timeout, total) if bound is not None]
 
-    def plan(self, error: StreamError, now: float) -> Plan | None:
+    def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next attempt; None if no further attempt is to be made.
 
         Args:
@@ -99,7 +99,7 @@ class Planner:
         if wait is None or self._is_too_late(now + wait):
             return None
         opener_index = current.opener_index + 1 if uses_fallback else current.opener_index
-        return Plan(mode, opener_index, wait, why, prefix_refused)
+        return AttemptPlan(mode, opener_index, wait, why, prefix_refused)
 
     def _is_too_late(self, begin: float) -> bool:
         """Return True if no attempt may begin at this time any more."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
     from tokenstream.recovery._hedge import Contender
     from tokenstream.recovery._open import SourceOpener
-    from tokenstream.recovery._planning import Plan
+    from tokenstream.recovery._planning import AttemptPlan
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._continuation import Continuation
@@ -227,7 +227,7 @@ class Recovery:
 
     # -- the next attempt --------------------------------------------------
 
-    def _follow_plan(self, plan: Plan, error: StreamError, now: float) -> Deferred | None:
+    def _follow_plan(self, plan: AttemptPlan, error: StreamError, now: float) -> Deferred | None:
         """Prepare the planned attempt, and return its source; None if the stream ends here.
 
         Args:
@@ -272,7 +272,11 @@ class Recovery:
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
 
     def _make_attempt(
-        self, plan: Plan, error: StreamError, continuation: Continuation | None, tokens_left: int | None
+        self,
+        plan: AttemptPlan,
+        error: StreamError,
+        continuation: Continuation | None,
+        tokens_left: int | None,
     ) -> Attempt:
         """Return the planned attempt, as the caller's functions get it.
 
@@ -300,7 +304,7 @@ class Recovery:
             attempt = replace(attempt, wait=_check_seconds(wait(attempt)))
         return attempt
 
-    def _renew_machine(self, plan: Plan, continuation: Continuation | None, now: float) -> None:
+    def _renew_machine(self, plan: AttemptPlan, continuation: Continuation | None, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine = self._machine
         resuming_format = machine.reader if plan.mode == "resume" else None

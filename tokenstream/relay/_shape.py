@@ -20,7 +20,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Message
 from tokenstream.stages import Chain
-from tokenstream.stream._views.text_plan import Plan
+from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import TextView
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
         [['Hel']]
     """
     nothing: Any = _EmptyText()
-    shaped = shape(TextView(nothing, Plan(lambda: nothing), ""))
-    plan: Plan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
+    shaped = shape(TextView(nothing, ShapingPlan(lambda: nothing), ""))
+    plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
     if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
         raise MisuseError(
             "shape= takes a function that returns the text view it is given, transformed so that it gives "

@@ -29,7 +29,7 @@ _new: Callable[[type[Any]], Any] = object.__new__
 """Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
 
 
-class Entry:
+class ShapeEntry:
     """A shape, and the meaning of the payloads that have it.
 
     Args:

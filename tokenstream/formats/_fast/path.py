@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.decoded import DecodedShape
-from tokenstream.formats._fast.entry import TEXT_DELTAS, Entry
+from tokenstream.formats._fast.entry import TEXT_DELTAS, ShapeEntry
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, find_at
 from tokenstream.formats._kit.open import OpenCall
@@ -109,7 +109,7 @@ class FastPath:
     )
 
     def __init__(self, format: Format, fast: Fast) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[ShapeEntry] = []
         self._format = format
         self._fast = fast
         self._shapes: list[AnyShape] = []
@@ -211,7 +211,7 @@ class FastPath:
             call = self._find_call(event) if event.__class__ is ToolCallDelta else None
             # All of a call's arguments are needed to detect its end.
             log = None if call is None else call.arguments
-            self.entries.insert(0, Entry(format, name, shape, event, log))
+            self.entries.insert(0, ShapeEntry(format, name, shape, event, log))
             self._learnt_at = format.frames
 
     def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
@@ -289,7 +289,7 @@ class FastPath:
         return usable[0] if usable else None
 
     def _make_chunk_reader(
-        self, entry: Entry, unit: Unit, most: int, before: bytes, after: bytes
+        self, entry: ShapeEntry, unit: Unit, most: int, before: bytes, after: bytes
     ) -> Read | None:
         """Return a function that reads whole chunks by one entry; None if the entry does not fit the chunks.
 
@@ -314,7 +314,7 @@ class FastPath:
         return read_crlf and (lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk))
 
     def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
-        """Return the result of `Entry.split` for the first entry; None if there is no entry."""
+        """Return the result of `ShapeEntry.split` for the first entry; None if there is no entry."""
         if not self.entries:
             return None
         return self.entries[0].split(multiple)

@@ -37,7 +37,7 @@ _STEPS: dict[str, Any] = {}
 """Maps each character at which the search stops to the method that reads on from there."""
 
 
-class Finding(Enum):
+class SearchResult(Enum):
     """The result of a search; each says which position the search returns with it."""
 
     NOTHING = auto()
@@ -101,7 +101,7 @@ class Prose:
         """Record that a value precedes the prose on the same line; such prose introduces no array."""
         self._introduces_json = self._follows_word = False
 
-    def search(self, text: str, position: int, base: int, *, text_ended: bool) -> tuple[int, Finding]:
+    def search(self, text: str, position: int, base: int, *, text_ended: bool) -> tuple[int, SearchResult]:
         """Return the position after the prose, and the result of the search.
 
         Args:
@@ -119,7 +119,7 @@ class Prose:
             stop: int = len(text) if mark is None else mark.start()
             self._record_prose(text, position, stop)
             if mark is None:
-                return stop, Finding.NOTHING
+                return stop, SearchResult.NOTHING
             position, finding = _STEPS[text[stop]](self, text, stop)
             if finding is not None:
                 return position, finding
@@ -169,14 +169,14 @@ class Prose:
             return adjacent
 
     @under("{[", _STEPS)
-    def _read_bracket(self, text: str, position: int) -> tuple[int, Finding | None]:
+    def _read_bracket(self, text: str, position: int) -> tuple[int, SearchResult | None]:
         """Decide if a bracket in the prose begins a document; otherwise skip it, without a finding."""
         begins = self.begins_document(text, position, text_ended=self._text_ended)
         if begins is None:
-            return position, Finding.MAYBE
+            return position, SearchResult.MAYBE
         if begins:
             self._introduces_json = True
-            return position, Finding.DOCUMENT
+            return position, SearchResult.DOCUMENT
         return self._skip_character(text, position)
 
     def _is_object(self, peek: Lookahead, position: int) -> bool:
@@ -270,14 +270,14 @@ class Prose:
     # -- fences and tags ---------------------------------------------------------
 
     @under("`~", _STEPS)
-    def _read_fence(self, text: str, position: int) -> tuple[int, Finding | None]:
+    def _read_fence(self, text: str, position: int) -> tuple[int, SearchResult | None]:
         """Read a run of backticks or tildes: three or more of them begin or end a code fence."""
         run = _RUN(text, position)
         end: int = run.end()
         length = end - position
         may_be_longer = end == len(text) and length < _MOST_FENCE
         if may_be_longer and not self._text_ended:
-            return position, Finding.MAYBE
+            return position, SearchResult.MAYBE
         if length < 3:
             self._record_prose(text, position, end)
             return end, None
@@ -288,7 +288,7 @@ class Prose:
             return end, None
         return self._read_opening_fence(text, position, end)
 
-    def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, Finding | None]:
+    def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, SearchResult | None]:
         """Begin a code fence if only a language follows on its line; otherwise skip it as prose.
 
         Args:
@@ -300,7 +300,7 @@ class Prose:
         after: int = language.end()
         may_be_longer = after == len(text) and after < end + _MOST_LANGUAGE
         if may_be_longer and not self._text_ended:
-            return position, Finding.MAYBE
+            return position, SearchResult.MAYBE
         is_json = language[1].lower() in _JSON_LANGUAGES
         following = text[after : after + 1]
         ends_line = following in ("", "\n", "\r")
@@ -311,10 +311,10 @@ class Prose:
         self.fence = text[position]
         self._introduces_json = True
         self.found_at = self._base + position
-        return after, Finding.FENCE if is_json else Finding.CODE
+        return after, SearchResult.FENCE if is_json else SearchResult.CODE
 
     @under("<", _STEPS)
-    def _read_tag(self, text: str, position: int) -> tuple[int, Finding | None]:
+    def _read_tag(self, text: str, position: int) -> tuple[int, SearchResult | None]:
         """Read a tag that begins or ends reasoning; skip any other tag as prose."""
         tag = _REASONING(text, position)
         if tag is not None:
@@ -323,20 +323,20 @@ class Prose:
             slash, name = tag[1], tag[2]
             if slash:
                 self._introduces_json = True
-                return end, Finding.THOUGHT_END
+                return end, SearchResult.THOUGHT_END
             self._end_tag = f"</{name}>"
             return end, None
         if not self._text_ended and _CUT_TAG(text, position):
-            return position, Finding.MAYBE
+            return position, SearchResult.MAYBE
         return self._skip_character(text, position)
 
-    def _skip_reasoning(self, text: str, position: int) -> tuple[int, Finding]:
+    def _skip_reasoning(self, text: str, position: int) -> tuple[int, SearchResult]:
         """Skip reasoning up to its end tag."""
         end_tag = self._end_tag
         end = text.find(end_tag, position)
         if end < 0:
             # The end of the text may be part of the end tag.
-            return max(position, len(text) - len(end_tag) + 1), Finding.MAYBE
+            return max(position, len(text) - len(end_tag) + 1), SearchResult.MAYBE
         self._end_tag = ""
         self._introduces_json = True
-        return end + len(end_tag), Finding.THOUGHT
+        return end + len(end_tag), SearchResult.THOUGHT

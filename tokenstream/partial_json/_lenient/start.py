@@ -17,7 +17,7 @@ from tokenstream.partial_json._lenient.edges import (
     replace_placeholder,
 )
 from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
-from tokenstream.partial_json._lenient.prose import Finding
+from tokenstream.partial_json._lenient.prose import SearchResult
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, LenientReader
 from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, register_step
 from tokenstream.partial_json._strict.grammar import under
@@ -78,21 +78,21 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
     prose_start = prose.pop_prose_start()
     if prose_start is not None:
         note_prose(reader, prose_start)
-    if finding is Finding.MAYBE:
+    if finding is SearchResult.MAYBE:
         return len(text) if reader.text_ended else reader.hold_back(position)
-    if finding is Finding.DOCUMENT:
+    if finding is SearchResult.DOCUMENT:
         if has_document(reader):
             return begin_another(reader, text, position, out)
         reader.in_prose = True
         return begin_document(reader, text, position, out)
-    if finding is Finding.THOUGHT_END and has_document(reader):
+    if finding is SearchResult.THOUGHT_END and has_document(reader):
         # Reasoning cannot have begun before the document, so the tag is prose.
         note_prose(reader, prose.found_at)
         return position
-    if finding is not Finding.NOTHING:
-        is_thought = finding in {Finding.THOUGHT, Finding.THOUGHT_END}
+    if finding is not SearchResult.NOTHING:
+        is_thought = finding in {SearchResult.THOUGHT, SearchResult.THOUGHT_END}
         reader.repair_log.note("reasoning" if is_thought else "code_fence", prose.found_at)
-    if finding in {Finding.FENCE, Finding.THOUGHT, Finding.THOUGHT_END}:
+    if finding in {SearchResult.FENCE, SearchResult.THOUGHT, SearchResult.THOUGHT_END}:
         # After a fence or a tag, a document may begin without further proof.
         reader.outside_step = STEPS["read_after_document" if has_document(reader) else "read_start"]
         reader.gap = LINE_GAP

@@ -10,7 +10,7 @@ from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choice import ChoiceBase
 from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
-from tokenstream.stream._views.text_plan import Plan
+from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncItemsView, AsyncItemView, ItemsView, ItemView
 
@@ -89,7 +89,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             show=show,
             document=document,
         )
-        return PartialsView(self._driver, Plan(asked), self._in_result)
+        return PartialsView(self._driver, ShapingPlan(asked), self._in_result)
 
     def items(
         self,
@@ -171,7 +171,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         asked = partial(
             self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return TextView(self._driver, Plan(asked), self._in_result)
+        return TextView(self._driver, ShapingPlan(asked), self._in_result)
 
     def result(
         self,
@@ -246,7 +246,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             show=show,
             document=document,
         )
-        return AsyncPartialsView(self._driver, Plan(asked), self._in_result)
+        return AsyncPartialsView(self._driver, ShapingPlan(asked), self._in_result)
 
     def items(
         self,
@@ -290,7 +290,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         asked = partial(
             self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return AsyncTextView(self._driver, Plan(asked), self._in_result)
+        return AsyncTextView(self._driver, ShapingPlan(asked), self._in_result)
 
     async def result(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream.stream._outputs.tool_partials import AsyncCallDraftViews, CallDraftViews
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
-from tokenstream.stream._views.text_plan import Plan
+from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCallView, View
 
@@ -37,12 +37,12 @@ class Choice(OutputViews, CallViews, CallDraftViews):
     @property
     def text(self) -> TextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        return TextView(self._driver, Plan(self._cursors.text), self._in_message("text"))
+        return TextView(self._driver, ShapingPlan(self._cursors.text), self._in_message("text"))
 
     @property
     def reasoning(self) -> TextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        return TextView(self._driver, Plan(self._cursors.reasoning), self._in_message("reasoning"))
+        return TextView(self._driver, ShapingPlan(self._cursors.reasoning), self._in_message("reasoning"))
 
     @property
     def deltas(self) -> View[Delta]:
@@ -106,12 +106,14 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     @property
     def text(self) -> AsyncTextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        return AsyncTextView(self._driver, Plan(self._cursors.text), self._in_message("text"))
+        return AsyncTextView(self._driver, ShapingPlan(self._cursors.text), self._in_message("text"))
 
     @property
     def reasoning(self) -> AsyncTextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        return AsyncTextView(self._driver, Plan(self._cursors.reasoning), self._in_message("reasoning"))
+        return AsyncTextView(
+            self._driver, ShapingPlan(self._cursors.reasoning), self._in_message("reasoning")
+        )
 
     @property
     def deltas(self) -> AsyncView[Delta]:

@@ -9,7 +9,7 @@ from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedV
 
 if TYPE_CHECKING:
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
-    from tokenstream.stream._views.text_plan import Plan
+    from tokenstream.stream._views.text_plan import ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class _DraftShaping:
 
     __slots__ = ()
 
-    _plan: Plan
+    _plan: ShapingPlan
 
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
         """Return a view of the newest drafts, at most `hz` per second; the last draft is always delivered.
@@ -60,10 +60,10 @@ class _DraftShaping:
         shaped: Self = self._with(self._plan.then("throttle", partial(_newest, hz), timer=timer))
         return shaped
 
-    def _plan_patches(self, *, append: bool, by_alias: bool | None) -> Plan:
+    def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
         return self._plan.then("patches", partial(_patches, append=append, by_alias=by_alias))
 
-    def _with(self, plan: Plan) -> Any:  # noqa: ANN401 - Self
+    def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
         raise NotImplementedError
 
 
@@ -97,7 +97,7 @@ class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
         """
         return ShapedView(self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead)
 
-    def _with(self, plan: Plan) -> Any:  # noqa: ANN401 - Self
+    def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
         view: ShapedPartialsView[T] = ShapedPartialsView(self._driver, plan, self._instead)
         return view
 
@@ -127,7 +127,7 @@ class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T
             self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead
         )
 
-    def _with(self, plan: Plan) -> Any:  # noqa: ANN401 - Self
+    def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
         view: AsyncShapedPartialsView[T] = AsyncShapedPartialsView(self._driver, plan, self._instead)
         return view
 

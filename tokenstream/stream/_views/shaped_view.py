@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.stream._views.text_plan import Plan, refuse_closed
+from tokenstream.stream._views.text_plan import ShapingPlan, refuse_closed
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ class PlannedView(RepairedView, View[ItemT]):
 
     __slots__ = ("_plan",)
 
-    _plan: Plan
+    _plan: ShapingPlan
 
-    def __init__(self, driver: SyncDriver, plan: Plan, instead: str) -> None:
+    def __init__(self, driver: SyncDriver, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock), instead)
         self._plan = plan
 
     def close(self) -> None:
         super().close()
-        self._plan = Plan(refuse_closed)
+        self._plan = ShapingPlan(refuse_closed)
 
 
 class ShapedView(PlannedView[ItemT]):
@@ -113,15 +113,15 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
 
     __slots__ = ("_plan",)
 
-    _plan: Plan
+    _plan: ShapingPlan
 
-    def __init__(self, driver: AsyncDriver, plan: Plan, instead: str) -> None:
+    def __init__(self, driver: AsyncDriver, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock), instead)
         self._plan = plan
 
     async def aclose(self) -> None:
         await super().aclose()
-        self._plan = Plan(refuse_closed)
+        self._plan = ShapingPlan(refuse_closed)
 
 
 class AsyncShapedView(AsyncPlannedView[ItemT]):

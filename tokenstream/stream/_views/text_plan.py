@@ -38,7 +38,7 @@ class PlanStep(NamedTuple):
     make: Callable[[], Any]
 
 
-class Plan(NamedTuple):
+class ShapingPlan(NamedTuple):
     """The plan of a view: its text, and the stages that shape the text.
 
     `text` makes a cursor in the text, and `timer` allows a thread to read the source.
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
     steps: tuple[PlanStep, ...] = ()
     timer: bool = False
 
-    def then(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Plan:
+    def then(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> ShapingPlan:
         """Return the plan with one more stage.
 
         Args:
@@ -74,7 +74,7 @@ class Plan(NamedTuple):
             refuse_closed()
         # The stage is made here once, so that a wrong argument is reported by the call that passed it.
         make()
-        return Plan(self.text, (*self.steps, PlanStep(method, make)), self.timer or timer)
+        return ShapingPlan(self.text, (*self.steps, PlanStep(method, make)), self.timer or timer)
 
     @property
     def has_pace(self) -> bool:

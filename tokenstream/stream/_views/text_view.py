@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import regex
 
     from tokenstream.stages import MarkdownBlock
-    from tokenstream.stream._views.text_plan import Plan
+    from tokenstream.stream._views.text_plan import ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 
 _USUAL_HZ = 30.0
@@ -40,7 +40,7 @@ class _TextShaping:
 
     _driver: Any
     _cursor: Any
-    _plan: Plan
+    _plan: ShapingPlan
     _instead: str
 
     def words(self) -> Self:
@@ -239,7 +239,7 @@ class _TextShaping:
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
         raise NotImplementedError
 
-    def _plan_accumulated(self, hz: float | None) -> Plan:
+    def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
         plan = self._plan
         if hz is not None or not plan.has_pace:
             plan = plan.then("throttle", _stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
@@ -247,7 +247,7 @@ class _TextShaping:
 
     def _plan_blocks(
         self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
-    ) -> Plan:
+    ) -> ShapingPlan:
         make = _stage_maker("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
         return self._plan.then("markdown_blocks", make)
 
