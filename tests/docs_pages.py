@@ -20,9 +20,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 NEEDS = {
+    "docs/coming-from/anthropic.md": ("anthropic",),
+    "docs/coming-from/google-genai.md": ("google.genai",),
+    "docs/coming-from/openai.md": ("openai",),
+    "docs/coming-from/requests.md": ("requests",),
+    "docs/coming-from/sseclient.md": ("requests", "sseclient"),
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
-    "docs/from-anthropic-text-stream.md": ("anthropic",),
-    "docs/from-openai-stream.md": ("openai",),
     "docs/journals.md": ("fastapi", "redis"),
     "docs/opentelemetry.md": ("opentelemetry",),
     "docs/quickstarts.md": ("boto3",),
@@ -35,7 +38,14 @@ NEEDS = {
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
-SLOW = {"docs/frameworks.md", "docs/sdk-streams.md", "docs/testing.md"}
+SLOW = {
+    "docs/coming-from/anthropic.md",
+    "docs/coming-from/google-genai.md",
+    "docs/coming-from/openai.md",
+    "docs/frameworks.md",
+    "docs/sdk-streams.md",
+    "docs/testing.md",
+}
 """Pages whose imports alone may take seconds on a busy machine."""
 PROGRAMS = {"docs/quickstarts.md"}
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""

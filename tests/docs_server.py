@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, Request, refu
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-__all__ = ["ANSWER", "ANTHROPIC_ANSWER", "docs_server"]
+__all__ = ["ANSWER", "ANTHROPIC_ANSWER", "docs_server", "sdk_environment"]
 
 _CHAT = "/v1/chat/completions"
 _MESSAGES = "/v1/messages"
@@ -28,12 +29,16 @@ _FLAKY = "/flaky/chat/completions"
 _BUSY = "/busy/chat/completions"
 _FORGETFUL = "/forgetful/chat/completions"
 _CUT = "/cut"
+_LOST = "/lost"
+_FAILED = "/failed"
 _RECIPES = {
     "/recipe/chat/completions": OURS / "openai-chat" / "recipe.sse",
     "/recipe/messages": OURS / "anthropic" / "recipe_tool_call.sse",
 }
 """Where a recipe is asked for as structured output, and as a tool's arguments."""
 _MODEL = "example-model"
+_GEMINI_MODELS = (_MODEL, "gemini-2.5-flash")
+"""Names that stand in a path."""
 _SLOW_SECONDS = 0.02
 """Between two events of the slow answer."""
 _SILENT_SECONDS = 60.0
@@ -52,9 +57,14 @@ ANSWER = _SCRIPT.chunks("openai-chat")
 """The events of the answer: a text, a tool call, and what they cost, as `openai-chat` says it."""
 ANTHROPIC_ANSWER = _SCRIPT.chunks("anthropic")
 """The same answer as `anthropic` says it."""
+# Which of the two versions is asked differs between versions of the SDK.
+_GEMINI = [
+    f"/{version}/models/{model}:streamGenerateContent"
+    for version in ("v1", "v1beta")
+    for model in _GEMINI_MODELS
+]
 _OTHERS = {
-    # Which of the two is asked differs between versions of the SDK.
-    **{f"/{version}/models/{_MODEL}:streamGenerateContent": "gemini" for version in ("v1", "v1beta")},
+    **dict.fromkeys(_GEMINI, "gemini"),
     "/v1/responses": "openai-responses",
     "/v2/chat": "cohere",
     "/api/chat": "ollama",
@@ -72,6 +82,24 @@ def _in(format: str) -> Reply:
     return Reply(
         chunks=[(0.0, chunk) for chunk in recording.chunks()], content_type=recording.headers["content-type"]
     )
+
+
+def _broken() -> dict[str, Reply]:
+    """Return the answer broken off before its tool call is whole, in three ways and formats, by route."""
+    replies: dict[str, Reply] = {}
+    for routes, format, kept in (
+        (["/chat/completions"], "openai-chat", 8),
+        ([_MESSAGES], "anthropic", 11),
+        # Gemini sends a call in one piece.
+        (_GEMINI, "gemini", 4),
+    ):
+        begun = _SCRIPT.chunks(format)[:kept]
+        error = testing.script().error().chunks(format)[-1]
+        for route in routes:
+            replies[_CUT + route] = _reply(begun)
+            replies[_LOST + route] = replace(_reply(begun), cut="close")
+            replies[_FAILED + route] = _reply([*begun, error])
+    return replies
 
 
 def _overloaded(retry_after: str) -> Reply:
@@ -119,8 +147,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
         _MESSAGES: _reply(ANTHROPIC_ANSWER),
         _SLOW: _reply(ANSWER, _SLOW_SECONDS),
         _BUSY: _overloaded("86400"),
-        f"{_CUT}/chat/completions": _reply(ANSWER[:8]),
-        f"{_CUT}{_MESSAGES}": _reply(ANTHROPIC_ANSWER[:11]),
+        **_broken(),
         **{route: _in(format) for route, format in _OTHERS.items()},
         **{route: Reply(chunks=[(0.0, path.read_bytes())]) for route, path in _RECIPES.items()},
         _SILENT: Reply(chunks=[*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
@@ -157,8 +184,11 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "anthropic_url": server.url,
             # The same for the SDKs of other providers.
             "server_url": server.url,
-            # The same for openai and anthropic, where the answer ends cleanly in the middle of the tool call.
+            # The same for openai, anthropic and google-genai, where the answer breaks off in its tool call:
+            # it ends cleanly, loses its connection, reports an error.
             "cut_url": server.url + _CUT,
+            "lost_url": server.url + _LOST,
+            "failed_url": server.url + _FAILED,
             "messages": messages,
             "payload": {"model": "example-model", "messages": messages, "stream": True},
             "headers": {"Authorization": "Bearer made-up"},
@@ -166,3 +196,15 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "repaint": lambda _: None,
             "ui": SimpleNamespace(replace=lambda *_: None),
         }
+
+
+def sdk_environment(names: dict[str, Any]) -> dict[str, str]:
+    """Return the variables with which an SDK's client that is made without arguments asks the server."""
+    return {
+        "OPENAI_API_KEY": "made-up",
+        "OPENAI_BASE_URL": names["openai_url"],
+        "ANTHROPIC_API_KEY": "made-up",
+        "ANTHROPIC_BASE_URL": names["anthropic_url"],
+        "GEMINI_API_KEY": "made-up",
+        "GOOGLE_GEMINI_BASE_URL": names["server_url"],
+    }

@@ -42,6 +42,7 @@ from tests.docs_pages import (
     name_of,
     resolve,
 )
+from tests.docs_server import sdk_environment
 from tests.project import MODULES, PACKAGE, ROOT
 from tests.support.packages import needed
 
@@ -89,6 +90,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     for package in NEEDS.get(name_of(page), ()):
         needed(package)
     monkeypatch.chdir(tmp_path)
+    for name, value in sdk_environment(docs_namespace).items():
+        monkeypatch.setenv(name, value)
     namespace = {"__name__": "__main__", **docs_namespace}
     with asyncio.Runner() as runner:
         printed = ""
