@@ -329,9 +329,9 @@ class Accumulator:
             choice.ending = self.ending
         return choice
 
-    # -- taking ------------------------------------------------------------
+    # -- taking: each method returns True if the event has content ---------
 
-    def _part(self, event: Any, start: Callable[[], Part]) -> GrowingPart:  # noqa: ANN401 - any event of a part
+    def _get_or_begin_part(self, event: Any, start: Callable[[], Part]) -> GrowingPart:  # noqa: ANN401 - any event of a part
         return self._choice(event.choice).part(event.part, start)
 
     def _grow(self, length: int) -> None:
@@ -356,7 +356,7 @@ class Accumulator:
 
     def _take_reasoning(self, event: ReasoningDelta) -> bool:
         if event.signature:
-            self._part(event, ReasoningPart).add_extra(event.signature)
+            self._get_or_begin_part(event, ReasoningPart).add_extra(event.signature)
             self._grow(len(event.signature))
         if event.text:
             self._write(event, "reasoning", ReasoningPart)
@@ -370,19 +370,19 @@ class Accumulator:
         start = ToolCall.model_construct(
             id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
         )
-        part = self._part(event, lambda: start)
+        part = self._get_or_begin_part(event, lambda: start)
         part.start = start
         return True
 
     def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
         start: Callable[[], Part] = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
-        log = self._part(event, start).add_piece(event.fragment)
+        log = self._get_or_begin_part(event, start).add_piece(event.fragment)
         self.target = Target(event.__class__, event.choice, event.part, log)
         self._grow(len(event.fragment))
         return True
 
     def _take_call(self, event: ToolCallDone) -> bool:
-        self._part(event, lambda: event.call).finish(event.call)
+        self._get_or_begin_part(event, lambda: event.call).finish(event.call)
         choice = self._choice(event.choice)
         choice.delivered.append(event.call)
         choice.ended.append(event.call)
@@ -390,12 +390,12 @@ class Accumulator:
         return False
 
     def _take_start(self, event: PartStart) -> bool:
-        self._part(event, lambda: event.content).start = event.content
+        self._get_or_begin_part(event, lambda: event.content).start = event.content
         return False
 
     def _take_done(self, event: PartDone) -> bool:
         if event.content is None:
-            event.content = self._part(event, TextPart).build(complete=True)
+            event.content = self._get_or_begin_part(event, TextPart).build(complete=True)
             event.told_before = True
         elif isinstance(event.content, ToolCall):
             # The call's arguments are not valid JSON, so the call stays incomplete.
@@ -403,15 +403,15 @@ class Accumulator:
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
         content = event.content
-        self._part(event, lambda: content).finish(content)
+        self._get_or_begin_part(event, lambda: content).finish(content)
         return False
 
     def _take_citation(self, event: CitationAdded) -> bool:
-        self._part(event, lambda: event.citation).final = event.citation
+        self._get_or_begin_part(event, lambda: event.citation).final = event.citation
         return False
 
     def _take_media(self, event: MediaDelta) -> bool:
-        part = self._part(event, MediaPart)
+        part = self._get_or_begin_part(event, MediaPart)
         if event.data:
             part.add_extra(event.data)
         if event.transcript:

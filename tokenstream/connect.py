@@ -189,8 +189,12 @@ def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) ->
         )
 
 
-def _refuse_socket(url: object, way: str) -> None:
-    """Refuse the address of a WebSocket, which takes no request: messages are sent once it is open.
+def _refuse_socket(url: object, replacement: str) -> None:
+    """Refuse the address of a WebSocket: it takes messages while it is open, and not one request.
+
+    Args:
+        url: The address.
+        replacement: The code that reads a WebSocket, for the error.
 
     Raises:
         MisuseError: The address is ws:// or wss://.
@@ -198,5 +202,5 @@ def _refuse_socket(url: object, way: str) -> None:
     if str(url)[:6].lower().startswith(("ws://", "wss://")):
         raise MisuseError(
             f"{str(url).partition(':')[0]}:// is a WebSocket, and not a request with one answer: "
-            f"open it with websockets or the provider's SDK, send on it, and read {way}"
+            f"open it with websockets or the provider's SDK, send on it, and read {replacement}"
         )

@@ -71,7 +71,7 @@ def test_a_discriminator_that_is_a_function_may_look_at_anything() -> None:
     assert inner is not None
 
     assert inner.find_structure("object") is None
-    assert "Node | Step" == (inner.face.title if inner.face is not None else None)
+    assert "Node | Step" == (inner.type_names.title if inner.type_names is not None else None)
 
 
 def test_a_choice_knows_nothing_before_it_is_made() -> None:

@@ -28,9 +28,9 @@ def test_marks_are_seconds_from_the_start() -> None:
     meter = Meter(10.0, wrapped=True)
     meter.mark(10.5, frame=False)
     meter.mark(11.0, frame=True)
-    meter.content(12.0)
+    meter.mark_content(12.0)
     meter.mark_tool_call(12.25)
-    meter.content(12.5)
+    meter.mark_content(12.5)
     meter.mark_text(12.5)
     meter.mark_tool_call(12.75)
     meter.mark(13.0, frame=True)
@@ -49,7 +49,7 @@ def test_gaps_and_stalls() -> None:
     """The longest gap, and how many were longer than two seconds."""
     meter = Meter(0.0)
     for now in (1.0, 1.5, 4.0, 4.1, 7.0, 7.2):
-        meter.content(now)
+        meter.mark_content(now)
     metrics = meter.read()
 
     assert metrics.gaps.max == pytest.approx(2.9)
@@ -106,10 +106,10 @@ def test_gaps_are_counted_in_batches_and_none_is_lost(chunks: int) -> None:
     heard: list[float] = []
     meter, now = Meter(0.0), 1.0
     meter.on_gaps = heard.extend
-    meter.content(now)
+    meter.mark_content(now)
     for number, gap in enumerate(gaps):
         now += gap
-        meter.content(now)
+        meter.mark_content(now)
         if number % 50 == 0:
             meter.read()
     meter.pack()

@@ -172,7 +172,7 @@ class Glancing:
         def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
             nonlocal target, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
-            if len(stamps) >= meter.look_at:
+            if len(stamps) >= meter.check_at:
                 if len(pieces) >= log.full_at:
                     # It is enough to join the pieces here: a block may contain a few pieces more.
                     log.pack()
@@ -235,10 +235,10 @@ class Glancing:
         """Read a chunk on the fast path and measure how long that takes, after the meter's periodic work."""
         timer = self.timer
         if timer is None:
-            self.meter.look()
+            self.meter.check_stamps()
             return glance(chunk, now)
         began = timer()
-        self.meter.look()
+        self.meter.check_stamps()
         looked = timer()
         event = glance(chunk, now)
         if event is not None:
@@ -259,8 +259,8 @@ class Glancing:
             is_first: True for the first such event.
         """
         if is_first:
-            self.meter.content(self.now)
-        self.meter.plain_deltas += 1
+            self.meter.mark_content(self.now)
+        self.meter.framed_deltas += 1
         if self.meter.waiting and event.__class__ is TextDelta:
             self.meter.mark_text(self.now)
         elif event.__class__ is ToolCallStart:

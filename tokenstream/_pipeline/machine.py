@@ -266,11 +266,10 @@ class Machine(Glancing):
             self._events_left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
             broken = cause is not None and connection.error is None and not is_callers_fault(cause)
+        # A checkpoint is from before the open parts were closed: the events of that are not waiting.
         last_position = connection.last_position
-        self._current_events = (
-            self._events_left[: None if last_position is None else before + last_position.events_left],
-            self._returned_count,
-        )
+        waiting_count = None if last_position is None else before + last_position.events_left
+        self._current_events = self._events_left[:waiting_count], self._returned_count
         self._keep_checkpoint()
         if broken and connection.finished:
             self.error = None
@@ -400,7 +399,7 @@ class Machine(Glancing):
             if outgrown:
                 size = most - meter.bytes
                 chunk = chunk[:size]
-            meter.plain_chunks += 1
+            meter.framed_chunks += 1
             meter.bytes += size
             connection, coding = self._connection, self._coding
             apart = coding is not None or self.reorder is not None
@@ -428,7 +427,7 @@ class Machine(Glancing):
                 for event in events:
                     if self.take(event):
                         if not content_events:
-                            meter.content(now)
+                            meter.mark_content(now)
                         content_events += 1
                         if event.__class__ is TextDelta:
                             if meter.waiting:
@@ -447,7 +446,7 @@ class Machine(Glancing):
                 self.error = connection.framing.error or (coding.error if coding else None) or self.gap
                 if outgrown and self.error is None:
                     self.error = LimitExceeded(limit="body", value=most)
-            meter.plain_deltas += content_events
+            meter.framed_deltas += content_events
             reader = connection.format
             self.answered = reader.ended
             if self.answered:

@@ -317,7 +317,7 @@ class Format(Resuming, ABC):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a whole chunk without decoding it, or None.
+        """Return a function that makes a chunk's event without decoding the chunk, or None.
 
         A driver may use the function as long as the function has read every chunk so far
         and the framing holds no bytes. If it returns None for a chunk, that chunk must
@@ -326,8 +326,8 @@ class Format(Resuming, ABC):
         Args:
             unit: The kind of each chunk.
             most: The longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload; not needed for an event, as the format knows them.
-            after: The bytes after the payload; not needed for an event, either.
+            before: The bytes before the payload in a chunk; for SSE events, the format knows them.
+            after: The bytes after the payload in a chunk; for SSE events, the format knows them, too.
         """
         fast = self._fast_path
         return None if fast is None else fast.shortcut(unit, most, before, after)

@@ -124,7 +124,7 @@ class JSONBody:
         if self._framing is not None:
             first, self._first = bytes(self._first), bytearray()
             return self._framing.frames(first, now=now)
-        self._is_too_large(len(self._first))
+        self._refuse_if_too_large(len(self._first))
         return []
 
     frames = feed
@@ -151,7 +151,7 @@ class JSONBody:
             self._has_content = True
         end = first.find(b"\n", self._searched_to)
         self._searched_to = len(first)
-        if end < 0 or self._is_too_large(end):
+        if end < 0 or self._refuse_if_too_large(end):
             return
         # In NDJSON, the first line is a whole document; the first line of an indented one is not.
         if first[:end].rstrip(_SPACE).endswith((b"}", b"]")):
@@ -159,8 +159,8 @@ class JSONBody:
         else:
             self._is_single = True
 
-    def _is_too_large(self, size: int) -> bool:
-        """Return True if a document is too large, and set the error.
+    def _refuse_if_too_large(self, size: int) -> bool:
+        """Set the error and return True if a document is too large.
 
         Args:
             size: The number of bytes that belong to one document, as far as is known.

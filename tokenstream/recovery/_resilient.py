@@ -141,7 +141,8 @@ def make_stream(
         options: The options of the stream.
 
     Raises:
-        MisuseError: The mode is "resume" or "continue", but `open` does not take the attempt.
+        MisuseError: The mode is "resume" or "continue", but the first opener's function has no parameter
+            for the attempt.
     """
     if retry.mode in ("resume", "continue") and not openers[0].takes_attempt:
         part = "the position" if retry.mode == "resume" else "the turns of the answer so far"

@@ -70,14 +70,14 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
 
 
 def remember_refusal(host: str, model: str) -> None:
-    """Record that a model at a host has refused a prefix."""
+    """Record that a model at a host has refused to continue a prefix of an answer."""
     if len(_refused) >= _REMEMBERED:
         _refused.pop(next(iter(_refused)), None)
     _refused[host, model] = None
 
 
 def has_refused(host: str, model: str) -> bool:
-    """Return True if a model at a host has refused a prefix before."""
+    """Return True if a model at a host has refused to continue a prefix before."""
     return (host, model) in _refused
 
 

@@ -44,7 +44,7 @@ class _BedrockTurn(Turn):
     pairs_server_tools = True
     cites_in_text = True
 
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         """Write text as a block, with its citations."""
         citations = self.cited.get(index)
         if citations:
@@ -55,7 +55,7 @@ class _BedrockTurn(Turn):
             self.written.append({"text": part.text})
         return None
 
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning as text with its signature, or as the encrypted bytes."""
         if not self.is_own:
             return "reasoning"
@@ -72,12 +72,12 @@ class _BedrockTurn(Turn):
             self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signature}}})
         return None
 
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
         return None
 
-    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
         """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
         if not self.is_own or not self.can_send_run(part):
             return "server_tool_call"
@@ -91,7 +91,7 @@ class _BedrockTurn(Turn):
             return bool(part.id) and _is_content(part.content)
         return bool(part.id and part.name) and object_in(part) is not None
 
-    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if not self.is_own or not self.can_send_run(part):
             return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
@@ -109,10 +109,10 @@ class _BedrockTurn(Turn):
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
-    def citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Kind | None:
         return self.find_citation_obstacle(index)
 
-    def media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Kind | None:
         """Write an image, with its bytes or its location in S3; other media cannot be sent."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
@@ -127,7 +127,7 @@ class _BedrockTurn(Turn):
         self.written.append({"image": {"format": format, "source": source}})
         return None
 
-    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
         # A part that this library does not know may be one that requests do not support.
         return "opaque"
 

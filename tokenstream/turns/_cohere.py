@@ -55,13 +55,13 @@ class _CohereTurn(Turn):
         self.check_has_content(turn)
         return {"role": "assistant", **turn}
 
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
         return None
 
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
@@ -69,12 +69,12 @@ class _CohereTurn(Turn):
             self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})
         return None
 
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
-    def citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Kind | None:
         """Write a citation, with the index that the cited text has in the turn."""
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.

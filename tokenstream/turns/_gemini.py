@@ -39,21 +39,21 @@ class _GeminiTurn(Turn):
     # Citations are made from metadata next to the content, which is not sent back.
     silently_dropped = frozenset({"citation"})
 
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:
             self.written.append({"text": part.text, **fields})
         return None
 
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.is_own or part.redacted is not None:
             return "reasoning"
         signature = {"thoughtSignature": part.signature} if part.signature else {}
         self.written.append({"text": part.text, "thought": True, **signature, **self.fields(part)})
         return None
 
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
@@ -65,13 +65,13 @@ class _GeminiTurn(Turn):
         self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
         return None
 
-    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
         return self._write_unchanged("server_tool_call", self.fields(part))
 
-    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         return self._write_unchanged("server_tool_result", self.fields(part))
 
-    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
@@ -81,7 +81,7 @@ class _GeminiTurn(Turn):
         self.written.append(fields)
         return None
 
-    def media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Kind | None:
         """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}

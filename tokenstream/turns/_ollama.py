@@ -53,17 +53,17 @@ class _OllamaTurn(Turn):
         self.check_has_content(text or turn.keys() - {"role", "content"})
         return turn
 
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         self._text.append(part.text)
         return None
 
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         self._thinking.append(part.text)
         return None
 
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         """Write a call, with its id unless this library made the id up."""
         fields = self.fields(part)
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
@@ -75,7 +75,7 @@ class _OllamaTurn(Turn):
         self._calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
         return None
 
-    def media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Kind | None:
         """Write an image; other media cannot be sent."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")

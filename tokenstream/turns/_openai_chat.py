@@ -69,16 +69,16 @@ class _OpenAIChatTurn(Turn):
         needs_content = content.keys().isdisjoint(_FIELDS_INSTEAD_OF_CONTENT)
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         self._text.append(part.text)
         return None
 
-    def refusal(self, part: RefusalPart, index: int) -> Kind | None:
+    def write_refusal(self, part: RefusalPart, index: int) -> Kind | None:
         if part.text:
             self._refusal.append(part.text)
         return None
 
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature."""
         if not self.is_own:
             return "reasoning"
@@ -109,7 +109,7 @@ class _OpenAIChatTurn(Turn):
             fields["signature"] = part.signature
         self._typed_pieces.setdefault(name, []).append(fields)
 
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         self._calls.append(part)
         return None
 
@@ -125,7 +125,7 @@ class _OpenAIChatTurn(Turn):
         kind = "function" if call.type == _LEGACY else call.type
         return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 
-    def media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Kind | None:
         """Write audio as its id, by which the server knows its own audio; other media cannot be sent."""
         is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
         if not self.is_own or not part.id or not is_audio:

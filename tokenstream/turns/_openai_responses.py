@@ -107,7 +107,7 @@ class _OpenAIResponsesTurn(Turn):
 
     # -- messages ----------------------------------------------------------
 
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         """Write text into its message item, or into a message without an id if that item is unfinished."""
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
@@ -118,7 +118,7 @@ class _OpenAIResponsesTurn(Turn):
             item["content"].append({"type": "output_text", "text": part.text, "annotations": annotations})
         return None
 
-    def refusal(self, part: RefusalPart, index: int) -> Kind | None:
+    def write_refusal(self, part: RefusalPart, index: int) -> Kind | None:
         item = self._find_message(self._find_fields(part, index))
         if item is None:
             return "refusal"
@@ -162,12 +162,12 @@ class _OpenAIResponsesTurn(Turn):
             self.written.append(item)
         return item
 
-    def citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Kind | None:
         return self.find_citation_obstacle(index)
 
     # -- reasoning ---------------------------------------------------------
 
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write a part of a reasoning item: a summary, a text, or the encrypted content."""
         fields = self.fields(part)
         id = text_of(fields, "id")
@@ -191,7 +191,7 @@ class _OpenAIResponsesTurn(Turn):
     def can_send_call(self, call: ToolCall) -> bool:
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         """Write the item of a call."""
         fields = self._find_fields(part, index)
         if "type" in fields:
@@ -204,22 +204,22 @@ class _OpenAIResponsesTurn(Turn):
         self.written.append({**fields, **item, "call_id": part.id, "name": part.name})
         return None
 
-    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
         obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
         if obstacle is None:
             self._ran.add(part.id)
         return obstacle
 
-    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if part.provider_data is None and part.id in self._ran:
             # The item of the call contains the result, too.
             return None
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
-    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, None)
 
-    def media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Kind | None:
         fields = self.fields(part)
         if not fields:
             return "media"

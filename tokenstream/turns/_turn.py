@@ -81,41 +81,41 @@ class Turn(ABC):
         self._unpaired_ids: frozenset[str] = frozenset()
         """Ids of the server tools' runs of which the call or the result cannot be sent."""
 
-    # -- for each API ----------------------------------------------------------
+    # -- for each API: each method writes a part, or returns the obstacle ------
 
     @abstractmethod
-    def text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Kind | None:
         """Write text."""
 
     @abstractmethod
-    def tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
         """Write a call of one of the application's tools."""
 
     @abstractmethod
-    def reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
         """Write reasoning."""
 
-    def refusal(self, part: RefusalPart, index: int) -> Kind | None:
+    def write_refusal(self, part: RefusalPart, index: int) -> Kind | None:
         """Write a refusal."""
         return "refusal"
 
-    def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
         """Write a call of a server tool."""
         return "server_tool_call"
 
-    def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         """Write the result of a server tool."""
         return "server_tool_result"
 
-    def citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Kind | None:
         """Write a citation."""
         return "citation"
 
-    def media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Kind | None:
         """Write an image, audio or a file."""
         return "media"
 
-    def opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
         """Write a part of a kind that this library does not know."""
         return "opaque"
 
@@ -249,15 +249,15 @@ class Turn(ABC):
         return "signature" if _is_signed(part.provider_data) else None
 
     _WRITERS: ClassVar[dict[str, Callable[[Turn, Any, int], Kind | None]]] = {
-        "text": lambda turn, part, index: turn.text(part, index),
-        "reasoning": lambda turn, part, index: turn.reasoning(part, index),
-        "refusal": lambda turn, part, index: turn.refusal(part, index),
-        "tool_call": lambda turn, part, index: turn.tool_call(part, index),
-        "server_tool_call": lambda turn, part, index: turn.server_tool_call(part, index),
-        "server_tool_result": lambda turn, part, index: turn.server_tool_result(part, index),
-        "citation": lambda turn, part, index: turn.citation(part, index),
-        "media": lambda turn, part, index: turn.media(part, index),
-        "opaque": lambda turn, part, index: turn.opaque(part, index),
+        "text": lambda turn, part, index: turn.write_text(part, index),
+        "reasoning": lambda turn, part, index: turn.write_reasoning(part, index),
+        "refusal": lambda turn, part, index: turn.write_refusal(part, index),
+        "tool_call": lambda turn, part, index: turn.write_tool_call(part, index),
+        "server_tool_call": lambda turn, part, index: turn.write_server_tool_call(part, index),
+        "server_tool_result": lambda turn, part, index: turn.write_server_tool_result(part, index),
+        "citation": lambda turn, part, index: turn.write_citation(part, index),
+        "media": lambda turn, part, index: turn.write_media(part, index),
+        "opaque": lambda turn, part, index: turn.write_opaque(part, index),
     }
 
 

@@ -277,8 +277,8 @@ class FastPath:
         Args:
             unit: The kind of each chunk.
             most: The longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload; not needed for an event.
-            after: The bytes after the payload; not needed for an event, either.
+            before: The bytes before the payload in a chunk; unused for SSE events.
+            after: The bytes after the payload in a chunk; unused for SSE events.
         """
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None

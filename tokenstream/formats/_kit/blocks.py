@@ -26,10 +26,10 @@ BlockT = TypeVar("BlockT", bound=_ClosableBlock)
 
 
 class BlockParts(Parts, ABC, Generic[BlockT]):
-    """Parts whose pieces have the index of a content block.
+    """Parts that arrive as content blocks: each piece names its block by an index.
 
-    The provider chooses that index, and may use it again. Parts have another index,
-    which counts up without gaps in order of arrival.
+    The provider chooses the index of a block, and may use it again. The index of a part is
+    a number of our own, which counts up without gaps in order of arrival.
 
     Args:
         limits: Bounds on parts and tool calls.

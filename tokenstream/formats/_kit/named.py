@@ -30,7 +30,7 @@ class NamedParts(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_data", "calls", "calls_done", "names_closed", "newest", "open_parts", "unanswered")
+    __slots__ = ("_data", "calls", "calls_done", "closed_names", "newest", "open_parts", "unanswered")
 
     splits_calls: ClassVar[bool] = False
     id_field: ClassVar[str]
@@ -44,7 +44,8 @@ class NamedParts(Parts):
         """Open texts and reasoning, by id."""
         self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
         """For each kind, the id of the part opened last."""
-        self.names_closed: set[tuple[NamedKind, str]] = set()
+        self.closed_names: set[tuple[NamedKind, str]] = set()
+        """Kind and id of each text and reasoning that was closed."""
         self.calls: dict[str, OpenPart] = {}
         """Open tool calls by id, including calls that the server runs itself."""
         self.calls_done: set[str] = set()
@@ -96,7 +97,7 @@ class NamedParts(Parts):
         """Return the open part with this id; if there is none, count a departure and open one."""
         part = self.open_parts[kind].get(name)
         if part is None:
-            self.note("part_after_close" if (kind, name) in self.names_closed else "part_unopened")
+            self.note("part_after_close" if (kind, name) in self.closed_names else "part_unopened")
             part = self.start(kind, name)
         return part
 
@@ -141,7 +142,7 @@ class NamedParts(Parts):
         if part is None:
             self.note("part_end_unmatched")
             return
-        self.names_closed.add((kind, name))
+        self.closed_names.add((kind, name))
         self.close(part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:

@@ -254,7 +254,7 @@ class LenientReader:
         self.base += min(position, len(text))
 
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read a text from a position on, step by step; return the position from which it is held back."""
+        """Run the steps on a text from a position on; return the position at which reading stopped."""
         size = len(text)
         repairs = self.repair_log.made
         while position < size or (self.text_ended and not self.is_done):
@@ -266,6 +266,7 @@ class LenientReader:
             document = self.document
             if document.error is not None:
                 return size
+            # A reader of a second document leaves the text after it to the reader that found it.
             if self.needs_more or (self.is_second and document.complete):
                 break
         return position

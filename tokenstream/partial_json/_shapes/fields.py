@@ -203,7 +203,7 @@ class _FieldsStructure(AssembledStructure):
         return slot.write(value, by_alias)
 
     def _make_writer(self) -> FieldWriter:
-        """Return the writer of the fields that have serializer methods; without any, it writes no fields."""
+        """Return a writer for the fields that have serializer methods, of which there may be none."""
         schema = self._cls
         special = find_special_fields(dict(self._fields))
         if schema is None or not special:
@@ -358,7 +358,7 @@ class _LateSlot(Slot):
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
-        self.face = slot.face
+        self.type_names = slot.type_names
         self.shows_text = slot.shows_text
         self.show_unit = slot.show_unit
 

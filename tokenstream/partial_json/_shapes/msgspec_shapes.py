@@ -18,11 +18,11 @@ import msgspec
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import (
     ContextNeeded,
-    Face,
     InvalidEntry,
     InvalidValue,
     Slot,
     TagChoice,
+    TypeNames,
     UnreadEntry,
     ValueStructure,
 )
@@ -84,7 +84,7 @@ class _StructSlot(Slot):
         if structs:
             title = " | ".join(struct.__name__ for struct in structs)
             aliases: dict[str, str | None] = {name: key for key, name in reversed(self._names.items())}
-            self.face = Face(title, dict.fromkeys(self._names.values()), self, aliases, None)
+            self.type_names = TypeNames(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
     def make_decoder(self) -> None:
         """Make the decoder.

@@ -31,7 +31,7 @@ from tokenstream.partial_json._shapes.core_schema import (
     single_keys,
 )
 from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
-from tokenstream.partial_json._shapes.shape import ContextNeeded, Face, InvalidValue, Slot, TagChoice
+from tokenstream.partial_json._shapes.shape import ContextNeeded, InvalidValue, Slot, TagChoice, TypeNames
 from tokenstream.partial_json._shapes.within import find_schemas_within
 from tokenstream.partial_json._shapes.write import make_serializer, serialize
 
@@ -133,7 +133,9 @@ class PydanticSlot(Slot):
             title = " | ".join(dict.fromkeys(found.title for found in objects))
             names = dict.fromkeys(name for found in objects for name, _ in list_fields(found.schema))
             by_alias = any(found.config.get("serialize_by_alias") for found in objects)
-            self.face = Face(title, names, self, find_aliases([found.schema for found in objects]), by_alias)
+            self.type_names = TypeNames(
+                title, names, self, find_aliases([found.schema for found in objects]), by_alias
+            )
 
     @property
     def validator(self) -> Any:  # noqa: ANN401 - what validates JSON

@@ -5,7 +5,7 @@
 | `Slot` | the type of the value at one place; it can read a finished value as a whole, from its text |
 | `ValueStructure` | an object or array whose values are read one by one, and assembled at its end |
 | `TagChoice` | an object whose structure is chosen by one of its values |
-| `Face` | the title, field names and aliases of an unfinished object |
+| `TypeNames` | the title, field names and aliases of a type, for unfinished objects |
 | `Entries` | the values of an object or array so far: validated, `InvalidEntry` or `UnreadEntry` |
 
 A slot has a structure only if both ways of reading give the same value and the same errors.
@@ -68,12 +68,12 @@ class UnreadEntry(NamedTuple):
     """True if reading the entry was tried, without a result."""
 
 
-class Face(NamedTuple):
-    """The title, fields and aliases of an unfinished object, for displaying and writing it."""
+class TypeNames(NamedTuple):
+    """The title, field names and aliases of a type, for displaying and writing its unfinished objects."""
 
     title: str
     """The type's name."""
-    names: dict[str, None] | None
+    field_names: dict[str, None] | None
     """The names of the type's fields, in order; None if the type has no fixed fields."""
     slot: Slot | None = None
     """The slot that reads the object; None in a snapshot that was pickled."""
@@ -85,9 +85,9 @@ class Face(NamedTuple):
     by_alias: bool | None = False
     """The type's default for the use of aliases; None if they are always used."""
 
-    def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type[TypeNames], tuple[object, ...]]:
         # A slot holds validators, which cannot be pickled.
-        return Face, tuple(self._replace(slot=None))
+        return TypeNames, tuple(self._replace(slot=None))
 
     def key(self, name: str, by_alias: ByAlias) -> str | None:
         """Return the key under which a field is written; None if the field is left out.
@@ -215,8 +215,8 @@ class TagChoice(ValueStructure):
 class Slot(ABC):
     """The type of the value at one place of a document."""
 
-    face: Face | None = None
-    """The face of an unfinished object; None if it is shown as a mapping."""
+    type_names: TypeNames | None = None
+    """The names of the object's type; None if an unfinished object is shown as a mapping."""
     shows_text = True
     """True if a string is visible while it arrives."""
     is_plain = False

@@ -1,13 +1,13 @@
 """Typed objects that are filled in field by field as their JSON arrives.
 
-The classes, each below the class that contains it. `Slot`, `ValueStructure` and `Face` are in `_shapes`.
+The classes, each below the class that contains it. `Slot`, `ValueStructure` and `TypeNames` are in `_shapes`.
 
     Draft                       reads the text, and returns a Partial after each change
       DocumentText              text and options of the document, shared by all its snapshots
       ValueTree                 builds typed values from the parser's events
         Slot                    reads values of one type: as a whole, or by a ValueStructure
           ValueStructure        reads the values of an object or array one by one, and assembles them
-          Face                  how an object of the type is shown: its title, fields and aliases
+          TypeNames             how an object of the type is shown: its title, fields and aliases
         OpenContainer           one for each open object or array, linked by `parent`
           entries               by key: a validated value, InvalidEntry or UnreadEntry
           FieldLog, ValueLog    the values as they are shown; values are only appended
@@ -15,7 +15,7 @@ The classes, each below the class that contains it. `Slot`, `ValueStructure` and
         FaultLink               the validation errors of one value, linked to the errors before
 
     Partial                     one snapshot
-      Face
+      TypeNames
       GrowingObject, ...        a view: the first n values of a log, and the value that was still arriving
       SnapshotState             DocumentText, start and end in its text, newest FaultLink, validated value
 """

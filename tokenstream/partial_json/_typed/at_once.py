@@ -8,7 +8,7 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._strict.outline import is_nested_at_most
 from tokenstream.partial_json._strict.run import may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
-from tokenstream.partial_json._typed.dump import get_face_and_view
+from tokenstream.partial_json._typed.dump import get_names_and_view
 from tokenstream.partial_json._typed.state import get_state
 from tokenstream.partial_json._typed.walk import get_member
 
@@ -125,7 +125,7 @@ class LateObject(FilledObject):
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
         partial = draft.partial()
-        view, other = get_face_and_view(partial)[1], get_state(partial).outcome
+        view, other = get_names_and_view(partial)[1], get_state(partial).outcome
         values = view.log.values
         for position, name in enumerate(view.log.names):
             if values[position] is get_member(other, name):

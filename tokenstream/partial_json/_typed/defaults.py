@@ -62,7 +62,7 @@ class DefaultsFiller:
 
     def set_defaults(self, node: OpenContainer) -> None:
         """Set the defaults of an object that has just begun."""
-        if node.is_object and node.slot.face is not None and node.fillers is None:
+        if node.is_object and node.slot.type_names is not None and node.fillers is None:
             defaults = node.slot.find_defaults()
             if node.parent is None and self._first_defaults is not None:
                 node.fillers = self._first_defaults

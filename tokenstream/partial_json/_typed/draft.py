@@ -9,7 +9,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import OutputParser
-from tokenstream.partial_json._shapes.shape import Face
+from tokenstream.partial_json._shapes.shape import TypeNames
 from tokenstream.partial_json._show import check_show
 from tokenstream.partial_json._typed.at_once import LateObject, find_closer, read_at_once
 from tokenstream.partial_json._typed.defaults import DefaultsFiller
@@ -87,7 +87,7 @@ class Draft(Generic[T]):
         """The schema of the document's type."""
         schema = self.schema
         self._slot: Slot = schema.slot
-        self._face = schema.slot.face or Face(schema.title, None, schema.slot)
+        self._type_names = schema.slot.type_names or TypeNames(schema.title, None, schema.slot)
         self._log = TextLog()
         self._document = DocumentText(
             self._log, lenient=lenient, choice=document, words=lambda: schema.words, write=self._slot.write
@@ -210,7 +210,7 @@ class Draft(Generic[T]):
             )
         )
         fields = view if isinstance(view, GrowingObject) else None
-        return Partial(self._face, fields, MISSING if fields is not None else view, state)
+        return Partial(self._type_names, fields, MISSING if fields is not None else view, state)
 
     # -- reading -----------------------------------------------------------------
 
@@ -258,7 +258,7 @@ class Draft(Generic[T]):
         if closer == "}":
             # Without a reference to this draft: the reference cycle would delay freeing it.
             make = Draft, self.schema, self._filler is not None, self._show_unit, self._words
-            view = LateObject(make, text, self._face.names or (), outcome)
+            view = LateObject(make, text, self._type_names.field_names or (), outcome)
         self._whole = _WholeDocument(outcome, view)
         self._snapshot = None
         return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticSerializationError
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import Face
+from tokenstream.partial_json._shapes.shape import TypeNames
 from tokenstream.partial_json._shapes.write import plain_json, write_string
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
 
-NO_FACE = Face("", None)
-"""The face of a value without typed fields: keys are written unchanged."""
+NO_TYPE_NAMES = TypeNames("", None)
+"""For a value without typed fields: its keys are written unchanged."""
 
 
 class DumpCache:
@@ -49,11 +49,11 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 
 
-def get_face_and_view(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
-    """Return the face and the view of a value; a value other than a `Partial` is its own view."""
+def get_names_and_view(value: Any) -> tuple[TypeNames, Any]:  # noqa: ANN401 - any value
+    """Return the names of a value's type, and its view; a value other than a `Partial` is its own view."""
     # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
-    get_own = getattr(value.__class__, "_get_face_and_view", None)
-    return (NO_FACE, value) if get_own is None else get_own(value)
+    get_own = getattr(value.__class__, "_get_names_and_view", None)
+    return (NO_TYPE_NAMES, value) if get_own is None else get_own(value)
 
 
 # -- JSON ----------------------------------------------------------------------
@@ -61,11 +61,11 @@ def get_face_and_view(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any val
 
 def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
     """Return the JSON of a value, as far as it is shown."""
-    face, view = get_face_and_view(value)
+    type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return _dump_text(view)
     if isinstance(view, GrowingObject):
-        return _dump_object(view, face, by_alias)
+        return _dump_object(view, type_names, by_alias)
     return _dump_array(view, by_alias) if isinstance(view, GrowingArray) else plain_json(view, by_alias)
 
 
@@ -159,33 +159,39 @@ def _is_sound(text: str) -> bool:
     return True
 
 
-def _dump_object(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
+def _dump_object(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> str:
     """Return the JSON of an object; the text of its finished fields is joined only once."""
     if view.has_repeats:
         # Only the last field of each name is written, so the texts cannot be joined once for all.
-        return f"{{{','.join(filter(None, [_dump_member(view, name, face, by_alias) for name in view]))}}}"
+        return (
+            f"{{{','.join(filter(None, [_dump_member(view, name, type_names, by_alias) for name in view]))}}}"
+        )
     cache, length = _get_cache(view.log, by_alias), view.length
     joined_count, text = cache.joined
     if joined_count > length:
         # The cache contains fields of a later snapshot.
         joined_count, text = 0, ""
     if joined_count < length:
-        added = [_dump_member(view, name, face, by_alias) for name in view.log.names[joined_count:length]]
+        added = [
+            _dump_member(view, name, type_names, by_alias) for name in view.log.names[joined_count:length]
+        ]
         text = ",".join(filter(None, [text, *added]))
         if length > cache.joined[0]:
             cache.joined = length, text
     # The field that is still growing, and the defaults of fields that have not arrived, are not cached.
     growing_name = None if view.growing is MISSING else view.name
-    uncached = [] if growing_name is None else [_dump_member(view, growing_name, face, by_alias)]
+    uncached = [] if growing_name is None else [_dump_member(view, growing_name, type_names, by_alias)]
     if view.fillers:
         absent = [name for name in view.fillers if view.log.find_position(name, length) is None]
-        uncached += [_dump_member(view, name, face, by_alias) for name in absent if name != growing_name]
+        uncached += [
+            _dump_member(view, name, type_names, by_alias) for name in absent if name != growing_name
+        ]
     return f"{{{','.join(filter(None, [text, *uncached]))}}}" if uncached else f"{{{text}}}"
 
 
-def _dump_member(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
+def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias: ByAlias) -> str:
     """Return the JSON of a field with its key; "" if the field is left out."""
-    key = face.key(name, by_alias)
+    key = type_names.key(name, by_alias)
     if key is None:
         return ""
     if view.growing is not MISSING and name == view.name:
@@ -233,22 +239,24 @@ def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # 
         by_alias: True to write fields under their aliases; None for the type's default.
         fresh: True for data that the caller may change, because it shares nothing with the cache.
     """
-    face, view = get_face_and_view(value)
+    type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return str(view)
     if isinstance(view, GrowingObject):
-        return _dump_object_data(view, face, by_alias, fresh=fresh)
+        return _dump_object_data(view, type_names, by_alias, fresh=fresh)
     if isinstance(view, GrowingArray):
         return _dump_array_data(view, by_alias, fresh=fresh)
     return json.loads(plain_json(view, by_alias))
 
 
-def _dump_object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fresh: bool) -> dict[str, Any]:
+def _dump_object_data(
+    view: GrowingObject, type_names: TypeNames, by_alias: ByAlias, *, fresh: bool
+) -> dict[str, Any]:
     """Return an object as plain data; see `dump_data`."""
     data: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
-        key = face.key(name, by_alias)
+        key = type_names.key(name, by_alias)
         if key is None:
             continue
         if view.growing is not MISSING and name == view.name:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.partial_json._shapes.shape import Face
+    from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._typed.recorded_path import RecordedPath
 
 T_co = TypeVar("T_co", covariant=True)
@@ -75,13 +75,19 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         Recipe(title='Pancakes', minutes=20)
     """
 
-    __slots__ = ("_face", "_fields", "_state", "_whole")
+    __slots__ = ("_fields", "_state", "_type_names", "_whole")
 
     # `_fields` is the view of an object with fields; `_whole` is the view of any other value. The one
     # that is not used is None or MISSING.
 
-    def __init__(self, face: Face, fields: GrowingObject | None, whole: Any, state: SnapshotState) -> None:  # noqa: ANN401 - any value
-        self._face = face
+    def __init__(
+        self,
+        type_names: TypeNames,
+        fields: GrowingObject | None,
+        whole: Any,  # noqa: ANN401 - any value
+        state: SnapshotState,
+    ) -> None:
+        self._type_names = type_names
         self._fields = fields
         self._whole = whole
         self._state = state
@@ -127,7 +133,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         """
         if self._fields is None:
             return resolve(self._whole)
-        if self._face.names is None:
+        if self._type_names.field_names is None:
             return self._fields
         return self._state.document.parse(self._get_text(), complete=self.complete)
 
@@ -165,7 +171,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             ('Whi', 'Whi')
         """
         if len(path) == 1 and callable(path[0]):
-            found = self._get_typed(record_path(path[0], self._face.slot))
+            found = self._get_typed(record_path(path[0], self._type_names.slot))
             if found is MISSING:
                 return None if default is _NO_DEFAULT else default
             return found
@@ -192,7 +198,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             MisuseError: The function is not a path, or uses a name that the type lacks.
         """
         if len(path) == 1 and callable(path[0]):
-            path = record_path(path[0], self._face.slot).keys
+            path = record_path(path[0], self._type_names.slot).keys
         value: Any = self
         is_final = self.complete and self._state.is_final
         for key in check_keys(path):
@@ -207,7 +213,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             # The whole object.
             if self._state.outcome is not MISSING:
                 return self._state.outcome
-            value = self if self._face.names is not None else resolve(self._get_growing())
+            value = self if self._type_names.field_names is not None else resolve(self._get_growing())
             return value if is_as_typed(None, None, value, path.slots) else MISSING
         *outer_keys, last_key = path.keys
         holder = self.get(*outer_keys) if outer_keys else self
@@ -270,9 +276,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             return dump_data(self, by_alias)
         return json.loads(self.to_json(by_alias=by_alias))
 
-    def _get_face_and_view(self) -> tuple[Face, Any]:
-        """Return the face and the view that `dump` writes."""
-        return self._face, None if self._get_growing() is MISSING else self._get_growing()
+    def _get_names_and_view(self) -> tuple[TypeNames, Any]:
+        """Return the names of the type, and the view that `dump` writes."""
+        return self._type_names, None if self._get_growing() is MISSING else self._get_growing()
 
     def _make_error(self) -> OutputInvalid | OutputIncomplete:
         """Return the error that `final` raises."""
@@ -288,7 +294,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         text = self._get_text()
         if not self.complete:
             return OutputIncomplete(
-                f"the {self._face.title} is not complete: its text ends after {len(text):,} characters; "
+                f"the {self._type_names.title} is not complete: "
+                f"its text ends after {len(text):,} characters; "
                 "`best` has the values that had arrived",
                 text=text,
                 offset=len(text),
@@ -296,7 +303,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 best=self,
             )
         errors = self.errors
-        why = describe_invalid(self._face.title, errors, self._state.document.words())
+        why = describe_invalid(self._type_names.title, errors, self._state.document.words())
         return OutputInvalid(why, text=text, errors=errors, best=self)
 
     def _get_text(self) -> str:
@@ -309,17 +316,17 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         value = self._find(name)
         if value is not MISSING:
             return value
-        if name in (self._face.names or ()):
+        if name in (self._type_names.field_names or ()):
             return MISSING
-        lacks = f"has no field {name!r}" if self._face.names is not None else _NO_FIELDS
-        raise AttributeError(f"{self._face.title} {lacks}", name=name, obj=self)
+        lacks = f"has no field {name!r}" if self._type_names.field_names is not None else _NO_FIELDS
+        raise AttributeError(f"{self._type_names.title} {lacks}", name=name, obj=self)
 
     def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
         if self._fields is None and not isinstance(key, str):
             elements: Any = self._get_elements()
             return elements[key]
         value = self._find(key) if isinstance(key, str) else MISSING
-        if value is MISSING and key not in (self._face.names or ()):
+        if value is MISSING and key not in (self._type_names.field_names or ()):
             raise KeyError(key)
         return value
 
@@ -357,7 +364,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         # Once the object is validated, its own fields count, because validators may have changed them.
         outcome = self._state.outcome
         validated = MISSING if outcome is MISSING else get_member(outcome, name)
-        if validated is not MISSING and name in (self._face.names or ()):
+        if validated is not MISSING and name in (self._type_names.field_names or ()):
             return validated
         # A name that the type does not define must also have arrived.
         value = self._fields.find(name)
@@ -381,7 +388,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def _make_key(self) -> tuple[Any, ...]:
         fields = None if self._fields is None else [(name, self._find(name)) for name in self._fields]
-        return self._face.title, self.complete, fields, resolve(self._whole), self.errors
+        return self._type_names.title, self.complete, fields, resolve(self._whole), self.errors
 
     def __repr__(self) -> str:
         return make_repr(self)
@@ -396,7 +403,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             parts = [f"{name}={make_repr(self._find(name), deepest - 1)}" for name in self._fields]
         if not self.complete or deepest <= 0:
             parts.append("…")
-        return f"Partial[{self._face.title}]({', '.join(parts)})"
+        return f"Partial[{self._type_names.title}]({', '.join(parts)})"
 
     def __rich_repr__(self) -> Iterator[tuple[str | None, Any]]:
         if self._fields is None:
@@ -416,11 +423,11 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         document = state.document
         options = document.lenient, document.choice, document.words(), self.repairs
         pickled_state = (self._get_text(), options, state.complete, self.errors, state.error, state.outcome)
-        return _rebuild, (self._face, self._fields, resolve(self._whole), pickled_state)
+        return _rebuild, (self._type_names, self._fields, resolve(self._whole), pickled_state)
 
 
 def _rebuild(
-    face: Face,
+    type_names: TypeNames,
     fields: GrowingObject | None,
     whole: Any,  # noqa: ANN401 - any value
     pickled_state: tuple[Any, ...],
@@ -434,4 +441,4 @@ def _rebuild(
     state = SnapshotState(
         document, 0, len(text), complete, faults, None, error, outcome, repair_count=len(repairs)
     )
-    return Partial(face, fields, whole, state)
+    return Partial(type_names, fields, whole, state)

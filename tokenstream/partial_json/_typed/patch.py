@@ -11,13 +11,13 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._typed.dump import dump_data, dump_element, dump_field, get_face_and_view
+from tokenstream.partial_json._typed.dump import dump_data, dump_element, dump_field, get_names_and_view
 from tokenstream.partial_json._typed.state import get_state
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 
 if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
-    from tokenstream.partial_json._shapes.shape import Face
+    from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.partial import Partial
     from tokenstream.partial_json._typed.views import FieldLog, ValueLog
@@ -53,8 +53,8 @@ class Changes:
         self._append = append
         self._out: list[Operation] = []
         """Operations of the current patch, in order."""
-        self._innermost: tuple[FieldLog | ValueLog, str, Face] | None = None
-        """The log of the innermost open object or array, its path and its face."""
+        self._innermost: tuple[FieldLog | ValueLog, str, TypeNames] | None = None
+        """The log of the innermost open object or array, its path, and the names of its type."""
         self._text: tuple[TextLog, str] | None = None
         """The log and the path of the open string, once it has grown between two snapshots."""
 
@@ -87,7 +87,7 @@ class Changes:
         """
         if self._innermost is None or before is None or after is None:
             return False
-        storage, path, face = self._innermost
+        storage, path, type_names = self._innermost
         if before.storage is not storage or after.storage is not storage:
             # Another container has become the innermost one.
             return False
@@ -98,7 +98,7 @@ class Changes:
             if old_text.__class__ is GrowingText and old_text.log is text.log:
                 self._add_growth(self._text[1], old_text, text)
                 return True
-        open_child = self._compare_views(path, before, after, face)
+        open_child = self._compare_views(path, before, after, type_names)
         if open_child is not None:
             self._compare(*open_child)
         return True
@@ -109,15 +109,15 @@ class Changes:
         """Add the operations between two shown values at a path."""
         # From the outside in: at most one child of a container is open in both snapshots.
         while True:
-            (_, before), (face, after) = get_face_and_view(old), get_face_and_view(new)
+            (_, before), (type_names, after) = get_names_and_view(old), get_names_and_view(new)
             if not isinstance(after, GrowingObject | GrowingArray):
                 break
             if getattr(before, "storage", None) is not after.storage:
                 # They are not two views of the same container.
                 break
             storage: Any = after.storage
-            self._innermost = storage, path, face
-            open_child = self._compare_views(path, before, after, face)
+            self._innermost = storage, path, type_names
+            open_child = self._compare_views(path, before, after, type_names)
             if open_child is None:
                 return
             path, old, new = open_child
@@ -127,10 +127,16 @@ class Changes:
         elif before is not after:
             self._compare_data(path, self._dump(old), self._dump(new))
 
-    def _compare_views(self, path: str, before: Any, after: Any, face: Face) -> tuple[str, Any, Any] | None:  # noqa: ANN401 - two views of one object or array
+    def _compare_views(
+        self,
+        path: str,
+        before: Any,  # noqa: ANN401 - a view of an object or array
+        after: Any,  # noqa: ANN401 - a view of the same
+        type_names: TypeNames,
+    ) -> tuple[str, Any, Any] | None:
         """Add the operations inside a container; return path, old and new value of the child open in both."""
         if isinstance(after, GrowingObject):
-            return self._compare_objects(path, before, after, face)
+            return self._compare_objects(path, before, after, type_names)
         return self._compare_arrays(path, before, after)
 
     def _dump(self, shown: Any) -> Any:  # noqa: ANN401 - what shows, and plain data
@@ -146,7 +152,7 @@ class Changes:
             self._add("replace", path, str(after))
 
     def _compare_objects(
-        self, path: str, before: GrowingObject, after: GrowingObject, face: Face
+        self, path: str, before: GrowingObject, after: GrowingObject, type_names: TypeNames
     ) -> tuple[str, Any, Any] | None:
         """Add the operations between two objects; return path and values of the field open in both."""
         open_child = None
@@ -158,7 +164,7 @@ class Changes:
             if view.growing is not MISSING:
                 names[view.name] = None
         for name in names:
-            key = face.key(name, self._by_alias)
+            key = type_names.key(name, self._by_alias)
             if key is None:
                 continue
             child_path = path + pointer_key(key)

@@ -189,11 +189,11 @@ def _find_slots(
 
 def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
     """Return the part of an error message that says which steps the type allows."""
-    faces = [slot.face for slot in slots if slot.face is not None]
-    names = [name for face in faces for name in face.names or ()]
+    all_type_names = [slot.type_names for slot in slots if slot.type_names is not None]
+    names = [name for type_names in all_type_names for name in type_names.field_names or ()]
     if not names:
         return "its type has no fields" if attribute else "its type has no values under such keys"
-    title = " | ".join(face.title for face in faces)
+    title = " | ".join(type_names.title for type_names in all_type_names)
     if key in names:
         return f"{title} has its fields as {'items' if attribute else 'attributes'}"
     return f"{title} has no field {key!r}, but {', '.join(names)}"

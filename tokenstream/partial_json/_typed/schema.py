@@ -203,8 +203,8 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
         if not isinstance(built, dict):
             adapter.rebuild()
         slot = make_root_slot(adapter)
-    face = slot.face
-    title = title or (face.title if face is not None else adapter.validator.title)
+    type_names = slot.type_names
+    title = title or (type_names.title if type_names is not None else adapter.validator.title)
     return Schema(slot, title, adapter.core_schema)
 
 

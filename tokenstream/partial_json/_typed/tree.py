@@ -168,8 +168,8 @@ class ValueTree:
             complete: True if the object is complete.
             is_final: True if the object cannot change once it is complete.
         """
-        face = node.slot.face
-        if face is None or not node.is_object:
+        type_names = node.slot.type_names
+        if type_names is None or not node.is_object:
             return view
         document, faults = self._document, self.faults
         repair_count = self._parser.repair_count if document.lenient else 0
@@ -189,7 +189,7 @@ class ValueTree:
                 None,
             )
         )
-        partial: Partial[Any] = Partial(face, view, MISSING, state)
+        partial: Partial[Any] = Partial(type_names, view, MISSING, state)
         return partial
 
     # -- events -------------------------------------------------------------------
@@ -306,8 +306,8 @@ class ValueTree:
         if parent is None:
             if is_value and node.is_object:
                 # Show every field of the finished object, also those that a validator has set.
-                face = self._slot.face
-                names = None if face is None else face.names
+                type_names = self._slot.type_names
+                names = None if type_names is None else type_names.field_names
                 node.fillers = pick_fields(names or (), entry)
             shown = node.make_view()
         elif not is_value:

@@ -94,17 +94,17 @@ def find_surroundings(
 
 
 def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
-    """Return a function that makes the chunks of the pieces that follow a piece in the same part.
+    """Return a function that makes the chunk of each later piece of the same part.
 
     Args:
-        event: The piece, for which `is_piece` is true.
-        wrap: Makes the chunk of a text.
+        event: A piece of the part, for which `is_piece` is true.
+        wrap: Makes the chunk of a text by a template.
     """
     kind = event.__class__
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
     def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same part
-        """Return the chunk of a piece; None if the template does not fit it."""
+        """Return the chunk of a later piece; None if it has to be made without the template."""
         text = read(event)
         try:
             return wrap(text) if text else None

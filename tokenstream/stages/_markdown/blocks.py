@@ -98,9 +98,10 @@ class MarkdownBlocks:
         self._structure = BlockStructure(tables=tables, math=math, merge_html=merge_html)
         self._math: Math | None = math
         self._block: _OpenBlock | None = None
+        """The open block, of which lines may still arrive; None between blocks."""
         self._next_id = 0
         self._offset = 0
-        """Number of characters before the open line."""
+        """Number of characters before the line that is being read."""
         self._undecided: list[str] = []
         """Pieces of a line whose block is not decided yet."""
         self._undecided_size = 0
@@ -114,10 +115,13 @@ class MarkdownBlocks:
         self._holds_cr = False
         """True if the last piece ended with CR, which is held back."""
         self._shortcut: tuple[BlockShape, list[str], _OpenBlock] | None = None
-        """A shortcut for a block that was returned: the next piece is merely appended to its decided line."""
+        """The shape, line and block to which a piece without a line end is appended unread; else None."""
         self._shape: BlockShape | None = None
+        """The shape of the open block at this line; None if it has to be made again."""
         self._has_changed = False
+        """True if the open block has changed since its last snapshot."""
         self._registry: dict[str, KnownDefinition] = {}
+        """Link definitions by label."""
         self._definition_count = 0
 
     @property

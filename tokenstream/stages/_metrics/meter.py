@@ -62,7 +62,7 @@ class Meter:
 
     Example:
         >>> meter = Meter(10.0)
-        >>> meter.mark(10.5, frame=True), meter.content(10.5), meter.mark_text(10.5)
+        >>> meter.mark(10.5, frame=True), meter.mark_content(10.5), meter.mark_text(10.5)
         (None, None, None)
         >>> meter.read().ttft
         0.5
@@ -78,13 +78,13 @@ class Meter:
         "_wrapped",
         "away",
         "bytes",
+        "check_at",
         "ended_at",
         "first_event_at",
-        "look_at",
+        "framed_chunks",
+        "framed_content_chunks",
+        "framed_deltas",
         "on_gaps",
-        "plain_chunks",
-        "plain_content_chunks",
-        "plain_deltas",
         "stamps",
         "started_at",
         "waiting",
@@ -93,12 +93,12 @@ class Meter:
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
         self.bytes = 0
         """Number of bytes that were read."""
-        self.plain_chunks = 0
-        """Number of chunks on the full path; a chunk on the fast path is exactly one delta."""
-        self.plain_content_chunks = 0
-        """Number of full-path chunks with content."""
-        self.plain_deltas = 0
-        """Number of events with content in full-path chunks."""
+        self.framed_chunks = 0
+        """Number of chunks that were cut into frames; a chunk on the fast path is not, and is one delta."""
+        self.framed_content_chunks = 0
+        """Number of those chunks that had content."""
+        self.framed_deltas = 0
+        """Number of events with content in those chunks."""
         self.waiting = True
         """True while the answer has not reached all of the marks that most answers reach."""
         self.away = 0.0
@@ -119,9 +119,9 @@ class Meter:
         self.stamps: list[float] = []
         """The clock at each chunk with content whose gap is not counted yet.
 
-        Code that appends to this list calls `look` once the list holds `look_at` times.
+        Code that appends to this list calls `check_stamps` once the list holds `check_at` times.
         """
-        self.look_at = SAMPLE
+        self.check_at = SAMPLE
         """The length of `stamps` at which the next chunk is timed, or the gaps are counted."""
         self._own = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
@@ -146,12 +146,12 @@ class Meter:
     @property
     def glanced(self) -> int:
         """Number of chunks on the fast path, with one delta each."""
-        return self.content_chunks - self.plain_content_chunks
+        return self.content_chunks - self.framed_content_chunks
 
     @property
     def chunks(self) -> int:
         """Number of chunks that were read."""
-        return self.plain_chunks + self.glanced
+        return self.framed_chunks + self.glanced
 
     @property
     def content_chunks(self) -> int:
@@ -176,21 +176,20 @@ class Meter:
         if self._first_tool_call is None:
             self._first_tool_call = now
 
-    def content(self, now: float) -> None:
-        """Count a chunk with content on the full path, and mark the first content of the answer."""
+    def mark_content(self, now: float) -> None:
+        """Count a chunk with content that was cut into frames, and mark the first content of the answer."""
         if self._first_content is None:
             self._first_content = now
-        self.plain_content_chunks += 1
+        self.framed_content_chunks += 1
         self.stamps.append(now)
-        if len(self.stamps) >= self.look_at:
-            # The gaps are counted in batches.
-            self.look()
+        if len(self.stamps) >= self.check_at:
+            self.check_stamps()
 
-    def look(self) -> None:
+    def check_stamps(self) -> None:
         """Count the gaps once there are enough of them; set the length at which to call this again."""
         if len(self.stamps) >= BATCH:
             self.pack()
-        self.look_at = len(self.stamps) + SAMPLE
+        self.check_at = len(self.stamps) + SAMPLE
 
     def pack(self) -> None:
         """Count and report the gaps between the times in `stamps`, and keep only the last of the times."""
@@ -229,7 +228,7 @@ class Meter:
             # The gaps follow one another, so their sum is the time from the first content to the last.
             gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
         content_chunks = counted.number + len(counted.stamps)
-        fast_chunks = content_chunks - self.plain_content_chunks
+        fast_chunks = content_chunks - self.framed_content_chunks
         timed_chunks, timed_seconds, counting_seconds = self._own
         own_seconds = None
         if timed_chunks:
@@ -244,10 +243,10 @@ class Meter:
             first_tool_call=since(self._first_tool_call),
             last_content=since(last),
             duration=since(self.ended_at if self.ended_at is not None else now),
-            chunks=self.plain_chunks + fast_chunks,
+            chunks=self.framed_chunks + fast_chunks,
             bytes=self.bytes,
             events=events,
-            deltas=self.plain_deltas + fast_chunks,
+            deltas=self.framed_deltas + fast_chunks,
             content_chunks=content_chunks,
             gaps=gaps,
             stalls=counted.stalls,

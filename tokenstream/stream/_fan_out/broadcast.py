@@ -126,7 +126,7 @@ class SyncHub(Hub[SyncDriver]):
         return item
 
     def look_now(self, look: Callable[[], LookedForT | None]) -> LookedForT | None:
-        """Return the result of `look`; if it is None, first read the data that has already arrived."""
+        """Return the result of `look`; if that is None, read what has already arrived, and look again."""
         with self.lock:
             caller = self.identify_caller()
             if (item := look()) is None and self._may_read(caller):

@@ -88,7 +88,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return item
 
     async def look_now(self, look: Callable[[], LookedForT | None]) -> LookedForT | None:
-        """Return the result of `look`; if it is None, first read the data that has already arrived."""
+        """Return the result of `look`; if that is None, read what has already arrived, and look again."""
         caller = self.identify_caller()
         if (item := look()) is None and self._may_read(caller):
             await self._read(caller, self.driver.step_now)

@@ -1,4 +1,8 @@
-"""The parts of a run: messages and tool calls by id, and chunks that open and close them implicitly."""
+"""The parts of a run: messages and tool calls by id.
+
+A *chunk* is an event such as `TEXT_MESSAGE_CHUNK`, here and in the format: chunks write a message
+or a call that has no start and end events.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ class RunParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._chunked_part: tuple[str, str] | None = None
-        """Kind and id of the open part that chunks write; any other event of the message closes it."""
+        """Kind and id of the open part that consists of chunks; any other event of the message closes it."""
         self._reasoning_by_id: dict[str, OpenPart] = {}
         """For each message id, the last reasoning part."""
 
@@ -135,7 +139,7 @@ class RunParts(NamedParts):
     # -- ends --------------------------------------------------------------
 
     def end_chunked_part(self) -> None:
-        """Close the part that a chunk opened."""
+        """Close the open part that consists of chunks, if there is one."""
         part, self._chunked_part = self._chunked_part, None
         if part is None:
             return

@@ -73,7 +73,7 @@ class AWSEncoder(Encoder):
         return _headers("event", name)
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return the bytes that a message contains for a payload.
+        """Return the body of the AWS message that carries a payload; here, the payload itself.
 
         Args:
             payload: The JSON of an object.
