@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.project import PACKAGE, ROOT
+from tests.project import PACKAGE, PYPROJECT, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,13 @@ _HEADING = re.compile(r"^#{1,6} +(.+?)[ #]*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s+(\S+)", re.MULTILINE)
 _REMOTE = re.compile(r"[a-z][a-z+.-]*:", re.IGNORECASE)
+_REPOSITORY = PYPROJECT["project"]["urls"]["Source"]
+_ABSOLUTE = (
+    f"{_REPOSITORY}/blob/main/",
+    f"{_REPOSITORY}/tree/main/",
+    f"{_REPOSITORY.replace('//github.com/', '//raw.githubusercontent.com/')}/main/",
+)
+"""Addresses of the project's own files: a page, a folder, a picture."""
 _NOT_IN_A_SLUG = re.compile(r"[^\w\- ]")
 
 
@@ -87,11 +94,15 @@ def blocks(page: str, *languages: str) -> Iterator[Block]:
             yield Block(language, textwrap.dedent(match["code"]), line)
 
 
-def local_links(page: str) -> list[str]:
-    """Return the targets of the links of `page` that stay in the project."""
+def links(page: str) -> list[str]:
+    """Return the targets of all links of `page`."""
     prose = _INLINE_CODE.sub("", _FENCE.sub("", page))
-    targets = [inline or reference for inline, reference in _LINK.findall(prose)]
-    return [target for target in targets if not _REMOTE.match(target)]
+    return [inline or reference for inline, reference in _LINK.findall(prose)]
+
+
+def local_links(page: str) -> list[str]:
+    """Return the targets of the links of `page` that stay in the project, relative or absolute."""
+    return [target for target in links(page) if target.startswith(_ABSOLUTE) or not _REMOTE.match(target)]
 
 
 def anchors(page: str) -> set[str]:
@@ -107,7 +118,9 @@ def anchors(page: str) -> set[str]:
 
 def resolve(page: Path, target: str) -> Path:
     """Return the file or folder that the link `target` on `page` means."""
-    path = (page.parent / target).resolve() if target else page
+    base = next((base for base in _ABSOLUTE if target.startswith(base)), None)
+    folder = page.parent if base is None else ROOT
+    path = (folder / target.removeprefix(base or "")).resolve() if target else page
     # Links into the package hold wherever the package was installed from.
     if path.is_relative_to(ROOT / "tokenstream"):
         return PACKAGE / path.relative_to(ROOT / "tokenstream")

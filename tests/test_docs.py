@@ -139,7 +139,12 @@ def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, An
     done = subprocess.run(
         [sys.executable, "-W", "error", str(example), *arguments],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"},
+        env={
+            **os.environ,
+            **sdk_environment(docs_namespace),
+            "PYTHONPATH": str(PACKAGE.parent),
+            "PYTHONIOENCODING": "utf-8",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,0 +1,147 @@
+"""What the README says of other pages, files and programs is what they say themselves.
+
+Its code runs, its links lead somewhere and its commands exist: tests/test_docs.py asks that of every page.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.docs_pages import Block, blocks, links
+from tests.project import ROOT
+from tokenstream.cli._serve import answer_from_folder
+from tokenstream.testing._serve.server import ReplayServer
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_DOCS = ROOT / "docs"
+_PROGRAM = ROOT / "examples" / "ask.py"
+_TASK = re.compile(r"^(\d+)\\\. (.+):\n```python\n((?:.+\n)+?)```$", re.MULTILINE)
+_TASKS = _TASK.findall(README)
+_CALLS_WRONG = ("wrong call", "unreadable call")
+
+
+def _table(page: str, heading: str) -> list[dict[str, str]]:
+    """Return the rows of the table of `page` whose first column has this heading."""
+    found = re.search(rf"^\| ?{re.escape(heading)} ?\|.*\n\|[-| ]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert found is not None
+    names, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found[0].splitlines()]
+    return [dict(zip(names, row, strict=True)) for row in rows[1:]]
+
+
+def test_the_readme_can_be_read_at_one_sitting() -> None:
+    """It has fewer than 200 lines; everything else has a page of its own."""
+    assert README.count("\n") < 200
+
+
+def test_every_link_of_the_readme_works_on_the_package_index() -> None:
+    """The index shows the README without the repository around it, and gives headings no anchors."""
+    assert [] == [link for link in links(README) if not link.startswith("https://")]
+
+
+def test_the_first_lines_of_the_readme_are_an_example() -> None:
+    """Nobody has to copy them: `examples/ask.py` is the same program."""
+    first, *_ = blocks(README, "python")
+    _, _, program = _PROGRAM.read_text(encoding="utf-8").partition('"""\n\n')
+
+    assert program == first.code
+
+
+def test_the_example_prints_what_the_served_recording_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder that the README serves, and the address that it sets, give an answer to who has no key."""
+    serving, asking = (_block("sh", text).code for text in ("tokenstream serve", "OPENAI_BASE_URL"))
+    folder = re.search(r"tokenstream serve (\S+)", serving)
+    address = re.search(r"OPENAI_BASE_URL=http://127\.0\.0\.1:8000(\S+)", asking)
+    assert folder is not None
+    assert address is not None
+
+    with ReplayServer(answer_from_folder(ROOT / folder[1])) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url + address[1])
+        runpy.run_path(str(_PROGRAM))
+    # The server logs the request on the same output.
+    _, _, printed = capsys.readouterr().out.partition("\n")
+
+    assert re.fullmatch(r"Sunlight .+ the sky\.\ncomplete\n", printed)
+
+
+def _block(language: str, text: str) -> Block:
+    return next(block for block in blocks(README, language) if text in block.code)
+
+
+def test_the_table_of_cut_streams_has_the_numbers_of_the_comparison() -> None:
+    """They are the sums over the formats of docs/conformance.md."""
+    page = (_DOCS / "conformance.md").read_text(encoding="utf-8")
+    sums: dict[str, tuple[int, int, int]] = {}
+    for row in _table(page[page.index("## Truncated answers") :], "format"):
+        cuts, silent, calls = sums.get(row["reader"], (0, 0, 0))
+        wrong = sum(int(row[column]) for column in _CALLS_WRONG)
+        sums[row["reader"]] = (cuts + int(row["cuts"]), silent + int(row["no error"]), calls + wrong)
+    shown = {
+        _name(reader): tuple(int(cell.replace(",", "")) for cell in cells)
+        for reader, *cells in (row.values() for row in _table(README, "read with"))
+    }
+
+    assert sums == shown
+
+
+def _name(reader: str) -> str:
+    """Return the name that a reader has in the comparison."""
+    names = {"google-genai": "google-genai stream", "Vercel AI SDK (TypeScript)": "ai"}
+    return names.get(reader, reader.replace("`", ""))
+
+
+def test_the_speed_is_the_measured_one() -> None:
+    """Both figures and the date stand in docs/benchmarks.md."""
+    page = (_DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    row = next(row for row in _table(page, "") if row[""] == "openai-chat")
+    said = re.search(r"takes ([\d.]+) µs .* takes (\d+) µs .*\), ([\d-]+)\)", README)
+
+    assert said is not None
+    assert (f"{float(row['Decoder']):.1f}", f"{float(row['SDK']):.0f}") == said.group(1, 2)
+    assert f"Linux, {said[3]}" in page
+
+
+def test_the_everyday_tasks_are_twelve() -> None:
+    """They are numbered in order, and each has a link to its page."""
+    assert [str(number) for number in range(1, 13)] == [number for number, _, _ in _TASKS]
+    assert all(links(sentence) for _, sentence, _ in _TASKS)
+
+
+@pytest.mark.parametrize(("number", "code"), [(number, code) for number, _, code in _TASKS])
+def test_an_everyday_task_takes_three_lines_at_most(number: str, code: str) -> None:
+    """It needs no class of the user's own, no callback and no configuration."""
+    assert code.count("\n") <= 3, number
+
+
+@pytest.mark.anyio
+async def test_the_endpoint_of_the_readme_sends_the_answer_on() -> None:
+    """The other tasks do their work when the page runs; this one waits for a request."""
+    namespace: dict[str, Any] = {}
+    exec(_block("python", "class Order").code, namespace)
+    exec(next(code for _, _, code in _TASKS if "endpoint" in code), namespace)
+    transport = httpx.ASGITransport(await namespace["endpoint"]())
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://example.com") as client:
+        response = await client.post("/")
+
+    assert "soup" in response.text
+
+
+def test_the_picture_shows_a_run_of_the_example() -> None:
+    """`python docs/terminal_picture.py` draws it anew."""
+    script = runpy.run_path(str(_DOCS / "terminal_picture.py"))
+
+    assert (_DOCS / "terminal.svg").read_text(encoding="utf-8") == script["draw"](script["session"]())
+
+
+@pytest.mark.parametrize("text", ["tokenstream demo", "pytest"])
+def test_a_command_of_the_readme_installs_what_it_runs(text: str) -> None:
+    """Each is run in a clean copy, by the text that it contains."""
+    assert "pip install -e" in _block("sh", text).code
