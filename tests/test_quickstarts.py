@@ -270,6 +270,7 @@ def test_a_quickstart_can_be_tried_without_a_key(
     quickstart: Quickstart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the replacement in the page's table, a program gets its recording from `tokenstream serve`."""
+    recording = recording_of(quickstart.name)
     replaced = {row["section"]: row for row in _REPLACED.finditer(PAGE)}
     row = replaced[quickstart.anchor]
     assert (row["host"], row["name"]) == (quickstart.url, quickstart.name)
@@ -278,7 +279,6 @@ def test_a_quickstart_can_be_tried_without_a_key(
     with ReplayServer(answer_from_folder(RECORDINGS)) as server:
         printed = run(program_of(quickstart.heading).replace(row["host"], f"{server.url}/{row['name']}"))
 
-    recording = recording_of(quickstart.name)
     log = f"POST /{quickstart.name}{quickstart.path}: {recording.name}\n"
     assert printed == f"{log}{text_of(recording)}\n{quickstart.last_line}\n"
 
