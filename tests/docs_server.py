@@ -171,7 +171,6 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "slow_url": server.url + _SLOW,
             "silent_url": server.url + _SILENT,
             "flaky_url": server.url + _FLAKY,
-            "flaky_openai_url": server.url + _FLAKY.removesuffix("/chat/completions"),
             "busy_url": server.url + _BUSY,
             "recipe_url": server.url + "/recipe/chat/completions",
             "recipe_tool_url": server.url + "/recipe/messages",
