@@ -37,7 +37,7 @@ _RECIPES = {
 }
 """Where a recipe is asked for as structured output, and as a tool's arguments."""
 _MODEL = "example-model"
-_GEMINI_MODELS = (_MODEL, "gemini-2.5-flash")
+_GEMINI_MODELS = (_MODEL, "gemini-3.8-flash")
 """Names that stand in a path."""
 _SLOW_SECONDS = 0.02
 """Between two events of the slow answer."""
