@@ -7,16 +7,21 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import metadata
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.commands import RECORDINGS
+from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
+from tokenstream import Stream
 from tokenstream.cli import _demo as demo
 from tokenstream.cli import _screen, main
 from tokenstream.cli._screen import RichScreen, Screen
-from tokenstream.testing._serve.server import refusal
+from tokenstream.testing._serve.server import ReplayServer, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,55 +67,133 @@ def shown() -> str:
 @pytest.mark.parametrize(
     "words",
     [
-        "From the outside, two things look alike.",
-        "An answer arrives in **pieces**, and a piece may end *anywhere*",
+        "httpx is a Python library for HTTP. It has the same calls",
+        """>>> [call.run() for call in stream.validated_calls(version)]
+# The same answer goes on with two calls of a function:
+# version(package="httpx") runs in this process
+# version(package="pydantic") runs in this process
+""",
+        f"| [{metadata.version('httpx')!r}, {metadata.version('pydantic')!r}]",
+        "reasoning: A picnic in Oslo on Saturday.",
+        "call: get_forecast {'city': 'Oslo', 'day': 'Saturday'}".replace("'", '"'),
         "name Pancakes serves 4 vegetarian True ingredient 1 250 g flour",
         "step 3 Fry thin pancakes in hot butter.",
-        'tool call: measure_gaps {"url": "https://chat.example.com/v1", "seconds": 30}',
-        "reasoning: What survives when a stream is cut?",
-        "Keep the text, and say that it is unfinished.",
-        "A naïve café in 東京 arrives whole all the same. 🚀",
-        "have to stay, [StreamInterrupted; asking again in 0.0 s] because they lie",
-        "now. [StreamTruncated; asking again in 0.0 s] [StatusError; asking again in 0.0 s] tool call: ",
-        'tool call: delete_folder {"path": "/srv/recordings/older/2024-winter", "force": true}',
-        "stream.attempts: StreamInterrupted, StreamTruncated, StatusError, whole",
-        "finish tool usage time to tokens answer reason ending calls in + out first token per second",
-        "openai-chat tool_calls complete 2 61 + 135 ",
-        "anthropic tool_calls complete 1 88 + 146 ",
-        "text - complete 0 - ",
-        "gemini stop complete 0 52 + 173 ",
-        "openai-responses stop complete 0 95 + 88 ",
-        "openai-chat tool_calls complete 1 74 + 76 ",
+        "## Reading a large file",
+        ">>> show(error.partial) ending: truncated text: 176 characters call: delete_folder, not complete",
+        "have to stay, # Cut here; a second request asked the model to go on. because the nightly report",
+        'call: delete_folder {"path": "/srv/logs/2023/archive", "force": true}',
+        "openai-chat complete 58 + 88 ",
+        "anthropic complete 88 + 120 ",
+        "gemini complete 52 + 153 ",
+        "openai-responses complete 95 + 88 ",
+        "openai-chat truncated - ",
     ],
 )
 def test_a_pipe_gets_every_answer_and_the_table(shown: str, words: str) -> None:
-    """Text, reasoning, calls, what a cut leaves, and a row for each answer."""
-    assert words in " ".join(shown.split())
+    """Text, a tool's result, reasoning, what a cut leaves and a Retry adds, a row for each answer."""
+    assert _joined(words) in _joined(shown)
 
 
-def test_each_answer_is_followed_by_its_metrics(shown: str) -> None:
-    """Times of the first of each kind, the gaps, and the tokens with the source of their count."""
-    marks = re.findall(r"^first: byte [\d.]+ s, token [\d.]+ s, text [\d.]+ s", shown, re.MULTILINE)
-    gaps = re.findall(r"^gaps: p50 [\d,.]+ ms, p95 [\d,.]+ ms, p99 [\d,.]+ ms, max", shown, re.MULTILINE)
-    tokens = re.findall(r"^([\d,]+) tokens, (\w+), [\d,]+ per second$", shown, re.MULTILINE)
-
-    assert 6 == len(marks) == len(gaps)
-    assert 3 == shown.count(", tool call 0.")
-    assert [("135", "reported"), ("146", "reported")] == tokens[:2]
-    assert "estimated" == tokens[2][1]
+def _joined(text: str) -> str:
+    """Return a text without line breaks and without the margin of answers."""
+    return " ".join(re.sub(r"^\|", "", text, flags=re.MULTILINE).split())
 
 
-def test_a_pipe_gets_plain_text_of_eighty_columns(shown: str) -> None:
-    """No control sequences, and nothing that a terminal of the usual width would break."""
+def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
+    """The first line under a heading is code: what is printed is what is executed."""
+    firsts = re.findall(r"^-- \d/\d .*\n\n>>> (.*)$", shown, re.MULTILINE)
+    expected = [part.code[0] if part.opening == demo.OPENING else part.opening for part in demo.PARTS]
+
+    assert expected == firsts
+    assert f">>> {demo.OPENING}\n" in shown
+
+
+@pytest.mark.parametrize(
+    "code",
+    [demo.OPENING, *(line for part in demo.PARTS for line in (part.opening, *part.code))],
+)
+def test_a_line_of_code_fits_the_screen(code: str) -> None:
+    """With its prompt."""
+    assert len(f">>> {code}") <= demo.MAX_WIDTH
+
+
+def test_the_code_that_is_shown_is_what_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another text shows and does something else."""
+    part = replace(demo.PARTS[0], code=("sum(len(text) for text in stream.text)",))
+    monkeypatch.setattr(demo, "PARTS", (part,))
+
+    assert 0 == main(["demo", "--fast"])
+    lines = capsys.readouterr().out.splitlines()
+    code, *_, answer = lines[lines.index(f">>> {part.code[0]}") :][:3]
+    length = len(Stream((RECORDINGS / "openai-chat.sse").read_bytes()).final().text)
+
+    assert (f">>> {part.code[0]}", f"| {length}") == (code, answer)
+
+
+def test_what_is_said_of_the_sdks_is_what_was_measured(shown: str) -> None:
+    """The numbers are those of docs/conformance.md."""
+    page = (ROOT / "docs" / "conformance.md").read_text("utf-8")
+    claimed = re.findall(r"(openai|anthropic) at (\d+) of (\d+)", _joined(shown.replace("#", "")))
+    readers = {"openai": "openai create(stream=True)", "anthropic": "anthropic stream()"}
+
+    assert ["openai", "anthropic"] == [sdk for sdk, _, _ in claimed]
+    for sdk, unnoticed, cuts in claimed:
+        assert re.search(
+            rf"^\| \S+ \| {re.escape(readers[sdk])} \| {cuts} \| {unnoticed} \|", page, re.MULTILINE
+        )
+
+
+@pytest.mark.timeout(60)
+def test_an_sdk_takes_the_cut_of_the_demo_for_an_end() -> None:
+    """The bytes that the demo says this of, read as openai's documents say."""
+    openai = needed("openai")
+    cut = next(part.answer for part in demo.PARTS if part.ending == "truncated")
+    assert cut is not None
+    with (
+        ReplayServer({"/v1/chat/completions": cut.replies(fast=True)[0]}) as server,
+        openai.OpenAI(api_key="made-up", base_url=f"{server.url}/v1", max_retries=0) as client,
+    ):
+        chunks = list(client.chat.completions.create(model="demo-1", messages=[], stream=True))
+
+    assert [] == [chunk for chunk in chunks if chunk.choices and chunk.choices[0].finish_reason]
+
+
+def test_a_pipe_gets_plain_text_of_sixty_columns(shown: str) -> None:
+    """No control sequences, and nothing that a narrow terminal would break."""
     assert "\x1b" not in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_a_margin_tells_answers_from_remarks_and_code(shown: str) -> None:
+    """Under each heading: code, remarks, answers, and the error of the cut."""
+    parts = re.split(r"^-- .*\n\n", shown, flags=re.MULTILINE)[1:-1]
+    others = [line for part in parts for line in part.splitlines() if line and line[0] not in ">#|"]
+
+    assert others[0].startswith("StreamTruncated: ")
+    assert "in .partial" == others[-1]
+    assert 3 == len(others)
+
+
+def test_the_end_says_where_to_go_on(shown: str) -> None:
+    """Three lines, with the program as it was called."""
+    last = shown.splitlines()[-3:]
+
+    assert [
+        "quickstarts  https://github.com/llm-tokenstream/tokenstream",
+        "your answer  python -m tokenstream inspect --help",
+        "agents       python -m tokenstream demo agents",
+    ] == last
+    assert PYPROJECT["project"]["urls"]["Source"] in last[0]
 
 
 def test_what_was_shown_before_a_cut_is_not_shown_again(shown: str) -> None:
-    """The last answer broke off in its text and in its call, and is shown once: four calls in all."""
-    assert 1 == shown.count("The recordings of last winter") == shown.count("the old ones now.")
-    assert 4 == shown.count("tool call: ")
-    assert 1 == shown.count("tool call: delete_folder")
+    """The part with the Retry shows its answer once, and hands out the call once."""
+    retried = _joined(shown.partition("retry=Retry()")[2])
+
+    assert 1 == retried.count("The logs of 2023") == retried.count("the old ones.")
+    assert 1 == retried.count("call: delete_folder")
 
 
 def test_the_demo_does_without_rich() -> None:
@@ -118,7 +201,7 @@ def test_the_demo_does_without_rich() -> None:
     done = _piped(_WITHOUT_RICH)
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert 2 == done.stdout.count("openai-chat       tool_calls  complete")
+    assert 2 == done.stdout.count("openai-chat       complete")
 
 
 @pytest.mark.slow
@@ -127,7 +210,7 @@ def test_characters_that_the_output_lacks_become_question_marks() -> None:
     done = _piped([*_COMMAND, "--fast"], PYTHONUTF8="0", PYTHONIOENCODING="ascii")
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "A na?ve caf? in ?? arrives whole" in done.stdout
+    assert "ingredient 2 ? l milk" in done.stdout
 
 
 def _in_a_terminal(command: list[str]) -> tuple[int, str]:
@@ -150,13 +233,15 @@ def _in_a_terminal(command: list[str]) -> tuple[int, str]:
 
 @posix
 def test_a_terminal_is_drawn_on_by_rich() -> None:
-    """Reasoning is dimmed, headings and endings are coloured."""
+    """Remarks and reasoning are dimmed, endings are coloured, and answers have no margin."""
     status, output = _in_a_terminal([*_COMMAND, "--fast"])
 
     assert 0 == status
+    assert "\x1b[2m# Asked: " in output
     assert "\x1b[2mreasoning: " in output
+    assert "\r\nhttpx" in output
     assert "\x1b[32mcomplete" in output
-    assert "\x1b[1mpieces\x1b[0m" in output
+    assert "\x1b[1mline by line\x1b[0m" in output
     assert "✓" in output
     assert "pip install" not in output
 
@@ -164,11 +249,11 @@ def test_a_terminal_is_drawn_on_by_rich() -> None:
 @pytest.mark.slow
 @posix
 def test_a_terminal_without_rich_gets_plain_text_and_one_hint() -> None:
-    """The hint names the extra; nothing else changes."""
+    """The hint names what to install; nothing else changes."""
     status, output = _in_a_terminal(_WITHOUT_RICH)
 
     assert 0 == status
-    assert 1 == output.count("pip install 'llm-tokenstream[rich]'")
+    assert 1 == output.count("pip install rich")
     assert "\x1b" not in output
 
 
@@ -181,13 +266,13 @@ def test_ctrl_c_in_the_middle_of_an_answer_ends_the_demo() -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         output = b""
-        while b"From the outside" not in output:
+        while b"httpx is a" not in output:
             output += os.read(process.stdout.fileno(), 65_536)
         process.send_signal(signal.SIGINT)
         complaint = process.stderr.read()
 
     assert (130, b"\ninterrupted\n") == (process.wait(), complaint)
-    assert b"2/6" not in output
+    assert b"2/7" not in output
 
 
 @posix
@@ -231,7 +316,7 @@ def test_the_demo_can_be_run_from_a_program(shown: str, capsys: pytest.CaptureFi
 
 
 def _timeless(shown: str) -> str:
-    return re.sub(r"\d[\d,.]*( m?s| per second)", "", shown.partition("finish  ")[0])
+    return shown.partition("-- What the streams say")[0]
 
 
 def _ends_with(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -268,31 +353,35 @@ def test_any_text_stream_may_stand_in_for_standard_output(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdout", output := StringIO())
 
     assert 0 == main(["demo", "--fast"])
-    assert "naïve café" in output.getvalue()
+    assert "½ l milk" in output.getvalue()
 
 
 def test_the_status_tells_that_an_answer_did_not_end_as_it_should(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A demo whose server fails says so, and shows the rest all the same."""
-    monkeypatch.setattr(demo.DemoRun, "replies", lambda *_, **__: [refusal(400, "out of order")])
+    monkeypatch.setattr(demo.Answer, "replies", lambda *_, **__: [refusal(400, "out of order")])
 
     assert 1 == main(["demo", "--fast"])
-    assert 6 == capsys.readouterr().out.count("StatusError: ")
+    assert len(demo.PARTS) == capsys.readouterr().out.count("StatusError: ")
 
 
-def test_the_demo_takes_less_than_twenty_five_seconds() -> None:
-    """The pauses that the server makes add up to about fifteen."""
-    pauses = [delay for run in demo.RUNS for reply in run.replies(fast=False) for delay, _ in reply.chunks]
+def test_the_demo_takes_less_than_forty_seconds() -> None:
+    """The pauses that the server makes add up to about thirty."""
+    answers = [part.answer for part in demo.PARTS if part.answer is not None]
+    replies = [reply for answer in answers for reply in answer.replies(fast=False)]
+    pauses = [delay for reply in replies for delay, _ in reply.chunks]
 
-    assert 10 < sum(pauses) < 18
-    assert max(pauses) < 1
+    assert 20 < sum(pauses) < 36
+    assert max(pauses) <= 2
 
 
 def _printed(screen: Any, output: StringIO) -> str:
-    screen.print_piece("one two")
-    screen.print_piece(" three", "dim")
-    screen.print_piece("\n\nfour")
+    screen.print_answer("one two")
+    screen.print_answer(" three", "dim")
+    screen.print_answer("\n\nfour")
+    screen.print_caption("a remark of several words, and more")
+    screen.print_code("code()")
     screen.print_line("five " * 20)
     screen.print_title("six")
     screen.print_table(("a\nb", "cd"), [[("1", "good"), ("2", "")]])
@@ -305,7 +394,7 @@ def test_words_move_to_the_next_line_whole(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stdout", output := StringIO())
 
     assert (
-        "one two three\n\nfour\n"
+        "| one two three\n|\n| four\n# a remark of several words,\n# and more\n>>> code()\n"
         "five five five five five five\nfive five five five five five\n"
         "five five five five five five\nfive five \n"
         "\n-- six -----------------------\n\n\n"
@@ -327,15 +416,21 @@ def test_rich_draws_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_terminal_is_given_to_rich_if_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the plain screen stands in, and says once what is missing."""
+    """Without it the plain screen stands in, and says once what is missing; so it does without styles."""
     needed("rich")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
 
     assert RichScreen is type(_screen.open_screen())
 
+    monkeypatch.setenv("TERM", "dumb")
+
+    assert Screen is type(_screen.open_screen())
+
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
     assert Screen is type(_screen.open_screen())
-    assert "llm-tokenstream[rich]" in terminal.getvalue()
+    assert "pip install rich" in terminal.getvalue()

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import runpy
+import shutil
 import subprocess
 import sys
+import sysconfig
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import RECORDINGS, run
-from tests.project import PACKAGE
+from tests.cli.commands import RECORDINGS, environment, run
+from tests.project import PACKAGE, PYPROJECT
 from tests.support.sampling import sampled
+from tokenstream import __version__
+from tokenstream.cli import _program, main
 
 
 def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +32,78 @@ def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     shown = capsys.readouterr().out
     for command in ("demo", "inspect", "serve"):
         assert f"    {command} " in shown
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("/usr/bin/tokenstream", "tokenstream"),
+        ("C:/Scripts/tokenstream.exe", "tokenstream"),
+        ("tokenstream-script.py", "tokenstream"),
+        ("/lib/tokenstream/__main__.py", "python -m tokenstream"),
+        ("-c", "python -m tokenstream"),
+    ],
+)
+def test_help_and_errors_name_the_program_as_it_was_called(
+    called: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The console script, or the module."""
+    monkeypatch.setattr(sys, "argv", [called, "inspect", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    helped = capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [called, "inspect", "nothere.sse"])
+
+    assert 1 == main()
+    assert capsys.readouterr().err.startswith(f"{name}: error: nothere.sse cannot be read")
+    assert helped.startswith(f"usage: {name} inspect ")
+    assert f"| {name} inspect --json -" in helped
+
+
+def test_a_program_that_calls_main_does_not_lend_it_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name is no command of ours."""
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/gunicorn"])
+
+    assert 1 == main(["inspect", "nothere.sse"])
+    assert capsys.readouterr().err.startswith("python -m tokenstream: error: ")
+
+
+def test_the_console_script_runs_the_same_program() -> None:
+    """It is installed beside Python."""
+    script = shutil.which("tokenstream", path=sysconfig.get_path("scripts"))
+    assert script is not None
+    done = subprocess.run([script, "--version"], capture_output=True, check=False, env=environment())
+
+    assert (0, run("--version").stdout) == (done.returncode, done.stdout)
+
+
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The package's, Python's, and those of the optional packages."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    (line,) = capsys.readouterr().out.splitlines()
+
+    assert 0 == caught.value.code
+    assert line.startswith(f"tokenstream {__version__}, Python {platform.python_version()}, ")
+    assert f", rich {metadata.version('rich')}" in line
+
+
+def test_the_version_names_the_packages_of_each_extra_for_users() -> None:
+    """An extra that is new is listed, too."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    ours = {name: extra for name, extra in extras.items() if not name.startswith(("test", "lint", "bench"))}
+    packages = {re.split(r"[>\[]", requirement)[0] for extra in ours.values() for requirement in extra}
+
+    assert packages == set(_program.OPTIONAL)
+
+
+def test_without_extras_the_version_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution that is missing is left out."""
+    monkeypatch.setattr(_program, "OPTIONAL", ("no-such-distribution",))
+
+    assert _program.describe_version().endswith(", no extras")
 
 
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full, which only Linux has")

@@ -15,6 +15,7 @@ from tokenstream.cli import _inspect as inspect
 from tokenstream.cli import _serve as serve
 from tokenstream.cli._advice import describe_error
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
+from tokenstream.cli._program import PrintVersion, find_name
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_PROGRAM = "python -m tokenstream"
 # Exit statuses that a shell reports for a program ended by these signals.
 _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
@@ -34,12 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The arguments after the program's name; None for the arguments of this process.
     """
+    program = find_name(arguments)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         # Print a question mark for a character that the terminal's encoding lacks.
         reconfigure(errors="replace")
     try:
-        return _run(arguments)
+        return _run(program, arguments)
     except KeyboardInterrupt:
         _print_problem("\ninterrupted")
         return _INTERRUPTED
@@ -47,22 +48,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return _BROKEN_PIPE
     except CommandFailed as failure:
-        _print_problem(f"{_PROGRAM}: error: {failure}")
+        _print_problem(f"{program}: error: {failure}")
         return failure.status
     except MisuseError as error:
-        _print_problem(f"{_PROGRAM}: error: {describe_error(error)}")
+        _print_problem(f"{program}: error: {describe_error(error)}")
         return MISUSE
     except OSError as error:
         # Commands report the errors of the files that they read: this error is about the output.
         _discard_output()
-        _print_problem(f"{_PROGRAM}: error: the output cannot be written: {error.strerror or error}")
+        _print_problem(f"{program}: error: the output cannot be written: {error.strerror or error}")
         return FAILED
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(program: str, arguments: Sequence[str] | None) -> int:
     """Parse the arguments and run the command; return the exit status."""
     try:
-        options = _build_parser().parse_args(arguments)
+        options = _build_parser(program).parse_args(arguments)
         status: int = options.run(options)
         return status
     finally:
@@ -84,10 +85,14 @@ def _discard_output() -> None:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(program: str) -> argparse.ArgumentParser:
     """Return the parser of the program's arguments, with all commands."""
     parser = argparse.ArgumentParser(
-        prog=_PROGRAM, description="Read the streamed answers of language models."
+        prog=program, description="Read the streamed answers of language models."
+    )
+    parser.set_defaults(program=program)
+    parser.add_argument(
+        "--version", action=PrintVersion, help="print the versions of tokenstream and of what it uses"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     demo.add_to(commands)

@@ -1,142 +1,203 @@
 """The command `python -m tokenstream demo`, which reads recorded answers as they arrive.
 
-The recordings were written for this demo, according to the providers' documentation.
+Each part shows a line of code, and runs the text that it shows. The recordings were written for
+this demo, according to the providers' documentation.
 """
 
 from __future__ import annotations
 
-import json
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.cli._screen import open_screen
-from tokenstream.cli._shows import show_form, show_markdown
+from tokenstream.cli._shows import Recipe, show_events, show_form, show_markdown
 from tokenstream.connect import connect
 from tokenstream.errors import StreamError
-from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.recovery import Retry
 from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from tokenstream.cli._screen import Screen
-    from tokenstream.events import Event
-    from tokenstream.message import Message, ToolCall
-    from tokenstream.recovery import Attempt, AttemptReport
-    from tokenstream.stages import Metrics
+    from tokenstream.message import Ending, Usage
     from tokenstream.stream import Stream
+
+MAX_WIDTH = 60
+"""Largest number of columns to use: those of a narrow terminal, or of one half of a wide one."""
+OPENING = "stream = connect(url, json=payload)"
+"""The line that opens the stream of a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoRun:
-    """A recording, with the way in which it is sent and printed."""
+class Answer:
+    """A recording, with the request that it answers and the pace at which it is sent."""
 
-    title: str
     recording: str
     path: str
-    question: dict[str, Any]
+    payload: dict[str, Any]
     """Body of the request, in the provider's format."""
     first: float
     """Seconds until the first event."""
     rate: float
     """Events per second after the first."""
-    cuts: tuple[bytes, bytes] | None = None
-    """Two byte sequences of the recording. In the first attempt, the connection breaks inside the
-    first sequence; in the second attempt, the body ends inside the second sequence."""
-    draw: Callable[[Screen, Stream], None] | None = None
-    """Draws the answer while it arrives; None to print its events."""
+    cut: bytes | None = None
+    """A byte sequence of the recording. The body ends inside it, as if it were complete."""
+    rest: str | None = None
+    """The recording that answers the second request, if there is one."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
-        """Return the server's replies, in order: only the recording, or three failed attempts before it."""
-        body = files("tokenstream.cli").joinpath("recordings", self.recording).read_bytes()
-        chunks = paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first)
-        whole = Reply(chunks=chunks)
-        if self.cuts is None:
-            return [whole]
-        cut_offsets = [body.index(sequence) + len(sequence) // 2 for sequence in self.cuts]
-        broken, ended = (whole.cut_after(offset) for offset in cut_offsets)
-        # Without a `cut`, the second body ends as if it were complete.
-        return [broken, replace(ended, cut=None), _BAD_GATEWAY, whole]
+        """Return the server's replies, in order."""
+        replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
+        if self.cut is not None:
+            offset = _read(self.recording).index(self.cut) + len(self.cut) // 2
+            # Without a `cut` of the connection, the body ends as one that is complete.
+            replies[0] = replace(replies[0].cut_after(offset), cut=None)
+        return replies
+
+    def _play(self, name: str, *, fast: bool) -> Reply:
+        body = _read(name)
+        return Reply(chunks=paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first))
 
 
-_BAD_GATEWAY = Reply(chunks=[(0.0, b"<html>Bad gateway</html>")], content_type="text/html", status=502)
-"""Reply of a proxy that cannot reach its server."""
+def _read(recording: str) -> bytes:
+    return files("tokenstream.cli").joinpath("recordings", recording).read_bytes()
 
 
-def _make_question(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of the demo: lines of code, and remarks on them."""
+
+    title: str
+    captions: tuple[str, ...]
+    """Remarks before the output of the first line."""
+    code: tuple[str, ...]
+    """Lines of code, which are shown and run one after the other."""
+    answer: Answer | None = None
+    """The answer that is read; None to go on with the stream of the part before."""
+    opening: str = OPENING
+    """The line that opens the stream, which is shown unless it is the one that the demo begins with."""
+    show: Callable[[Screen], AbstractContextManager[Callable[[Any], None]]] = show_events
+    """Gives the function `show` of the code."""
+    ending: Ending = "complete"
+    """The ending of the message that is expected."""
+
+
+def _ask(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 
 
 _INCLUDE_USAGE = {"include_usage": True}
-RUNS = (
-    DemoRun(
-        title="openai-chat: text and two tool calls",
-        recording="openai-chat.sse",
-        path="/v1/chat/completions",
-        question=_make_question(
-            "demo-1", "Why does the answer come all at once?", stream_options=_INCLUDE_USAGE
+_CUT = Answer(
+    recording="openai-chat-cut.sse",
+    path="/cut/v1/chat/completions",
+    payload=_ask("demo-1", "Please make room on the disk.", stream_options=_INCLUDE_USAGE),
+    first=2.0,
+    rate=20.0,
+    cut=b'"arguments":"2023"',
+)
+_ANNOUNCEMENT = (
+    "The body will end too early, inside a tool call. Here openai and anthropic return half an answer "
+    "without an error: openai at 2478 of 2478 places to cut, anthropic at 1832 of 2093 "
+    "(docs/conformance.md)."
+)
+_LOOP = "for event in stream: show(event)"
+PARTS = (
+    Part(
+        title="Text, as it arrives",
+        captions=('Asked: "What is httpx, and which version do I have?"',),
+        code=('for text in stream.text: print(text, end="", flush=True)',),
+        answer=Answer(
+            recording="openai-chat.sse",
+            path="/v1/chat/completions",
+            payload=_ask(
+                "demo-1",
+                "What is httpx, and which version do I have?",
+                stream_options=_INCLUDE_USAGE,
+            ),
+            first=0.8,
+            rate=22.0,
         ),
-        first=0.4,
-        rate=45.0,
     ),
-    DemoRun(
-        title="anthropic: reasoning, text and a tool call",
-        recording="anthropic.sse",
-        path="/v1/messages",
-        question=_make_question("demo-2", "A stream broke. What may I keep?", max_tokens=1024),
-        first=0.6,
-        rate=30.0,
+    Part(
+        title="Tools that run",
+        captions=("The same answer goes on with two calls of a function:",),
+        code=("[call.run() for call in stream.validated_calls(version)]",),
     ),
-    DemoRun(
-        title="text: bare words",
-        recording="text.sse",
-        path="/text",
-        question={"question": "What is the simplest stream?"},
-        first=0.3,
-        rate=36.0,
+    Part(
+        title="Every event, in one loop",
+        captions=('Asked: "Is Oslo good for a picnic on Saturday?"',),
+        code=(_LOOP,),
+        answer=Answer(
+            recording="anthropic.sse",
+            path="/v1/messages",
+            payload=_ask("demo-2", "Is Oslo good for a picnic on Saturday?", max_tokens=1024),
+            first=0.8,
+            rate=16.0,
+        ),
     ),
-    DemoRun(
-        title="gemini: markdown, of which only the last block is drawn again",
-        recording="gemini-markdown.sse",
-        path="/v1beta/models/demo-3:streamGenerateContent",
-        question={"contents": [{"role": "user", "parts": [{"text": "What does half a block look like?"}]}]},
-        first=0.4,
-        rate=60.0,
-        draw=show_markdown,
+    Part(
+        title="An object that fills in",
+        captions=("Recipe is a pydantic model, and the answer is JSON.",),
+        code=("for draft in stream.partials(Recipe): show(draft)",),
+        answer=Answer(
+            recording="openai-responses-form.sse",
+            path="/v1/responses",
+            payload={"model": "demo-4", "input": "How do I make pancakes?", "stream": True},
+            first=0.8,
+            rate=20.0,
+        ),
+        show=show_form,
     ),
-    DemoRun(
-        title="openai-responses: a form that fills in",
-        recording="openai-responses-form.sse",
-        path="/v1/responses",
-        question={"model": "demo-4", "input": "How do I make pancakes?", "stream": True},
-        first=0.4,
-        rate=35.0,
-        draw=show_form,
+    Part(
+        title="Markdown, block by block",
+        captions=("A block that is finished is never drawn again.",),
+        code=("for block in stream.text.markdown_blocks(): show(block)",),
+        answer=Answer(
+            recording="gemini-markdown.sse",
+            path="/v1beta/models/demo-3:streamGenerateContent",
+            payload={
+                "contents": [{"role": "user", "parts": [{"text": "How do I read a large file in Python?"}]}]
+            },
+            first=0.8,
+            rate=45.0,
+        ),
+        show=show_markdown,
     ),
-    DemoRun(
-        title="openai-chat: the answer breaks off three times, and goes on",
-        recording="openai-chat-cut.sse",
-        path="/flaky/v1/chat/completions",
-        question=_make_question("demo-1", "Please make room on the disk.", stream_options=_INCLUDE_USAGE),
-        first=0.3,
-        rate=60.0,
-        cuts=(b'{"content":" because"}', b'{"arguments":"/old"}'),
+    Part(
+        title="The answer is cut",
+        captions=(_ANNOUNCEMENT,),
+        code=(_LOOP, "show(error.partial)"),
+        answer=_CUT,
+        ending="truncated",
+    ),
+    Part(
+        title="A cut, and a Retry",
+        captions=("Cut in a sentence, the answer goes on: the model is asked to continue its own text.",),
+        code=(_LOOP,),
+        answer=replace(
+            _CUT,
+            path="/retry/v1/chat/completions",
+            first=0.8,
+            cut=b'{"content":" because"}',
+            rest="openai-chat-rest.sse",
+        ),
+        opening="stream = connect(url, json=payload, retry=Retry())",
     ),
 )
-"""The demo's runs, in order."""
+"""The demo's parts, in order."""
 
-_COLUMN_HEADS = (
-    "answer",
-    "finish\nreason",
-    "ending",
-    "tool\ncalls",
-    "usage\nin + out",
-    "time to\nfirst token",
-    "tokens\nper second",
+_AFTER_THE_ERROR = (
+    "What arrived is kept, in error.partial. Closing the brackets of the call would make it delete "
+    "all of /srv/logs."
 )
+_COLUMN_HEADS = ("format", "ending", "tokens\nin + out", "first\ntoken", "tokens\nper second")
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -156,143 +217,144 @@ def _run(options: argparse.Namespace) -> int:
         from tokenstream.cli import _demo_agents as demo_agents
 
         return demo_agents.run(fast=bool(options.fast))
-    return run(fast=bool(options.fast))
+    return run(program=options.program, fast=bool(options.fast))
 
 
-def run(*, fast: bool = False) -> int:
-    """Play the recordings; return the exit status, 0 if every answer is complete.
+def run(*, program: str, fast: bool = False) -> int:
+    """Play the parts; return the exit status, 0 if every answer ends as it should.
 
     Args:
+        program: The name under which the program was called.
         fast: True to send the recordings without pauses.
     """
     import httpx
 
-    screen = open_screen()
-    screen.print_line(
-        f"A server on this machine sends {len(RUNS)} recorded answers over HTTP"
-        f"{'' if fast else ', at the pace of a model'}; connect() reads them."
-    )
-    replies = {run.path: iter(run.replies(fast=fast)) for run in RUNS}
+    screen = open_screen(MAX_WIDTH)
+    if screen.console is not None:
+        # What rich draws is as wide as the rest.
+        screen.console.width = screen.width
+    _print_introduction(screen, fast=fast)
+    answers = [part.answer for part in PARTS if part.answer is not None]
+    replies = {answer.path: iter(answer.replies(fast=fast)) for answer in answers}
 
-    def answer(request: Request) -> Reply:
+    def reply(request: Request) -> Reply:
         return next(replies[request.route])
 
-    # trust_env=False: a proxy named by the environment could not reach a server on loopback.
-    with ReplayServer(answer) as server, httpx.Client(trust_env=False, timeout=30) as client:
-        streams = [_play(screen, number, server.url, client, fast=fast) for number in range(len(RUNS))]
-    screen.print_table(_COLUMN_HEADS, [_make_row(stream) for stream in streams])
-    return 0 if all(stream.message.complete for stream in streams) else 1
+    with ExitStack() as stack:
+        server = stack.enter_context(ReplayServer(reply))
+        # trust_env=False: a proxy named by the environment could not reach a server on loopback.
+        client = stack.enter_context(httpx.Client(trust_env=False, timeout=30))
+        player = _Player(screen, server.url, client)
+        stack.callback(player.close)
+        for number, part in enumerate(PARTS, 1):
+            screen.print_title(f"{number}/{len(PARTS)} {part.title}")
+            player.play(part)
+        screen.print_title("What the streams say of themselves")
+        screen.print_caption("stream.message.ending, .usage; stream.metrics.ttft, …")
+        screen.print_table(_COLUMN_HEADS, [_make_row(stream) for stream, _ in player.streams])
+        as_expected = [stream.message.ending == ending for stream, ending in player.streams]
+    _print_end(screen, program)
+    return 0 if all(as_expected) else 1
 
 
-def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> Stream:  # noqa: ANN401 - httpx's
-    """Play one run: ask the server, print the answer as it arrives, then the metrics; return the stream."""
-    run = RUNS[number]
-    screen.print_title(f"{number + 1}/{len(RUNS)} {run.title}")
-    printer = _Printer(screen)
-    retry = None
-    if run.cuts is not None:
-        # With align=True no event arrives twice: the call that was cut is handed out once, complete.
-        wait = 0.0 if fast else 0.3
-        retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.print_retry)
-    with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
-        try:
-            if run.draw is not None:
-                run.draw(screen, stream)
-            else:
-                for event in stream:
-                    printer.print_event(event)
-        except StreamError as error:
-            screen.print_line(f"{type(error).__name__}: {error}", "bad")
-    screen.end_line()
-    if len(stream.attempts) > 1:
-        screen.print_line()
-        screen.print_line(
-            f"stream.attempts: {', '.join(_name_outcome(report) for report in stream.attempts)}"
-        )
+def _print_introduction(screen: Screen, *, fast: bool) -> None:
+    screen.print_caption(
+        "A server on this machine sends recorded answers over HTTP"
+        f"{'' if fast else ', at the pace of a model'}. Each part opens its stream with this line, and then "
+        "runs the line that it shows:"
+    )
+    screen.print_code(OPENING)
+    margin = "with | is a model's" if screen.answer_margin else "without it is a model's"
+    screen.print_caption(f"A line with # is a remark, and one {margin}.")
+
+
+def _print_end(screen: Screen, program: str) -> None:
+    """Print where to go next."""
     screen.print_line()
-    for line in _write_metrics(stream.metrics):
-        screen.print_line(line, "dim")
-    return stream
+    screen.print_line("quickstarts  https://github.com/llm-tokenstream/tokenstream")
+    screen.print_line(f"your answer  {program} inspect --help")
+    screen.print_line(f"agents       {program} demo agents")
 
 
-def _write_metrics(metrics: Metrics) -> list[str]:
-    """Return lines with the metrics that are known."""
-    gaps = metrics.gaps
-    first_times = {
-        "byte": metrics.first_byte,
-        "token": metrics.ttft,
-        "text": metrics.first_text,
-        "tool call": metrics.first_tool_call,
-    }
-    times = {"p50": gaps.p50, "p95": gaps.p95, "p99": gaps.p99, "max": gaps.max}
-    tokens, speed = metrics.output_tokens, metrics.tokens_per_second
-    per_second = "" if speed is None else f", {speed:,.0f} per second"
-    lines = [
-        _write_figures(
-            "first", [f"{name} {time:.3f} s" for name, time in first_times.items() if time is not None]
-        ),
-        _write_figures(
-            "gaps", [f"{name} {gap * 1000:,.1f} ms" for name, gap in times.items() if gap is not None]
-        ),
-        "" if tokens is None else f"{tokens:,} tokens, {metrics.tokens_source}{per_second}",
-    ]
-    return [line for line in lines if line]
+class _Player:
+    """Runs the code of the parts.
 
+    Args:
+        screen: The screen to print on.
+        url: The server's address.
+        client: httpx's client.
+    """
 
-def _write_figures(name: str, figures: list[str]) -> str:
-    return f"{name}: {', '.join(figures)}" if figures else ""
-
-
-def _name_outcome(report: AttemptReport) -> str:
-    """Return the class of the error that ended an attempt; "whole" if there was none."""
-    return "whole" if report.error is None else type(report.error).__name__
-
-
-class _Printer:
-    """Prints an answer as it arrives, each kind of content on lines of its own."""
-
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, url: str, client: Any) -> None:  # noqa: ANN401 - httpx's
         self._screen = screen
-        self._kind: type[Event] | None = None
-        self._after_retry = False
-        """True after a message about another attempt: the next text begins a line, without spaces."""
+        self._url = url
+        self.streams: list[tuple[Stream, Ending]] = []
+        """The streams that were opened, each with the ending that is expected."""
 
-    def print_retry(self, attempt: Attempt) -> None:
-        """Print the reason for another attempt."""
-        self._screen.print_line(
-            f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim"
-        )
-        self._kind, self._after_retry = None, True
+        def version(package: str) -> str:
+            """Return the version of an installed package."""
+            screen.print_caption(f'version(package="{package}") runs in this process')
+            return metadata.version(package)
 
-    def print_event(self, event: Event) -> None:
-        """Print the content that an event adds."""
-        match event:
-            case ReasoningDelta(text):
-                if self._change_kind(event):
-                    # The first piece of this reasoning.
-                    text = f"reasoning: {text}"
-                self._screen.print_piece(text, "dim")
-            case TextDelta(text):
-                self._change_kind(event)
-                self._screen.print_piece(text.lstrip(" ") if self._after_retry else text)
-                self._after_retry = False
-            case ToolCallDone(call):
-                self._change_kind(event)
-                self._screen.print_line(f"tool call: {_write_call(call)}", "strong")
-            case _:
-                return
+        self._names: dict[str, Any] = {
+            "connect": partial(connect, client=client),
+            "print": self._print,
+            "Recipe": Recipe,
+            "Retry": Retry,
+            "version": version,
+        }
+        """The names that the code uses."""
 
-    def _change_kind(self, event: Event) -> bool:
-        """Begin a line if an event is of another kind than the last one; return True if it is."""
-        last_kind, self._kind = self._kind, type(event)
-        # There is no line to end before the first event.
-        if last_kind not in {None, self._kind}:
-            self._screen.print_line()
-        return last_kind is not self._kind
+    def play(self, part: Part) -> None:
+        """Show the code of a part, run it, and print its output as it arrives."""
+        screen = self._screen
+        if part.answer is not None:
+            self._open(part, part.answer)
+        with part.show(screen) as self._names["show"]:
+            for number, code in enumerate(part.code):
+                screen.print_code(code)
+                self._print_captions(part.captions if number == 0 else ())
+                try:
+                    self._run(code)
+                except StreamError as error:
+                    self._names["error"] = error
+                    screen.print_line(f"{type(error).__name__}: {error}", "bad")
+                    if part.ending == "complete":
+                        return
+                    self._print_captions((_AFTER_THE_ERROR,))
+                screen.end_line()
 
+    def close(self) -> None:
+        """Close all streams."""
+        for stream, _ in self.streams:
+            stream.close()
 
-def _write_call(call: ToolCall) -> str:
-    return f"{call.name} {json.dumps(call.arguments, ensure_ascii=False)}"
+    def _open(self, part: Part, answer: Answer) -> None:
+        """Open the stream of an answer."""
+        self._names |= {"url": self._url + answer.path, "payload": answer.payload}
+        if part.opening != OPENING:
+            self._screen.print_code(part.opening)
+        self._run(part.opening)
+        self.streams.append((self._names["stream"], part.ending))
+
+    def _run(self, code: str) -> None:
+        """Run a line of code; print its value, as Python's prompt does."""
+        try:
+            expression = compile(code, "<demo>", "eval")
+        except SyntaxError:
+            exec(compile(code, "<demo>", "exec"), self._names)  # noqa: S102 - the demo's own text
+            return
+        value = eval(expression, self._names)  # noqa: S307 - the demo's own text
+        if value is not None:
+            self._print(repr(value))
+
+    def _print_captions(self, captions: Sequence[str]) -> None:
+        for caption in captions:
+            self._screen.print_caption(caption)
+
+    def _print(self, text: str, *, end: str = "\n", flush: bool = False) -> None:
+        """Print an answer; the screen flushes each piece."""
+        self._screen.print_answer(f"{text}{end}")
 
 
 def _make_row(stream: Stream) -> list[tuple[str, str]]:
@@ -301,22 +363,15 @@ def _make_row(stream: Stream) -> list[tuple[str, str]]:
     speed = metrics.tokens_per_second
     return [
         (stream.format or "-", ""),
-        (message.finish_reason or "-", ""),
         (message.ending, "good" if message.complete else "bad"),
-        (_count_calls(message), ""),
-        (_write_usage(message), ""),
+        (_write_usage(message.usage), ""),
         ("-" if metrics.ttft is None else f"{metrics.ttft:.2f} s", ""),
         ("-" if speed is None else f"{speed:,.0f}", ""),
     ]
 
 
-def _count_calls(message: Message) -> str:
-    """Return the number of complete tool calls, and that of the calls that were cut."""
-    calls = message.tool_calls
-    incomplete = sum(not call.complete for call in calls)
-    return f"{len(calls) - incomplete}, {incomplete} cut" if incomplete else str(len(calls))
-
-
-def _write_usage(message: Message) -> str:
-    usage = message.usage
-    return "-" if usage is None else f"{usage.input_tokens} + {usage.output_tokens}"
+def _write_usage(usage: Usage | None) -> str:
+    """Return the token counts; "-" if the server has not sent both, as after a cut."""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return "-"
+    return f"{usage.input_tokens} + {usage.output_tokens}"

@@ -42,10 +42,10 @@ exit status:
   141  the reader of the output went away
 
 examples:
-  python -m tokenstream inspect answer.sse
-  python -m tokenstream inspect https://api.example.com/v1/chat/completions \\
+  %(prog)s answer.sse
+  %(prog)s https://api.example.com/v1/chat/completions \\
       -H "Authorization: Bearer $KEY" -d @request.json
-  curl -N https://api.example.com/stream | python -m tokenstream inspect --json -
+  curl -N https://api.example.com/stream | %(prog)s --json -
 """
 
 

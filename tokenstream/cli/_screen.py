@@ -13,42 +13,69 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MAX_WIDTH = 80
-"""Largest number of columns to use, since longer lines are hard to read."""
+"""Largest number of columns to use unless told otherwise, since longer lines are hard to read."""
 _FREE_COLUMNS = 5
 """Number of columns left free after a word, since the next piece may continue the word."""
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
+_CAPTION = "# "
+"""Margin of each line that the program says about the lines of a model."""
+_PROMPT = ">>> "
 
-_STYLES = {"title": "bold cyan", "dim": "dim", "good": "green", "bad": "bold red", "strong": "bold"}
+_STYLES = {
+    "title": "bold cyan",
+    "code": "bold yellow",
+    "dim": "dim",
+    "good": "green",
+    "bad": "bold red",
+    "strong": "bold",
+}
 
 
 class Screen:
-    """A screen for plain text without control sequences, which is flushed after each piece."""
+    """A screen for plain text without control sequences, which is flushed after each piece.
+
+    Args:
+        max_width: Largest number of columns to use.
+    """
 
     console: Console | None = None
     """rich's `Console`; None for plain text."""
+    answer_margin = "| "
+    """Margin of each line of an answer, which tells it apart from captions where there are no colours."""
 
-    def __init__(self) -> None:
-        self._width = min(shutil.get_terminal_size((_MAX_WIDTH, 24)).columns, _MAX_WIDTH)
+    def __init__(self, max_width: int = _MAX_WIDTH) -> None:
+        self.width = min(shutil.get_terminal_size((max_width, 24)).columns, max_width)
+        """Number of columns to use."""
         self._column = 0
 
-    def print_piece(self, text: str, style: str = "") -> None:
-        """Print the next piece of a text, and begin a new line before a word that does not fit."""
-        self._print(text, style, free_columns=_FREE_COLUMNS)
+    def print_answer(self, text: str, style: str = "") -> None:
+        """Print the next piece of an answer, and begin a new line before a word that does not fit."""
+        self._print(text, style, margin=self.answer_margin, free_columns=_FREE_COLUMNS)
 
     def print_line(self, text: str = "", style: str = "") -> None:
         """Print a text on lines of its own, and begin a new line before a word that does not fit."""
         self.end_line()
-        self._print(f"{text}\n", style, free_columns=0)
+        self._print(f"{text}\n", style)
+
+    def print_caption(self, text: str) -> None:
+        """Print a remark of the program, which is no part of an answer, on lines of its own."""
+        self.end_line()
+        self._print(f"{text}\n", "dim", margin=_CAPTION)
+
+    def print_code(self, code: str) -> None:
+        """Print a line of code as it is, after a prompt."""
+        self.end_line()
+        self._write(f"{_PROMPT}{code}\n", "code")
 
     def end_line(self) -> None:
         """End the current line, unless it is empty."""
         if self._column:
-            self._print("\n", "", free_columns=0)
+            self._print("\n", "")
 
     def print_title(self, text: str) -> None:
         """Print a heading across the screen."""
         self.end_line()
-        heading = f"-- {text} ".ljust(self._width, "-")
+        heading = f"-- {text} ".ljust(self.width, "-")
         self._write(f"\n{heading}\n\n", "title")
 
     def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
@@ -69,26 +96,30 @@ class Screen:
             padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
             self._write("  ".join(padded).rstrip() + "\n", "")
 
-    def _print(self, text: str, style: str, *, free_columns: int) -> None:
+    def _print(self, text: str, style: str, *, margin: str = "", free_columns: int = 0) -> None:
         """Print a text, and begin a new line before a word that does not fit.
 
         Args:
             text: The text.
             style: Name of a style.
+            margin: Text to put before each line.
             free_columns: Number of columns to leave free after each word.
         """
         wrapped: list[str] = []
         for word in _WORD.findall(text):
-            has_space_before = word[0] == " "
             if word == "\n":
+                # An empty line has a margin, too, but no space at its end.
+                wrapped.append("\n" if self._column else f"{margin.rstrip()}\n")
                 self._column = 0
-            elif has_space_before and self._column + len(word) + free_columns > self._width:
-                stripped = word.lstrip(" ")
-                wrapped.append(f"\n{stripped}")
-                self._column = len(stripped)
                 continue
-            else:
-                self._column += len(word)
+            if word[0] == " " and self._column and self._column + len(word) + free_columns > self.width:
+                wrapped.append("\n")
+                self._column = 0
+                word = word.lstrip(" ")  # noqa: PLW2901 - the space has become the new line
+            if not self._column:
+                wrapped.append(margin)
+                self._column = len(margin)
+            self._column += len(word)
             wrapped.append(word)
         self._write("".join(wrapped), style)
 
@@ -102,10 +133,13 @@ class RichScreen(Screen):
 
     Args:
         console: rich's `Console`.
+        max_width: Largest number of columns to use.
     """
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    answer_margin = ""
+
+    def __init__(self, console: Console, max_width: int = _MAX_WIDTH) -> None:
+        super().__init__(max_width)
         self.console = self._console = console
 
     def print_title(self, text: str) -> None:
@@ -115,7 +149,7 @@ class RichScreen(Screen):
 
         self.print_line()
         style = _STYLES["title"]
-        self._console.print(Rule(Text(text, style), align="left", style=style), width=self._width)
+        self._console.print(Rule(Text(text, style), align="left", style=style), width=self.width)
         self.print_line()
 
     def print_table(self, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> None:
@@ -143,14 +177,20 @@ class RichScreen(Screen):
         self._console.out(text, style=_STYLES.get(style), end="", highlight=False)
 
 
-def open_screen() -> Screen:
-    """Return a screen: with rich on a terminal, if rich is installed; otherwise for plain text."""
+def open_screen(max_width: int = _MAX_WIDTH) -> Screen:
+    """Return a screen: drawn by rich on a terminal with styles, or else plain text.
+
+    Args:
+        max_width: Largest number of columns to use.
+    """
     if not sys.stdout.isatty():
-        return Screen()
+        return Screen(max_width)
     try:
         from rich.console import Console
     except ImportError:
-        screen = Screen()
-        screen.print_line("(in colour with rich: pip install 'llm-tokenstream[rich]')")
+        screen = Screen(max_width)
+        screen.print_caption("In colour with rich: pip install rich")
         return screen
-    return RichScreen(Console())
+    console = Console()
+    # A terminal without styles, such as one of TERM=dumb, cannot be drawn on either.
+    return Screen(max_width) if console.color_system is None else RichScreen(console, max_width)

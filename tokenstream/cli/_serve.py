@@ -36,7 +36,7 @@ its extension or without, and whatever follows is ignored:
 """
 _MORE = """\
 examples:
-  python -m tokenstream serve recordings --rate 30
+  %(prog)s recordings --rate 30
   curl -N http://127.0.0.1:8000/text
   OpenAI(base_url="http://127.0.0.1:8000/text/v1")
   Anthropic(base_url="http://127.0.0.1:8000/text")

@@ -1,25 +1,29 @@
-"""The drawing of answers in the demo as they arrive: markdown, and a form with the fields of an object."""
+"""The functions named `show` in the demo's code, which draw events, a form, or markdown."""
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from tokenstream.events import ReasoningDelta, Resumed, TextDelta, ToolCallDone
+from tokenstream.message import Message
 from tokenstream.terminal import MarkdownPrinter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from rich.console import Console
     from rich.table import Table
 
     from tokenstream.cli._screen import Screen
+    from tokenstream.events import Event
     from tokenstream.partial_json import Partial
-    from tokenstream.stream import Stream
+    from tokenstream.stages import MarkdownBlock
 
-_REDRAWS_PER_SECOND = 30
-"""Largest number of redraws per second."""
+_FIELD_WIDTH = 13
+"""Number of columns for the name of a field."""
 
 
 class Recipe(BaseModel):
@@ -32,46 +36,119 @@ class Recipe(BaseModel):
     steps: list[str]
 
 
-def show_markdown(screen: Screen, stream: Stream) -> None:
-    """Draw markdown block by block; without rich, print the text as it arrives."""
-    if screen.console is None:
-        for piece in stream.text:
-            screen.print_piece(piece)
-        return
-    with MarkdownPrinter(screen.console) as printer:
-        for block in stream.text.throttle(_REDRAWS_PER_SECOND).markdown_blocks():
-            printer.show(block)
+@contextmanager
+def show_events(screen: Screen) -> Generator[Callable[[Event | Message], None], None, None]:
+    """Print the content of events, each kind on lines of its own; or the parts of a message."""
+    printer = _EventPrinter(screen)
+
+    def show(item: Event | Message) -> None:
+        if isinstance(item, Message):
+            _print_parts(screen, item)
+        else:
+            printer.print_event(item)
+
+    yield show
 
 
-def show_form(screen: Screen, stream: Stream) -> None:
+@contextmanager
+def show_form(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None], None, None]:
     """Draw a form again for each draft; without rich, print each line of it once its value is finished."""
-    drafts = stream.partials(Recipe)
-    if screen.console is not None:
-        _redraw(screen.console, drafts)
+    if screen.console is None:
+        yield _FormPrinter(screen).show
         return
-    printed: set[str] = set()
-    for draft in drafts:
-        for label, text, done in _list_lines(draft):
-            if done and label not in printed:
-                printed.add(label)
-                screen.print_line(f"{label:13} {text}")
-
-
-def _redraw(console: Console, drafts: Iterator[Partial[Recipe]]) -> None:
-    """Draw the form again for each draft, in the same place of the terminal."""
     from rich.live import Live
 
-    with Live(console=console, auto_refresh=False) as live:
-        for draft in drafts:
-            live.update(_build_form(draft), refresh=True)
+    with Live(console=screen.console, auto_refresh=False) as live:
+        yield lambda draft: live.update(_build_form(draft, screen.width), refresh=True)
 
 
-def _build_form(draft: Partial[Recipe]) -> Table:
+@contextmanager
+def show_markdown(screen: Screen) -> Generator[Callable[[MarkdownBlock], None], None, None]:
+    """Draw markdown block by block; without rich, print each block as it was sent once it is finished."""
+    if screen.console is None:
+
+        def show(block: MarkdownBlock) -> None:
+            if block.closed:
+                screen.print_answer(f"{block.source.strip()}\n\n")
+
+        yield show
+        return
+    with MarkdownPrinter(screen.console) as printer:
+        yield printer.show
+
+
+class _EventPrinter:
+    """Prints the content of events, each kind of content on lines of its own."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._kind: type[Event] | None = None
+        self._after_cut = False
+        """True after the remark on a cut: the next text begins a line, without spaces."""
+
+    def print_event(self, event: Event) -> None:
+        """Print the content that an event adds."""
+        match event:
+            case ReasoningDelta(text):
+                if self._change_kind(event):
+                    # The first piece of this reasoning.
+                    text = f"reasoning: {text}"
+                self._screen.print_answer(text, "dim")
+            case TextDelta(text):
+                self._change_kind(event)
+                self._screen.print_answer(text.lstrip(" ") if self._after_cut else text)
+                self._after_cut = False
+            case ToolCallDone(call):
+                self._change_kind(event)
+                arguments = json.dumps(call.arguments, ensure_ascii=False)
+                self._screen.print_answer(f"call: {call.name} {arguments}\n", "strong")
+            case Resumed():
+                self._screen.print_caption("Cut here; a second request asked the model to go on.")
+                self._kind, self._after_cut = None, True
+            case _:
+                return
+
+    def _change_kind(self, event: Event) -> bool:
+        """Begin a line if an event is of another kind than the last one; return True if it is."""
+        last_kind, self._kind = self._kind, type(event)
+        if last_kind is not self._kind:
+            self._screen.end_line()
+        return last_kind is not self._kind
+
+
+def _print_parts(screen: Screen, message: Message) -> None:
+    """Print the ending of a message, and a line or two for each text and tool call."""
+    screen.print_answer(f"ending: {message.ending}\n")
+    if message.text:
+        screen.print_answer(f"text: {len(message.text)} characters\n")
+    for call in message.tool_calls:
+        state = "complete" if call.complete else "not complete, so no loop gets it"
+        screen.print_answer(f"call: {call.name}, {state}\n{call.arguments_text}\n")
+
+
+class _FormPrinter:
+    """Prints each line of a form once its value is finished."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._printed: set[str] = set()
+
+    def show(self, draft: Partial[Recipe]) -> None:
+        """Print the lines whose values have been finished since the last draft."""
+        for label, text, done in _list_lines(draft):
+            if done and label not in self._printed:
+                self._printed.add(label)
+                self._screen.print_answer(f"{label:{_FIELD_WIDTH}}{text}\n")
+
+
+def _build_form(draft: Partial[Recipe], width: int) -> Table:
     """Return the form as a table of rich; a mark shows which values are finished."""
     from rich.table import Table
     from rich.text import Text
 
-    form = Table("", "field", "value", min_width=60)
+    form = Table("", "field", "value", width=width)
+    form.columns[1].min_width = _FIELD_WIDTH
+    form.columns[2].ratio = 1
     for label, text, done in _list_lines(draft):
         form.add_row("✓" if done else "", label, Text(text if done or not text else f"{text}▌"))
     return form

@@ -41,7 +41,7 @@ exit status:
   2    the command line is invalid
 
 examples:
-  python -m tokenstream doctor https://api.example.com/v1/chat/completions \\
+  %(prog)s https://api.example.com/v1/chat/completions \\
       --header-env Authorization=EXAMPLE_API_KEY -d @request.json
 """
 _TIMEOUT = 120.0

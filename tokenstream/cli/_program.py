@@ -1,0 +1,58 @@
+"""The name under which the program was called, and its version."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MODULE = "python -m tokenstream"
+OPTIONAL = ("rich", "opentelemetry-api", "redis", "regex", "griffelib", "PyYAML")
+"""Distributions that the extras for users install, in the order in which they are listed."""
+_SCRIPT_ENDINGS = re.compile(r"(-script\.pyw?|\.exe)$")
+
+
+def find_name(arguments: Sequence[str] | None) -> str:
+    """Return the name under which the program was called.
+
+    Args:
+        arguments: The arguments that a program has passed to `main`; None for those of this process.
+    """
+    called = Path(sys.argv[0]).name if sys.argv else ""
+    if arguments is not None or called in {"", "-c", "-m", "__main__.py"}:
+        return _MODULE
+    return _SCRIPT_ENDINGS.sub("", called)
+
+
+def describe_version() -> str:
+    """Return a line with the versions of the package, of Python, and of optional packages if installed."""
+    found = [f"{name} {version}" for name in OPTIONAL if (version := _find_version(name))]
+    return f"tokenstream {__version__}, Python {platform.python_version()}, {', '.join(found) or 'no extras'}"
+
+
+def _find_version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class PrintVersion(argparse.Action):
+    """Prints the versions, which take a moment to look up, and exits."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:  # noqa: ANN401 - argparse's
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the line on standard output."""
+        print(describe_version())
+        parser.exit()
