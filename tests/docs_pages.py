@@ -22,6 +22,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS = {
     "docs/coming-from/anthropic.md": ("anthropic",),
     "docs/coming-from/google-genai.md": ("google.genai",),
+    "docs/coming-from/instructor.md": ("instructor", "openai"),
+    "docs/coming-from/langchain.md": ("langchain_core", "langchain_openai"),
+    "docs/coming-from/litellm.md": ("litellm", "openai"),
     "docs/coming-from/openai.md": ("openai",),
     "docs/coming-from/requests.md": ("requests",),
     "docs/coming-from/sseclient.md": ("requests", "sseclient"),
@@ -41,6 +44,9 @@ NEEDS = {
 SLOW = {
     "docs/coming-from/anthropic.md",
     "docs/coming-from/google-genai.md",
+    "docs/coming-from/instructor.md",
+    "docs/coming-from/langchain.md",
+    "docs/coming-from/litellm.md",
     "docs/coming-from/openai.md",
     "docs/frameworks.md",
     "docs/sdk-streams.md",
@@ -49,6 +55,16 @@ SLOW = {
 """Pages whose imports alone may take seconds on a busy machine."""
 PROGRAMS = {"docs/quickstarts.md"}
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
+WARNS = {
+    "docs/coming-from/litellm.md": (
+        "ignore::UserWarning:pydantic",
+        "ignore::DeprecationWarning",
+        # It leaves the event loops of its logging open.
+        "ignore:unclosed event loop:ResourceWarning",
+        r"ignore:unclosed <socket\.socket fd=\d+, family=1,:ResourceWarning",
+    ),
+}
+"""Filters for the warnings of packages that the code of a page uses."""
 ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "pydantic", "tokenstream", "trio"}
 """What a page may import without saying so: the library, what it brings, and what all tests need."""
 

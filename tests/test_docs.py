@@ -34,6 +34,7 @@ from tests.docs_pages import (
     PAGES,
     PROGRAMS,
     SLOW,
+    WARNS,
     Block,
     anchors,
     blocks,
@@ -68,6 +69,11 @@ def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
     assert max(sizes) <= 25
 
 
+def _marks(page: str) -> list[pytest.MarkDecorator]:
+    filters = [pytest.mark.filterwarnings(line) for line in WARNS.get(page, ())]
+    return [*filters, pytest.mark.timeout(60)] if page in SLOW else filters
+
+
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
 _CLIENTS = ("Anthropic", "OpenAI")
 """Names of the SDKs' clients that pages leave open."""
@@ -76,17 +82,15 @@ _CLIENTS = ("Anthropic", "OpenAI")
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=pytest.mark.timeout(60)) if name_of(page) in SLOW else page
-        for page in PAGES
-        if name_of(page) not in PROGRAMS
-    ],
+    [pytest.param(page, marks=_marks(name_of(page))) for page in PAGES if name_of(page) not in PROGRAMS],
     ids=name_of,
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who copies a page's blocks, one after the other, gets code that works."""
+    # Without it, importing litellm asks a server for a list of prices.
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     for package in NEEDS.get(name_of(page), ()):
         needed(package)
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ _SDKS = (
 )
 _FRAMEWORKS = (
     "agents",
+    "instructor",
     "langchain_anthropic",
     "langchain_core",
     "langchain_openai",
