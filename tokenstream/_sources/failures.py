@@ -117,7 +117,7 @@ def reading_failed(
 
     Args:
         error: The exception.
-        read_deadlines: The deadlines that set the read timeout; None for a client of the caller.
+        read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
         begun: True if a first event has arrived.
     """
     if isinstance(error, StreamError | MisuseError):
@@ -198,7 +198,7 @@ def opening_failed(
     Args:
         error: The exception.
         where: The host of the request, or "the server".
-        read_deadlines: The deadlines that set the read timeout; None for a client of the caller.
+        read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
     """
     if isinstance(error, StreamError | MisuseError):
         return error

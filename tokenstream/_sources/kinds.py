@@ -31,7 +31,7 @@ class SyncSource:
     socket: Callable[[], Any] | None = None
     """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
     read_deadlines: Deadlines | None = None
-    """The deadlines from which the read timeout was derived; None for a client of the caller."""
+    """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     bound: Callable[[float | None], object] | None = None
@@ -79,7 +79,7 @@ class AsyncSource:
     entered: bool = False
     """True if a context manager was entered, which may have a cancel scope open until it is left."""
     read_deadlines: Deadlines | None = None
-    """The deadlines from which the read timeout was derived; None for a client of the caller."""
+    """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     bound: Callable[[float | None], object] | None = None

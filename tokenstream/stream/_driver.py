@@ -88,7 +88,7 @@ class Driver(SingleConsumer):
         self._rest_limits: RestLimits | None = None
         """Limits for reading after the terminal event; None before that."""
         self._read_deadlines: Deadlines | None = None
-        """The deadlines from which the read timeout was derived; None for a client of the caller."""
+        """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
         self.earliest_deadline = -math.inf
         """A time before which no deadline can pass."""
         machine_type = RenewableMachine if options.renewable else GuardedMachine

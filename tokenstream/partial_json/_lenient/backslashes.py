@@ -24,7 +24,7 @@ _MOST_PATH = 260
 """Maximum length of a Windows path, in characters."""
 # No quotes and no character that begins one, because any of them may end the string.
 _SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
-RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
+PROVES_RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
 """Matches a character that proves that the backslash before it was not escaped; `\\$` proves nothing."""
 _ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
 _PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*+").fullmatch

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.partial_json._lenient.backslashes import (
     ALWAYS_KEPT,
     CONTROLS,
-    RAW,
+    PROVES_RAW,
     begins_path,
     is_command,
     is_rest_of_path,
@@ -200,7 +200,7 @@ def _keep_backslash(
 ) -> int:
     """Add a backslash that begins no escape to the string, and record it as a repair."""
     string.repair_log.note("bad_escape", context.base + position)
-    if RAW(escape, 1) is not None:
+    if PROVES_RAW(escape, 1) is not None:
         _note_raw_backslash(string, context.base + position)
     string.add("\\", pieces, context)
     return position + 1

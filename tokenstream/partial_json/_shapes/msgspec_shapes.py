@@ -113,19 +113,18 @@ class _StructSlot(Slot):
 
     def _make_choice(self, kind: JSONKind) -> ValueStructure | None:
         """Return the choice between Structs by their tags; None if the tags do not distinguish them."""
-        members = [
-            member
-            for member in _list_members(self._type)
-            if _find_maker(self._slots, kind, member) is not None
-        ]
-        structs = [_find_struct(member) for member in members]
-        configs = [struct.__struct_config__ for struct in structs if struct is not None]
         # msgspec allows several Structs in a union only if they have tags, and no dict beside them.
-        tags = {config.tag: member for config, member in zip(configs, members, strict=False)}
+        tags: dict[Any, Any] = {}
+        tag_field = ""
+        for member in _list_members(self._type):
+            struct = _find_struct(member)
+            if struct is not None and _find_maker(self._slots, kind, member) is not None:
+                # All members of a union have the same field for their tags.
+                tag_field = struct.__struct_config__.tag_field
+                tags[struct.__struct_config__.tag] = member
         if kind == "array" or not tags or not all(isinstance(tag, str) for tag in tags):
             return None
-        # All members of a union have the same field for their tags.
-        return _StructChoice(self._slots, configs[0].tag_field, tags)
+        return _StructChoice(self._slots, tag_field, tags)
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
         # In msgspec, each field has only one name in JSON.

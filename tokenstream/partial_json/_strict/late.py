@@ -57,7 +57,7 @@ class LateEvents(list["JSONEvent"]):
             self.document.catch_up()
 
     def fill(self, events: list[JSONEvent]) -> None:
-        """Store the events of the piece, which has now been read."""
+        """Add the events of the piece to this list: the piece has now been read."""
         self.document = None
         super().extend(events)
 

@@ -90,7 +90,7 @@ class Signature:
         only = self._only
         if only is None:
             return self._schema
-        is_named = only.is_named_so_far(start)
+        is_named = only.is_named_first(start)
         if is_named is None:
             return None
         return self._schema if is_named else only.schema
@@ -158,7 +158,7 @@ class _OnlyParameter:
         return cls(name, types[name], fields)
 
     def is_named(self, text: str) -> bool:
-        """Return True if the JSON is an object with the parameter's name as its only key."""
+        """Return True if the JSON is an object whose only key is the parameter's name."""
         if self.name in self._fields:
             # A key of that name belongs to the value.
             return False
@@ -168,8 +168,10 @@ class _OnlyParameter:
             return False
         return is_dict(value) and list(value) == [self.name]
 
-    def is_named_so_far(self, start: str) -> bool | None:
-        """Return the result of `is_named` for JSON that begins like this; None while that is undecided.
+    def is_named_first(self, start: str) -> bool | None:
+        """Return True if JSON that begins like this has the parameter's name as its first key.
+
+        None while that is undecided.
 
         Args:
             start: The JSON so far.

@@ -1,6 +1,7 @@
 """Sorting of a connection's messages by the answers to which they belong.
 
-A *lane* is the queue of one answer's messages.
+A *message* is a payload of the connection here, such as one message of a WebSocket; a *lane* is the
+queue of one answer's messages.
 """
 
 from __future__ import annotations
@@ -220,7 +221,9 @@ class Sorter:
         return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
 
     def _may_begin(self, name: str, payload: dict[str, Any], session: Format) -> bool:
-        """Return True if a message may begin an answer, and is not a late message of a finished answer.
+        """Return True if a message of the connection may begin an answer.
+
+        A late message of a finished answer may not.
 
         Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
         share one id; recording: none.
