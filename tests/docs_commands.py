@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import os
 import re
 import shlex
@@ -19,6 +20,8 @@ _SHELLS = ("sh", "bash", "shell", "console")
 # What any machine has, and what no test can look up.
 _GIVEN = {".", "cd", "curl", "export", "git", "source"}
 _OPERATORS = "&|;"
+_ASSIGNMENT = re.compile(r"[A-Z_]+=")
+"""Beginning of a word that sets a variable for the command after it."""
 
 
 def commands(page: str) -> list[list[str]]:
@@ -47,6 +50,7 @@ def _split(line: str) -> list[list[str]]:
 
 def fault_of(command: list[str]) -> str | None:
     """Return what keeps `command` from being run, or None."""
+    command = list(itertools.dropwhile(_ASSIGNMENT.match, command))
     program, *arguments = command
     if program in _GIVEN:
         return None

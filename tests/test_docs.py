@@ -252,6 +252,7 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
         "python -m nothere",
         "python -m tokenstream nothere",
         "python examples/nothere.py",
+        "KEY=none python examples/nothere.py",
         "cd docs && nothere --version",
         'pip install "llm-tokenstream[nothere]"',
         "python -m pip install tokenstream",
