@@ -60,6 +60,14 @@ def test_help_and_errors_name_the_program_as_it_was_called(
     assert f"| {name} inspect --json -" in helped
 
 
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, since nothing was done."""
+    assert 2 == main([])
+    shown = capsys.readouterr()
+    assert "" == shown.out
+    assert "    demo      watch answers arrive" in shown.err
+
+
 def test_a_program_that_calls_main_does_not_lend_it_its_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(program: str, arguments: Sequence[str] | None) -> int:
     """Parse the arguments and run the command; return the exit status."""
     try:
-        options = _build_parser(program).parse_args(arguments)
+        parser = _build_parser(program)
+        options = parser.parse_args(arguments)
+        if options.run is None:
+            parser.print_help(sys.stderr)
+            return MISUSE
         status: int = options.run(options)
         return status
     finally:
@@ -90,11 +94,11 @@ def _build_parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program, description="Read the streamed answers of language models."
     )
-    parser.set_defaults(program=program)
+    parser.set_defaults(program=program, run=None)
     parser.add_argument(
         "--version", action=PrintVersion, help="print the versions of tokenstream and of what it uses"
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     demo.add_to(commands)
     doctor.add_to(commands)
     inspect.add_to(commands)

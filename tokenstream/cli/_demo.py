@@ -103,9 +103,8 @@ _CUT = Answer(
     cut=b'"arguments":"2023"',
 )
 _ANNOUNCEMENT = (
-    "The body will end too early, inside a tool call. Here openai and anthropic return half an answer "
-    "without an error: openai at 2478 of 2478 places to cut, anthropic at 1832 of 2093 "
-    "(docs/conformance.md)."
+    "The answer will end too early, inside a tool call. Here openai and anthropic return half an answer "
+    "without an error: at 2478 of 2478 and at 1832 of 2093 cuts (docs/conformance.md)."
 )
 _LOOP = "for event in stream: show(event)"
 PARTS = (
@@ -178,13 +177,13 @@ PARTS = (
         ending="truncated",
     ),
     Part(
-        title="A cut, and a Retry",
-        captions=("Cut in a sentence, the answer goes on: the model is asked to continue its own text.",),
+        title="The answer is cut, and goes on",
+        captions=("This cut is in a sentence. Retry() asks the model to continue it.",),
         code=(_LOOP,),
         answer=replace(
             _CUT,
             path="/retry/v1/chat/completions",
-            first=0.8,
+            first=1.2,
             cut=b'{"content":" because"}',
             rest="openai-chat-rest.sse",
         ),
@@ -249,8 +248,8 @@ def run(*, program: str, fast: bool = False) -> int:
         for number, part in enumerate(PARTS, 1):
             screen.print_title(f"{number}/{len(PARTS)} {part.title}")
             player.play(part)
-        screen.print_title("What the streams say of themselves")
-        screen.print_caption("stream.message.ending, .usage; stream.metrics.ttft, …")
+        screen.print_title("Endings, tokens, times")
+        screen.print_caption("From stream.message and stream.metrics:")
         screen.print_table(_COLUMN_HEADS, [_make_row(stream) for stream, _ in player.streams])
         as_expected = [stream.message.ending == ending for stream, ending in player.streams]
     _print_end(screen, program)
@@ -264,16 +263,16 @@ def _print_introduction(screen: Screen, *, fast: bool) -> None:
         "runs the line that it shows:"
     )
     screen.print_code(OPENING)
-    margin = "with | is a model's" if screen.answer_margin else "without it is a model's"
-    screen.print_caption(f"A line with # is a remark, and one {margin}.")
+    output = "lines with | are" if screen.answer_margin else "the rest is"
+    screen.print_caption(f"Lines with # are remarks; {output} output.")
 
 
 def _print_end(screen: Screen, program: str) -> None:
     """Print where to go next."""
     screen.print_line()
-    screen.print_line("quickstarts  https://github.com/llm-tokenstream/tokenstream")
-    screen.print_line(f"your answer  {program} inspect --help")
-    screen.print_line(f"agents       {program} demo agents")
+    screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
+    screen.print_line(f"Try yours:  {program} inspect --help")
+    screen.print_line(f"Agents:     {program} demo agents")
 
 
 class _Player:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.stages import MarkdownBlock
 
-_FIELD_WIDTH = 13
+_FIELD_WIDTH = 14
 """Number of columns for the name of a field."""
 
 
@@ -69,7 +69,8 @@ def show_markdown(screen: Screen) -> Generator[Callable[[MarkdownBlock], None], 
 
         def show(block: MarkdownBlock) -> None:
             if block.closed:
-                screen.print_answer(f"{block.source.strip()}\n\n")
+                space = "\n" if block.id else ""
+                screen.print_answer(f"{space}{block.source.strip()}\n")
 
         yield show
         return
