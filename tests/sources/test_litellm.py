@@ -60,9 +60,27 @@ def _asked(url: str, body: Body) -> dict[str, Any]:
     }
 
 
+_ROUTED: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Weather?"}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
+
+
+def _router(url: str) -> Any:
+    asked = _asked(url, CHAT)
+    parameters = {name: asked[name] for name in ("model", "api_base", "api_key", "max_retries")}
+    return litellm.Router([{"model_name": "routed", "litellm_params": parameters}], num_retries=0)
+
+
 @contextmanager
 def _chat(url: str) -> Generator[Any]:
     yield litellm.completion(**_asked(url, CHAT))
+
+
+@contextmanager
+def _routed(url: str) -> Generator[Any]:
+    yield _router(url).completion("routed", **_ROUTED)
 
 
 @contextmanager
@@ -73,6 +91,11 @@ def _claude(url: str) -> Generator[Any]:
 @asynccontextmanager
 async def _async_chat(url: str) -> AsyncGenerator[Any]:
     yield await litellm.acompletion(**_asked(url, CHAT))
+
+
+@asynccontextmanager
+async def _async_routed(url: str) -> AsyncGenerator[Any]:
+    yield await _router(url).acompletion("routed", **_ROUTED)
 
 
 @asynccontextmanager
@@ -91,8 +114,12 @@ ASYNC_OPENERS = {
     "openai not awaited": (_async_unawaited, CHAT),
     "anthropic": (_async_claude, CLAUDE),
 }
-each_opener = pytest.mark.parametrize(("opener", "body"), OPENERS.values(), ids=OPENERS)
-each_async_opener = pytest.mark.parametrize(("opener", "body"), ASYNC_OPENERS.values(), ids=ASYNC_OPENERS)
+_WITH_ROUTER = {**OPENERS, "a router": (_routed, CHAT)}
+_ASYNC_WITH_ROUTER = {**ASYNC_OPENERS, "a router": (_async_routed, CHAT)}
+each_opener = pytest.mark.parametrize(("opener", "body"), _WITH_ROUTER.values(), ids=_WITH_ROUTER)
+each_async_opener = pytest.mark.parametrize(
+    ("opener", "body"), _ASYNC_WITH_ROUTER.values(), ids=_ASYNC_WITH_ROUTER
+)
 # The package works on asyncio only.
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
@@ -155,7 +182,9 @@ def test_a_finish_reason_that_nobody_sent_is_not_believed(opener: Opener, body: 
 
 @on_asyncio
 @pytest.mark.parametrize(
-    ("opener", "body"), [(_async_chat, CHAT), (_async_claude, CLAUDE)], ids=["openai", "anthropic"]
+    ("opener", "body"),
+    [(_async_chat, CHAT), (_async_routed, CHAT), (_async_claude, CLAUDE)],
+    ids=["openai", "router", "anthropic"],
 )
 async def test_a_finish_reason_that_nobody_sent_is_not_believed_in_an_async_loop(
     opener: AsyncOpener, body: Body
@@ -179,7 +208,9 @@ def test_a_cut_connection_is_an_interruption(opener: Opener, body: Body, end: An
 
         assert caught.value.retryable
         assert "".join(body.pieces[:2]).startswith(caught.value.partial.text)
-        assert isinstance(caught.value.__cause__, litellm.exceptions.MidStreamFallbackError)
+        # A router raises the exception that the other one wraps.
+        cause = litellm.exceptions.MidStreamFallbackError, litellm.exceptions.APIConnectionError
+        assert isinstance(caught.value.__cause__, cause)
 
 
 ERRORS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -208,6 +209,47 @@ def test_a_finish_reason_that_was_not_received_is_left_out() -> None:
 def test_a_finish_reason_that_was_received_counts(known: Any) -> None:
     """Also one that came with a piece of text."""
     assert "stop" == Stream(Wrapper(Chunk.model_validate(STOP), **known)).final().finish_reason
+
+
+class Routed(Wrapper):
+    """A stream of litellm's router, which passes on the items of another one, or of a fallback."""
+
+    __module__ = "litellm.router"
+
+    def __init__(self, model_response: Any, fallback: Any = None) -> None:
+        super().__init__()
+        self.completion_stream = self._pass_on(model_response, fallback)
+
+    def _pass_on(self, model_response: Any, fallback: Any) -> Iterator[Any]:
+        fallback_response = fallback
+        yield from model_response if fallback_response is None else fallback_response
+
+    def __next__(self) -> Any:
+        return next(self.completion_stream)
+
+
+def test_a_router_passes_on_what_its_stream_has_received() -> None:
+    """Its own attributes say nothing, whether the answer is whole or not."""
+    whole, cut = (Wrapper(Chunk.model_validate(STOP), received=reason) for reason in ("stop", None))
+
+    assert "stop" == Stream(Routed(whole)).final().finish_reason
+    with pytest.raises(StreamTruncated):
+        Stream(Routed(cut)).final()
+
+
+def test_a_router_passes_on_what_its_fallback_has_received() -> None:
+    """Which may be the stream of a router, too."""
+    whole = Wrapper(Chunk.model_validate(STOP), received="stop")
+
+    assert "stop" == Stream(Routed(Wrapper(), Routed(whole))).final().finish_reason
+
+
+def test_a_router_whose_stream_is_not_found_is_believed() -> None:
+    """A whole answer must not become an error when litellm names its variables anew."""
+    routed = Routed(Wrapper())
+    routed.completion_stream = iter([Chunk.model_validate(STOP)])
+
+    assert "stop" == Stream(routed).final().finish_reason
 
 
 @pytest.mark.parametrize("item", [{"choices": 7}, {"x": 1}])

@@ -61,6 +61,8 @@ _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 """An attribute that all dataclasses have."""
 _REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
 """Attributes of a litellm stream with the finish reasons that it has received."""
+_ROUTER = "litellm.router"
+"""The module of the streams that litellm's `Router` returns."""
 
 
 def is_object(item: object) -> bool:
@@ -118,8 +120,9 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
         items: The iterator that has yielded the item.
         item: An SDK object, or any other item.
     """
-    has_received_reason = getattr(items, _OTHER_REASON, None) is not None
-    if has_received_reason or getattr(items, _REASON, "") is not None:
+    stream = _stream_in_router(items) if items.__class__.__module__ == _ROUTER else items
+    has_received_reason = getattr(stream, _OTHER_REASON, None) is not None
+    if has_received_reason or getattr(stream, _REASON, "") is not None:
         # Any other iterator has no such attribute, for which the default is not None.
         return item
     payload = payload_of(item)
@@ -128,6 +131,21 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
         if is_dict(choice):
             choice.pop("finish_reason", None)
     return payload
+
+
+def _stream_in_router(items: Any) -> Any:  # noqa: ANN401 - a litellm stream
+    """Return the stream whose items a stream of litellm's `Router` passes on; None if it is not found.
+
+    The outer stream never sets the attributes with the finish reasons. It keeps the inner
+    stream, or that of a fallback, only among the local variables of a generator.
+    """
+    while items.__class__.__module__ == _ROUTER:
+        generator = getattr(items, "completion_stream", None)
+        frame = getattr(generator, "gi_frame", None) or getattr(generator, "ag_frame", None)
+        names: Mapping[str, Any] = {} if frame is None else frame.f_locals
+        fallback = names.get("fallback_response")
+        items = names.get("model_response") if fallback is None else fallback
+    return items
 
 
 def _is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
