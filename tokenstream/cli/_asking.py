@@ -80,8 +80,6 @@ def build_request(options: argparse.Namespace) -> RequestParts:
     plain: list[tuple[str, str]] = options.header
     from_environment = [_read_env_header(header) for header in options.header_env]
     headers = [*plain, *from_environment]
-    secrets = [value for _, value in from_environment]
-    secrets += [value for name, value in plain if _is_secret(name, value)]
     body: dict[str, Any] = {}
     if options.data is not None:
         body["content"] = content = _read_data(options.data)
@@ -91,7 +89,13 @@ def build_request(options: argparse.Namespace) -> RequestParts:
     method = options.method or ("GET" if options.data is None else "POST")
     # Bytes that are not UTF-8 are sent unchanged, as curl does.
     encoded = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
-    return RequestParts(method, encoded, body, secrets)
+    return RequestParts(method, encoded, body, list_secrets(options))
+
+
+def list_secrets(options: argparse.Namespace) -> list[str]:
+    """Return the values of headers on the command line that must not be printed."""
+    from_environment = [_read_env_header(header)[1] for header in options.header_env]
+    return from_environment + [value for name, value in options.header if _is_secret(name, value)]
 
 
 def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:

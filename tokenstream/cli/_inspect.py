@@ -43,6 +43,7 @@ exit status:
 
 examples:
   %(prog)s answer.sse
+  %(prog)s answer.sse --html answer.html
   %(prog)s https://api.example.com/v1/chat/completions \\
       -H "Authorization: Bearer $KEY" -d @request.json
   curl -N https://api.example.com/stream | %(prog)s --json -
@@ -66,7 +67,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="NAME",
         help="the name of the stream's format, one of those below; by default it is detected",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
+    kind.add_argument(
+        "--html",
+        metavar="PAGE.html",
+        help="write one page of HTML instead: time line, message, events with payloads, error",
+    )
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")
     parser.add_argument("--pings", action="store_true", help="show heartbeats too")
     add_request(parser, "the request, where a URL is given")
@@ -74,7 +81,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Print a stream; return the exit status."""
+    """Print a stream, or write its page; return the exit status."""
+    if options.html is not None:
+        from tokenstream.cli._html import write_page
+
+        return write_page(options)
     stream = open_stream(options)
     printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)
     started_at = time.monotonic()

@@ -44,21 +44,12 @@ class TextLines:
 
     def print_event(self, seconds: float, event: Event) -> None:
         """Print an event."""
-        # The content of an unknown event may be missing from the message, so the line prints all of it.
-        write = to_compact_json if isinstance(event, Unknown) else _shorten
         pairs: dict[str, str] = {}
         if event.choice:
             pairs["choice"] = str(event.choice)
         if event.part is not None:
             pairs["part"] = str(event.part)
-        for field in fields(event):
-            value = getattr(event, field.name)
-            if field.name in {"choice", "part", "raw"} or value is None:
-                continue
-            if isinstance(event, UsageUpdate):
-                pairs |= _list_counts(event.usage)
-            else:
-                pairs[field.name] = write(value)
+        pairs |= describe_fields(event)
         print(f"{seconds:9.3f}  {type(event).__name__:<15}{_write_pairs(pairs)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
@@ -91,7 +82,8 @@ class TextLines:
         if "not_streamed" in stream.departures:
             _print_row("what to do", ASK_FOR_A_STREAM)
         if report.error is not None:
-            _print_error_rows(report.error, report.origin)
+            for label, text in list_error_rows(report.error, report.origin):
+                _print_row(label, text)
 
     def _print_message(self, message: Message, report: StreamReport) -> None:
         """Print the parts of a message, then a row for each of its other fields."""
@@ -102,36 +94,60 @@ class TextLines:
         if not message.parts:
             print("  nothing came")
         print()
-        identity = {
-            "id": message.id,
-            "model": message.model,
-            "role": message.role,
-            "format": report.stream.format,
-        }
-        _print_row(
-            "message",
-            _write_pairs({name: quote_text(value) for name, value in identity.items() if value is not None}),
-        )
-        if message.provider_data:
-            _print_row("provider data", to_compact_json(message.provider_data))
-        sent_as = (
-            "" if message.raw_finish_reason is None else f" (sent as {quote_text(message.raw_finish_reason)})"
-        )
-        _print_row(
-            "finish reason",
-            "none was sent" if message.finish_reason is None else f"{message.finish_reason}{sent_as}",
-        )
-        if message.usage is None:
-            _print_row("usage", "none was sent")
+        for label, text in list_message_rows(message, report.stream.format):
+            _print_row(label, text)
+
+
+def describe_fields(event: Event) -> dict[str, str]:
+    """Return the fields that only this kind of event has, as short text, by name."""
+    # The content of an unknown event may be missing from the message, so all of it is returned.
+    write = to_compact_json if isinstance(event, Unknown) else _shorten
+    pairs: dict[str, str] = {}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name in {"choice", "part", "raw"} or value is None:
+            continue
+        if isinstance(event, UsageUpdate):
+            pairs |= _list_counts(event.usage)
         else:
-            _print_row("usage", _write_pairs(_list_counts(message.usage)))
-            if message.usage.provider_data:
-                _print_row("usage as sent", to_compact_json(message.usage.provider_data))
-        _print_row("ending", message.ending)
+            pairs[field.name] = write(value)
+    return pairs
 
 
-def _print_part(index: int, part: Part) -> None:
-    """Print a part: one line with its fields, then its text, if there is any."""
+def list_message_rows(message: Message, format: str | None) -> list[tuple[str, str]]:
+    """Return what a message says besides its parts, as labels and texts, which are safe on a terminal.
+
+    Args:
+        message: The message.
+        format: The name of the stream's format.
+    """
+    identity = {"id": message.id, "model": message.model, "role": message.role, "format": format}
+    named = {name: quote_text(value) for name, value in identity.items() if value is not None}
+    rows = [("message", _write_pairs(named))]
+    if message.provider_data:
+        rows.append(("provider data", to_compact_json(message.provider_data)))
+    rows.append(("finish reason", describe_finish(message)))
+    if message.usage is None:
+        rows.append(("usage", "none was sent"))
+    else:
+        rows.append(("usage", _write_pairs(_list_counts(message.usage))))
+        if message.usage.provider_data:
+            rows.append(("usage as sent", to_compact_json(message.usage.provider_data)))
+    rows.append(("ending", message.ending))
+    return [(label, text.lstrip()) for label, text in rows]
+
+
+def describe_finish(message: Message) -> str:
+    """Return the finish reason of a message, with the server's own word."""
+    if message.finish_reason is None:
+        return "none was sent"
+    if message.raw_finish_reason is None:
+        return message.finish_reason
+    return f"{message.finish_reason} (sent as {quote_text(message.raw_finish_reason)})"
+
+
+def split_part(part: Part) -> tuple[dict[str, str], str]:
+    """Return the fields of a part, as text by name, and its text, which is not escaped."""
     text_field = next((name for name in _TEXT_FIELDS if name in type(part).model_fields), None)
     pairs: dict[str, str] = {}
     for name in type(part).model_fields:
@@ -141,16 +157,21 @@ def _print_part(index: int, part: Part) -> None:
         pairs[name] = (
             f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else to_compact_json(value)
         )
+    return pairs, getattr(part, text_field) if text_field is not None else ""
+
+
+def _print_part(index: int, part: Part) -> None:
+    """Print a part: one line with its fields, then its text, if there is any."""
+    pairs, text = split_part(part)
     state = "" if part.complete else " (not complete)"
     print(f"  {index} {part.kind.replace('_', ' ')}{state}{_write_pairs(pairs)}")
-    text = getattr(part, text_field) if text_field is not None else ""
     if text:
         print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
 
 
-def _print_error_rows(error: StreamError, origin: Origin) -> None:
-    """Print an error: its message, its attributes, and advice."""
-    _print_row("error", f"{type(error).__name__}: {one_line(describe_error(error))}")
+def list_error_rows(error: StreamError, origin: Origin) -> list[tuple[str, str]]:
+    """Return an error as labels and texts: its message, its attributes, and advice."""
+    rows = [("error", f"{type(error).__name__}: {one_line(describe_error(error))}")]
     attributes = {
         name: value for name, value in attributes_of(error).items() if value not in (None, (), b"", "")
     }
@@ -159,9 +180,12 @@ def _print_error_rows(error: StreamError, origin: Origin) -> None:
         value = attributes.pop(name, b"")
         text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         if text:
-            _print_row(f"its {name}", quote_text(text))
-    _print_row("", _write_pairs({name: to_compact_json(value) for name, value in attributes.items()}))
-    _print_row("what to do", one_line(advise_on_error(error, origin)))
+            rows.append((f"its {name}", quote_text(text)))
+    rows.append(
+        ("", _write_pairs({name: to_compact_json(value) for name, value in attributes.items()}).lstrip())
+    )
+    rows.append(("what to do", one_line(advise_on_error(error, origin))))
+    return rows
 
 
 def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event

@@ -129,15 +129,23 @@ def find_secret(data: bytes) -> Secret | None:
 def refuse_secrets(recording: Recording) -> None:
     """Raise if a recording contains something that looks like a secret.
 
+    Raises:
+        RecordingRefused: A secret was found; the message gives its kind and its place.
+    """
+    found = search_recording(recording)
+    if found is not None:
+        raise _refusal_of(*found)
+
+
+def search_recording(recording: Recording) -> tuple[Secret, str] | None:
+    """Return the first secret that a recording seems to contain, and its place; None if there is none.
+
     An answer may spread a key over many events, so the search goes through, in this order:
 
     1. the head: request line, headers and format;
     2. the bytes of the body, and the same bytes without JSON escapes;
     3. the strings of all JSON members with the same name, joined across events;
     4. the messages that the body decodes to.
-
-    Raises:
-        RecordingRefused: A secret was found; the message gives its kind and its place.
     """
     head_fields = {"the request line": recording.request}
     head_fields |= {f"the header {name}": value for name, value in recording.headers.items()}
@@ -148,19 +156,20 @@ def refuse_secrets(recording: Recording) -> None:
     for place, value in head_fields.items():
         secret = find_secret(value.encode("utf-8", "surrogateescape"))
         if secret is not None:
-            raise _refusal_of(secret, f"at byte {secret.at} of {place}")
+            return secret, f"at byte {secret.at} of {place}"
     secret = find_secret(recording.body)
     if secret is not None:
         ends = list(accumulate(len(data) for _, data in recording.arrivals))
         chunk = bisect_right(ends, secret.at) + 1
-        raise _refusal_of(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
+        return secret, f"at byte {secret.at} of the body (in chunk {chunk})"
     secret = _find_escaped(recording.body)
     if secret is not None:
-        raise _refusal_of(secret, "in the body, with escapes of JSON")
+        return secret, "in the body, with escapes of JSON"
     for text in (*_join_members(recording.body), *_decode_messages(recording)):
         secret = find_secret(text) or _find_escaped(text)
         if secret is not None:
-            raise _refusal_of(secret, "in what the body says, spread over several events")
+            return secret, "in what the body says, spread over several events"
+    return None
 
 
 def _find_escaped(data: bytes) -> Secret | None:

@@ -1,0 +1,10 @@
+"""The page of `inspect --html`: one HTML file that shows an answer, for reports and for looking.
+
+Everything that the server sent reaches the page through `markup`, which escapes it.
+"""
+
+from __future__ import annotations
+
+from tokenstream.cli._html.command import write_page
+
+__all__ = ["write_page"]

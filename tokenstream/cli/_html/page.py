@@ -1,0 +1,120 @@
+"""The page as a whole: its head, its heading, and its sections in order."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.version import __version__
+from tokenstream.cli._html.markup import Markup, element
+from tokenstream.cli._html.message import show_error, show_messages
+from tokenstream.cli._html.style import STYLE
+from tokenstream.cli._html.tables import (
+    departures_table,
+    events_table,
+    facts_list,
+    metrics_tables,
+    pairs_table,
+)
+from tokenstream.cli._html.timeline import draw_timeline
+from tokenstream.cli._lines import describe_finish
+
+if TYPE_CHECKING:
+    from tokenstream.cli._html.reading import Reading
+
+OPENING = "<!doctype html>\n<!-- written by tokenstream inspect -->\n"
+"""The first lines of every page, by which a page is told from other files."""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""The content security policy, under which a browser runs no script and asks for nothing."""
+
+
+def build_page(reading: Reading, command: str) -> str:
+    """Return the page that shows a reading.
+
+    Args:
+        reading: The reading.
+        command: The command that made the page, without secrets.
+    """
+    ending = reading.report.ending
+    format = reading.report.stream.format or "unknown format"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("title", f"{format}: {ending} – tokenstream inspect"),
+        element("style", Markup(STYLE)),
+    )
+    body = element(
+        "body",
+        element("h1", format, " ", element("span", ending, class_=f"ending {ending}")),
+        _list_facts(reading),
+        _describe_content(reading),
+        show_error(reading),
+        _section("Time line", draw_timeline(reading)),
+        _section("Message", show_messages(reading)),
+        _section("Gaps and metrics", metrics_tables(reading)),
+        _section("Departures", departures_table(reading)),
+        _section("Events", events_table(reading)),
+        _section("Made by", _describe_maker(command)),
+    )
+    return f"{OPENING}{element('html', head, body, lang='en')}\n"
+
+
+def _section(title: str, content: Markup) -> Markup:
+    return element("section", element("h2", title), content)
+
+
+def _list_facts(reading: Reading) -> Markup:
+    """Return the facts in the heading."""
+    report, recording = reading.report, reading.recording
+    message, metrics = report.messages[0], report.stream.metrics
+    facts = {
+        "model": message.model or "none was sent",
+        "finish reason": describe_finish(message),
+        "events": f"{reading.event_count:,}",
+        "body": f"{sum(chunk.size for chunk in reading.chunks):,} bytes",
+        f"{reading.unit}s": f"{len(reading.chunks):,}",
+        "duration": f"{reading.ended_at:.3f} s" if reading.has_times else "not known",
+        "time to first token": (
+            f"{metrics.ttft:.3f} s" if reading.has_times and metrics.ttft is not None else None
+        ),
+        "choices": f"{len(report.messages):,}" if len(report.messages) > 1 else None,
+        "status": str(recording.status) if recording.headers or recording.status != 200 else None,
+        "content type": recording.content_type,
+        "request": recording.request or None,
+        "connection": recording.breaks and f"ended by {recording.breaks}",
+    }
+    return facts_list(facts.items())
+
+
+def _describe_content(reading: Reading) -> Markup:
+    """Return the note that says what a reader of the page learns, before it is shared."""
+    shown = len(reading.events)
+    events = (
+        "all its events"
+        if shown == reading.event_count
+        else f"{shown:,} of its {reading.event_count:,} events"
+    )
+    return element(
+        "div",
+        element(
+            "p",
+            element("strong", "Before you share this page: "),
+            f"it contains the answer (text, reasoning, tool calls) and {events} with their payloads, as the "
+            "server sent them. It does not contain the request’s headers and body.",
+        ),
+        element(
+            "p",
+            "The answer was searched for keys, tokens and passwords of known kinds, and has none. Private "
+            "text cannot be recognised: read the page first.",
+        ),
+        class_="note",
+    )
+
+
+def _describe_maker(command: str) -> Markup:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return pairs_table(
+        [("tokenstream", __version__), ("Python", python), ("command", element("code", command))]
+    )

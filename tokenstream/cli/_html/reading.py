@@ -1,0 +1,269 @@
+"""One reading of an answer: its chunks and events in order, with their times, as many as a page shows."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import Counter, deque
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from tokenstream.cli._asking import open_file
+from tokenstream.cli._failure import CommandFailed
+from tokenstream.cli._input import open_stream, origin_of
+from tokenstream.cli._report import StreamReport
+from tokenstream.errors import StreamError
+from tokenstream.events import (
+    CitationAdded,
+    MediaDelta,
+    PartDelta,
+    Ping,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
+from tokenstream.limits import Deadlines
+from tokenstream.testing._record.notes import Notes, Terms
+from tokenstream.testing._record.streams import note_stream
+from tokenstream.testing._recordings.clock import VirtualClock
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
+from tokenstream.testing._recordings.frames import frames_of
+from tokenstream.testing._recordings.recording import Arrival, Recording
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.stream import Stream
+
+FIRST_EVENTS = 200
+"""Number of events that are kept from the start of an answer."""
+LAST_EVENTS = 300
+"""Number of events that are kept from the end of an answer, where most errors are."""
+
+Kind: TypeAlias = Literal["nothing", "heartbeat", "other", "content"]
+"""The most important thing that a chunk completed; "nothing" for a piece of a frame."""
+Unit: TypeAlias = Literal["chunk", "frame"]
+"""The thing that a page counts: chunks as they arrived, or frames where the chunks are not known."""
+KINDS: tuple[Kind, ...] = ("nothing", "heartbeat", "other", "content")
+"""The kinds of chunks, by rising importance."""
+_CONTENT = (
+    CitationAdded,
+    MediaDelta,
+    PartDelta,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
+_NO_PATH = Path("answer.rec")
+"""The name of recordings that are kept in memory."""
+_CASSETTES = (".yaml", ".yml")
+_ENDLESS = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
+
+
+class SeenEvent(NamedTuple):
+    """An event, as it was read."""
+
+    number: int
+    """Number of the event, from 1."""
+    at: float
+    """Seconds since the request, or since the start of reading."""
+    event: Event
+
+
+class Chunk(NamedTuple):
+    """A chunk of the body; of a file without times, a frame."""
+
+    at: float
+    """Seconds since the request; 0 if the times are not known."""
+    size: int
+    """Number of bytes."""
+    kind: Kind
+
+
+@dataclass(slots=True)
+class Reading:
+    """An answer that was read to its end."""
+
+    report: StreamReport
+    recording: Recording
+    chunks: list[Chunk] = field(default_factory=list[Chunk])
+    events: list[SeenEvent] = field(default_factory=list[SeenEvent])
+    """The events that are shown: the first and the last ones."""
+    event_count: int = 0
+    counts: Counter[str] = field(default_factory=Counter[str])
+    """Number of events of each kind, by name."""
+    ended_at: float = 0.0
+    """Seconds until the end of the reading."""
+    has_times: bool = False
+    """True if the times of the chunks are known."""
+    unit: Unit = "chunk"
+
+
+def read(options: argparse.Namespace) -> Reading:
+    """Read the source that the command line names to its end.
+
+    A recording of this library, or a cassette, is played at its own times on a virtual clock; a
+    file that only has a body has no times, and its frames stand for chunks. A server's answer
+    and standard input are noted while they arrive.
+
+    Raises:
+        CommandFailed: The source cannot be read.
+    """
+    if origin_of(options.source) != "file":
+        start = time.monotonic()
+        stream = open_stream(options)
+        return _read_stream(stream, options.source, clock=time.monotonic, start=start)
+    # The command line's checks of a file are those of `open_stream`, which reads nothing yet.
+    open_stream(options).close()
+    recording, unit = _load(options.source)
+    clock = VirtualClock()
+    # A recording that stalls for ever ends with the library's own deadlines; others keep their silences.
+    deadlines = None if recording.breaks == "stall" else _ENDLESS
+    named = options.format or recording.format
+    stream = recording.stream(pace="recorded", clock=clock, pings=True, format=named, deadlines=deadlines)
+    reading = _read_stream(stream, options.source, clock=clock, recording=recording)
+    reading.has_times = any(at != recording.arrivals[0].at for at, _ in recording.arrivals)
+    reading.unit = unit
+    return reading
+
+
+def _load(name: str) -> tuple[Recording, Unit]:
+    """Return the recording in a file, and what its arrivals are.
+
+    Raises:
+        CommandFailed: The file cannot be read, or is damaged.
+    """
+    with ExitStack() as stack:
+        data = open_file(name, stack).read()
+    recording = Recording.of([data])
+    path = Path(name)
+    if is_recording(data) or path.suffix.lower() in {EXTENSION, *_CASSETTES}:
+        try:
+            recording = Recording.load(path)
+        except RecordingInvalid as error:
+            raise CommandFailed(str(error)) from None
+    if len(recording.arrivals) > 1:
+        return recording, "chunk"
+    # One chunk shows nothing of the answer's course: its frames do.
+    at = recording.arrivals[0].at if recording.arrivals else 0.0
+    return recording.replaced(arrivals=tuple(Arrival(at, data) for data in frames_of(recording))), "frame"
+
+
+class _CountingNotes(Notes):
+    """Notes of an answer that keep the recording, and tell how many chunks were read."""
+
+    recording: Recording | None = None
+    """The recording, once the body has ended or was closed."""
+
+    @property
+    def count(self) -> int:
+        """Number of chunks so far."""
+        return len(self._arrivals)
+
+    def _write(self, error: BaseException | None) -> None:
+        self.is_finished = True
+        self.recording = self.recording or self._build_recording(_NO_PATH)
+
+
+def _read_stream(
+    stream: Stream,
+    source: str,
+    *,
+    clock: Callable[[], float],
+    start: float = 0.0,
+    recording: Recording | None = None,
+) -> Reading:
+    """Read a stream to its end, and close it.
+
+    Args:
+        stream: The stream.
+        source: The source, as the command line names it.
+        clock: The clock that measures the times of chunks and events.
+        start: The clock's reading at the request.
+        recording: The recording that is played; None to note the chunks while they arrive.
+    """
+    terms = Terms(
+        path=_NO_PATH,
+        overwrite=True,
+        replacements=[],
+        filter=None,
+        headers=frozenset(),
+        clock=clock,
+        numbers=itertools.count(1),
+    )
+    notes = _CountingNotes(terms, started_at=start)
+    note_stream(stream, notes)
+    collected = _Collected()
+    error: StreamError | None = None
+    try:
+        with stream:
+            for event in stream:
+                collected.add(event, clock() - start, notes.count)
+    except StreamError as failure:
+        error = failure
+    except KeyboardInterrupt:
+        stream.stop("interrupted")
+    finally:
+        stream.close()
+    noted = recording or notes.recording or Recording()
+    return Reading(
+        report=StreamReport(stream, error, origin_of(source)),
+        recording=noted,
+        chunks=collected.list_chunks(noted),
+        events=[*collected.first, *collected.last],
+        event_count=collected.count,
+        counts=collected.counts,
+        ended_at=clock() - start,
+        has_times=True,
+    )
+
+
+class _Collected:
+    """The events of an answer, as many as a page shows, and the kinds of its chunks."""
+
+    def __init__(self) -> None:
+        self.first: list[SeenEvent] = []
+        self.last: deque[SeenEvent] = deque(maxlen=LAST_EVENTS)
+        self.counts: Counter[str] = Counter()
+        self.count = 0
+        self._kinds: dict[int, int] = {}
+        """Maps the number of a chunk, from 1, to the index of its kind."""
+
+    def add(self, event: Event, at: float, chunk: int) -> None:
+        """Add an event.
+
+        Args:
+            event: The event.
+            at: Seconds since the request.
+            chunk: Number of chunks that were read so far.
+        """
+        self.count += 1
+        self.counts[type(event).__name__] += 1
+        seen = SeenEvent(self.count, at, event)
+        (self.first if self.count <= FIRST_EVENTS else self.last).append(seen)
+        kind = KINDS.index(kind_of(event))
+        self._kinds[chunk] = max(kind, self._kinds.get(chunk, 0))
+
+    def list_chunks(self, recording: Recording) -> list[Chunk]:
+        """Return the chunks of a recording with their kinds."""
+        return [
+            Chunk(at if math.isfinite(at) else 0.0, len(data), KINDS[self._kinds.get(number, 0)])
+            for number, (at, data) in enumerate(recording.arrivals, start=1)
+        ]
+
+
+def kind_of(event: Any) -> Kind:  # noqa: ANN401 - any event
+    """Return what an event makes of its chunk."""
+    if isinstance(event, Ping):
+        return "heartbeat"
+    return "content" if isinstance(event, _CONTENT) else "other"

@@ -1,0 +1,205 @@
+"""The tables of the page: events, gaps and metrics, departures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.visible import one_line
+from tokenstream.cli._advice import describe_error
+from tokenstream.cli._html.markup import Markup, element, escape, join, preformatted
+from tokenstream.cli._html.reading import kind_of
+from tokenstream.cli._html.timeline import describe_gap, list_gaps, list_longest
+from tokenstream.cli._lines import describe_fields
+from tokenstream.cli._report import metrics_of
+from tokenstream.cli._visible import to_compact_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.cli._html.markup import Child
+    from tokenstream.cli._html.reading import Reading, SeenEvent
+
+_MAX_FIELDS = 400
+"""Largest number of characters of an event's fields in its row."""
+_MAX_FACT = 120
+"""Largest number of characters of a fact in a list."""
+_MAX_PAYLOAD = 2_000
+"""Largest number of characters of one payload."""
+_MAX_PAYLOADS = 300_000
+"""Largest number of characters of all payloads."""
+_TIMELESS = ("chunks", "bytes", "events", "content_chunks", "deltas", "output_tokens", "tokens_source")
+"""Metrics that are known without times."""
+_LEFT_OUT = ("started", "own_seconds", "away")
+"""Metrics about the reader of the stream, which here is this command."""
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text with at most `most` characters, and the number of those that were left out."""
+    return text if len(text) <= most else f"{text[:most]}… and {len(text) - most:,} more characters"
+
+
+def pairs_table(rows: Iterable[tuple[str, Child]]) -> Markup:
+    """Return a table of labels and values."""
+    return element(
+        "table",
+        element(
+            "tbody",
+            *[
+                element("tr", element("td", label, class_="label"), element("td", value))
+                for label, value in rows
+            ],
+        ),
+        class_="pairs",
+    )
+
+
+def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
+    """Return a list of short facts side by side; those that are None or empty are left out."""
+    return element(
+        "dl",
+        *[
+            element("div", element("dt", label), element("dd", cut(fact, _MAX_FACT)))
+            for label, fact in facts
+            if fact
+        ],
+        class_="facts",
+    )
+
+
+# -- events -------------------------------------------------------------------
+
+
+def events_table(reading: Reading) -> Markup:
+    """Return the table of the events, with the number of those that were left out."""
+    rows: list[Markup] = []
+    payloads = _Payloads()
+    expected = 1
+    for seen in reading.events:
+        if seen.number != expected:
+            left_out = f"{seen.number - expected:,} events left out, {expected:,} to {seen.number - 1:,}"
+            rows.append(element("tr", element("td", left_out, colspan=5), class_="left-out"))
+        expected = seen.number + 1
+        rows.append(_event_row(seen, payloads, has_times=reading.has_times))
+    error = reading.report.error
+    if error is not None:
+        time = f"{reading.ended_at:.3f}" if reading.has_times else ""
+        cells = ["", time, type(error).__name__, "", cut(one_line(describe_error(error)), _MAX_FIELDS)]
+        rows.append(_row(cells, "failure"))
+    if not rows:
+        return element("p", "No event was read.", class_="none")
+    head = [
+        element("th", name) for name in ("#", "seconds" if reading.has_times else "", "event", "part", "")
+    ]
+    table = element(
+        "table", element("thead", element("tr", *head)), element("tbody", *rows), class_="events mono"
+    )
+    return join(element("p", _count_events(reading)), table)
+
+
+def _count_events(reading: Reading) -> str:
+    kinds = ", ".join(f"{name} {count:,}" for name, count in reading.counts.most_common())
+    left_out = reading.event_count - len(reading.events)
+    shown = f" This page leaves out {left_out:,} of them, in the middle." if left_out else ""
+    shown += " A click on a row opens the event’s payload." if reading.events else ""
+    return f"{reading.event_count:,} event{'' if reading.event_count == 1 else 's'}: {kinds}.{shown}"
+
+
+def _event_row(seen: SeenEvent, payloads: _Payloads, *, has_times: bool) -> Markup:
+    event = seen.event
+    part = "" if event.part is None else str(event.part)
+    if event.choice:
+        part = f"{part} (choice {event.choice})".strip()
+    fields = describe_fields(event)
+    # The kind of the event says what its only field is.
+    text = (
+        next(iter(fields.values()))
+        if set(fields) in ({"text"}, {"fragment"})
+        else " ".join([f"{name}={value}" for name, value in fields.items()])
+    )
+    time = f"{seen.at:.3f}" if has_times else ""
+    shown = payloads.show_below(cut(text, _MAX_FIELDS), seen.number, event.raw)
+    return _row([f"{seen.number:,}", time, type(event).__name__, part, shown], kind_of(event))
+
+
+def _row(cells: list[str], kind: str) -> Markup:
+    classes = ("number", "number", None, "part", None)
+    tds = [element("td", cell, class_=name) for cell, name in zip(cells, classes, strict=True)]
+    return element("tr", *tds, class_=kind)
+
+
+class _Payloads:
+    """Shows the payload of each event, up to a bound for the page, and one of several events only once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, Any] = (0, None)
+        self._left = _MAX_PAYLOADS
+
+    def show_below(self, text: str, number: int, raw: Any) -> Markup:  # noqa: ANN401 - any payload
+        """Return the text of an event as an element that opens to show the payload.
+
+        Args:
+            text: The event's fields.
+            number: Number of the event.
+            raw: The payload; None if there is none.
+        """
+        if raw is None:
+            return escape(text)
+        first, last = self._last
+        if raw is last:
+            return join(text, " ", element("small", f"payload of event {first:,}"))
+        self._last = (number, raw)
+        if self._left <= 0:
+            return join(text, " ", element("small", "payload left out"))
+        payload = cut(to_compact_json(raw), _MAX_PAYLOAD)
+        self._left -= len(payload)
+        return element("details", element("summary", text or "payload"), preformatted(payload))
+
+
+# -- gaps, metrics, departures --------------------------------------------------
+
+
+def metrics_tables(reading: Reading) -> Markup:
+    """Return the gaps and the metrics."""
+    metrics = metrics_of(reading.report)
+    if not reading.has_times:
+        note = element("p", "The file has no times: gaps and all metrics in seconds are unknown.")
+        return join(note, facts_list((name, _figure(metrics[name])) for name in _TIMELESS))
+    percentiles = ("gap_p50", "gap_p95", "gap_max")
+    gaps = [(name.removeprefix("gap_"), _figure(metrics[name], " s")) for name in percentiles]
+    others = [name for name in metrics if name not in {*percentiles, *_LEFT_OUT}]
+    longest = [element("li", describe_gap(gap)) for gap in list_longest(list_gaps(reading))]
+    return join(
+        element("h3", "Between chunks with content"),
+        facts_list([*gaps, ("stalls", str(metrics["stalls"]))]),
+        element("h3", "The longest gaps") if longest else None,
+        element("ol", *longest) if longest else None,
+        element("h3", "Metrics"),
+        facts_list((name, _figure(metrics[name])) for name in others if name != "stalls"),
+    )
+
+
+def _figure(value: float | str | None, unit: str = "") -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.3f}{unit}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def departures_table(reading: Reading) -> Markup:
+    """Return the rules that were applied to the server's deviations."""
+    departures = reading.report.stream.departures
+    if not departures:
+        return element("p", "None: the server kept to its documentation.", class_="none")
+    head = element("tr", *[element("th", name) for name in ("name", "count", "", "rule")])
+    rows = [
+        element(
+            "tr",
+            element("td", element("code", name)),
+            element("td", f"×{noted.count:,}", class_="number"),
+            element("td", f"first in frame {noted.first_event:,}", class_="number"),
+            element("td", noted.rule),
+        )
+        for name, noted in departures.items()
+    ]
+    return element("table", element("thead", head), element("tbody", *rows), class_="rules")

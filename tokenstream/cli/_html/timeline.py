@@ -1,0 +1,275 @@
+"""The time line of an answer: a picture of its chunks, their sizes, and the silences between them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream.cli._html.markup import Markup, element, join
+from tokenstream.cli._html.reading import KINDS
+from tokenstream.stages._metrics.meter import STALL_SECONDS
+
+if TYPE_CHECKING:
+    from tokenstream.cli._html.reading import Kind, Reading
+
+_COLUMNS = 240
+"""Largest number of bars in the picture; chunks that would share a bar are added up."""
+_WIDTH = 1_200.0
+_BARS = 100.0
+"""Height of the highest bar."""
+_HEIGHT = 124.0
+_HEARTBEATS_TOP = 110.0
+_MAX_GAPS = 5
+"""Number of gaps that are listed, the longest first."""
+_MAX_SHARE = 0.3
+"""Longest silence that is drawn to scale, as a share of the time without stalls."""
+_MAX_STALLS = 100
+"""Largest number of stalls that are marked in the picture."""
+
+_LABELS: dict[Kind, str] = {
+    "content": "content",
+    "other": "start, usage, end and the like",
+    "heartbeat": "heartbeats",
+    "nothing": "no event",
+}
+
+
+class Gap(NamedTuple):
+    """A silence between two chunks with content, or before the end of a stream that stalled."""
+
+    begin: float
+    """Seconds since the request."""
+    seconds: float
+    after: int
+    """Number of the chunk before it, from 1."""
+    before: int | None
+    """Number of the chunk after it; None for the end of the reading."""
+
+    @property
+    def is_stall(self) -> bool:
+        """The gap is longer than the limit from which `Metrics.stalls` counts."""
+        return self.seconds > STALL_SECONDS
+
+
+@dataclass(slots=True)
+class _Bar:
+    """The chunks that share a column of the picture."""
+
+    column: int
+    first: int
+    """Number of the first chunk, from 1."""
+    last: int
+    at: float
+    size: int
+    kind: int
+    """Index in `KINDS` of the most important chunk."""
+    heartbeats: int = 0
+
+
+class Axis:
+    """The scale of the picture, on which a silence that would fill most of it is drawn shorter.
+
+    Args:
+        reading: The reading; without times, all its chunks have the same distance.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._times = [0.0]
+        for chunk in reading.chunks:
+            self._times.append(max(chunk.at, self._times[-1]))
+        self._times.append(max(reading.ended_at, self._times[-1]))
+        gaps = [until - at for at, until in pairwise(self._times)]
+        usual = sum(gap for gap in gaps if gap <= STALL_SECONDS)
+        self.longest = max(STALL_SECONDS, _MAX_SHARE * usual)
+        """Length to which longer silences are cut, in seconds."""
+        self.is_cut = max(gaps) > self.longest
+        self._places = [0.0, *accumulate([min(gap, self.longest) for gap in gaps])]
+
+    def place(self, time: float) -> float:
+        """Return the place of a time, from 0 to 1."""
+        return _interpolate(time, self._times, self._places) / (self._places[-1] or 1.0)
+
+    def time(self, place: float) -> float:
+        """Return the time at a place from 0 to 1."""
+        return _interpolate(place * self._places[-1], self._places, self._times)
+
+
+def _interpolate(value: float, given: list[float], wanted: list[float]) -> float:
+    """Return the number that stands to `wanted` as a value stands to `given`; both lists rise."""
+    after = min(max(1, bisect_left(given, value)), len(given) - 1)
+    low, high = given[after - 1], given[after]
+    share = (value - low) / (high - low) if high > low else 1.0
+    return wanted[after - 1] + max(0.0, min(1.0, share)) * (wanted[after] - wanted[after - 1])
+
+
+def list_gaps(reading: Reading) -> list[Gap]:
+    """Return all gaps between chunks with content, the longest first; none if the times are not known."""
+    if not reading.has_times:
+        return []
+    numbered = [(number, chunk) for number, chunk in enumerate(reading.chunks, start=1)]
+    content = [(number, chunk.at) for number, chunk in numbered if chunk.kind == "content"]
+    gaps = [Gap(at, until - at, number, after) for (number, at), (after, until) in pairwise(content)]
+    if content and reading.ended_at > content[-1][1] and reading.report.error is not None:
+        number, at = content[-1]
+        gaps.append(Gap(at, reading.ended_at - at, number, None))
+    return sorted(gaps, key=lambda gap: -gap.seconds)
+
+
+def draw_timeline(reading: Reading) -> Markup:
+    """Return the section with the picture, its scale and its legend."""
+    chunks = reading.chunks
+    if not chunks:
+        return element("p", "No byte arrived.", class_="none")
+    axis = Axis(reading)
+    bars = _collect_bars(reading, axis)
+    gaps = list_gaps(reading)
+    picture = element(
+        "svg",
+        *_draw_gaps(gaps, axis),
+        *_draw_bars(reading, bars),
+        _draw_end(reading),
+        viewBox=f"0 0 {_WIDTH:.0f} {_HEIGHT:.0f}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=f"{len(chunks):,} {reading.unit}s in the order of their arrival",
+        class_="timeline",
+    )
+    return join(
+        element("p", _describe(reading, axis, bars)),
+        element("div", picture, class_="frame"),
+        _draw_scale(reading, axis),
+        _draw_legend(reading, gaps),
+    )
+
+
+def _count_columns(reading: Reading) -> int:
+    return _COLUMNS if reading.has_times else min(_COLUMNS, len(reading.chunks))
+
+
+def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
+    """Return the bars of the picture: by time, or in order if the times are not known."""
+    chunks = reading.chunks
+    columns = _count_columns(reading)
+    bars: dict[int, _Bar] = {}
+    for index, chunk in enumerate(chunks):
+        share = axis.place(chunk.at) if reading.has_times else index / len(chunks)
+        column = max(0, min(columns - 1, int(share * columns)))
+        number, kind = index + 1, KINDS.index(chunk.kind)
+        bar = bars.get(column)
+        if bar is None:
+            bar = bars[column] = _Bar(column, number, number, chunk.at, 0, kind)
+        bar.last, bar.kind = number, max(bar.kind, kind)
+        if chunk.kind == "heartbeat":
+            bar.heartbeats += 1
+        else:
+            bar.size += chunk.size
+    return list(bars.values())
+
+
+def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
+    columns = _count_columns(reading)
+    width = _WIDTH / columns
+    largest = max([bar.size for bar in bars]) or 1
+    drawn: list[Markup] = []
+    for bar in bars:
+        x, thickness = bar.column * width, min(width * 0.8, 24.0)
+        title = element("title", _title_of(reading, bar))
+        if bar.size:
+            # A linear scale would hide small chunks beside a large one.
+            height = max(3.0, _BARS * (bar.size / largest) ** 0.5)
+            drawn.append(
+                _rect(x, _BARS - height, thickness, height, class_=f"bar {KINDS[bar.kind]}", title=title)
+            )
+        if bar.heartbeats:
+            height = _HEIGHT - _HEARTBEATS_TOP
+            drawn.append(_rect(x, _HEARTBEATS_TOP, thickness, height, class_="bar heartbeat", title=title))
+    return drawn
+
+
+def _title_of(reading: Reading, bar: _Bar) -> str:
+    chunks = (
+        f"{reading.unit} {bar.first}" if bar.first == bar.last else f"{reading.unit}s {bar.first}–{bar.last}"
+    )
+    at = f" at {bar.at:.3f} s" if reading.has_times else ""
+    beats = f", heartbeats: {bar.heartbeats}" if bar.heartbeats else ""
+    return f"{chunks}{at}: {bar.size:,} bytes, {_LABELS[KINDS[bar.kind]]}{beats}"
+
+
+def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:
+    """Return bands behind the bars: the longest gaps, and all stalls up to a bound."""
+    marked = [gap for index, gap in enumerate(gaps[:_MAX_STALLS]) if gap.is_stall or index < _MAX_GAPS]
+    drawn: list[Markup] = []
+    for gap in marked:
+        begin, end = axis.place(gap.begin) * _WIDTH, axis.place(gap.begin + gap.seconds) * _WIDTH
+        title = element("title", describe_gap(gap))
+        kind = "stall" if gap.is_stall else "gap"
+        drawn.append(_rect(begin, 0, end - begin, _HEIGHT, class_=kind, title=title))
+    return drawn
+
+
+def describe_gap(gap: Gap) -> str:
+    """Return a gap in words."""
+    until = "the end" if gap.before is None else f"chunk {gap.before:,}"
+    return f"{gap.seconds:.3f} s, from chunk {gap.after:,} at {gap.begin:.3f} s to {until}"
+
+
+def _draw_end(reading: Reading) -> Markup | None:
+    """Return a line at the end of an answer that is not complete."""
+    if reading.report.ending == "complete":
+        return None
+    title = element("title", f"the end: {reading.report.ending}")
+    return _rect(_WIDTH - 4, 0, 4, _HEIGHT, class_="broken", title=title)
+
+
+def _rect(x: float, y: float, width: float, height: float, *, class_: str, title: Markup) -> Markup:
+    """Return a rectangle, whose title is shown by a pointer above it."""
+    return element("rect", title, x=x, y=y, width=width, height=height, class_=class_)
+
+
+def _describe(reading: Reading, axis: Axis, bars: list[_Bar]) -> str:
+    unit, chunks = reading.unit, reading.chunks
+    count = f"{len(chunks):,} {unit}{'' if len(chunks) == 1 else 's'}"
+    size = sum(chunk.size for chunk in chunks)
+    if reading.has_times:
+        text = f"{count}, {size:,} bytes, by the time of their arrival."
+    elif unit == "chunk":
+        text = f"The file has no times: its {count} ({size:,} bytes) stand in their order."
+    else:
+        text = f"The file has no times and no chunks: its {count} ({size:,} bytes) stand in their order."
+    text += " The height of a bar is the square root of its size."
+    if len(bars) < len(chunks):
+        text += f" Neighbours share a bar, of which there are {len(bars)}."
+    if reading.has_times and axis.is_cut:
+        text += f" Silences longer than {axis.longest:.1f} s are drawn shorter."
+    return text
+
+
+def _draw_scale(reading: Reading, axis: Axis) -> Markup:
+    """Return the labels below the picture."""
+    if reading.has_times:
+        digits = 2 if axis.time(1) < 10 else 1
+        labels = [f"{axis.time(quarter / 4):.{digits}f} s" for quarter in range(5)]
+    else:
+        labels = [f"{reading.unit} 1", f"{reading.unit} {len(reading.chunks):,}"]
+        labels = labels[: len(reading.chunks)]
+    return element("div", *[element("span", label) for label in labels], class_="scale")
+
+
+def _draw_legend(reading: Reading, gaps: list[Gap]) -> Markup:
+    present = {chunk.kind for chunk in reading.chunks}
+    entries: list[tuple[str, str]] = [(kind, label) for kind, label in _LABELS.items() if kind in present]
+    if any(not gap.is_stall for gap in gaps):
+        entries.append(("gap", "longest gaps"))
+    if any(gap.is_stall for gap in gaps):
+        entries.append(("stall", f"stalls, longer than {STALL_SECONDS:g} s"))
+    if reading.report.ending != "complete":
+        entries.append(("broken", f"the end: {reading.report.ending}"))
+    items = [element("li", element("i", class_=f"swatch {name}"), label) for name, label in entries]
+    return element("ul", *items, class_="legend")
+
+
+def list_longest(gaps: list[Gap]) -> list[Gap]:
+    """Return the gaps that a page lists."""
+    return gaps[:_MAX_GAPS]
