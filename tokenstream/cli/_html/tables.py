@@ -178,12 +178,12 @@ def metrics_tables(reading: Reading) -> Markup:
     )
 
 
-def _figure(value: float | str | None, unit: str = "") -> str:
+def _figure(value: Any, unit: str = "") -> str:  # noqa: ANN401 - a number, a word, or None
     if value is None:
         return "–"
     if isinstance(value, float):
         return f"{value:,.3f}{unit}"
-    return f"{value:,}" if isinstance(value, int) else value
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def departures_table(reading: Reading) -> Markup:
