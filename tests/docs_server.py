@@ -6,7 +6,6 @@ import itertools
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -29,8 +28,6 @@ _FLAKY = "/flaky/chat/completions"
 _BUSY = "/busy/chat/completions"
 _FORGETFUL = "/forgetful/chat/completions"
 _CUT = "/cut"
-_LOST = "/lost"
-_FAILED = "/failed"
 _RECIPES = {
     "/recipe/chat/completions": OURS / "openai-chat" / "recipe.sse",
     "/recipe/messages": OURS / "anthropic" / "recipe_tool_call.sse",
@@ -84,24 +81,6 @@ def _in(format: str) -> Reply:
     )
 
 
-def _broken() -> dict[str, Reply]:
-    """Return the answer broken off before its tool call is whole, in three ways and formats, by route."""
-    replies: dict[str, Reply] = {}
-    for routes, format, kept in (
-        (["/chat/completions"], "openai-chat", 8),
-        ([_MESSAGES], "anthropic", 11),
-        # Gemini sends a call in one piece.
-        (_GEMINI, "gemini", 4),
-    ):
-        begun = _SCRIPT.chunks(format)[:kept]
-        error = testing.script().error().chunks(format)[-1]
-        for route in routes:
-            replies[_CUT + route] = _reply(begun)
-            replies[_LOST + route] = replace(_reply(begun), cut="close")
-            replies[_FAILED + route] = _reply([*begun, error])
-    return replies
-
-
 def _overloaded(retry_after: str) -> Reply:
     return Reply(
         chunks=[(0.0, json.dumps({"error": _OVERLOADED}).encode())],
@@ -147,7 +126,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
         _MESSAGES: _reply(ANTHROPIC_ANSWER),
         _SLOW: _reply(ANSWER, _SLOW_SECONDS),
         _BUSY: _overloaded("86400"),
-        **_broken(),
+        f"{_CUT}/chat/completions": _reply(ANSWER[:8]),
         **{route: _in(format) for route, format in _OTHERS.items()},
         **{route: Reply(chunks=[(0.0, path.read_bytes())]) for route, path in _RECIPES.items()},
         _SILENT: Reply(chunks=[*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
@@ -183,11 +162,8 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
             "anthropic_url": server.url,
             # The same for the SDKs of other providers.
             "server_url": server.url,
-            # The same for openai, anthropic and google-genai, where the answer breaks off in its tool call:
-            # it ends cleanly, loses its connection, reports an error.
+            # The same for openai, where the answer ends cleanly in the middle of the tool call.
             "cut_url": server.url + _CUT,
-            "lost_url": server.url + _LOST,
-            "failed_url": server.url + _FAILED,
             "messages": messages,
             "payload": {"model": "example-model", "messages": messages, "stream": True},
             "headers": {"Authorization": "Bearer made-up"},
