@@ -65,7 +65,7 @@ def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str
     assert 2 == main([])
     shown = capsys.readouterr()
     assert "" == shown.out
-    assert "    demo      watch answers arrive" in shown.err
+    assert "    demo      watch answers arrive, beside the code" in shown.err
 
 
 def test_a_program_that_calls_main_does_not_lend_it_its_name(

@@ -202,7 +202,9 @@ _COLUMN_HEADS = ("format", "ending", "tokens\nin + out", "first\ntoken", "tokens
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command to the parsers of the program."""
     about = "Read recorded answers from a server on this machine, over real HTTP and as they arrive."
-    parser = commands.add_parser("demo", help="watch answers arrive", description=about)
+    parser = commands.add_parser(
+        "demo", help="watch answers arrive, beside the code that reads them", description=about
+    )
     parser.add_argument(
         "part", nargs="?", choices=["agents"], help="agents: a run of agents, drawn as a tree while it grows"
     )
