@@ -82,7 +82,7 @@ class _AiohttpBody:
         self._pieces = self._content.iter_any()
         self._error: Exception | None = None
         """The error that the next read raises."""
-        # At its end, a response closes itself, but then it has no exception and its content is at EOF.
+        # A response also closes itself at the end of its body; that is no misuse.
         reached_end = self._content.exception() is None and self._content.is_eof()
         was_closed = response.closed and not reached_end
         was_read = getattr(self._content, "_cursor", 0) > 0

@@ -151,9 +151,9 @@ def _discard(source: object, make_source: Callable[[Any], AsyncSource | Deferred
         _close_later(source, make_source)
         return
     # Coroutines have `close`, futures have `cancel`.
-    drop = getattr(source, "close", None) or getattr(source, "cancel", None)
-    if is_awaitable(source) and callable(drop):
-        drop()
+    end = getattr(source, "close", None) or getattr(source, "cancel", None)
+    if is_awaitable(source) and callable(end):
+        end()
         return
     # The context managers of SDKs have the coroutine that would send the request in an attribute.
     for name in [*getattr(source, "__dict__", ()), *getattr(type(source), "__slots__", ())]:
@@ -190,14 +190,14 @@ def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | Def
         return
     loop, close = future.get_loop(), result.close
 
-    def start() -> None:
+    def start_closing() -> None:
         task = loop.create_task(_close_quietly(close), name="tokenstream closing")
         _CLOSING.add(task)
         task.add_done_callback(_CLOSING.discard)
 
     # A RuntimeError means that the loop is closed, and its connections with it.
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(start)
+        loop.call_soon_threadsafe(start_closing)
 
 
 async def _close_quietly(close: Callable[[], Awaitable[object]]) -> None:

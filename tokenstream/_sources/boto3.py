@@ -20,7 +20,7 @@ _STREAM_KEYS = ("stream", "body")
 `invoke_model_with_response_stream`."""
 _DAMAGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
 """Names of botocore's exceptions for an event stream whose bytes were changed on the way."""
-_LOWEST_STATUS = 400
+_LOWEST_ERROR_STATUS = 400
 
 
 def is_event_stream(source: object) -> bool:
@@ -67,7 +67,7 @@ def is_response(source: object) -> bool:
 
 
 def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a botocore exception; return None if it is not about the answer of AWS.
+    """Convert a botocore exception; return None if the exception is not about an answer of AWS.
 
     Args:
         error: The exception.
@@ -79,16 +79,16 @@ def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
             "check any proxy in between"
         )
     response: object = getattr(error, "response", None)
-    said: object = response.get("Error") if is_dict(response) else None
-    if "ClientError" not in names or not is_dict(response) or not is_dict(said):
+    error_fields: object = response.get("Error") if is_dict(response) else None
+    if "ClientError" not in names or not is_dict(response) or not is_dict(error_fields):
         return None
-    details = {"code": said.get("Code"), "message": said.get("Message")}
-    head: object = response.get("ResponseMetadata")
-    status: object = head.get("HTTPStatusCode") if is_dict(head) else None
-    if is_dict(head) and isinstance(status, int) and status >= _LOWEST_STATUS:
+    details = {"code": error_fields.get("Code"), "message": error_fields.get("Message")}
+    metadata: object = response.get("ResponseMetadata")
+    status: object = metadata.get("HTTPStatusCode") if is_dict(metadata) else None
+    if is_dict(metadata) and isinstance(status, int) and status >= _LOWEST_ERROR_STATUS:
         import json
 
-        headers: object = head.get("HTTPHeaders")
+        headers: object = metadata.get("HTTPHeaders")
         body = json.dumps({"error": details}, default=str).encode()
         return status_error(status, headers if is_dict(headers) else {}, body)
     return provider_error({"error": details})

@@ -1,7 +1,6 @@
 """The conversion of exceptions from other libraries to errors of this library.
 
-Exceptions are recognised by the names of their classes, so that no other library
-has to be imported.
+Exceptions are recognised by the names of their classes, so that no other library is imported.
 """
 
 from __future__ import annotations
@@ -71,8 +70,7 @@ _MAX_CONTENT_TYPE = 100
 _UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
 """Numbers of the errors of a look-up if the host name has no address.
 
-These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows, but not EAI_AGAIN, which is
-temporary.
+These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows; EAI_AGAIN is only temporary.
 """
 _NO_TLS_WORDS = (
     "WRONG_VERSION_NUMBER",
@@ -99,8 +97,7 @@ _UNUSABLE_RESPONSES = frozenset(
 _UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
 """The same exceptions, and their causes.
 
-These names are only looked for while a source is read; while it is opened, the causes may also be
-about the request.
+Only looked for while a source is read; while it is opened, the causes may concern the request.
 """
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 _ALREADY_READ = frozenset(
@@ -134,8 +131,9 @@ def reading_failed(
     elif isinstance(error, ImportError):
         converted = _missing_package(error)
     elif _is_timeout(error):
-        own_limit = "idle_bytes" if begun else "first_event"
-        limit = "transport" if read_deadlines is None else own_limit
+        # The read timeout is that of the caller's client, or one of our deadlines.
+        deadline = "idle_bytes" if begun else "first_event"
+        limit = "transport" if read_deadlines is None else deadline
         converted = StreamStalled(
             f"nothing arrived within the client's read timeout ({_describe(error)}); "
             "what had arrived is in .partial",
@@ -159,11 +157,11 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable(error)
-    transport = _is_transport(error)
+    is_transport = _is_transport(error)
     return StreamInterrupted(
-        f"the {'connection' if transport else 'source'} broke ({_describe(error)}); "
+        f"the {'connection' if is_transport else 'source'} broke ({_describe(error)}); "
         "what had arrived is in .partial",
-        kind="network" if transport else "unknown",
+        kind="network" if is_transport else "unknown",
     )
 
 
@@ -292,7 +290,7 @@ def _find_request_fault(error: Exception, names: set[str]) -> str:
                 f"the value of its header {name!r} begins or ends with white space, "
                 "or contains a control character: .strip() it"
             )
-    return "".join(fault for name, fault in _REQUEST_FAULTS.items() if name in names)
+    return next((fault for name, fault in _REQUEST_FAULTS.items() if name in names), "")
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
@@ -341,8 +339,10 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
             {"error": _message_of(error) or "no words", "error_type": kinds[0] if kinds else None}
         )
     if "APIError" in names and is_dict(getattr(error, "details", None)):
+        # This is google-genai's class; other SDKs have classes of the same name.
         return _convert_google_error(error, response)
-    if "APIError" in names and not names & {"APIConnectionError"}:
+    if "APIError" in names and "APIConnectionError" not in names:
+        # An SDK such as openai's raises it for an error event in the stream.
         body: object = getattr(error, "body", None)
         details = body.get("error", body) if is_dict(body) else {"message": _message_of(error)}
         return provider_error({"error": details}, "error")
@@ -393,6 +393,7 @@ def _convert_google_error(error: Any, response: Any) -> StreamError | None:  # n
 
 def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, httpx2 or requests
     """Return the body of a response with an error status; b"" if it is not available."""
+    # A response of requests, which has no `is_stream_consumed`, reads its body when asked for `content`.
     if not getattr(response, "is_stream_consumed", hasattr(response, "iter_content")):
         return b""
     try:
@@ -489,11 +490,11 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def _without_quotes(message: str, kept: frozenset[str] = frozenset()) -> str:
+def _without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
     """Return an exception's message with "…" in place of quotations, which may be a key or a payload.
 
     Args:
         message: The message.
-        kept: Quotations that stay.
+        harmless: Words that stay even if they are quoted.
     """
-    return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in kept else "…", message)
+    return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in harmless else "…", message)

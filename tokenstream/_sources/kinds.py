@@ -55,9 +55,9 @@ class SyncSource:
         for item in chunks:
             if item.__class__ is bytes or self.convert is None:
                 return item
-            found = self.convert(item)
-            if found is not SKIPPED:
-                return found
+            converted = self.convert(item)
+            if converted is not SKIPPED:
+                return converted
         return end
 
 
@@ -100,9 +100,9 @@ class AsyncSource:
             item = await self.chunks.__anext__()
             if item.__class__ is bytes or self.convert is None:
                 return item
-            found = self.convert(item)
-            if found is not SKIPPED:
-                return found
+            converted = self.convert(item)
+            if converted is not SKIPPED:
+                return converted
 
 
 @dataclass(slots=True)

@@ -121,9 +121,9 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
         item: An SDK object, or any other item.
     """
     stream = _stream_in_router(items) if items.__class__.__module__ == _ROUTER else items
-    has_received_reason = getattr(stream, _OTHER_REASON, None) is not None
-    if has_received_reason or getattr(stream, _REASON, "") is not None:
-        # Any other iterator has no such attribute, for which the default is not None.
+    # Iterators of other libraries do not have the attribute, so the default is not None.
+    lacks_reason = getattr(stream, _REASON, "") is None and getattr(stream, _OTHER_REASON, None) is None
+    if not lacks_reason:
         return item
     payload = payload_of(item)
     choices = payload.get("choices") if is_dict(payload) else None
@@ -201,6 +201,7 @@ def _convert_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
         mode="json", by_alias=True, exclude_unset=True, exclude=excluded, warnings=False
     )
     if is_dict(dumped) and dumped.keys() == _EVENT_FIELDS and is_dict(dumped["data"]):
+        # The object is an SSE event, and its data are the payload.
         return dumped["data"]
     return dumped
 

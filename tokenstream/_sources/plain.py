@@ -57,6 +57,7 @@ def is_file(source: object) -> bool:
     return (
         callable(getattr(source, "read", None))
         and hasattr(source, "readable")
+        # A mock has any attribute, but not of this type.
         and isinstance(getattr(source, "closed", False), bool)
     )
 
@@ -100,6 +101,7 @@ def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text
     read: Callable[[int], bytes | str | None] = getattr(file, "read1", file.read)
     while chunk := read(_CHUNK_SIZE):
         yield chunk
+    # A non-blocking file returns None while it has no data.
     if chunk is None:
         raise MisuseError(_NO_BLOCKING)
 

@@ -94,7 +94,8 @@ def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as abov
         MisuseError: The object was partly read. It stays open, so that it can still be iterated.
     """
     is_half_read = response.is_stream_consumed and not response.is_closed
-    if not is_half_read or hasattr(response, "_content"):
+    has_whole_body = hasattr(response, "_content")
+    if not is_half_read or has_whole_body:
         return
     if isinstance(source, Iterable):
         advice = "Stream(chunk for chunk in stream)"

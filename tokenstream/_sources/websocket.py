@@ -60,13 +60,13 @@ class OpenWebSocket:
     recv: Callable[[], Any]
     """Returns the next message, or an awaitable of it."""
     close: Callable[[], Any]
-    beneath: Any
+    connection: Any
     """The connection of websockets that `recv` and `close` use."""
 
     @property
     def is_async(self) -> bool:
         """True if the connection is asynchronous."""
-        return iscoroutinefunction(getattr(self.beneath, "recv", None))
+        return iscoroutinefunction(getattr(self.connection, "recv", None))
 
 
 def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
@@ -82,16 +82,16 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguis
         if getattr(source, "_make_ws", None) is not None:
             # The connection can reconnect by itself, but only if the application iterates over it.
             return None
-        beneath = getattr(source, "_connection", None)
-        recv = _find_receive(beneath) if _is_connection(beneath) else source.recv_bytes
-        return OpenWebSocket(recv, source.close, beneath)
+        connection = getattr(source, "_connection", None)
+        recv = _find_receive(connection) if _is_connection(connection) else source.recv_bytes
+        return OpenWebSocket(recv, source.close, connection)
     if _has_methods(source, _SDK_SESSION_METHODS):
-        beneath = getattr(source, "_ws", None)
-        if beneath is None or not _is_connection(beneath):
+        connection = getattr(source, "_ws", None)
+        if connection is None or not _is_connection(connection):
             raise MisuseError(
                 f"the connection inside {named(source)} cannot be found: pass the WebSocket connection itself"
             )
-        return OpenWebSocket(_find_receive(beneath), source.close, beneath)
+        return OpenWebSocket(_find_receive(connection), source.close, connection)
     return None
 
 
@@ -113,17 +113,17 @@ def _find_receive(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of we
 
 def from_socket(socket: OpenWebSocket) -> SyncSource:
     """Return the source of a connection for a `Stream`; each message is one payload."""
-    beneath = socket.beneath
-    enter = getattr(beneath, "__enter__", None)
+    connection = socket.connection
+    enter = getattr(connection, "__enter__", None)
     if enter is not None:
         # Entering prevents a warning of websockets about connections without `with`; the stream closes it.
         enter()
-    timed = "timeout" in signature(socket.recv).parameters
-    messages = _TimedSocketMessages(socket.recv) if timed else _SocketMessages(socket.recv)
+    takes_timeout = "timeout" in signature(socket.recv).parameters
+    messages = _TimedSocketMessages(socket.recv) if takes_timeout else _SocketMessages(socket.recv)
     return SyncSource(
         messages,
         partial(_close, socket),
-        socket=lambda: getattr(beneath, "socket", None),
+        socket=lambda: getattr(connection, "socket", None),
         messages=True,
         bound=messages.bound if isinstance(messages, _TimedSocketMessages) else None,
     )
@@ -131,14 +131,14 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
 
 def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
     """Return the source of a connection for an `AsyncStream`; each message is one payload."""
-    beneath = socket.beneath
+    connection = socket.connection
 
     def find() -> Any:  # noqa: ANN401 - an event loop's socket
         """Return the socket, from a connection of asyncio or of trio."""
-        transport = getattr(beneath, "transport", None)
+        transport = getattr(connection, "transport", None)
         if transport is not None:
             return transport.get_extra_info("socket")
-        stream = getattr(beneath, "stream", None)
+        stream = getattr(connection, "stream", None)
         return getattr(getattr(stream, "transport_stream", stream), "socket", None)
 
     return AsyncSource(
@@ -149,10 +149,10 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
 def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
     """Close a connection without waiting long for the server's closing frame."""
     # The server's closing frame cannot be read before the unread messages that are queued before it.
-    seconds = getattr(socket.beneath, "close_timeout", None)
+    seconds = getattr(socket.connection, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
         with suppress(AttributeError):
-            socket.beneath.close_timeout = _FAREWELL_SECONDS
+            socket.connection.close_timeout = _FAREWELL_SECONDS
     return socket.close()
 
 
@@ -188,7 +188,9 @@ def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of w
 
 
 def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of error that a closing frame means, and whether another attempt may help, or None.
+    """Return the kind of error that a closing frame means, and if another attempt may help.
+
+    The second value is None if the closing frame does not say so; then the kind decides.
 
     Args:
         code: The close code.
@@ -199,9 +201,9 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
         if word in lowered:
             return kind, None
     # The reason may be an error code or type of the provider.
-    from_reason = error_kind(reason)
-    if from_reason[0] != "unknown":
-        return from_reason
+    kind, retryable = error_kind(reason)
+    if kind != "unknown":
+        return kind, retryable
     if code in _KINDS_BY_CODE:
         return _KINDS_BY_CODE[code], None
     # Applications often use close codes that are 4000 plus an HTTP status.

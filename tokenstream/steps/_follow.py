@@ -46,13 +46,13 @@ class _Follower:
         run: The run that receives the steps.
     """
 
-    __slots__ = ("_has_ended", "_reader", "_run", "items")
+    __slots__ = ("_has_ended", "_reader", "_run", "item_count")
 
     def __init__(self, run: Steps) -> None:
         self._run = run
         self._reader: RunOfAFramework | None = None
         self._has_ended = False
-        self.items = 0
+        self.item_count = 0
         """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
@@ -61,14 +61,14 @@ class _Follower:
         Raises:
             MisuseError: The item is a piece of a model's answer and not an event of a run.
         """
-        self.items += 1
+        self.item_count += 1
         if self._has_ended:
             return
         if self._reader is None:
             self._reader = _find_reader(item, self._run)
         if self._reader is not None:
             self._read_event(self._reader, item)
-        elif self.items == 1 and _is_answer_piece(item):
+        elif self.item_count == 1 and _is_answer_piece(item):
             raise MisuseError(
                 f"{named(item)} is a piece of a model's answer and not an event of a run: follow the "
                 "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
@@ -94,10 +94,10 @@ class _Follower:
     def end(self) -> None:
         """End the steps that are still open, since the events have ended."""
         self._end(None)
-        if self._reader is None and self.items:
+        if self._reader is None and self.item_count:
             warn(
                 "none of the %d events that were followed made a step: they are of no known framework",
-                self.items,
+                self.item_count,
             )
 
     def broke(self, error: BaseException, *, final: bool) -> None:

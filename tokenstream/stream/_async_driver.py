@@ -124,7 +124,7 @@ class AsyncDriver(Driver):
         return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
 
     def poll(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event without waiting, for a loop that also reads other streams; None without one.
+        """Return the next event, or None if none has arrived, for a loop that also reads other streams.
 
         Args:
             bell: Rung when something may have arrived.
@@ -391,6 +391,7 @@ class AsyncDriver(Driver):
             return await self._read(until) if item is None else self.process_item(item[1], item[0])
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
+        # `last` is the `Stopped` event of a guard, which the loop has not taken yet.
         if are_events_left or self.machine.last is not None:
             return None
         failed = not had_ended and self.error is not None

@@ -54,8 +54,8 @@ class StreamBase(Generic[DriverT]):
         For `stop()` without a reason, this is "stop".
         """
         messages = self.messages
-        whole = bool(messages) and all(message.complete for message in messages)
-        return None if whole else self._driver.verdict.stop_reason
+        is_complete = bool(messages) and all(message.complete for message in messages)
+        return None if is_complete else self._driver.verdict.stop_reason
 
     @property
     def departures(self) -> Mapping[str, Departure]:
@@ -89,7 +89,7 @@ def find_driver(stream: object) -> Driver | Onlooker:
     Args:
         stream: A stream, sync or async, or a tap.
     """
-    of: Any = stream
-    reader: Driver | Onlooker
-    reader = of._driver if isinstance(stream, StreamBase) else of._onlooker  # noqa: SLF001 - for rooms above
-    return reader
+    argument: Any = stream
+    driver: Driver | Onlooker
+    driver = argument._driver if isinstance(stream, StreamBase) else argument._onlooker  # noqa: SLF001 - ours
+    return driver

@@ -115,6 +115,7 @@ class SyncDriver(Driver):
         try:
             if self.phase is _ENDED:
                 self.step()
+            # The fastest way to read all items and drop them.
             deque(self, maxlen=0)
         except StopIteration:
             # The stream was already over.
@@ -148,7 +149,7 @@ class SyncDriver(Driver):
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
-        """Return the next event without waiting, for a loop that also reads other streams; None without one.
+        """Return the next event, or None if none has arrived, for a loop that also reads other streams.
 
         Args:
             bell: Rung when something may have arrived.
@@ -387,6 +388,7 @@ class SyncDriver(Driver):
             return self._read(until)
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
+        # `last` is the `Stopped` event of a guard, which the loop has not taken yet.
         if are_events_left or self.machine.last is not None:
             return None
         self.close_source(quiet=True)

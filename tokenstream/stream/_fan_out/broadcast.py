@@ -166,6 +166,7 @@ class SyncHub(Hub[SyncDriver]):
             try:
                 function()
             finally:
+                # From now on, the pump refuses reads again.
                 self.driver.pump.busy = True
                 self.wake()
                 self.announce_room()

@@ -36,7 +36,10 @@ class SharedCursor(Generic[ItemT]):
         self._is_text = isinstance(cursor, TextCursor)
         """True for a text cursor, whose `ready` always returns all text that has arrived."""
         self._seen_count = -2
-        """Number of events that had arrived when the cursor last looked; -2 before the first time."""
+        """Number of events that had arrived when the cursor last looked.
+
+        At first, it is -2, so that no number of events is one more.
+        """
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
         return getattr(self._cursor, name)

@@ -41,8 +41,10 @@ class Hub(EventQueue[DriverT]):
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns the context in which a router runs a tool; None for no context."""
         self._listeners: dict[object, Callable[[], object]] = {}
+        """The functions to call when something has arrived, each under a key of its own."""
         self._bells: list[ArrivalBell] = []
         """Bells of loops that also read other streams."""
+        # A pump that seems busy refuses every read except those of a leader.
         driver.pump.busy = True
 
     def __del__(self) -> None:
@@ -61,11 +63,12 @@ class Hub(EventQueue[DriverT]):
         Returns:
             A function that ends these calls.
         """
-        listener = object()
-        self._listeners[listener] = function
+        # The function itself is no key, because it may be added twice.
+        key = object()
+        self._listeners[key] = function
 
         def end() -> None:
-            self._listeners.pop(listener, None)
+            self._listeners.pop(key, None)
 
         return end
 
@@ -108,6 +111,7 @@ class Hub(EventQueue[DriverT]):
         Args:
             bell: Rung when something may have arrived.
         """
+        # A new list, because another thread may be going through the old one.
         self._bells = [*self._bells, bell]
         if self.leader is None:
             self.driver.begin_polling(bell)
@@ -137,6 +141,7 @@ class _Leadership:
         """Wake the other readers; suppress the error or exception that ends the stream."""
         hub = self._hub
         hub.leader = None
+        # From now on, the pump refuses reads again.
         hub.driver.pump.busy = True
         hub.wake()
         if kind is None or hub.driver.phase is not Phase.ENDED:

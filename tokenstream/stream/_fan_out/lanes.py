@@ -326,8 +326,9 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                 if not other.has_ended:
                     other.entry.set()
                     # Without a reading thread or task, no chunks can be left.
-                    other.has_ended = not other.driver.finish_polling()
-                    self._live_count -= other.has_ended
+                    if not other.driver.finish_polling():
+                        other.has_ended = True
+                        self._live_count -= 1
 
     def _take_error(self) -> StreamError | None:
         """Return the error to raise at the end of the merge, once; None without an error.

@@ -162,13 +162,14 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
                 errors.append(error)
 
         # Streams whose reading task must still end are closed at the same time.
-        slow = [driver for driver in self._drivers if not driver.pump.release()]
-        if slow:
+        with_task = [driver for driver in self._drivers if not driver.pump.release()]
+        if with_task:
             from anyio import create_task_group
 
             async with create_task_group() as tasks:
-                for driver in slow:
+                for driver in with_task:
                     tasks.start_soon(close, driver)
+        # A stream that is already closed is not closed twice.
         for driver in self._drivers:
             await close(driver)
         if errors:

@@ -63,6 +63,7 @@ class ReaderPlace:
     def __init__(self, name: str, position: int) -> None:
         self.name = name
         self.position = position
+        """Number of the next event to deliver, counted from the start of the stream."""
         self.reads_events = False
         """True once the reader has read an event, and not only views."""
         self.summary: list[Event] = []
@@ -74,7 +75,7 @@ class ReaderPlace:
         self.seen_count = -1
         """Number of events that had arrived when the reader last looked."""
         self.seen_before = -1
-        """The previous value of `seen`."""
+        """The previous value of `seen_count`."""
         self.in_use = False
         """True while the reader is in use."""
         self.is_closed = False
@@ -113,10 +114,11 @@ class EventQueue(Generic[DriverT]):
         self.size = _SIZE
         """Number of events to hold for loops over events."""
         machine = driver.machine
-        begun = machine.meter.first_event_at is not None and not machine.gives_again
+        # If the stream gives its first event again, that event is not lost for readers.
+        were_events_read = machine.meter.first_event_at is not None and not machine.gives_again
         # Readers begin at event 0. If events were read before, the ring begins at 1, so that
         # readers get a summary instead.
-        self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
+        self.ring: Ring[Event] = self._new_ring(Ring(1, begin=1 if were_events_read else 0))
         self._options_fixed = False
         """True once the options were set, or a loop over events has begun."""
         self.news: tuple[int, Any] = (0, None)
@@ -124,6 +126,7 @@ class EventQueue(Generic[DriverT]):
         self.has_ended = False
         """True once the stream has ended and all its events were read."""
         self._numbers = count(1)
+        """Numbers for readers without a name."""
         self._readers: list[ReaderPlace] = []
         """Places of the loops over events, for which the policy "wait" waits."""
         self._sweep_at = _FEW
@@ -187,19 +190,19 @@ class EventQueue(Generic[DriverT]):
 
     # -- events that have arrived --------------------------------------------
 
-    def look_for_news(self, place: ReaderPlace, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
+    def look_for_news(self, place: ReaderPlace, seen_count: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Return `NEWS` if something has arrived since a reader last looked, otherwise None.
 
         Args:
             place: The reader's place.
-            seen: Number of events that had arrived when the reader last looked.
+            seen_count: Number of events that had arrived when the reader last looked.
         """
         if place.is_closed:
             raise self.driver.exhausted
-        number = self.news[0]
-        if number == seen:
+        event_count = self.news[0]
+        if event_count == seen_count:
             return None
-        place.seen_before, place.seen_count = seen, number
+        place.seen_before, place.seen_count = seen_count, event_count
         return NEWS
 
     def take_event(self, place: ReaderPlace) -> Event | None:

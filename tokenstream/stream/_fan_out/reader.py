@@ -99,7 +99,7 @@ class ReaderDriver(SingleConsumer):
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
         are_events_left = not place.reads_events or self.has_events
         if hub.has_ended and not are_events_left and hub.driver.error is None:
-            # The driver refuses the loop.
+            # The driver refuses the loop. (After an error, the loop itself raises that error.)
             hub.driver.refuse_if_ended()
 
     # -- beside other streams, in one loop -----------------------------------

@@ -83,7 +83,9 @@ class Judges:
         from anyio import CancelScope, current_time
 
         self.cancel()
-        with CancelScope(shield=True, deadline=current_time() + CLOSING_SECONDS if self._running else 0.0):
+        if not self._running:
+            return
+        with CancelScope(shield=True, deadline=current_time() + CLOSING_SECONDS):
             while self._running:
                 await self.wait(None)
 

@@ -38,10 +38,10 @@ class CallDraftCursor:
 
     __slots__ = (
         "_answer",
-        "_calls",
+        "_begun_calls",
         "_chars_read",
         "_delivered",
-        "_ended",
+        "_ended_calls",
         "_failure",
         "_open_calls",
         "_queue",
@@ -52,8 +52,8 @@ class CallDraftCursor:
     def __init__(self, answer: OutputChoice, tools: ValidatedCalls) -> None:
         self._answer = answer
         self._tools = tools
-        self._calls = BegunCalls(answer)
-        self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
+        self._begun_calls = BegunCalls(answer)
+        self._ended_calls = CheckedCursor(answer.accumulator, answer.choice, tools)
         self._open_calls: dict[int, _OpenCall] = {}
         """Calls that have begun but not ended, by part index."""
         self._delivered: set[int] = set()
@@ -65,6 +65,7 @@ class CallDraftCursor:
         self._failure: Exception | None = None
         """An exception of the application's own validator, or the error to raise at the end."""
         self._restarts = answer.accumulator.restarts
+        """Number of the answer's restarts for which this cursor has started over."""
 
     def ready(self) -> CallDraft[Any, Any] | None:
         """Return the next draft that the reader does not have yet; None if the reader has all drafts.
@@ -112,7 +113,7 @@ class CallDraftCursor:
             return draft
         if self._failure is None:
             # Nothing is left to deliver; this raises an error if a delivered call is missing.
-            self._ended.end()
+            self._ended_calls.end()
             # A call that is still open was cut off.
             cut_call = next((call for call in self._open_calls.values() if call.has_drafts), None)
             self._failure = None if cut_call is None else self._make_cut_error(cut_call)
@@ -123,7 +124,7 @@ class CallDraftCursor:
     def _start_over(self) -> None:
         """Forget everything but the numbers of delivered calls, because the answer was restarted."""
         self._restarts = self._answer.accumulator.restarts
-        self._calls = BegunCalls(self._answer)
+        self._begun_calls = BegunCalls(self._answer)
         self._open_calls.clear()
         self._queue.clear()
         self._chars_read, self._failure = -1, None
@@ -144,12 +145,12 @@ class CallDraftCursor:
 
     def _read_arrived(self) -> None:
         """Read what has arrived since the last call, and queue the drafts for it."""
-        for call in self._calls.find_new():
+        for call in self._begun_calls.find_new():
             self._open_calls[call.part_index] = _OpenCall(
                 call, self._tools, was_delivered=call.number in self._delivered
             )
         # One ended call at a time, so that it is delivered before the error of the next call.
-        ended = self._ended.ready()
+        ended = self._ended_calls.ready()
         if ended is not None:
             self._queue_last_draft(ended)
             return
@@ -241,6 +242,7 @@ class _OpenCall:
             if piece is not None:
                 document.feed(piece)
         takes_json = text.call_so_far.type != "custom"
+        # Some servers send null for a call without arguments.
         is_null = takes_json and text.text.strip() == _NOTHING
         if text.rewritten or is_null:
             self.stage = self._tools.drafting(self.call.start)

@@ -30,7 +30,7 @@ class OutputCursor(Generic[ItemT]):
 
     Args:
         answer: The choice.
-        stage: Makes a stage that reads one document.
+        make_stage: Makes a stage that reads one document.
         kind: The kind of items that the stage returns.
     """
 
@@ -42,28 +42,29 @@ class OutputCursor(Generic[ItemT]):
         "_failure",
         "_is_drafts",
         "_kind",
+        "_make_stage",
         "_only_document",
         "_queue",
         "_raise_at_once",
         "_restarts",
-        "_stage",
         "_was_end_read",
     )
 
     def __init__(
-        self, answer: OutputChoice, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
+        self, answer: OutputChoice, make_stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
     ) -> None:
         self._answer = answer
         self._accumulator = answer.accumulator
-        self._stage = stage
+        self._make_stage = make_stage
         self._kind: OutputKind = kind
         self._is_drafts = kind == "drafts"
-        self._documents = OutputDocuments(answer, stage, kind)
+        self._documents = OutputDocuments(answer, make_stage, kind)
         self._only_document = self._documents.only
         """The only document, if there cannot be several; events then need not be assigned to one."""
         self._delivered: DeliveredItems | None = None
         """Record of the delivered items, if the answer may be restarted; drafts just start over."""
         self._restarts = answer.accumulator.restarts
+        """Number of the answer's restarts for which this cursor has started over."""
         self._queue: deque[ItemT] = deque()
         """Items to deliver next; an error in the queue is raised when it is the first item."""
         self._failure: Exception | None = None
@@ -162,7 +163,7 @@ class OutputCursor(Generic[ItemT]):
     def _start_over(self) -> None:
         """Read a restarted answer from its start; items other than drafts are not delivered twice."""
         self._restarts = self._answer.accumulator.restarts
-        self._documents = OutputDocuments(self._answer, self._stage, self._kind)
+        self._documents = OutputDocuments(self._answer, self._make_stage, self._kind)
         self._only_document = self._documents.only
         self._queue.clear()
         self._failure, self._raise_at_once = None, False

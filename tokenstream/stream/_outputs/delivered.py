@@ -27,10 +27,10 @@ class DeliveredItems:
         kind: The kind of items: elements, or pieces of a string.
     """
 
-    __slots__ = ("_items", "_matched_chars", "_pieces", "_position")
+    __slots__ = ("_are_pieces", "_items", "_matched_chars", "_position")
 
     def __init__(self, kind: OutputKind) -> None:
-        self._pieces = kind == "pieces"
+        self._are_pieces = kind == "pieces"
         self._items: list[Any] = []
         self._position = 0
         """Number of items found again since the restart; the length of `_items` once none is missing."""
@@ -55,11 +55,11 @@ class DeliveredItems:
         if accumulator.ending != "stopped":
             raise difference(accumulator)
 
-    def skip_delivered(self, take: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - an item
+    def skip_delivered(self, pop_item: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - any
         """Return the first item that was not delivered before; None if no further item has arrived.
 
         Args:
-            take: Returns the next item, or None; raises the error of an invalid element.
+            pop_item: Returns the next item, or None; raises the error of an invalid element.
             accumulator: The stream's accumulator, which knows why the answer was restarted.
 
         Raises:
@@ -68,27 +68,27 @@ class DeliveredItems:
         """
         while True:
             try:
-                item = take()
+                item = pop_item()
             except OutputInvalid:
                 if not self.lacks_items:
-                    self._note(_INVALID)
+                    self._record(_INVALID)
                     raise
                 item = _INVALID
             if item is None:
                 return None
             if not self.lacks_items:
-                self._note(item)
+                self._record(item)
                 return item
-            is_piece = self._pieces and isinstance(item, str)
+            is_piece = self._are_pieces and isinstance(item, str)
             remainder = self._skip_piece(item) if is_piece else self._skip_item(item)
             if remainder is None:
                 raise difference(accumulator)
             if remainder:
                 # A piece that begins with delivered text also has new text.
-                self._note(remainder)
+                self._record(remainder)
                 return remainder
 
-    def _note(self, item: object) -> None:
+    def _record(self, item: object) -> None:
         """Record an item that is delivered now."""
         self._items.append(item)
         self._position = len(self._items)

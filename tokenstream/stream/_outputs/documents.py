@@ -192,11 +192,11 @@ class BegunCalls:
         answer: The choice.
     """
 
-    __slots__ = ("_answer", "_examined", "_number")
+    __slots__ = ("_answer", "_examined_count", "_number")
 
     def __init__(self, answer: OutputChoice) -> None:
         self._answer = answer
-        self._examined = 0
+        self._examined_count = 0
         """Number of parts of the choice that were examined so far."""
         self._number = 0
         """Number of calls among these parts."""
@@ -205,12 +205,12 @@ class BegunCalls:
         """Return the tool calls that have begun since this method was last used."""
         answer = self._answer
         new_calls: list[BegunCall] = []
-        parts = answer.accumulator.parts_from(answer.index, self._examined)
-        for index, part in enumerate(parts, self._examined):
+        parts = answer.accumulator.parts_from(answer.index, self._examined_count)
+        for index, part in enumerate(parts, self._examined_count):
             if isinstance(part.start, ToolCall):
                 new_calls.append(BegunCall(part, index, self._number))
                 self._number += 1
-        self._examined += len(parts)
+        self._examined_count += len(parts)
         return new_calls
 
 
@@ -219,7 +219,7 @@ class OutputDocuments(Generic[ItemT]):
 
     Args:
         answer: The choice.
-        stage: Makes a stage that reads one document.
+        make_stage: Makes a stage that reads one document.
         kind: The kind of items. Elements of arrays are read from all calls, other items
             from the first call that has arguments.
     """
@@ -231,17 +231,17 @@ class OutputDocuments(Generic[ItemT]):
         "_first_stage",
         "_growing",
         "_kind",
+        "_make_stage",
         "_selected_index",
-        "_stage",
     )
 
     def __init__(
-        self, answer: OutputChoice, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
+        self, answer: OutputChoice, make_stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
     ) -> None:
         self._answer = answer
-        self._stage = stage
+        self._make_stage = make_stage
         # The first stage is made now, because making it checks the caller's arguments.
-        self._first_stage: OutputStage[ItemT] | None = stage()
+        self._first_stage: OutputStage[ItemT] | None = make_stage()
         self._kind: OutputKind = kind
         self._documents: list[OutputDocument[ItemT]] = []
         self._growing: dict[int, OutputDocument[ItemT]] = {}
@@ -299,7 +299,7 @@ class OutputDocuments(Generic[ItemT]):
 
     def read_again(self, document: OutputDocument[ItemT]) -> list[ItemT]:
         """Read a document again with a new stage, because its whole text differs from its pieces."""
-        return document.read_again(self._stage())
+        return document.read_again(self._make_stage())
 
     def _add_new_calls(self) -> None:
         """Add a document for each call of the tool that has begun since this method was last used."""
@@ -309,7 +309,7 @@ class OutputDocuments(Generic[ItemT]):
 
     def _add_document(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
         """Add a document."""
-        stage, self._first_stage = self._first_stage or self._stage(), None
+        stage, self._first_stage = self._first_stage or self._make_stage(), None
         document = OutputDocument(text, stage, self._kind)
         self._documents.append(document)
         return document

@@ -116,6 +116,7 @@ class ResultCursor(Generic[T]):
             except (OutputInvalid, OutputIncomplete, LimitExceeded):
                 # Reading the drafts, below, raises the error again with the last snapshot.
                 pass
+        # `end` returns a draft at a time, and None after the last one.
         *_, last_draft = iter(drafts.end, None)
         return last_draft.final()
 

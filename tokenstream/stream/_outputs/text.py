@@ -92,6 +92,7 @@ class ArgumentsText:
         self._log: TextLog | None = None
         """The fragments of the arguments, until the call is complete."""
         self._position = 0
+        """Number of characters of the arguments that were delivered."""
         self._follows_empty_object = False
         """True if the arguments follow an empty object, so that they are read only at the end."""
         self._has_begun = free

@@ -79,7 +79,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             {'eggs': 2} False
             {'eggs': 2, 'milk': 1} True
         """
-        asked = partial(
+        make_cursor = partial(
             self._cursors.partials,
             type,
             tool=tool,
@@ -89,7 +89,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             show=show,
             document=document,
         )
-        return PartialsView(self._driver, ShapingPlan(asked), self._in_result)
+        return PartialsView(self._driver, ShapingPlan(make_cursor), self._in_result)
 
     def items(
         self,
@@ -168,10 +168,10 @@ class OutputViews(ChoiceBase[SyncDriver]):
             >>> list(Stream(['{"title": "Pan', 'cakes"}'], format="pieces").field("title"))
             ['Pan', 'cakes']
         """
-        asked = partial(
+        make_cursor = partial(
             self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return TextView(self._driver, ShapingPlan(asked), self._in_result)
+        return TextView(self._driver, ShapingPlan(make_cursor), self._in_result)
 
     def result(
         self,
@@ -236,7 +236,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
 
         The arguments and errors are those of `Stream.partials`.
         """
-        asked = partial(
+        make_cursor = partial(
             self._cursors.partials,
             type,
             tool=tool,
@@ -246,7 +246,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             show=show,
             document=document,
         )
-        return AsyncPartialsView(self._driver, ShapingPlan(asked), self._in_result)
+        return AsyncPartialsView(self._driver, ShapingPlan(make_cursor), self._in_result)
 
     def items(
         self,
@@ -287,10 +287,10 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
 
         The arguments and errors are those of `Stream.field`.
         """
-        asked = partial(
+        make_cursor = partial(
             self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return AsyncTextView(self._driver, ShapingPlan(asked), self._in_result)
+        return AsyncTextView(self._driver, ShapingPlan(make_cursor), self._in_result)
 
     async def result(
         self,

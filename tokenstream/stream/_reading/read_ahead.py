@@ -74,11 +74,15 @@ class ReadAhead:
         self._socket = socket
         self._opening = opening
         self._opened: SyncSource | None = None
+        """The source that the thread has opened; None before that."""
         self.bell: ArrivalBell | None = None
         """Rung when something has arrived."""
         self._changed = threading.Condition()
+        """Wakes both sides: the loop that waits for items, and the thread that waits for room."""
         self._items: deque[Any] = deque()
+        """Items that the thread has read, and the loop has not taken yet."""
         self._seconds: float | None = None
+        """Longest time for which the loop waits for an item; None for no limit."""
         self._is_reading = True
         """True while the thread waits for the source."""
         self._has_ended = False
@@ -86,6 +90,7 @@ class ReadAhead:
         self._error: BaseException | None = None
         """The source's error, which the loop raises after the items that were read before the error."""
         self._stopped = False
+        """True once the loop needs no more items, not even those that were read."""
         self._is_ending = False
         """True once the thread was asked to end; items that it has read can still be taken."""
         self._woken = False
@@ -205,6 +210,7 @@ class ReadAhead:
         while not self._should_end:
             bound(_CHECK_SECONDS)
             with suppress(TimeoutError):
+                # The iterator itself stands for its end, since it cannot be one of its own items.
                 item = next(chunks, chunks)
                 if item is chunks:
                     return

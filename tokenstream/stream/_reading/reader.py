@@ -324,7 +324,8 @@ class Reader:
         from anyio import Event
 
         self.since = None
-        while len(self._items) >= _MAX_AHEAD or not self._find_chunk_limit(b""):
+        # A limit of 0 means that the chunks that are held have too many bytes.
+        while len(self._items) >= _MAX_AHEAD or self._find_chunk_limit(b"") == 0:
             self._room_event = Event()
             await self._room_event.wait()
             self._room_event = None

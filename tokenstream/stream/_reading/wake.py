@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-def shut_down(find: Callable[[], Any] | None) -> bool:
+def shut_down(find_socket: Callable[[], Any] | None) -> bool:
     """Shut down the socket of a source, so that a blocking read returns; return False if that fails.
 
     This never blocks, and may be called from any thread.
 
     Args:
-        find: Returns the socket, or None if no socket is used for this body alone.
+        find_socket: Returns the socket, or None if no socket is used for this body alone.
     """
-    source_socket = find() if find is not None else None
+    source_socket = find_socket() if find_socket is not None else None
     if source_socket is None:
         return False
     import socket
@@ -41,20 +41,20 @@ class ReadTimer:
     """Context manager that limits a blocking read by shutting down its socket after a time.
 
     Args:
-        find: Returns the socket.
+        find_socket: Returns the socket.
         seconds: Longest time for the read.
     """
 
-    def __init__(self, find: Callable[[], Any], seconds: float) -> None:
+    def __init__(self, find_socket: Callable[[], Any], seconds: float) -> None:
         self.fired = False
         """True if the time passed before the read returned."""
-        self._find = find
+        self._find_socket = find_socket
         self._timer = threading.Timer(seconds, self._fire)
         self._timer.daemon = True
 
     def _fire(self) -> None:
         self.fired = True
-        shut_down(self._find)
+        shut_down(self._find_socket)
 
     def __enter__(self) -> Self:
         # While the interpreter exits, no thread can be started, and the read has no time limit.

@@ -352,7 +352,7 @@ class _AsyncLaneMessages:
 
 
 def _make_drop(lane: AnswerLane) -> Callable[[], Any]:
-    """Return an asynchronous function that drops a lane."""
+    """Return an asynchronous function that drops a lane: no stream reads the answer's messages any more."""
 
     async def drop() -> None:
         lane.drop()

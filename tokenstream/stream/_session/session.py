@@ -83,7 +83,7 @@ class Session:
         if not sorter.has_several:
             self.unsorted.append(chunk if with_time is None else with_time)
         if not isinstance(chunk, bytes):
-            # The machine converts or refuses the chunk.
+            # The machine refuses the chunk, or converts it and stores the result in its `chunk`.
             machine.push(chunk, machine.now)
             chunk, machine.chunk = machine.chunk, None
         earlier_error = sorter.server_error

@@ -240,6 +240,7 @@ class Sorter:
         """
         name, is_end = session.place_of(payload)
         if name is None:
+            # The message belongs to no answer, but the answers may need what it says.
             session.feed(payload)
             if not self._open_lanes and payload.get("type", "error") == "error":
                 self.server_error = provider_error(payload, "") or self.server_error
@@ -251,6 +252,7 @@ class Sorter:
             # The end of an answer that is not named is that of the oldest answer.
             name = oldest
         lane = None if name is None else self._open_lanes.get(name)
+        # A message without an open answer goes to the oldest one; if there is none, to the next one.
         receiver = lane or (None if oldest is None else self._open_lanes[oldest])
         if receiver is not None:
             receiver.put_message(payload_of(frame))

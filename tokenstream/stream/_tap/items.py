@@ -18,7 +18,7 @@ ItemT = TypeVar("ItemT")
 class Watcher(BodyWatcher, Protocol):
     """Watcher that also receives the sending of the request, and each object of the loop."""
 
-    items: int
+    item_count: int
     """Number of items that have passed so far."""
 
     def sent(self) -> None:
@@ -53,11 +53,12 @@ class _ItemFilter:
     def __init__(self, onlooker: Watcher, iterable: object) -> None:
         self._onlooker = onlooker
         is_iterator = hasattr(iterable, "__next__") or hasattr(iterable, "__anext__")
+        # An iterator goes on where the earlier loop has ended.
         continues = iterable is None or is_iterator
         starts_over = isinstance(iterable, Sequence)
-        self._skip_count = onlooker.items if starts_over else 0
+        self._skip_count = onlooker.item_count if starts_over else 0
         """Number of items to skip."""
-        self._is_undecided = not continues and not starts_over and onlooker.items > 0
+        self._is_undecided = not continues and not starts_over and onlooker.item_count > 0
         """True until the first item shows if the loop has started over."""
 
     def see(self, item: object) -> None:
@@ -65,7 +66,7 @@ class _ItemFilter:
         if self._is_undecided:
             self._is_undecided = False
             if self._onlooker.is_first(item):
-                self._skip_count = self._onlooker.items
+                self._skip_count = self._onlooker.item_count
         if self._skip_count:
             self._skip_count -= 1
         else:
@@ -132,11 +133,12 @@ class AsyncWatchedIterator(Generic[ItemT]):
         return item
 
 
-def _is_spent(items: object, frame: str) -> bool:
+def _is_spent(items: object, frame_name: str) -> bool:
     """Return True if an iterator is a finished generator; any exception finishes a generator.
 
     Args:
         items: The iterator.
-        frame: The attribute with the frame of an unfinished generator, such as "gi_frame".
+        frame_name: The attribute with the frame of an unfinished generator, such as "gi_frame".
     """
-    return getattr(items, frame, items) is None
+    # Other iterators do not have the attribute; for them, the default is not None.
+    return getattr(items, frame_name, items) is None

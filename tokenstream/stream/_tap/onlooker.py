@@ -28,7 +28,16 @@ class Onlooker:
         clock: Returns the time in seconds.
     """
 
-    __slots__ = ("_begun", "_first", "_lost", "clock", "error", "has_ended", "items", "machine")
+    __slots__ = (
+        "_first",
+        "_is_start_known",
+        "_was_read_lost",
+        "clock",
+        "error",
+        "has_ended",
+        "item_count",
+        "machine",
+    )
 
     def __init__(
         self,
@@ -41,14 +50,16 @@ class Onlooker:
         self.clock = clock
         self.machine = Machine(format, content_type=None, limits=limits, pings=False)
         """Decodes the answer."""
-        self._begun = started_at is not None
+        self._is_start_known = started_at is not None
         """True once the time of the request is known."""
-        self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=not self._begun)
-        self._lost = False
+        self.machine.meter.begin(
+            clock() if started_at is None else started_at, wrapped=not self._is_start_known
+        )
+        self._was_read_lost = False
         """True if the last read was cancelled or interrupted, and nothing has arrived since."""
         self._first: object = None
         """The payload of the first item; None if that item had no payload."""
-        self.items = 0
+        self.item_count = 0
         """Number of items that have passed so far."""
         self.has_ended = False
         """True once the ending is decided; everything later is ignored."""
@@ -59,8 +70,8 @@ class Onlooker:
 
     def sent(self) -> None:
         """Record that the request is sent now, unless the caller has set `started_at`."""
-        if not self._begun:
-            self._begun = True
+        if not self._is_start_known:
+            self._is_start_known = True
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def not_opened(self, error: BaseException) -> None:
@@ -84,13 +95,13 @@ class Onlooker:
         """Process a chunk of bytes or text, or a payload as a dict."""
         if self.has_ended:
             return
-        self._lost = False
+        self._was_read_lost = False
         machine = self.machine
         try:
             if chunk.__class__ is not machine.unit:
                 machine.push(chunk, self.clock())
             elif machine.give(chunk, self.clock()) is not None:
-                # The fast path has read the chunk.
+                # The fast path has read the chunk, so no events are left to pull.
                 if machine.error is not None:
                     self._finish(None)
                 return
@@ -110,7 +121,7 @@ class Onlooker:
 
     def see_item(self, item: object) -> None:
         """Process an item, such as an object of an SDK."""
-        self.items += 1
+        self.item_count += 1
         if self.has_ended:
             return
         try:
@@ -122,7 +133,7 @@ class Onlooker:
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
             return
-        if self.items == 1 and isinstance(payload, bytes | str | dict):
+        if self.item_count == 1 and isinstance(payload, bytes | str | dict):
             self._first = payload
         if payload is not None:
             self.see(payload)
@@ -138,11 +149,11 @@ class Onlooker:
 
     def end(self) -> None:
         """Record that the source has ended."""
-        lost = StreamInterrupted(
+        lost_error = StreamInterrupted(
             "a read was cancelled or broken off, and the source ended with it; "
             "what had arrived is in .partial"
         )
-        self._finish(lost if self._lost else None)
+        self._finish(lost_error if self._was_read_lost else None)
 
     def broke(self, error: BaseException, *, final: bool) -> None:
         """Record that a read of the source raised an exception.
@@ -158,7 +169,7 @@ class Onlooker:
         elif final:
             self.stop()
         else:
-            self._lost = True
+            self._was_read_lost = True
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""

@@ -46,10 +46,11 @@ class TextCursor:
         self._log: TextLog | None = None
         """The log with the text; None until the text has begun, and during a comparison."""
         self._position = 0
+        """Number of characters of the log that were delivered, or compared."""
         self._expected: str | None = None
         """The text delivered before the answer was restarted; None once the comparison is over."""
         self._compared: TextLog | None = None
-        """The new text, to compare with `_expected`; `_position` counts the characters compared so far."""
+        """The new text, which is compared with `_expected`."""
 
     @property
     def position(self) -> int:
@@ -168,6 +169,7 @@ class CallCursor:
         self._next_number = 0
         """Number of the next call, counted from the start of the answer."""
         self._restarts = 0
+        """Number of the answer's restarts for which this cursor has started over."""
         self._until_complete = wait
         self.renamed: dict[str, str] = {}
         """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""

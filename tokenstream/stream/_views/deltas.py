@@ -33,10 +33,12 @@ class DeltaCursor:
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         self._accumulator = accumulator
         self._choice = choice
+        # One cursor for each kind of text, by the class of its deltas.
         self._cursors = {
             delta: TextCursor(accumulator, choice, kind, delta) for kind, delta in _KINDS.items()
         }
         self._waiting: deque[Delta] = deque()
+        """Deltas to deliver next."""
 
     def ready(self) -> Delta | None:
         """Return the next delta that the reader does not have yet; None if the reader has all deltas.
@@ -95,7 +97,7 @@ class DeltaCursor:
             # A part's spans are starts and ends in the log; while the part is open, its last end is missing.
             bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
             for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
-                words = text[max(0, start - begin) : max(0, stop - begin)]
-                if words:
+                piece = text[max(0, start - begin) : max(0, stop - begin)]
+                if piece:
                     delta_type: Any = _KINDS[cursor.kind]
-                    yield (index, start), delta_type(words, choice=choice, part=index)
+                    yield (index, start), delta_type(piece, choice=choice, part=index)

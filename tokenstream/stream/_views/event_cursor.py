@@ -68,7 +68,7 @@ class EventCursor:
 
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
-        self._choices = accumulator.standing()[0]
+        self._choices, *_ = accumulator.standing()
         self._restarts = accumulator.restarts
         self._spent: Usage | None = None
         """Usage of abandoned attempts, as of the last call."""
@@ -94,6 +94,7 @@ class EventCursor:
     def ready(self) -> list[Event]:
         """Return events for all changes since the last call."""
         choices, head, usage, spent = self._accumulator.standing()
+        *_, fields = head
         events: list[Event] = []
         if choices is not self._choices or spent is not self._spent:
             self._add_restart(choices, spent, events)
@@ -101,9 +102,9 @@ class EventCursor:
         # reason, all its parts are there.
         states = sorted(choices.copy().items())
         finishes = {index: _make_finish(state) for index, state in states}
-        self._begun = self._begun or bool(states or head[3] or usage.counts or usage.report)
+        self._begun = self._begun or bool(states or fields or usage.counts or usage.report)
         self._add_head(head, finishes, events)
-        events.extend(_list_changes(head[3], self._fields, 0, shared=True))
+        events.extend(_list_changes(fields, self._fields, 0, shared=True))
         for index, state in states:
             reader = self._readers.get(index)
             if reader is None:
@@ -128,7 +129,7 @@ class EventCursor:
         if not restarted and (spent is None or spent.source == "reported"):
             return
         has_finished = any(reader.finish is not None for reader in self._readers.values())
-        self._add_counts(_find_unreported(spent, self._reported_spent, self._reported_usage), events)
+        self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
@@ -168,7 +169,7 @@ class EventCursor:
             return
         self._usage = now
         self._add_counts(
-            _find_unreported(
+            _find_attempt_usage(
                 usage.with_spent(self._spent, final=True), self._reported_spent, self._reported_usage
             ),
             events,
@@ -192,9 +193,13 @@ class _ChoiceCursor:
     def __init__(self, state: ChoiceState) -> None:
         self._state = state
         self._parts: list[PartCursor] = []
+        """A cursor for each part, by index."""
         self._open: list[PartCursor] = []
+        """The cursors of parts whose end was not delivered."""
         self._reopened = 0
+        """Number of times that an ended part was changed, as of the last call."""
         self._fields: dict[str, tuple[Any, int]] = {}
+        """The fields of the choice that were returned; see `_list_changes`."""
         self.finish: Finish | None = None
         """The finish event that was returned; None before that."""
 
@@ -203,7 +208,7 @@ class _ChoiceCursor:
         state, parts = self._state, self._parts
         reopened = state.reopened
         if reopened != self._reopened:
-            # A part that had ended goes on, so all parts are read again.
+            # A part that had ended was changed, so all parts are read again.
             self._reopened, self._open = reopened, parts[:]
         for part in state.parts[len(parts) :]:
             cursor = PartCursor(part, state.index, len(parts))
@@ -249,7 +254,7 @@ def _list_changes(
             yield Unknown(name, data, choice=choice, kind="field", shared=shared)
 
 
-def _find_unreported(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
+def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
     """Return the usage of this attempt, which is the total without that of abandoned attempts.
 
     Args:
@@ -262,9 +267,11 @@ def _find_unreported(total: Usage | None, spent: Usage | None, reported: Growing
     counts: dict[str, Any] = {}
     for name in COUNTS:
         value, before = getattr(total, name), getattr(spent, name, None)
+        # A count that was reported is reported again even if it is 0 by now, so that it is replaced.
         if name in reported.counts or (value is not None and value != before):
             counts[name] = (value or 0) - (before or 0)
     provider_data = total.provider_data
     if spent is not None and provider_data == spent.provider_data:
+        # This attempt has reported nothing of its own.
         provider_data = {}
     return Usage.model_construct(**counts, provider_data=provider_data)

@@ -143,6 +143,7 @@ class PartCursor:
         done = PartDone(final, choice=choice, part=index)
         if isinstance(final, TextPart | ReasoningPart | RefusalPart):
             part = self._part
+            # If the reader can build the same part from the earlier events, it need not be sent again.
             done.told_before = self._start is part.start and part.build(complete=True) == final
         return done
 

@@ -25,9 +25,11 @@ class Printer:
     def __init__(self, file: TextIO | None) -> None:
         self._file = sys.stdout if file is None else file
         self._encoding = getattr(self._file, "encoding", None) or "utf-8"
-        self._dims = _can_dim(self._file)
+        self._may_dim = _can_dim(self._file)
         self._part: int | None = None
+        """Index of the part that is being printed; None at the start and at the end."""
         self._dimmed = False
+        """True while the terminal dims the text."""
         self._at_line_start = True
 
     def show(self, delta: Delta) -> None:
@@ -38,7 +40,7 @@ class Printer:
                 # An empty line separates the parts.
                 prefix = "\n" if self._at_line_start else "\n\n"
             self._part = delta.part
-        is_dimmed = self._dims and isinstance(delta, ReasoningDelta)
+        is_dimmed = self._may_dim and isinstance(delta, ReasoningDelta)
         if is_dimmed is not self._dimmed:
             prefix = (_DIM if is_dimmed else _PLAIN) + prefix
             self._dimmed = is_dimmed

@@ -27,7 +27,7 @@ class ShapedCursor(Generic[ItemT]):
 
     Args:
         text: The cursor in the unshaped text.
-        stages: Functions that create the stages, in order; called again for the text after an error.
+        stage_makers: Functions that create the stages, in order; called again for the text after an error.
         clock: Returns the time in seconds.
     """
 
@@ -39,17 +39,17 @@ class ShapedCursor(Generic[ItemT]):
         "_gathered",
         "_have_stages_ended",
         "_queue",
-        "_stages",
+        "_stage_makers",
         "_text",
         "has_text_ended",
         "is_timed",
     )
 
     def __init__(
-        self, text: Cursor[Any], stages: tuple[Callable[[], Any], ...], clock: Callable[[], float]
+        self, text: Cursor[Any], stage_makers: tuple[Callable[[], Any], ...], clock: Callable[[], float]
     ) -> None:
         self._text = text
-        self._stages = stages
+        self._stage_makers = stage_makers
         self._clock = clock
         self._chain = self._new_chain()
         self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
@@ -142,16 +142,16 @@ class ShapedCursor(Generic[ItemT]):
     # -- within ------------------------------------------------------------
 
     def _new_chain(self) -> Chain[str, Any]:
-        return Chain(*(make() for make in self._stages))
+        return Chain(*(make() for make in self._stage_makers))
 
-    def _read_next(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def _read_next(self, read: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
         """Feed the text's next piece to the stages, and return the next item, or None.
 
         Args:
-            text: A method of the text's cursor, which returns the piece.
+            read: A method of the text's cursor, which returns the piece.
             event: The argument of that method, if it takes one.
         """
-        piece = self._read_piece(text, *event)
+        piece = self._read_piece(read, *event)
         if self._gathered:
             # The reader was busy: all pieces since then become one.
             if piece is not None:
@@ -163,10 +163,10 @@ class ShapedCursor(Generic[ItemT]):
             return self.tick()
         return self._pop_item()
 
-    def _read_piece(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
+    def _read_piece(self, read: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
         """Return the text's next piece or None; store an error, to raise it after the items before it."""
         try:
-            return text(*event)
+            return read(*event)
         except Exception as error:  # noqa: BLE001 - raised after the items before it
             self._feed_gathered()
             self._queue.extend(self._chain.end(now=self._clock()))

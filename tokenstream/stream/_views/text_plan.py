@@ -59,7 +59,7 @@ class ShapingPlan(NamedTuple):
         Raises:
             MisuseError: The stage would break the promise of an earlier stage, or the view was closed.
         """
-        rank = _ORDER[method][0]
+        rank, _ = _ORDER[method]
         for step in reversed(self.steps):
             earlier_rank, promise = _ORDER[step.method]
             if earlier_rank > rank:

@@ -146,6 +146,7 @@ class View(_ViewBase, Generic[ItemT]):
                     break
                 item = cursor.after(event)
             else:
+                # The stream goes on, and has an item.
                 return item
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
@@ -211,6 +212,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
                     break
                 item = cursor.after(event)
             else:
+                # The stream goes on, and has an item.
                 return item
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()

@@ -95,7 +95,7 @@ class Notes:
         self._head: ResponseHead | None = None
         self._decoder: ContentDecoder | None = None
         self._breaks: Breaks | None = None
-        self.items = 0
+        self.item_count = 0
         """Number of items that have been read."""
         self.is_finished = False
         """True once the recording is written or given up; from then on, nothing is noted."""
@@ -151,7 +151,7 @@ class Notes:
         Raises:
             MisuseError: The item is neither bytes nor text, such as an object that an SDK has parsed.
         """
-        self.items += 1
+        self.item_count += 1
         if isinstance(item, bytes | bytearray | memoryview | str):
             self.see(item)
             return
