@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.commands import CHAT, CUT, RECORDINGS, SHORT, chat, run
+from tests.cli.hostile import HOSTILE, hostile
 from tests.support.wire import DONE, sse
 from tokenstream import testing
 from tokenstream.cli import main
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
 _VOID = {"meta"}
 _KEY = "sk-proj-" + "a1B2" * 8
-_HOSTILE = (
-    "<script>alert(1)</script>",
-    '"onload="alert(1)',
-    "' onclick='alert(1)",
-    "</details></pre></td></table></body>",
-    "</title></style><img src=x onerror=alert(1)>",
-    "<!-- ]]> <![CDATA[ <svg/onload=alert(1)>",
-    "&lt;b&gt; &#60;i&#62;",
-    "a\x00b",
-    "half \ud800 a pair",
-    "\x1b[31mred\x1b]0;title\x07",
-    "\u202eright to left\u2066",
-    "\n\r\n\u2028{{7*7}}${7*7}",
-)
 
 
 class _Elements(HTMLParser):
@@ -274,47 +260,21 @@ def test_a_server_is_asked_and_its_head_shown(tmp_path: Path) -> None:
 # -- text is text -------------------------------------------------------------
 
 
-def _hostile(text: str) -> Recording:
-    """Return an answer with a text wherever a server can put one."""
-    call = {
-        "index": 0,
-        "id": text,
-        "type": "function",
-        "function": {"name": text, "arguments": json.dumps(text)},
-    }
-    payload = {"id": text, "object": "chat.completion.chunk", "model": text, text: text}
-    choice = {
-        "index": 0,
-        "delta": {"role": "assistant", "content": text, "reasoning_content": text, text: text},
-    }
-    called = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}
-    error = {"error": {"message": text, "type": text, "code": text}}
-    return Recording.of(
-        [
-            sse({**payload, "choices": [choice]}),
-            sse({**payload, "choices": [called]}),
-            sse({**payload, "usage": {"prompt_tokens": 1, text: text}, "choices": []}),
-            sse({**payload, "choices": [{"index": 0, "delta": {"refusal": text}, "finish_reason": text}]}),
-            sse(error),
-        ],
-    )
-
-
 def _without_texts(found: _Elements) -> list[tuple[str, list[str]]]:
     return [(tag, [name for name, _ in attributes]) for tag, attributes in found.found]
 
 
-@pytest.mark.parametrize("text", _HOSTILE, ids=range(len(_HOSTILE)))
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_text_makes_an_element(text: str, page: Callable[..., str]) -> None:
     """The page has the elements and attributes of the page of a harmless answer, one by one."""
     # Half a pair is a departure, too.
-    harmless = page(_hostile("harm \ud800 less" if "\ud800" in text else "harmless"), 5)
-    hostile = page(_hostile(text), 5)
-    shown = elements(hostile)
+    harmless = page(hostile("harm \ud800 less" if "\ud800" in text else "harmless"), 5)
+    written = page(hostile(text), 5)
+    shown = elements(written)
 
     assert _without_texts(elements(harmless)) == _without_texts(shown)
-    assert text in html.unescape(hostile) or not text.isprintable()
-    assert [] == [sign for sign in hostile if sign != "\n" and not sign.isprintable()]
+    assert text in html.unescape(written) or not text.isprintable()
+    assert [] == [sign for sign in written if sign != "\n" and not sign.isprintable()]
     assert not any(name.startswith("on") for _, attributes in shown.found for name, _ in attributes)
 
 

@@ -15,7 +15,7 @@ from tokenstream.cli._asking import open_file
 from tokenstream.cli._failure import CommandFailed
 from tokenstream.cli._input import open_stream, origin_of
 from tokenstream.cli._report import StreamReport
-from tokenstream.errors import StreamError
+from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -48,11 +48,11 @@ FIRST_EVENTS = 200
 LAST_EVENTS = 300
 """Number of events that are kept from the end of an answer, where most errors are."""
 
-Kind: TypeAlias = Literal["nothing", "heartbeat", "other", "content"]
+Kind: TypeAlias = Literal["nothing", "heartbeat", "other", "content", "error"]
 """The most important thing that a chunk completed; "nothing" for a piece of a frame."""
 Unit: TypeAlias = Literal["chunk", "frame"]
 """The thing that a page counts: chunks as they arrived, or frames where the chunks are not known."""
-KINDS: tuple[Kind, ...] = ("nothing", "heartbeat", "other", "content")
+KINDS: tuple[Kind, ...] = ("nothing", "heartbeat", "other", "content", "error")
 """The kinds of chunks, by rising importance."""
 _CONTENT = (
     CitationAdded,
@@ -211,6 +211,8 @@ def _read_stream(
                 collected.add(event, clock() - start, notes.count)
     except StreamError as failure:
         error = failure
+        if isinstance(failure, ProviderError | ProtocolError):
+            collected.mark(notes.count, "error")
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
@@ -251,8 +253,11 @@ class _Collected:
         self.counts[type(event).__name__] += 1
         seen = SeenEvent(self.count, at, event)
         (self.first if self.count <= FIRST_EVENTS else self.last).append(seen)
-        kind = KINDS.index(kind_of(event))
-        self._kinds[chunk] = max(kind, self._kinds.get(chunk, 0))
+        self.mark(chunk, kind_of(event))
+
+    def mark(self, chunk: int, kind: Kind) -> None:
+        """Mark a chunk, unless something more important was found in it."""
+        self._kinds[chunk] = max(KINDS.index(kind), self._kinds.get(chunk, 0))
 
     def list_chunks(self, recording: Recording) -> list[Chunk]:
         """Return the chunks of a recording with their kinds."""

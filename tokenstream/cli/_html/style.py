@@ -46,6 +46,7 @@ pre {
   margin: 0 0 1rem;
 }
 .facts div { min-width: 0; }
+.facts .wide { grid-column: span 2; }
 .facts dt { color: var(--soft); font-size: 0.82rem; }
 .facts dd { margin: 0; }
 .note {
@@ -74,6 +75,7 @@ i.content { background: var(--content); } i.other { background: var(--other); }
 i.heartbeat { background: var(--heartbeat); } i.nothing { background: var(--nothing); }
 i.gap { background: var(--gap); border: 1px solid var(--soft); }
 i.stall { background: var(--stall); border: 1px solid var(--soft); }
+.bar.error { fill: var(--broken); } i.error { background: var(--broken); }
 i.broken { background: var(--broken); }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 th { text-align: left; white-space: nowrap; color: var(--soft); font-weight: 500; font-size: 0.82rem; }

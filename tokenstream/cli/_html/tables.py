@@ -23,6 +23,8 @@ _MAX_FIELDS = 400
 """Largest number of characters of an event's fields in its row."""
 _MAX_FACT = 120
 """Largest number of characters of a fact in a list."""
+_MAX_NARROW = 24
+"""Largest number of characters of a fact that takes one column of a list."""
 _MAX_PAYLOAD = 2_000
 """Largest number of characters of one payload."""
 _MAX_PAYLOADS = 300_000
@@ -58,7 +60,12 @@ def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
     return element(
         "dl",
         *[
-            element("div", element("dt", label), element("dd", cut(fact, _MAX_FACT)))
+            element(
+                "div",
+                element("dt", label),
+                element("dd", cut(fact, _MAX_FACT)),
+                class_="wide" if len(fact) > _MAX_NARROW else "narrow",
+            )
             for label, fact in facts
             if fact
         ],

@@ -29,6 +29,7 @@ _MAX_STALLS = 100
 """Largest number of stalls that are marked in the picture."""
 
 _LABELS: dict[Kind, str] = {
+    "error": "the error",
     "content": "content",
     "other": "start, usage, end and the like",
     "heartbeat": "heartbeats",
