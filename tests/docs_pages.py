@@ -23,7 +23,7 @@ NEEDS = {
     "docs/coming-from/anthropic.md": ("anthropic",),
     "docs/coming-from/google-genai.md": ("google.genai",),
     "docs/coming-from/instructor.md": ("instructor", "openai"),
-    "docs/coming-from/langchain.md": ("langchain_core", "langchain_openai"),
+    "docs/coming-from/langchain.md": ("langchain_openai",),
     "docs/coming-from/litellm.md": ("litellm", "openai"),
     "docs/coming-from/openai.md": ("openai",),
     "docs/coming-from/requests.md": ("requests",),
