@@ -45,7 +45,8 @@ _slot = _EventBase.__dict__["raw"]
 
 
 def _get_raw(event: _EventBase) -> Any:  # noqa: ANN401 - any payload
-    """Return the payload of an event; decode it at the first access if the slot contains bytes."""
+    """The decoded payload as the server sent it; None if no payload belongs to this event alone."""
+    # The fast paths store bytes in the slot.
     raw = _slot.__get__(event)
     if raw.__class__ is bytes:
         raw = decode(raw)
@@ -62,6 +63,7 @@ class AnswerEvent(_EventBase):
     """An event of the answer as a whole."""
 
     part: None = field(default=None, kw_only=True)
+    """Always None: the event belongs to no part."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class PartEvent(_EventBase):
     """An event of a part of the message."""
 
     part: int = field(default=0, kw_only=True)
+    """The index of the event's part in the message, from 0."""
 
 
 class CallEvent(PartEvent):
@@ -87,10 +90,10 @@ class CallEvent(PartEvent):
 class SummingEvent(AnswerEvent):
     """An event that sums up the events before it."""
 
-    # True if the earlier events already contained all of it, so that a relay need not repeat it.
     __slots__ = ("told_before",)
 
     told_before: bool
+    """True if earlier events already contained all of it, so that a relay need not repeat it."""
 
 
 class SummingPartEvent(PartEvent):
@@ -99,3 +102,4 @@ class SummingPartEvent(PartEvent):
     __slots__ = ("told_before",)
 
     told_before: bool
+    """True if earlier events already contained all of it, so that a relay need not repeat it."""

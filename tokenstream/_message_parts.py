@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -50,6 +51,7 @@ Phase: TypeAlias = Literal["commentary", "final_answer"]
 """The role of a text: a remark along the way, such as between tool calls, or the answer itself."""
 
 
+@show_members
 class TextPart(Value):
     """Text of the answer.
 
@@ -68,6 +70,7 @@ class TextPart(Value):
     """Commentary or the final answer; None if the server does not state it."""
 
 
+@show_members
 class ReasoningPart(Value):
     """The model's reasoning: readable, summarised or encrypted.
 
@@ -86,6 +89,7 @@ class ReasoningPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
+@show_members
 class RefusalPart(Value):
     """The words with which the model declines to answer.
 
@@ -100,6 +104,7 @@ class RefusalPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
+@show_members
 class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
 
@@ -200,6 +205,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         )
 
 
+@show_members
 class ServerToolCall(Value):
     """A call of a tool that the provider itself runs, such as a web search.
 
@@ -217,6 +223,7 @@ class ServerToolCall(Value):
     """Further fields of the call, such as its type."""
 
 
+@show_members
 class ServerToolResult(Value):
     """The result of a tool that the provider itself ran.
 
@@ -236,6 +243,7 @@ class ServerToolResult(Value):
     provider_data: dict[str, Any] | None = None
 
 
+@show_members
 class Citation(Value):
     """A source that the answer cites.
 
@@ -260,6 +268,7 @@ class Citation(Value):
     """The citation as the server sent it."""
 
 
+@show_members
 class MediaPart(Value):
     """An image, audio, or another kind of file.
 
@@ -281,6 +290,7 @@ class MediaPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
+@show_members
 class OpaquePart(Value):
     """A part of a kind that is unknown to this library, passed on unchanged.
 
@@ -312,6 +322,7 @@ Part: TypeAlias = Annotated[
 """One typed piece of a message."""
 
 
+@show_members
 class FoundImage(Value):
     """An image that the provider's search found; meant to be displayed, but not one of the answer's parts.
 
@@ -329,6 +340,7 @@ class FoundImage(Value):
     height: int | None = None
 
 
+@show_members
 class Usage(Value):
     """Token counts as the provider reported them; None for each count that it did not report.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage
@@ -50,13 +51,14 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator"]
 
 
+@show_members
 class Accumulator:
     """The message so far, built from events; as a stage, the accumulator returns no events itself.
 
     It receives events and never payloads, so one accumulator can serve several connections.
 
     Args:
-        limits: `Limits.text` bounds the number of characters.
+        limits: `Limits.text` bounds the number of characters; None for the defaults of `Limits`.
         late_usage: Returns token counts that no event has reported yet, or None.
 
     Example:
@@ -97,6 +99,7 @@ class Accumulator:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
+        """The verdict on how the answer ended; before the end, it is streaming."""
         self.format: str | None = None
         """The name of the answer's format; None if it is unknown."""
         self.tool_calls_delivered: list[str] = []
@@ -105,8 +108,7 @@ class Accumulator:
         self._model: str | None = None
         self._role = "assistant"
         self._usage = GrowingUsage()
-        self._spent: Usage | None = None
-        """The token counts of attempts that were given up."""
+        self._spent: Usage | None = None  # by attempts that were given up
         self._late_usage = late_usage
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
@@ -201,8 +203,7 @@ class Accumulator:
             is_complete = spares_finished and choice.finish_reason is not None and choice not in cut_off
             choice.ending = "complete" if is_complete else ending
         self.ending = ending
-        main = self._choices.get(self.main)
-        if main is not None:
+        if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending
         # Done last, because another thread may build the message at any moment, with the old ending.
         self.built = None
@@ -323,8 +324,7 @@ class Accumulator:
         return any(choice.finish_reason is not None for choice in self._choices.copy().values())
 
     def _choice(self, index: int) -> ChoiceState:
-        choice = self._choices.get(index)
-        if choice is None:
+        if (choice := self._choices.get(index)) is None:
             choice = self._choices[index] = ChoiceState(index)
             choice.ending = self.ending
         return choice

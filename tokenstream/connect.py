@@ -47,8 +47,8 @@ def connect(
         format: The format's name, or a format object or class; None to detect it.
         retry: Rules for further attempts after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
-        limits: Bounds on untrusted input.
-        deadlines: Bounds on silence.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
         pings: True to return signs of life as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
@@ -124,8 +124,8 @@ def aconnect(
         format: The format's name, or a format object or class; None to detect it.
         retry: Rules for further attempts after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
-        limits: Bounds on untrusted input.
-        deadlines: Bounds on silence.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
         pings: True to return signs of life as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.

@@ -28,8 +28,8 @@ class Decoder:
     Args:
         format: The format's name or a format object; None to detect it from the
             content type and the first payload.
-        content_type: The response's content type, if known.
-        limits: Bounds on untrusted input.
+        content_type: The response's content type; None if it is not known.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
         pings: True to return signs of life as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tokenstream._basics.members import show_members
+
 __all__ = ["RULES", "Departure", "Departures"]
 
 RULES: dict[str, str] = {
@@ -87,6 +89,7 @@ RULES: dict[str, str] = {
 """The rules that tolerate a server's deviations, by name."""
 
 
+@show_members
 @dataclass(slots=True)
 class Departure:
     """One rule that a stream had to apply.
@@ -108,6 +111,7 @@ _NONE: frozenset[str] = frozenset()
 """One empty set for all instances, because each empty set takes as much memory as a small one."""
 
 
+@show_members
 class Departures(Mapping[str, Departure]):
     """The rules that were applied, by name.
 

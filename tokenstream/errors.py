@@ -31,6 +31,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -149,13 +151,14 @@ class _AnswerError(TokenStreamError):
         self._partial = message
 
 
+@show_members
 class StreamError(_AnswerError):
     """A stream failed; the error contains everything that had arrived.
 
     Args:
         message: What happened, where, and what to do.
-        kind: The cause in one word.
-        retryable: True if another attempt may succeed; by default, derived from `kind`.
+        kind: The cause in one word; None for that of the class.
+        retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
@@ -211,8 +214,8 @@ class ConnectError(StreamError):
     Args:
         message: What happened.
         stage: "connect" while connecting, "head" once the request had been sent.
-        kind: The cause in one word.
-        retryable: True if another attempt may succeed.
+        kind: The cause in one word; None for that of the class.
+        retryable: True if another attempt may succeed; None to derive it from `kind`.
     """
 
     default_kind: ErrorKind = "network"
@@ -238,8 +241,8 @@ class StatusError(StreamError):
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         body: The start of the response body, as text.
-        kind: The cause in one word.
-        retryable: True if another attempt may succeed.
+        kind: The cause in one word; None for that of the class.
+        retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
@@ -363,8 +366,8 @@ class ProviderError(StreamError):
         message: The provider's error message.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
-        kind: The cause in one word.
-        retryable: True if another attempt may succeed.
+        kind: The cause in one word; None for that of the class.
+        retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
@@ -428,6 +431,7 @@ class _OutputError(_AnswerError):
         """The output as far as it can be read; None if none of it can be read."""
 
 
+@show_members
 class OutputInvalid(_OutputError):
     """The model's output is not what was asked for.
 
@@ -436,7 +440,7 @@ class OutputInvalid(_OutputError):
         text: The output as the model wrote it.
         offset: Position of the first fault in `text`, in characters, or None.
         errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
-        best: The output as far as it can be read.
+        best: The output as far as it can be read; None if none of it can be read.
         path: The path in the document, if the output is only one element of the document.
     """
 
@@ -456,7 +460,7 @@ class InvalidJSON(OutputInvalid):
         text: The output as the model wrote it; empty if it was not kept as a whole.
         offset: The position, in characters, of the first character that cannot continue any JSON.
         errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
-        best: The output as far as it can be read.
+        best: The output as far as it can be read; None if none of it can be read.
     """
 
     offset: int
@@ -473,6 +477,7 @@ class InvalidJSON(OutputInvalid):
         super().__init__(message, text=text, offset=offset, errors=errors, best=best)
 
 
+@show_members
 class OutputIncomplete(_OutputError):
     """The model's output was cut off before it was complete.
 
@@ -481,5 +486,5 @@ class OutputIncomplete(_OutputError):
         text: The output as the model wrote it.
         offset: The length of the output, in characters, or None.
         errors: The missing or invalid values, in the form of pydantic's `ValidationError.errors()`.
-        best: The output as far as it can be read.
+        best: The output as far as it can be read; None if none of it can be read.
     """

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
 from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent, SummingEvent, SummingPartEvent
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 
+@show_members
 @dataclass(slots=True)
 class MessageStart(AnswerEvent):
     """The answer has begun; a later chunk that adds to its head causes another `MessageStart`.
@@ -63,6 +65,7 @@ class MessageStart(AnswerEvent):
     """True if an earlier answer on the same connection has already ended."""
 
 
+@show_members
 @dataclass(slots=True, init=False)
 class TextDelta(PartEvent):
     """More text of the answer.
@@ -82,6 +85,7 @@ class TextDelta(PartEvent):
         self._raw = raw
 
 
+@show_members
 @dataclass(slots=True, init=False)
 class ReasoningDelta(PartEvent):
     """More of the model's reasoning, or the signature with which the reasoning can be sent back.
@@ -112,6 +116,7 @@ class ReasoningDelta(PartEvent):
         self._raw = raw
 
 
+@show_members
 @dataclass(slots=True)
 class RefusalDelta(PartEvent):
     """More of the words with which the model declines to answer.
@@ -125,6 +130,7 @@ class RefusalDelta(PartEvent):
     """The added text, which is never empty."""
 
 
+@show_members
 @dataclass(slots=True)
 class ToolCallStart(CallEvent):
     """The model has begun to call a tool.
@@ -144,6 +150,7 @@ class ToolCallStart(CallEvent):
     """Fields of the call that only this provider sends."""
 
 
+@show_members
 @dataclass(slots=True, init=False)
 class ToolCallDelta(CallEvent):
     """More of a tool call's arguments.
@@ -204,6 +211,7 @@ class ToolCallDelta(CallEvent):
         return arguments
 
 
+@show_members
 @dataclass(slots=True)
 class ToolCallDone(PartEvent):
     """A tool call is complete and may be run; each call is delivered only once.
@@ -218,6 +226,7 @@ class ToolCallDone(PartEvent):
     """The complete call."""
 
 
+@show_members
 @dataclass(slots=True)
 class PartStart(PartEvent):
     """A part of the message has begun (a tool call begins with `ToolCallStart` instead).
@@ -232,6 +241,7 @@ class PartStart(PartEvent):
     """The part, with all that is already known about it."""
 
 
+@show_members
 @dataclass(slots=True)
 class PartDelta(PartEvent):
     """More of a part for which no delta class exists, such as a server tool's arguments.
@@ -245,6 +255,7 @@ class PartDelta(PartEvent):
     """Raw text, which has a meaning only after joining all fragments."""
 
 
+@show_members
 @dataclass(slots=True)
 class PartDone(SummingPartEvent):
     """A part of the message has ended.
@@ -262,6 +273,7 @@ class PartDone(SummingPartEvent):
     """The part; set at the latest when the event is returned."""
 
 
+@show_members
 @dataclass(slots=True)
 class CitationAdded(PartEvent):
     """The answer cites a source.
@@ -276,6 +288,7 @@ class CitationAdded(PartEvent):
     """The source, which becomes a separate part of the message."""
 
 
+@show_members
 @dataclass(slots=True)
 class MediaDelta(PartEvent):
     r"""More of an image, of audio, or of the audio's transcript.
@@ -291,6 +304,7 @@ class MediaDelta(PartEvent):
     """More of the audio's transcript."""
 
 
+@show_members
 @dataclass(slots=True)
 class UsageUpdate(AnswerEvent):
     """Token counts were reported; a later report replaces only the fields that it contains.
@@ -305,6 +319,7 @@ class UsageUpdate(AnswerEvent):
     """The counts of this report alone."""
 
 
+@show_members
 @dataclass(slots=True)
 class Finish(AnswerEvent):
     """The provider reported the reason why one choice ended.
@@ -322,6 +337,7 @@ class Finish(AnswerEvent):
     """The provider's explanation of the reason, if it sends one."""
 
 
+@show_members
 @dataclass(slots=True)
 class Ping(AnswerEvent):
     """A sign of life without content; returned only with `pings=True`.
@@ -332,6 +348,7 @@ class Ping(AnswerEvent):
     """
 
 
+@show_members
 @dataclass(slots=True)
 class Restarted(SummingEvent):
     """The answer broke off and is restarted from the beginning: discard all that was received before.
@@ -348,6 +365,7 @@ class Restarted(SummingEvent):
     """The error with which the answer broke off; None if unknown."""
 
 
+@show_members
 @dataclass(slots=True)
 class Resumed(AnswerEvent):
     """The answer continues where it broke off, over another connection.
@@ -365,6 +383,7 @@ class Resumed(AnswerEvent):
     """Confidence from 0 to 1 that nothing is missing or doubled at the transition; always 1 for a replay."""
 
 
+@show_members
 @dataclass(slots=True)
 class Stopped(AnswerEvent):
     """A guard has stopped the answer; this is the last event, and nothing more is read.
@@ -378,6 +397,7 @@ class Stopped(AnswerEvent):
     """The guard's reason."""
 
 
+@show_members
 @dataclass(slots=True)
 class StepStart(AnswerEvent):
     """A step of a run has begun; the events of the step have its id as `.step`.
@@ -399,6 +419,7 @@ class StepStart(AnswerEvent):
     """The tool call that started the step; its id is the same as in the run's events."""
 
 
+@show_members
 @dataclass(slots=True)
 class StepDone(AnswerEvent):
     """A step of a run has ended.
@@ -416,6 +437,7 @@ class StepDone(AnswerEvent):
     """A description of the failure; None if the step did not fail."""
 
 
+@show_members
 @dataclass(slots=True)
 class Unknown(AnswerEvent):
     """A payload or field that is unknown to this library, passed on unchanged.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 
 __all__ = ["Deadlines", "Limits"]
@@ -13,6 +14,7 @@ __all__ = ["Deadlines", "Limits"]
 _MIB = 1024 * 1024
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on the memory that a stream may use; exceeding a bound ends the stream with `LimitExceeded`.
@@ -59,6 +61,7 @@ DEFAULT_LIMITS = Limits()
 """The default limits; code that gets this very object may skip comparing the single bounds."""
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
     """Bounds on the time that a stream may take or be silent, in seconds; None for no bound.

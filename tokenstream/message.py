@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import Field
 
 from tokenstream._basics.elsewhere import explain_missing_name
+from tokenstream._basics.members import show_members
 from tokenstream._message_parts import (
     Citation,
     FoundImage,
@@ -65,6 +66,7 @@ FinishReason: TypeAlias = Literal[
 """The reason why generation ended, normalised across providers."""
 
 
+@show_members
 class Message(Value):
     """One answer of a model, as far as it has arrived.
 
@@ -304,6 +306,7 @@ class Message(Value):
         return to_mistral(self, drop)
 
 
+@show_members
 class Checkpoint(Value):
     """The state of an unfinished answer: its messages so far, and the position at which to resume it.
 

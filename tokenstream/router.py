@@ -11,6 +11,7 @@ from contextlib import suppress
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import check_lenient
@@ -56,6 +57,7 @@ class _ToolDecorator(Protocol[T]):
     ) -> Callable[[T, ToolCall[T]], ResultT]: ...
 
 
+@show_members
 class Router:
     r"""A table of handlers that `stream.run` calls while it reads a stream.
 
@@ -65,7 +67,7 @@ class Router:
     `AsyncStream` may be asynchronous.
 
     Args:
-        tools: Tools to begin with, each of them a function; more can be registered.
+        tools: Tools to begin with, each of them a function; more can be registered. None for no tools.
         concurrency: The most tools that run at the same time on an `AsyncStream`; a
             `Stream` runs them one after the other.
         lenient: Whether to read the arguments of these tools leniently, as in `router.tool`.
@@ -182,7 +184,8 @@ class Router:
             tool: The tool whose arguments are read; None to read the text.
             fail_fast: True to end the stream at invalid JSON or a value that is not a string.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            document: The document to read if there are several, as in `stream.field`.
+            document: The document to read if there are several, as in `stream.field`; None refuses
+                documents that differ.
 
         Raises:
             MisuseError: `at` is not a path.
@@ -214,7 +217,8 @@ class Router:
             tool: The tool whose arguments are read; None to read the text.
             fail_fast: True to end the stream at the first invalid element.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            document: The document to read if there are several, as in `stream.items`.
+            document: The document to read if there are several, as in `stream.items`; None refuses
+                documents that differ.
 
         Raises:
             MisuseError: `at` is not a path, or the path and the type are in the wrong order.

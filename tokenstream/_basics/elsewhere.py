@@ -69,6 +69,12 @@ OF_STREAM = {
     "text_stream": "a loop over `stream.text` gives the pieces of the text",
     "until_done": _FINAL,
 }
+_STREAM_HINTS = {
+    **{name: f"it is `stream.message.{name}`" for name in FIELDS},
+    **{name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()},
+    **OF_STREAM,
+}
+"""Names that a stream does not have, each with the place here."""
 OF_MESSAGE = {
     "candidates": "this is one of them; `stream.messages` has all",
     "choices": "this is one of them; `stream.messages` has all",
@@ -103,29 +109,38 @@ for _kind in (UnsupportedUse, _WrongBlock):
     _kind.__name__ = _kind.__qualname__ = MisuseError.__qualname__
 
 
-class _MissingAttribute:
-    """Descriptor for a missing attribute, whose access raises an explanation.
+class _WrongBlockMethod:
+    """Descriptor for a method of the wrong block, whose access raises an explanation."""
 
-    Unlike a `__getattr__`, the descriptor does not slow down the access to existing attributes.
-    """
-
-    __slots__ = ("_error", "_message")
-
-    def __init__(self, message: str, error: type[AttributeError] = AttributeError) -> None:
+    def __init__(self, message: str) -> None:
         self._message = message
-        self._error = error
+        # `help` shows this for the method.
+        self.__doc__ = f"Raise an error: this class {message}."
 
     def __get__(self, instance: object, owner: type) -> Never:
-        raise self._error(self._message.format(owner.__name__))
+        raise _WrongBlock(f"{owner.__name__} {self._message}")
+
+
+class _MissingNames:
+    """The method of streams that explains names of other libraries."""
+
+    def __getattr__(self, name: str) -> Never:
+        """Raise an error; for a name of another library, such as `text_stream`, it tells the name here."""
+        hint = _STREAM_HINTS.get(name)
+        if hint is None:
+            # This raises the usual error or, if a property failed, once more the error of the property.
+            object.__getattribute__(self, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: {hint}")
 
 
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
-    """Make a stream class explain attributes that it lacks, but that users may expect; return the class."""
-    hints = {name: f"it is `stream.message.{name}`" for name in FIELDS}
-    hints |= {name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()}
-    for name, hint in {**hints, **OF_STREAM}.items():
-        # The braces are for the name of the class.
-        setattr(kind, name, _MissingAttribute(f"{{}} has no attribute {name!r}: {hint}"))
+    """Make a stream class explain attributes that it lacks, but that users may expect; return the class.
+
+    The names are in neither `dir` nor `help`, as descriptors would be. Each access to an
+    attribute of a stream takes some 60 ns longer; no loop over a stream or a view has one.
+    """
+    # Unknown to type checkers, so that they report these names.
+    setattr(kind, "__getattr__", _MissingNames.__getattr__)  # noqa: B010
     return kind
 
 
@@ -151,7 +166,6 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
     """
     right, wrong = ("async with", "with") if is_async else ("with", "async with")
     alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"
-    # The braces are for the name of the class.
-    message = f"{{}} supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"
+    message = f"supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"
     for name in ("__enter__", "__exit__") if is_async else ("__aenter__", "__aexit__"):
-        setattr(kind, name, _MissingAttribute(message, _WrongBlock))
+        setattr(kind, name, _WrongBlockMethod(message))

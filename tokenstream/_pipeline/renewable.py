@@ -29,8 +29,8 @@ class RenewableMachine(GuardedMachine):
 
     Args:
         format: The format's name or a format object; None to detect it.
-        content_type: The response's content type, if known.
-        limits: Bounds on untrusted input.
+        content_type: The response's content type; None if it is not known.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
         pings: True to return signs of life as `Ping` events.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.json import check_bounds, decode_lenient
+from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
@@ -42,6 +43,7 @@ Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 JSON array, a WebSocket message, or a payload that arrived decoded."""
 
 
+@show_members
 class Format(Resuming, ABC):
     """A wire format: turns the frames of one connection into events.
 
@@ -54,7 +56,8 @@ class Format(Resuming, ABC):
     entry point group `tokenstream.formats`; docs/adding-a-format.md has a complete example.
 
     Args:
-        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
+            `Limits`.
         pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
@@ -122,6 +125,7 @@ class Format(Resuming, ABC):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
+        """The bounds on untrusted input."""
         self.pings = pings
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
         self._replay: Replay | None = None
@@ -131,7 +135,9 @@ class Format(Resuming, ABC):
         self.shortcuts = True
         """True if a payload like the last one may be read by comparison, which gives the same events."""
         self.departures = Departures()
+        """The server's departures from its documentation, by name."""
         self.frames: int = 0
+        """Number of frames so far."""
         self.noted_at = 0
         """Number of the last frame in which a departure was noted."""
         self.ended = False
@@ -141,6 +147,7 @@ class Format(Resuming, ABC):
         self.error: StreamError | None = None
         self.stop: str | None = None
         self.parts = Parts(self.limits, self.note)
+        """The open parts of the message."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Format:
         """Return a format with the same options for a new connection."""

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from zlib import crc32
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._aws_headers import read_headers
 from tokenstream.framing._chunks import as_bytes
@@ -55,6 +56,7 @@ _HeaderContent: TypeAlias = tuple[str, Kind, dict[str, Any]]
 _NOTHING: _HeaderContent = ("", "event", {})
 
 
+@show_members
 @dataclass(slots=True)
 class EventStreamMessage:
     """One message of a binary event stream.
@@ -74,6 +76,7 @@ class EventStreamMessage:
     """All headers by name, including those of the protocol; several messages may share this dict."""
 
 
+@show_members
 class AWSEventStreamParser:
     r"""Read the messages of a binary event stream, wherever the chunks were cut; verify both checksums.
 

@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from tokenstream._basics.members import show_members
 from tokenstream.framing._lines import SLICE, LineFraming
 from tokenstream.framing._utf8 import count_malformed, is_utf8
 from tokenstream.limits import DEFAULT_LIMITS
@@ -25,6 +26,7 @@ _REPR_BYTES = 80
 _HEAD_BYTES = 256
 
 
+@show_members
 @dataclass(slots=True, repr=False)
 class ServerSentEvent:
     r"""One event of an event stream.
@@ -33,7 +35,7 @@ class ServerSentEvent:
         payload: The event's data as bytes; several data lines are joined by LF.
         event: The event's name.
         id: The last event id as of this event; an earlier event may have set it.
-        retry: The reconnection time in milliseconds, if this event itself sets it.
+        retry: The reconnection time in milliseconds; None unless this event itself sets it.
 
     Example:
         >>> ServerSentEvent(b'{"a": 1}', event="delta")
@@ -69,6 +71,7 @@ Frame: TypeAlias = "bytes | ServerSentEvent"
 """An event; an event that has only data is represented by its payload alone."""
 
 
+@show_members
 class PlainSSEParser(LineFraming[Frame]):
     """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
 
@@ -297,6 +300,7 @@ class PlainSSEParser(LineFraming[Frame]):
         return b"\n".join([*fields, super()._peek_held()])
 
 
+@show_members
 class SSEParser(PlainSSEParser):
     r"""Read the frames of an event stream exactly as the standard says, wherever the chunks were cut.
 

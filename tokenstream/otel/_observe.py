@@ -70,7 +70,8 @@ def observe(
         provider: The provider's name in the conventions; None to derive it from the host, or if
             the host is unknown, from the format.
         model: The requested model; None to read it from the request, if `connect` sends the request.
-        attributes: Further attributes of the span, such as {"gen_ai.conversation.id": …}.
+        attributes: Further attributes of the span, such as {"gen_ai.conversation.id": …}; None for no
+            others.
         each_chunk: True to record the time of each chunk, which takes OpenTelemetry's SDK some
             microseconds per chunk.
         tracer_provider: Provider for the span; None for the process's global provider.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -82,13 +84,13 @@ class _Placed:
             return place[-1] if place else None
         return None if place is None else self.member
 
-    def _fields(self) -> tuple[Any, ...]:
+    def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__match_args__)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Placed) or type(other) is not type(self):
             return NotImplemented
-        return self._fields() == other._fields()
+        return self._values() == other._values()
 
     def __hash__(self) -> int:
         # Only the parts that are always hashable and never change.
@@ -96,15 +98,16 @@ class _Placed:
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{name}={value!r}" for name, value in zip(self.__match_args__, self._fields(), strict=True)
+            f"{name}={value!r}" for name, value in zip(self.__match_args__, self._values(), strict=True)
         )
         return f"{type(self).__name__}({shown})"
 
     def __reduce__(self) -> tuple[Callable[..., _Placed], tuple[Any, ...]]:
         # With the path instead of the place, because the place refers to the whole document.
-        return type(self), self._fields()
+        return type(self), self._values()
 
 
+@show_members
 class ValueStart(_Placed):
     """A value has begun; its kind is known from its first character.
 
@@ -137,6 +140,7 @@ class ValueStart(_Placed):
         self.offset = offset
 
 
+@show_members
 class StringDelta(_Placed):
     """A string that is a value has grown; keys are reported whole, as part of paths.
 
@@ -162,6 +166,7 @@ class StringDelta(_Placed):
         self.text = text
 
 
+@show_members
 class ValueDone(_Placed):
     """A value is finished, and does not change any more.
 

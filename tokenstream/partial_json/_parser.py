@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream._basics.members import show_members
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
 from tokenstream.partial_json._events import StringDelta
@@ -72,6 +73,7 @@ def _make_reader(
     return StrictReader(document)
 
 
+@show_members
 class PartialJSONParser:
     """Parse JSON from pieces of its text; the value is current after each piece.
 

@@ -25,7 +25,7 @@ class Contender:
     Args:
         open_source: Opens the attempt's source.
         format: The answer's format; None to detect the format.
-        limits: Bounds on untrusted input.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.members import name_defaults
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
+@name_defaults
 def resilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -48,10 +50,11 @@ def resilient(
     Args:
         open: Returns a source for `Stream`. The function gets the `Attempt`; without a parameter, it
             can only request the whole answer. Switch off an SDK's own retries (`max_retries=0`).
-        retry: Which errors to retry, how often, and how.
+        retry: Which errors to retry, how often, and how; None for the defaults of `Retry`.
         format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input, over all attempts.
-        deadlines: Bounds on silence; `total` is over all attempts.
+        limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
+            `Deadlines`.
         clock: Returns the time in seconds.
         pings: True to turn a server's signs of life into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
@@ -78,6 +81,7 @@ def resilient(
     return make_stream(Stream, openers, retry, options)
 
 
+@name_defaults
 def aresilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -98,10 +102,11 @@ def aresilient(
     Args:
         open: Returns a source. The function gets the `Attempt`; without a parameter, it
             can only request the whole answer.
-        retry: Which errors to retry, how often, and how.
+        retry: Which errors to retry, how often, and how; None for the defaults of `Retry`.
         format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input, over all attempts.
-        deadlines: Bounds on silence; `total` is over all attempts.
+        limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
+            `Deadlines`.
         clock: Returns the time in seconds.
         pings: True to turn a server's signs of life into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
+from tokenstream._basics.members import show_members
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
 from tokenstream.formats._base import Format
 from tokenstream.limits import check_wait
@@ -27,6 +28,7 @@ _MODES: frozenset[str] = frozenset(get_args(Mode))
 _DEFAULT_ATTEMPTS = 3
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.

@@ -208,8 +208,8 @@ def encode(
         ids: Whether to number the events, from 1, so that a reader knows its position.
         raw: Whether to send the provider's own ids, payloads, error messages and fields; by default they are
             left out.
-        shape: Transforms the text of each text part before it is sent: a function that takes a text view and
-            returns a transformed view.
+        shape: Transforms the text of each text part before it is sent: a function that takes a text view
+            and returns a transformed view. None for no change.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:

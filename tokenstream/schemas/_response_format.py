@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.schemas._build import describe_type
@@ -24,6 +25,7 @@ _MOST_NAME = 64
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 
 
+@show_members
 class ResponseFormat:
     """The requested type of an answer, written for the request of each API.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.schemas._build import SchemaDescription, describe
 from tokenstream.schemas._rules import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+@show_members
 class Tools(ToolTable):
     """Tools that a model may call: described for requests, and used to validate the calls.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.partial_json._typed.patch import Changes
 from tokenstream.stages._text.base import SoundStage
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.patch import Operation
 
 
+@show_members
 class Patches(SoundStage):
     """A stage that turns drafts into patches: the changes since the previous draft, in the form of RFC 6902.
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError
 from tokenstream.framing import ServerSentEvent
@@ -24,6 +25,7 @@ FrameId: TypeAlias = int | str | None
 _MAX_DIGITS = 18
 
 
+@show_members
 class Reorder:
     r"""A stage that returns frames in the order of their numbers, each once.
 
@@ -106,6 +108,7 @@ class Reorder:
         """The ids that arrived last."""
         self._in_use = False
         self.error: ProtocolError | None = None
+        """The error about a missing frame; None if there is none."""
         self.dropped = 0
         """Number of frames that arrived again and were dropped."""
         self.moved = 0

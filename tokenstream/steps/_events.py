@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.members import show_members
 from tokenstream.events import MessageStart, StepStart
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._log import Log, StepAnswer
 
 
+@show_members
 class RunEvents:
     """An iterator over all events of a run, from its start; see `Steps.events`.
 

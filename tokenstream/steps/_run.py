@@ -6,6 +6,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
+@show_members
 class Steps(RunNode):
     """A run of an agent: a tree of steps that can be inspected while it grows.
 
     Args:
-        name: The run's name.
+        name: The run's name; None for a run without a name.
         clock: Returns the time in seconds.
 
     Example:
@@ -69,7 +71,7 @@ class Steps(RunNode):
         Args:
             what: The step's name; or the tool call that started the step, whose tool's name it gets.
             agent: The name of the agent that executes the step; by default the parent step's agent.
-            cause: The tool call that started the step.
+            cause: The tool call that started the step; None if none did.
 
         Raises:
             MisuseError: The run has ended.

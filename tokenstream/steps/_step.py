@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart
 from tokenstream.message import Ending, ToolCall, Usage
@@ -47,6 +48,10 @@ class RunNode:
         log: The log of the run.
         clock: Returns the time in seconds.
     """
+
+    if not TYPE_CHECKING:
+        # The attributes are in the subclasses' dictionary.
+        __slots__ = ()
 
     def __init__(self, name: str, log: Log, clock: Callable[[], float]) -> None:
         self.name = name
@@ -179,6 +184,7 @@ class RunNode:
         self.end(error)
 
 
+@show_members
 class Step(RunNode):
     """A named piece of a run, with the streams that it follows and its sub-steps.
 
@@ -235,7 +241,7 @@ class Step(RunNode):
         Args:
             what: The sub-step's name; or the tool call that started it, whose tool's name it gets.
             agent: The name of the agent that executes the sub-step; by default this step's agent.
-            cause: The tool call that started the sub-step.
+            cause: The tool call that started the sub-step; None if none did.
 
         Raises:
             MisuseError: This step has ended.

@@ -6,14 +6,16 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.members import show_members_like
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, async_source
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._base import StreamBase
+from tokenstream.stream._base import AsyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._read_errors import concurrent_read_error
+from tokenstream.stream._sync import Stream
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import AsyncResponses
 
 
-class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
+@show_members_like(Stream)
+class AsyncStream(AsyncStreamBase, AsyncChoice):
     r"""The streamed answer of a model, read in an `async for` loop.
 
     Iteration yields every event; `text`, `reasoning` and `tool_calls` are views, each of
@@ -50,9 +53,9 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             iterable of bytes, text or payloads, an awaitable or an asynchronous context manager
             that returns one of these, or a whole body in memory.
         format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input.
-        deadlines: Bounds on silence.
-        started_at: Time at which the request was sent, as returned by `clock`.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
+        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
         pings: True to turn a server's signs of life into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
@@ -310,7 +313,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         next read or `aclose` closes the source.
 
         Args:
-            reason: The reason, for `stop_reason`.
+            reason: The reason, for `stop_reason`; None for "stop".
         """
         self._driver.stop(reason)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
+
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.message import Message, Usage
@@ -23,6 +25,7 @@ AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedg
 """
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """An attempt that is about to be made, with all that `open` needs to write its request.
@@ -88,6 +91,7 @@ class Attempt:
         return [] if self.asked is None else self.asked.write_turns(format)
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptReport:
     """A report on one attempt at an answer.

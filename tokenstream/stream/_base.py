@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tokenstream._basics.elsewhere import explain_missing_names
+from tokenstream._basics.erased import ErasedGeneric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,20 +14,23 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.metrics import Metrics
+    from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
+    from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._tap.onlooker import Onlooker
 
 DriverT = TypeVar("DriverT", bound="Driver")
 
 
 @explain_missing_names
-class StreamBase(Generic[DriverT]):
+class StreamBase(ErasedGeneric[DriverT]):
     """A stream without its loop: the answer so far, and how it ended."""
 
     __slots__ = ()
 
-    _driver: DriverT
+    if TYPE_CHECKING:
+        _driver: DriverT
 
     def __repr__(self) -> str:
         return repr(self._driver)
@@ -81,6 +85,13 @@ class StreamBase(Generic[DriverT]):
     def checkpoint(self) -> Checkpoint:
         """Return the answer so far, with the position at which a server can resume that answer."""
         return self._driver.machine.checkpoint()
+
+
+if TYPE_CHECKING:
+    SyncStreamBase: TypeAlias = StreamBase[SyncDriver]
+    AsyncStreamBase: TypeAlias = StreamBase[AsyncDriver]
+else:
+    SyncStreamBase = AsyncStreamBase = StreamBase
 
 
 def find_driver(stream: object) -> Driver | Onlooker:

@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.members import show_members
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, sync_source
 from tokenstream.errors import ConcurrentRead, MisuseError
-from tokenstream.stream._base import StreamBase
+from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import Phase
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import Responses
 
 
-class Stream(StreamBase[SyncDriver], Choice):
+@show_members
+class Stream(SyncStreamBase, Choice):
     r"""The streamed answer of a model, read in a `for` loop.
 
     Iteration yields every event; `text`, `reasoning` and `tool_calls` are views, each of
@@ -50,9 +52,9 @@ class Stream(StreamBase[SyncDriver], Choice):
             text or payloads, a context manager that returns one of these, or a whole body: bytes,
             text, a path, a file.
         format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input.
-        deadlines: Bounds on silence.
-        started_at: Time at which the request was sent, as returned by `clock`.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
+        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
         pings: True to turn a server's signs of life into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
@@ -125,9 +127,11 @@ class Stream(StreamBase[SyncDriver], Choice):
         Args:
             checkpoint: The answer so far, from `checkpoint()` or from the `checkpoint` of an error.
             source: The server's answer from `checkpoint.position` on, or the whole answer once more.
-            limits: Bounds on untrusted input, which also apply to the content of the checkpoint.
-            deadlines: Bounds on silence.
-            started_at: Time at which the request was sent, as returned by `clock`.
+            limits: Bounds on untrusted input, which also apply to the content of the checkpoint; None for
+                the defaults of `Limits`.
+            deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
+            started_at: Time at which the request was sent, as returned by `clock`; None if it is sent
+                now.
             clock: Returns the time in seconds.
             pings: True to turn a server's signs of life into `Ping` events.
 
@@ -256,8 +260,8 @@ class Stream(StreamBase[SyncDriver], Choice):
                 for a single call.
             hold: True to hold back all events until the rule has decided, or `first_tokens` pieces
                 have arrived without a decision. Content that is stopped by then is never delivered.
-            field: The path to a field of structured output; the function then gets the finished
-                value of that field instead of the message.
+            field: The path to a field of structured output; the function then gets the finished value of
+                that field instead of the message. None for the message.
 
         Returns:
             The stream itself.
@@ -365,7 +369,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         the end of the answer.
 
         Args:
-            reason: The reason, for `stop_reason`.
+            reason: The reason, for `stop_reason`; None for "stop".
         """
         self._driver.stop(reason)
 

@@ -13,6 +13,7 @@ class UncopyableObject:
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        """Raise an error: the object cannot be copied or pickled."""
         raise UnsupportedUse(
             f"{type(self).__name__} cannot be copied or pickled, because both would read one source: "
             "hand on the object itself, or stream.message, which is a value"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.turns._methods import METHODS
@@ -50,6 +51,7 @@ class _Result(NamedTuple):
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
 
+@show_members
 class ToolResults(Mapping[str, Any]):
     """The results of an answer's tool calls: a mapping from call ids, and the turns for the next request.
 

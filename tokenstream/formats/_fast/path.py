@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.decoded import DecodedShape
@@ -46,6 +47,7 @@ _NAMELESS = "message"
 _FRAGMENTS = (ToolCallDelta, PartDelta)
 
 
+@show_members
 @dataclass(frozen=True, slots=True)
 class Fast:
     """Features that a format's deltas share, so that most of them need not be decoded.

@@ -52,21 +52,21 @@ def custom(
     Args:
         text: Path to the text; of several paths, the first that leads to text
             is used. `""` means that the data themselves are the text, and not JSON.
-        reasoning: Path to the model's reasoning.
-        finish: Path to the finish reason; null, false and "" do not count.
+        reasoning: Path to the model's reasoning; None if there is none.
+        finish: Path to the finish reason; null, false and "" do not count. None if there is none.
         finish_reasons: Maps further words of the server to finish reasons, or to
             None for a word that does not mean the end, such as `"not_finished"`.
-        id: Path to the answer's id.
-        model: Path to the model's name.
-        usage: Maps names of counts in `Usage` to the paths of the counts.
+        id: Path to the answer's id; None if there is none.
+        model: Path to the model's name; None if there is none.
+        usage: Maps names of counts in `Usage` to the paths of the counts; None if there are none.
         error: Path to an error; the usual places are searched, too.
         retryable: Maps an error's code or type to True if a retry may help, else to
             False; for codes and types that this library does not know.
         event: Names of the SSE events that contain text and reasoning; all by default.
         where: Maps paths to the values that a payload must have there if its text
             and reasoning are to be read.
-        end: Names of the SSE events that mark the end.
-        sentinel: Data that mark the end, such as `"[DONE]"`.
+        end: Names of the SSE events that mark the end; None for no such event.
+        sentinel: Data that mark the end, such as `"[DONE]"`; None if none do.
 
     Raises:
         MisuseError: An option has a wrong type or value.

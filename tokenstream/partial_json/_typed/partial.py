@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
@@ -35,12 +36,23 @@ T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
 DefaultT = TypeVar("DefaultT")
 
-_NO_DEFAULT: Any = object()
+
+class _NoDefault:
+    """Stands for a default that was not passed, so that signatures can show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<not passed>"
+
+
+_NO_DEFAULT: Any = _NoDefault()
 """Represents a default that was not passed."""
 
 _NO_FIELDS = "is not an object with fields; read its `value`"
 
 
+@show_members
 class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares values that may have no hash
     """A snapshot of a typed object that is being filled in; a snapshot never changes.
 
@@ -75,9 +87,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         Recipe(title='Pancakes', minutes=20)
     """
 
-    __slots__ = ("_fields", "_state", "_type_names", "_whole")
+    __slots__ = ("_members", "_state", "_type_names", "_whole")
 
-    # `_fields` is the view of an object with fields; `_whole` is the view of any other value. The one
+    # `_members` is the view of an object with fields; `_whole` is the view of any other value. The one
     # that is not used is None or MISSING.
 
     def __init__(
@@ -88,7 +100,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         state: SnapshotState,
     ) -> None:
         self._type_names = type_names
-        self._fields = fields
+        self._members = fields
         self._whole = whole
         self._state = state
 
@@ -131,10 +143,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         MISSING if nothing has arrived. The plain data of an object is parsed from the
         text at each access, which takes longer for a longer text.
         """
-        if self._fields is None:
+        if self._members is None:
             return resolve(self._whole)
         if self._type_names.field_names is None:
-            return self._fields
+            return self._members
         return self._state.document.parse(self._get_text(), complete=self.complete)
 
     @overload
@@ -322,7 +334,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         raise AttributeError(f"{self._type_names.title} {lacks}", name=name, obj=self)
 
     def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
-        if self._fields is None and not isinstance(key, str):
+        if self._members is None and not isinstance(key, str):
             elements: Any = self._get_elements()
             return elements[key]
         value = self._find(key) if isinstance(key, str) else MISSING
@@ -350,7 +362,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return True
 
     def _get_items(self) -> Collection[Any]:
-        return self._get_elements() if self._fields is None else self._fields
+        return self._get_elements() if self._members is None else self._members
 
     def _get_elements(self) -> Collection[Any]:
         """Return the elements of a list, tuple, set or similar value; nothing for any other value."""
@@ -359,7 +371,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
         """Return the value of a field, or MISSING."""
-        if self._fields is None:
+        if self._members is None:
             return MISSING
         # Once the object is validated, its own fields count, because validators may have changed them.
         outcome = self._state.outcome
@@ -367,17 +379,17 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if validated is not MISSING and name in (self._type_names.field_names or ()):
             return validated
         # A name that the type does not define must also have arrived.
-        value = self._fields.find(name)
+        value = self._members.find(name)
         return value if value is MISSING or validated is MISSING else validated
 
     def _get_at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
-        return get_member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
+        return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 
     def _get_final_or_growing(self) -> Any:  # noqa: ANN401 - any value
         return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
     def _get_growing(self) -> Any:  # noqa: ANN401 - any value
-        return self._whole if self._fields is None else self._fields
+        return self._whole if self._members is None else self._members
 
     # -- a value -------------------------------------------------------------------
 
@@ -387,7 +399,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return self._make_key() == other._make_key()
 
     def _make_key(self) -> tuple[Any, ...]:
-        fields = None if self._fields is None else [(name, self._find(name)) for name in self._fields]
+        fields = None if self._members is None else [(name, self._find(name)) for name in self._members]
         return self._type_names.title, self.complete, fields, resolve(self._whole), self.errors
 
     def __repr__(self) -> str:
@@ -395,21 +407,21 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def _make_repr(self, deepest: int) -> str:
         """Return the repr, with at most `deepest` levels of nesting."""
-        if self._fields is None:
+        if self._members is None:
             parts = [] if self._whole is MISSING else [make_repr(resolve(self._whole), deepest - 1)]
         elif deepest <= 0:
             parts = []
         else:
-            parts = [f"{name}={make_repr(self._find(name), deepest - 1)}" for name in self._fields]
+            parts = [f"{name}={make_repr(self._find(name), deepest - 1)}" for name in self._members]
         if not self.complete or deepest <= 0:
             parts.append("…")
         return f"Partial[{self._type_names.title}]({', '.join(parts)})"
 
     def __rich_repr__(self) -> Iterator[tuple[str | None, Any]]:
-        if self._fields is None:
+        if self._members is None:
             yield None, resolve(self._whole)
             return
-        for name in self._fields:
+        for name in self._members:
             yield name, self._find(name)
 
     def __copy__(self) -> Partial[T_co]:
@@ -423,7 +435,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         document = state.document
         options = document.lenient, document.choice, document.words(), self.repairs
         pickled_state = (self._get_text(), options, state.complete, self.errors, state.error, state.outcome)
-        return _rebuild, (self._type_names, self._fields, resolve(self._whole), pickled_state)
+        return _rebuild, (self._type_names, self._members, resolve(self._whole), pickled_state)
 
 
 def _rebuild(

@@ -42,7 +42,7 @@ class FollowOutlet(Outlet):
         id: The answer's id.
         last_event_id: The position that the reader has sent; None for the beginning.
         protocol: The protocol's name.
-        owner: The answer's owner.
+        owner: The answer's owner; None if it has none.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
     """
 
@@ -140,7 +140,7 @@ class StartOutlet(FollowOutlet):
         journal: The journal.
         id: The answer's id; None for a random id that cannot be guessed.
         protocol: The protocol's name.
-        owner: The answer's owner.
+        owner: The answer's owner; None if it has none.
         raw: Whether to write the provider's own ids, payloads and error messages, too.
         shape: Transforms the text of each text part before it is written.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
@@ -255,9 +255,9 @@ def follow(
         id: The answer's id.
         last_event_id: The header `Last-Event-ID` as received; None for the beginning.
         protocol: The name of the protocol in which to send the answer.
-        owner: The answer's owner; an id alone is not a credential.
+        owner: The answer's owner; an id alone is not a credential. None if the answer has no owner.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
-        headers: Headers that extend or replace the headers of the protocol.
+        headers: Headers that extend or replace the headers of the protocol; None for no others.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
 
     Raises:
@@ -281,7 +281,7 @@ async def stop(
     Args:
         journal: The journal.
         id: The answer's id.
-        owner: The answer's owner.
+        owner: The answer's owner; None if it has none.
         reason: The reason, for the answer's readers.
 
     Raises:

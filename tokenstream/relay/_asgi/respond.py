@@ -148,7 +148,7 @@ def respond(
             error is sent as an event.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         grace: Seconds that the answer is still read after its reader has disconnected.
-        headers: Headers that extend or replace the headers of the protocol.
+        headers: Headers that extend or replace the headers of the protocol; None for no others.
         status: The status if the answer begins.
         ids: Whether to number the events, from 1; in a journal they are always numbered.
         raw: Whether to send the provider's own ids, payloads, error messages and fields.
@@ -160,7 +160,7 @@ def respond(
             contains the answer's id, percent-encoded.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
             this id exists, it is sent, and `stream` is closed.
-        owner: The answer's owner in the journal.
+        owner: The answer's owner in the journal; None for no owner.
 
     Raises:
         MisuseError: The protocol is unknown; `stream` is not asynchronous; or `id` or `owner` is passed

@@ -24,7 +24,7 @@ class Response:
         outlet: Supplies the chunks.
         timing: The timing; None for the default timing.
         status: The HTTP status if the answer begins.
-        headers: Headers that extend or replace those of the protocol.
+        headers: Headers that extend or replace those of the protocol; None for no others.
 
     Raises:
         MisuseError: From a call: the response was called before, or for something other than HTTP.
@@ -94,7 +94,7 @@ def make_response(
         outlet: Supplies the chunks.
         timing: The timing; None for the default timing.
         status: The HTTP status if the answer begins.
-        headers: Headers that extend or replace those of the protocol.
+        headers: Headers that extend or replace those of the protocol; None for no others.
     """
     response_class = Response
     if "starlette.responses" in sys.modules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.members import show_members
 from tokenstream.relay.journal._errors import AnswerExpired
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._journal import Journal
 
 
+@show_members
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One record of an answer.
@@ -40,7 +42,7 @@ class AnswerFollower:
         journal: The journal.
         id: The answer's id.
         after: The position of the last record that the reader has; 0 for none.
-        owner: The answer's owner.
+        owner: The answer's owner; None if it has none.
     """
 
     def __init__(self, journal: Journal, id: str, after: int, owner: str | None) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._errors import (
@@ -42,6 +43,7 @@ _SHUT_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
+@show_members
 class Journal:
     """Records answers while they stream, so that any number of readers can follow from any position.
 
@@ -72,6 +74,17 @@ class Journal:
         >>> anyio.run(main)
         [1, 2, 3, 4, 5, 6]
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_drain",
+        "_feeds",
+        "_is_closing",
+        "_producers",
+        "_storage",
+        "_tasks",
+        "lease",
+    )
 
     def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0) -> None:
         if lease <= 0 or drain < 0:
@@ -141,11 +154,12 @@ class Journal:
         Args:
             stream: The answer; the journal enters and closes it.
             id: The answer's id; None for a random id that cannot be guessed.
-            owner: The answer's owner; following or stopping it requires the same value.
+            owner: The answer's owner; following or stopping it requires the same value. None for no
+                owner.
             open_within: Seconds to wait for the first event; None to return at once.
             raw: Whether to write the provider's own ids, payloads, error messages and fields, too.
-            shape: Transforms the text of each text part before it is written, such as
-                `lambda text: text.redact(pattern)`.
+            shape: Transforms the text of each text part before it is written, such as `lambda text:
+                text.redact(pattern)`; None for no change.
 
         Raises:
             StreamError: The answer failed before its first event and within `open_within` seconds.
@@ -197,7 +211,7 @@ class Journal:
         Args:
             id: The answer's id.
             after: The position of the last record that the reader has; 0 for none.
-            owner: The answer's owner.
+            owner: The answer's owner; None if it has none.
 
         Raises:
             UnknownAnswer: In the loop: the answer does not exist, or belongs to another owner.
@@ -216,7 +230,7 @@ class Journal:
 
         Args:
             id: The answer's id.
-            owner: The answer's owner.
+            owner: The answer's owner; None if it has none.
             reason: The reason, for the answer's readers.
 
         Raises:
@@ -238,7 +252,7 @@ class Journal:
             follower: The follower.
             id: The answer's id.
             after: The position of the last record that the follower has; 0 for none.
-            owner: The answer's owner.
+            owner: The answer's owner; None if it has none.
 
         Raises:
             JournalError: The answer or the position does not exist, or the journal cannot be used now.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._journal import Journal
@@ -25,7 +26,7 @@ class _StoredAnswer:
     """One answer, with as many of its newest records as `max_bytes` allows.
 
     Args:
-        owner: The answer's owner.
+        owner: The answer's owner; None if it has none.
         token: The token that identifies the producer.
         alive_until: The clock reading until which the producer counts as alive.
     """
@@ -308,6 +309,7 @@ def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[s
     return expired
 
 
+@show_members
 class MemoryJournal(Journal):
     """Keeps answers in the memory of this process: for one server process, for development and for tests.
 

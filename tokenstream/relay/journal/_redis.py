@@ -8,6 +8,7 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._journal import Journal
@@ -169,6 +170,7 @@ class RedisStorage(Storage):
             raise JournalUnavailable(f"the journal's Redis cannot be used now: {error!r}") from error
 
 
+@show_members
 class RedisJournal(Journal):
     """Keeps answers in Redis: for processes and machines that follow and stop each other's answers.
 

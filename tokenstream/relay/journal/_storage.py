@@ -21,6 +21,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,6 +34,7 @@ class Fenced(Exception):
     """The producer may no longer write: it was declared dead, or the storage has lost the answer."""
 
 
+@show_members
 @dataclass(frozen=True, slots=True)
 class State:
     """The state of an answer.
@@ -53,6 +56,7 @@ class State:
     """True if the producer has sent a heartbeat within its lease; False once the answer has ended."""
 
 
+@show_members
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some records of an answer, with its state when they were read.
@@ -84,7 +88,7 @@ class Storage(ABC):
 
         Args:
             id: The answer's id.
-            owner: The answer's owner.
+            owner: The answer's owner; None if it has none.
             token: Identifies the producer. If this producer has begun the answer before, the result is True.
             lease: Seconds for which the producer counts as alive from now.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN, GrowingUsage
 from tokenstream.errors import MisuseError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 
+@show_members
 class Budget:
     """Stops an answer that exceeds a budget of tokens, characters, seconds or money.
 
@@ -35,11 +37,12 @@ class Budget:
     estimate.
 
     Args:
-        tokens: The most tokens of the answer.
-        characters: The most characters of text, refusal, reasoning and arguments.
-        seconds: The most seconds since the request.
+        tokens: The most tokens of the answer; None for no bound.
+        characters: The most characters of text, refusal, reasoning and arguments; None for no bound.
+        seconds: The most seconds since the request; None for no bound.
         price: Returns the cost of the given token counts; `usage.source` is "estimated" for estimates.
-        most: The highest cost that `price` may return.
+            None without `most`.
+        most: The highest cost that `price` may return; None for no bound.
 
     Raises:
         MisuseError: There is no bound, or a bound has no effect.
@@ -98,6 +101,7 @@ class Budget:
     def begin_again(self) -> None:
         """Reset the counts for another answer; the seconds continue."""
         self.stop: str | None = None
+        """The reason to stop the answer; None while the budget lasts."""
         self._usage = GrowingUsage()
         self._reported_tokens = 0
         """The provider's last count of tokens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 
@@ -16,6 +17,7 @@ _MIN_LENGTH_OF_ONE_WORD = 1_000
 _WORD = re.compile(r"[^\W\d_]+")
 
 
+@show_members
 class Repetition(TextStage):
     r"""Stops a text that repeats the same words over and over.
 

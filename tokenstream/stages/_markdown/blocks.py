@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._markdown.block import CLOSED, BlockShape, KnownDefinition, MarkdownBlock, State
 from tokenstream.stages._markdown.math import MARKS
@@ -60,6 +61,7 @@ class _OpenBlock:
         self.chars += len(line)
 
 
+@show_members
 class MarkdownBlocks:
     r"""A stage that cuts Markdown into its top-level blocks while it arrives.
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from operator import sub
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._basics.members import show_members
 from tokenstream.stages._metrics.gaps import NO_COUNTS, GapHistogram, count_sorted
 from tokenstream.stages._metrics.metrics import NO_GAPS, Metrics
 
@@ -53,6 +54,7 @@ class _CountedGaps(NamedTuple):
         return gaps, _CountedGaps(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
 
 
+@show_members
 class Meter:
     """Records the marks while an answer arrives; metrics are computed only when `read` is called.
 
@@ -133,6 +135,7 @@ class Meter:
         """Start the clock: at the request, or at the moment when a response was wrapped."""
         self.started_at = started_at
         self.ended_at: float | None = None
+        """The clock at the end; None before it."""
         self._wrapped = wrapped
 
     @property
@@ -214,7 +217,7 @@ class Meter:
         Args:
             now: The clock at the last input.
             events: Events returned so far.
-            usage: The token counts so far.
+            usage: The token counts so far; None if none are known.
         """
 
         def since(mark: float | None) -> float | None:

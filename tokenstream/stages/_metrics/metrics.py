@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tokenstream._basics.members import show_members
 from tokenstream.stages._metrics.buffering import detect_buffering
 from tokenstream.stages._metrics.gaps import GapHistogram
 
 NO_GAPS = GapHistogram()
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The speed of an answer so far; all times in seconds.

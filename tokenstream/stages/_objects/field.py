@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import OutputInvalid
 from tokenstream.stages._objects.search import Search
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient
 
 
+@show_members
 class Field(Search[str | OutputInvalid]):
     """The pieces of one string in a document, as the string is written.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.first_fault import describe_first_fault
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@show_members
 class Items(Search[T | OutputInvalid]):
     """The elements of an array in a document, each validated as soon as it is finished.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._typed.at_once import may_have_nan
 from tokenstream.partial_json._typed.draft import Draft
@@ -28,6 +29,7 @@ def _words() -> Cutter:
     return Words()
 
 
+@show_members
 class Partials(DocumentStage, Generic[T]):
     """A typed object that is filled in field by field while its JSON is written.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tokenstream._basics.members import show_members
 from tokenstream.stages._text.base import TextStage
 
 
+@show_members
 class Accumulate(TextStage):
     """A stage that returns the whole text so far whenever the text has grown.
 

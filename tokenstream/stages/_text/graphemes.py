@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import graphemes_pattern
 
 
+@show_members
 class Graphemes(TextStage):
     r"""A stage that never returns half a letter: no split emoji, flag, syllable or combining mark.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import cut_overlong
@@ -11,6 +12,7 @@ from tokenstream.stages._text.letters import cut_overlong
 _END = re.compile(r"\r\n?|\n")
 
 
+@show_members
 class Lines(TextStage):
     r"""A stage that returns a text line by line, each with its line ending.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching.matching import Matcher
 from tokenstream.stages._text.base import TextStage
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import regex
 
 
+@show_members
 class Redact(TextStage):
     r"""Replaces every match of a pattern, however the text is cut into pieces.
 
@@ -40,8 +42,8 @@ class Redact(TextStage):
             `regex`. Any pattern except plain text needs the package regex (`llm-tokenstream[shape]`).
         with_: The replacement of a match, taken literally; or a function that returns it for
             the match object, whose positions are not positions in the whole text.
-        max_length: The most characters that are held back; required if the pattern does not
-            limit the length of its matches.
+        max_length: The most characters that are held back; required if the pattern does not limit the
+            length of its matches. None for the limit of the pattern.
 
     Raises:
         MisuseError: The pattern cannot be used: its matches have no maximum length and `max_length`

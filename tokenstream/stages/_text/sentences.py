@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import WORD_CUT, find_last_boundary, is_joined
@@ -28,6 +29,7 @@ _LAST_CLAUSE = re.compile(r"(?s)\s*+\S.*(?:[,;:–—،؛][\"'”’)\]]*\s+|[�
 _LAST_BLANK = re.compile(r"(?s)\s*+\S.*\s")
 
 
+@show_members
 class Sentences(TextStage):
     r"""A stage that returns a text sentence by sentence, as text-to-speech needs it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import is_joined
@@ -17,6 +18,7 @@ _ALL_IS_OVERDUE = math.inf
 """A clock reading before which all text has arrived."""
 
 
+@show_members
 class Smooth(TextStage):
     """A stage that returns text at an even pace, which follows the pace of its arrival.
 

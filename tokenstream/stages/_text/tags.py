@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tokenstream._basics.members import show_members
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
@@ -230,6 +231,7 @@ def _end_of_space(text: str, position: int) -> int:
     return position if match is None else match.end()
 
 
+@show_members
 class SplitTags(TextStage):
     r"""Returns the text outside of tags such as `<think>…</think>`, and keeps the text inside.
 

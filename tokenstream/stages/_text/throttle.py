@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, TypeVar
 
+from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text.base import SoundStage, TextStage
 
@@ -44,6 +45,7 @@ class _Pace:
         return held
 
 
+@show_members
 class Throttle(_Pace, TextStage):
     """A stage that returns at most `hz` pieces a second, and loses none of the text.
 
@@ -91,6 +93,7 @@ def _join(held: list[str]) -> list[str]:
     return ["".join(held)] if len(held) > 1 else held
 
 
+@show_members
 class Newest(_Pace, SoundStage, Generic[ItemT]):
     """A stage that returns the newest item at most `hz` times a second, and always the last one.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching.matching import Matcher
 from tokenstream.stages._text.base import TextStage
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import regex
 
 
+@show_members
 class Until(TextStage):
     r"""Returns a text up to the first match of a marker, and nothing after it.
 

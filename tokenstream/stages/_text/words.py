@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import WORD_CUT, cut_overlong
 
 
+@show_members
 class Words(TextStage):
     """A stage that returns a text word by word.
 

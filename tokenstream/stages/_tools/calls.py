@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import is_one_value
+from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import check_lenient
@@ -25,6 +26,7 @@ _NO_ARGUMENTS = frozenset({"", "null"})
 """Texts that some servers send for a call without arguments."""
 
 
+@show_members
 class ValidatedCalls:
     """Checks the arguments of tool calls; a stage that turns finished calls into calls that can be run.
 
@@ -63,6 +65,7 @@ class ValidatedCalls:
         self.error: TokenStreamError | None = None
         """Always None: the error of a call is stored in the call itself."""
         self.stop: str | None = None
+        """Always None: this stage never asks to end the input."""
         lenient_by_name = lenient if isinstance(lenient, Mapping) else None
         lenient_for_all = check_lenient(lenient) if lenient_by_name is None else False
         self._tools = gather(tools, named)

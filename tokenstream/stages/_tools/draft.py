@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import OutputIncomplete
 from tokenstream.stages._objects.partials import Partials
 
@@ -24,6 +25,7 @@ A_co = TypeVar("A_co", covariant=True, default=Any)
 R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
+@show_members
 class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft, which has no hash
     """A tool call so far: a snapshot that never changes.
 

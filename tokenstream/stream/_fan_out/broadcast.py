@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
-from tokenstream.stream._base import StreamBase
+from tokenstream._basics.members import show_members
+from tokenstream.stream._base import SyncStreamBase
 from tokenstream.stream._fan_out.cursors import SharedCursor
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
@@ -306,6 +307,7 @@ class _SyncReaderDriver(ReaderDriver):
         self.hub.end(partial(self.hub.driver.stop, reason))
 
 
+@show_members
 class Broadcast:
     """One stream for several consumers that come and go; see `Stream.broadcast`.
 
@@ -348,7 +350,8 @@ class Broadcast:
         return self._hub.listen(function)
 
 
-class BroadcastReader(StreamBase[SyncDriver], Choice):
+@show_members
+class BroadcastReader(SyncStreamBase, Choice):
     """One of several consumers of a stream, with the views and events of a stream.
 
     One thread at a time may use a reader. Closing it, or dropping it unclosed, affects

@@ -11,8 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.members import show_members_like
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._base import StreamBase
+from tokenstream.stream._base import AsyncStreamBase
+from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
 from tokenstream.stream._fan_out.hub import Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
@@ -146,7 +148,7 @@ class AsyncHub(Hub[AsyncDriver]):
         """End the stream here, for all readers; any thread or task may call this.
 
         Args:
-            reason: The reason, for `stop_reason`.
+            reason: The reason, for `stop_reason`; None for "stop".
         """
         self.driver.stop(reason)
         self.driver.pump.call_soon(self.announce_end)
@@ -249,6 +251,7 @@ class _AsyncReaderDriver(ReaderDriver):
         return event
 
 
+@show_members_like(Broadcast)
 class AsyncBroadcast:
     """One stream for several consumers that come and go; see `AsyncStream.broadcast`.
 
@@ -287,7 +290,8 @@ class AsyncBroadcast:
         return self._hub.listen(function)
 
 
-class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
+@show_members_like(BroadcastReader)
+class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
     """One of several consumers of a stream, with the views and events of a stream.
 
     One task at a time may use a reader. Closing it, or dropping it unclosed, affects

@@ -213,7 +213,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         This never blocks, and may be called from any thread.
 
         Args:
-            reason: The reason, for each stream's `stop_reason`.
+            reason: The reason, for each stream's `stop_reason`; None for "stop".
         """
         for stream in self._streams.values():
             stream.stop(reason)

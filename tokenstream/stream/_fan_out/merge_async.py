@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.members import show_members
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.lanes import K, MergeBase
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.async_pump import AsyncPump
 
 
+@show_members
 class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     """Asynchronous iterator over the labelled events of several streams, which are read at the same time.
 

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.members import show_members
 from tokenstream.stream._fan_out.lanes import K, Labelled, MergeBase, MergeLane
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._sync import Stream
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+@show_members
 class Merge(MergeBase[K, Stream, SyncDriver]):
     """Iterator over the labelled events of several streams, which are read at the same time.
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._views.choice import ChoiceBase
+from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
 from tokenstream.stream._views.view import AsyncView, View
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
 
 
-class CallDraftViews(ChoiceBase[SyncDriver]):
+class CallDraftViews(SyncChoiceBase):
     """The `tool_partials` method of a stream or a choice."""
 
     __slots__ = ()
@@ -202,7 +200,7 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
         return View(self._driver, cursor, self._in_message("tool_calls"))
 
 
-class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
+class AsyncCallDraftViews(AsyncChoiceBase):
     """The `tool_partials` method of a stream or a choice."""
 
     __slots__ = ()

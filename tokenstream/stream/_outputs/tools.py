@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._views.choice import ChoiceBase
+from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
 from tokenstream.stream._views.view import AsyncToolCallView, ToolCallView
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ if TYPE_CHECKING:
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
 
 
-class CallViews(ChoiceBase[SyncDriver]):
+class CallViews(SyncChoiceBase):
     """The `validated_calls` method of a stream or a choice."""
 
     __slots__ = ()
@@ -224,7 +222,7 @@ class CallViews(ChoiceBase[SyncDriver]):
         return ToolCallView(self._driver, cursor, self._in_message("tool_calls"))
 
 
-class AsyncCallViews(ChoiceBase[AsyncDriver]):
+class AsyncCallViews(AsyncChoiceBase):
     """The `validated_calls` method of a stream or a choice."""
 
     __slots__ = ()

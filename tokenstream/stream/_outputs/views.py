@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
-from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._views.choice import ChoiceBase
+from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
 from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
@@ -28,7 +26,7 @@ T = TypeVar("T")
 _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
-class OutputViews(ChoiceBase[SyncDriver]):
+class OutputViews(SyncChoiceBase):
     """The methods for structured output of a stream or a choice."""
 
     __slots__ = ()
@@ -51,8 +49,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
 
         Args:
             type: The answer's type, or a pydantic `TypeAdapter`.
-            tool: The tool whose arguments to read instead of the text, from its first call that
-                has arguments.
+            tool: The tool whose arguments to read instead of the text, from its first call that has
+                arguments; None to read the text.
             fail_fast: True to stop the stream and raise the error at once for invalid JSON, or for
                 the first value that breaks the schema.
             lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
@@ -110,7 +108,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
             type: The elements' type, or a pydantic `TypeAdapter`.
             at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
                 "" is the whole answer.
-            tool: The tool whose arguments to read instead of the text, from all its calls.
+            tool: The tool whose arguments to read instead of the text, from all its calls; None to read
+                the text.
             fail_fast: True to stop the stream at invalid JSON, or at the first element that breaks
                 the schema.
             lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
@@ -150,8 +149,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
 
         Args:
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
-            tool: The tool whose arguments to read instead of the text, from its first call that
-                has arguments.
+            tool: The tool whose arguments to read instead of the text, from its first call that has
+                arguments; None to read the text.
             fail_fast: True to stop the stream at invalid JSON, or at the first value that is not a string.
             lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
                 that was cut off.
@@ -189,8 +188,8 @@ class OutputViews(ChoiceBase[SyncDriver]):
 
         Args:
             type: The answer's type, or a pydantic `TypeAdapter`.
-            tool: The tool whose arguments to read instead of the text, from its first call that
-                has arguments.
+            tool: The tool whose arguments to read instead of the text, from its first call that has
+                arguments; None to read the text.
             lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
                 that was cut off.
             document: Which of several documents to read, with *lenient*: "first", "last", or
@@ -213,7 +212,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             return cursor.end_broken_off(error)
 
 
-class AsyncOutputViews(ChoiceBase[AsyncDriver]):
+class AsyncOutputViews(AsyncChoiceBase):
     """The methods for structured output of a stream or a choice."""
 
     __slots__ = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from tokenstream._basics.members import show_members
 from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._async_driver import AsyncDriver
@@ -47,6 +48,7 @@ StreamT = TypeVar("StreamT", bound=_AnyStream)
 AsyncStreamT = TypeVar("AsyncStreamT", bound=_AnyAsyncStream)
 
 
+@show_members
 class Responses(UncopyableObject, Generic[StreamT]):
     """Iterator over the answers on one connection, each a `Stream` with its own ending.
 
@@ -226,6 +228,7 @@ class _LaneMessages:
         return message
 
 
+@show_members
 class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
     """`Responses` for `async for` loops: each answer is an `AsyncStream`.
 

@@ -23,8 +23,8 @@ class Onlooker:
 
     Args:
         format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input.
-        started_at: Time at which the request was sent, as returned by `clock`.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
+from tokenstream._basics.members import name_defaults, show_members
 from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import named
 from tokenstream.errors import MisuseError
@@ -83,6 +84,7 @@ class _TapBase(WatchedStream[ItemT]):
         return f"<tap of {named(self._target)}: {what}>"
 
 
+@show_members
 class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     """A stream that is read in a `for` loop, with the message of the answer read so far; made by `tap`.
 
@@ -93,6 +95,7 @@ class Tap(_TapBase[ItemT], SyncWatchedStream[ItemT]):
     __slots__ = ()
 
 
+@show_members
 class AsyncTap(_TapBase[ItemT], AsyncWatchedStream[ItemT]):
     """A stream that is read in an `async for` loop, with the message of the answer read so far.
 
@@ -155,6 +158,7 @@ def tap(
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
 ) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not tell
+@name_defaults
 def tap(
     source: Any,
     *,
@@ -178,8 +182,8 @@ def tap(
             any (async) iterable of an SDK's objects, of dicts or of bytes; or an
             httpx or httpx2 response whose body the application reads.
         format: The format's name, or a format object or class; None to detect the format.
-        limits: Bounds on untrusted input.
-        started_at: Time at which the request was sent, as returned by `clock`.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
 
     Raises:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from tokenstream._basics.erased import ErasedGeneric
 from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
+    from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._driver import Driver
+    from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
 DriverT = TypeVar("DriverT", bound="Driver")
 
 
-class ChoiceBase(UncopyableObject, Generic[DriverT]):
+class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
     """One alternative answer of a stream; subclasses add its sync or async views."""
 
     __slots__ = ("_driver", "_index")
 
-    _driver: DriverT
-    _index: int
+    if TYPE_CHECKING:
+        _driver: DriverT
+        _index: int
 
     @property
     def message(self) -> Message:
@@ -42,3 +46,10 @@ class ChoiceBase(UncopyableObject, Generic[DriverT]):
     def _in_result(self) -> str:
         """The expression for the result of the choice; for error messages."""
         return "stream.result(…)" if self._index == 0 else f"stream.choice({self._index}).result(…)"
+
+
+if TYPE_CHECKING:
+    SyncChoiceBase: TypeAlias = ChoiceBase[SyncDriver]
+    AsyncChoiceBase: TypeAlias = ChoiceBase[AsyncDriver]
+else:
+    SyncChoiceBase = AsyncChoiceBase = ChoiceBase

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.stream._outputs.tool_partials import AsyncCallDraftViews, CallDraftViews
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._views.deltas import Delta
 
 
+@show_members
 class Choice(OutputViews, CallViews, CallDraftViews):
     """One of the alternative answers of a stream, with its own views."""
 
@@ -89,6 +91,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
         return self.message
 
 
+@show_members_like(Choice)
 class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     """One of the alternative answers of a stream, with its own views."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class _DraftShaping:
         raise NotImplementedError
 
 
+@show_members
 class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
     """A view of an object as it arrives, read in a `for` loop, or throttled or turned into patches."""
 
@@ -108,6 +110,7 @@ class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
     __slots__ = ()
 
 
+@show_members_like(PartialsView)
 class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T]):
     """A view of an object as it arrives, read in an `async for` loop, or throttled or turned into patches."""
 

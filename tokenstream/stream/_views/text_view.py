@@ -6,6 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.errors import MisuseError
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
 from tokenstream.stream._views.text_plan import refuse_closed
@@ -82,9 +83,10 @@ class _TextShaping:
         """Return a view of sentences, each delivered as soon as its end is certain, for example for speech.
 
         Args:
-            first: Number of characters after which the first piece may end at a clause, so that
-                speech starts early.
-            longest: Number of characters at which a sentence is cut, at a clause or a word if possible.
+            first: Number of characters after which the first piece may end at a clause, so that speech
+                starts early; None to end it only at a sentence.
+            longest: Number of characters at which a sentence is cut, at a clause or a word if possible;
+                None to cut no sentence.
             spoken: True to leave out the marks and the code of markdown, which are not read aloud.
 
         Raises:
@@ -158,8 +160,8 @@ class _TextShaping:
         Args:
             pattern: A regular expression, as text or compiled by `re` or `regex`.
             with_: The replacement, or a function that gets the match and returns the replacement.
-            max_length: Maximum length of a match in characters; required if the pattern itself sets
-                no limit.
+            max_length: Maximum length of a match in characters; required if the pattern itself sets no
+                limit. None for the limit of the pattern.
 
         Raises:
             MisuseError: The length of a match has no limit, or the pattern is invalid.
@@ -184,8 +186,8 @@ class _TextShaping:
         Args:
             marker: The marker's text, or a compiled pattern.
             include: True if the view includes the marker.
-            max_length: Maximum length of a pattern's match in characters; required if the pattern
-                itself sets no limit.
+            max_length: Maximum length of a pattern's match in characters; required if the pattern itself
+                sets no limit. None for the limit of the pattern.
 
         Raises:
             MisuseError: The length of a match has no limit, or the marker is empty.
@@ -261,6 +263,7 @@ def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return getattr(import_module("tokenstream.stages"), name)(*args, **named)
 
 
+@show_members
 class TextView(_TextShaping, PlannedView[str]):
     """A view of a text as it arrives, read in a `for` loop or shaped first."""
 
@@ -321,6 +324,7 @@ class ShapedTextView(ShapedView[str], TextView):
     __slots__ = ()
 
 
+@show_members_like(TextView)
 class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
     """A view of a text as it arrives, read in an `async for` loop or shaped first."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import UnsupportedUse
+from tokenstream._basics.members import show_members
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
@@ -30,27 +31,34 @@ class _ViewBase(UncopyableObject):
     _instead: str
 
     def __bool__(self) -> bool:
+        """Raise an error: a view is neither true nor false."""
         raise self._make_refusal("is read in a loop and is neither true nor false")
 
     def __len__(self) -> int:
+        """Raise an error: a view has no length, because it is still being written."""
         raise self._make_refusal("has no length, because it is still being written")
 
     def __contains__(self, item: object) -> bool:
+        """Raise an error: a view cannot be searched."""
         raise self._make_refusal("cannot be searched")
 
     def __str__(self) -> str:
+        """Raise an error: a view is not a str."""
         raise self._make_refusal("is not a str")
 
     def __format__(self, spec: str) -> str:
+        """Raise an error: a view is not a str."""
         raise self._make_refusal("is not a str")
 
     if not TYPE_CHECKING:
         # Hidden from type checkers, so that they report these uses.
 
         def __getitem__(self, key: object) -> Never:
+            """Raise an error: a view has no elements to be picked."""
             raise self._make_refusal("has no elements to be picked, because it is still being written")
 
         def __add__(self, other: object) -> Never:
+            """Raise an error: a view cannot be added to anything."""
             raise self._make_refusal("cannot be added to anything")
 
         __radd__ = __add__
@@ -98,6 +106,7 @@ class RepairedView:
         return repairs_of(self._cursor)
 
 
+@show_members
 class View(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
@@ -167,12 +176,14 @@ class ItemView(View[ItemT]):
         return _unwrap_null(super().__next__())
 
 
+@show_members
 class ItemsView(RepairedView, ItemView[ItemT]):
     """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
 
+@show_members
 class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop; otherwise like `View`."""
 
@@ -233,12 +244,14 @@ class AsyncItemView(AsyncView[ItemT]):
         return _unwrap_null(await super().__anext__())
 
 
+@show_members
 class AsyncItemsView(RepairedView, AsyncItemView[ItemT]):
     """A view of the elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
 
+@show_members
 class ToolCallView(View[CallT]):
     """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 
@@ -250,6 +263,7 @@ class ToolCallView(View[CallT]):
         return View(self._driver, cursor.make_waiting(), self._instead)
 
 
+@show_members
 class AsyncToolCallView(AsyncView[CallT]):
     """A view of the tool calls of a stream, each delivered once, as soon as it is complete."""
 

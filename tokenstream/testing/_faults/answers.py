@@ -45,7 +45,7 @@ def status(
     Args:
         code: The HTTP status; with 200 the error looks like a success.
         message: The provider's error message.
-        retry_after: Value of the `retry-after` header, in seconds.
+        retry_after: Value of the `retry-after` header, in seconds; None for no such header.
 
     Raises:
         MisuseError: On replay, if `code` is not an HTTP status.

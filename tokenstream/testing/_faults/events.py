@@ -73,6 +73,7 @@ def reorder(
     Args:
         events: Numbers of two events to swap, as for `bad_json`; by default two in the middle.
         seed: If passed instead of `events`, all events are shuffled; the same seed gives the same order.
+            None to swap two events.
 
     Raises:
         MisuseError: On replay, if there are no events with those numbers, or fewer than two events.

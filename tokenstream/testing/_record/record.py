@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from tokenstream._basics.members import name_defaults
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._record.bodies import note_body
 from tokenstream.testing._record.clients import is_client, note_answers, refuse_earlier
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SourceT = TypeVar("SourceT")
 
 
+@name_defaults
 def record(
     source: SourceT,
     path: str | os.PathLike[str],
@@ -63,9 +65,10 @@ def record(
         path: The file. With the extension `.rec` it contains the whole recording; with that of a
             body, such as `.sse`, only the body. A missing folder is created.
         overwrite: True to replace an existing file.
-        replace: Maps regular expressions to replacements, which are applied to the head and to the
-            body, even across chunk boundaries.
-        filter: Function that takes the body, after `replace`, and returns the body to write.
+        replace: Maps regular expressions to replacements, which are applied to the head and to the body,
+            even across chunk boundaries; None for no replacements.
+        filter: Function that takes the body, after `replace`, and returns the body to write; None to
+            write it unchanged.
         headers: Names of additional headers to keep.
         clock: Source of the times, in seconds.
 

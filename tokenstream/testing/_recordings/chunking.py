@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.frames import frames_of
 from tokenstream.testing._recordings.places import with_boundaries
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 
+@show_members
 @dataclass(frozen=True, slots=True)
 class Seed:
     r"""Chunks of random sizes, the same each time.

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Arrival(NamedTuple):
     data: bytes
 
 
+@show_members
 @dataclass(frozen=True)
 class Recording:
     r"""A recorded answer: its chunks with their arrival times, and its head.
@@ -221,7 +223,7 @@ class Recording:
                 such as 2 for half of the recorded times.
             chunking: Boundaries of the chunks: "recorded", "events" (one frame each), "bytes" (one
                 byte each), "whole", a number of bytes, or a `Seed` for random sizes.
-            fault: A fault made by `testing.faults`, or several.
+            fault: A fault made by `testing.faults`, or several; None for no fault.
             clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
             **options: Arguments of `Stream`: `format`, `limits`, `deadlines`, `started_at`, `pings`.
         """

@@ -75,8 +75,8 @@ class Script:
 
         Args:
             *pieces: As for `text`.
-            signature: The provider's signature of the reasoning, which applications send back in
-                their next request.
+            signature: The provider's signature of the reasoning, which applications send back in their
+                next request; None for none.
         """
         return self._add_text("reasoning", pieces, signature)
 
@@ -116,9 +116,9 @@ class Script:
         """Add a citation for the preceding text.
 
         Args:
-            url: Address of the source.
-            title: Title of the source.
-            text: The cited words.
+            url: Address of the source; None if it is not sent.
+            title: Title of the source; None if it is not sent.
+            text: The cited words; None if they are not sent.
         """
         checks.check_text_or_none("citation()", url, title, text)
         return self._add(steps.AddCitation(Citation(url=url, title=title, text=text), self._choice))
@@ -172,12 +172,12 @@ class Script:
         """Add token counts; the format determines the place in the answer at which they are sent.
 
         Args:
-            input_tokens: Tokens of the request.
-            output_tokens: Tokens of the answer.
+            input_tokens: Tokens of the request; None if not reported.
+            output_tokens: Tokens of the answer; None if not reported.
             total_tokens: The reported total, if it is to differ from the sum of these two.
-            reasoning_tokens: Tokens of the answer that are reasoning.
-            cached_tokens: Tokens of the request read from a cache.
-            cache_write_tokens: Tokens of the request written to a cache.
+            reasoning_tokens: Tokens of the answer that are reasoning; None if not reported.
+            cached_tokens: Tokens of the request read from a cache; None if not reported.
+            cache_write_tokens: Tokens of the request written to a cache; None if not reported.
         """
         counts = {
             "input_tokens": input_tokens,

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._basics.members import show_members
 from tokenstream.testing._recordings.body_types import SSE
 from tokenstream.testing._recordings.frames import Framing, cut_frames
 
@@ -32,15 +33,19 @@ _IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
 """Lengths of pauses in an uneven rhythm, like that of a model, as multiples of the mean pause."""
 
 
+@show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request received by the server."""
 
     method: str
+    """The method, such as "POST"."""
     path: str
     """The path with its query, as sent."""
     headers: Headers
+    """The headers, whose names are in lower case."""
     body: bytes
+    """The body, as received."""
 
     @property
     def route(self) -> str:
@@ -102,11 +107,13 @@ class Reply:
         return replace(self, chunks=chunks, cut=how)
 
 
+@show_members
 @dataclass(slots=True)
 class Exchange:
     """A request, with the progress of its answer."""
 
     request: Request
+    """The request."""
     outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
     """"abandoned" means that the client, or `stop`, ended the answer early."""
     sent: int = 0

@@ -6,6 +6,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "Request", "Server", "serve"]
 
 
+@show_members
 class Server(ReplayServer):
     """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
 
@@ -115,7 +117,7 @@ def serve(
             such as "/v1/messages".
         pace: Times of the chunks: "instant", "recorded", or a factor of speed.
         chunking: Boundaries of the chunks, as for `Recording.stream`.
-        fault: A fault made by `testing.faults`, or several, applied to each answer.
+        fault: A fault made by `testing.faults`, or several, applied to each answer; None for no fault.
         host: Address to listen on.
         port: The port; 0 for any free port.
         tls: True to use TLS, for clients that accept only https addresses; pass these clients

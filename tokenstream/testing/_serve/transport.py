@@ -8,6 +8,7 @@ from email.message import Message
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream._basics.members import show_members
 from tokenstream.testing._recordings.clock import as_clock
 from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
 from tokenstream.testing._serve.playable import Player, headers_of
@@ -51,6 +52,7 @@ _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
 """For each break of a connection, the name and the message of the client's error; the first match counts."""
 
 
+@show_members
 class Transport(_TransportBase):
     """A transport that plays recordings, scripts and faults; made by `testing.transport`.
 
@@ -230,7 +232,7 @@ def transport(
             such as "/v1/messages".
         pace: Times of the chunks: "instant", "recorded", or a factor of speed.
         chunking: Boundaries of the chunks, as for `Recording.stream`.
-        fault: A fault made by `testing.faults`, or several, applied to each answer.
+        fault: A fault made by `testing.faults`, or several, applied to each answer; None for no fault.
         clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
 
     Raises:

@@ -64,7 +64,8 @@ class BedrockInvoke(Format):
     The first payload decides which format the model uses; that format then reads all payloads.
 
     Args:
-        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
+            `Limits`.
         pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:

@@ -83,7 +83,8 @@ class OpenAIChat(Format):
     """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
     Args:
-        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
+            `Limits`.
         pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:

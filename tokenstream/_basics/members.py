@@ -1,0 +1,248 @@
+"""Members and defaults as `help` shows them: the members in one place, the defaults in words.
+
+`pydoc` has a section for each base class. How this package spreads a class over base
+classes is no matter for its users, so public classes get the members of private bases
+as their own. This happens once, when the class is made.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from inspect import cleandoc, signature
+from itertools import pairwise
+from types import BuiltinFunctionType, FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+
+_PACKAGE = __name__.partition(".")[0]
+_METHODS = (classmethod, staticmethod)
+_FUNCTIONS = frozenset({BuiltinFunctionType, FunctionType})
+_USUAL_WORDS = {
+    "__aenter__": "Begin an `async with` block.",
+    "__aexit__": "End the `async with` block.",
+    "__aiter__": "Return the iterator of an `async for` loop.",
+    "__anext__": "Return the next item; raise StopAsyncIteration at the end.",
+    "__bool__": "Return the truth value.",
+    "__class_getitem__": "Return the class with parameters, for type checkers.",
+    "__contains__": "Return True if the name, key or item is there.",
+    "__enter__": "Begin a `with` block.",
+    "__exit__": "End the `with` block.",
+    "__getattr__": "Return an attribute that the class itself does not have.",
+    "__getitem__": "Return the item at a key or an index.",
+    "__iter__": "Return the iterator of a `for` loop.",
+    "__len__": "Return the number of items.",
+    "__next__": "Return the next item; raise StopIteration at the end.",
+    "__post_init__": "Check the arguments.",
+}
+"""Docstrings for methods of Python's protocols that have none of their own."""
+_WORDS_OF_STAGES = {
+    "error": "The error that follows the last items; None if there is none.",
+    "stop": "The reason why no more input is needed; None while more is needed.",
+}
+"""Words for the slots of stages that have none of their own."""
+_ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+_POINTER = re.compile(r"^( *).*\bthose of `\w+\.(\w+)`\.$", re.MULTILINE)
+_SECTIONS = re.compile(r"^( *)(?:Args|Returns|Raises):\n(?:(?:\1 +.*| *)(?:\n|\Z))*", re.MULTILINE)
+
+
+class NamedDefault:
+    """Stands for a function that is a default in a signature, and prints as the function's name.
+
+    Args:
+        value: The function. Calling this object calls the function, for callers that take the
+            defaults from the signature.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: BuiltinFunctionType | FunctionType) -> None:
+        self._value = value
+
+    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - those of the function
+        return self._value(*args, **options)
+
+    def __repr__(self) -> str:
+        return f"{self._value.__module__}.{self._value.__qualname__}"
+
+
+class SlotWords(dict[str, str | None]):
+    """The slots of a class, each with the string below it in the source, which `help` shows.
+
+    The source is read when the first string is needed; without a source there are none.
+
+    Args:
+        kind: The class.
+        names: The names of its slots.
+    """
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: type, names: Iterable[str]) -> None:
+        super().__init__(dict.fromkeys(names))
+        self._kind: type | None = kind
+
+    def __getitem__(self, name: str) -> str | None:
+        if self._kind is not None:
+            self.update((found, words) for found, words in _read_words(self._kind).items() if found in self)
+            self._kind = None
+        return super().__getitem__(name)
+
+
+def _read_words(kind: type) -> dict[str, str]:
+    """Return the words for the attributes of a class: its arguments', or those below them in its source."""
+    from ast import Assign, Attribute, ClassDef, Constant, Expr, FunctionDef, Name, parse, walk
+    from inspect import getsource
+    from textwrap import dedent
+
+    words = dict(_WORDS_OF_STAGES) if "feed" in dir(kind) else {}
+    words |= {
+        name: re.sub(r"\s+", " ", text)
+        for section in _SECTIONS.finditer(cleandoc(kind.__doc__ or ""))
+        if section[0].startswith("Args:")
+        for name, text in _ARGUMENT.findall(section[0])
+    }
+    try:
+        tree = parse(dedent(getsource(kind)))
+    except (OSError, TypeError, SyntaxError):
+        return words
+    for body in (node.body for node in walk(tree) if isinstance(node, ClassDef | FunctionDef)):
+        for statement, below in pairwise(body):
+            targets = statement.targets if isinstance(statement, Assign) else []
+            target = targets[0] if targets else getattr(statement, "target", None)
+            value = below.value if isinstance(below, Expr) else None
+            text = value.value if isinstance(value, Constant) else None
+            if isinstance(target, Name | Attribute) and isinstance(text, str):
+                words[target.id if isinstance(target, Name) else target.attr] = text
+    return words
+
+
+def name_defaults(function: T) -> T:
+    """Make the signature of a function show defaults that are functions by name; return the function.
+
+    `time.monotonic` would print as `<built-in function monotonic>`.
+    """
+    shown: Any = function
+    by_position, by_name = shown.__defaults__, shown.__kwdefaults__
+    if (by_position and not _FUNCTIONS.isdisjoint(map(type, by_position))) or (
+        by_name and not _FUNCTIONS.isdisjoint(map(type, by_name.values()))
+    ):
+        described = signature(shown)
+        shown.__signature__ = described.replace(
+            parameters=[
+                each.replace(default=NamedDefault(each.default)) if type(each.default) in _FUNCTIONS else each
+                for each in described.parameters.values()
+            ]
+        )
+    return function
+
+
+def show_members(kind: T) -> T:
+    """Give a public class the members of its private bases as its own, and return the class.
+
+    Functions are copied, so that they have the name of the class in `help` and in the errors
+    of wrong calls; what `super()` finds is unchanged. A method that a private base inherits
+    from a public class stays with that class.
+    """
+    _collect(kind)
+    return kind
+
+
+def show_members_like(twin: type) -> Callable[[T], T]:
+    """Return a decorator as `show_members`, which also completes docstrings that point to another class.
+
+    To a docstring with the sentence "The arguments and errors are those of `Stream.result`.",
+    the decorator adds these sections of the other docstring.
+
+    Args:
+        twin: The other class, such as `Stream` for `AsyncStream`.
+    """
+
+    def show(kind: T) -> T:
+        for member in _collect(kind):
+            _complete_docstring(member, twin)
+        return kind
+
+    return show
+
+
+def _collect(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which type checkers see unchanged
+    """Copy the members of private bases into a class; return the functions of the class."""
+    own = kind.__dict__
+    found = {*own}
+    _prepare(kind)
+    for base in kind.__mro__[1:-1]:
+        members = base.__dict__
+        if _is_private(base):
+            _prepare(base)
+            for name, member in [*members.items()]:
+                if name not in found and _is_shown(name, member):
+                    setattr(kind, name, _copy_for(kind, member))
+        found.update(members)
+    functions = [
+        function
+        for member in own.values()
+        if type(function := member.__func__ if type(member) in _METHODS else member) is FunctionType
+    ]
+    for function in functions:
+        name_defaults(function)
+        if function.__doc__ is None:
+            function.__doc__ = _USUAL_WORDS.get(function.__name__)
+    return functions
+
+
+@cache
+def _prepare(kind: Any) -> None:  # noqa: ANN401 - a class
+    """Give the slots of a class their words, and hide the slot for weak references."""
+    own = kind.__dict__
+    if own.get("__slots__"):
+        kind.__slots__ = SlotWords(kind, own["__slots__"])
+    # Weak references do not need the attribute, which only shows that there may be some.
+    if "__weakref__" in own:
+        delattr(kind, "__weakref__")
+
+
+@cache
+def _is_private(base: type) -> bool:
+    rooms = f"{base.__module__}.{base.__qualname__}"
+    return rooms.startswith(_PACKAGE + ".") and "._" in rooms
+
+
+def _is_shown(name: str, member: object) -> bool:
+    if name.startswith("__"):
+        # Data with such names belong to the class that has them.
+        return isinstance(member, FunctionType) or name == "__class_getitem__"
+    return not name.startswith("_")
+
+
+def _copy_for(kind: type, member: Any) -> Any:  # noqa: ANN401 - any member
+    """Return a copy of a function that belongs to a class; any other member unchanged."""
+    if type(member) in _METHODS:
+        return type(member)(_copy_for(kind, member.__func__))
+    if not isinstance(member, FunctionType):
+        return member
+    copy = FunctionType(
+        member.__code__, member.__globals__, member.__name__, member.__defaults__, member.__closure__
+    )
+    copy.__kwdefaults__ = member.__kwdefaults__
+    copy.__annotations__ = member.__annotations__
+    copy.__doc__ = member.__doc__
+    copy.__module__ = kind.__module__
+    copy.__qualname__ = f"{kind.__qualname__}.{member.__name__}"
+    copy.__dict__.update(member.__dict__)
+    return copy
+
+
+def _complete_docstring(function: FunctionType, twin: type) -> None:
+    """Add the sections of the docstring to which a docstring points, before an example."""
+    text = function.__doc__ or ""
+    pointer = _POINTER.search(text) if "those of `" in text else None
+    if pointer is None or _SECTIONS.search(text):
+        return
+    sections = "".join(each[0] for each in _SECTIONS.finditer(getattr(twin, pointer[2]).__doc__ or ""))
+    before, example, rest = text.partition("Example:")
+    function.__doc__ = f"{before.rstrip()}\n\n{sections.rstrip()}\n\n{pointer[1]}{example}{rest}"
