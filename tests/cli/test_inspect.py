@@ -21,6 +21,8 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
 from tokenstream.formats import _registry as registry
 from tokenstream.message import TextPart
+from tokenstream.testing import Recording
+from tokenstream.testing._recordings.recording import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +134,24 @@ def test_what_has_no_name_is_never_cut(
 
     assert 3 == main(["inspect", "--format", "anthropic", str(path)])
     assert "x" * 5_000 in capsys.readouterr().out
+
+
+def test_a_recording_has_the_times_of_its_chunks(
+    tmp_path: Path, inspected: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    """It is played without waiting, in lines and for programs; a damaged one is one line."""
+    path = tmp_path / "answer.rec"
+    arrivals = (Arrival(0.5, chat({"content": "Half"})), Arrival(40.25, chat({"content": " an"})))
+    Recording(arrivals, breaks="reset").save(path)
+    status, lines = inspected(path)
+    named_otherwise = tmp_path / "answer.txt"
+    named_otherwise.write_bytes(path.read_bytes())
+
+    assert (3, [0.5, 40.25]) == (status, [line["t"] for line in lines if line.get("event") == "TextDelta"])
+    assert lines[-1]["metrics"]["gap_max"] == 39.75
+    assert inspected(named_otherwise) == (status, lines)
+    path.write_text("tokenstream-recording 1\nnonsense\n")
+    assert 1 == main(["inspect", str(path)])
 
 
 def test_each_choice_has_its_message(

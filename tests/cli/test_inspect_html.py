@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import os
 import subprocess
 import sys
+import threading
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -240,6 +242,29 @@ def test_standard_input_is_noted_while_it_arrives(tmp_path: Path) -> None:
 
     assert (0, b"") == (done.returncode, done.stderr)
     assert "by the time of their arrival" in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a named pipe")
+def test_a_pipe_with_a_name_is_read_once(tmp_path: Path) -> None:
+    """As the shell's `<(…)`, which cannot be opened again."""
+    source, target = tmp_path / "pipe", tmp_path / "page.html"
+    os.mkfifo(source)
+    writer = threading.Thread(target=source.write_bytes, args=(SHORT,))
+    writer.start()
+
+    assert 0 == main(["inspect", str(source), "--html", str(target)])
+    writer.join()
+    assert "by the time of their arrival" in target.read_text("utf-8")
+
+
+def test_no_connection_has_a_page(tmp_path: Path) -> None:
+    """Which says so, and that nothing is kept."""
+    target = tmp_path / "page.html"
+
+    assert 5 == main(["inspect", "http://127.0.0.1:9/", "--html", str(target)])
+    shown = elements(target.read_text("utf-8")).text
+    assert "ConnectError" in shown
+    assert "nothing: no part of an answer had arrived" in shown
 
 
 def test_a_server_is_asked_and_its_head_shown(tmp_path: Path) -> None:

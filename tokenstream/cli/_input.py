@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
-from tokenstream.cli._failure import MISUSE, CommandFailed
+from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
 from tokenstream.connect import connect
+from tokenstream.limits import Deadlines
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
+from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream.cli._advice import Origin
     from tokenstream.stream import Stream
+    from tokenstream.testing._recordings.clock import VirtualClock
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -24,6 +30,10 @@ _HOST = re.compile(
 )
 """Matches the address of a server without its scheme."""
 _READ_SIZE = 65_536
+_FIRST_LINE = 64
+"""Number of bytes that tell a recording from other files."""
+_CASSETTES = (".yaml", ".yml")
+_NO_DEADLINES = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
 
 
 class _FilePieces:
@@ -75,6 +85,47 @@ def open_stream(options: argparse.Namespace) -> Stream:
         stream = Stream(pieces, format=options.format, pings=bool(options.pings))
         stack.pop_all()
         return stream
+
+
+def load_recording(options: argparse.Namespace) -> Recording | None:
+    """Return the recording that the command line names; None if the source is anything else.
+
+    A recording is a file whose first line says so, one with its extension, or a cassette of VCR.
+    Pipes that have the name of a file are not read.
+
+    Raises:
+        CommandFailed: The recording is damaged, or cannot be read.
+    """
+    name: str = options.source
+    path = Path(name)
+    if origin_of(name) != "file" or "\0" in name or not path.is_file() or has_request_options(options):
+        return None
+    if path.suffix.lower() not in {EXTENSION, *_CASSETTES}:
+        with ExitStack() as stack:
+            if not is_recording(open_file(name, stack).read(_FIRST_LINE)):
+                return None
+    try:
+        return Recording.load(path)
+    except RecordingInvalid as error:
+        raise CommandFailed(str(error)) from None
+    except OSError as error:
+        msg = f"{name} cannot be read: {reason_of(error)}"
+        raise CommandFailed(msg) from None
+
+
+def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock, *, pings: bool) -> Stream:
+    """Return a stream that reads a recording at its own times.
+
+    Args:
+        recording: The recording.
+        options: The command line, which may name the format.
+        clock: The clock, which moves to the time of each chunk.
+        pings: True to show heartbeats.
+    """
+    # One that stalls for ever ends with the library's own deadlines; others keep their silences.
+    deadlines = None if recording.breaks == "stall" else _NO_DEADLINES
+    format = options.format or recording.format
+    return recording.stream(pace="recorded", clock=clock, format=format, deadlines=deadlines, pings=pings)
 
 
 def origin_of(source: str) -> Origin:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from tokenstream.cli._advice import FORMATS
 from tokenstream.cli._asking import add_request
-from tokenstream.cli._input import open_stream, origin_of
+from tokenstream.cli._input import load_recording, open_stream, origin_of, play
 from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import TextLines
 from tokenstream.cli._report import STATUS_OF, StreamReport
 from tokenstream.errors import StreamError
+from tokenstream.testing._recordings.clock import VirtualClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.stream import Stream
 
 _ABOUT = """\
@@ -86,22 +89,31 @@ def _run(options: argparse.Namespace) -> int:
         from tokenstream.cli._html import write_page
 
         return write_page(options)
-    stream = open_stream(options)
+    recording = load_recording(options)
+    clock: Callable[[], float] = time.monotonic
+    if recording is None:
+        stream = open_stream(options)
+    else:
+        clock = played = VirtualClock()
+        stream = play(recording, options, played, pings=bool(options.pings))
     printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)
-    started_at = time.monotonic()
-    error = _print_events(stream, printer, started_at)
+    started_at = clock()
+    error = _print_events(stream, printer, clock, started_at)
     report = StreamReport(stream, error, origin_of(options.source))
-    printer.print_summary(time.monotonic() - started_at, report)
+    printer.print_summary(clock() - started_at, report)
     return STATUS_OF[report.ending]
 
 
-def _print_events(stream: Stream, printer: TextLines | JSONLines, started_at: float) -> StreamError | None:
+def _print_events(
+    stream: Stream, printer: TextLines | JSONLines, clock: Callable[[], float], started_at: float
+) -> StreamError | None:
     """Print the events of a stream as they arrive.
 
     Args:
         stream: The stream, which is closed at the end.
         printer: Prints each event.
-        started_at: Time of the start, by `time.monotonic`.
+        clock: The clock that measures the times of the events.
+        started_at: The clock's reading at the start.
 
     Returns:
         The error that ended the stream; None if it ended without one, or was stopped by Ctrl-C.
@@ -110,10 +122,10 @@ def _print_events(stream: Stream, printer: TextLines | JSONLines, started_at: fl
     try:
         with stream:
             for event in stream:
-                printer.print_event(time.monotonic() - started_at, event)
+                printer.print_event(clock() - started_at, event)
     except StreamError as error:
         failure = error
-        printer.print_error(time.monotonic() - started_at, error)
+        printer.print_error(clock() - started_at, error)
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:

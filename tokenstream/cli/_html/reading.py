@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream.cli._asking import open_file
-from tokenstream.cli._failure import CommandFailed
-from tokenstream.cli._input import open_stream, origin_of
+from tokenstream.cli._input import load_recording, open_stream, origin_of, play
 from tokenstream.cli._report import StreamReport
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
@@ -27,12 +26,9 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallStart,
 )
-from tokenstream.limits import Deadlines
 from tokenstream.testing._record.notes import Notes, Terms
 from tokenstream.testing._record.streams import note_stream
 from tokenstream.testing._recordings.clock import VirtualClock
-from tokenstream.testing._recordings.errors import RecordingInvalid
-from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
 from tokenstream.testing._recordings.frames import frames_of
 from tokenstream.testing._recordings.recording import Arrival, Recording
 
@@ -66,8 +62,6 @@ _CONTENT = (
 )
 _NO_PATH = Path("answer.rec")
 """The name of recordings that are kept in memory."""
-_CASSETTES = (".yaml", ".yml")
-_ENDLESS = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
 
 
 class SeenEvent(NamedTuple):
@@ -119,44 +113,25 @@ def read(options: argparse.Namespace) -> Reading:
     Raises:
         CommandFailed: The source cannot be read.
     """
-    if origin_of(options.source) != "file":
-        start = time.monotonic()
+    recording = load_recording(options)
+    if recording is None:
         stream = open_stream(options)
-        return _read_stream(stream, options.source, clock=time.monotonic, start=start)
-    # The command line's checks of a file are those of `open_stream`, which reads nothing yet.
-    open_stream(options).close()
-    recording, unit = _load(options.source)
+        if origin_of(options.source) != "file" or not Path(options.source).is_file():
+            return _read_stream(stream, options.source, clock=time.monotonic, start=time.monotonic())
+        stream.close()
+        with ExitStack() as stack:
+            recording = Recording.of([open_file(options.source, stack).read()])
+    unit: Unit = "chunk"
+    if len(recording.arrivals) == 1:
+        # One chunk shows nothing of the answer's course: its frames do.
+        at, unit = recording.arrivals[0].at, "frame"
+        recording = recording.replaced(arrivals=tuple(Arrival(at, data) for data in frames_of(recording)))
     clock = VirtualClock()
-    # A recording that stalls for ever ends with the library's own deadlines; others keep their silences.
-    deadlines = None if recording.breaks == "stall" else _ENDLESS
-    named = options.format or recording.format
-    stream = recording.stream(pace="recorded", clock=clock, pings=True, format=named, deadlines=deadlines)
+    stream = play(recording, options, clock, pings=True)
     reading = _read_stream(stream, options.source, clock=clock, recording=recording)
     reading.has_times = any(at != recording.arrivals[0].at for at, _ in recording.arrivals)
     reading.unit = unit
     return reading
-
-
-def _load(name: str) -> tuple[Recording, Unit]:
-    """Return the recording in a file, and what its arrivals are.
-
-    Raises:
-        CommandFailed: The file cannot be read, or is damaged.
-    """
-    with ExitStack() as stack:
-        data = open_file(name, stack).read()
-    recording = Recording.of([data])
-    path = Path(name)
-    if is_recording(data) or path.suffix.lower() in {EXTENSION, *_CASSETTES}:
-        try:
-            recording = Recording.load(path)
-        except RecordingInvalid as error:
-            raise CommandFailed(str(error)) from None
-    if len(recording.arrivals) > 1:
-        return recording, "chunk"
-    # One chunk shows nothing of the answer's course: its frames do.
-    at = recording.arrivals[0].at if recording.arrivals else 0.0
-    return recording.replaced(arrivals=tuple(Arrival(at, data) for data in frames_of(recording))), "frame"
 
 
 class _CountingNotes(Notes):
