@@ -27,8 +27,10 @@ _LANGCHAIN_FIELDS = (
 _MESSAGE_FIELDS = frozenset({"type", "content", "response_metadata"})
 _WHOLE_MESSAGE_FIELDS = ("tool_calls", "invalid_tool_calls")
 _LLAMAINDEX_FIELDS = frozenset({"delta", "raw", "additional_kwargs"})
-_RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
-"""Types of events of an OpenAI Agents run; the first contains an event of the model."""
+_MODEL_EVENT = "raw_response_event"
+"""The type of an event of an OpenAI Agents run that contains an event of the model."""
+_RUN_EVENTS = (_MODEL_EVENT, "run_item_stream_event", "agent_updated_stream_event")
+"""Types of events of an OpenAI Agents run."""
 
 
 def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
@@ -51,7 +53,7 @@ def _find_converter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
 
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
     """Return the model's event inside an event of an OpenAI Agents run; None if there is none."""
-    return event.data if event.type == _RUN_EVENTS[0] else None
+    return event.data if event.type == _MODEL_EVENT else None
 
 
 def holds_a_run(items: object) -> bool:

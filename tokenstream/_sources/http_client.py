@@ -46,7 +46,8 @@ class _HttpClientBody:
         self._response = response
         self._was_read_to_end = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
-        # `response.length` is the number of remaining bytes; if a status has no body, it is 0 from the start.
+        # `response.length` is the number of bytes that remain: of an unread body, all of them. A 304 has no
+        # body, so that 0 bytes remain from the start.
         is_length_unknown = None in (response.length, length)
         is_unread = is_length_unknown or response.status == 304 or str(response.length) == length
         is_in_a_chunk = isinstance(response.chunk_left, int)

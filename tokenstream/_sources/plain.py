@@ -109,8 +109,8 @@ def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text
 def from_iterable(source: Iterable[Any]) -> SyncSource:
     """Return the source of an iterable of chunks or payloads."""
     items = iter(source)
-    plain = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
-    return SyncSource(items, _make_closer(items, source), convert=None if plain else Converter(items))
+    is_bytes = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
+    return SyncSource(items, _make_closer(items, source), convert=None if is_bytes else Converter(items))
 
 
 def _make_closer(items: object, source: object) -> Callable[[], object]:

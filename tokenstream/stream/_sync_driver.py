@@ -448,6 +448,7 @@ class SyncDriver(Driver):
     def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
         if self.verdict.end_request is not None or self.phase is _ENDED:
+            # The stream has ended or is being stopped, so this loop ends, too.
             return StopIteration()
         return concurrent_read_error()
 

@@ -118,6 +118,7 @@ class SyncHub(Hub[SyncDriver]):
             try:
                 while (item := look()) is None:
                     if self.has_ended:
+                        # This raises the stream's error, or the exception that ends the reader's loop.
                         self.driver.step()
                     if until is not None and self.driver.clock() >= until:
                         return None
@@ -134,6 +135,7 @@ class SyncHub(Hub[SyncDriver]):
                 self._read(caller, self.driver.step_now)
                 item = look()
             if item is None and self.has_ended:
+                # This raises the stream's error, or the exception that ends the reader's loop.
                 self.driver.step()
         return item
 
@@ -145,6 +147,7 @@ class SyncHub(Hub[SyncDriver]):
                 self._read(caller, partial(self.driver.poll, bell))
                 event = self.take_event(place)
             if event is None and self.has_ended:
+                # This raises the stream's error, or the exception that ends the reader's loop.
                 self.driver.step()
         return event
 

@@ -81,6 +81,7 @@ class AsyncHub(Hub[AsyncDriver]):
         try:
             while (item := look()) is None:
                 if self.has_ended:
+                    # This raises the stream's error, or the exception that ends the reader's loop.
                     await self.driver.step()
                 if until is not None and self.driver.clock() >= until:
                     return None
@@ -96,6 +97,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._read(caller, self.driver.step_now)
             item = look()
         if item is None and self.has_ended:
+            # This raises the stream's error, or the exception that ends the reader's loop.
             await self.driver.step()
         return item
 
@@ -106,6 +108,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._read(caller, partial(self.driver.poll, bell))
             event = self.take_event(place)
         if event is None and self.has_ended:
+            # This raises the stream's error, or the exception that ends the reader's loop.
             await self.driver.step()
         return event
 

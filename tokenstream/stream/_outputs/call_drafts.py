@@ -200,7 +200,7 @@ class CallDraftCursor:
         error = incomplete_error(
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
         )
-        return add_context(error, message, "", None)
+        return add_context(error, message, text="", best=None)
 
 
 class _OpenCall:

@@ -196,7 +196,7 @@ class OutputCursor(Generic[ItemT]):
             return None
         item: Any = self._queue.popleft()
         if isinstance(item, OutputInvalid):
-            raise add_context(item, self._answer.message, "", None)
+            raise add_context(item, self._answer.message, text="", best=None)
         return cast("ItemT", NULL) if item is None else item
 
     def _read_arrived(self) -> None:
@@ -251,9 +251,9 @@ class OutputCursor(Generic[ItemT]):
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
             # The message has ended after the error was recorded, so the error gets the new message.
-            self._failure = add_context(self._failure, message, "", None)
+            self._failure = add_context(self._failure, message, text="", best=None)
         elif not documents or (tool is None and documents[0].text.empty):
-            self._failure = add_context(missing_json_error(message, tool), message, "", None)
+            self._failure = add_context(missing_json_error(message, tool), message, text="", best=None)
         # The first error ends the output.
         for document in documents:
             if self._failure is not None:

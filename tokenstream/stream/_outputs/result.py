@@ -157,6 +157,7 @@ class _Outcome(Generic[T]):
         """Return the value, or raise the error."""
         if self._error is not None:
             raise self._error.with_traceback(None) from self._error.__cause__
+        # From a cursor, None would mean that no item has arrived.
         value: T = NULL if self._value is None else self._value
         return value
 

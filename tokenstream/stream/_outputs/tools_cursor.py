@@ -58,9 +58,11 @@ class CheckedCursor(CallCursor):
         if lacks_end:
             # If another part follows the call, the call was not cut off.
             self._maybe_cut = call
-            state = self.accumulator.standing()[0].get(choice)
+            choices, *_ = self.accumulator.standing()
+            state = choices.get(choice)
             if state is None or not state.has_gone_on(call.id):
                 return None
+            # Something follows the call, so the model itself ended it like this.
             (checked,) = self._tools.settle(call)
         else:
             (checked,) = self._tools.feed(call)

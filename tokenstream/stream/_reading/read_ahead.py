@@ -127,6 +127,7 @@ class ReadAhead:
     @property
     def has_item(self) -> bool:
         """True if the next read returns at once."""
+        # The end of the source is like an item, but not an end of the thread that `finish` asked for.
         return bool(self._items) or self._stopped or (self._has_ended and not self._is_ending)
 
     def stop(self) -> None:

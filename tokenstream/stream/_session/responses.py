@@ -90,6 +90,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             if session.has_ended or not session.has_several:
                 raise StopIteration
             self._read()
+        # The stream of one answer leaves the connection open for the other answers, hence `lent`.
         messages = _LaneMessages(self.next_message, lane)
         bound = None if pump.bound is None else messages.bound
         source = SyncSource(
@@ -164,6 +165,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             else:
                 self._read_item(until)
         finally:
+            # Whatever was read is stored by now; see `Pump.read`.
             pump.pending = False
             driver.leave()
             if session.has_ended and session.has_several:
@@ -269,6 +271,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             if session.has_ended or not session.has_several:
                 raise StopAsyncIteration
             await self._read()
+        # The stream of one answer leaves the connection open for the other answers, hence `lent`.
         messages = _AsyncLaneMessages(self.next_message, lane)
         source = AsyncSource(messages, _make_drop(lane), messages=True, survives=True, lent=True)
         driver = AsyncDriver(source, session.make_options(lane))

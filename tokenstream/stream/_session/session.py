@@ -109,6 +109,7 @@ class Session:
             self.unsorted.clear()
             driver.diverted = True
             if driver.machine.format is None:
+                # The sorter has detected the format before the parent stream, which reads nothing more.
                 driver.machine.wanted = sorter.name
                 driver.machine.connect(None)
 

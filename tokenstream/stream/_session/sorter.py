@@ -98,14 +98,14 @@ class Sorter:
     stop: str | None = None
 
     __slots__ = (
+        "_are_payloads",
         "_connection",
-        "_finished",
-        "_frames",
+        "_connection_format",
+        "_finished_names",
         "_limits",
-        "_messages",
         "_messages_between",
         "_open_lanes",
-        "_session",
+        "_undecided_frames",
         "_waiting",
         "error",
         "has_several",
@@ -114,7 +114,8 @@ class Sorter:
 
     def __init__(self, wanted: str | type[Format] | Format | None, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
-        self._messages = messages
+        self._are_payloads = messages
+        """True if each chunk is a whole payload, as on a WebSocket."""
         # This connection only cuts chunks into frames, and decodes none of them.
         self._connection = Connection(
             wanted,
@@ -131,16 +132,16 @@ class Sorter:
         """True if the connection has several answers; None while the number is unknown."""
         self.server_error: StreamError | None = None
         """The last error that the server sent between two answers; most of these errors end no answer."""
-        self._session: Format | None = None
+        self._connection_format: Format | None = None
         """The format object for messages that belong to no answer; None until the format is known."""
-        self._frames: list[Frame] = []
+        self._undecided_frames: list[Frame] = []
         """Frames that arrived before the format was known."""
         self._waiting = WaitingBytes()
         self._messages_between: list[Any] = []
         """Messages that arrived between two answers."""
         self._open_lanes: dict[str, AnswerLane] = {}
         """Lanes of the answers that have not ended, by the answer's name, the oldest first."""
-        self._finished: deque[str] = deque(maxlen=_MAX_FINISHED)
+        self._finished_names: deque[str] = deque(maxlen=_MAX_FINISHED)
         """Names of answers that have ended."""
         if wanted is not None:
             self._set_format(wanted)
@@ -173,26 +174,28 @@ class Sorter:
     @property
     def has_begun(self) -> bool:
         """True if any answer has begun."""
-        return bool(self._open_lanes or self._finished)
+        return bool(self._open_lanes or self._finished_names)
 
     # -- within ------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
         """The format's name; None until the format is known."""
-        return None if self._session is None else self._session.name
+        return None if self._connection_format is None else self._connection_format.name
 
     def _set_format(self, format: str | type[Format] | Format) -> None:
         """Set the format, which also decides whether the connection has several answers."""
-        self._session = registry.create(format, limits=self._limits, pings=False)
-        self.has_several = self._session.several or (self._messages and self._session.several_on_socket)
+        self._connection_format = registry.create(format, limits=self._limits, pings=False)
+        self.has_several = self._connection_format.several or (
+            self._are_payloads and self._connection_format.several_on_socket
+        )
 
     def _sort(self, frame: Frame) -> list[AnswerLane]:
         """Sort a frame; return the lane of the answer that it begins, if any."""
         payload = self._decode(frame)
-        if self._session is None:
+        if self._connection_format is None:
             return self._detect(frame, payload)
-        return self._put_in_lane(self._session, frame, payload) if self.has_several else []
+        return self._put_in_lane(self._connection_format, frame, payload) if self.has_several else []
 
     def _decode(self, frame: Frame) -> dict[str, Any]:
         """Return a frame's payload as a dict, which is empty if the payload is malformed or no object."""
@@ -207,20 +210,20 @@ class Sorter:
 
     def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
         """Detect the format, which decides whether the connection has several answers."""
-        self._frames.append(frame)
+        self._undecided_frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name = registry.detect(payload, event)[0]
         if name is not None:
             self._set_format(name)
-        elif len(self._frames) >= _MAX_UNDECIDED or provider_error(payload, event):
+        elif len(self._undecided_frames) >= _MAX_UNDECIDED or provider_error(payload, event):
             # An error in an unknown format may be the only message.
             self.has_several = False
         if self.has_several is None:
             return []
-        frames, self._frames = self._frames, []
+        frames, self._undecided_frames = self._undecided_frames, []
         return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
 
-    def _may_begin(self, name: str, payload: dict[str, Any], session: Format) -> bool:
+    def _may_begin(self, name: str, payload: dict[str, Any], connection_format: Format) -> bool:
         """Return True if a message of the connection may begin an answer.
 
         A late message of a finished answer may not.
@@ -228,25 +231,31 @@ class Sorter:
         Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
         share one id; recording: none.
         """
-        return not name or name not in self._finished or session.begun_by(payload, "") == name
+        return not name or name not in self._finished_names or connection_format.begun_by(payload, "") == name
 
-    def _put_in_lane(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
+    def _put_in_lane(
+        self, connection_format: Format, frame: Frame, payload: dict[str, Any]
+    ) -> list[AnswerLane]:
         """Put a message into the lane of its answer; return that lane if the message begins the answer.
 
         Args:
-            session: The format object for messages that belong to no answer.
+            connection_format: The format object for messages that belong to no answer.
             frame: The message.
             payload: The message's payload, decoded.
         """
-        name, is_end = session.place_of(payload)
+        name, is_end = connection_format.place_of(payload)
         if name is None:
             # The message belongs to no answer, but the answers may need what it says.
-            session.feed(payload)
+            connection_format.feed(payload)
             if not self._open_lanes and payload.get("type", "error") == "error":
                 self.server_error = provider_error(payload, "") or self.server_error
         new_lanes: list[AnswerLane] = []
-        if name is not None and name not in self._open_lanes and self._may_begin(name, payload, session):
-            new_lanes.append(self._open_lane(name, session))
+        if (
+            name is not None
+            and name not in self._open_lanes
+            and self._may_begin(name, payload, connection_format)
+        ):
+            new_lanes.append(self._open_lane(name, connection_format))
         oldest = next((name for name, lane in self._open_lanes.items() if not lane.dropped), None)
         if is_end and name is None:
             # The end of an answer that is not named is that of the oldest answer.
@@ -264,12 +273,12 @@ class Sorter:
         if lane is not None and name is not None and is_end:
             lane.has_ended = lane.is_whole = True
             del self._open_lanes[name]
-            self._finished.append(name)
+            self._finished_names.append(name)
         return new_lanes
 
-    def _open_lane(self, name: str, session: Format) -> AnswerLane:
+    def _open_lane(self, name: str, connection_format: Format) -> AnswerLane:
         """Add a lane for an answer that begins; it gets the messages that belong to no earlier answer."""
-        lane = self._open_lanes[name] = AnswerLane(session.of_answer(name), self._waiting)
+        lane = self._open_lanes[name] = AnswerLane(connection_format.of_answer(name), self._waiting)
         self._move_waiting_messages(lane)
         return lane
 
@@ -286,4 +295,4 @@ def _size_of(message: object) -> int:
 
 
 def _ignore(name: str) -> None:
-    """Do nothing when the format was found."""
+    """Do nothing when the format was found: the sorter itself detects it."""

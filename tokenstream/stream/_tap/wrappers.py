@@ -36,7 +36,15 @@ class WatchedStream(Generic[ItemT]):
         onlooker: The watcher.
     """
 
-    __slots__ = ("__weakref__", "_entered", "_onlooker", "_open", "_shown", "_source", "_target")
+    __slots__ = (
+        "__weakref__",
+        "_entered",
+        "_is_open",
+        "_onlooker",
+        "_source",
+        "_target",
+        "_watched_response",
+    )
 
     _made_by: ClassVar[str] = "tap(…)"
     """The call that made this object, for error messages."""
@@ -48,30 +56,31 @@ class WatchedStream(Generic[ItemT]):
         self._entered: Any = None
         """The context manager that was entered; None if no context manager was entered."""
         self._onlooker = onlooker
-        self._open = False
+        self._is_open = False
         """True once `_target` can be read."""
-        self._shown: Any = None
+        self._watched_response: Any = None
         """The response whose body the watcher sees; if it is set, the watcher does not see items."""
         if any(can_loop(source)) or response_of(source) is not None:
             self._attach(source)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has
         if name in WatchedStream.__slots__:
+            # The wrapper's own attribute is not set yet, and the stream does not have it.
             raise AttributeError(name)
         attribute = getattr(self._target, name)
         # If the watcher sees a response's body, the body itself reports that it was closed.
-        must_report = name in _CLOSERS and self._shown is None
+        must_report = name in _CLOSERS and self._watched_response is None
         return self._wrap_close(attribute) if must_report else attribute
 
     # -- within ------------------------------------------------------------
 
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - distinguished by its methods
         """Read from an object from now on; show the body of its response, if it has one, to the watcher."""
-        self._target, self._open = target, True
+        self._target, self._is_open = target, True
         response = response_of(target)
         # A context manager may return an object that reads the response that the watcher already sees.
-        if response is not None and response is not self._shown and can_watch_body(response):
-            self._shown = response
+        if response is not None and response is not self._watched_response and can_watch_body(response):
+            self._watched_response = response
             watch_body(response, self._onlooker)
 
     def _note_entered(self, manager: Any, result: Any) -> None:  # noqa: ANN401 - distinguished by their methods
@@ -82,17 +91,17 @@ class WatchedStream(Generic[ItemT]):
             result: The object that it returned.
         """
         self._entered = manager
-        if result is not self._target or not self._open:
+        if result is not self._target or not self._is_open:
             self._attach(result)
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a stream's own closing method, so that each call is reported to the watcher."""
 
-        def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+        def report_and_close(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
             self._onlooker.stop()
             return close(*args, **options)
 
-        return closed
+        return report_and_close
 
     def _require_open(self, statement: str) -> Any:  # noqa: ANN401 - distinguished by its methods
         """Return the object to read from, or raise an error if it is not open yet.
@@ -100,7 +109,7 @@ class WatchedStream(Generic[ItemT]):
         Args:
             statement: The statement that opens it, such as "with"; for the error message.
         """
-        if not self._open:
+        if not self._is_open:
             block = f"{statement} {self._made_by} as stream"
             raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{block}`")
         return self._target
@@ -115,7 +124,7 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         """Enter the source, if it is a context manager, and record a failure of that."""
         enter = _find_method(self._source, "__enter__")
         if enter is not None:
-            if not self._open:
+            if not self._is_open:
                 self._onlooker.sent()
             try:
                 result = enter(self._source)
@@ -154,11 +163,15 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
     def __iter__(self) -> Iterator[ItemT]:
         target: Iterable[ItemT] = self._require_open("with")
         items = iter(target)
-        return WatchedIterator(items, self._onlooker, iterable=target) if self._shown is None else items
+        return (
+            WatchedIterator(items, self._onlooker, iterable=target)
+            if self._watched_response is None
+            else items
+        )
 
     def __next__(self) -> ItemT:
         items: Iterator[ItemT] = self._require_open("with")
-        return next(WatchedIterator(items, self._onlooker) if self._shown is None else items)
+        return next(WatchedIterator(items, self._onlooker) if self._watched_response is None else items)
 
 
 class AsyncWatchedManager(WatchedStream[ItemT]):
@@ -168,7 +181,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
 
     async def __aenter__(self) -> Self:
         """Await and enter the source, if it can be, and record a failure of that."""
-        if not self._open:
+        if not self._is_open:
             self._onlooker.sent()
         try:
             source: Any = self._source
@@ -213,11 +226,17 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
     def __aiter__(self) -> AsyncIterator[ItemT]:
         target: AsyncIterable[ItemT] = self._require_open("async with")
         items = aiter(target)
-        return AsyncWatchedIterator(items, self._onlooker, iterable=target) if self._shown is None else items
+        return (
+            AsyncWatchedIterator(items, self._onlooker, iterable=target)
+            if self._watched_response is None
+            else items
+        )
 
     async def __anext__(self) -> ItemT:
         items: AsyncIterator[ItemT] = self._require_open("async with")
-        return await anext(AsyncWatchedIterator(items, self._onlooker) if self._shown is None else items)
+        return await anext(
+            AsyncWatchedIterator(items, self._onlooker) if self._watched_response is None else items
+        )
 
 
 def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods

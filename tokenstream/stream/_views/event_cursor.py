@@ -149,7 +149,8 @@ class EventCursor:
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
     ) -> None:
         """Add an event if id, model or role have changed, or if a finish reason was taken back."""
-        new_head = id, model, role = head[:3]
+        id, model, role, _ = head
+        new_head = (id, model, role)
         was_taken_back = any(
             reader.finish is not None and finishes[index] is None for index, reader in self._readers.items()
         )

@@ -67,4 +67,5 @@ def _can_dim(file: TextIO) -> bool:
     """Return True if the file is a terminal in which text may be dimmed."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return bool(getattr(file, "isatty", bool)())
+    is_terminal = getattr(file, "isatty", None)
+    return is_terminal is not None and bool(is_terminal())

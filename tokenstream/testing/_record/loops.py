@@ -77,16 +77,16 @@ class _NotedSource(WatchedStream[Any]):
     _onlooker: Notes
 
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
-        self._target, self._open = target, True
+        self._target, self._is_open = target, True
         if target is not self._source and note_body(target, self._onlooker):
-            self._shown = target
+            self._watched_response = target
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
         return stop_after_close(close, self._onlooker)
 
     def _choose_returned_object(self) -> Any:  # noqa: ANN401 - told apart by what it can do
         """Return the object that the application gets when it enters or awaits the source."""
-        if self._shown is not None:
+        if self._watched_response is not None:
             return self._target
         return self if self._target is self._source else note_loop(self._target, self._onlooker)
 
