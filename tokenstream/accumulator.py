@@ -204,7 +204,7 @@ class Accumulator:
             choice.ending = "complete" if is_complete else ending
         self.ending = ending
         if (main := self._choices.get(self.main)) is not None:
-            self.ending = main.ending
+            self.ending = main.ending  # the first choice decides
         # Done last, because another thread may build the message at any moment, with the old ending.
         self.built = None
 
@@ -387,7 +387,7 @@ class Accumulator:
         choice.delivered.append(event.call)
         choice.ended.append(event.call)
         self.tool_calls_delivered.append(event.call.id)
-        return False
+        return False  # the call's start and arguments were the content
 
     def _take_start(self, event: PartStart) -> bool:
         self._get_or_begin_part(event, lambda: event.content).start = event.content
@@ -396,7 +396,7 @@ class Accumulator:
     def _take_done(self, event: PartDone) -> bool:
         if event.content is None:
             event.content = self._get_or_begin_part(event, TextPart).build(complete=True)
-            event.told_before = True
+            event.told_before = True  # deltas have told all of the content
         elif isinstance(event.content, ToolCall):
             # The call's arguments are not valid JSON, so the call stays incomplete.
             self._choice(event.choice).ended.append(event.content)
@@ -404,7 +404,7 @@ class Accumulator:
             event.content = event.content.model_copy(update={"complete": True})
         content = event.content
         self._get_or_begin_part(event, lambda: content).finish(content)
-        return False
+        return False  # the part's start and deltas were the content
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._get_or_begin_part(event, lambda: event.citation).final = event.citation
@@ -467,7 +467,7 @@ class Accumulator:
 
     def _take_unknown(self, event: Unknown) -> bool:
         if event.kind == "event":
-            return False
+            return False  # a payload of its own, which belongs to no message
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data
         if event.kind != "items":
             data[event.name] = snapshot(event.data)

@@ -40,7 +40,7 @@ _TEXTS: dict[type, str] = {
     MediaDelta: "data",
 }
 """Events that add to a part, and the attribute that contains the addition."""
-_WRITES: dict[type, tuple[str, ...]] = {
+_KINDS_WRITTEN_BY: dict[type, tuple[str, ...]] = {
     TextDelta: ("text",),
     ReasoningDelta: ("reasoning",),
     RefusalDelta: ("refusal",),
@@ -217,7 +217,8 @@ class Aligner:
         Returns:
             True if the reader has all of it, False if it differs, None if something new is left.
         """
-        if known.part.kind not in _WRITES[event.__class__]:
+        if known.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
+            # The delta is for a part of another kind.
             return False
         if isinstance(event, ReasoningDelta) and event.signature and not event.text:
             return self._compare_signature(known, event.signature)
@@ -238,6 +239,7 @@ class Aligner:
         """Compare a signature; a different one means a different answer, as different reasoning does."""
         expected = known.signature[known.signature_repeated :]
         if not expected:
+            # The reader has no signature, or all of it, so this one is new.
             return None
         known.signature_repeated += len(signature)
         # A signature that is longer than the first one counts as different.
@@ -259,4 +261,5 @@ class Aligner:
         known.end_repeated, known.repeated = True, len(known.text)
         if part.complete:
             return is_same_call(part, event.call)
+        # The reader has only the beginning of the call, so a call that begins like this is new to it.
         return None if event.call.arguments_text.startswith(part.arguments_text) else False

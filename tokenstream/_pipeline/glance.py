@@ -162,7 +162,7 @@ class Glancing:
             read: Reads a chunk that is like the last one; returns None for any other chunk.
         """
         meter, accumulator = self.meter, self.accumulator
-        most_bytes, most_text = self.limits.body, self.limits.text
+        max_bytes, max_text = self.limits.body, self.limits.text
         target: Target | None = None
         kind: Any = None
         choice = part = -1
@@ -179,7 +179,7 @@ class Glancing:
                 return self.sample(glance, chunk, now)
             self.now = now
             size = meter.bytes + len(chunk)
-            event: Any = read(chunk) if size <= most_bytes else None
+            event: Any = read(chunk) if size <= max_bytes else None
             if event is None:
                 self.shortcut = None
                 self.chunk = chunk
@@ -201,7 +201,7 @@ class Glancing:
                 size = len(text)
                 log.length += size
                 accumulator.held += size
-                if accumulator.held > most_text:
+                if accumulator.held > max_text:
                     accumulator.overflow()
                     self.fail()
                 if accumulator.built is not None:
@@ -237,12 +237,12 @@ class Glancing:
         if timer is None:
             self.meter.check_stamps()
             return glance(chunk, now)
-        began = timer()
+        started_at = timer()
         self.meter.check_stamps()
-        looked = timer()
+        checked_at = timer()
         event = glance(chunk, now)
         if event is not None:
-            self.meter.took(timer() - looked, packing=looked - began)
+            self.meter.took(timer() - checked_at, packing=checked_at - started_at)
         return event
 
     def fail(self) -> None:
@@ -288,6 +288,7 @@ class Glancing:
         """
         meter, reorder = self.meter, self.reorder
         ready, self.ready = self.ready, []
+        # First the frames that had waited for missing ones.
         yield from ready
         for piece in (chunk,) if coding is None else coding.pieces(chunk):
             frames = connection.framing.frames(piece)
@@ -297,6 +298,7 @@ class Glancing:
                 yield from frames
             else:
                 for frame in frames:
+                    # A comment has no number by which it could be put in order.
                     yield from (frame,) if frame is COMMENT else reorder.feed(frame, now=now)
             if connection.framing.error is not None or self.gap is not None:
                 return

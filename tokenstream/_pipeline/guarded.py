@@ -81,6 +81,7 @@ class GuardedMachine(Machine):
         """
         self.guards, self._stops = guards, stops
         if self.take == self.accumulator.take:
+            # While events are held back, `take` is already another function.
             self.take = self._take_guarded
         self._pull_from(self._unguarded_pull)
         if guards.holding:
@@ -91,6 +92,7 @@ class GuardedMachine(Machine):
     def hold_back(self, hold: Hold) -> None:
         """Hold back the next events; the message does not contain them before they are returned."""
         hold.take_left(self._events_left)
+        # The hold has these events now, so none of them waits here.
         self._events_left, self._current_events = [], ([], self._returned_count)
         self._hold, self.holding = hold, True
         self.take = hold.has_content
@@ -174,7 +176,7 @@ class GuardedMachine(Machine):
         return self._show_finish(event) if isinstance(event, Finish) else self._show_guards(event)
 
     def _show_guards(self, event: Event) -> Event:
-        """Pass an event that the message already contains to the guards."""
+        """Pass an event that the message already contains to the guards, and return it."""
         guards = self.guards
         if guards is not None:
             if isinstance(event, Restarted):
@@ -184,11 +186,12 @@ class GuardedMachine(Machine):
         return event
 
     def _show_finish(self, event: Finish) -> Event | None:
-        """Pass the end of a choice to the guards, and return it if they allow that."""
+        """Pass the end of a choice to the guards; return it if they allow that, None while they decide."""
         guards = self.guards
         if guards is not None:
             self._call_guards(lambda: guards.finish(event))
             if self.guards is None:
+                # A guard has stopped the answer.
                 return self._pull_stopped()
             if guards.pending:
                 self._finish, self.waits = event, True
@@ -197,7 +200,7 @@ class GuardedMachine(Machine):
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards that have not answered yet, once no event is left."""
+        """Ask the guards for their last answers, once no event is left; return the `Stopped` of a guard."""
         guards = self.guards
         if guards is not None and self.over and self._hold is None:
             self._call_guards(guards.end)
@@ -291,8 +294,10 @@ class GuardedMachine(Machine):
         event = None if hold.is_enough else self._next()
         while event is not None:
             if hold.passes(event):
+                # A sign of life is returned although events are held back.
                 return event, True
             if not self._may_hold(event):
+                # The event belongs to another answer.
                 return None, True
             self._show_held(event)
             # A guard may have ended the hold.
@@ -352,6 +357,7 @@ class GuardedMachine(Machine):
         event = super()._make_shortcut(chunk, now)
         if self.guards is None:
             return event
+        # This chunk and all later ones go through the guards.
         glance = self.shortcut
         if glance is not None:
             self.shortcut = lambda chunk, now: self._show_glanced(glance(chunk, now))

@@ -364,7 +364,7 @@ class Machine(Glancing):
         The accumulator takes each event at the moment it is returned, so the message never runs ahead
         of the reader. This code runs for every token, so it avoids calls that usually do nothing.
         """
-        accumulator, meter, most = self.accumulator, self.meter, self.limits.body
+        accumulator, meter, max_bytes = self.accumulator, self.meter, self.limits.body
         frames: Any
         events: Sequence[Event]
         event: Event | None
@@ -377,6 +377,7 @@ class Machine(Glancing):
             if chunk is None:
                 event, self._glanced_event = self._glanced_event, None
                 if event is not None:
+                    # The fast path has read a payload, and the message contains its event.
                     yield event
                     continue
                 is_first = True
@@ -395,15 +396,15 @@ class Machine(Glancing):
             now = self.now
             # A payload that was decoded elsewhere has no known size.
             size = 0 if chunk.__class__ is dict else len(chunk)
-            outgrown = meter.bytes + size > most
+            outgrown = meter.bytes + size > max_bytes
             if outgrown:
-                size = most - meter.bytes
+                size = max_bytes - meter.bytes
                 chunk = chunk[:size]
             meter.framed_chunks += 1
             meter.bytes += size
             connection, coding = self._connection, self._coding
-            apart = coding is not None or self.reorder is not None
-            if not apart:
+            uses_sorted_frames = coding is not None or self.reorder is not None
+            if not uses_sorted_frames:
                 frames = connection.framing.frames(chunk)
                 several = len(frames) > 1
                 if meter.waiting:
@@ -422,6 +423,7 @@ class Machine(Glancing):
                 else:
                     events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
                     glance = connection.format.frame_shortcut() if several else None
+                    # A checkpoint between them contains those that are not returned yet.
                     if len(events) > 1:
                         self._current_events = events, self._returned_count
                 for event in events:
@@ -445,7 +447,7 @@ class Machine(Glancing):
             else:
                 self.error = connection.framing.error or (coding.error if coding else None) or self.gap
                 if outgrown and self.error is None:
-                    self.error = LimitExceeded(limit="body", value=most)
+                    self.error = LimitExceeded(limit="body", value=max_bytes)
             meter.framed_deltas += content_events
             reader = connection.format
             self.answered = reader.ended
@@ -454,7 +456,8 @@ class Machine(Glancing):
             if reader.resting is not self.resting:
                 self.resting, self.begun_at = not self.resting, now
             self.plain = self.error is None and not self.answered
-            if self.plain and meter.content_chunks and not (apart or self.holding):
+            if self.plain and meter.content_chunks and not (uses_sorted_frames or self.holding):
+                # The next chunk may be like this one: `give` then creates the fast path, and uses it.
                 self.shortcut = self._make_shortcut
             # Frees the payload, since it may be large and the next input may take long to arrive.
             frames = frame = event = glance = None

@@ -56,13 +56,13 @@ class _TaggedText:
         start: The part at its start, without text.
     """
 
-    __slots__ = ("part", "place", "scanner", "start", "within")
+    __slots__ = ("part", "receiver", "scanner", "start", "within")
 
     def __init__(self, names: tuple[str, ...], part: int, start: TextPart) -> None:
         self.scanner = TagScanner(names)
         self.part = part
         self.start = start
-        self.place = -1
+        self.receiver = -1
         """The index of the receiving part in the message; -1 if there is none yet."""
         self.within: bool | None = None
         """True if the receiving part is reasoning, False if it is text, None if there is none yet."""
@@ -81,40 +81,41 @@ class ReasoningTags:
     """
 
     __slots__ = (
+        "_by_receiver",
         "_count",
-        "_cut",
-        "_most",
+        "_format_indexes",
+        "_max_parts",
+        "_message_indexes",
         "_names",
-        "_next",
-        "_own",
-        "_places",
-        "_split",
-        "_texts",
-        "_writing",
+        "_open_texts",
+        "_part_counts",
+        "_parts_cut",
+        "_tagged_choices",
     )
 
     def __init__(self, names: tuple[str, ...], limits: Limits) -> None:
         self._names = names
-        self._most = limits.parts
-        self._texts: dict[tuple[int, int], _TaggedText] = {}
+        self._max_parts = limits.parts
+        self._open_texts: dict[tuple[int, int], _TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format."""
-        self._writing: dict[tuple[int, int], _TaggedText] = {}
+        self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
         """The same parts, by choice and the index of the receiving part in the message."""
-        self._places: dict[tuple[int, int], int] = {}
+        self._message_indexes: dict[tuple[int, int], int] = {}
         """Each part's index in the message, by its index in the format; for a text, of its last part."""
-        self._own: dict[tuple[int, int], int] = {}
+        self._format_indexes: dict[tuple[int, int], int] = {}
         """The format's index of each part that is not text, by the part's index in the message."""
-        self._next: dict[int, int] = {}
+        self._part_counts: dict[int, int] = {}
         """The number of parts of each choice."""
         self._count = 0
         """The number of parts of all choices."""
-        self._split: set[int] = set()
+        self._tagged_choices: set[int] = set()
         """Choices with tags in their text, which were left out."""
-        self._cut: list[tuple[int, int]] = []
+        self._parts_cut: list[tuple[int, int]] = []
+        """Choice and index in the format of each part that was cut off since the last events."""
 
     def cut(self, choice: int, part: int) -> None:
         """Release the held-back text of a part that was cut off, together with the next events."""
-        self._cut.append((choice, part))
+        self._parts_cut.append((choice, part))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace a payload's events."""
@@ -123,7 +124,7 @@ class ReasoningTags:
             if event.part is None:
                 out.append(event)
                 continue
-            text = self._texts.get((event.choice, event.part))
+            text = self._open_texts.get((event.choice, event.part))
             if isinstance(event, TextDelta):
                 self._write(text or self._begin(event, _TEXT), event, out)
             elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
@@ -134,11 +135,11 @@ class ReasoningTags:
                 if isinstance(event, CitationAdded):
                     self._begin_cited_parts(event, out)
                 out.append(self._renumber(event))
-        for choice, part in self._cut:
-            text = self._texts.pop((choice, part), None)
+        for choice, part in self._parts_cut:
+            text = self._open_texts.pop((choice, part), None)
             if text is not None:
                 self._release(text, TextDelta("", choice=choice, part=part), out)
-        self._cut.clear()
+        self._parts_cut.clear()
         return out
 
     def original_index(self, choice: int, index: int) -> int:
@@ -150,7 +151,7 @@ class ReasoningTags:
             choice: The choice.
             index: The part's index in the message.
         """
-        return self._own.get((choice, index), index)
+        return self._format_indexes.get((choice, index), index)
 
     def follow(self, delta: Any, inner: _Follow) -> _Follow:  # noqa: ANN401 - a delta
         """Return a callback for deltas like this one that are read without decoding; see `Format.follow`.
@@ -159,15 +160,15 @@ class ReasoningTags:
             delta: A delta that was decoded.
             inner: The callback of the format itself, or None.
         """
-        text = self._writing.get((delta.choice, delta.part))
+        text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
             # Only the text of text parts may contain tags.
             return inner
-        place = text.place
+        receiver = text.receiver
 
         def accept(event: Any) -> bool:  # noqa: ANN401 - a delta
             # A text that may contain a tag, or goes to another part by now, must be decoded.
-            if text.place != place or not text.scanner.passes(event.text):
+            if text.receiver != receiver or not text.scanner.passes(event.text):
                 return False
             if inner is not None and inner(event) is False:
                 return False
@@ -180,7 +181,7 @@ class ReasoningTags:
 
     def _begin(self, event: Event, start: TextPart) -> _TaggedText:
         part: int = event.part or 0
-        text = self._texts[event.choice, part] = _TaggedText(self._names, part, start)
+        text = self._open_texts[event.choice, part] = _TaggedText(self._names, part, start)
         return text
 
     def _start(self, text: _TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
@@ -200,7 +201,7 @@ class ReasoningTags:
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; once there are too many parts, no longer split."""
         for within, piece in text.scanner.feed(event.text):
-            is_full = text.within is not None and self._count >= self._most
+            is_full = text.within is not None and self._count >= self._max_parts
             self._add_piece(text, piece, event, out, within=bool(text.within) if is_full else within)
 
     def _add_piece(
@@ -217,12 +218,12 @@ class ReasoningTags:
         """
         if text.within is not within:
             self._begin_next_part(text, event, out, within=within)
-        is_unchanged = isinstance(event, TextDelta) and piece == event.text and text.place == event.part
+        is_unchanged = isinstance(event, TextDelta) and piece == event.text and text.receiver == event.part
         if is_unchanged and not within:
             out.append(event)
             return
         kind = ReasoningDelta if within else TextDelta
-        out.append(kind(piece, choice=event.choice, part=text.place, raw=event.raw))
+        out.append(kind(piece, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_next_part(self, text: _TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
         """End the part to which a text goes, and begin the next part.
@@ -235,21 +236,21 @@ class ReasoningTags:
         """
         choice = event.choice
         if text.within is not None:
-            del self._writing[choice, text.place]
-            out.append(PartDone(None, choice=choice, part=text.place, raw=event.raw))
-        text.within, text.place = within, self._new_place(choice)
-        self._writing[choice, text.place] = text
+            del self._by_receiver[choice, text.receiver]
+            out.append(PartDone(None, choice=choice, part=text.receiver, raw=event.raw))
+        text.within, text.receiver = within, self._count_new_part(choice)
+        self._by_receiver[choice, text.receiver] = text
         if not within:
-            self._places[choice, text.part] = text.place
+            self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
 
     def _open(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
         content = _REASONING if text.within else text.start
-        out.append(PartStart(content, choice=event.choice, part=text.place, raw=event.raw))
+        out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
         """Begin the parts of texts that have no part yet, since a citation follows its text."""
-        for (choice, _), text in self._texts.items():
+        for (choice, _), text in self._open_texts.items():
             if choice == event.choice and text.within is None:
                 self._begin_next_part(text, event, out, within=False)
 
@@ -259,40 +260,40 @@ class ReasoningTags:
             self._add_piece(text, piece, event, out, within=within)
         if text.within is None:
             self._begin_next_part(text, event, out, within=False)
-        del self._writing[event.choice, text.place]
+        del self._by_receiver[event.choice, text.receiver]
         if text.scanner.tagged:
-            self._split.add(event.choice)
+            self._tagged_choices.add(event.choice)
 
     def _end(self, text: _TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
-        del self._texts[event.choice, event.part]
+        del self._open_texts[event.choice, event.part]
         self._release(text, event, out)
         content = event.content
         if text.scanner.tagged and isinstance(content, TextPart):
             # The end repeats the text with its tags; only its other fields are kept.
             without_text = content.model_copy(update={"text": "", "complete": False})
             if not text.within and without_text != text.start:
-                out.append(PartStart(without_text, choice=event.choice, part=text.place, raw=event.raw))
+                out.append(PartStart(without_text, choice=event.choice, part=text.receiver, raw=event.raw))
             content = None
-        if text.place == event.part and content is event.content:
+        if text.receiver == event.part and content is event.content:
             out.append(event)
         else:
-            out.append(PartDone(content, choice=event.choice, part=text.place, raw=event.raw))
+            out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
 
     # -- other parts -----------------------------------------------------------
 
     def _renumber(self, event: Any) -> Any:  # noqa: ANN401 - any event of a part
         """Return an event of a part that is not text, with the part's index in the message."""
         key = event.choice, event.part
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = self._new_place(event.choice)
-            self._own[event.choice, place] = event.part
+        new_index = self._message_indexes.get(key)
+        if new_index is None:
+            new_index = self._message_indexes[key] = self._count_new_part(event.choice)
+            self._format_indexes[event.choice, new_index] = event.part
         cites = event.citation.cites if isinstance(event, CitationAdded) else None
-        if place == event.part and event.choice not in self._split and cites is None:
+        if new_index == event.part and event.choice not in self._tagged_choices and cites is None:
             return event
         moved = copy(event)
-        moved.part = place
+        moved.part = new_index
         if isinstance(moved, CitationAdded):
             moved.citation = self._renumber_citation(moved)
         return moved
@@ -302,14 +303,15 @@ class ReasoningTags:
         citation = event.citation
         changes: dict[str, Any] = {}
         if citation.cites is not None:
-            changes["cites"] = self._places.get((event.choice, citation.cites), citation.cites)
-        text = None if citation.cites is None else self._texts.get((event.choice, citation.cites))
-        if event.choice in self._split or (text is not None and text.scanner.tagged):
+            changes["cites"] = self._message_indexes.get((event.choice, citation.cites), citation.cites)
+        text = None if citation.cites is None else self._open_texts.get((event.choice, citation.cites))
+        if event.choice in self._tagged_choices or (text is not None and text.scanner.tagged):
             changes |= {"start": None, "end": None}
         return citation.model_copy(update=changes)
 
-    def _new_place(self, choice: int) -> int:
-        place = self._next.get(choice, 0)
-        self._next[choice] = place + 1
+    def _count_new_part(self, choice: int) -> int:
+        """Return the index in the message of a choice's next part, and count that part."""
+        new_index = self._part_counts.get(choice, 0)
+        self._part_counts[choice] = new_index + 1
         self._count += 1
-        return place
+        return new_index

@@ -185,6 +185,7 @@ class RenewableMachine(GuardedMachine):
             # The new answer is shorter than what the reader has.
             aligner.fail()
         if self.error is None and aligner.error is not None:
+            # The answers differ, so the message is the first one again.
             self.error, self.plain = aligner.error, False
             self.accumulator.take_back()
         return None
@@ -197,11 +198,11 @@ class RenewableMachine(GuardedMachine):
                 self._pull_from(self._next if self.seam is None else self._pull_sewn)
             return self._unguarded_pull() if self.seam is not None else self._next()
         if not hold.ready and not hold.released:
-            before = self._aligner
+            earlier_aligner = self._aligner
             event, waits = self._fill(hold)
             if waits:
                 return event
-            if self._aligns_anew(before):
+            if self._aligns_anew(earlier_aligner):
                 # Releasing the hold has started to align the answers.
                 return self._pull_aligned()
         if not hold.ready:
@@ -209,12 +210,12 @@ class RenewableMachine(GuardedMachine):
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves
             return self._pull_held()
-        found = self._add_relocated(hold.ready.popleft())
-        return self._pull_held() if found is None else found
+        relocated = self._add_relocated(hold.ready.popleft())
+        return self._pull_held() if relocated is None else relocated
 
-    def _aligns_anew(self, before: Aligner | None) -> bool:
+    def _aligns_anew(self, earlier_aligner: Aligner | None) -> bool:
         """Return True if the aligner has changed: releasing the hold has restarted the answer."""
-        return self._aligner is not before
+        return self._aligner is not earlier_aligner
 
     def _is_another(self, event: Event) -> bool:
         """Return True if an event begins another answer than the one to be resumed."""
@@ -258,17 +259,17 @@ class RenewableMachine(GuardedMachine):
         glanced = self._glanced_event
         while (event := self._next()) is not None:
             # An event that was read on the fast path was already taken.
-            found = event if event is glanced else self._add_relocated(event)
-            if found is not None:
-                return found
+            relocated = event if event is glanced else self._add_relocated(event)
+            if relocated is not None:
+                return relocated
         return None
 
     def _add_relocated(self, event: Event) -> Event | None:
         """Relocate an event to its part in the answer and take it; return None if it is a repetition."""
-        found: Event | None = event if self.seam is None else self.seam.relocate(event)
-        if found is not None:
-            self._add_to_message(found)
-        return found
+        relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
+        if relocated is not None:
+            self._add_to_message(relocated)
+        return relocated
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
         """Return the error if the answer ended here, without ending the format, so that it can be resumed.

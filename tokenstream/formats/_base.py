@@ -129,7 +129,9 @@ class Format(Resuming, ABC):
         self.pings = pings
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
         self._replay: Replay | None = None
+        """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
         self._replayed_events: ReplayOfEvents | None = None
+        """Detects repeated SSE events, by their ids; None if none are repeated."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
         self.shortcuts = True
@@ -164,9 +166,9 @@ class Format(Resuming, ABC):
         """
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the answer that a payload belongs to, and whether the payload ends that answer.
+        """Return the key of the answer that a payload belongs to, and whether the payload ends that answer.
 
-        The answer is None for a payload about the session itself.
+        The key is "" if a connection has only one answer, and None for a payload about the session itself.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -226,6 +228,7 @@ class Format(Resuming, ABC):
         fast = self._fast_path
         if fast is None:
             return self.feed_plainly(frame)
+        # There are entries once a payload was decoded that the next ones may resemble.
         if fast.entries:
             event = fast.read(frame)
             if event is not None:
@@ -331,8 +334,8 @@ class Format(Resuming, ABC):
         be decoded as usual.
 
         Args:
-            unit: The kind of each chunk.
-            most: The longest chunk that may be read this way, in bytes.
+            unit: What each chunk contains, such as one SSE event or one line.
+            most: The size of the longest chunk that may be read this way, in bytes.
             before: The bytes before the payload in a chunk; for SSE events, the format knows them.
             after: The bytes after the payload in a chunk; for SSE events, the format knows them, too.
         """
@@ -417,6 +420,7 @@ class Format(Resuming, ABC):
         """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
         if isinstance(frame, dict):
+            # An SDK has decoded this payload.
             self.parts.may_hold_surrogates = True
             if self._replay is None or not self._is_replayed(self._replay, frame, ""):
                 self._read_object(frame, "")
@@ -436,6 +440,7 @@ class Format(Resuming, ABC):
             self.note("empty_data")
             self.ping()
         elif event and event not in self.event_names and frame.lstrip()[:1] != b"{":
+            # The format does not know this SSE event, whose data are no JSON object.
             self._report_named(event, frame)
         else:
             self.read_text(frame, event)

@@ -84,8 +84,11 @@ class Answer:
         """True if this payload or an earlier one may hold halves of surrogate pairs."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
+        """Number of parts of all choices."""
         self._out: list[Event] = []
+        """The events made since the last call of `take`."""
         self._head: tuple[str | None, str | None, str] | None = None
+        """The answer's id, model and role; None before any of them has arrived."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         self.fields: dict[str | tuple[int, str], object] = {}
@@ -94,7 +97,7 @@ class Answer:
     # -- results -----------------------------------------------------------
 
     def take(self) -> list[Event]:
-        """Return the events made since the last call."""
+        """Return the events made since the last call, after they have passed through `stage`."""
         # A payload may be large: let it be freed together with its events.
         self.raw = None
         out = self._out

@@ -106,6 +106,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
                 self._closed.add(index)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
+        # The finish reason has decided about these calls, too: they were still open parts.
         self._waiting.clear()
 
     def close_all(self, *, complete: bool) -> None:

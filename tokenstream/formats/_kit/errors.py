@@ -111,7 +111,7 @@ def kind_of_status(status: int) -> ErrorKind:
 
 
 def is_final(status: int) -> bool:
-    """Return whether a 5xx status would also answer the same request sent again.
+    """Return True for a 5xx status that the same request would get again, so that a retry is useless.
 
     Example:
         >>> is_final(501), is_final(503)
@@ -121,11 +121,11 @@ def is_final(status: int) -> bool:
 
 
 def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
-    """Apply a format's own table to a provider's error; return whether the table has its code or type.
+    """Set `retryable` and `kind` of an error by a format's own table; return True if the table has the error.
 
     Args:
-        error: The error; only a `ProviderError` is judged.
-        retryable: True for each code or type after which a retry may help.
+        error: The error; any other than a `ProviderError` stays unchanged.
+        retryable: The table: for a code or type, True if a retry may help, else False.
 
     Example:
         >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
@@ -164,8 +164,8 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
             flat = word.lower().replace(" ", "_").replace("-", "_")
             if flat in _WHOLE_WORDS:
                 return _WHOLE_WORDS[flat], None
-            for part, kind, retryable in _KINDS:
-                if part in flat:
+            for fragment, kind, retryable in _KINDS:
+                if fragment in flat:
                     return kind, retryable
         elif isinstance(word, int | str) and not isinstance(word, bool):
             # A number of three digits is an HTTP status.
@@ -285,7 +285,7 @@ def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str |
 
 
 def _first_listed(details: dict[str, Any]) -> dict[str, Any]:
-    """Return the first of several errors: FastAPI's `detail`, Cloudflare's `errors`."""
+    """Return the first error in FastAPI's list `detail` or Cloudflare's `errors`; {} if there is none."""
     for name in ("detail", "errors"):
         listed = details.get(name)
         if is_list(listed) and listed and is_dict(listed[0]):
@@ -325,6 +325,7 @@ def _find_wait(details: dict[str, Any], inner: object) -> float | None:
             return wait
     headers = read_repeated_headers({"error": details})
     wait = retry_after_of(headers)
+    # The error need not be about a rate limit, so only a limit that is used up tells a wait.
     return reset_of(headers, limited=False) if wait is None else wait
 
 
