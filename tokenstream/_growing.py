@@ -80,13 +80,13 @@ class Arguments(TextLog):
 
     def _last(self, missing: int) -> str:
         """Return the last `missing` characters without joining the pieces before these characters."""
-        last_first: list[str] = []
+        pieces_from_end: list[str] = []
         pieces = reversed(self.pieces)
         while missing > 0:
             piece = next(pieces)
-            last_first.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            pieces_from_end.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
             missing -= len(piece)
-        return "".join(reversed(last_first))
+        return "".join(reversed(pieces_from_end))
 
 
 class FreeText:

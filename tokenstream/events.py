@@ -202,6 +202,7 @@ class ToolCallDelta(CallEvent):
         return self._arguments().lenient_value
 
     def _arguments(self) -> Any:  # noqa: ANN401 - an `Arguments`, whose type is not imported
+        """Return the call's arguments so far, or this fragment alone if no accumulator has set `_link`."""
         arguments = getattr(self, "_link", None)
         if arguments is None:
             from tokenstream._growing import Arguments

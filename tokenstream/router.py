@@ -97,8 +97,8 @@ class Router:
         self._tools: dict[str, HandlerEntry] = {}
         if tools is not None:
             functions = _functions(tools)
-            for made in tools.checks():
-                self._add_tool(functions[made.name], made.name, None, check_lenient(lenient), made)
+            for tool in tools.checks():
+                self._add_tool(functions[tool.name], tool.name, None, check_lenient(lenient), tool)
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
@@ -223,11 +223,13 @@ class Router:
         Raises:
             MisuseError: `at` is not a path, or the path and the type are in the wrong order.
         """
-        first: Any = type
-        if isinstance(first, str | tuple):
+        first_argument: Any = type
+        if isinstance(first_argument, str | tuple):
             # The first argument is a path, so the second one should be the type.
             name = getattr(at, "__name__", "Type")
-            raise MisuseError(f"router.item() takes the type first: write router.item({name}, {first!r})")
+            raise MisuseError(
+                f"router.item() takes the type first: write router.item({name}, {first_argument!r})"
+            )
         return self._make_view_decorator(
             "item of",
             at,

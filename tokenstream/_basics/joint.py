@@ -54,38 +54,38 @@ class Joint:
         """Confidence that nothing is missing or doubled, from 0 to 1."""
         self.decided = False
         """True once no further text can change `dropped` and `confidence`."""
-        self._whole = self._base
+        self._compared_text = self._base
         """The text that is compared with the beginning of the continuation."""
         self._echoed = 0
         """Number of characters that were repeated, counted from the beginning of the answer."""
-        self._beyond: str | None = None
+        self._after_echo: str | None = None
         """The text after the echo (the repeated beginning); None while all that arrived is an echo."""
 
     def feed(self, piece: str) -> bool:
         """Take a piece of the continuation; return True once the joint is decided."""
         if self.decided:
             return True
-        if self._beyond is None:
-            repeated = _common_length(piece, self._whole[self._echoed : self._echoed + len(piece)])
+        if self._after_echo is None:
+            repeated = _common_length(piece, self._compared_text[self._echoed : self._echoed + len(piece)])
             self._echoed += repeated
             if repeated == len(piece) and not self._is_echo:
                 # So far, the continuation only repeats the answer from its beginning.
                 return False
-            piece, self._beyond = piece[repeated:], ""
-        self._beyond += piece
-        self.decided = self._try_to_decide(self._beyond, ended=False)
+            piece, self._after_echo = piece[repeated:], ""
+        self._after_echo += piece
+        self.decided = self._try_to_decide(self._after_echo, ended=False)
         return self.decided
 
     def end(self) -> None:
         """Decide with the text that has arrived, since no more text will arrive."""
         if not self.decided:
-            self._try_to_decide(self._beyond or "", ended=True)
+            self._try_to_decide(self._after_echo or "", ended=True)
             self.decided = True
 
     @property
     def _is_echo(self) -> bool:
         """True if the whole answer so far was repeated."""
-        return self._echoed == len(self._whole)
+        return self._echoed == len(self._compared_text)
 
     def _is_distinct(self, words: str) -> bool:
         """Return True if words occur only at the answer's end, and do not end with their own beginning."""
@@ -143,7 +143,7 @@ class PrefixJoint(Joint):
         super().__init__(answer)
         self._echoes = echoes
         if echoes is False:
-            self._beyond = ""
+            self._after_echo = ""
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint: drop the whole echo, or only the repeated white space; see `Joint`."""
@@ -175,27 +175,27 @@ class AskedJoint(Joint):
 
     def __init__(self, answer: str, *, patient: bool = False) -> None:
         super().__init__(answer)
-        self._whole = self._base.lstrip()
+        self._compared_text = self._base.lstrip()
         self._patient = patient
         self._anchor = anchor_of(answer)
         self._tail = self._base[-_LONGEST_OVERLAP:]
-        self._lead = ""
+        self._leading_space = ""
         """White space before the first word of the continuation."""
 
     def feed(self, piece: str) -> bool:
         """Take a piece of the continuation, after its leading white space; see `Joint.feed`."""
-        if not (self.decided or self._echoed or self._beyond):
+        if not (self.decided or self._echoed or self._after_echo):
             words = piece.lstrip()
-            self._lead += piece[: len(piece) - len(words)]
+            self._leading_space += piece[: len(piece) - len(words)]
             piece = words
         return super().feed(piece)
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint by the first of these: a whole echo, the anchor, an overlap; see `Joint`."""
         if self._is_echo:
-            confidence = _SURE if self._is_distinct(self._whole) else _DOUBTFUL
-            return self._decide(len(self._lead) + self._echoed, beyond, confidence, ended=ended)
-        text = self._whole[: self._echoed] + beyond
+            confidence = _SURE if self._is_distinct(self._compared_text) else _DOUBTFUL
+            return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
+        text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
             return False
         anchor = self._anchor
@@ -216,7 +216,7 @@ class AskedJoint(Joint):
             if not ended and len(text) < _LONGEST_WAIT:
                 return False
         # No repetition was found: only white space is dropped.
-        self.dropped = _common_length(self._lead, self._space)
+        self.dropped = _common_length(self._leading_space, self._space)
         self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else _UNKNOWN
         return True
 
@@ -226,7 +226,7 @@ class AskedJoint(Joint):
         The result is that of `_decide`.
         """
         following = text[length : length + len(self._space)]
-        return self._decide(len(self._lead) + length, following, confidence, ended=ended)
+        return self._decide(len(self._leading_space) + length, following, confidence, ended=ended)
 
     def _may_become_repetition(self, text: str) -> bool:
         """Return True if more text is needed to see whether this text is a repetition."""

@@ -78,12 +78,12 @@ class TextLog:
         # The last pieces are collected, from the end, until they are long enough.
         pieces = self.pieces[:]
         missing = sum(map(len, pieces)) - start
-        last_first: list[str] = []
+        pieces_from_end: list[str] = []
         while missing > 0:
             piece = pieces.pop()
-            last_first.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
+            pieces_from_end.append(piece if len(piece) <= missing else piece[len(piece) - missing :])
             missing -= len(piece)
-        return "".join(reversed(last_first))
+        return "".join(reversed(pieces_from_end))
 
     def slices(self, bounds: list[int]) -> str:
         """Return slices of the text, joined.

@@ -244,6 +244,7 @@ class Connection:
             # The function would miss pings.
             return None
         if isinstance(framing, SSEParser):
+            # The longest chunk that may be read without the parser; 0 while bytes are held.
             longest = framing.alone
             return format.shortcut("event", longest) if longest else None
         if isinstance(framing, JSONBody):

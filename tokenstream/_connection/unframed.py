@@ -126,6 +126,7 @@ class Unframed:
             return None
         framing = self._make_framing(kind)
         if framing is None:
+            # The start of the body is collected for the error, which is set once there is enough of it.
             self._refused = kind
             self._collect(b"", kind)
         else:

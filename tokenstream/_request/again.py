@@ -42,13 +42,14 @@ def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Opti
     plain: Any = kind
     is_async = plain is AsyncStream
     retry = check_retry(retry, is_async=is_async)
-    first: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
-    other: type[SourceOpener] = AsyncOpener if is_async else SyncOpener
+    first_opener: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
+    fallback_opener: type[SourceOpener] = AsyncOpener if is_async else SyncOpener
     if retry.mode == "continue":
-        check_continuable(asked[0], asked[-1], options.format)
+        method, *_, request_options = asked
+        check_continuable(method, request_options, options.format)
     openers: tuple[SourceOpener, ...] = (
-        first(asked, options.format),
-        *make_openers(other, tuple(retry.fallback)),
+        first_opener(asked, options.format),
+        *make_openers(fallback_opener, tuple(retry.fallback)),
     )
     return make_stream(kind, openers, retry, options)
 

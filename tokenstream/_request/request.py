@@ -68,6 +68,7 @@ class _Trusted(threading.local):
 
     def __init__(self) -> None:
         self._made_of: tuple[object, ...] = ()
+        """The settings from which the context was created."""
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -77,11 +78,11 @@ class _Trusted(threading.local):
         file = os.environ.get("SSL_CERT_FILE")
         # The class is part of the key, because packages such as truststore replace it.
         version = _version_of(file)
-        of = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
+        inputs = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
         # SSL_CERT_FILE takes precedence. Changes in a directory cannot be detected, so it is always reloaded.
-        folder = version is None and bool(os.environ.get("SSL_CERT_DIR"))
-        if self._context is None or of != self._made_of or folder:
-            self._context, self._made_of = httpx.create_ssl_context(), of
+        uses_directory = version is None and bool(os.environ.get("SSL_CERT_DIR"))
+        if self._context is None or inputs != self._made_of or uses_directory:
+            self._context, self._made_of = httpx.create_ssl_context(), inputs
         return self._context
 
 
@@ -113,7 +114,7 @@ class _Redirects:
         self._following: bool = (
             wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
         )
-        self._left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
+        self._redirects_left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
         self._where = where
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
@@ -126,20 +127,20 @@ class _Redirects:
         Raises:
             ConnectError: There were too many redirects.
         """
-        onward = response.next_request
-        if not self._following or onward is None or onward.url.scheme not in ("http", "https"):
+        next_request = response.next_request
+        if not self._following or next_request is None or next_request.url.scheme not in ("http", "https"):
             return None
-        if not self._left:
+        if not self._redirects_left:
             raise ConnectError(
                 f"{self._where} redirects endlessly; check the address", stage="head", retryable=False
             )
-        self._left -= 1
-        if _origin(onward.url) != _origin(response.request.url):
+        self._redirects_left -= 1
+        if _origin(next_request.url) != _origin(response.request.url):
             # Credentials stay removed even if another redirect leads back to the first origin.
             self.sending["auth"] = None
-            for name in {name.lower() for name in onward.headers} - _HARMLESS:
-                del onward.headers[name]
-        return onward
+            for name in {name.lower() for name in next_request.headers} - _HARMLESS:
+                del next_request.headers[name]
+        return next_request
 
 
 def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - of httpx or httpx2
@@ -154,23 +155,23 @@ class _SocketTrace:
     """
 
     def __init__(self) -> None:
-        self.onward: Callable[[str, dict[str, Any]], object] | None = None
+        self.callers_trace: Callable[[str, dict[str, Any]], object] | None = None
         """The caller's own trace function, which is called as well; None if there is none."""
         self._stream: Any = None
-        self._asked = False
+        self._shutdown_requested = False
 
-    def __call__(self, step: str, told: dict[str, Any]) -> object:
+    def __call__(self, step: str, info: dict[str, Any]) -> object:
         """Handle a step of the request, and return the result of the caller's trace function."""
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._stream = told["return_value"]
-            if self._asked:
+            self._stream = info["return_value"]
+            if self._shutdown_requested:
                 # A shutdown was requested before the socket existed.
                 shut_down(self.socket)
-        return None if self.onward is None else self.onward(step, told)
+        return None if self.callers_trace is None else self.callers_trace(step, info)
 
     def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
         """Return the socket, to be shut down; a socket that is created later is then shut down at once."""
-        self._asked = True
+        self._shutdown_requested = True
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
 
@@ -200,21 +201,23 @@ class HTTPRequest:
         self._method = method
         self._url = str(url)
         self._client = client
-        self._own: Any = None
+        self._own_client: Any = None
         """The library's own client; None until it is created."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
         self._asked = (self._url, options.get("json"))
+        """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
-        ours = client is None and "timeout" not in options and "timeout" not in self._extensions
-        self._waits = self._deadlines if ours else None
+        sets_timeout = client is None and "timeout" not in options and "timeout" not in self._extensions
+        self._read_deadlines = self._deadlines if sets_timeout else None
+        """The deadlines, if the client's read timeout is derived from them; otherwise None."""
 
     def deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
         if self._client is not None and not hasattr(self._client, "close"):
             raise MisuseError("the client is asynchronous: use aconnect")
 
-        line = _SocketTrace()
+        socket_trace = _SocketTrace()
 
         def open_source() -> SyncSource:
             from httpx_sse import connect_sse
@@ -223,27 +226,35 @@ class HTTPRequest:
                 client = self._client
                 options = {**self._options}
                 if client is None:
-                    client = stack.enter_context(self._own or self._new_client("Client"))
-                    line.onward = self._extensions.get("trace")
-                    options["extensions"] = {**self._extensions, "trace": line}
+                    client = stack.enter_context(self._own_client or self._new_client("Client"))
+                    socket_trace.callers_trace = self._extensions.get("trace")
+                    options["extensions"] = {**self._extensions, "trace": socket_trace}
                 try:
                     redirects = _Redirects(client, options, self._host())
-                    asked = connect_sse(client, self._method, self._url, **_with_own_headers(options, client))
-                    response = stack.enter_context(asked).response
-                    while (onward := redirects.after(response)) is not None:
+                    sse_response = connect_sse(
+                        client, self._method, self._url, **_with_own_headers(options, client)
+                    )
+                    response = stack.enter_context(sse_response).response
+                    while (next_request := redirects.after(response)) is not None:
                         response.close()
-                        response = client.send(onward, **redirects.sending)
+                        response = client.send(next_request, **redirects.sending)
                         stack.callback(response.close)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_response(response)
                 return replace(
-                    source, close=stack.pop_all().close, read_deadlines=self._waits, asked=self._asked
+                    source,
+                    close=stack.pop_all().close,
+                    read_deadlines=self._read_deadlines,
+                    asked=self._asked,
                 )
 
         return Deferred(
-            open_source, socket=line.socket, prepare=lambda: self._prepare("Client"), asked=self._asked
+            open_source,
+            socket=socket_trace.socket,
+            prepare=lambda: self._prepare("Client"),
+            asked=self._asked,
         )
 
     def async_deferred(self) -> Deferred:
@@ -257,23 +268,28 @@ class HTTPRequest:
             async with AsyncExitStack() as stack:
                 client = self._client
                 if client is None:
-                    client = await stack.enter_async_context(self._own or self._new_client("AsyncClient"))
+                    client = await stack.enter_async_context(
+                        self._own_client or self._new_client("AsyncClient")
+                    )
                 try:
                     redirects = _Redirects(client, self._options, self._host())
-                    asked = aconnect_sse(
+                    sse_response = aconnect_sse(
                         client, self._method, self._url, **_with_own_headers(self._options, client)
                     )
-                    response = (await stack.enter_async_context(asked)).response
-                    while (onward := redirects.after(response)) is not None:
+                    response = (await stack.enter_async_context(sse_response)).response
+                    while (next_request := redirects.after(response)) is not None:
                         await response.aclose()
-                        response = await client.send(onward, **redirects.sending)
+                        response = await client.send(next_request, **redirects.sending)
                         stack.push_async_callback(response.aclose)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_async_response(response)
                 return replace(
-                    source, close=stack.pop_all().aclose, read_deadlines=self._waits, asked=self._asked
+                    source,
+                    close=stack.pop_all().aclose,
+                    read_deadlines=self._read_deadlines,
+                    asked=self._asked,
                 )
 
         return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
@@ -286,7 +302,7 @@ class HTTPRequest:
             # The first look-up of a host would load this module.
             import_module("encodings.idna")
             if self._client is None:
-                self._own = self._new_client(kind)
+                self._own_client = self._new_client(kind)
             if kind == "AsyncClient":
                 from anyio import current_time
 
@@ -308,7 +324,7 @@ class HTTPRequest:
         An error that blames the request quotes nothing of the request's headers or address,
         because these may contain a key.
         """
-        found = opening_failed(error, self._host(), self._waits)
+        found = opening_failed(error, self._host(), self._read_deadlines)
         if isinstance(found, MisuseError) and found is not error:
             return unsendable_request(error, self._options)
         return found

@@ -191,6 +191,7 @@ class _Brotli(Decompressor):
     def decompress(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _SLICE):
             if self.ended:
+                # Brotli allows no bytes after the end of the stream.
                 raise self.make_broken_error()
             piece = self._process(data[start : start + _SLICE])
             # The decompressor may still hold output, even if `can_accept_more_data` is True.

@@ -115,7 +115,7 @@ class Payloads:
         return None if self._before is None else self._before.unfinished
 
     def end(self) -> list[Any]:
-        """Return the frames that `tail` makes; set `error` if it is malformed."""
+        """Return the last frame of the bytes before the first payload; set `error` if it is malformed."""
         if self._before is None:
             return []
         frames = self._before.end()

@@ -38,4 +38,5 @@ def count_malformed(payload: bytes) -> int:
     for start in range(0, len(payload), SLICE):
         piece = payload[start : start + SLICE]
         count += replacing.decode(piece).count("\ufffd") - ignoring.decode(piece).count("\ufffd")
+    # A character that is cut off at the end becomes one U+FFFD.
     return count + len(replacing.decode(b"", final=True))

@@ -36,9 +36,9 @@ _LEAST = 16
 """Size of a message without headers and payload: the prelude and the checksum at the end."""
 _MOST_HEADERS = 128 * 1024
 """The maximum size of all headers that AWS documents; real headers take a few dozen bytes."""
-_MOST_KNOWN = 32
+_MOST_CACHED = 32
 """Number of parsed headers to cache: in a stream, the bytes of a few headers repeat."""
-_MOST_KEPT = 512
+_LONGEST_CACHED = 512
 """Maximum size of headers that are cached, in bytes."""
 _MOST_LENGTHS = 512
 """Number of message lengths for which the verified prelude is cached."""
@@ -96,8 +96,8 @@ class AWSEventStreamParser:
 
     __slots__ = (
         "_ended",
+        "_header_cache",
         "_held",
-        "_known",
         "_largest_safe",
         "_limits",
         "_needed",
@@ -118,7 +118,7 @@ class AWSEventStreamParser:
         self._limits = limits
         # A message of at most this size is within every limit.
         self._largest_safe = min(limits.line, limits.event)
-        self._known: dict[bytes, _HeaderContent] = {}
+        self._header_cache: dict[bytes, _HeaderContent] = {}
         """Caches the content of headers by their bytes."""
         self.reset()
 
@@ -204,7 +204,8 @@ class AWSEventStreamParser:
         if reader is None or reader.name != name:
             # The bytes that the replaced reader has read still count for the offsets of errors.
             self._offset += 0 if reader is None else reader.bytes
-            headers = [data for data, content in self._known.items() if content[:2] == (name, "event")]
+            # The headers of a message of this kind that was read before, which this event repeats.
+            headers = [data for data, content in self._header_cache.items() if content[:2] == (name, "event")]
             if not headers:
                 return None
             reader = self._reader = _OneMessage(name, headers[-1], self._largest_safe)
@@ -217,7 +218,7 @@ class AWSEventStreamParser:
     def _read_messages(self, data: bytes, frames: list[EventStreamMessage]) -> int:
         """Add the whole, valid messages that begin `data` to `frames`; return the position after them."""
         start, size = 0, len(data)
-        known = self._known
+        header_cache = self._header_cache
         while start + _PRELUDE <= size:
             total, headers_size, stated = _prelude(data, start)
             checksum = crc32(data[start : start + 8])
@@ -243,7 +244,7 @@ class AWSEventStreamParser:
             if crc32(data[start + 8 : end - 4], checksum) != _word(data, end - 4)[0]:
                 self.error, content = self._make_fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
             else:
-                content = known.get(headers) or self._read_headers(headers, start)
+                content = header_cache.get(headers) or self._read_headers(headers, start)
             if self.error is not None:
                 self._tail_at_error = data[start:end][: self._limits.tail]
                 return start
@@ -301,8 +302,8 @@ class AWSEventStreamParser:
         kind, name_header = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
         name = headers.get(name_header)
         content = (name if isinstance(name, str) else "", kind, headers)
-        if len(data) <= _MOST_KEPT and len(self._known) < _MOST_KNOWN:
-            self._known[data] = content
+        if len(data) <= _LONGEST_CACHED and len(self._header_cache) < _MOST_CACHED:
+            self._header_cache[data] = content
         return content
 
 
@@ -315,16 +316,16 @@ class _OneMessage:
         most: The maximum size of a message to read this way, in bytes.
     """
 
-    __slots__ = ("_headers", "_most", "_size", "_start", "_verified", "bytes", "inner", "name")
+    __slots__ = ("_headers", "_max_size", "_size", "_start", "_verified", "bytes", "inner", "name")
 
-    def __init__(self, name: str, headers: bytes, most: int) -> None:
+    def __init__(self, name: str, headers: bytes, max_size: int) -> None:
         self.name = name
         self.inner: Callable[[bytes], Any] = len
         """Reads the rest of a payload after its expected start; returns None if it cannot."""
         self.bytes = 0
         """Number of bytes read this way."""
         self._headers = headers
-        self._most = most
+        self._max_size = max_size
         self._start = headers
         """The bytes between the prelude and the part of the payload that `inner` reads."""
         self._size = _PRELUDE + len(headers)
@@ -360,7 +361,7 @@ class _OneMessage:
         """
         size = self._size
         start = chunk[:size]
-        if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._start:
+        if not size + 4 <= len(chunk) <= self._max_size or start[_PRELUDE:] != self._start:
             return b"", 0
         total, headers_size, stated = _prelude(start)
         if crc32(start[:8]) != stated or headers_size != len(self._headers) or total != len(chunk):

@@ -212,16 +212,18 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
-        lead = self._bom_start
+        """Return the bytes of a chunk without a byte order mark, which counts for the offset nevertheless."""
+        bytes_before = self._bom_start
         text = super()._accept(chunk)
-        if lead is not None and self._bom_start is None and isinstance(chunk, Sized):
+        if bytes_before is not None and self._bom_start is None and isinstance(chunk, Sized):
             # The offset of an error includes the byte order mark.
-            self._offset = len(lead) + len(chunk) - len(text)
+            self._offset = len(bytes_before) + len(chunk) - len(text)
         return text
 
     # -- steps: each returns the position up to which it has read -----------------
 
     def _read_text(self, text: bytes, frames: list[bytes]) -> None:
+        """Run the steps on a text; each returns the position at which the next step begins."""
         position, size = 0, len(text)
         while position < size and self.error is None:
             position = self._step(text, position, frames)

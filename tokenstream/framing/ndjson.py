@@ -67,6 +67,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
         return line if line.strip(_SPACE) else None
 
     def _read_text(self, text: bytes, frames: list[bytes]) -> None:
+        """Add the whole lines that are not blank to `frames`, and hold the unfinished last line."""
         lines = text.split(b"\n")
         rest = lines.pop()
         if lines and self._line:
@@ -124,13 +125,14 @@ class NDJSONParser(PlainNDJSONParser):
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the same as `feed`; every framing has a method of this name."""
         # Most servers send one line per chunk. A line that does not begin with
-        # white space is not blank. `in` is much faster than splitting the chunk.
+        # white space is not blank. `in` is much faster than splitting the chunk. 10 is LF, and 32 a space.
         if type(chunk) is bytes and self._ready and 0 < len(chunk) <= self._small_chunk:
             if chunk[-1] == 10:
                 payload = chunk[:-2] if chunk[-2:] == b"\r\n" else chunk[:-1]
                 if self._clean and chunk[0] > 32 and 10 not in payload:
                     return [payload]
             elif 10 not in chunk:
+                # A piece of a line.
                 self._clean = False
                 self._hold(chunk)
                 return []

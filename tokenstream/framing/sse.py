@@ -78,10 +78,10 @@ class PlainSSEParser(LineFraming[Frame]):
     __slots__ = (
         "_after_cr",
         "_data",
+        "_event_retry",
         "_id",
         "_name",
         "_open",
-        "_own_retry",
         "_size",
         "_stray",
         "comments",
@@ -117,7 +117,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._data: bytes | bytearray | None = None
         # Number of payload bytes held, including the LF that another data line would add.
         self._size = 0
-        self._own_retry: int | None = None
+        self._event_retry: int | None = None
         self._open = False
 
     @property
@@ -183,6 +183,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._read_text(text, frames)
 
     def _read_text(self, text: bytes, frames: list[Frame]) -> None:
+        """Read the whole lines of a text, and hold the unfinished last line."""
         lines = text.split(b"\n")
         rest = lines.pop()
         if lines and self._line:
@@ -248,7 +249,7 @@ class PlainSSEParser(LineFraming[Frame]):
             digits = value.lstrip(b"0") or b"0"
             # int() accepts 640 digits whatever limit the interpreter has been given.
             if len(digits) <= 640:
-                self.retry = self._own_retry = int(digits)
+                self.retry = self._event_retry = int(digits)
         elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
             self._stray += line
             self._stray += b"\n"
@@ -260,8 +261,8 @@ class PlainSSEParser(LineFraming[Frame]):
             payload = bytes(self._data)
             if not payload.isascii():
                 self.replaced += count_malformed(payload)
-            if self._name or self._id or self._own_retry is not None:
-                frames.append(ServerSentEvent(payload, self._name or "message", self._id, self._own_retry))
+            if self._name or self._id or self._event_retry is not None:
+                frames.append(ServerSentEvent(payload, self._name or "message", self._id, self._event_retry))
             else:
                 frames.append(payload)
         self._clear()
@@ -274,11 +275,14 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+        """Return the maximum length of a line, and the limit that sets it; see `LineFraming`."""
+        # The bytes that the data of the open event may still grow by.
         spare = self._limits.event - self._size
         if line.startswith(b"data:"):
             # If the LF before the value exceeds the limit, no byte of the value is within it.
             room = 4 if spare < 0 else spare + (6 if line[5:6] == b" " else 5)
         elif whole and line == b"data" and spare < 0:
+            # Even an empty value is too much, because of the LF before it.
             room = 3
         else:
             room = self._limits.line
@@ -286,17 +290,18 @@ class PlainSSEParser(LineFraming[Frame]):
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
     def _peek_held(self) -> bytes:
+        """Return the start of the open event, as lines."""
         # The fields of the open event that were already read are written again as lines.
-        most = self._limits.tail
+        max_size = self._limits.tail
         fields: list[bytes] = []
         if self._name:
-            fields.append(b"event: " + self._name[:most].encode())
+            fields.append(b"event: " + self._name[:max_size].encode())
         if self._id != self.last_event_id:
-            fields.append(b"id: " + self._id[:most].encode())
-        if self._own_retry is not None:
-            fields.append(b"retry: %d" % self._own_retry)
+            fields.append(b"id: " + self._id[:max_size].encode())
+        if self._event_retry is not None:
+            fields.append(b"retry: %d" % self._event_retry)
         if self._data is not None:
-            fields += [b"data: " + value for value in bytes(self._data[:most]).split(b"\n")]
+            fields += [b"data: " + value for value in bytes(self._data[:max_size]).split(b"\n")]
         return b"\n".join([*fields, super()._peek_held()])
 
 
@@ -343,13 +348,14 @@ class SSEParser(PlainSSEParser):
             [b'1', ServerSentEvent(b'2', id='7')]
         """
         # Most servers send one event per chunk. `in` is several times as fast as a search
-        # for two bytes, and a slice is faster than startswith.
+        # for two bytes, and a slice is faster than startswith. 13 is CR, 10 is LF and 32 a space.
         if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small_chunk:
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:
                     payload = chunk[6:-2] if chunk[5] == 32 else chunk[5:-2]
                     if 10 not in payload and (payload.isascii() or is_utf8(payload)):
                         return [ServerSentEvent(payload, "message", self._id) if self._id else payload]
+            # `_head` is the `event:` line of the event read last, with the beginning of the data line.
             elif chunk.startswith(self._head) and chunk[-1] == 10 and chunk[-2] == 10:
                 payload = chunk[len(self._head) : -2]
                 if 10 not in payload and (payload.isascii() or is_utf8(payload)):
@@ -376,41 +382,48 @@ class SSEParser(PlainSSEParser):
         return self._feed(chunk)
 
     def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
+        """Read whole lines, and add the events that they complete to `frames`."""
         # An event in one of the usual forms that begins while no event is open is read
         # directly, without the state that `_take_line` keeps.
-        at, count = 0, len(lines)
-        pairs = count & ~1
+        position, count = 0, len(lines)
+        # If all events are one line with data and a blank line, every other line is blank.
+        even_count = count & ~1
         if (
-            pairs
+            even_count
             and not self._open
-            and not any(lines[1:pairs:2])
-            and self._take_plain_events(lines[:pairs:2], frames)
+            and not any(lines[1:even_count:2])
+            and self._take_plain_events(lines[:even_count:2], frames)
         ):
-            at = pairs
-        while at < count:
-            line = lines[at]
+            position = even_count
+        while position < count:
+            line = lines[position]
             if line[:5] == b"data:":
                 if (
-                    at + 1 < count
-                    and not lines[at + 1]
+                    position + 1 < count
+                    and not lines[position + 1]
                     and not self._open
                     and len(line) <= self._longest_safe
                 ):
                     payload = line[6:] if line[5:6] == b" " else line[5:]
                     plain = payload.isascii() and not self._id
                     frames.append(payload if plain else self._make_frame(payload, ""))
-                    at += 2
+                    position += 2
                     continue
-            elif line == self._event_line and at + 2 < count and not lines[at + 2] and not self._open:
-                follower = lines[at + 1]
+            elif (
+                line == self._event_line
+                and position + 2 < count
+                and not lines[position + 2]
+                and not self._open
+            ):
+                follower = lines[position + 1]
                 if follower[:6] == b"data: " and len(follower) <= self._longest_safe:
                     frames.append(self._make_frame(follower[6:], self._event_name))
-                    at += 3
+                    position += 3
                     continue
             self._take_line(line, frames)
             if self.error is not None:
                 return
-            at += 1
+            position += 1
 
     def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
         """Add the events of lines that are one event each; return False, without reading, for other lines.

@@ -198,6 +198,7 @@ def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
         inside = rest.removesuffix(tail)
+        # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
         if inside is rest or rest is payload:
             return None
         for fits, piece in before:
