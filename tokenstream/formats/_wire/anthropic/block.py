@@ -24,6 +24,7 @@ class AnthropicBlock:
         self.input: Any = None
         """The arguments in the block's start event; fragments replace them."""
         self.signature: str | None = None
+        """The last signature that was added to the block's reasoning."""
         self.data: dict[str, Any] = {}
         """The data of a compaction block, or of a block of unknown type."""
         self.deltas = 0

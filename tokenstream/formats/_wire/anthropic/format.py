@@ -90,9 +90,13 @@ provider_data=None, phase=None))]
         self._blocks = AnthropicBlocks(self.limits, self.note)
         self.parts = self._blocks
         self._nameless = False
+        """True if the SSE event of the current payload has no name."""
         self._has_head = False
+        """True once the start of the answer, or a whole answer, has been read."""
         self._start_expected = True
+        """True until the start has arrived, or its lack was counted."""
         self._start_was_whole = False
+        """True if the start already contained the whole answer."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -134,8 +138,8 @@ provider_data=None, phase=None))]
         reader = self._READERS.get(kind)
         if reader is not None:
             reader(self, payload)
+        # An event of the SDK's stream helper has a snapshot, and only repeats content: it is ignored.
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
-            # An event of the SDK's helper, which has a snapshot, repeats content.
             self.parts.unknown(kind or "event", payload)
 
     def end_without_finish(self) -> None:
@@ -194,7 +198,7 @@ provider_data=None, phase=None))]
             return
         delta = dict_of(payload, "delta")
         index = self._block_index(payload, max(self._blocks.newest, 0))
-        if not self._blocks.delta(index, delta, payload):
+        if not self._blocks.add_delta(index, delta, payload):
             # The payload was reported as unknown, with all its fields.
             return
         if payload.keys() == _USUAL_DELTA_FIELDS and delta.keys() <= _KNOWN_IN_DELTAS:

@@ -43,12 +43,13 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block.
+        """Open a block, and return it; close an open block with the same index.
 
         Args:
             index: The block's index.
             content: The block as its start event describes it.
         """
+        # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
         open_block = self._open.pop(index, None)
         if open_block is not None:
@@ -68,7 +69,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """True once any content has arrived."""
         return 0 in self.choices and self.choices[0].next_part > 0
 
-    def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
+    def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
         """Add a delta to its block; if it fits no block, report its payload as unknown and return False.
 
         Args:
@@ -254,7 +255,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _add_compaction(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add the data of a compaction; return False if the delta does not fit."""
+        """Add data to a compaction, a summary of the conversation; return False if the delta does not fit."""
         if block.type != "compaction":
             return False
         more = fields_except(delta, "type")

@@ -125,7 +125,7 @@ class StreamedArguments:
         (', "n": 3', '}}')
     """
 
-    __slots__ = ("_levels", "_log", "_open_string", "_rewritten", "_unfinished", "broken")
+    __slots__ = ("_levels", "_log", "_members_to_rewrite", "_open_string", "_unfinished", "broken")
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
@@ -135,8 +135,8 @@ class StreamedArguments:
         """Strings for which more text was announced, by path."""
         self._log: list[tuple[PathSteps, object]] = []
         """All values so far, each with its path; a string is stored in pieces."""
-        self._rewritten: dict[str | int, None] = {}
-        """Members of the outermost object that must be written again."""
+        self._members_to_rewrite: dict[str | int, None] = {}
+        """An ordered set: names of members of the outermost object that must be written again at the end."""
         self.broken = False
         """True once a value could not be added, so that the arguments will never be whole."""
 
@@ -148,7 +148,7 @@ class StreamedArguments:
     @property
     def reordered(self) -> bool:
         """True once a value arrived too late to be written in its place in the text."""
-        return bool(self._rewritten)
+        return bool(self._members_to_rewrite)
 
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
         """Add a value; return the text to append.
@@ -185,7 +185,7 @@ class StreamedArguments:
         # The text already has a member with this name, so the new value is written at the end.
         self._unfinished = {path: pieces for path, pieces in self._unfinished.items() if path[0] != name}
         self._log.append(((name,), value))
-        self._rewritten[name] = None
+        self._members_to_rewrite[name] = None
         return ""
 
     def end_string(self, path: PathSteps) -> bool:
@@ -208,24 +208,29 @@ class StreamedArguments:
 
         Sets `broken` if the value has no place in the arguments.
         """
-        if self._rewritten:
+        if self._members_to_rewrite:
             # Once the member of one value must be written at the end, so must those of all later values.
-            self._rewritten[path[0]] = None
+            self._members_to_rewrite[path[0]] = None
             return ""
         if self._open_string == path and isinstance(value, str):
             return self._write(value, path, more=more)
-        common = self._count_common(path)
-        level, step = self._levels[common] if self._levels else None, path[common]
+        common_depth = self._count_common(path)
+        # The innermost open level on the path, and the step below it that must be written.
+        level, step = self._levels[common_depth] if self._levels else None, path[common_depth]
         # The arguments are an object; and an object has no positions, an array no names.
         if isinstance(path[0], int) or (level is not None and not level.fits(step)):
             self.broken = True
             return ""
         # An array cannot be begun with a later element than its first.
-        skips_element = any(isinstance(inner, int) and inner > 0 for inner in path[common + 1 :])
+        skips_element = any(isinstance(inner, int) and inner > 0 for inner in path[common_depth + 1 :])
         if skips_element or (level is not None and not level.can_append(step)):
-            self._rewritten[path[0]] = None
+            self._members_to_rewrite[path[0]] = None
             return ""
-        return self._close_to(common + 1) + self._open(path, common) + self._write(value, path, more=more)
+        return (
+            self._close_to(common_depth + 1)
+            + self._open(path, common_depth)
+            + self._write(value, path, more=more)
+        )
 
     def _count_common(self, path: PathSteps) -> int:
         """Return the number of open levels that a path leads through, not counting the outermost one."""
@@ -244,18 +249,18 @@ class StreamedArguments:
             closing += "]" if self._levels.pop().names is None else "}"
         return closing
 
-    def _open(self, path: PathSteps, common: int) -> str:
+    def _open(self, path: PathSteps, common_depth: int) -> str:
         """Return the text that opens the levels of a path, up to its value.
 
         Args:
             path: The path.
-            common: The number of steps whose levels are already open.
+            common_depth: The number of steps whose levels are already open.
         """
         opening = ""
         if not self._levels:
             self._levels.append(_Level("", path[0]))
             opening = "{"
-        for depth in range(common, len(path)):
+        for depth in range(common_depth, len(path)):
             opening += self._levels[depth].begin_value(path[depth])
             if depth + 1 < len(path):
                 first = path[depth + 1]
@@ -278,7 +283,7 @@ class StreamedArguments:
 
         Sets `broken` if the values do not fit together.
         """
-        if not self._rewritten:
+        if not self._members_to_rewrite:
             return ""
         root: dict[str | int, Any] = {}
         for path, value in self._log:
@@ -286,7 +291,7 @@ class StreamedArguments:
             if not _set_at_path(root, path, whole):
                 self.broken = True
                 return ""
-        return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._rewritten])
+        return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._members_to_rewrite])
 
 
 def _set_at_path(root: Any, path: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
@@ -295,6 +300,7 @@ def _set_at_path(root: Any, path: PathSteps, value: object) -> bool:  # noqa: AN
     for step, next_step in pairwise(path):
         new_level: Any = {} if isinstance(next_step, str) else []
         level = _get_or_set(level, step, new_level)
+    # The result is `_NOWHERE` if the level has no such step.
     return _get_or_set(level, path[-1], value, replace=True) is value
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
-_OF_GEMINI_LIVE = frozenset(
+_FIELDS_OF_GEMINI_LIVE = frozenset(
     {
         "setupComplete",
         "serverContent",
@@ -45,7 +45,7 @@ _OF_GEMINI_LIVE = frozenset(
         "sessionResumptionUpdate",
     }
 )
-_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
+_FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
 _TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
@@ -69,7 +69,7 @@ class Gemini(Format):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_chunks",)
+    __slots__ = ("_gemini_parts",)
 
     name: ClassVar[str] = "gemini"
     # Some proxies end all streams with OpenAI's sentinel.
@@ -94,8 +94,8 @@ class Gemini(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._chunks = GeminiParts(self.limits, self.note)
-        self.parts = self._chunks
+        self._gemini_parts = GeminiParts(self.limits, self.note)
+        self.parts = self._gemini_parts
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
@@ -106,7 +106,7 @@ class Gemini(Format):
             event: The SSE event's name.
         """
         payload = to_camel_case(_unwrap(payload))
-        if payload.keys() & _OF_OTHERS or payload.keys() & _OF_GEMINI_LIVE:
+        if payload.keys() & _FIELDS_OF_OTHERS or payload.keys() & _FIELDS_OF_GEMINI_LIVE:
             return False
         if is_list(payload.get("candidates")):
             return all(is_dict(candidate) for candidate in payload["candidates"])
@@ -117,40 +117,40 @@ class Gemini(Format):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`."""
-        chunks = self._chunks
+        parts = self._gemini_parts
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
-        chunks.decoded, chunks.is_plain_delta = isinstance(frame, dict), False
+        parts.decoded, parts.is_plain_delta = isinstance(frame, dict), False
         events = super().feed(frame, now=now)
         # `read` has set `is_plain_delta`; the counts of plain deltas are reported only now and then.
-        if chunks.is_plain_delta and events:
-            chunks.latest_delta = events[0]
-            chunks.deltas_since_usage += 1
-            if chunks.deltas_since_usage >= chunks.usage_interval:
-                chunks.emit_periodic_usage()
-                events += chunks.take()
+        if parts.is_plain_delta and events:
+            parts.latest_delta = events[0]
+            parts.deltas_since_usage += 1
+            if parts.deltas_since_usage >= parts.usage_interval:
+                parts.emit_periodic_usage()
+                events += parts.take()
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
         """Return the callback that stores each delta for its token counts; see `Format.follow`."""
-        return self._chunks.store_delta
+        return self._gemini_parts.store_delta
 
     def late_usage(self) -> Usage | None:
         """Return the counts of the last usage report, even if no event has contained them so far."""
-        return self._chunks.late_usage()
+        return self._gemini_parts.late_usage()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         chunk = to_camel_case(_unwrap(payload))
         if chunk is payload and _is_plain_delta(chunk):
             # Its counts are reported later, by `feed`.
-            self._chunks.is_plain_delta = True
+            self._gemini_parts.is_plain_delta = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
             self._read_candidate(candidate)
         self.parts.report_unknown_fields(chunk, (*_KNOWN, *_ADDED_BY_SDK))
-        self._chunks.store_usage(dict_of(chunk, "usageMetadata"))
-        if not self._chunks.is_plain_delta:
-            self._chunks.emit_usage()
+        self._gemini_parts.store_usage(dict_of(chunk, "usageMetadata"))
+        if not self._gemini_parts.is_plain_delta:
+            self._gemini_parts.emit_usage()
         blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         if blocked and not chunk.get("candidates"):
             self.parts.finish(0, "content_filter", blocked)
@@ -176,17 +176,17 @@ class Gemini(Format):
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
-            self._chunks.read_part(choice.index, part)
+            self._gemini_parts.read_part(choice.index, part)
         self._read_metadata(choice, candidate)
         choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
-        reason = reason_of(candidate, filled=self._chunks.decoded)
+        reason = reason_of(candidate, filled=self._gemini_parts.decoded)
         if reason is not None:
             self.parts.finish(choice.index, meaning_of(reason), reason)
 
     def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
         """Report a candidate's further fields, its citations and log probabilities."""
         self.parts.report_unknown_fields(candidate, _KNOWN_IN_CANDIDATES, choice.index)
-        sources = self._chunks.candidate(choice).sources
+        sources = self._gemini_parts.candidate(choice).sources
         for citation in sources.cite_grounding(dict_of(candidate, "groundingMetadata")):
             self.parts.cite(choice.index, citation)
         for citation in sources.cite_quotations(dict_of(candidate, "citationMetadata")):

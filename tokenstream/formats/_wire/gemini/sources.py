@@ -37,7 +37,7 @@ class Sources:
         self._cited_sources: set[tuple[object, ...]] = set()
         """The URL and title of each grounding chunk that was cited."""
         self._chunks: list[dict[str, Any]] = []
-        """The last list of grounding chunks."""
+        """The last list of grounding chunks, which are Google's sources."""
 
     def cite_grounding(self, metadata: dict[str, Any]) -> Iterator[Citation]:
         """Yield a citation for each source of each supported passage, unless it was cited before.

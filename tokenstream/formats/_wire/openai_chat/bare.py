@@ -37,7 +37,9 @@ _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 
 
 def has_bare_layout(payload: dict[str, Any]) -> bool:
-    """Return whether an answer's first payload is bare: it has fewer layers than a chunk, or one more.
+    """Return whether an answer's first payload is bare.
+
+    A bare payload has no layers `choices` and `delta` around its content, or has them in an envelope.
 
     Example:
         >>> has_bare_layout({"response": "Hel"}), has_bare_layout({"response": "Hel", "done": False})
@@ -65,19 +67,23 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     output = payload.get(_ENVELOPE)
     if is_dict(output):
         choices = _find_choices(output)
-        moved = {_ENVELOPE}
+        moved_fields = {_ENVELOPE}
     else:
         choices = _make_choices(payload)
-        moved = {*_DELTA_FIELDS, *_CHOICE_FIELDS, LAST_FIELD}
+        moved_fields = {*_DELTA_FIELDS, *_CHOICE_FIELDS, LAST_FIELD}
     if choices is None:
         return None
-    return {**{name: value for name, value in payload.items() if name not in moved}, "choices": choices}
+    return {
+        **{name: value for name, value in payload.items() if name not in moved_fields},
+        "choices": choices,
+    }
 
 
 def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
     """Return the content of a payload without layers as a list of one choice; None if there is no content."""
     delta = {chat_name: payload[name] for name, chat_name in _DELTA_FIELDS.items() if name in payload}
     text = delta.get("content")
+    # Only `response` may be a number or a boolean, which is then a token of the text.
     is_text = text is None or isinstance(text, str) or isinstance(payload.get("response"), int | float)
     if not delta or not is_text:
         return None

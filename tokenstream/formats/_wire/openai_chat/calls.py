@@ -135,8 +135,8 @@ class ChatCalls:
     def _repeats_earlier_call(self, fragment: Fragment) -> bool:
         """Return whether a `function_call` repeats the `tool_calls` of earlier deltas.
 
-        If the `function_call` differs later, it is another call: the text that was taken
-        for a repetition is then put back in front of the fragment.
+        It may be a repetition at first, and differ later. It is then another call: the name and the text
+        that were taken for a repetition are put back into the fragment, and the result is False.
         """
         text = "" if fragment.arguments in (ABSENT, None) else fragment.arguments
         if not isinstance(text, str):
@@ -145,13 +145,15 @@ class ChatCalls:
             call, repeated_length = self._repeated_by_legacy
             rest = call.arguments_from(repeated_length)
             if rest.startswith(text):
+                # The fragment repeats the next characters of the other call.
                 self._repeated_by_legacy = (call, repeated_length + len(text))
                 return True
             if rest or not call.is_whole:
-                # The arguments differ from those of the other call, or are longer.
+                # The arguments differ from those of the other call, or are longer than they are so far.
                 repeated = call.arguments_from(0)[:repeated_length]
                 fragment.name, fragment.arguments = call.name, repeated + text
                 return False
+        # The fragment begins a `function_call`: find a call that begins in the same way.
         for call in (*self._by_index.values(), *self._by_id.values()):
             if call.name and call.name == fragment.name and call.arguments_from(0).startswith(text):
                 self._repeated_by_legacy = (call, len(text))
@@ -235,7 +237,7 @@ class ChatCalls:
 
     def _find_by_id(self, fragment: Fragment, id: str) -> _ChatCall | None:
         """Return the call that a fragment with an id continues; None if the fragment begins a call."""
-        # The call that the fragment would continue if it had no id.
+        # The call that the fragment would continue if it had no id; it may have another id.
         other = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
         # The same id with two indexes means two calls.
         call = other if other is not None and other.id == id else self._by_id.get(id)
@@ -404,7 +406,7 @@ class ChatCalls:
             self._parts.add_argument_values(call.part, arguments)
 
     def _add_text(self, call: OpenCall, text: str) -> None:
-        """Add argument text; an empty object is held back, because it may be a placeholder."""
+        """Add argument text; an empty object is held back, because the arguments may follow it."""
         # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments; recording: none.
         if call.has_arguments or call.type == "custom":
             self._parts.add_arguments(call, text)

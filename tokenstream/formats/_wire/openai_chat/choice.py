@@ -107,7 +107,7 @@ class ChoiceReader:
         self._report_field(self._last_delta_values, key, value)
 
     def _report_field(self, last_values: dict[str, object], key: str, value: object) -> None:
-        """Report an unknown field; values of some fields continue a list.
+        """Report an unknown field; if the field is a list that each chunk continues, report its new items.
 
         Args:
             last_values: Receives the value, unless it continues a list.
@@ -143,6 +143,7 @@ class ChoiceReader:
         calls = None
         for name, kind in _REPEATED_FIELDS.items():
             inner = value.get(name)
+            # The number 0 is content, a token of the text; other empty values are not.
             if not inner and inner != 0:
                 continue
             if kind in kinds and name not in self._texts_so_far:
@@ -199,6 +200,7 @@ class ChoiceReader:
             if value:
                 self._parts.note("text_twice")
         elif value:
+            # From now on, `text` is the content, and not taken for a repetition of deltas.
             self._texts_so_far[key] = ""
             self.content.write("text", value)
 
@@ -351,7 +353,7 @@ def _plan_delta(layout: Layout) -> _DeltaPlan:
     The plan is a tuple of:
 
     1. the keys of reasoning;
-    2. the readers of the other fields;
+    2. each other key with its reader, in the order of reading;
     3. True if the delta has both `tool_calls` and `function_call`;
     4. True if the delta has a channel.
     """

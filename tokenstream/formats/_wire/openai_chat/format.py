@@ -122,6 +122,7 @@ class OpenAIChat(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._created: object = None
+        """The time of the answer; None until it was reported."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -149,10 +150,12 @@ class OpenAIChat(Format):
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that refuses deltas that must be decoded; None if no delta must.
+        """Return a callback that returns False for later deltas that must be decoded; None if none must.
+
+        See `Format.follow`.
 
         Args:
-            delta: A delta that was decoded.
+            delta: A delta that was decoded; the later deltas have payloads like its own.
         """
         raw = delta.raw
         has_other_calls = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
@@ -163,7 +166,7 @@ class OpenAIChat(Format):
         if "id_changed" in self.departures:
             # The ids of payloads alternate. Each change is a departure, which decoding counts.
             fields, id = self.parts.fields, raw.get("id")
-            return lambda _: fields.get("id") == id
+            return lambda _: fields.get("id") == id  # False if the last decoded payload had another id
         return None
 
     def finish_input(self) -> None:
@@ -322,6 +325,7 @@ class OpenAIChat(Format):
             return
         states = self.parts.choices
         for position, choice in enumerate(choices):
+            # Null in place of a choice is ignored; any other value is an error.
             if choice.__class__ is dict:
                 index = choice.get("index", position)
                 state = states.get(index) if index.__class__ is int else None

@@ -239,7 +239,7 @@ class ChatContent:
             if encrypted is not None:
                 self._read_encrypted(item, encrypted)
                 continue
-            # The first detail gets the whole text.
+            # If there is a text, the first detail gets all of it, and later details nothing.
             added_text = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
             text = ""
             signature = text_of(item, "signature")
@@ -276,7 +276,7 @@ class ChatContent:
             self.parts.whole(self.choice, part)
 
     def read_extra(self, value: object) -> None:
-        """Read `extra_content`, which holds a separate signature of the reasoning."""
+        """Read `extra_content`: the signature of the reasoning, and unknown fields."""
         google = dict_of(value, "google") if is_dict(value) else {}
         signature = text_of(google, "thought_signature")
         if signature is not None:
@@ -367,7 +367,7 @@ class ChatContent:
     # -- tools that the server runs ----------------------------------------
 
     def read_executed(self, items: object) -> None:
-        """Read `executed_tools`: each call is sent at its start, and again with its output."""
+        """Read `executed_tools`, calls run by the server: each is sent at its start and with its output."""
         if self._executed_tools is None:
             self._executed_tools = {}
         for position, item in enumerate(dicts_of(items)):

@@ -25,7 +25,7 @@ _APPLICATION_TYPES = frozenset(
 _INPUT_FIELDS = frozenset({"arguments", "input"})
 _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
 """Fields of a call that are read elsewhere; the last of them is added by the SDK's stream helper."""
-_CUT = frozenset({"incomplete", "failed"})
+_CUT_OFF_STATUSES = frozenset({"incomplete", "failed"})
 
 
 def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
@@ -87,7 +87,7 @@ class CallItem(ResponseItem):
         call.provider_data = data
         if complete:
             self._read_arguments(call, arguments_of(item, self.type))
-            self._close_call(whole=text_of(item, "status") not in _CUT)
+            self._close_call(whole=text_of(item, "status") not in _CUT_OFF_STATUSES)
 
     def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
         """Open the call, and add the arguments that were held back.

@@ -124,7 +124,7 @@ def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Add a delta to its text; return False if it fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
-    # Some servers send an object with the text.
+    # Some servers send an object with the text; a value that is no text is refused below.
     text = text_of(delta, "text") if is_dict(delta) else delta
     item = items.find_or_start_item(payload, target.item_type)
     if not isinstance(text, str) or not isinstance(item, TextItem):
@@ -169,7 +169,10 @@ def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 def _find_content(
     items: ResponseItems, payload: dict[str, Any], kind: str
 ) -> tuple[str, dict[str, Any], ResponseItem]:
-    """Return the field with the index, the content and the item of an event about a content of an item."""
+    """Return three things about an event of a part: its field with an index, the part, and the item.
+
+    An item is a message or a reasoning; each of its parts is a text, or some other content.
+    """
     content = items.mend_data(dict_of(payload, "part"))
     if "summary" in kind:
         return "summary_index", content, items.find_or_start_item(payload, "reasoning")
@@ -198,7 +201,7 @@ def _key_of(items: ResponseItems, payload: dict[str, Any], index_field: str, ite
     index = number_of(payload, index_field)
     if index is None:
         items.note("part_index_missing")
-        index = item.highest.get(index_field, 0)
+        index = item.highest_index.get(index_field, 0)
     return index_field, index
 
 

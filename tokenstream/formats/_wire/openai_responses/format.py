@@ -159,7 +159,7 @@ class OpenAIResponses(Format):
         if ends:
             self._open_streams.discard(stream)
         elif word == "created" or not response_id:
-            # Without an id, any event may be the first one of a response.
+            # If no response has an id, any event may be the first one of a response.
             self._open_streams.add(stream)
         return response_id, ends
 
@@ -202,7 +202,7 @@ class OpenAIResponses(Format):
         return super().feed_plainly(frame)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return a callback that stores each delta for its number, and counts its characters.
+        """Return a callback that stores each delta, for its sequence number, and counts its characters.
 
         See `Format.follow`.
         """
@@ -231,7 +231,7 @@ class OpenAIResponses(Format):
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
-        """Read a payload and its number; store an error of the connection instead of reading it."""
+        """Read a payload and its sequence number; store an error of the connection instead of reading it."""
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:

@@ -246,7 +246,7 @@ class ImageItem(SinglePartItem):
             self.parts.note("media_invalid")
             self.report_start_again(part, OpaquePart(type=self.type, data=item))
             return
-        # This start without data drops the last preview, which the image would else be added to.
+        # A start without data drops the last preview; otherwise, the image would be added to the preview.
         self.report_start_again(part, self.make_part(item))
         self.parts.add_media(part, image)
 

@@ -172,7 +172,7 @@ class ResponseItems(Parts):
             last = self._by_index.get(index)
             if last is None or item_type is None or last.type == item_type:
                 return last
-            # If no item fits, the caller decides whether one of another type does.
+            # If no item of the type has this index, the caller decides whether one of another type fits.
             return self._by_index_and_type.get((index, item_type), last)
         self.note("part_index_missing")
         item_id = text_of(payload, "item_id")
@@ -252,7 +252,7 @@ class ResponseItems(Parts):
                 state.close(complete=complete)
 
     def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
-        """Return the state of each item of the whole output, or None for an item that no event was about.
+        """Return, for each item of the whole output, its state from earlier events, or None without events.
 
         Items are matched by type and id. If the ids differ from those in events, the remaining
         items of each type are matched in their order.
@@ -338,7 +338,7 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
 def _fits(item: ResponseItem, item_type: str) -> bool:
     """Return whether an event may be about an item that was found by its index or id.
 
-    Only texts are strict: they fit no other type of item, and nothing else fits an item with texts.
+    The types must be equal if either of them has texts; otherwise any event fits any item.
 
     Args:
         item: The item.

@@ -37,14 +37,14 @@ class Section:
         fields: Data of this text, in addition to the data of the item.
     """
 
-    __slots__ = ("citations", "fields", "has_logprobs", "length", "part")
+    __slots__ = ("annotation_count", "fields", "has_logprobs", "length", "part")
 
     def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
         self.part = part
         self.fields = fields
         self.length = 0
         """Number of characters reported so far."""
-        self.citations = 0
+        self.annotation_count = 0
         """Number of annotations reported so far."""
         self.has_logprobs = False
         """True once log probabilities of the text have been reported."""
@@ -58,14 +58,15 @@ TextKey: TypeAlias = tuple[str, int]
 class TextItem(ResponseItem):
     """An item that consists of texts, each of which becomes a part."""
 
-    __slots__ = ("fields", "highest", "sections")
+    __slots__ = ("fields", "highest_index", "sections")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self.fields: dict[str, Any] = {}
         """The data of the item, which each of its parts contains."""
         self.sections: dict[TextKey, Section] = {}
-        self.highest: dict[str, int] = {}
+        """The texts so far, by key."""
+        self.highest_index: dict[str, int] = {}
         """Maps each event field with an index to the highest index so far."""
 
     @abstractmethod
@@ -104,7 +105,7 @@ class TextItem(ResponseItem):
             self.parts.note("part_unopened")
         section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
         field, index = key
-        self.highest[field] = max(index, self.highest.get(field, 0))
+        self.highest_index[field] = max(index, self.highest_index.get(field, 0))
         return section
 
     def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
@@ -210,14 +211,14 @@ class TextItem(ResponseItem):
                 self.parts.note("text_rewritten")
         annotations = content.get("annotations")
         if is_list(annotations):
-            for annotation in dicts_of(annotations[section.citations :]):
+            for annotation in dicts_of(annotations[section.annotation_count :]):
                 self.cite(section, annotation)
         if not section.has_logprobs:
             self.report_logprobs(section, content.get("logprobs"))
 
     def cite(self, section: Section, annotation: dict[str, Any]) -> None:
         """Report an annotation of a text as a citation."""
-        section.citations += 1
+        section.annotation_count += 1
         self.parts.cite(0, citation_of(annotation, section.part.index))
 
     def report_logprobs(self, section: Section, logprobs: object) -> None:

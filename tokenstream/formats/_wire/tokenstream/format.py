@@ -124,6 +124,7 @@ class TokenStream(Format):
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
         """Return whether a first payload is of this format."""
         kind = text_of(payload, "type")
+        # A relay gives its SSE events no names.
         if kind is None or event:
             return False
         # Other formats have these two types as well, with other fields.
@@ -187,7 +188,7 @@ class TokenStream(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that sets the step of each delta and records its position.
 
-        For deltas with a signature, the callback makes the payload be decoded.
+        See `Format.follow`. Payloads like that of a delta with a signature must be decoded.
         """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return refuse
@@ -238,13 +239,14 @@ class TokenStream(Format):
     # -- internals ---------------------------------------------------------------
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
-        """Return whether an event was read on an earlier connection, and count it as dropped then."""
+        """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
         positions = cast("_PositionReplay", replay)
         may_be_merged = text_of(payload, "type") in _DELTAS
         repeated = positions.was_read(self.position_of(payload), may_be_merged=may_be_merged)
         if positions.ended:
             self._replay = None
-        self.dropped += repeated
+        if repeated:
+            self.dropped += 1
         return repeated
 
     def _note_position(self, payload: dict[str, Any]) -> None:
@@ -328,6 +330,7 @@ class _PositionReplay(Replay):
     def __init__(self, after: int) -> None:
         super().__init__(after, None)
         self._last_read = after
+        """The position of the last event of the earlier connection."""
         self._last_repeated = 0
         """The position of the last repeated event; 0 if none was repeated."""
 
@@ -343,17 +346,17 @@ class _PositionReplay(Replay):
         """
         if position is None:
             return False
-        after, last = self._last_read, self._last_repeated
-        if position <= after:
+        last_read, last_repeated = self._last_read, self._last_repeated
+        if position <= last_read:
             self._last_repeated = position
             return True
         # A merged delta covers several positions, so positions before it may seem to be missing.
-        if not may_be_merged and position > max(after, last) + 1:
-            msg = f"the relay goes on at position {position}, but {after + 1} is the next one"
+        if not may_be_merged and position > max(last_read, last_repeated) + 1:
+            msg = f"the relay goes on at position {position}, but {last_read + 1} is the next one"
             raise PositionLost(msg)
-        # The repeated events end before `after`, so the delta contains `after` and later positions.
-        if may_be_merged and 0 < last < after:
-            msg = f"the relay has merged events before and after position {after} into one"
+        # Repeated events arrived, but not up to `last_read`: the delta contains that position and later ones.
+        if may_be_merged and 0 < last_repeated < last_read:
+            msg = f"the relay has merged events before and after position {last_read} into one"
             raise PositionLost(msg)
         self.ended = True
         return False

@@ -93,7 +93,7 @@ provider_data=None, phase=None))]
         self._has_finish = False
         """True once the chunk `finish` has arrived, which may have no finish reason."""
         self._withheld: ProviderError | None = None
-        """The first error that a chunk has reported."""
+        """The first error that a chunk has reported; it becomes `error` when the answer ends."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -128,7 +128,7 @@ provider_data=None, phase=None))]
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if not self.ended:
             self.error = self.error or self._withheld
-        # The chunk `finish` need not have a finish reason; only the sentinel is missing then.
+        # After a chunk `finish` without a finish reason, an answer is whole: only the sentinel is missing.
         lacks_reason = self._has_finish and not self.parts.finished
         if lacks_reason and not self.ended and self.error is None:
             self.note("done_missing")

@@ -126,7 +126,7 @@ class UIParts(NamedParts):
         return part
 
     def read_call(self, payload: dict[str, Any]) -> None:
-        """Close a call, and set its final arguments; a call for the client is handed out."""
+        """Read a call's final arguments, and close the call; a call of the client's tools is handed out."""
         call = self._remove_call(payload)
         if call is None:
             return
@@ -142,7 +142,7 @@ class UIParts(NamedParts):
             self._close_server_call(call, payload)
 
     def read_call_error(self, payload: dict[str, Any]) -> None:
-        """Close a call whose arguments the server has rejected; it is never handed out."""
+        """Read the end of a call whose arguments the server has rejected; the call is never handed out."""
         call = self._remove_call(payload)
         if call is None:
             return
@@ -198,6 +198,7 @@ class UIParts(NamedParts):
         elif not _are_equal(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
             # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             # No event can take the fragments back, but the call is handed out with the final arguments.
+            # `held` is half a surrogate pair of the fragments.
             call.held = ""
             call.arguments = TextLog()
             call.arguments.append(mend_surrogates(text))
@@ -277,6 +278,7 @@ class UIParts(NamedParts):
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
         elif growing and not part.closed:
+            # The part stays open: another start replaces its content.
             self.report_start_again(part, content)
         if part.closed:
             self._replace_content(part, content)
