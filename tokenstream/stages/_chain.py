@@ -108,6 +108,7 @@ class Chain(Generic[InT_contra, OutT]):
         """The error of the stage that failed first; it follows the items that were returned last."""
         self._ended_count = 0
         """The number of stages that have ended or failed, counted from the first."""
+        # The stages that act at a time (in `tick`), with their indexes.
         self._timed = [
             (index, cast("TimedStage[Any, Any]", stage))
             for index, stage in enumerate(self.stages)
@@ -124,6 +125,7 @@ class Chain(Generic[InT_contra, OutT]):
         if self.error is not None:
             return []
         out = self._pass_on(-1, [item], now)
+        # If a stage has failed, the later stages return what they hold back.
         return out + self.end(now=now) if self._ended_count else out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
@@ -147,6 +149,7 @@ class Chain(Generic[InT_contra, OutT]):
         """
         out: list[OutT] = []
         for index, stage in self._timed:
+            # Once a stage has failed, the time of the others no longer matters: they end below.
             due = None if self._ended_count else stage.deadline
             if due is not None and due <= now:
                 out += self._pass_on(index, stage.tick(now), now)

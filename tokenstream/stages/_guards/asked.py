@@ -58,6 +58,7 @@ class Question:
         self.pending = False
         """True while the function, which has been called, has not returned."""
         self.stop: str | None = None
+        """The reason to stop the answer; None while there is none."""
         self.has_returned = False
         """True once the function has returned."""
         self.was_called = False
@@ -132,6 +133,7 @@ class AnswerQuestion(Question):
             choice: The choice that has ended, or None for the whole answer; only the first choice is checked.
         """
         wants_more = self._has_new_content and self._every is not None
+        # The first choice is 0, so `choice` is false for it and for the whole answer.
         if not choice and not self.pending and (wants_more or not self.was_called):
             self._has_new_content = False
             self.call(message())

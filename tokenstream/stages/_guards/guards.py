@@ -206,6 +206,7 @@ class Guards:
     def __init__(self, message: Callable[[], Message]) -> None:
         self._guards: list[_Guard] = []
         self._message = message
+        """Returns the answer without the held-back events."""
         self._held_answer = Accumulator()
         """The answer including the held-back events."""
         self._unreleased: deque[Event] = deque()
@@ -306,6 +307,7 @@ class Guards:
         """
         self._unreleased.append(event)
         if isinstance(event, Finish):
+            # As in `finish`, before the message includes it.
             self.end_held(event.choice)
         self._held_answer.take(event)
         for guard in self._guards:

@@ -117,6 +117,7 @@ class Match(TextStage):
         start = match.start()
         is_final = at_end or match.end() + self._ahead <= len(tail)
         if not is_final and not self._must_wait:
+            # The match is final if it is found whatever character follows.
             is_final = all(_begins_at(start, search(tail + following, start)) for following in _NEXT)
         if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"
@@ -135,9 +136,10 @@ def _count_deciding_characters(pattern: re.Pattern[str]) -> int:
         # `$` also matches before a final newline.
         counts.append(2)
     for body in look_aheads:
+        # An empty body stands for a test of one character, as in `$`, which is counted already.
         if body:
             tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
-            counts.append(width_of(body, 0) + tests_next)
+            counts.append(width_of(body, 0) + (1 if tests_next else 0))
     return min(max(counts), LONGEST_MATCH)
 
 

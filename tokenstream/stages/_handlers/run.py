@@ -45,10 +45,15 @@ class HandlerRun:
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns a context manager in which a tool is run; None if there is none."""
         self._values: dict[str, object] = {}
+        """The result of each tool call, or the error that the model is told, by the call's id."""
         self._errors: list[str] = []
+        """The ids of the calls whose result is an error."""
         self._view_finders: list[ViewWorkFinder] = []
+        """The objects that find the work of the handlers that read a view."""
         self._finders: list[WorkFinder] = []
+        """The same objects, and the one that finds the work of the tools."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
+        """The functions that find the work for an event, by the event's class."""
         for entry in entries:
             find_work: Callable[[Event], list[Work]] = functools.partial(_pair_with_event, entry)
             if entry.view is not None:

@@ -39,7 +39,9 @@ class Work(NamedTuple):
         if entry.tool is None:
             return entry.function(item)
         if entry.checked_by is entry.function:
+            # The function's signature declares the arguments, so the call passes them on by name.
             return item.run()
+        # A type declares the arguments, so the function receives one value of that type.
         return entry.function(item.arguments, item) if entry.takes_call else entry.function(item.arguments)
 
     def add_note_to(self, error: BaseException) -> None:
@@ -144,6 +146,7 @@ class ViewWorkFinder(WorkFinder):
             else:
                 if item is None:
                     return work
+                # NULL is an element that is null, which None could not be told from "no element".
                 work.append(Work(entry, None if item is NULL else item))
             read = read_next or self._cursor.ready
 

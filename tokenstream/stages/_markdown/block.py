@@ -115,7 +115,7 @@ class MarkdownBlock:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the computed properties instead of the state, which is large and shared."""
         shape = self._state[0]
-        plain = shape._replace(
+        small_shape = shape._replace(
             last_text=[],
             completion=Completion(),
             lines=[],
@@ -125,7 +125,7 @@ class MarkdownBlock:
             registry={},
             definition_count=0,
         )
-        return _restore_block, (plain, {name: self._value(name) for name in _READERS})
+        return _restore_block, (small_shape, {name: self._value(name) for name in _READERS})
 
     def _facts(self) -> tuple[Any, ...]:
         return self.id, self.kind, self.info, self.closed, self.start, self.text, self.source
@@ -235,11 +235,11 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
     shape = state[0]
     if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
         return ""
-    known = [shape.registry.get(label) for label in find_labels(block.text)]
+    definitions = [shape.registry.get(label) for label in find_labels(block.text)]
     # The registry is shared: it may have got more definitions since this snapshot.
     return "\n".join(
         definition.text
-        for definition in known
+        for definition in definitions
         if definition is not None
         and definition.number < shape.definition_count
         and definition.block != shape.id
@@ -254,7 +254,7 @@ def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) 
     return tuple(
         label
         for label in find_labels(block.text)
-        if (known := shape.registry.get(label)) is None or known.number >= shape.definition_count
+        if (definition := shape.registry.get(label)) is None or definition.number >= shape.definition_count
     )
 
 
@@ -272,6 +272,7 @@ def _count_common_prefix(text: str, other_text: str) -> int:
     low, high = 0, min(len(text), len(other_text))
     if text[:high] == other_text[:high]:
         return high
+    # The first `low` characters are the same, and the first `high` characters are not.
     while low + 1 < high:
         middle = (low + high) // 2
         if text[low:middle] == other_text[low:middle]:

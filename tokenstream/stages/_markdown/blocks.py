@@ -40,6 +40,7 @@ class _OpenBlock:
     def __init__(self, number: int, start: int, math: Math | None) -> None:
         self.id = number
         self.start = start
+        """Offset of the block in the text."""
         self.lines: list[str] = []
         """Whole lines with their endings."""
         self.chars = 0
@@ -287,10 +288,12 @@ class MarkdownBlocks:
             self._block = _OpenBlock(self._next_id, self._offset, self._math)
             self._next_id += 1
         elif self._blank_lines and self._block is not None:
+            # The block continues, so the blank lines belong to it.
             for line in self._blank_lines:
                 self._block.add(line)
             self._blank_lines.clear()
         leaf, block = structure.leaf, self._block
+        # A leaf that this line begins does not know its position in the block yet.
         if leaf is not None and leaf.first_line < 0 and block is not None:
             leaf.first_line = len(block.lines)
             leaf.start = block.chars
@@ -304,6 +307,7 @@ class MarkdownBlocks:
             or leaf.kind != LineKind.FENCE
             or leaf.first_line != len(block.lines)
         ):
+            # There is no fence, or a line within it.
             return
         if self._structure.kind == "fence" and (match := _FENCE.search(line)) is not None:
             block.info = match[1].rstrip(" \t")
@@ -384,6 +388,7 @@ class MarkdownBlocks:
                 settled = block.chars
         text_from, may_define = 0, False
         if leaf is not None and leaf.reader is not None:
+            # A paragraph that begins with `[` may be a link definition.
             content = self._decided[0][leaf.offsets[-1] :] if self._decided else ""
             text_from, may_define = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
         self._shape = shape = BlockShape(

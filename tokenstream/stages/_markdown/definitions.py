@@ -168,9 +168,11 @@ class DefinitionReader:
         if end == len(line):
             # The label continues on the next line.
             return
+        # A label holds no opening bracket, and a colon follows its closing bracket.
         if line[end] == "[" or line[end + 1 : end + 2] != ":":
             self._treat_as_text()
             return
+        # The label may have begun on an earlier line; this line is the last one of the definition so far.
         text = "\n".join(self._lines)
         end_in_text = len(text) - len(line) + end
         self._label = normalize_label(text[1:end_in_text])
@@ -213,6 +215,7 @@ class DefinitionReader:
         match = _TITLES[self._title_mark].match(line, position)
         end = match.end() if match else position
         if line[end : end + 1] == "\\":
+            # A backslash at the end of the line escapes nothing.
             end += 1
         if end == len(line):
             # The title continues on the next line.

@@ -180,8 +180,10 @@ def find_closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[s
     if marks_start < len(before) and before[:marks_start][-1:] in WHITE:
         # Marks at the end that close nothing would merge with the closing marks into one run.
         positions += range(end + marks_start - len(before), end)
+        # With backslashes before them, they are punctuation.
         before = "\\"
     elif len(openers) == 1 and not openers[0].run.closes:
+        # The common case, in which the rule of three (see `_may_pair`) does not apply.
         return openers[0].marks, positions
     while True:
         marks = "".join(opener.marks for opener in reversed(to_close))

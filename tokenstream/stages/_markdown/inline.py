@@ -235,6 +235,7 @@ class InlineCompleter:
         if end == len(text) or _LAST_LINE_BREAK.match(text, position):
             return _WAIT
         if text[end] == "\n":
+            # A line break that follows another one, with only blanks between them, extends its stretch.
             before = _strip_blanks(text, position)
             follows_break = bool(self._breaks) and self._breaks[-1][1] == before
             start = self._breaks.pop()[0] if follows_break else position
@@ -340,13 +341,12 @@ class InlineCompleter:
         return _WAIT if is_unfinished_entity(text, position) else end
 
     def _scan_dollars(self, text: str, position: int, end: int) -> int:
+        """Read a formula between one or two dollars; more dollars are text."""
         if end == len(text):
             return _WAIT
-        return (
-            _to_result(find_formula_end(text, position, text[position:end]), end)
-            if end - position <= 2
-            else end
-        )
+        if end - position > 2:
+            return end
+        return _to_result(find_formula_end(text, position, text[position:end]), end)
 
     _steps: ClassVar[dict[str, Callable[[InlineCompleter, str, int, int], int]]] = {
         "\\": _scan_escape,
@@ -397,6 +397,7 @@ class InlineCompleter:
             openers: The runs that are open at `end`; runs that enclose nothing are removed.
             cut: Whether text after `end` is held back.
         """
+        # Only a line of which the rest is held back could look like another block.
         line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
         while True:
             end = self._strip_breaks(_strip_blanks(text, end))
@@ -404,6 +405,7 @@ class InlineCompleter:
                 # The rest of the line would render as a block of its own.
                 end = line_start
             elif openers and openers[-1].end >= end:
+                # The last open run encloses nothing: leave it out.
                 end = min(end, openers.pop().run.position)
                 if not self._one_line:
                     line_start = text.rfind("\n", 0, end) + 1

@@ -85,7 +85,9 @@ class _OpeningLine:
         self.same_level = same_level
         self.would_interrupt = would_interrupt
         self.containers: list[Container] = []
+        """The containers that the line opens."""
         self.content_starts = [self.container_at]
+        """The start of the content before them and within each of them."""
         self.rule_ends: dict[str, int] = {}
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
@@ -103,7 +105,7 @@ class _OpeningLine:
     # _WAIT if more of the line is needed, or None if it has entered a container, to read on in it.
 
     def read_quote(self) -> Opening | None:
-        """Enter a quote."""
+        """Enter a quote; return None if its content is still to be read."""
         container_at = skip_quote_mark(self.text, self.content_at)
         self.enter(Container(">", 0), container_at)
         self.content_at = skip_blanks(self.text, container_at)
@@ -180,7 +182,7 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
-        """Enter a list item.
+        """Enter a list item; return None if its content is still to be read.
 
         Args:
             marker: The character that identifies the list.

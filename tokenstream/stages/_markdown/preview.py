@@ -54,49 +54,55 @@ class Completion:
     """
 
     __slots__ = (
+        "_block_lines",
         "_completer",
-        "_count",
+        "_joined_lines",
         "_line",
-        "_lines",
+        "_line_count",
+        "_line_pieces",
         "_math",
         "_options",
-        "_pieces",
+        "_paragraph",
+        "_piece_count",
         "_shape",
-        "_size",
-        "_whole",
-        "_wholes",
     )
 
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math
-        self._options: tuple[bool, ...] = ()
         self._completer: InlineCompleter | None = None
-        self._pieces: list[str] | None = None
-        self._size = 0
+        self._options: tuple[bool, ...] = ()
+        """The options of the completer."""
+        self._line_pieces: list[str] | None = None
+        self._piece_count = 0
         self._line = ""
+        """The first `_piece_count` of the line's pieces, joined."""
         self._shape: BlockShape | None = None
-        self._lines = _NO_LINES
-        self._wholes: list[str] | None = None
-        self._count = 0
-        self._whole = ""
+        self._paragraph = _NO_LINES
+        """The whole lines of the paragraph in that shape."""
+        self._block_lines: list[str] | None = None
+        self._line_count = 0
+        self._joined_lines = ""
+        """The first `_line_count` of the block's whole lines, joined."""
 
     def join_lines(self, lines: list[str], count: int) -> str:
         """Return the text of the first `count` whole lines of a block."""
-        if lines is self._wholes and count >= self._count:
-            if count > self._count:
-                self._whole += "".join(lines[self._count : count])
+        # The list only grows, so the text that was joined last is the start of the result.
+        if lines is self._block_lines and count >= self._line_count:
+            if count > self._line_count:
+                self._joined_lines += "".join(lines[self._line_count : count])
         else:
-            self._whole = "".join(lines[:count])
-        self._wholes, self._count = lines, count
-        return self._whole
+            self._joined_lines = "".join(lines[:count])
+        self._block_lines, self._line_count = lines, count
+        return self._joined_lines
 
-    def join_line(self, pieces: list[str], size: int) -> str:
-        """Return the line that consists of the first `size` of its pieces."""
-        if pieces is self._pieces and size >= self._size:
-            self._line += "".join(pieces[self._size : size])
+    def join_line(self, pieces: list[str], count: int) -> str:
+        """Return the line that consists of the first `count` of its pieces."""
+        # As above, for the pieces of one line.
+        if pieces is self._line_pieces and count >= self._piece_count:
+            self._line += "".join(pieces[self._piece_count : count])
         else:
-            self._line = "".join(pieces[:size])
-        self._pieces, self._size = pieces, size
+            self._line = "".join(pieces[:count])
+        self._line_pieces, self._piece_count = pieces, count
         return self._line
 
     def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
@@ -111,9 +117,9 @@ class Completion:
                 line[offset:].rstrip("\r\n") + "\n" for line, offset in zip(lines, offsets, strict=True)
             ]
             before = "".join(shape.lines[: min(begin, shape.size)])
-            self._lines = _ParagraphLines(before, "".join(contents), prefixes, plain=not any(prefixes))
+            self._paragraph = _ParagraphLines(before, "".join(contents), prefixes, plain=not any(prefixes))
             self._shape = shape
-        return self._lines
+        return self._paragraph
 
     def complete(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
         """Return the preview of a leaf's content; for the options, see `InlineCompleter`."""

@@ -251,6 +251,7 @@ class BlockStructure:
             if self.containers.outermost_quote < 0:
                 leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
                 return SAME
+            # In a quote, the lines so far are a paragraph after all.
             leaf.kind = LineKind.TEXT
         if leaf.kind == LineKind.TEXT:
             return self._take_with_paragraph(leaf, line, line_match, complete=complete)

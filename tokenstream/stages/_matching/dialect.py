@@ -88,6 +88,7 @@ def _translate_set(source: str, position: int, in_set: dict[str, str]) -> tuple[
         items.append(rf"\{item}" if item in "[]" else item)
         position += len(item)
     # `[^\Wx]` means a word character other than x: written as a positive set with a look-behind.
+    # Without translations (in an ASCII pattern), both packages agree about such a set.
     for inverse, positive in ((r"\W", r"\w"), (r"\S", r"\s")):
         if is_negated and inverse in items and in_set:
             others = "".join(in_set.get(item, item) for item in items if item != inverse)

@@ -201,6 +201,7 @@ class _Rewriter:
         """
         ahead_before, self.ahead = self.ahead, []
         end = self.rewrite(position + 4, anonymous=True)[1]
+        # An empty text stands for a test of one character, as in `$`, which is allowed.
         if any(self.ahead):
             raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
         demand = self._line_end if self.ahead else ""

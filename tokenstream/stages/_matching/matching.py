@@ -40,6 +40,7 @@ class Matcher:
         self.limit = None if max_length is None else check_whole("max_length", max_length)
         """The most characters that are held back; None if the pattern itself bounds its matches."""
         self._literal = _literal_of(compiled)
+        """The text that the pattern consists of; "" if the pattern is more than plain text."""
         self._partial_only: Any = None
         """A variant of the pattern that finds only partial matches at the end of the text."""
         self.context = 1
@@ -49,12 +50,12 @@ class Matcher:
         if self._literal:
             return
         watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
-        self._partial_only = _partial_only(stage, compiled, watched)
+        self._partial_only = _make_partial_only(stage, compiled, watched)
         self.context = max([1, *(_width_before(stage, body) for body in behind)])
         if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
             raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
-        most = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
-        if self.limit is None and most >= _UNBOUNDED:
+        max_width = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
+        if self.limit is None and max_width >= _UNBOUNDED:
             raise MisuseError(
                 f"{stage} needs max_length=: nothing in the pattern bounds how long a match may become, so "
                 "all of the text might have to be held back; give the most characters that may be"
@@ -140,7 +141,7 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
     return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)
 
 
-def _partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
+def _make_partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
     """Return a variant of a pattern that fails after each match, so that it finds only partial matches."""
     try:
         regex: Any = import_module("regex")

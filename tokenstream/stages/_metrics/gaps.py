@@ -64,7 +64,12 @@ class GapHistogram:
         if not isinstance(other, GapHistogram):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
         maxima = [each.max for each in (self, other) if each.max is not None]
-        counts = tuple([mine + others for mine, others in zip(self.counts, other.counts, strict=True)])
+        counts = tuple(
+            [
+                own_count + other_count
+                for own_count, other_count in zip(self.counts, other.counts, strict=True)
+            ]
+        )
         return GapHistogram(counts, self.seconds + other.seconds, max(maxima, default=None))
 
     @property

@@ -76,7 +76,7 @@ class Meter:
         "_first_content",
         "_first_text",
         "_first_tool_call",
-        "_own",
+        "_spent",
         "_wrapped",
         "away",
         "bytes",
@@ -125,7 +125,7 @@ class Meter:
         """
         self.check_at = SAMPLE
         """The length of `stamps` at which the next chunk is timed, or the gaps are counted."""
-        self._own = (0, 0.0, 0.0)
+        self._spent = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
         # Replaced as a whole, because another thread may ask for metrics at any moment.
         self._counted = _CountedGaps(NO_COUNTS, -1.0, 0, 0, self.stamps)
@@ -203,8 +203,8 @@ class Meter:
 
     def took(self, seconds: float, *, packing: float) -> None:
         """Record the seconds that a chunk on the fast path took, and those of counting gaps before it."""
-        timed_chunks, timed_seconds, counting_seconds = self._own
-        self._own = (timed_chunks + 1, timed_seconds + seconds, counting_seconds + packing)
+        timed_chunks, timed_seconds, counting_seconds = self._spent
+        self._spent = (timed_chunks + 1, timed_seconds + seconds, counting_seconds + packing)
 
     def finish(self, now: float) -> None:
         """Mark the end of the answer, once."""
@@ -232,7 +232,7 @@ class Meter:
             gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
         content_chunks = counted.number + len(counted.stamps)
         fast_chunks = content_chunks - self.framed_content_chunks
-        timed_chunks, timed_seconds, counting_seconds = self._own
+        timed_chunks, timed_seconds, counting_seconds = self._spent
         own_seconds = None
         if timed_chunks:
             # Only a sample of the chunks is timed, but every counting of gaps.

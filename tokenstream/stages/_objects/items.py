@@ -91,6 +91,7 @@ class Items(Search[T | OutputInvalid]):
     def _on_end(self, event: ValueDone, position: int, out: list[T | OutputInvalid]) -> None:
         """Validate a finished element, and add its value or its error to the results."""
         if position != 1:
+            # The value is no element, but within one, or around the elements.
             return
         text = self._excerpt.close(event.offset, event.value)
         try:
@@ -115,6 +116,7 @@ class Items(Search[T | OutputInvalid]):
         errors_in_document = [{**each, "loc": (*path, *each["loc"])} for each in errors]
         fault = describe_first_fault(errors_in_document, schema.words | self._matcher.pattern.keys)
         why = f"the element at character {self._element_offset:,} is no valid {schema.title}: {fault}"
+        # Without a path, the elements are those of the whole document.
         if not len(self._matcher.pattern) and self._kind == "object":
             why += "; the document is an object: say where in it the elements are with at=…"
         return OutputInvalid(why, text=text, errors=errors_in_document, path=path)

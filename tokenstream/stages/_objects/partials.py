@@ -133,6 +133,7 @@ class Partials(DocumentStage, Generic[T]):
             self.error = escape_stop_iteration(error)
             return []
         if draft.came_whole:
+            # `feed` has returned the whole document, and it is valid.
             return []
         self.error = self._find_error(at_end=True)
         return [] if draft.complete == was_complete else [draft.partial()]

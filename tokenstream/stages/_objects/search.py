@@ -187,6 +187,7 @@ class Search(DocumentStage, Generic[OutT]):
         value = event.value
         position = self._matcher.finish(event)
         if value is None or value is True or value is False:
+            # A literal, which `_read_start` has left out.
             self._note_nearest(_NULL if value is None else "literal", position, out)
         # Only what is inside an element is still needed: it is part of the element's value.
         if position <= 1:
@@ -201,6 +202,7 @@ class Search(DocumentStage, Generic[OutT]):
             position: Its position; see `PathMatcher.start`.
             out: Receives the error, if the subclass returns it in place of the value.
         """
+        # A value above the path has a negative position; one within the value at the path, a positive one.
         if position < self._nearest or position > 0:
             return
         self._nearest, self._kind = position, kind

@@ -62,6 +62,7 @@ class Sentences(TextStage):
     __slots__ = ("_held", "_longest", "_mark_at", "_marks_end", "_min_first", "_scanned_to", "_spoken")
 
     def __init__(self, *, first: int | None = None, longest: int | None = None, spoken: bool = False) -> None:
+        # None if clauses do not count: without `first`, and once the first piece has been returned.
         self._min_first = None if first is None else check_whole("first", first)
         self._longest = _LONGEST if longest is None else check_whole("longest", longest)
         self._spoken = MarkdownSpeech() if spoken else None

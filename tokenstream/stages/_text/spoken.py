@@ -219,6 +219,7 @@ class MarkdownSpeech:
             if may_close and not at_end and len(line) < _MAX_WAIT:
                 return _WAIT
             self._skips_line = True
+            # A CR at the end stays undecided: it may be half of a line ending.
             if text[-1] == "\r" and not at_end and len(text) - position > 1:
                 return len(text) - 1
             return len(text)

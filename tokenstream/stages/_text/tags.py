@@ -110,6 +110,7 @@ class TagScanner:
         """Return the decided pieces, each with True if it is inside of a tag."""
         if not text:
             return []
+        # Most pieces have no tag, and nothing is held back before them.
         if self.passes(text):
             self.skim(text)
             return [(self.inside, text)]

@@ -221,6 +221,7 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
             fields.update(_fields_of_typed_dict(get_args(type_)[0]))
         else:
             others = _Others(type_)
+    # Assigned to a variable of type Any, because type checkers allow no computed arguments here.
     make_typed_dict: Any = TypedDict
     arguments: Any = make_typed_dict("arguments", fields)
     arguments.__pydantic_config__ = ConfigDict(
@@ -296,8 +297,8 @@ def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
         type_ = get_args(type_)[0]
     any_type: Any = type_
     if isinstance(type_, type) and issubclass(type_, BaseModel):
-        known = type_.model_fields
-        return {*known, *[field.alias for field in known.values() if field.alias]}
+        model_fields = type_.model_fields
+        return {*model_fields, *[field.alias for field in model_fields.values() if field.alias]}
     if isinstance(type_, type) and is_dataclass(type_):
         return {field.name for field in fields(type_)}
     if is_typeddict(any_type):
