@@ -162,6 +162,7 @@ class Observer:
     ) -> None:
         self._receivers = receivers
         machine = reader.machine
+        # A weak reference, so that a stream that nobody uses any more is dropped. A tap has no driver.
         self._driver = ref(reader) if isinstance(reader, Driver) else None
         self._clock = reader.clock
         self._url, self._model = url, model
@@ -171,6 +172,7 @@ class Observer:
         self._format = machine.wanted if isinstance(machine.wanted, str) else None
         self._has_reported = False
         self._gaps = array("d")
+        """The gaps between chunks with content, in seconds; empty unless each chunk is recorded."""
         self._meter = machine.meter
         if each_chunk:
             self._meter.on_gaps = self._gaps.extend
@@ -197,6 +199,7 @@ class Observer:
 
     def _report_now(self, machine: Machine) -> None:
         """Report the operation to OpenTelemetry."""
+        # The meter passes on the last gaps.
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
         error = machine.error or (None if driver is None else driver.error)
@@ -234,6 +237,7 @@ class Observer:
         url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.format) or self._format or format_at(url)
         seconds = metrics.duration or 0.0
+        # The answer may have ended some time before this report.
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS)
         started_ns = ended_ns - round(seconds * _NS)
         server_address = server_address_of(url)

@@ -88,6 +88,7 @@ def report_operation(report: OperationReport, receivers: Receivers) -> None:
         nonlocal context
         context = _create_span(report, receivers)
 
+    # If the span cannot be created, the metrics are recorded in the context of the observed code.
     run_quietly(trace)
     run_quietly(lambda: _record_metrics(report, receivers, context))
 
@@ -197,10 +198,10 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
         context: A context with the operation's span, so that exemplars refer to it.
     """
     instruments = instruments_of(receivers.meters)
-    shared_attributes, ended = report.shared_attributes, report.shared_attributes
+    shared_attributes = duration_attributes = report.shared_attributes
     if report.error_type is not None:
-        ended = {**shared_attributes, "error.type": report.error_type}
-    instruments.duration.record(report.seconds, ended, context)
+        duration_attributes = {**shared_attributes, "error.type": report.error_type}
+    instruments.duration.record(report.seconds, duration_attributes, context)
     if report.first_chunk_seconds is not None:
         instruments.first.record(report.first_chunk_seconds, shared_attributes, context)
     record = instruments.gap.record

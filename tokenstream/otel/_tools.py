@@ -59,7 +59,8 @@ class _RunningTool:
         self._attributes: Attributes = {"gen_ai.tool.name": call.name, "gen_ai.tool.type": "function"}
         self._id = call.id
         self._span: Any = None
-        self._token: Any = None
+        self._context_token: Any = None
+        """Restores the context that was current before the span; None if the span was not started."""
         self._started = time.perf_counter()
         self._started_ns = time.time_ns()
         self.error_type: str | None = None
@@ -80,14 +81,14 @@ class _RunningTool:
             },
             start_time=self._started_ns,
         )
-        self._token = context.attach(trace.set_span_in_context(self._span))
+        self._context_token = context.attach(trace.set_span_in_context(self._span))
 
     def restore_context(self) -> None:
         """Restore the context that was current before."""
-        if self._token is not None:
+        if self._context_token is not None:
             from opentelemetry import context
 
-            context.detach(self._token)
+            context.detach(self._context_token)
 
     def report(self) -> None:
         """End the span and record its duration."""

@@ -120,13 +120,13 @@ class Sending:
         Raises:
             StreamError: The function `shape` has failed.
         """
-        rest = self._flush_shape()
-        ending = self._known_ending(ending)
+        held_back = self._flush_shape()
+        ending = self._choose_ending(ending)
         if ending in ("truncated", "failed"):
             error_class = StreamTruncated if ending == "truncated" else StreamError
-            return [*rest, *self.encode_error(error_class("the answer broke off"), ending)]
+            return [*held_back, *self.encode_error(error_class("the answer broke off"), ending)]
         if self._is_own_protocol:
-            return [*rest, *self._encoder.conclude(ending)]
+            return [*held_back, *self._encoder.conclude(ending)]
         encoder: Encoder = self._encoder
         if self._run_ending is not None:
             # A step's finish reason is not the reason for which the run has ended.
@@ -135,9 +135,9 @@ class Sending:
             # Without a finish reason, encoders send no end.
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
-        return [*rest, *self._add_id(encoder.end())]
+        return [*held_back, *self._add_id(encoder.end())]
 
-    def _known_ending(self, ending: Ending | None) -> Ending:
+    def _choose_ending(self, ending: Ending | None) -> Ending:
         """Return the stream's ending, or if the stream does not know it, the ending that its events imply."""
         if ending is None and self._run_ending is not None:
             ending = self._run_ending.ending
@@ -155,12 +155,12 @@ class Sending:
         Raises:
             NotExpressible: The protocol has no event for errors.
         """
-        rest = self._flush_shape()
+        held_back = self._flush_shape()
         if self._is_own_protocol:
-            return [*rest, *self._encoder.conclude(ending, error)]
+            return [*held_back, *self._encoder.conclude(ending, error)]
         # The provider's message may be private; without it, the encoder sends a general one.
         message = str(error) if self._raw else None
-        return [*rest, *self._add_id(self._encoder.failure(error.kind, message))]
+        return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]
 
     # -- within ------------------------------------------------------------------
 
@@ -244,6 +244,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     if isinstance(encoder, TokenStreamEncoder):
         encoder.frame_record = _to_numbered_object  # type: ignore[method-assign, assignment]
         return
+    # Formats that send bare text have no words for finish reasons.
     if not any(encoder.words.values()):
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
     is_binary = encoder.content_type == _AWS_EVENT_STREAM

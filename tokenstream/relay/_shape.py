@@ -63,6 +63,7 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
         >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
         [['Hel']]
     """
+    # The function transforms a view that has no text: the view records the stages that it would apply.
     nothing: Any = _EmptyText()
     shaped = shape(TextView(nothing, ShapingPlan(lambda: nothing), ""))
     plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
@@ -118,7 +119,7 @@ class Shaping:
         self._stages = stages_of(shape)
         self._texts: dict[tuple[int, int], _ShapedText] = {}
         """The open text parts, by choice and part."""
-        self._last: dict[_ChoiceAndStep, _ShapedText] = {}
+        self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
 
@@ -138,8 +139,8 @@ class Shaping:
                 return self._start_part(event, now)
             case PartDone():
                 return self._end_part(event, now)
-            case CitationAdded() if _choice_and_step(event) in self._last:
-                self._last[_choice_and_step(event)].waiting_citations.append(event)
+            case CitationAdded() if _choice_and_step(event) in self._last_text:
+                self._last_text[_choice_and_step(event)].waiting_citations.append(event)
                 return []
             case Finish():
                 ended = [
@@ -174,7 +175,7 @@ class Shaping:
         if text is None:
             chain: Chain[str, str] = Chain(*[make() for make in self._stages])
             text = self._texts[choice_and_part] = _ShapedText(chain, event)
-        self._last[text.choice_and_step] = text
+        self._last_text[text.choice_and_step] = text
         return text
 
     def _texts_of_step(self, event: Event) -> list[_ShapedText]:
@@ -184,8 +185,8 @@ class Shaping:
     def _forget(self, text: _ShapedText) -> None:
         """Remove a text part that is no longer open."""
         del self._texts[text.choice_and_part]
-        if self._last.get(text.choice_and_step) is text:
-            del self._last[text.choice_and_step]
+        if self._last_text.get(text.choice_and_step) is text:
+            del self._last_text[text.choice_and_step]
 
     def _add_text(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
         """Transform more text of an event's part, and return the result as events."""

@@ -36,8 +36,11 @@ class SoleReader:
         self._has_arrived = False
         """True if something has arrived since the last read."""
         self._future: asyncio.Future[None] | None = None
+        """The future that a task under asyncio waits for; None while no task waits."""
         self._waiter: Waiter | None = None
+        """The same under trio: an event of anyio."""
         self._timer: asyncio.TimerHandle | None = None
+        """Calls `_check_deadlines` at the next deadline; under asyncio only."""
         self._timer_suffices = False
         """True while the running timer expires before every deadline that new events can set."""
         self._idle_since = 0.0
@@ -58,6 +61,7 @@ class SoleReader:
         """
         driver = self._driver
         while True:
+            # A driver that does not ring (call `set`) for the next event may have one already.
             if self._has_arrived or not driver.will_ring:
                 event = await self.take_arrived()
                 if event is not None:

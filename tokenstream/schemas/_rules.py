@@ -66,7 +66,7 @@ class Rules:
     """True if every object must name all its keys, and every value must have a type."""
     complete: bool = False
     """True if every property must be required."""
-    fewest: bool = False
+    limits_min_items: bool = False
     """True if the only values allowed for `minItems` are 0 and 1."""
     inline: bool = False
     """True if each reference must be replaced by its definition, unless the definition is recursive."""
@@ -97,7 +97,7 @@ class Rules:
             return self.formats is None or value in self.formats
         if key == "pattern":
             return not any(lookaround in str(value) for lookaround in _LOOKAROUND)
-        if key == "minItems" and self.fewest:
+        if key == "minItems" and self.limits_min_items:
             return value in (0, 1)
         return True
 
@@ -117,7 +117,7 @@ ANTHROPIC_STRICT = Rules(
     keywords=_CLOSED | {"allOf", "format", "minItems"},
     formats=_FORMATS | {"uri"},
     closed=True,
-    fewest=True,
+    limits_min_items=True,
 )
 MISTRAL_STRICT = Rules("Mistral's strict mode", closed=True)
 COHERE_STRICT = Rules(
@@ -167,7 +167,7 @@ class _SchemaWriter:
         if "$ref" in schema:
             return self._write_reference(schema, path)
         if rules.keywords is not None:
-            schema = self._use_known_keywords(schema)
+            schema = self._keep_supported_keywords(schema)
         if rules.closed:
             _check_typed(schema, path, rules)
         written: dict[str, Any] = {}
@@ -202,10 +202,10 @@ class _SchemaWriter:
         if name not in self._definitions:
             # The reference was written by hand, and refers to something else.
             return copy.deepcopy(schema)
-        beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
+        other_keywords = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
         if self._rules.inline and not self._must_stay_reference(name, self._inlining):
             self._inlining.append(name)
-            inlined = self._write_node({**self._definitions[name], **beside}, path)
+            inlined = self._write_node({**self._definitions[name], **other_keywords}, path)
             self._inlining.pop()
             return dict(inlined)
         if name not in self._written:
@@ -213,31 +213,31 @@ class _SchemaWriter:
             self._written[name] = {}
             self._written[name] = self._write_node(self._definitions[name], path)
         reference = {"$ref": schema["$ref"]}
-        if not beside or self._rules.keywords is None:
-            return {**reference, **beside}
+        if not other_keywords or self._rules.keywords is None:
+            return {**reference, **other_keywords}
         # These APIs accept no other keyword beside a reference.
-        return self._use_known_keywords({"anyOf": [reference], **beside})
+        return self._keep_supported_keywords({"anyOf": [reference], **other_keywords})
 
-    def _use_known_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _keep_supported_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return a schema with only supported keywords; the others are added to its description."""
         rules = self._rules
-        known: dict[str, Any] = {}
+        supported: dict[str, Any] = {}
         description: dict[str, Any] = {}
         for key, value in schema.items():
             if rules.supports(key, value):
-                known[key] = value
+                supported[key] = value
             elif key == "const":
-                known["enum"] = [value]
+                supported["enum"] = [value]
             elif key == "oneOf":
-                known["anyOf"] = value
+                supported["anyOf"] = value
             elif _is_informative(key, value, schema):
                 description[key] = self._spell_out(value)
         if description:
             words = "; ".join(
                 f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in description.items()
             )
-            known["description"] = f"{known.get('description', '')} ({words})".lstrip()
-        return known
+            supported["description"] = f"{supported.get('description', '')} ({words})".lstrip()
+        return supported
 
     def _must_stay_reference(self, name: str, enclosing: Sequence[str]) -> bool:
         """Return True if a recursive definition must not be inlined, because it may be in itself.

@@ -206,9 +206,9 @@ class Tools(ToolTable):
         """
         written: list[dict[str, Any]] = []
         for name, (description, schema) in self._described.items():
-            beside = {"description": description} if description else {}
+            description_field = {"description": description} if description else {}
             try:
-                written.append({"name": name, **beside, key: rules.apply(schema), **more})
+                written.append({"name": name, **description_field, key: rules.apply(schema), **more})
             except SchemaRefused as refused:
                 raise MisuseError(
                     f"{_name_subject(name, refused)}; leave strict=True out, or describe it more precisely"

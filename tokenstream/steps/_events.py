@@ -150,13 +150,15 @@ class _AnswerReader:
         another: True if the same step has had an earlier answer.
     """
 
-    __slots__ = ("_another", "_answer", "_cursor", "_version", "number")
+    __slots__ = ("_answer", "_cursor", "_is_start_unmarked", "_version", "number")
 
     def __init__(self, answer: StepAnswer, *, another: bool) -> None:
         self._answer = answer
-        self._another = another
+        self._is_start_unmarked = another
+        """True until the start of the answer is marked, if the step has had another answer before."""
         self._cursor = EventCursor(answer.accumulator)
         self._version = -1
+        """The version of the answer when it was read last."""
         self.number = answer.number
         """The number of the answer in the run."""
 
@@ -168,10 +170,10 @@ class _AnswerReader:
         # Note the version before reading: whatever arrives from here on, the next call finds.
         self._version = version
         events = self._cursor.ready()
-        if self._another:
+        if self._is_start_unmarked:
             for event in events:
                 if isinstance(event, MessageStart):
                     # Mark the start of a new answer: the finish reason of the answer before does not apply.
-                    event.another, self._another = True, False
+                    event.another, self._is_start_unmarked = True, False
                     break
         return events

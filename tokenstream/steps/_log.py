@@ -70,13 +70,16 @@ class Log:
         self.entries: list[StepStart | StepDone | tuple[str, StepAnswer]] = []
         """Starts and ends of steps, and for each answer a pair: the id of its step, and the answer."""
         self.answers: list[StepAnswer] = []
+        """The answers of all steps, in the order in which they were added."""
         self.names = Names()
+        """The ids of tool calls, and the numbers of parts, in the run."""
         self.has_ended = False
         """True once the run has ended and nothing more is added."""
         self.version = 0
         """A counter that is increased whenever something happens in the run."""
         self._changed = threading.Condition()
         self._steps = 0
+        """Number of steps so far, from which their ids are made."""
         self._sleepers = 0
         """Number of waiting threads."""
         self._wakers: list[Callable[[], object]] = []
@@ -97,11 +100,11 @@ class Log:
         for answer in self.answers:
             # Give all calls their ids in the order of the answers: the first answer keeps its own ids.
             for id in answer.accumulator.tool_calls_delivered:
-                self.names.id(answer.number, id)
+                self.names.make_run_id(answer.number, id)
         for answer in (*reversed(parent_answers), *reversed(self.answers)):
             if call.id in answer.accumulator.tool_calls_delivered:
-                return self.names.call(answer.number, call)
-        return self.names.call(-1, call)
+                return self.names.rename_call(answer.number, call)
+        return self.names.rename_call(-1, call)
 
     # -- waiting -------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class Names:
         self._ids: dict[tuple[int, str], str] = {}
         self._used_ids: set[str] = set()
 
-    def id(self, answer: int, id: str) -> str:
+    def make_run_id(self, answer: int, id: str) -> str:
         """Return the id that a tool call has in the run.
 
         Args:
@@ -54,14 +54,14 @@ class Names:
             self._ids[answer, id] = run_id
         return run_id
 
-    def part(self, answer: int, choice: int, part: int) -> int:
+    def number_part(self, answer: int, choice: int, part: int) -> int:
         """Return the number that a part of an answer has in the run."""
         return self._parts.setdefault((answer, choice, part), len(self._parts))
 
-    def call(self, answer: int, call: ToolCall) -> ToolCall:
+    def rename_call(self, answer: int, call: ToolCall) -> ToolCall:
         """Return a copy of a tool call with the id that the call has in the run."""
         return ToolCall.model_construct(
-            id=self.id(answer, call.id),
+            id=self.make_run_id(answer, call.id),
             name=call.name,
             arguments_text=call.arguments_text,
             complete=call.complete,
@@ -83,18 +83,18 @@ class Names:
                 # This event is copied: the reader of the stream itself has the same object.
                 changed = copy(event)
             case ToolCallStart() | ToolCallDelta():
-                changed.id = self.id(answer, event.id)
+                changed.id = self.make_run_id(answer, event.id)
             case ToolCallDone():
                 changed.call = self._rename_content(answer, event.call)
             case PartStart() | PartDone():
                 changed.content = self._rename_content(answer, event.content)
             case CitationAdded() if event.citation.cites is not None:
-                cites = self.part(answer, event.choice, event.citation.cites)
+                cites = self.number_part(answer, event.choice, event.citation.cites)
                 changed.citation = event.citation.model_copy(update={"cites": cites})
             case _:
                 pass
         if event.part is not None:
-            changed.part = self.part(answer, event.choice, event.part)
+            changed.part = self.number_part(answer, event.choice, event.part)
         changed.step = step
         result: Event = changed
         return result
@@ -102,5 +102,5 @@ class Names:
     def _rename_content(self, answer: int, content: Any) -> Any:  # noqa: ANN401 - a part, or None
         """Return a part with the id that it has in the run; unchanged if the id is the same."""
         old_id: str = getattr(content, "id", "")
-        id = self.id(answer, old_id)
+        id = self.make_run_id(answer, old_id)
         return content if id == old_id else content.model_copy(update={"id": id})

@@ -68,6 +68,7 @@ class RunNode:
         self.started = clock()
         """The clock reading at the beginning."""
         self._answers: tuple[StepAnswer, ...] = ()
+        """The answers of the streams that the step follows, and those built by `feed`."""
         self._outcome: Outcome = "done"
 
     @property
@@ -215,6 +216,7 @@ class Step(RunNode):
         self.cause = cause
         """The tool call that started the step, or None."""
         self._stop_listening: list[Callable[[], object]] = []
+        """Functions that end the notifications from the streams that the step follows."""
 
     def __repr__(self) -> str:
         return f"<Step {describe_step(self)}>"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         TextPart,
         ToolCall,
     )
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 
 def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class _AnthropicTurn(Turn):
     pairs_server_tools = True
     cites_in_text = True
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         """Write text as a block, with its citations."""
         citations = self.cited.get(index)
         # The API refuses a block that is only white space.
@@ -46,7 +46,7 @@ class _AnthropicTurn(Turn):
         self.written.append(block)
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
         if not self.is_own:
             return "reasoning"
@@ -68,12 +68,12 @@ class _AnthropicTurn(Turn):
         self.written.append({**self.fields(part), **block})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
         return None
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         if not self.is_own or not self.can_send_run(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
@@ -83,17 +83,17 @@ class _AnthropicTurn(Turn):
     def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
         if not self.is_own:
             return "server_tool_result"
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
         self.written.append({**self.fields(part), **block})
         return None
 
-    def write_citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
         return self.find_citation_obstacle(index)
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         # The API refuses a call without a name.
         if not self.is_own or part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         TextPart,
         ToolCall,
     )
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 _IMAGE_FORMATS = frozenset({"png", "jpeg", "gif", "webp"})
 """The formats of images that Converse accepts."""
@@ -44,7 +44,7 @@ class _BedrockTurn(Turn):
     pairs_server_tools = True
     cites_in_text = True
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         """Write text as a block, with its citations."""
         citations = self.cited.get(index)
         if citations:
@@ -55,7 +55,7 @@ class _BedrockTurn(Turn):
             self.written.append({"text": part.text})
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as text with its signature, or as the encrypted bytes."""
         if not self.is_own:
             return "reasoning"
@@ -72,12 +72,12 @@ class _BedrockTurn(Turn):
             self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signature}}})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
         return None
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
         if not self.is_own or not self.can_send_run(part):
             return "server_tool_call"
@@ -91,7 +91,8 @@ class _BedrockTurn(Turn):
             return bool(part.id) and _is_content(part.content)
         return bool(part.id and part.name) and object_in(part) is not None
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+        """Write the result of a server tool, with the type and the status that the API has sent."""
         if not self.is_own or not self.can_send_run(part):
             return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
@@ -109,10 +110,10 @@ class _BedrockTurn(Turn):
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
-    def write_citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
         return self.find_citation_obstacle(index)
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image, with its bytes or its location in S3; other media cannot be sent."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
@@ -127,7 +128,7 @@ class _BedrockTurn(Turn):
         self.written.append({"image": {"format": format, "source": source}})
         return None
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         # A part that this library does not know may be one that requests do not support.
         return "opaque"
 

@@ -9,7 +9,7 @@ from tokenstream.turns._turn import Turn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import Citation, Message, ReasoningPart, TextPart, ToolCall
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 
 def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
@@ -55,13 +55,14 @@ class _CohereTurn(Turn):
         self.check_has_content(turn)
         return {"role": "assistant", **turn}
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+        """Write reasoning as a `thinking` element, which can be neither signed nor encrypted."""
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
@@ -69,12 +70,12 @@ class _CohereTurn(Turn):
             self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
-    def write_citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
         """Write a citation, with the index that the cited text has in the turn."""
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.

@@ -24,6 +24,8 @@ Kind: TypeAlias = Literal[
 ]
 """A kind of part, or a problem with a part, because of which an API may be unable to express the part."""
 
+Obstacle: TypeAlias = Kind
+"""The reason why a part cannot be sent to an API, by the name that `drop=` takes."""
 Drop: TypeAlias = Kind | Literal["all"] | Iterable[Kind]
 """The kinds to leave out of a turn: one, several, or "all", every part that the API cannot express."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         TextPart,
         ToolCall,
     )
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 _MEDIUM_FIELDS = ("displayName",)
 """Provider fields of a medium that are sent inside `fileData` or `inlineData`, not next to it."""
@@ -39,21 +39,21 @@ class _GeminiTurn(Turn):
     # Citations are made from metadata next to the content, which is not sent back.
     silently_dropped = frozenset({"citation"})
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:
             self.written.append({"text": part.text, **fields})
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         if not self.is_own or part.redacted is not None:
             return "reasoning"
         signature = {"thoughtSignature": part.signature} if part.signature else {}
         self.written.append({"text": part.text, "thought": True, **signature, **self.fields(part)})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
@@ -65,23 +65,23 @@ class _GeminiTurn(Turn):
         self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
         return None
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         return self._write_unchanged("server_tool_call", self.fields(part))
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
         return self._write_unchanged("server_tool_result", self.fields(part))
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
-    def _write_unchanged(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
+    def _write_unchanged(self, kind: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
         """Write a part unchanged; return its kind as the obstacle if it has no provider fields."""
         if not fields:
             return kind
         self.written.append(fields)
         return None
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}

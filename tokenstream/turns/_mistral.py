@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         TextPart,
         ToolCall,
     )
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resource", "resource_link"})
 """Types of chunks that a request may contain, besides text, reasoning and references."""
@@ -62,12 +62,12 @@ class _MistralTurn(Turn):
             return "".join([chunk["text"] for chunk in self.written])
         return self.written
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         if part.text:
             self.written.append({"type": "text", "text": part.text})
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as a `thinking` chunk; reasoning in another server's form cannot be sent."""
         if not self.is_own or part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
@@ -79,19 +79,20 @@ class _MistralTurn(Turn):
         self.written.append(chunk)
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
-    def write_citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
         chunk = self.fields(part)
         if chunk.get("type") != "reference":
             return "citation"
         self.written.append(chunk)
         return None
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+        """Write an image that Mistral has sent; other media cannot be sent."""
         chunk = self.fields(part)
         if chunk.get("type") != "image_url":
             return "media"
@@ -99,7 +100,7 @@ class _MistralTurn(Turn):
         self.written.append({**chunk, "image_url": url})
         return None
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         if not self.is_own or text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
         self.written.append(deepcopy(part.data))

@@ -10,7 +10,7 @@ from tokenstream.turns._turn import Turn, object_in
 
 if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, TextPart, ToolCall
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 _MADE_UP_ID = re.compile(r"call_\d{1,4}")
 """The ids that this library makes up for calls without an id."""
@@ -53,17 +53,17 @@ class _OllamaTurn(Turn):
         self.check_has_content(text or turn.keys() - {"role", "content"})
         return turn
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         self._text.append(part.text)
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         self._thinking.append(part.text)
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         """Write a call, with its id unless this library made the id up."""
         fields = self.fields(part)
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
@@ -75,7 +75,7 @@ class _OllamaTurn(Turn):
         self._calls.append({**({} if is_made_up else {"id": part.id}), **fields, "function": function})
         return None
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image; other media cannot be sent."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")

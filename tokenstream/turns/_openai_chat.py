@@ -8,7 +8,7 @@ from tokenstream.turns._turn import Turn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, RefusalPart, TextPart, ToolCall
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 _LEGACY = "function_call"
 """The type of a call in the legacy form, and the field of the message for it."""
@@ -69,16 +69,16 @@ class _OpenAIChatTurn(Turn):
         needs_content = content.keys().isdisjoint(_FIELDS_INSTEAD_OF_CONTENT)
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         self._text.append(part.text)
         return None
 
-    def write_refusal(self, part: RefusalPart, index: int) -> Kind | None:
+    def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
         if part.text:
             self._refusal.append(part.text)
         return None
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature."""
         if not self.is_own:
             return "reasoning"
@@ -109,7 +109,7 @@ class _OpenAIChatTurn(Turn):
             fields["signature"] = part.signature
         self._typed_pieces.setdefault(name, []).append(fields)
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         self._calls.append(part)
         return None
 
@@ -125,7 +125,7 @@ class _OpenAIChatTurn(Turn):
         kind = "function" if call.type == _LEGACY else call.type
         return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write audio as its id, by which the server knows its own audio; other media cannot be sent."""
         is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
         if not self.is_own or not part.id or not is_audio:

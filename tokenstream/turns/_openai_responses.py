@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         TextPart,
         ToolCall,
     )
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Obstacle
 
 _INDEX_FIELDS = ("summary_index", "content_index")
 """Provider fields with the index of a text in its reasoning item, which are not fields of the item."""
@@ -55,9 +55,11 @@ class _OpenAIResponsesTurn(Turn):
         self._continued: set[str] = set()
         """Ids of the reasoning before a text that was cut off and that another request continued."""
         self._unfinished = self._find_unfinished_reasoning()
+        """Ids of reasoning that the API refuses."""
         self._orphans = self._find_orphans()
         """Indexes of parts that must be sent without an id, because their reasoning is left out."""
-        self._ran: set[str] = set()
+        self._written_runs: set[str] = set()
+        """Ids of the server tools' calls that were written."""
 
     def _find_unfinished_reasoning(self) -> set[str]:
         """Return the ids of reasoning that the API refuses: it was cut off, or its next item is missing."""
@@ -107,7 +109,7 @@ class _OpenAIResponsesTurn(Turn):
 
     # -- messages ----------------------------------------------------------
 
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         """Write text into its message item, or into a message without an id if that item is unfinished."""
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
@@ -118,7 +120,7 @@ class _OpenAIResponsesTurn(Turn):
             item["content"].append({"type": "output_text", "text": part.text, "annotations": annotations})
         return None
 
-    def write_refusal(self, part: RefusalPart, index: int) -> Kind | None:
+    def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
         item = self._find_message(self._find_fields(part, index))
         if item is None:
             return "refusal"
@@ -162,12 +164,12 @@ class _OpenAIResponsesTurn(Turn):
             self.written.append(item)
         return item
 
-    def write_citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
         return self.find_citation_obstacle(index)
 
     # -- reasoning ---------------------------------------------------------
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write a part of a reasoning item: a summary, a text, or the encrypted content."""
         fields = self.fields(part)
         id = text_of(fields, "id")
@@ -191,7 +193,7 @@ class _OpenAIResponsesTurn(Turn):
     def can_send_call(self, call: ToolCall) -> bool:
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         """Write the item of a call."""
         fields = self._find_fields(part, index)
         if "type" in fields:
@@ -204,22 +206,23 @@ class _OpenAIResponsesTurn(Turn):
         self.written.append({**fields, **item, "call_id": part.id, "name": part.name})
         return None
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
         if obstacle is None:
-            self._ran.add(part.id)
+            self._written_runs.add(part.id)
         return obstacle
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        if part.provider_data is None and part.id in self._ran:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+        if part.provider_data is None and part.id in self._written_runs:
             # The item of the call contains the result, too.
             return None
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, None)
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+        """Write the item of a medium that this API has sent; other media cannot be sent."""
         fields = self.fields(part)
         if not fields:
             return "media"
@@ -227,7 +230,7 @@ class _OpenAIResponsesTurn(Turn):
             "media", {**fields, "result": part.url or b64encode(part.data).decode()}, index
         )
 
-    def _write_unchanged(self, kind: Kind, item: dict[str, Any], index: int | None) -> Kind | None:
+    def _write_unchanged(self, kind: Obstacle, item: dict[str, Any], index: int | None) -> Obstacle | None:
         """Write an item unchanged, with its id; return `kind` as the obstacle if that is not possible.
 
         Args:

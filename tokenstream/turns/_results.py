@@ -83,9 +83,9 @@ class ToolResults(Mapping[str, Any]):
     __slots__ = ("_errors", "_message", "_values")
 
     def __init__(self, message: Message, values: Mapping[str, object], errors: Collection[str] = ()) -> None:
-        known = {call.id for call in message.tool_calls}
+        call_ids = {call.id for call in message.tool_calls}
         for id in (*values, *errors):
-            if id not in known or id not in values:
+            if id not in call_ids or id not in values:
                 raise MisuseError(
                     f"{id!r} has no result in `values`, or is not the id of a tool call of the message"
                 )

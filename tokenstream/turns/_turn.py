@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.message import Message, Part
-    from tokenstream.turns._drop import Drop, Kind
+    from tokenstream.turns._drop import Drop, Kind, Obstacle
 
 _USEFUL_IF_INCOMPLETE = ("text", "reasoning", "refusal")
 """Kinds of parts that are useful even if incomplete."""
@@ -68,7 +68,7 @@ class Turn(ABC):
 
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
-        self._obstacles: dict[Kind, int] = {}
+        self._obstacles: dict[Obstacle, int] = {}
         self.message = message
         self.is_own = message.format is None or message.format in self.formats
         """True if this API has produced the message, or the message's format is not known."""
@@ -77,6 +77,7 @@ class Turn(ABC):
         self.cited: dict[int, list[dict[str, Any]]] = {}
         """The sources of each text part, by the part's index; filled only if `cites_in_text` is set."""
         self._written_with_text: set[int] = set()
+        """The indexes of the citations that are sent inside the texts that they support."""
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
         self._unpaired_ids: frozenset[str] = frozenset()
         """Ids of the server tools' runs of which the call or the result cannot be sent."""
@@ -84,38 +85,38 @@ class Turn(ABC):
     # -- for each API: each method writes a part, or returns the obstacle ------
 
     @abstractmethod
-    def write_text(self, part: TextPart, index: int) -> Kind | None:
+    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
         """Write text."""
 
     @abstractmethod
-    def write_tool_call(self, part: ToolCall, index: int) -> Kind | None:
+    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
         """Write a call of one of the application's tools."""
 
     @abstractmethod
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Kind | None:
+    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning."""
 
-    def write_refusal(self, part: RefusalPart, index: int) -> Kind | None:
+    def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
         """Write a refusal."""
         return "refusal"
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
+    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a server tool."""
         return "server_tool_call"
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
+    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
         """Write the result of a server tool."""
         return "server_tool_result"
 
-    def write_citation(self, part: Citation, index: int) -> Kind | None:
+    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
         """Write a citation."""
         return "citation"
 
-    def write_media(self, part: MediaPart, index: int) -> Kind | None:
+    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write an image, audio or a file."""
         return "media"
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Kind | None:
+    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         """Write a part of a kind that this library does not know."""
         return "opaque"
 
@@ -143,12 +144,12 @@ class Turn(ABC):
         if self._obstacles:
             raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)
 
-    def _count_obstacle(self, obstacle: Kind | None) -> None:
+    def _count_obstacle(self, obstacle: Obstacle | None) -> None:
         """Count an obstacle, unless the part may be left out."""
         if obstacle is not None and not self._may_be_left_out(obstacle):
             self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
 
-    def _may_be_left_out(self, name: Kind) -> bool:
+    def _may_be_left_out(self, name: Obstacle) -> bool:
         """Return True if a part with this obstacle may be left out."""
         is_dropped = name in self._drop or "all" in self._drop
         return is_dropped or (self.is_own and name in self.silently_dropped)
@@ -204,7 +205,7 @@ class Turn(ABC):
         """Return a citation's provider fields as a request takes them; empty if another API has sent them."""
         return deepcopy(data) if "type" in data else {}
 
-    def find_citation_obstacle(self, index: int) -> Kind | None:
+    def find_citation_obstacle(self, index: int) -> Obstacle | None:
         """Return None if the citation at `index` is written with its text, else the obstacle "citation"."""
         return None if index in self._written_with_text else "citation"
 
@@ -214,7 +215,7 @@ class Turn(ABC):
             return {}
         return deepcopy(part.provider_data) or {}
 
-    def _find_obstacle(self, part: Part) -> Kind | None:
+    def _find_obstacle(self, part: Part) -> Obstacle | None:
         """Return the obstacle that a part of any kind may have: incomplete, broken or unpaired; else None."""
         if part.kind not in _USEFUL_IF_INCOMPLETE and not part.complete:
             return "incomplete"
@@ -228,7 +229,7 @@ class Turn(ABC):
         is_valid = bool(part.id) and bool(part.name) and has_arguments
         return None if is_valid else "invalid_tool_call"
 
-    def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
+    def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Obstacle | None:
         """Return the obstacle if only one of a server tool's call and result could be sent; None for none."""
         if isinstance(part, ServerToolResult):
             # The call may be in the previous turn, if code that the provider runs has called the
@@ -242,13 +243,13 @@ class Turn(ABC):
             return "incomplete"
         return "server_tool_call" if part.id in self._unpaired_ids else None
 
-    def _find_lost_signature(self, part: Part) -> Kind | None:
+    def _find_lost_signature(self, part: Part) -> Obstacle | None:
         """Return the obstacle "signature" if a written part has a signature that the API does not accept."""
         if not isinstance(part, TextPart | ToolCall) or (self.is_own and part.kind in self.accepts_signed):
             return None
         return "signature" if _is_signed(part.provider_data) else None
 
-    _WRITERS: ClassVar[dict[str, Callable[[Turn, Any, int], Kind | None]]] = {
+    _WRITERS: ClassVar[dict[str, Callable[[Turn, Any, int], Obstacle | None]]] = {
         "text": lambda turn, part, index: turn.write_text(part, index),
         "reasoning": lambda turn, part, index: turn.write_reasoning(part, index),
         "refusal": lambda turn, part, index: turn.write_refusal(part, index),
@@ -305,7 +306,7 @@ def _is_signed(value: object, depth: int = 0) -> bool:
     )
 
 
-def _explain(api: str, obstacles: dict[Kind, int]) -> str:
+def _explain(api: str, obstacles: dict[Obstacle, int]) -> str:
     """Return the error message for parts that cannot be sent: their kinds with counts, and the remedy."""
     counted = ", ".join(f"{count} {name}" for name, count in obstacles.items())
     names = ", ".join(map(repr, obstacles))

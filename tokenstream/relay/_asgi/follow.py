@@ -63,6 +63,7 @@ class FollowOutlet(Outlet):
         self.journal = journal
         self.owner = owner
         self._retry = body.retry
+        """The bytes that tell a reader to reconnect soon; empty if the protocol has none."""
         self._transcript_key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
         """Identifies the transcript, which is shared with other readers of the same protocol."""
         self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
@@ -177,6 +178,7 @@ class StartOutlet(FollowOutlet):
                 shape=self._shape,
             )
         except StreamError as error:
+            # Without an event for errors in the protocol, there are no bytes for the error.
             return refuse_failed(error, b"".join(self._error_writer.fail(error) or []) or None)
         except JournalError as error:
             return refuse_journal_error(error, self._retry)

@@ -88,6 +88,7 @@ def routes(
         >>> from tokenstream.relay.journal import MemoryJournal
         >>> app = routes(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
     """
+    # Made only to refuse an unknown protocol now, and not at the first request.
     BodyWriter(protocol, drop=drop)
     return Routes(
         journal,

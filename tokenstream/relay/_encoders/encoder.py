@@ -273,8 +273,8 @@ class Encoder(Vocabulary):
         not_expressible = sorted(report.keys() - self.counts - ({"total_tokens"} if is_sum else set()))
         if not_expressible and "all" not in self.drop:
             raise self.not_expressible(f"usage.{', usage.'.join(not_expressible)}")
-        known = {name: value for name, value in report.items() if name in self.counts}
-        self.usage = self.usage.model_copy(update=known)
+        expressible = {name: value for name, value in report.items() if name in self.counts}
+        self.usage = self.usage.model_copy(update=expressible)
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:

@@ -96,7 +96,9 @@ class Journal:
         self._tasks: TaskGroup | None = None
         self._is_closing = False
         self._producers: dict[str, Producer] = {}
+        """The producers of this process, by the ids of their answers."""
         self._feeds: WeakValueDictionary[str, Feed] = WeakValueDictionary()
+        """The feeds (tasks that read an answer for all its followers here), by the ids of the answers."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self._producers)} answers are being produced>"

@@ -74,16 +74,16 @@ class _StoredAnswer:
     def ended(self) -> bool:
         return self.expires is not None
 
-    def extend(self, records: Sequence[bytes], most: int) -> None:
+    def extend(self, records: Sequence[bytes], max_bytes: int) -> None:
         """Add records, and trim the oldest records while all of them together are too large.
 
         Args:
             records: The new records.
-            most: The maximum size of all records in bytes; the last record is always kept.
+            max_bytes: The maximum size of all records together; the last record is always kept.
         """
         self._records += records
         self._size += sum(map(len, records))
-        while self._size > most and len(self._records) - self._trimmed > 1:
+        while self._size > max_bytes and len(self._records) - self._trimmed > 1:
             self._size -= len(self._records[self._trimmed])
             self._trimmed += 1
             self.begin += 1

@@ -160,6 +160,7 @@ class Producer:
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
             warn("an answer of a journal could not be produced: %r", error)
             last = [record_failure(error)]
+        # There is no last record if `stop` or `interrupt` has cancelled the reading.
         self._queue_end(last or [record_interruption("the answer was cancelled")])
         self.opened.set()
 
@@ -285,6 +286,7 @@ class Producer:
                     self.stop(reason)
                     await anyio.sleep(pause)
                     # Readers must not wait for a stream that reacts slowly to cancellation or ignores it.
+                    # `stop` has chosen the last records.
                     self._queue_end([])
                 with anyio.move_on_after(pause):
                     await self._storage.wait_stop(self.id)

@@ -115,6 +115,7 @@ class RedisStorage(Storage):
     async def wait(self, id: str, after: int) -> None:
         """Wait until a message reports a later position or the end, or until messages may have been lost."""
 
+        # A message is "over", or the number of the last position.
         async def has_changed() -> bool:
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after

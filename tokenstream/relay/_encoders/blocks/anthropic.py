@@ -102,6 +102,7 @@ class AnthropicEncoder(BlockEncoder):
         if event.text:
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
         if event.signature is not None:
+            # The signature is sent whole, when the block ends.
             self._signatures.setdefault(event.part, []).append(event.signature)
         return payloads
 

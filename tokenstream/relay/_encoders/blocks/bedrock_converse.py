@@ -139,11 +139,15 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def _usage_report(self) -> dict[str, int]:
         """Return token counts under Bedrock's names, with 0 for required counts; {} if none are known."""
-        known = self.name_counts(_COUNTS)
-        if not known:
+        counts = self.name_counts(_COUNTS)
+        if not counts:
             return {}
-        required = {"inputTokens": known.get("inputTokens", 0), "outputTokens": known.get("outputTokens", 0)}
-        return {**required, "totalTokens": sum(required.values()), **known}
+        required = {
+            "inputTokens": counts.get("inputTokens", 0),
+            "outputTokens": counts.get("outputTokens", 0),
+        }
+        # A total that the provider has reported replaces the sum.
+        return {**required, "totalTokens": sum(required.values()), **counts}
 
 
 def _to_citation(citation: Citation) -> dict[str, Any]:

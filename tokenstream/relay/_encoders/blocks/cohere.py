@@ -151,9 +151,12 @@ class CohereEncoder(BlockEncoder):
         fields = citation.provider_data or {}
         if "sources" in fields:
             return fields
-        known = drop_none(title=citation.title, url=citation.url, snippet=citation.text)
-        document = {"id": document_id, **known}
+        document = {
+            "id": document_id,
+            **drop_none(title=citation.title, url=citation.url, snippet=citation.text),
+        }
         sources = [{"type": "document", "id": document_id, "document": document}]
+        # The cited text, or else the text that began last.
         part = citation.cites if citation.cites in self._texts else next(reversed(self._texts), None)
         if part is None:
             return {"sources": sources, "type": "TEXT_CONTENT"}

@@ -41,11 +41,12 @@ class BlockEncoder(Encoder, ABC):
         super().__init__(**options)
         self.blocks: dict[int, int] = {}
         """The indexes of the open blocks, by part."""
-        self._with_block: set[int] = set()
+        self._ever_opened: set[int] = set()
         """The parts that have or had a block."""
         self._sequential: dict[int, None] = {}
         """The parts with open blocks that end when another block begins, in order."""
-        self._count = 0
+        self._block_count = 0
+        """The number of blocks so far, which is the index of the next block."""
         self._redacted: set[int] = set()
         """The parts whose encrypted reasoning was sent."""
 
@@ -61,8 +62,8 @@ class BlockEncoder(Encoder, ABC):
         Args:
             part: The index of the block's part.
         """
-        self._count += 1
-        return self._count - 1
+        self._block_count += 1
+        return self._block_count - 1
 
     @abstractmethod
     def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
@@ -102,7 +103,7 @@ class BlockEncoder(Encoder, ABC):
             return []
         before = [*self.unsent_head(), *self.close_sequential()]
         self.blocks[part] = index = self.assign_index(part)
-        self._with_block.add(part)
+        self._ever_opened.add(part)
         if self._kinds[0, part] in _SEQUENTIAL_KINDS:
             self._sequential[part] = None
         return [*before, *self.encode_begin(index, start)]
@@ -119,7 +120,7 @@ class BlockEncoder(Encoder, ABC):
         cited_part = event.citation.cites
         if cited_part is None or self._kinds.get((0, cited_part)) != "text":
             return self.find_open_text(event.part)
-        has_ended = cited_part in self._with_block and cited_part not in self.blocks
+        has_ended = cited_part in self._ever_opened and cited_part not in self.blocks
         return event.part if has_ended else cited_part
 
     def find_open_text(self, part: int) -> int:

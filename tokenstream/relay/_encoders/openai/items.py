@@ -84,6 +84,7 @@ class ItemEncoder(Encoder, ABC):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self.items: list[OutputItem] = []
+        """All items of the answer so far."""
         self.starts: dict[int, Part] = {}
         """The content of the last `PartStart` of each part, by the part's index."""
         self._items_by_part: dict[int, OutputItem] = {}
