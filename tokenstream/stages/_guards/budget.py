@@ -58,7 +58,6 @@ class Budget:
     """Always None: this stage cannot fail."""
 
     __slots__ = (
-        "_bytes",
         "_characters",
         "_characters_used",
         "_max_cost",
@@ -66,6 +65,7 @@ class Budget:
         "_reported_tokens",
         "_seconds",
         "_tokens",
+        "_uncounted_bytes",
         "_usage",
         "started_at",
         "stop",
@@ -105,7 +105,7 @@ class Budget:
         self._usage = GrowingUsage()
         self._reported_tokens = 0
         """The provider's last count of tokens."""
-        self._bytes = self._characters_used = 0
+        self._uncounted_bytes = self._characters_used = 0
         """Number of bytes since the provider's last count, and number of characters in total."""
 
     def fresh(self) -> Budget:
@@ -166,7 +166,7 @@ class Budget:
             self._usage.add(event.usage)
             tokens = event.usage.output_tokens
             if tokens is not None:
-                self._reported_tokens, self._bytes = max(tokens, self._reported_tokens), 0
+                self._reported_tokens, self._uncounted_bytes = max(tokens, self._reported_tokens), 0
         elif isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
             self._add_text(event.text)
         elif isinstance(event, ToolCallDelta | PartDelta):
@@ -177,26 +177,26 @@ class Budget:
         if self._characters is not None and self._characters_used > self._characters:
             self._stop_for(f"{self._characters:,} characters")
         elif max_tokens is not None and used > max_tokens:
-            self._stop_for(f"{max_tokens:,} tokens", estimated=self._bytes > 0)
+            self._stop_for(f"{max_tokens:,} tokens", estimated=self._uncounted_bytes > 0)
         elif self._price is not None and self._max_cost is not None:
             cost: Any = self._price(self._build_usage(used))
             if cost != cost:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
                 raise MisuseError("price= returned nan, which bounds nothing: return what the usage costs")
             if cost > self._max_cost:
-                self._stop_for(f"{self._max_cost:g} for the answer", estimated=self._bytes > 0)
+                self._stop_for(f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0)
 
     def _add_text(self, text: str) -> None:
         self._characters_used += len(text)
-        self._bytes += size_of(text)
+        self._uncounted_bytes += size_of(text)
 
     @property
     def _tokens_used(self) -> int:
-        return self._reported_tokens + math.ceil(self._bytes / BYTES_PER_TOKEN)
+        return self._reported_tokens + math.ceil(self._uncounted_bytes / BYTES_PER_TOKEN)
 
     def _build_usage(self, tokens: int) -> Usage:
         """Return the token counts, estimated if text has arrived since the provider's count."""
         usage = self._usage.build(final=False) or Usage()
-        if not self._bytes:
+        if not self._uncounted_bytes:
             return usage
         return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})
 

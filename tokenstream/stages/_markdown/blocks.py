@@ -381,6 +381,7 @@ class MarkdownBlocks:
             kind, leaf_first_line, offsets, leaf_end, settled = "", 0, [], "", block.chars
         else:
             kind, leaf_first_line, offsets, settled = leaf.kind, leaf.first_line, leaf.offsets, leaf.start
+            # For a fence, the closing fence; for HTML, the number of its kind.
             leaf_end = leaf.mark * leaf.size if kind == LineKind.FENCE else str(leaf.size)
             # Whole lines of these leaves are shown unchanged.
             is_comment_or_the_like = kind == LineKind.HTML and leaf.size in {2, 3, 4, 5}

@@ -177,14 +177,17 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         return without_paragraph
     offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
     if not tail:
+        # Without its last line ending.
         content = content[:-1]
         last_line = content.rfind("\n") + 1
         if shape.may_begin_table and content.startswith("|", last_line):
             # The row of a table is shown once its second row has arrived.
             content = content[: max(last_line - 1, 0)]
     elif shape.may_begin_table and tail.startswith("|", offset):
+        # The same for a row that is still being written.
         content = content[:-1]
     elif not prefixes and _MAY_DEFINE.match(tail, offset):
+        # The first line of the text may be the beginning of a link definition.
         return without_paragraph
     else:
         content += tail[offset:]
@@ -200,8 +203,8 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:
     """Return the preview of a heading; "" while it has no text."""
-    begin = shape.offsets[-1]
-    hashes_end = len(tail) - len(tail[begin:].lstrip("#"))
+    hashes_start = shape.offsets[-1]
+    hashes_end = len(tail) - len(tail[hashes_start:].lstrip("#"))
     content = _without_closing_hashes(tail[hashes_end:]).lstrip(" \t")
     shown = shape.completion.complete(content, references=shape.definition_count > 0, one_line=True)
     return f"{tail[:hashes_end]} {shown}" if shown.strip() else ""

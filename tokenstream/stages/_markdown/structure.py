@@ -172,6 +172,7 @@ class BlockStructure:
             level: Number of the containers that the line continues.
         """
         if self._close_at_blank(level) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
+            # The line belongs to the HTML, but has no content of it.
             self.leaf.note_html_offset()
         return SAME
 
@@ -191,6 +192,7 @@ class BlockStructure:
                 leaf.offsets.append(0)
             return True
         if leaf is not None and not (continues_all and leaf.kind == LineKind.CODE):
+            # Indented code may go on after the blank line.
             self._close_leaf()
         self.containers.close_inner(level)
         return False
@@ -207,14 +209,14 @@ class BlockStructure:
         """
         leaf = self.leaf
         is_text = leaf is not None and leaf.kind == LineKind.TEXT
-        lines = len(leaf.offsets) if leaf is not None and is_text else 0
+        line_count = len(leaf.offsets) if leaf is not None and is_text else 0
         # Parsers disagree if the table begins with the mark of a container or of a heading, or if its
         # second row may also be the underline of a heading of several lines.
-        disputed = has_deeper or not is_text or (lines > 1 and is_underline(line_match))
+        disputed = has_deeper or not is_text or (line_count > 1 and is_underline(line_match))
         is_merged = self._in_doubt or self._in_raw_html
         is_top_level = not self.containers.items
         # Only the last line of the paragraph becomes part of the table.
-        split = lines > 1 and is_top_level and not (is_merged or disputed)
+        split = line_count > 1 and is_top_level and not (is_merged or disputed)
         self._in_doubt = self._in_doubt or disputed
         self._close_leaf()
         self.kind_before = self.kind
@@ -223,7 +225,7 @@ class BlockStructure:
         self._open_row = None
         if level == 0:
             self.containers.open_list_marker = None
-            if split or (lines < 2 and not is_merged):
+            if split or (line_count < 2 and not is_merged):
                 self.kind = "table"
         return SPLIT if split else SAME
 

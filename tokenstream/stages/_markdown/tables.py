@@ -33,18 +33,18 @@ class PossibleRow(NamedTuple):
         """The highest of these levels."""
         return self.level + len(self.content_starts) - 1
 
-    def find_table_level(self, second: MatchedLine, *, complete: bool) -> int | None:
+    def find_table_level(self, second_row: MatchedLine, *, complete: bool) -> int | None:
         """Return the level at which a table begins with this row; None for no table; maybe MORE_NEEDED.
 
         Args:
-            second: The line after this row.
+            second_row: The line after this row.
             complete: Whether it is the whole line.
         """
-        text, content_at = second.text, second.content_at
+        text, content_at = second_row.text, second_row.content_at
         if not may_be_delimiter(text, content_at):
             return None
-        for level in range(self.level, min(second.level, self.deepest_level) + 1):
-            level_start = second.content_starts[level]
+        for level in range(self.level, min(second_row.level, self.deepest_level) + 1):
+            level_start = second_row.content_starts[level]
             is_after_mark = bool(text[level_start:content_at].strip(BLANKS))
             if is_after_mark or content_at - level_start >= CODE_INDENT:
                 # The mark of a deeper container, or the indentation of code, precedes the row.
