@@ -108,7 +108,7 @@ def observe(
         raise MisuseError("the answer has ended: observe a stream before it is read")
     if machine.observer is not None:
         raise MisuseError("the stream is observed already; once is enough")
-    # A tap does not know the request.
+    # The URL and the JSON of the request, if `connect` sends it. A tap does not know the request.
     pump: Any = getattr(reader, "pump", None)
     url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
     observer = Observer(

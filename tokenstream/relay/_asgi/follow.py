@@ -106,6 +106,7 @@ class FollowOutlet(Outlet):
             self._first_is_next = False
             return self._first_chunk
         follower, chunk = self._follower, b""
+        # Some records have no bytes in some protocols.
         while not chunk:
             if not await self._wait_for_more():
                 if self._transcript.error is not None:

@@ -86,6 +86,7 @@ class AnswerOutlet(Outlet):
 
     async def __anext__(self) -> bytes:
         chunk, self._first_chunk = self._first_chunk, b""
+        # Some events have no bytes in some protocols.
         while not chunk and not self._ended:
             chunk = await self._next_chunk()
         if not chunk:

@@ -55,6 +55,7 @@ class HandlerEntry(NamedTuple):
         if self.made is not None:
             return self.made
         if self.checked_by is self.function:
+            # The function's own signature declares the arguments.
             return FunctionTool(str(self.tool), self.function)
         return TypeTool(str(self.tool), self.checked_by, self.function)
 

@@ -186,6 +186,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         """Return the whole message and its step; nothing for a call, which ends with the run."""
         if item.kind in CALLS:
             return
+        # An item that was cut off has the status that the answer's finish reason implies.
         statuses = _STATUSES[self._end_reason if status == "incomplete" else "stop"]
         message = self._message_json(item, statuses.message)
         message["content"] = [_content_json(item.kind, item.text.join())]
