@@ -203,6 +203,7 @@ def test_the_architecture_names_each_module_within_its_larger_rooms() -> None:
         "_sources",
         "stream",
         "testing",
+        "cli/_html",
     )
     elsewhere = ("relay/_encoders/", "relay/journal/", "formats/_wire/")
     there: set[str] = set()

@@ -218,10 +218,15 @@ def describe_gap(gap: Gap) -> str:
 
 def _draw_end(reading: Reading) -> Markup | None:
     """Return a line at the end of an answer that is not complete."""
-    if reading.report.ending == "complete":
+    if not _has_broken_end(reading):
         return None
     title = element("title", f"the end: {reading.report.ending}")
     return _rect(_WIDTH - 4, 0, 4, _HEIGHT, class_="broken", title=title)
+
+
+def _has_broken_end(reading: Reading) -> bool:
+    """Return True if the picture marks the end: the answer is not complete, and no bar shows the error."""
+    return reading.report.ending != "complete" and all(chunk.kind != "error" for chunk in reading.chunks)
 
 
 def _rect(x: float, y: float, width: float, height: float, *, class_: str, title: Markup) -> Markup:
@@ -265,7 +270,7 @@ def _draw_legend(reading: Reading, gaps: list[Gap]) -> Markup:
         entries.append(("gap", "longest gaps"))
     if any(gap.is_stall for gap in gaps):
         entries.append(("stall", f"stalls, longer than {STALL_SECONDS:g} s"))
-    if reading.report.ending != "complete":
+    if _has_broken_end(reading):
         entries.append(("broken", f"the end: {reading.report.ending}"))
     items = [element("li", element("i", class_=f"swatch {name}"), label) for name, label in entries]
     return element("ul", *items, class_="legend")
