@@ -95,6 +95,7 @@ class AsyncDriver(Driver):
         except ValueError as error:
             self.raise_pull_error(error)
         except StopIteration:
+            # The machine's generator of events was interrupted, as by Ctrl-C, and has ended with that.
             raise await self._close_broken() from None
         return event
 
@@ -286,6 +287,7 @@ class AsyncDriver(Driver):
         except ValueError as error:
             self.raise_pull_error(error)
         except StopIteration:
+            # The machine's generator of events was interrupted, as by Ctrl-C, and has ended with that.
             raise await self._close_broken() from None
         return event
 

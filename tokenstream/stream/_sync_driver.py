@@ -100,6 +100,7 @@ class SyncDriver(Driver):
         except ValueError as error:
             self.raise_pull_error(error)
         except StopIteration:
+            # The end of the stream, or of the machine's generator of events after an interruption.
             self._check_broken()
             raise
         finally:
@@ -297,6 +298,7 @@ class SyncDriver(Driver):
         except ValueError as error:
             self.raise_pull_error(error)
         except StopIteration:
+            # The end of the stream, or of the machine's generator of events after an interruption.
             self._check_broken()
             raise
         finally:

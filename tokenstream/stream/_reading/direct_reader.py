@@ -134,6 +134,7 @@ class DirectReader:
         finally:
             self._is_reading = False
             if self.stopped:
+                # `stop` leaves the closing to the read that it ends.
                 await self.close(failed=True)
         return bool(self._items) or self.has_ended
 

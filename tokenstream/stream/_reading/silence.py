@@ -128,14 +128,14 @@ class Silence:
         # A deadline that is not set is None.
         return [(name, seconds, start) for name, seconds, start in starts if seconds is not None]
 
-    def _find_silence_start(self, last: float) -> float:
+    def _find_silence_start(self, last_arrival: float) -> float:
         """Return the time from which to count a silence, moved by the time in which the loop was busy.
 
         Args:
-            last: Time of the last arrival.
+            last_arrival: Its time, or that of the request.
         """
         counted_from, busy_seconds = self._busy_since_content
         if counted_from != self._machine.meter.content_at:
             # Content has arrived since the busy time.
             busy_seconds = 0.0
-        return max(last, self._machine.begun_at) + busy_seconds
+        return max(last_arrival, self._machine.begun_at) + busy_seconds

@@ -55,10 +55,10 @@ class EventCursor:
     __slots__ = (
         "_accumulator",
         "_begun",
+        "_choice_cursors",
         "_choices",
         "_fields",
         "_head",
-        "_readers",
         "_reported_spent",
         "_reported_usage",
         "_restarts",
@@ -86,7 +86,7 @@ class EventCursor:
         """True once the answer has begun."""
         self._head: tuple[Any, ...] = ()
         """The id, model and role that were returned last."""
-        self._readers: dict[int, _ChoiceCursor] = {}
+        self._choice_cursors: dict[int, _ChoiceCursor] = {}
         """A cursor for each choice, by index."""
         self._fields: dict[str, tuple[Any, int]] = {}
         """The fields of the answer that were returned; see `_list_changes`."""
@@ -106,16 +106,16 @@ class EventCursor:
         self._add_head(head, finishes, events)
         events.extend(_list_changes(fields, self._fields, 0, shared=True))
         for index, state in states:
-            reader = self._readers.get(index)
-            if reader is None:
-                reader = self._readers[index] = _ChoiceCursor(state)
-            events.extend(reader.ready())
+            cursor = self._choice_cursors.get(index)
+            if cursor is None:
+                cursor = self._choice_cursors[index] = _ChoiceCursor(state)
+            events.extend(cursor.ready())
         self._add_usage(usage, events)
         for index, finish in finishes.items():
-            reader = self._readers[index]
-            if finish is not None and finish != reader.finish:
+            cursor = self._choice_cursors[index]
+            if finish is not None and finish != cursor.finish:
                 events.append(finish)
-            reader.finish = finish
+            cursor.finish = finish
         return events
 
     # -- within ------------------------------------------------------------
@@ -128,7 +128,7 @@ class EventCursor:
         # must stay separate, because their sum would look final.
         if not restarted and (spent is None or spent.source == "reported"):
             return
-        has_finished = any(reader.finish is not None for reader in self._readers.values())
+        has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
         self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
         self._reported_spent = counted or Usage(source="partial")
@@ -152,15 +152,16 @@ class EventCursor:
         id, model, role, _ = head
         new_head = (id, model, role)
         was_taken_back = any(
-            reader.finish is not None and finishes[index] is None for index, reader in self._readers.items()
+            cursor.finish is not None and finishes[index] is None
+            for index, cursor in self._choice_cursors.items()
         )
         has_content = self._begun or new_head != _BLANK
         if was_taken_back or (has_content and new_head != self._head):
             events.append(MessageStart(id, model, role, another=was_taken_back))
             self._begun, self._head = True, new_head
         if was_taken_back:
-            for reader in self._readers.values():
-                reader.finish = None
+            for cursor in self._choice_cursors.values():
+                cursor.finish = None
 
     def _add_usage(self, usage: GrowingUsage, events: list[Event]) -> None:
         """Add an event if the usage has changed."""
