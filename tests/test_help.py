@@ -243,6 +243,7 @@ def test_no_copy_hides_a_method_of_a_subclass() -> None:
 def test_the_words_of_slots_come_from_the_source() -> None:
     """Each is written once: below the slot, or among the arguments."""
     assert "The deepest nesting of a JSON payload" in _text_of(Limits)
+    assert "_dataclass_getstate" not in _text_of(Limits)
     assert "The added text, which is never empty." in _text_of(TextDelta)
     assert "Broadcast" in _text_of(Broadcast)
     assert "connect(" in _text_of(connect)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 _PACKAGE = __name__.partition(".")[0]
 _METHODS = (classmethod, staticmethod)
 _FUNCTIONS = frozenset({BuiltinFunctionType, FunctionType})
+_STATE_METHODS = ("__getstate__", "__setstate__")
 _USUAL_WORDS = {
     "__aenter__": "Begin an `async with` block.",
     "__aexit__": "End the `async with` block.",
@@ -34,10 +35,12 @@ _USUAL_WORDS = {
     "__exit__": "End the `with` block.",
     "__getattr__": "Return an attribute that the class itself does not have.",
     "__getitem__": "Return the item at a key or an index.",
+    "__getstate__": "Return the values of the fields, for pickle.",
     "__iter__": "Return the iterator of a `for` loop.",
     "__len__": "Return the number of items.",
     "__next__": "Return the next item; raise StopIteration at the end.",
     "__post_init__": "Check the arguments.",
+    "__setstate__": "Set the values of the fields, for pickle.",
 }
 """Docstrings for methods of Python's protocols that have none of their own."""
 _WORDS_OF_STAGES = {
@@ -183,6 +186,12 @@ def _collect(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which 
                 if name not in found and _is_shown(name, member):
                     setattr(kind, name, _copy_for(kind, member))
         found.update(members)
+    for name in _STATE_METHODS:
+        # Those of frozen dataclasses are shared, and `help` shows a comment of the standard library for them.
+        if getattr(own.get(name), "__module__", None) == "dataclasses":
+            copy = _copy_for(kind, own[name])
+            copy.__name__, copy.__qualname__ = name, f"{kind.__qualname__}.{name}"
+            setattr(kind, name, copy)
     functions = [
         function
         for member in own.values()
