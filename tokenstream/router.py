@@ -260,8 +260,10 @@ class Router:
         exception ends the run. On an `AsyncStream`, a synchronous function runs in a thread.
 
         Args:
-            name: The tool's name for the model, or the function itself.
-            arguments: The arguments' type, or a pydantic `TypeAdapter`.
+            name: The tool's name for the model, or the function itself; None for the name of the
+                function.
+            arguments: The arguments' type, or a pydantic `TypeAdapter`; None for the types of the
+                function's parameters.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
 
         Raises:

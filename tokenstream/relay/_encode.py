@@ -281,7 +281,7 @@ def payloads(
         protocol: As for `encode`.
         ids: Whether to number the payloads, under the key `at`; for "tokenstream" only.
         raw: As for `encode`.
-        shape: As for `encode`.
+        shape: As for `encode`; None for no change.
         drop: As for `encode`.
 
     Raises:

@@ -335,8 +335,8 @@ class Stream(SyncStreamBase, Choice):
 
         Args:
             n: Number of readers.
-            policy: As for `broadcast`.
-            size: As for `broadcast`.
+            policy: Handling of a loop that falls behind, as for `broadcast`; None for "wait".
+            size: Number of events to hold; None for 1,024.
 
         Raises:
             MisuseError: The stream is already shared with other options.

@@ -59,7 +59,7 @@ def custom(
         id: Path to the answer's id; None if there is none.
         model: Path to the model's name; None if there is none.
         usage: Maps names of counts in `Usage` to the paths of the counts; None if there are none.
-        error: Path to an error; the usual places are searched, too.
+        error: Path to an error; the usual places are searched, too. None to search only those.
         retryable: Maps an error's code or type to True if a retry may help, else to
             False; for codes and types that this library does not know.
         event: Names of the SSE events that contain text and reasoning; all by default.

@@ -72,7 +72,7 @@ def routes(
         answer: A function, sync or async, that makes an answer from the JSON body of a request; None if
             answers are started elsewhere.
         owner: A function, sync or async, that returns the owner on whose behalf a request acts, from the
-            request's ASGI scope; an id alone proves nothing.
+            request's ASGI scope; an id alone proves nothing. None for answers without an owner.
         protocol: The name of the protocol in which to send answers.
         open_within: Seconds to wait for the first event of a new answer: an answer that fails within this
             time gets a status for the error.

@@ -245,7 +245,7 @@ class Recording:
         Args:
             pace: As for `stream`.
             chunking: As for `stream`.
-            fault: As for `stream`.
+            fault: As for `stream`; None for no fault.
             clock: As for `stream`.
             **options: Arguments of `AsyncStream`.
         """

@@ -36,7 +36,7 @@ def respx_side_effect(
         format: As for `testing.transport`.
         pace: As for `testing.transport`.
         chunking: As for `testing.transport`.
-        fault: As for `testing.transport`.
+        fault: As for `testing.transport`; None for no fault.
         clock: As for `testing.transport`.
 
     Raises:
