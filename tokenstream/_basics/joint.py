@@ -148,6 +148,7 @@ class PrefixJoint(Joint):
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint: drop the whole echo, or only the repeated white space; see `Joint`."""
         if self._echoes is False:
+            # No text is repeated, so only white space may be.
             return self._decide(0, beyond[: len(self._space)], _SURE, ended=ended)
         if self._is_echo:
             is_long = self._echoed >= _ANCHOR

@@ -137,6 +137,7 @@ def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, 
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
             if found is not None:
+                # Both headers of a limit contain its name, such as "tokens", if there are several limits.
                 yield name, headers.get(remaining.format(found[1] or "")), value
     field = _QUOTED.sub("", headers.get("ratelimit", "")[:_MOST_FIELD])
     # Policies have parameters after semicolons; in earlier drafts, the whole field was one policy.

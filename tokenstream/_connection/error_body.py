@@ -54,8 +54,10 @@ class ErrorBody(Format):
         super().__init__(limits=limits, pings=pings)
         self._head = head
         self._named = None if named is None else registry.create(named, limits=self.limits, pings=False)
+        """The format that the caller expects, which may know the provider's errors better."""
         self._body = bytearray()
         self._document = Wholeness()
+        """Detects that the body is one whole JSON document."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
         """Return a new reader for the body of the same response."""

@@ -75,12 +75,14 @@ class Mapped:
     """Places of the text for the fast path; None if each of them overlaps with another path."""
 
     def __post_init__(self) -> None:
+        """Derive `fields` and `fast` from the paths."""
         single_values = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
         counts = [path for _, path in self.usage]
         conditions = [path for path, _ in self.where]
         texts, others = [*self.text, *self.reasoning], [*single_values, *counts, *conditions]
         fields = frozenset(str(path[0]) for path in [*texts, *others] if path)
         places = single_places(texts, others)
+        # The dataclass is frozen.
         object.__setattr__(self, "fields", fields)
         fast = Fast(texts=places, padding=PADDING - fields) if places else None
         object.__setattr__(self, "fast", fast)

@@ -49,7 +49,9 @@ class Custom(Format):
         self.mapped = mapped
         """The paths to the text and the other values of a payload."""
         self._counts: dict[str, int | float] = {}
+        """The token counts that were reported last."""
         self._head: tuple[str | None, str | None] = (None, None)
+        """The answer's id and model, as they were reported last."""
         self._changed_fields: dict[str, Any] = {}
         """The last values of fields that no path leads to, if they differ from the values reported."""
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)

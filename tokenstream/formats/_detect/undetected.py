@@ -53,6 +53,7 @@ class Undetected(Format):
         super().__init__(limits=limits, pings=pings)
         self._found = found
         self._held: list[Frame] = []
+        """The frames so far, for the format that will be found."""
         self._skipped = 0
         """Number of pings, which are not held."""
         self.documents = False

@@ -99,6 +99,7 @@ class ShapeEntry:
         shape = self.shape
         if reader is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
             match = shape.between(before, after).match
+            # `or None`: with nothing after it, the payload extends to the end.
             payload = slice(len(before), -len(after) or None)
             reader = self._framed[key] = make_reader(
                 self._format, match, self.example, self.follow, self.log, payload=payload, most=most

@@ -121,22 +121,27 @@ class FastPath:
         self._changed: frozenset[Path] = _NONE
         """The changing places whose values have changed so far: the fewer, the faster the comparison."""
         self._learnt_at = 0
+        """Number of the frame from which the newest entry was learnt."""
         self._misses = 0
         """Deltas in a row without a shape."""
         self._last_wait = 1
+        """The number of deltas that were waited for last; doubled whenever learning did not pay off."""
         self._deltas_to_wait = 0
+        """Number of deltas to decode before the next shape is learnt."""
 
     def read(self, frame: Frame) -> Event | None:
         """Return the event of a frame that an entry fits; None for any other frame."""
         name: str | None = _NAMELESS
         payload: Any = frame
         if frame.__class__ is bytes:
+            # A frame without a name is the payload itself.
             pass
         elif isinstance(frame, ServerSentEvent) or (
             isinstance(frame, EventStreamMessage) and frame.kind == "event"
         ):
             name, payload = frame.event, frame.payload
         elif frame.__class__ is dict:
+            # An SDK has decoded this payload; its entries have no name.
             name = None
         else:
             return None
