@@ -58,6 +58,7 @@ class LlamaIndex(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._calls: dict[int | str, _RepeatedCall] = {}
+        """The calls so far, by id; by index if they have no id."""
         self._expects_finish = False
         """True if the provider's raw chunks are of a kind that ends with a finish reason."""
         self._text_length = 0

@@ -35,6 +35,7 @@ class ConverseBlock:
         self.added: dict[str, Any] = {}
         """Maps the names of fields that deltas have added to the part to lists of their values."""
         self._was_reported = False
+        """True once a field in `added` has been reported."""
 
     def add_field(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
         """Add a field that arrived after the start; return True to report it now, False to wait for the end.
@@ -44,7 +45,8 @@ class ConverseBlock:
         """
         pieces = self.added.setdefault(name, [])
         pieces.append(value)
-        is_first, self._was_reported = not self._was_reported, True
+        is_first = not self._was_reported
+        self._was_reported = True
         return is_first
 
     @property

@@ -68,12 +68,15 @@ class BedrockConverse(Format):
         self._blocks = ConverseBlocks(self.limits, self.note)
         self.parts = self._blocks
         self._has_head = False
+        """True once the start of the message has arrived."""
         self._start_expected = True
+        """True until the start has arrived, or its lack was counted."""
         self._stopped = False
+        """True once the event `messageStop` has arrived."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format."""
+        """Return whether a first payload is of this format; None for the initial message of AWS."""
         if event == _INITIAL_RESPONSE:
             # Other streams begin with this message, too.
             return None
@@ -171,7 +174,7 @@ class BedrockConverse(Format):
         for index, (start, deltas) in enumerate(map(start_and_deltas, dicts_of(message.get("content")))):
             self._blocks.start(index, start)
             for delta in deltas:
-                self._blocks.delta(index, delta, payload)
+                self._blocks.add_delta(index, delta, payload)
             self._blocks.stop(index)
         # The remaining fields are those of a stream's last two events, `messageStop` and `metadata`.
         stop_fields = ("stopReason", "additionalModelResponseFields")
@@ -200,7 +203,7 @@ class BedrockConverse(Format):
         """Add a delta to its block."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
-        self._blocks.delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)
+        self._blocks.add_delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             index: The block's index.
             start: The block as its start event describes it.
         """
+        # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
         open_block = self._open.pop(index, None)
         if open_block is not None:
@@ -63,7 +64,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
                 self._read_start_field(block, name, value)
         self._last_written = block.part
 
-    def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
+    def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
         """Add a delta to its block; fields that do not fit the block are reported as unknown.
 
         Args:
@@ -88,7 +89,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             elif not reader(self, block, value):
                 self.note("delta_misfits")
                 self.items(name, [payload])
-        # A block opened by its first delta is not a change of parts.
+        # A part that its first delta opens does not interrupt another: record it without the check.
         self._last_written = block.part
 
     # -- opening -----------------------------------------------------------

@@ -49,12 +49,12 @@ def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
         """Return the event of a chunk; None if it must be decoded."""
         if rest[-2:] != _END:
             return None
-        inner, between, padding = rest[:-2].partition(_BETWEEN)
+        encoded, between, padding = rest[:-2].partition(_BETWEEN)
         if between and not padding.isalnum():
             # The last field is not only padding.
             return None
         try:
-            data = a2b_base64(inner, strict_mode=True)
+            data = a2b_base64(encoded, strict_mode=True)
         except BinasciiError:
             return None
         return read(data)

@@ -98,7 +98,7 @@ class BedrockInvoke(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format."""
+        """Return whether a first payload is of this format; None for the initial message of AWS."""
         if event == _INITIAL_RESPONSE:
             return None
         if event == "chunk":
@@ -241,6 +241,7 @@ class BedrockInvoke(Format):
             self.parts.raw = raw
             self.parts.unknown(next(iter(payload)), payload)
             return
+        # `feed` of the model's format counts this frame again.
         inner.frames = self.frames - 1
         events = inner.feed(payload)
         self.parts.stage = stage

@@ -107,6 +107,7 @@ class V1(V2):
         self.report_unknown_fields(
             payload, "event_type", "is_finished", "finish_reason", "response", "index", *_FAILURE_FIELDS
         )
+        # The older Generate API puts the finish reason into each of its `generations`.
         generation = next(iter(dicts_of(response.get("generations"))), response)
         reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
         self._read_end(response, reason, text_of(payload, *_FAILURE_FIELDS))

@@ -114,6 +114,7 @@ class V2(Format):
         if self.parts.started:
             self.note("start_repeated")
         self.parts.head(id=text_of(payload, "id"), role=text_of(message, "role"))
+        # All fields except the first, the role, are content.
         if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and self.content.is_empty:
             self.note("start_with_content")
             self.read_message(message)

@@ -255,7 +255,7 @@ class InteractionSteps(Parts):
         if step.type != OUTPUT:
             return False
         if data is None:
-            # They are not base64.
+            # The data are not base64.
             self.refuse_media(0, kind, delta)
             return True
         part = step.part

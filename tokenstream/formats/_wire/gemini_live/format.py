@@ -36,7 +36,7 @@ _NAMES = frozenset(
         "voiceActivityDetectionSignal",
     }
 )
-_OF_A_TURN = frozenset(
+_FIELDS_OF_A_TURN = frozenset(
     {
         "modelTurn",
         "outputTranscription",
@@ -71,7 +71,7 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_awaits_result", "_one", "_open", "_turn")
+    __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
 
     name: ClassVar[str] = "gemini-live"
     framing: ClassVar[str] = "messages"
@@ -85,7 +85,8 @@ class GeminiLive(Format):
         self._turn = LiveTurn(self.limits, self.note)
         self.parts = self._turn
         self._one = one
-        self._open = False
+        """True if the answer ends with its first turn."""
+        self._turn_is_open = False
         """True while a turn is open."""
         self._awaits_result = False
         """True while the model waits for the result of a tool call."""
@@ -102,13 +103,16 @@ class GeminiLive(Format):
         return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return "" for a payload of a turn, or None for any other, and whether the payload ends the turn."""
+        """Return "" for a payload of a turn, else None; and, second, whether the payload ends the turn.
+
+        Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
+        """
         fields = fields_of(payload)
         # Google closes the connection after an error; other servers may leave it open and send nothing.
         if provider_error(payload) is not None:
             return "", True
         content = object_in(fields, "serverContent")
-        belongs_to_turn = "toolCall" in fields or any(content.get(name) for name in _OF_A_TURN)
+        belongs_to_turn = "toolCall" in fields or any(content.get(name) for name in _FIELDS_OF_A_TURN)
         return ("" if belongs_to_turn else None), _ends_turn(content)
 
     def of_answer(self, answer: str) -> GeminiLive:
@@ -123,7 +127,7 @@ class GeminiLive(Format):
     @property
     def resting(self) -> bool:
         """True while the server waits: for a new turn, for a tool's result, or until the audio was played."""
-        return not self._open or self._awaits_result or self.parts.finished
+        return not self._turn_is_open or self._awaits_result or self.parts.finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if a turn is open, or none has begun, set `error`."""
@@ -149,7 +153,7 @@ class GeminiLive(Format):
 
     def _read_content(self, content: dict[str, Any]) -> None:
         """Read a message about a turn: its content, transcripts, further fields, and its end."""
-        if any(content.get(name) for name in _OF_A_TURN):
+        if any(content.get(name) for name in _FIELDS_OF_A_TURN):
             self._begin_turn()
             self._awaits_result = False
         turn = object_in(content, "modelTurn")
@@ -174,8 +178,8 @@ class GeminiLive(Format):
             self.parts.field(name, value, 0)
 
     def _begin_turn(self) -> None:
-        if not self._open:
-            self._open = True
+        if not self._turn_is_open:
+            self._turn_is_open = True
             self._turn.begin_turn()
 
     def _read_end(self, content: dict[str, Any]) -> None:
@@ -201,7 +205,7 @@ class GeminiLive(Format):
         elif state.finish is None:
             self._finish("turnComplete")
         self._turn.close_audio()
-        self._open = False
+        self._turn_is_open = False
         if self._one:
             self.conclude()
 

@@ -40,7 +40,7 @@ class LiveTurn(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_audio", "_cited", "_mime_type")
+    __slots__ = ("_audio", "_cited_count", "_mime_type")
 
     splits_calls: ClassVar[bool] = False
 
@@ -50,7 +50,7 @@ class LiveTurn(Parts):
         """The turn's audio part, once there is any audio or transcript."""
         self._mime_type: str | None = None
         """The MIME type of this part; None while it has only a transcript."""
-        self._cited = 0
+        self._cited_count = 0
         """Number of the turn's sources cited so far; each payload repeats all sources."""
 
     def begin_turn(self) -> None:
@@ -61,7 +61,7 @@ class LiveTurn(Parts):
             self.head()
             return
         state.finish, state.calls_seen = None, 0
-        self._cited = 0
+        self._cited_count = 0
         self.emit(MessageStart(another=True, raw=self.raw))
 
     def close_audio(self) -> None:
@@ -141,8 +141,8 @@ class LiveTurn(Parts):
     def cite_sources(self, metadata: dict[str, Any]) -> None:
         """Cite the sources of a search that have not been cited yet."""
         chunks = metadata.get("groundingChunks", metadata.get("grounding_chunks"))
-        for chunk in dicts_of(chunks)[self._cited :]:
-            self._cited += 1
+        for chunk in dicts_of(chunks)[self._cited_count :]:
+            self._cited_count += 1
             web = dict_of(chunk, "web") or dict_of(chunk, "retrievedContext")
             source = Citation(url=text_of(web, "uri"), title=text_of(web, "title"), provider_data=chunk)
             self.cite(0, source)

@@ -128,6 +128,7 @@ class Ollama(Format):
             if says_nothing(value) or key == "role" or (key in _TEXT_FIELDS and isinstance(value, str)):
                 continue
             reader = self._MESSAGE_READERS.get(key)
+            # A single call may be sent without a list.
             items = [value] if is_dict(value) and "function" in value else value
             if reader is None or not is_list(items):
                 self.parts.field(f"message.{key}", value)

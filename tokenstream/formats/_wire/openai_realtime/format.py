@@ -60,7 +60,7 @@ class OpenAIRealtime(Format):
         "_answerless",
         "_failure",
         "_last_error",
-        "_open",
+        "_open_responses",
         "_outputs",
         "_session",
     )
@@ -88,8 +88,9 @@ class OpenAIRealtime(Format):
         self._session: dict[str, Any] = session or {}
         self._outputs.audio_format = output_format(self._session)
         self._answer = answer
-        self._open: dict[str, None] = {}
-        """Ids of the open responses."""
+        """The id of the only response that is read; None to read all responses."""
+        self._open_responses: dict[str, None] = {}
+        """An ordered set: ids of the open responses."""
         self._answerless = False
         """True if the session is of a type that has no responses."""
         self._failure: StreamError | None = None
@@ -117,12 +118,12 @@ class OpenAIRealtime(Format):
     @property
     def finished(self) -> bool:
         """True once the last response is over without a failure."""
-        return self.ended or (not self._open and self._failure is None and self.parts.finished)
+        return self.ended or (not self._open_responses and self._failure is None and self.parts.finished)
 
     @property
     def resting(self) -> bool:
         """True while no response is open: the user may be silent for any time."""
-        return not self._open
+        return not self._open_responses
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return None for a delta, and `refuse` for an event with a whole content.
@@ -156,7 +157,7 @@ class OpenAIRealtime(Format):
     def _error_at_end(self) -> StreamError | None:
         """Return the error to raise at the end of the input; None if the last response has ended well."""
         had_response = self._failure is not None or self.parts.finished
-        if not self._open and (had_response or self._answerless):
+        if not self._open_responses and (had_response or self._answerless):
             return self._failure
         return self._last_error or self.cut_short()
 
@@ -191,23 +192,23 @@ class OpenAIRealtime(Format):
         """Begin a response; if no other one is open, begin an answer, too."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
-        if id in self._open:
+        if id in self._open_responses:
             self.note("start_repeated")
             return
         self._outputs.audio_format = output_format(response) or self._outputs.audio_format
-        if not self._open:
+        if not self._open_responses:
             self._failure = self._last_error = None
             self._outputs.begin_answer(id or None, text_of(self._session, "model"))
-        if len(self._open) >= self.limits.choices:
+        if len(self._open_responses) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
-        self._open[id] = None
+        self._open_responses[id] = None
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
         """End a response; if no other one is open, report the finish reason."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
-        if id not in self._open:
+        if id not in self._open_responses:
             # Its end was repeated, or its start is missing.
             if self.parts.finished:
                 self.note("finish_repeated")
@@ -216,10 +217,10 @@ class OpenAIRealtime(Format):
         status = text_of(response, "status") or ""
         self._add_missing_items(response, id)
         self._outputs.end_response(id, complete=status in ("completed", ""))
-        self._open.pop(id, None)
+        self._open_responses.pop(id, None)
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         self._read_usage(payload, response)
-        if not self._open:
+        if not self._open_responses:
             self._finish(response, status)
 
     def _add_missing_items(self, response: dict[str, Any], id: str) -> None:
