@@ -83,6 +83,7 @@ class Sending:
         if as_payloads:
             _return_objects(self._encoder)
         self._shaping = None if shape is None else Shaping(shape)
+        """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None
         """The id of the last event; None if this object does not number the events."""
         self._run_ending: _RunEnding | None = None

@@ -46,6 +46,7 @@ class _OpenAIChatTurn(Turn):
         """Lists of typed pieces of reasoning, by the name of the message's field."""
         self._calls: list[ToolCall] = []
         self._other_fields: dict[str, Any] = {}
+        """Fields of the message that belong to no list of pieces, such as `audio`."""
 
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written.

@@ -69,6 +69,7 @@ class Turn(ABC):
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
         self._obstacles: dict[Obstacle, int] = {}
+        """The number of parts that cannot be sent, by the reason."""
         self.message = message
         self.is_own = message.format is None or message.format in self.formats
         """True if this API has produced the message, or the message's format is not known."""
@@ -79,6 +80,7 @@ class Turn(ABC):
         self._written_with_text: set[int] = set()
         """The indexes of the citations that are sent inside the texts that they support."""
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
+        """The results of the server tools, by the ids of their calls."""
         self._unpaired_ids: frozenset[str] = frozenset()
         """Ids of the server tools' runs of which the call or the result cannot be sent."""
 

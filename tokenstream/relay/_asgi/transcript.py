@@ -52,6 +52,7 @@ class Transcript:
         self._feed = feed
         self._first = feed.first
         self._chunks: list[bytes] = []
+        """The bytes of each record, from the record at position `_first` on."""
         self._joined_range = (0, 0)
         """For the last chunk that was joined from several: the position after which it begins, and the last
         position that was known then.

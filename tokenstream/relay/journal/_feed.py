@@ -60,10 +60,12 @@ class Feed:
         self.error: JournalError | None = None
         """The reason why reading has stopped before the answer's end, or None."""
         self.followers: WeakSet[object] = WeakSet()
+        """The followers that read from this feed; a dropped one leaves by itself."""
         self._storage = storage
         self._lease = lease
         self._changed = anyio.Event()
         self._products: dict[object, Product] = {}
+        """What the followers share besides the records; see `get_product`."""
         self._alone_since: float | None = None
         """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None

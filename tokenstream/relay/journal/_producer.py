@@ -83,7 +83,9 @@ class Producer:
         self._raw = raw
         self._shaping = shaping
         self._reading = anyio.CancelScope()
+        """The scope in which the stream is read; `stop` and `interrupt` cancel it."""
         self._queued: list[bytes] = []
+        """Records that are not written yet."""
         self._queued_bytes = 0
         self._last_written = 0
         """The last position that is certainly in the storage."""

@@ -67,9 +67,13 @@ class Subscriptions:
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError)
         self._pubsub: Any = None
         self._subscriptions: dict[str, Subscription] = {}
+        """The subscriptions by channel."""
         self._reader: asyncio.Task[None] | None = None
+        """The task that reads all messages; None until there is a subscription."""
         self._subscribing = asyncio.Lock()
+        """Held while a channel is subscribed, so that this is done once."""
         self._last_cleanup = 0.0
+        """The clock reading when unused channels were last looked for."""
 
     async def wait(
         self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Awaitable[bool]]

@@ -140,6 +140,7 @@ class InlineCompleter:
         self._in_dest = False
         """True if the scan has stopped at a `]` before an unfinished link destination."""
         self._openers: list[OpenRun] = []
+        """The runs of `*`, `_` or `~` that are open at the position of the scan."""
         self._brackets: list[_Bracket] = []
         self._breaks: list[tuple[int, int]] = []
         """Start and end of each stretch that contains only backslash line breaks."""

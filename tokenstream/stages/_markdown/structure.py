@@ -45,9 +45,11 @@ class BlockStructure:
     def __init__(self, *, tables: bool, math: Math | None = None, merge_html: bool = False) -> None:
         self.containers = Containers()
         self.leaf: Leaf | None = None
+        """The open paragraph, heading, fence or other block with text; None if there is none."""
         self.open = False
         """True while a block is open."""
         self.kind = ""
+        """The kind of the open block; see `MarkdownBlock.kind`."""
         self.kind_before = ""
         """The kind of the block that ended with the last decided line."""
         self.new_definitions: list[Definition] = []
