@@ -192,7 +192,8 @@ def test_keys_are_escaped() -> None:
 def test_a_patch_costs_what_has_changed() -> None:
     """Behind a thousand times as many finished values a patch looks at no more of them."""
     looked: list[int] = []
-    for count in (4, 4_000):
+    # The first time, modules load.
+    for count in (4, 4, 4_000):
         draft, stage = Draft(list[Step]), Patches(append=True)
         draft.feed("[" + '{"title": "a"},' * count)
         stage.feed(draft.partial())
@@ -201,7 +202,7 @@ def test_a_patch_costs_what_has_changed() -> None:
         draft.feed("def")
         looked.append(_calls(lambda draft=draft, stage=stage: stage.feed(draft.partial())))
 
-    assert looked[0] == looked[1] < 200
+    assert looked[1] == looked[2] < 200
 
 
 def _calls(run: Any) -> int:

@@ -134,12 +134,12 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
     winner: Contender | None = None
     try:
         winner = await _run_race(first, second, after)
+        return winner
     finally:
         # If the race is cancelled, there is no winner, and both attempts are closed.
         for contender in (first, second):
             if contender is not winner:
                 await contender.close()
-    return winner
 
 
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:

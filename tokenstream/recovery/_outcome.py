@@ -63,8 +63,10 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
     for event in events:
         accumulator.take(event)
     message = accumulator.message
-    outcome = next((each for each in _outcomes_in(message) if each in outcomes), None)
-    if outcome is None:
+    for outcome in _outcomes_in(message):
+        if outcome in outcomes:
+            break
+    else:
         return None
     error = AnswerRejected(_WORDS[outcome], outcome=outcome)
     error.partial = message.model_copy(update={"ending": "complete"})

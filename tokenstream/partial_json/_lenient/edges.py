@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.partial_json._lenient.atoms import Atom, read_atom
 from tokenstream.partial_json._lenient.body import begin_object, push_bracket, use_key
@@ -289,8 +289,10 @@ def may_continue(reader: LenientReader, char: str) -> bool:
         return True
     is_scalar = not isinstance(root, (list, dict))
     is_empty = not root
-    is_list_of_scalars = isinstance(root, list) and not any(type(each) in {str, list, dict} for each in root)
-    return is_scalar or is_empty or is_list_of_scalars or char.isdigit()
+    if is_scalar or is_empty or char.isdigit():
+        return True
+    elements = cast("list[Any]", root) if isinstance(root, list) else [root]
+    return not any(type(each) in {str, list, dict} for each in elements)
 
 
 @under(("",), AFTER_DOCUMENT)

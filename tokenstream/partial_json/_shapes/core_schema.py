@@ -181,14 +181,16 @@ class Definitions:
             kind = schema["type"]
             if kind in _CLASSES:
                 # The config and the title of the class apply to the schema of its fields.
-                outer = Alternative(schema, schema.get("config") or {}, _find_title(schema))
+                outer = Alternative(
+                    schema, cast("CoreSchema", schema.get("config") or {}), _find_title(schema)
+                )
             if kind in _UNIONS:
                 inner = [choice for choice, _ in list_choices(schema)]
             elif kind in _AROUND:
                 inner = [schema["schema"]]
             else:
-                config = schema.get("config") or outer.config
-                yield Alternative(schema, config, outer.title or _find_title(schema))
+                config: CoreSchema | None = schema.get("config")
+                yield Alternative(schema, config or outer.config, outer.title or _find_title(schema))
                 continue
             waiting += [outer._replace(schema=choice) for choice in reversed(inner)]
 

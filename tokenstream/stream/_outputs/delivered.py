@@ -79,8 +79,10 @@ class DeliveredItems:
             if not self.lacks_items:
                 self._record(item)
                 return item
-            is_piece = self._are_pieces and isinstance(item, str)
-            remainder = self._skip_piece(item) if is_piece else self._skip_item(item)
+            if self._are_pieces and isinstance(item, str):
+                remainder = self._skip_piece(item)
+            else:
+                remainder = self._skip_item(item)
             if remainder is None:
                 raise difference(accumulator)
             if remainder:
