@@ -192,11 +192,11 @@ def _check_fallbacks(fallback: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - a
     Args:
         fallback: The option's value: one fallback, or several.
     """
-    fallbacks: tuple[Any, ...]
-    if callable(fallback) or isinstance(fallback, str) or _is_pair(fallback):
-        fallbacks = (fallback,)
-    else:
-        fallbacks = tuple(fallback) if isinstance(fallback, Iterable) else (fallback,)
+    given: Any = fallback
+    is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback)
+    if is_single or not isinstance(fallback, Iterable):
+        given = (given,)
+    fallbacks: tuple[Any, ...] = tuple(given)
     for each in fallbacks:
         if not (callable(each) or _is_pair(each)):
             raise MisuseError(

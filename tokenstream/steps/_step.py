@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -157,8 +157,9 @@ class RunNode:
         """
         name: Any = what
         if isinstance(what, ToolCall):
-            name = what.name
-            cause = cast("ToolCall", what) if cause is None else cause
+            call: Any = name
+            name = call.name
+            cause = call if cause is None else cause
         if not isinstance(name, str):
             raise MisuseError(f"step() takes a name or a ToolCall, not {type(name).__name__}")
         if cause is not None and not _is_call(cause):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_list
 from tokenstream.partial_json._lenient.atoms import Atom, read_atom
 from tokenstream.partial_json._lenient.body import begin_object, push_bracket, use_key
 from tokenstream.partial_json._lenient.gaps import (
@@ -287,12 +288,11 @@ def may_continue(reader: LenientReader, char: str) -> bool:
     # What follows is on the same line as the document.
     if reader.owed_closers >= 0:
         return True
-    is_scalar = not isinstance(root, (list, dict))
-    is_empty = not root
-    if is_scalar or is_empty or char.isdigit():
+    if not root or char.isdigit():
         return True
-    elements = cast("list[Any]", root) if isinstance(root, list) else [root]
-    return not any(type(each) in {str, list, dict} for each in elements)
+    if is_list(root):
+        return not any(type(each) in {str, list, dict} for each in root)
+    return not isinstance(root, dict)
 
 
 @under(("",), AFTER_DOCUMENT)

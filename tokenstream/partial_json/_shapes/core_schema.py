@@ -77,6 +77,12 @@ class Alternative(NamedTuple):
     """The name of the schema's class; "" if it has no class."""
 
 
+def _config_of(schema: CoreSchema) -> CoreSchema:
+    """Return the configuration of a schema; empty if it has none."""
+    config: CoreSchema | None = schema.get("config")
+    return config or {}
+
+
 def _find_title(schema: CoreSchema) -> str:
     name = getattr(schema.get("cls"), "__name__", "")
     return str(name)
@@ -181,16 +187,15 @@ class Definitions:
             kind = schema["type"]
             if kind in _CLASSES:
                 # The config and the title of the class apply to the schema of its fields.
-                outer = Alternative(
-                    schema, cast("CoreSchema", schema.get("config") or {}), _find_title(schema)
-                )
+                outer = Alternative(schema, _config_of(schema), _find_title(schema))
             if kind in _UNIONS:
                 inner = [choice for choice, _ in list_choices(schema)]
             elif kind in _AROUND:
                 inner = [schema["schema"]]
             else:
-                config: CoreSchema | None = schema.get("config")
-                yield Alternative(schema, config or outer.config, outer.title or _find_title(schema))
+                yield Alternative(
+                    schema, _config_of(schema) or outer.config, outer.title or _find_title(schema)
+                )
                 continue
             waiting += [outer._replace(schema=choice) for choice in reversed(inner)]
 
