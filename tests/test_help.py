@@ -20,6 +20,7 @@ import tokenstream
 from tests.public_names import PUBLIC
 from tokenstream import AsyncStream, Limits, Stream, TextDelta, connect
 from tokenstream._basics.members import NamedDefault
+from tokenstream.relay._asgi.response import Response
 from tokenstream.stream import AsyncTextView, Broadcast, BroadcastReader, TextView
 from tokenstream.stream._session.responses import AsyncResponses, Responses
 from tokenstream.stream._views.choices import AsyncChoice, Choice
@@ -48,6 +49,8 @@ _VALUES = {
     for name in names
     if _is_ours(value := getattr(importlib.import_module(module), name))
 }
+# Where Starlette is imported, it is a subclass of Starlette's own.
+_VALUES["tokenstream.relay.Response"] = Response
 _CLASSES = {
     **{name: value for name, value in _VALUES.items() if inspect.isclass(value)},
     **{kind.__name__: kind for kind in _MET},
