@@ -270,7 +270,13 @@ test("a POST goes out as it was made, again with the position", async () => {
 });
 
 test("a POST that has begun an answer is gone on with by a GET at its address", async () => {
-  const answer = serve((request, response) => head(response).end(body(position(request))));
+  let finish;
+  const asked = new Promise(resolve => (finish = resolve));
+  // The answer goes on once its follower has been looked up: one that has ended is followed anew.
+  const answer = serve(async (request, response) => {
+    await asked;
+    head(response).end(body(position(request)));
+  });
   const stop = serve((_, response) => response.writeHead(200).end("{}"));
   const place = new URL(answer.url).pathname;
   routes.set(`${place}/stop`, stop);
@@ -278,6 +284,7 @@ test("a POST that has begun an answer is gone on with by a GET at its address", 
   const followed = follow(begin.url, { ...QUICK, method: "POST", body: "{}" });
   await until(() => followed.position > 0);
   assert.equal(follow(answer.url), followed);
+  finish();
   whole({ message: await followed.done, state: followed.state });
   assert.deepEqual(begin.requests.map(request => request.method), ["POST"]);
   assert.deepEqual(answer.requests.map(request => [request.method, request.headers["last-event-id"]]), [["GET", "8"]]);
