@@ -8,7 +8,7 @@ import os
 from tokenstream import StreamError, connect
 
 base = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
-headers = {"Authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
+headers = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY')}"}
 question = {"role": "user", "content": "Why is the sky blue?"}
 request = {"model": "gpt-5.5", "messages": [question], "stream": True}
 
