@@ -46,6 +46,15 @@ def test_text_that_differs_raises_the_error_that_broke_off_the_first_answer(worl
 
 
 @in_each_world
+def test_the_error_says_why_a_function_is_not_asked_again(world: str) -> None:
+    """Once text was delivered, a function that may only ask for the whole answer needs a mode."""
+    played = play(world, [WHOLE[:CUT], WHOLE], Retry(wait=0), lambda stream: stream.text)
+
+    assert isinstance(played.error, StreamTruncated)
+    assert 'Retry(mode="restart") begins again' in "".join(played.error.__notes__)
+
+
+@in_each_world
 def test_text_that_ends_before_what_was_given_raises(world: str) -> None:
     """An answer that is shorter than what was shown is another one."""
     short = testing.script().text("Hello").finish("stop").chunks("openai-chat")

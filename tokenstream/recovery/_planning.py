@@ -24,6 +24,13 @@ _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
 
+_ONLY_WHOLE = (
+    "a part of it was delivered already, and the function that opens a source may only be able to request "
+    'all of it; Retry(mode="restart") begins again, and Retry(mode="continue") asks for the rest'
+)
+"""The reason not to continue an answer whose request the caller makes, in mode "auto"."""
+
+
 class AttemptPlan(NamedTuple):
     """A plan for the next attempt."""
 
@@ -152,9 +159,10 @@ class Planner:
         if mode != "continue" and self._may_resume(error):
             return "resume", None
         opener = self._openers[self._current.opener_index]
-        if mode == "resume" or not (mode == "continue" or opener.makes_request):
-            # The caller's `open` may only be able to request the whole answer.
+        if mode == "resume":
             return None, None
+        if mode != "continue" and not opener.makes_request:
+            return None, _ONLY_WHOLE
         why = self._rules.why_not(error, opener)
         if self._is_refused_continuation(error) and not prefix_refused:
             why = "the server refuses the request to continue it"
