@@ -58,8 +58,8 @@ SUITES = [
     JSONSuite(
         "BAML",
         about="Documents in prose, fences and comments, and damaged ones, read without a schema.\n"
-        "BAML is made for a schema: it then casts values that stay strings here, and if the type allows\n"
-        "a string it gives the text itself. This library reads with `lenient=True`.",
+        "BAML is designed to be used with a schema. Given one, it casts values that stay strings here,\n"
+        "and where the type allows a string it returns the raw text. This library reads with `lenient=True`.",
         owner="BAML",
         cases=json_aligned.cases,
     ),
