@@ -95,7 +95,10 @@ class Text(Format):
         self.conclude()
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events of a frame, or of a piece of a body without events."""
+        """Return the events of a frame.
+
+        If the body has no SSE events, `frame` is a piece of the body, all of which is text.
+        """
         if isinstance(frame, str):
             return self._feed_bare(frame)
         part = self._fast_part
@@ -132,14 +135,23 @@ class Text(Format):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads chunks with one piece of text on one line, or None; see `Format`."""
+        """Return a function that reads a chunk with one piece of text on one line, or None.
+
+        The result is None before the first piece of text has arrived.
+
+        Args:
+            unit: What each chunk contains; the function needs one SSE event.
+            most: The size of the longest chunk that the function may read, in bytes.
+            before: Not used.
+            after: Not used.
+        """
         part = self._fast_part
         if part is None or unit != "event":
             return None
         joiner, index = self.joiner, part.index
 
         def read(chunk: bytes) -> Event | None:
-            """Return the event of a chunk; None if the chunk must be read in full."""
+            """Return the text delta in a chunk; None if the chunk must be decoded as usual."""
             found = _match_one_line(chunk)
             if found is None or b"[DONE]" in chunk or len(chunk) > most or part.closed:
                 return None

@@ -98,7 +98,7 @@ class AGUI(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is an event of a run.
+        """Return whether a stream's first payload is an event of a run.
 
         Args:
             payload: The decoded payload.
@@ -110,11 +110,11 @@ class AGUI(Format):
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is an event of a run, and is read as one."""
+        """Return True if a payload that looks like an error is an event of a run, to be read as such."""
         return text_of(payload, "type") in _TYPES
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type") or event
         if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
             # A part that chunks write has no end event: any other event of the message ends it.
@@ -137,7 +137,14 @@ class AGUI(Format):
     # -- the run -----------------------------------------------------------
 
     def _report_head(self, payload: dict[str, Any], kind: str) -> None:
-        """Report the answer's id, which only the events of the run itself contain."""
+        """Report the start of the answer, with the run's id as the answer's id.
+
+        Only the events about the run itself, such as `RUN_STARTED`, contain the run's id.
+
+        Args:
+            payload: The first payload of the answer.
+            kind: The type of the event in the payload.
+        """
         if kind not in _RUN_EVENTS:
             self.note("start_missing")
         self.parts.head(id=text_of(payload, "runId") if kind in _RUN_EVENTS else None)
@@ -178,7 +185,7 @@ class AGUI(Format):
             self.parts.usage(usage)
 
     def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
-        """Report the fields of a payload that are neither in `known` nor fields that any event may have."""
+        """Report the fields of a payload, except those in `known` and those that any event may have."""
         self.parts.report_unknown_fields(payload, (*known, *COMMON_FIELDS))
 
     _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {

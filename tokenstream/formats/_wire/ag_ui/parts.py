@@ -31,7 +31,7 @@ _RESULT_FIELDS = (*COMMON_FIELDS, "toolCallId", "content")
 
 
 class RunParts(NamedParts):
-    """The messages and tool calls of one run, as parts of a message.
+    """Turns the messages and tool calls of one run into parts of the answer's message.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -53,18 +53,21 @@ class RunParts(NamedParts):
     # -- messages ----------------------------------------------------------
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Open a message."""
+        """Open the part of a message; `kind` tells whether the message is text or reasoning."""
         name = self.name_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
             self._reasoning_by_id[name] = part
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Close a message."""
+        """Close the part of a message; `kind` tells whether the message is text or reasoning."""
         self.stop(kind, self.name_in(payload, kind))
 
     def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add a chunk to its message, which has no start and end events: its first chunk opens it."""
+        """Add the text of a chunk event to its message.
+
+        If no start event has opened the message, its first chunk opens it.
+        """
         message_id = text_of(payload, "messageId")
         if message_id is None and self._chunked_part is not None and self._chunked_part[0] == kind:
             # A chunk without an id continues the message of the chunk before.
@@ -81,26 +84,32 @@ class RunParts(NamedParts):
         self.add(self.named(kind, message_id), text_of(payload, "delta") or "")
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return True if the API's documentation promises an id in this payload of a text."""
+        """Return True if AG-UI's documentation promises an id in this payload of a text or reasoning.
+
+        The base class calls this id a name.
+        """
         # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 
     # -- tool calls --------------------------------------------------------
 
     def read_call_start(self, payload: dict[str, Any]) -> OpenCall | None:
-        """Open a call."""
+        """Open a tool call and return it; return None if the call has no name, or was opened before."""
         name = text_of(payload, "toolCallName") or ""
         return self.start_call(call_id_of(payload), name, fields_except(payload, *_CALL_FIELDS))
 
     def read_call_end(self, payload: dict[str, Any]) -> None:
-        """Close a call and hand it out."""
+        """Close a tool call, and hand it out to the application."""
         if call_id_of(payload) not in self.calls:
             self.note("part_end_unmatched")
             return
         self._end_call(call_id_of(payload))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
-        """Add a chunk to its call, which has no start and end events: its first chunk opens it."""
+        """Add the fragment in a chunk event to its tool call.
+
+        If no start event has opened the call, its first chunk opens it.
+        """
         call_id = text_of(payload, "toolCallId")
         if call_id is None and self._chunked_part is not None and self._chunked_part[0] == "tool_call":
             # A chunk without an id continues the call of the chunk before.
@@ -116,7 +125,7 @@ class RunParts(NamedParts):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Add a tool's result as a part; its call, if still open, ends here."""
+        """Add a tool's result as a part; if the call of the tool is still open, close the call first."""
         call_id = call_id_of(payload)
         if call_id in self.calls:
             # If a tool has returned a result, its arguments must be complete.
@@ -150,7 +159,7 @@ class RunParts(NamedParts):
             self.stop("text" if kind == "text" else "reasoning", part_id)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the outcome and close every open part."""
+        """Record the run's outcome as the finish reason, and close every open part."""
         for _ in self.calls:
             self.note("part_unclosed")
         super().finish(choice, reason, raw_reason)
@@ -179,7 +188,10 @@ class RunParts(NamedParts):
 
 
 def _data_of_start(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the fields of a start event that the next request must repeat; the usual roles are left out."""
+    """Return the fields of a start event that the next request must repeat; None if there are none.
+
+    The roles "assistant" and "reasoning" are left out, because they are the usual ones.
+    """
     data = fields_except(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
         data.pop("role")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class AnthropicBlock:
-    """A content block that has not ended.
+    """The state of a content block that has not ended.
 
     Args:
         type: Anthropic's word for the type of the block.

@@ -100,7 +100,7 @@ provider_data=None, phase=None))]
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None for a ping, which fits any format."""
+        """Return whether a stream's first payload is of this format; None for a ping, which fits any."""
         kind = payload.get("type", event)
         if kind == "ping":
             return None
@@ -116,7 +116,7 @@ provider_data=None, phase=None))]
         return isinstance(kind, str) and kind in _STREAM_EVENTS
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events of `frame` without the fast path."""
+        """Decode a frame without the fast path, and return its events; note whether the frame has a name."""
         name = frame.event if isinstance(frame, ServerSentEvent) else None
         self._nameless = name == "message" or isinstance(frame, bytes)
         return super().feed_plainly(frame)
@@ -126,7 +126,7 @@ provider_data=None, phase=None))]
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type")
         if self._nameless:
             self.note("event_name_missing")
@@ -143,12 +143,18 @@ provider_data=None, phase=None))]
             self.parts.unknown(kind or "event", payload)
 
     def end_without_finish(self) -> None:
-        """End an answer without a stop reason: its open calls may not be whole."""
+        """End an answer without a stop reason.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
         self._blocks.cut()
         self.conclude()
 
     def _end_answer(self) -> None:
-        """End the answer; without a stop reason, its open calls may not be whole."""
+        """End the answer.
+
+        If it has no stop reason, its open tool calls may not be whole; they are then not handed out.
+        """
         if self.parts.finished:
             self.conclude()
         else:

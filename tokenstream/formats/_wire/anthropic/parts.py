@@ -172,7 +172,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))
 
     def _open_other(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block of any other type than those in `_BLOCK_OPENERS`, usually of a server's tool."""
+        """Open a block of a type that is not in `_BLOCK_OPENERS`, such as the call of a server's tool."""
         if block_type.endswith("_tool_use"):
             return self._open_server_call(block_type, content)
         if block_type.endswith("_tool_result"):
@@ -183,7 +183,15 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_unannounced(self, index: int, kind: str) -> AnthropicBlock | None:
-        """Open a block for a delta that arrived without one; return None if the block's type is unclear."""
+        """Open a block for a delta whose block has no start event, or has ended.
+
+        Args:
+            index: The block's index.
+            kind: Anthropic's word for the type of the delta.
+
+        Returns:
+            The block; None if the type of the delta does not tell the type of the block.
+        """
         after_close = index in self._closed
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
@@ -198,7 +206,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     # Each method adds a delta of one type to a block, and returns False if the delta does not fit the block.
 
     def _add_text(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a piece of text; return False if the delta does not fit."""
+        """Add a piece of text; return False if the delta does not fit the block."""
         text = delta.get("text")
         if not isinstance(text, str) or block.part.kind != "text":
             return False
@@ -206,7 +214,11 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a piece of thinking and its estimated tokens; return False if the delta does not fit."""
+        """Add a piece of thinking and its estimated tokens.
+
+        Returns:
+            False if the delta does not fit the block.
+        """
         text = delta.get("thinking")
         if not isinstance(text, str) or block.part.kind != "reasoning":
             return False
@@ -219,7 +231,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a piece of a tool call's arguments; return False if the delta does not fit."""
+        """Add a piece of a tool call's arguments; return False if the delta does not fit the block."""
         fragment = delta.get("partial_json")
         if not isinstance(fragment, str):
             return False
@@ -236,7 +248,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _sign(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a signature to a block's reasoning; return False if the delta does not fit."""
+        """Add a signature to a block's reasoning; return False if the delta does not fit the block."""
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
             return False
@@ -247,7 +259,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _cite(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add a citation to a text; return False if the delta does not fit."""
+        """Add a citation to a text; return False if the delta does not fit the block."""
         citation = dict_of(delta, "citation")
         if not citation or block.part.kind != "text":
             return False
@@ -255,7 +267,11 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _add_compaction(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
-        """Add data to a compaction, a summary of the conversation; return False if the delta does not fit."""
+        """Add data to a compaction, which is a summary of the conversation.
+
+        Returns:
+            False if the block is no compaction.
+        """
         if block.type != "compaction":
             return False
         more = fields_except(delta, "type")
@@ -269,13 +285,18 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _report_data_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
-        """Report the start of a block's part again, with other data."""
+        """Report the start of a block's opaque part again, with the block's new data."""
         self.report_start_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------
 
     def _report_unsent(self, block: AnthropicBlock, *, expected: bool = False) -> None:
-        """Report the data of a block that have not been reported yet."""
+        """Report the data and the input of a block that have not been reported yet.
+
+        Args:
+            block: The block.
+            expected: True if the input may be a JSON value; otherwise, a JSON value counts as a departure.
+        """
         if block.deltas > 1:
             self._report_data_again(block, block.data)
         self._add_whole_input(block, expected=expected)
@@ -285,7 +306,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
         Args:
             block: The block.
-            expected: True if a JSON value is expected here; otherwise, it counts as a departure.
+            expected: True if the input may be a JSON value; otherwise, a JSON value counts as a departure.
         """
         value, block.input = block.input, None
         # The start has `{}` if fragments will follow.
