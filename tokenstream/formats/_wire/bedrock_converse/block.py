@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ConverseBlock:
-    """A content block that has not ended.
+    """The state of a content block that has not ended.
 
     The block's part is opened once its kind is known: at its start, or at its first delta.
     """
@@ -38,10 +38,11 @@ class ConverseBlock:
         """True once a field in `added` has been reported."""
 
     def add_field(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-        """Add a field that arrived after the start; return True to report it now, False to wait for the end.
+        """Add a field of a delta to the block's part; return True if the field must be reported at once.
 
-        Servers send this data in one piece. If there are more pieces, a report of each one would
-        repeat all pieces before it.
+        The result is True for the first field only. Servers send such data in one piece; if there are
+        more pieces, these wait for the end of the block, because a report of each one would repeat all
+        pieces before it.
         """
         pieces = self.added.setdefault(name, [])
         pieces.append(value)
@@ -51,11 +52,11 @@ class ConverseBlock:
 
     @property
     def has_unreported(self) -> bool:
-        """True if the block has fields that wait to be reported at the end."""
+        """True if the block has fields that wait to be reported at the end of the block."""
         return sum(len(pieces) for pieces in self.added.values()) > 1
 
     def content(self) -> Part:
-        """Return the part as it was opened, with the fields that deltas have added, but without text."""
+        """Return the block's part as it was opened, with the fields that deltas have added, without text."""
         return _COMBINERS[self.start.kind](self.start, self.added)
 
 

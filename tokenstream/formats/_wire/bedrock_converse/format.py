@@ -76,7 +76,7 @@ class BedrockConverse(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None for the initial message of AWS."""
+        """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
         if event == _INITIAL_RESPONSE:
             # Other streams begin with this message, too.
             return None
@@ -113,12 +113,15 @@ class BedrockConverse(Format):
             super().after_end(frame)
 
     def end_without_finish(self) -> None:
-        """End an answer without `messageStop`: its open calls may not be whole."""
+        """End an answer without `messageStop`.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
         self._blocks.cut()
         self.conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         reader = self._READERS.get(event)
         if reader is not None:
             reader(self, payload)
@@ -133,9 +136,9 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback for deltas like this one; it refuses deltas that also contain redacted reasoning.
+        """Return `refuse` if the payload of a delta also contains redacted reasoning; otherwise None.
 
-        Refused deltas are decoded: the fast path would read only their text.
+        The fast path would read only the text of such payloads; `refuse` has each of them decoded.
 
         Args:
             delta: A delta that was decoded.
@@ -165,7 +168,7 @@ class BedrockConverse(Format):
             self.parts.unknown(event or name or "event", payload)
 
     def _read_whole(self, payload: dict[str, Any]) -> None:
-        """Read the answer of the Converse operation, one payload, as if it were the events of a stream."""
+        """Read a whole answer, which is one payload, as if it were the events of a stream."""
         if self._has_head or self._blocks.newest >= 0:
             self.note("content_twice")
             return
@@ -212,7 +215,10 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
-        """Record the finish reason; without one, the open calls may not be whole."""
+        """Record the finish reason.
+
+        Without one, the open tool calls may not be whole; they are then not handed out.
+        """
         self._report_unknown_fields(payload, "stopReason")
         reason = text_of(payload, "stopReason")
         self._stopped = True

@@ -30,9 +30,9 @@ _CLIENT_TYPES = frozenset({None, "tool_use"})
 
 
 class ConverseBlocks(BlockParts[ConverseBlock]):
-    """The parts of a message, made from content blocks, of which text and reasoning have no start event.
+    """The parts of a message, made from content blocks.
 
-    The indexes of the blocks may have gaps.
+    Blocks of text and reasoning have no start event. The indexes of the blocks may have gaps.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -174,7 +174,12 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # The methods in `_DELTA_READERS` are passed one field of a delta.
 
     def _part_for(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return the block's part for a delta of this kind; the first delta opens the part."""
+        """Return the part that a delta adds to; open the part if the block has none of this kind.
+
+        Args:
+            block: The block.
+            kind: The kind of part that the delta belongs to.
+        """
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
@@ -276,7 +281,10 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return True
 
     def _add_data(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
-        """Add a field to a part; the first is reported at once, further ones at the end of the block."""
+        """Add a field of a delta to a part.
+
+        The first such field is reported at once, further ones at the end of the block.
+        """
         # Surrogates are mended now, because the data may be reported with a later payload.
         if block.add_field(name, mend_surrogates(value) if self.may_hold_surrogates else value):
             self._report_data_again(block, part)

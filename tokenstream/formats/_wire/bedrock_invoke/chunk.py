@@ -36,17 +36,19 @@ def unpack(encoded: object) -> bytes:
 
 
 def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return a reader for chunks whose payloads begin alike: their first bytes, and a function for the rest.
-
-    The function reads a payload on the fast path, without decoding its JSON.
+    """Return what the fast path needs to read chunks whose payloads begin with the same bytes.
 
     Args:
         start: The first bytes of the payloads; a multiple of `BYTES_PER_GROUP`.
-        read: Reads the rest of a payload; returns None if the payload must be decoded.
+        read: Makes the event from the rest of a payload; returns None if the payload must be decoded.
+
+    Returns:
+        The first bytes of such a chunk, and a function that makes the event from the rest of the chunk.
+        The function does not decode the payload's JSON; it returns None if the chunk must be decoded.
     """
 
     def read_rest(rest: bytes) -> Event | None:
-        """Return the event of a chunk; None if it must be decoded."""
+        """Return the event of a chunk, of which `rest` is the end; None if the chunk must be decoded."""
         if rest[-2:] != _END:
             return None
         encoded, between, padding = rest[:-2].partition(_BETWEEN)

@@ -98,7 +98,7 @@ class BedrockInvoke(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None for the initial message of AWS."""
+        """Return whether a stream's first payload is of this format; None for the initial message of AWS."""
         if event == _INITIAL_RESPONSE:
             return None
         if event == "chunk":
@@ -115,7 +115,7 @@ class BedrockInvoke(Format):
         return self._last_arrived or super().finished or (inner is not None and inner.finished)
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events of `frame`."""
+        """Return the events of a frame: read it on the fast path if possible; otherwise, decode it."""
         chunk_reader = self._chunk_reader
         if chunk_reader is not None and isinstance(frame, EventStreamMessage):
             start, read = chunk_reader
@@ -135,7 +135,10 @@ class BedrockInvoke(Format):
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the callback of the model's format for deltas like this one.
+        """Return the callback of the model's format for later deltas like this one; None if it needs none.
+
+        If their payloads have token counts that the model's format does not store, return `refuse`, which
+        has each payload decoded.
 
         Args:
             delta: A delta that was decoded.
@@ -171,7 +174,7 @@ class BedrockInvoke(Format):
         super().conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         # Without an event name, the name is the key of the payload.
         inner = payload.get("chunk")
         if event != "chunk" and is_dict(inner):
@@ -281,14 +284,18 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(reported)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return how to read chunks without decoding them, or None; see `Format.payload_shortcut`."""
+        """Return how to read the next chunks without decoding them; None if they must be decoded.
+
+        The tuple contains the name of the chunks' events, the bytes that the chunks begin with, and a
+        function that reads the bytes after these; see `Format.payload_shortcut`.
+        """
         return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)
 
 
 def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     """Return a payload with OpenAI's field names; Mistral's chat models on Bedrock use other names.
 
-    They call a delta `message`, and a finish reason `stop_reason`.
+    These models call a delta `message`, and a finish reason `stop_reason`.
 
     Example:
         >>> rename_fields({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})
@@ -309,7 +316,7 @@ def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find_format(names: tuple[str, ...], payload: dict[str, Any]) -> str | None:
-    """Return the first of some formats that recognises a payload; None if none of them does."""
+    """Return the first name in `names` whose format recognises a payload; None if no format does."""
     registered = registry.names()
     for name in names:
         if name in registered and registry.load(name).recognises(payload, "") is True:

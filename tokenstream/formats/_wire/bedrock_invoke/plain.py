@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Count(NamedTuple):
-    """A token count."""
+    """A token count, with the model's name for the count."""
 
     name: str
     """The model's name for it."""
@@ -34,7 +34,7 @@ class _Count(NamedTuple):
 
 
 class _CountedParts(Parts):
-    """Parts that report token counts only at the end.
+    """Makes the events of an answer, and reports the token counts only at the end of the answer.
 
     Each payload may have new counts; an event for each of them would take longer than the text.
     """
@@ -49,7 +49,7 @@ class _CountedParts(Parts):
         """The last delta read without decoding, whose counts have not been read yet."""
 
     def keep_delta(self, delta: Event) -> None:
-        """Store a delta that was read without decoding, whose payload has counts."""
+        """Store a delta that was read without decoding; the counts in its payload are read later."""
         self.unread_delta = delta
 
     def record_counts(self, payload: dict[str, Any]) -> None:
@@ -91,7 +91,9 @@ class _CountedParts(Parts):
 
 
 class PlainModel(Format):
-    """Reads the native stream of a model by a table of paths; see `ModelShape`.
+    """Reads the native stream of a model whose payloads have only text, a finish reason and token counts.
+
+    A table has the paths to these fields for each model; see `ModelShape`.
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
@@ -113,7 +115,7 @@ class PlainModel(Format):
         return not event and shape_of(payload) is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         shape = shape_of(payload)
         if shape is None:
             self.parts.unknown(next(iter(payload), "chunk"), payload)
@@ -130,10 +132,10 @@ class PlainModel(Format):
         self.parts.report_unknown_fields(payload, (*shape.fields, *PADDING))
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that stores a delta, so that its counts can be read later.
+        """Return a callback that stores each later delta, so that its token counts can be read later.
 
-        If the payload's shape is not known, or does not name all counts in it, `refuse` is returned
-        instead, so that deltas like this one are decoded.
+        If the payload of the delta has no known shape, or has counts that the shape does not name, return
+        `refuse` instead, which has each later payload decoded.
 
         Args:
             delta: A delta that was decoded.

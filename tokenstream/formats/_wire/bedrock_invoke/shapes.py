@@ -44,7 +44,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The fields of a model's payloads that are read, as paths.
+    """The paths to the text, the finish reason and the token counts in the payloads of one model.
 
     Example:
         >>> LLAMA.text, LLAMA.finish
@@ -135,7 +135,12 @@ def shape_of(payload: dict[str, Any]) -> ModelShape | None:
 
 
 def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
-    """Return whether the text of a payload with a shape's mark is where the shape expects it."""
+    """Return whether a payload has its text at the place that a shape describes.
+
+    Args:
+        shape: The shape.
+        payload: A payload with the field `shape.mark`.
+    """
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
