@@ -70,7 +70,7 @@ class LlamaIndex(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
-        """Return whether a first payload is a response of a chat or completion model."""
+        """Return whether a stream's first payload is a response of a chat or completion model."""
         return payload.keys() >= _RESPONSE_FIELDS and (
             "blocks" in dict_of(payload, "message") or "text" in payload
         )
@@ -80,7 +80,7 @@ class LlamaIndex(Format):
         return True
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts the characters of deltas like this one; None if they are not text.
+        """Return a callback that counts the characters of later text deltas; None if the delta is not text.
 
         Args:
             delta: A delta that was decoded.
@@ -91,7 +91,7 @@ class LlamaIndex(Format):
         self._text_length += len(delta.text)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         if not payload.keys() & {"message", "text"}:
             self.parts.unknown(text_of(payload, "type") or "response", payload)
             return
@@ -122,7 +122,11 @@ class LlamaIndex(Format):
         self._read_end(raw)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if a finish reason is missing, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if a finish reason is missing, set `error` to `StreamTruncated`.
+
+        The finish reason counts as missing only if the provider's chunks, which the responses contain,
+        end with one.
+        """
         if self.error is None and self.frames and not self.ended:
             if self.parts.finished:
                 self.ended = True
@@ -136,7 +140,7 @@ class LlamaIndex(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
-        """Add the new text: the delta, or the part of the whole text that has not been reported yet."""
+        """Add the new text: the delta; or, without one, the whole text without the text reported so far."""
         text = payload.get("delta")
         if not isinstance(text, str):
             texts = [text_of(block, "text") or "" for block in blocks if block.get("block_type") == "text"]
@@ -145,7 +149,12 @@ class LlamaIndex(Format):
         self.parts.write(0, "text", text)
 
     def _read_reasoning(self, delta: str | None, blocks: list[dict[str, Any]]) -> None:
-        """Add the new reasoning: the delta, or the part of all reasoning that has not been reported yet."""
+        """Add the new reasoning.
+
+        Args:
+            delta: The new reasoning; if it is None, the blocks contain all reasoning so far.
+            blocks: The message's blocks.
+        """
         if delta is None:
             thinking = [block for block in blocks if block.get("block_type") == "thinking"]
             reasoning = "".join(text_of(block, "content") or "" for block in thinking)
@@ -179,7 +188,7 @@ class LlamaIndex(Format):
             call.values = arguments
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
-        """Add the part of a call's arguments that has not been reported yet.
+        """Add the end of a call's arguments that no earlier response has contained.
 
         Args:
             call: The call.
@@ -230,7 +239,10 @@ class LlamaIndex(Format):
             self.parts.usage(usage)
 
     def _read_end(self, raw: dict[str, Any]) -> None:
-        """Read the finish reason from the provider's raw chunk, and note whether such chunks end with one.
+        """Read the finish reason from the provider's raw chunk.
+
+        Also record whether the provider's chunks end with a finish reason; an answer without one is then
+        truncated.
 
         Args:
             raw: The provider's chunk; empty if the response has none.

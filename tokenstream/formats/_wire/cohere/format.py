@@ -54,7 +54,7 @@ class Cohere(V1, V2):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format."""
+        """Return whether a stream's first payload is of this format."""
         kind = text_of(payload, "type")
         if kind is None and "event_type" not in payload and not event:
             return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
@@ -64,7 +64,9 @@ class Cohere(V1, V2):
         return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts a departure for each delta that lacks the SSE event name of v2.
+        """Return a callback that counts a departure for each later delta, if events lack the names of v2.
+
+        Return None if the events have names, or belong to v1, whose events need no names.
 
         Args:
             delta: A delta that was decoded.

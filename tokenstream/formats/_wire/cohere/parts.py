@@ -24,7 +24,10 @@ _EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
 
 
 class CohereContent:
-    """Reads the content of an answer. The methods are named as in v2; v1 has the same content elsewhere.
+    """Reads the content of an answer: text, reasoning, tool calls, plans and citations.
+
+    The methods are named after the events of version 2 of the API (v2); the events of version 1 (v1)
+    have the same content in other fields.
 
     Content blocks and tool calls are numbered separately, each from 0.
 
@@ -130,7 +133,13 @@ class CohereContent:
         self.end_block(index)
 
     def _open_block(self, index: int, kind: str, content: dict[str, Any]) -> OpenPart:
-        """Open a content block of a known type as text or reasoning, any other as an opaque part."""
+        """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown.
+
+        Args:
+            index: The block's index.
+            kind: Cohere's word for the type of the block.
+            content: The block as the server sent it.
+        """
         if self._parts.choice(0).finish is not None:
             self._parts.note("content_after_finish")
         self._closed_blocks.discard(index)
@@ -147,7 +156,7 @@ class CohereContent:
         return block
 
     def _block_for(self, index: int, key: str, kind: str) -> OpenPart:
-        """Return the part of the block that a delta adds to; open the block if that did not happen before.
+        """Return the part of the block that a delta adds to; if no such block is open, open one.
 
         Args:
             index: The block's index.
@@ -188,7 +197,7 @@ class CohereContent:
         self._parts.cite(0, citation_of(citation, cites, documents))
 
     def write_text(self, text: str, choice: int) -> None:
-        """Add text from v1, which does not mark the beginning and the end of parts."""
+        """Add text of a v1 answer; v1 has no events for the beginning and the end of a part."""
         self._release_waiting_calls()
         self._parts.write(choice, "text", text)
         block = self._parts.choice(choice).current_part
@@ -276,13 +285,14 @@ class CohereContent:
             self._parts.add_argument_values(call, arguments)
 
     def _close_call(self, call: OpenPart, *, whole: bool) -> None:
-        """Close a call; if the token limit may have cut it off, wait for the next payload.
+        """Close a tool call; if the token limit may have cut it off, let the next payload decide.
 
         Args:
             call: The call.
             whole: True if the server has closed the call, so that its arguments should be whole.
         """
         if not isinstance(call, OpenCall):
+            # A call without a name was opened as an opaque part.
             self._parts.close(call)
         elif whole and not call.begins_object:
             # Arguments should be an object. If they do not begin with a brace, the token limit may
@@ -349,7 +359,10 @@ class CohereContent:
     # -- ends ------------------------------------------------------------------
 
     def forget_open_parts(self) -> None:
-        """Forget the open parts, because the end of the answer closes them; each counts as a departure."""
+        """Forget the open blocks and calls, whose parts the end of the answer closes.
+
+        Each of them counts as a departure, because the server should have closed it.
+        """
         for _ in (*self._open_blocks, *self._open_calls):
             self._parts.note("part_unclosed")
         self._open_blocks.clear()

@@ -19,7 +19,7 @@ _FAILURE_FIELDS = ("err", "error", "message")
 
 
 class V1(V2):
-    """Reads the events of v1, and whole answers.
+    """Reads answers of v1, the older version of Cohere's chat API; leaves other payloads to `V2`.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -35,11 +35,11 @@ class V1(V2):
 
     @classmethod
     def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
-        """Return whether a payload is an answer that was not streamed."""
+        """Return whether a payload is a whole answer of v1, which was not streamed."""
         return isinstance(payload.get("text"), str) and "generation_id" in payload
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "event_type")
         if kind is None and "type" not in payload and self.is_whole_v1(payload):
             self._read_whole_v1(payload)
@@ -68,7 +68,7 @@ class V1(V2):
         self.report_unknown_fields(payload, "event_type", "is_finished", *_IDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:
-        """Add the text to its choice; a payload with another value is reported as unknown fields."""
+        """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
         text = payload.get("text")
         if isinstance(text, str):
             choice = payload.get("index", 0)
@@ -137,7 +137,7 @@ class V1(V2):
             self.content.cite(citation, documents)
 
     def _read_end(self, response: dict[str, Any], reason: str | None, failure_message: str | None) -> None:
-        """Read the whole answer at the end: all that no earlier event has contained.
+        """Read the whole answer at the end of the stream: add what no earlier event has contained.
 
         Args:
             response: The whole answer.

@@ -31,7 +31,7 @@ _BARE_ERROR = frozenset({"message", "id"})
 
 
 class V2(Format):
-    """Reads the events of v2, and whole answers; the base class of `V1`.
+    """Reads answers of v2, the current version of Cohere's chat API; the base class of `V1`.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -50,7 +50,7 @@ class V2(Format):
 
     @classmethod
     def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
-        """Return whether a payload is an answer that was not streamed."""
+        """Return whether a payload is a whole answer of v2, which was not streamed."""
         message = payload.get("message")
         # Ollama's payloads, which also have a message of this role, have the field `done`.
         is_ollama = "done" in payload
@@ -63,7 +63,7 @@ class V2(Format):
             super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type")
         if kind is None and not event:
             self._read_unmarked(payload)
@@ -83,12 +83,15 @@ class V2(Format):
             reader(self, payload)
 
     def end_without_finish(self) -> None:
-        """End an answer without `message-end`: its open calls may not be whole."""
+        """End an answer without `message-end`.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
         self.content.drop_open_calls()
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is `message-end`, which may contain an error."""
+        """Return True for a payload that looks like an error, but is `message-end`, which may contain one."""
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:

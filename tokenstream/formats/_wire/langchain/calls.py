@@ -54,7 +54,10 @@ class LangChainCalls:
             self._parts.add_arguments(call, text)
 
     def _call_for(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
-        """Return the call that a chunk continues or begins; None if it begins a call without a name."""
+        """Return the call that a chunk continues or begins.
+
+        Return None if the chunk begins a call, but has no name for it.
+        """
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
         if index is not None:
             call = self._by_index.get(index)

@@ -65,7 +65,7 @@ class LangChain(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
-        """Return whether a first payload is a model's message or a chunk of one."""
+        """Return whether a stream's first payload is a model's message or a chunk of one."""
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
@@ -73,7 +73,7 @@ class LangChain(Format):
         return payload.get("type") in _KINDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = payload.get("type")
         if kind not in _KINDS:
             # The stream of a graph also contains messages of tools and people.
@@ -118,10 +118,11 @@ class LangChain(Format):
     # -- internals ---------------------------------------------------------
 
     def _is_from_model(self, payload: dict[str, Any]) -> bool:
-        """Return whether the chunk that is marked as the last one is from the model itself.
+        """Return whether a chunk that is marked as the last one is from the model, and not from LangChain.
 
-        If a stream ends without a marked chunk, LangChain adds an empty one, even if the
-        stream was cut off. After a finish reason, that makes no difference.
+        If a model's stream ends without such a mark, LangChain adds an empty chunk with the mark, even
+        if the stream was cut off. If the finish reason has arrived, the answer is over in any case:
+        the result is then True.
         """
         if self.parts.finished:
             return True

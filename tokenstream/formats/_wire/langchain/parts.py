@@ -67,7 +67,10 @@ class LangChainBlocks:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: dict[str, Any]) -> None:
-        """Add the text and citations of a block; the text of another block begins a new part."""
+        """Add the text and citations of a block.
+
+        If the text before was in another block, the text begins a new part.
+        """
         text, index = text_of(block, "text") or "", block.get("index")
         current = self._parts.choice(0).current_part
         if text and current is not None and index != self._text_index:

@@ -85,7 +85,7 @@ class Ollama(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
-        """Return whether a first payload is of this format."""
+        """Return whether a stream's first payload is of this format."""
         if not isinstance(payload.get("done"), bool) or "choices" in payload:
             return False
         if "role" in dict_of(payload, "message"):
@@ -100,7 +100,7 @@ class Ollama(Format):
             super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         message = payload.get("message")
         self.parts.head(
             model=text_of(payload, "model"), role=text_of(message, "role") if is_dict(message) else None
