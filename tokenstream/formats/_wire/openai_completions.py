@@ -86,7 +86,7 @@ class OpenAICompletions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload belongs to a completion.
+        """Return whether a stream's first payload belongs to a completion.
 
         Args:
             payload: The decoded payload.
@@ -102,7 +102,7 @@ class OpenAICompletions(Format):
         return _is_native(payload)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`.
+        """Read a payload: pass its content to `self.parts`, which makes the events.
 
         Args:
             payload: The decoded payload.

@@ -25,7 +25,7 @@ _KNOWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "requ
 
 
 class OpenAIAssistants(Format):
-    """The `openai-assistants` format: events that have a name and an `object` in their payload.
+    """The `openai-assistants` format: the events of a run, whose payloads say in `object` what they describe.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -61,7 +61,7 @@ class OpenAIAssistants(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is an event of a run.
+        """Return whether a stream's first payload is an event of a run.
 
         Args:
             payload: The decoded payload.

@@ -1,6 +1,7 @@
-"""Native routes of servers, whose payloads have the content of a chunk in fewer layers, or one more.
+"""Convert payloads of servers' native routes to chunks.
 
-Such a *bare* payload is converted to a chunk, and then read as one.
+These *bare* payloads have the content of a chunk in fewer layers than a chunk, or in one more. Each
+is converted to a chunk, and then read as one.
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
-    """Return the content of a payload without layers as a list of one choice; None if there is no content."""
+    """Return the content of a bare payload without an envelope, as a list of one choice.
+
+    Return None if the payload has no content.
+    """
     delta = {chat_name: payload[name] for name, chat_name in _DELTA_FIELDS.items() if name in payload}
     text = delta.get("content")
     # Only `response` may be a number or a boolean, which is then a token of the text.
@@ -92,7 +96,7 @@ def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
 
 
 def _find_choices(output: dict[str, Any]) -> list[Any] | None:
-    """Return the choices in an envelope; None if it has neither choices nor a text, which becomes a choice.
+    """Return the choices in an envelope, or its text as the only choice; None if it has neither.
 
     Args:
         output: The object in the field `output`.

@@ -25,7 +25,7 @@ _Key = TypeVar("_Key", bound="int | str")
 
 
 class _ChatCall:
-    """A call with at least one fragment; it opens once it has a name."""
+    """A tool call of which a fragment has arrived; its part is opened once the call has a name."""
 
     __slots__ = (
         "checked_length",
@@ -133,10 +133,11 @@ class ChatCalls:
             self._read_fragment(fragment)
 
     def _repeats_earlier_call(self, fragment: Fragment) -> bool:
-        """Return whether a `function_call` repeats the `tool_calls` of earlier deltas.
+        """Return whether a fragment of a `function_call` repeats a call in earlier `tool_calls`.
 
-        It may be a repetition at first, and differ later. It is then another call: the name and the text
-        that were taken for a repetition are put back into the fragment, and the result is False.
+        A `function_call` may begin like that call, and differ in a later fragment. It is then another call:
+        the name and the text that were taken for a repetition are put into the fragment, and the result is
+        False.
         """
         text = "" if fragment.arguments in (ABSENT, None) else fragment.arguments
         if not isinstance(text, str):
@@ -161,7 +162,7 @@ class ChatCalls:
         return False
 
     def read_whole(self, items: object) -> None:
-        """Read the `tool_calls` of a message that is sent again as it grows; only what is new is added."""
+        """Read the `tool_calls` of a whole message, which is sent again as it grows; add only what is new."""
         calls = self._repeated_calls
         for position, item in enumerate(dicts_of(items)):
             fragment = Fragment(item, None)
@@ -192,6 +193,7 @@ class ChatCalls:
         self._by_id = _without(self._by_id, released)
         self._by_index = _without(self._by_index, released)
         self._by_position = _without(self._by_position, released)
+        # A released call leaves an empty place, so that the calls after it keep their positions.
         self._repeated_calls = [
             (None, "") if call in released else (call, text) for call, text in self._repeated_calls
         ]
@@ -295,7 +297,11 @@ class ChatCalls:
         return is_empty_start and call.has_nameless_fragment and call.is_whole
 
     def _find_by_name(self, fragment: Fragment) -> _ChatCall | None:
-        """Return the last call if a fragment with a name, but without id and index, continues it."""
+        """Return the call that a fragment with a name, but without id and index, continues.
+
+        Returns:
+            The last call; None if the fragment begins a call.
+        """
         call = self._last_call
         if call is None or call.last_list == self._list_count:
             return None
@@ -307,7 +313,7 @@ class ChatCalls:
     # -- adding to a call --------------------------------------------------
 
     def _begin_call(self, fragment: Fragment) -> _ChatCall:
-        """Create a call for a fragment, and hand out the last call if it is whole."""
+        """Create a call for a fragment; first hand out the last call, if its arguments are whole."""
         if self._call_count >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._call_count += 1

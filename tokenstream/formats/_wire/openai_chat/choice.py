@@ -48,7 +48,7 @@ _TEXT_KINDS: dict[str, TextKind] = {
 
 
 class ChoiceReader:
-    """Reads one choice of each chunk.
+    """Reads one choice of an answer, of which each chunk may contain a piece.
 
     Args:
         parts: Makes the events.
@@ -110,7 +110,7 @@ class ChoiceReader:
         """Report an unknown field; if the field is a list that each chunk continues, report its new items.
 
         Args:
-            last_values: Receives the value, unless it continues a list.
+            last_values: The last value of each field, used to skip repetitions; lists are not stored in it.
             key: The field's name.
             value: The field's value.
         """
@@ -133,7 +133,7 @@ class ChoiceReader:
             self._parts.finish(self.index, finish_reason(value), value)
 
     def _read_message(self, key: str, value: object) -> None:
-        """Read a whole message, which may be the only content, or repeat the deltas, or grow."""
+        """Read a whole message, which may be the only content, repeat the deltas, or grow with each chunk."""
         if not is_dict(value):
             self.read_field(key, value)
             return
@@ -342,13 +342,16 @@ def _rank_of(key: str) -> int:
 
 
 def _plan_choice(layout: Layout) -> _FieldReaders:
-    """Return the readers of a choice's fields; its delta and its finish reason are read otherwise."""
+    """Return each key in the layout of a choice with its reader, in the order of reading.
+
+    The delta and the finish reason are left out: `ChoiceReader.read` reads them itself.
+    """
     keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank_of)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return the plan for deltas with these keys.
+    """Return the plan for reading deltas that have the keys in `layout`.
 
     The plan is a tuple of:
 

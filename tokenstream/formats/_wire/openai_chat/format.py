@@ -126,7 +126,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload belongs to a chat completion; None if a later payload must decide.
+        """Return whether a stream's first payload is of a chat completion; None if a later one must decide.
 
         Args:
             payload: The decoded payload.
@@ -150,12 +150,12 @@ class OpenAIChat(Format):
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that returns False for later deltas that must be decoded; None if none must.
+        """Return a callback that tells which later deltas must be decoded; None if none must.
 
-        See `Format.follow`.
+        The callback returns False for a delta whose payload must be decoded; see `Format.follow`.
 
         Args:
-            delta: A delta that was decoded; the later deltas have payloads like its own.
+            delta: A delta that was decoded; the later deltas have similar payloads.
         """
         raw = delta.raw
         has_other_calls = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
@@ -364,7 +364,7 @@ class OpenAIChat(Format):
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:
-    """Return the plan for payloads with these keys."""
+    """Return the plan for reading payloads that have the keys in `layout`."""
     head_readers = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
     # Search results are read before citations: they describe a source better, and a source is reported once.

@@ -100,9 +100,11 @@ def _id_of(value: object) -> str | None:
 
 
 def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return the key and the value of the object in an item that contains the call's name and arguments.
+    """Find the object in an item that contains the call's name and arguments.
 
-    If the item has no inner object, it contains them itself; the key is then None.
+    Returns:
+        The key of the object in the item, and the object. If the item itself contains the name and
+        the arguments, the key is None, and the object is the item.
     """
     for key in ("function", "custom"):
         if is_dict(item.get(key)):

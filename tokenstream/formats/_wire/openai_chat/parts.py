@@ -99,7 +99,7 @@ class ChatContent:
             self._calls.release()
 
     def record_kind(self, kind: str) -> None:
-        """Record that a delta has contained a kind of content."""
+        """Record that a delta has contained content of a kind, which a whole message may repeat later."""
         if kind not in self.kinds:
             self.kinds = (*self.kinds, kind)
 
@@ -256,7 +256,7 @@ class ChatContent:
             self.write("reasoning", text)
 
     def _open_detail(self, item: dict[str, Any]) -> None:
-        """Open a reasoning part for a detail, unless it continues the open one."""
+        """Open a reasoning part for a detail, unless the detail continues the reasoning part that is open."""
         current = self.state.current_part
         key = (item.get("type"), _scalar_or_none(item.get("index")))
         if current is not None and current.kind == "reasoning" and self._current_detail in (None, key):
@@ -325,7 +325,7 @@ class ChatContent:
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
     def _is_new(self, key: tuple[object, ...]) -> bool:
-        """Return whether an item that chunks may repeat is new; from then on, it is not.
+        """Return True for an item that is new; record the item, so that a repetition of it is not new.
 
         Args:
             key: Identifies the item, which is a source or encrypted reasoning.
