@@ -104,15 +104,24 @@ class OpenAIRealtime(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
-        """Return whether a first payload is an event of this API; see `is_event`."""
+        """Return whether a stream's first payload is an event of this API; see `is_event`."""
         return is_event(payload)
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the id of a payload's response, or None for the session, and whether the response ends."""
+        """Return the id of the response that a payload is about, and whether the payload ends that response.
+
+        The id is None for a payload about the session itself.
+        """
         return response_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
-        """Return a format that reads one response, and knows what this format has read about the session."""
+        """Return a new format that reads only one response of the session.
+
+        The new format knows everything that this format has read about the session itself.
+
+        Args:
+            answer: The id of the response.
+        """
         return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session)
 
     @property
@@ -126,14 +135,14 @@ class OpenAIRealtime(Format):
         return not self._open_responses
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None for a delta, and `refuse` for an event with a whole content.
+        """Return None if the text was in a delta event, and `refuse` if it was in an event with a whole text.
 
-        The latter must be decoded, because it may repeat what deltas have reported.
+        `refuse` has later events of the second type decoded, because they may repeat reported deltas.
         """
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if a response is open, set `error`."""
+        """Return the events held back at the input's end; set `error` if a response is open or failed."""
         if self.error is None and not self.ended:
             self.error = self._error_at_end()
         return super().end(now=now)
@@ -143,7 +152,7 @@ class OpenAIRealtime(Format):
         return text_of(payload, "type") is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`."""
+        """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = text_of(payload, "type")
         if kind is None:
             self.note("type_missing")
@@ -158,7 +167,9 @@ class OpenAIRealtime(Format):
         """Return the error to raise at the end of the input; None if the last response has ended well."""
         had_response = self._failure is not None or self.parts.finished
         if not self._open_responses and (had_response or self._answerless):
+            # The input may end here: only a failure of the last response is an error.
             return self._failure
+        # The input ended inside a response, or before the first one.
         return self._last_error or self.cut_short()
 
     # -- the session ---------------------------------------------------------
@@ -182,7 +193,10 @@ class OpenAIRealtime(Format):
             self.parts.field("rate_limits", limits)
 
     def _read_error(self, payload: dict[str, Any]) -> None:
-        """Store the error of an error event: usually one of the client's events failed, not the session."""
+        """Store the error of an error event, and report the event as unknown.
+
+        Usually, such an error concerns one of the client's events, and the session goes on.
+        """
         self._last_error = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
@@ -209,7 +223,7 @@ class OpenAIRealtime(Format):
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open_responses:
-            # Its end was repeated, or its start is missing.
+            # The response's end was repeated, or its start is missing.
             if self.parts.finished:
                 self.note("finish_repeated")
                 return

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class RealtimeContent:
-    """One content part of a message item."""
+    """The state of one content part of a message item: its part of the message, and the content reported."""
 
     __slots__ = ("part", "reported")
 
@@ -20,7 +20,7 @@ class RealtimeContent:
 
 
 class RealtimeItem:
-    """One output item of a response."""
+    """The state of one output item of a response: a message, a tool call, or an item of another type."""
 
     __slots__ = ("arguments_reported", "call", "contents", "done", "id", "other", "response", "type")
 

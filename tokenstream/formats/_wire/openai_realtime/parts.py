@@ -25,7 +25,9 @@ _CALLS = frozenset({"function_call", "mcp_call"})
 
 
 class Outputs(Parts):
-    """Parts whose deltas name a response, one of its output items, and one of the item's content parts.
+    """Turns the output items of a session's responses into parts of the message.
+
+    Each delta names a response, one of its output items, and one of the item's content parts.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -95,7 +97,7 @@ class Outputs(Parts):
     # -- items -------------------------------------------------------------
 
     def find_item(self, payload: dict[str, Any]) -> RealtimeItem | None:
-        """Return the item that a payload names by id, or by response and index; None before its start."""
+        """Return the item that a payload names by id, or by response and index; None if there is none."""
         item = self._by_id.get(text_of(payload, "item_id") or "")
         return item or self._by_index.get(self._index_key(payload))
 
@@ -148,7 +150,7 @@ class Outputs(Parts):
         self._close_item(ended, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
     def was_reported(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Return whether any event before the end of a response was about one of its items.
+        """Return whether an event before the end of a response has started one of the response's items.
 
         Args:
             item: The item as the response contains it.
@@ -278,7 +280,13 @@ class Outputs(Parts):
         return 0
 
     def _open_content(self, item: RealtimeItem, index: int, type: str) -> RealtimeContent:  # noqa: A002 - the field's name
-        """Open a content part as audio or text; its further data are its ids and index on the wire."""
+        """Open a content part as audio or text, with its ids and its index on the wire as provider data.
+
+        Args:
+            item: The message item that contains the content part.
+            index: The index of the content part in the item.
+            type: The kind of content: "text" or "audio", or the API's word for it.
+        """
         data = fields_except({"response_id": item.response, "item_id": item.id}) or {}
         data["content_index"] = index
         start: TextPart | MediaPart
@@ -348,10 +356,13 @@ class Outputs(Parts):
     # -- opening and closing -------------------------------------------------
 
     def _open_message(self, item: RealtimeItem, start: dict[str, Any]) -> None:
-        """Do nothing, because the content parts of a message have start events."""
+        """Do nothing for a message item: its content parts, which have start events, become the parts."""
 
     def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
-        """Open a call of one of the application's tools; without a name, it is opened at the item's end."""
+        """Open a call of one of the application's tools.
+
+        If the item has no name yet, a later event opens the call.
+        """
         name = text_of(start, "name")
         if not name:
             self.note("call_unnamed")

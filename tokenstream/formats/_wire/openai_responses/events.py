@@ -19,7 +19,7 @@ _Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
-    """Describes the text that events with a certain name are about."""
+    """Describes a text in an item: the name of an event tells which kind of text the event is about."""
 
     item_type: str
     """The type of the item that contains the text."""
@@ -68,7 +68,11 @@ _PROGRESS_EVENTS = {
 
 
 def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Start the item in an event."""
+    """Start the item that an event contains; if the event contains no item, count a departure.
+
+    Returns:
+        True, because the event counts as read in both cases.
+    """
     item = items.mend_data(dict_of(payload, "item"))
     if item:
         items.start_item(payload, item)
@@ -78,7 +82,11 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
 
 
 def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """End the item in an event."""
+    """End the item that an event contains; if the event contains no item, count a departure.
+
+    Returns:
+        True, because the event counts as read in both cases.
+    """
     item = items.mend_data(dict_of(payload, "item"))
     if item:
         items.end_item(payload, item)
@@ -88,20 +96,20 @@ def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool
 
 
 def _report_progress(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Report the provider's progress with an item."""
+    """Report the provider's progress with an item; return True, because such an event fits any item."""
     item_type, status = _PROGRESS_EVENTS[kind]
     items.find_or_start_item(payload, item_type).set_status(status)
     return True
 
 
 def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Report the preview of an image; return False if the event has none, or fits no image."""
+    """Report the preview of an image; return False if the event has no preview, or fits no image item."""
     item = items.find_or_start_item(payload, "image_generation_call")
     return isinstance(item, ImageItem) and item.read_preview(items.mend_data(payload))
 
 
 def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Add a delta to a call's arguments; return False if it fits no call."""
+    """Add a delta to a call's arguments; return False if the delta fits no call."""
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = payload.get("delta")
     if not isinstance(text, str):
@@ -121,7 +129,7 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 
 
 def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Add a delta to its text; return False if it fits no text."""
+    """Add a delta to the text that the event is about; return False if the delta fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
     # Some servers send an object with the text; a value that is no text is refused below.
@@ -138,7 +146,7 @@ def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Read the end of a text, which repeats the whole text; return False if it fits no text."""
+    """Read the end of a text: the event repeats the whole text. Return False if the event fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".done")]
     content: dict[str, Any] = {"type": target.content_type}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
@@ -150,7 +158,7 @@ def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Open the text that an event describes; return False if it fits no item."""
+    """Open the text that an event describes; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not content or not isinstance(item, TextItem):
         return False
@@ -159,7 +167,7 @@ def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> boo
 
 
 def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Read the whole text in an event; return False if it fits no item."""
+    """Read the whole text in an event; return False if the event fits no item."""
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
         return False
@@ -169,9 +177,13 @@ def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 def _find_content(
     items: ResponseItems, payload: dict[str, Any], kind: str
 ) -> tuple[str, dict[str, Any], ResponseItem]:
-    """Return three things about an event of a part: its field with an index, the part, and the item.
+    """Find the content part that an event describes, and the item that the content part belongs to.
 
-    An item is a message or a reasoning; each of its parts is a text, or some other content.
+    An item is a message or a reasoning; each of its content parts is a text, or some other content.
+
+    Returns:
+        The name of the event's field with the index of the content part, the content part as the event
+        describes it, and the item.
     """
     content = items.mend_data(dict_of(payload, "part"))
     if "summary" in kind:
@@ -185,7 +197,7 @@ def _find_content(
 
 
 def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Add an annotation to its text; return False if the event has none, or fits no text."""
+    """Add an annotation to the text that it is about; return False if the event has none, or fits no text."""
     annotation = dict_of(payload, "annotation")
     item = items.find_or_start_item(payload, "message")
     if not annotation or not isinstance(item, TextItem):
@@ -197,7 +209,10 @@ def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -
 
 
 def _key_of(items: ResponseItems, payload: dict[str, Any], index_field: str, item: TextItem) -> TextKey:
-    """Return the key of the text that an event is about; without an index, that of the item's last text."""
+    """Return the key of the text that an event is about.
+
+    If the event has no index, return the key of the item's last text.
+    """
     index = number_of(payload, index_field)
     if index is None:
         items.note("part_index_missing")
@@ -206,7 +221,7 @@ def _key_of(items: ResponseItems, payload: dict[str, Any], index_field: str, ite
 
 
 def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Add a delta to the audio, or to its transcript."""
+    """Add a delta to the spoken answer's audio or transcript; return True: the event counts as read."""
     delta = text_of(payload, "delta") or ""
     if "transcript" in kind:
         items.add_audio("", delta)
@@ -216,7 +231,7 @@ def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 
 
 def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: str) -> bool:
-    """Ignore an event that only repeats earlier deltas."""
+    """Ignore an event that only repeats earlier deltas; return True: the event counts as read."""
     return True
 
 

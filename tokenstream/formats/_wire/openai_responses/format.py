@@ -120,7 +120,7 @@ class OpenAIResponses(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None for a ping."""
+        """Return whether a stream's first payload is of this format; None for a ping."""
         kind = payload.get("type", event)
         if payload.get("object") == "response":
             return is_list(payload.get("output"))
@@ -164,7 +164,11 @@ class OpenAIResponses(Format):
         return response_id, ends
 
     def of_answer(self, answer: str) -> OpenAIResponses:
-        """Return a format that reads one response."""
+        """Return a new format that reads one response.
+
+        Args:
+            answer: The id of the response; not used, as the new format is fed only that response's events.
+        """
         return OpenAIResponses(limits=self.limits, pings=self.pings)
 
     @property
@@ -182,29 +186,33 @@ class OpenAIResponses(Format):
         return self._items.sequence_number
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
-        """Return the number of an event."""
+        """Return the sequence number of an event; None if the event has none."""
         return sequence_number_of(payload)
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the response that an event begins, or ""; None if the event begins none."""
+        """Return the id of the response that an event begins; None if the event begins no response.
+
+        The result is "" if the response has no id.
+        """
         if (text_of(payload, "type") or event) != "response.created":
             return None
         return text_of(dict_of(payload, "response"), "id") or ""
 
     def state(self) -> dict[str, Any] | None:
-        """Return the state of the response."""
+        """Return the state that another process needs to read on, as JSON; None if it cannot be saved."""
         self._items.read_latest_number()
         return super().state()
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events of `frame` without the fast path."""
+        """Return the events of a frame without the fast path; note whether the frame was decoded before."""
         self._decoded = isinstance(frame, dict)
         return super().feed_plainly(frame)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return a callback that stores each delta, for its sequence number, and counts its characters.
+        """Return a callback that stores each later delta, for its sequence number, and counts its characters.
 
-        See `Format.follow`.
+        For a text that was not in a delta event, return `refuse`, which has later events of that type
+        decoded. See `Format.follow`.
         """
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
             # A whole content must be decoded, to check that it does not repeat reported deltas.
@@ -215,7 +223,7 @@ class OpenAIResponses(Format):
         note = self.departures.note if self._nameless else None
 
         def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
-            """Store a delta for its number, count its characters, and note that its event has no name."""
+            """Store a delta for its sequence number, count its characters, and note a missing event name."""
             if is_numbered:
                 items.latest = delta
             if section is not None:
@@ -268,7 +276,7 @@ class OpenAIResponses(Format):
             self.parts.unknown(kind or "event", payload)
 
     def _read_event(self, payload: dict[str, Any], kind: str) -> None:
-        """Read an event about an item or the response; if it does not fit, report it as unknown."""
+        """Read an event about an item or the response; if the event does not fit, report it as unknown."""
         reader = READERS.get(kind)
         if not self._has_events:
             self._has_events = True
@@ -282,7 +290,10 @@ class OpenAIResponses(Format):
             self.parts.unknown(kind, payload)
 
     def end_without_finish(self) -> None:
-        """End a response that had no end event: its open tool calls may not be whole."""
+        """End a response that had no end event.
+
+        Its open tool calls may not be whole, so they are not handed out.
+        """
         self._items.read_output(None, complete=False)
         super().end_without_finish()
 
@@ -338,11 +349,14 @@ class OpenAIResponses(Format):
         self._set_error(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
 
     def _set_error(self, error: ProviderError | None) -> None:
-        """Store the error that ends the answer; report the position first, after which it can be resumed."""
+        """Store the error that ends the answer.
+
+        First report the sequence number of the last event, after which the answer can be resumed.
+        """
         self._items.report_number()
         self.error = error
 
 
 def _is_known(kind: str) -> bool:
-    """Return whether a name is that of an event about a response or one of its items."""
+    """Return whether `kind` is the name of an event about a response or one of its items."""
     return kind in READERS or kind in _RESPONSE_EVENTS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ResponseItem(ABC):
-    """An output item that can still grow.
+    """The state of an output item that can still grow; the base class of all kinds of items.
 
     Args:
         parts: Makes the item's events.
@@ -119,7 +119,7 @@ class SinglePartItem(ResponseItem):
         """Add the content of a complete item that no delta has sent."""
 
     def set_status(self, status: str) -> None:
-        """Report the provider's progress with the item, if it is new."""
+        """Report the provider's progress with the item, if the status is new."""
         if not self.ended and self._data.get("status", "in_progress") != status:
             self.read_item({**self._data, "status": status}, complete=False)
 
@@ -186,11 +186,18 @@ class HostedItem(SinglePartItem):
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add the whole arguments or code of the call, if no fragment has arrived."""
+        """Add the whole arguments or code of the call, if no fragment has arrived.
+
+        Returns:
+            False if the field contains neither arguments nor code.
+        """
         return self._has_input or self.ended or self.add_input(field, text)
 
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add the input, if none has arrived; then add the result as the next part, if the item has one."""
+        """Add the call's input, if no fragment has arrived, and then the result as the next part.
+
+        Without a result in the item, no part is added.
+        """
         if not self._has_input:
             self.parts.add(part, arguments_text(arguments_of(item, self.type)))
         result = result_of(item, self.type)

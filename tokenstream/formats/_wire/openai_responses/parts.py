@@ -57,9 +57,10 @@ _TEXT_TYPES = frozenset({"message", "reasoning"})
 
 
 class ResponseItems(Parts):
-    """Parts whose deltas have the index of an output item.
+    """Turns the output items of a response into parts of the message.
 
-    The id of an item may change from event to event, so items are found by index.
+    Each delta has the index of its item. Items are found by index, because the id of an item may
+    change from event to event.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -108,12 +109,15 @@ class ResponseItems(Parts):
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event; the provider can replay the events after it."""
+        """The number of the last event; None if no event had one.
+
+        The provider can replay the events after it.
+        """
         number = None if self.latest is None else sequence_number_of(self.latest.raw)
         return self.number if number is None else number
 
     def read_latest_number(self) -> None:
-        """Store the number of the delta in `latest`, and drop the delta."""
+        """Store the sequence number of the last event in `number`, and drop the delta in `latest`."""
         self.number, self.latest = self.sequence_number, None
 
     # -- finding items -----------------------------------------------------
@@ -252,7 +256,9 @@ class ResponseItems(Parts):
                 state.close(complete=complete)
 
     def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
-        """Return, for each item of the whole output, its state from earlier events, or None without events.
+        """Return the state of each item of the whole output, as earlier events have left it.
+
+        The state is None for an item without earlier events.
 
         Items are matched by type and id. If the ids differ from those in events, the remaining
         items of each type are matched in their order.

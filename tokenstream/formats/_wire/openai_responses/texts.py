@@ -109,7 +109,7 @@ class TextItem(ResponseItem):
         return section
 
     def add_text(self, key: TextKey, content: dict[str, Any], text: str) -> Section | None:
-        """Add a delta to the text with a key, and return the text.
+        """Add a delta to the text with a key.
 
         Args:
             key: The text's key.
@@ -117,7 +117,7 @@ class TextItem(ResponseItem):
             text: The delta.
 
         Returns:
-            None, if the part with the key is of another kind.
+            The text; None if the part with the key is of another kind.
         """
         section = self.start_text(self._resolve_key(key, content), content, expected=False)
         if section.part.kind != self.kind_of(content):
@@ -186,7 +186,7 @@ class TextItem(ResponseItem):
                 self.start_text(key, content)
 
     def _was_reported(self, contents: list[dict[str, Any]]) -> bool:
-        """Return whether deltas have sent the same texts, judging by their total length.
+        """Return whether deltas have reported the texts in `contents` before, judging by their total length.
 
         Some servers stream reasoning as a summary, and repeat it as content, or the other way round.
         """
@@ -200,7 +200,7 @@ class TextItem(ResponseItem):
         return dicts_of(value)
 
     def _report_missing(self, section: Section, content: dict[str, Any]) -> None:
-        """Report the characters, annotations and log probabilities that no event has sent before."""
+        """Report what a whole text contains beyond earlier events: text, annotations, log probabilities."""
         text = text_of(content, "text", "refusal") or ""
         if not section.part.closed:
             if not section.length:
