@@ -204,7 +204,7 @@ class LlamaIndex(Format):
             self.note("text_rewritten")
 
     def _add_pending_arguments(self) -> None:
-        """Add the arguments that arrived as JSON values; they cannot change any more."""
+        """Add the arguments that arrived as JSON values, which cannot change after the end of the answer."""
         for call in self._calls.values():
             if not call.part.closed and not call.text and call.values is not None:
                 self.parts.add_arguments(call.part, json_text(call.values))

@@ -215,7 +215,7 @@ class OpenAICompletions(Format):
             self._finish_native(choice, payload)
 
     def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
-        """Report the finish reason, and end the answer once all choices have theirs."""
+        """Report the finish reason of a choice; end the answer once all choices have a finish reason."""
         flagged = [word for name, word in _STOP_FLAGS.items() if payload.get(name) is True]
         word = text_of(payload, "stop_type") or (flagged[0] if flagged else None)
         self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)

@@ -132,7 +132,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         )
 
     def _open_call_block(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a call of one of the application's tools; without a name, it becomes an opaque part."""
+        """Open a call of one of the application's tools; a call without a name becomes an opaque part."""
         name = text_of(content, "name")
         if not name:
             self.note("call_nameless")

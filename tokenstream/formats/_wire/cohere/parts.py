@@ -377,5 +377,5 @@ class CohereContent:
 
 
 def _type_of(content: dict[str, Any]) -> str:
-    """Return the type of a content block; if the block names none, it follows from the text field."""
+    """Return the type of a content block; if the block names no type, its text field has the type's name."""
     return text_of(content, "type") or next((key for key in TEXT_KEYS if key in content), "")

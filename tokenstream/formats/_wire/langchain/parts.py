@@ -142,7 +142,7 @@ class LangChainBlocks:
         )
 
     def _read_media(self, block: dict[str, Any]) -> None:
-        """Add media as base64 or a URL; if they are neither, as an opaque part."""
+        """Add media that are base64 or a URL; media in any other form become an opaque part."""
         encoded = block.get("base64")
         data = b"" if encoded is None else base64_bytes(encoded)
         if data is None or not (data or text_of(block, "url")):

@@ -156,7 +156,7 @@ class OpenAIAssistants(Format):
     # -- messages and steps --------------------------------------------------
 
     def _read_message(self, message: dict[str, Any]) -> None:
-        """Read a message of the assistant; one of the user is reported as unknown."""
+        """Read a message of the assistant; a message of the user is reported as unknown."""
         if text_of(message, "role") == "user":
             self.parts.unknown("thread.message", message)
             return

@@ -160,7 +160,7 @@ class AssistantsSteps:
             self._parts.add_argument_values(call, fragment)
 
     def _open_call(self, item: dict[str, Any], name: str) -> OpenCall | None:
-        """Open a call of the application's function; return None if it has no name."""
+        """Open a call of the application's function; return None if the call has no name."""
         if not name:
             self._parts.note("call_nameless")
             self._parts.unknown("tool_call", item)

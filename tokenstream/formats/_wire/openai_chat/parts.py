@@ -367,7 +367,10 @@ class ChatContent:
     # -- tools that the server runs ----------------------------------------
 
     def read_executed(self, items: object) -> None:
-        """Read `executed_tools`, calls run by the server: each is sent at its start and with its output."""
+        """Read `executed_tools`, the calls that the server runs.
+
+        Each call is sent twice: at its start, and with its output.
+        """
         if self._executed_tools is None:
             self._executed_tools = {}
         for position, item in enumerate(dicts_of(items)):

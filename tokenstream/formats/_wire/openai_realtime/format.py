@@ -203,7 +203,7 @@ class OpenAIRealtime(Format):
     # -- responses -----------------------------------------------------------
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        """Begin a response; if no other one is open, begin an answer, too."""
+        """Begin a response; if no other response is open, begin an answer, too."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
         if id in self._open_responses:
@@ -219,7 +219,7 @@ class OpenAIRealtime(Format):
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
-        """End a response; if no other one is open, report the finish reason."""
+        """End a response; if no other response is open, report the finish reason of the answer."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open_responses:

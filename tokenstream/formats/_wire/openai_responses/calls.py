@@ -189,7 +189,11 @@ class CallItem(ResponseItem):
         self._close_call(whole=complete and (self._has_all_arguments or has_object))
 
     def _close_call(self, *, whole: bool) -> None:
-        """End the item, and close its call, if it is open; the call is handed out only if it is whole."""
+        """End the item, and close its call if the call is open.
+
+        Args:
+            whole: True if the call's arguments are whole; only then, the call is handed out.
+        """
         # Drop the call: from here on, the message holds the arguments.
         call, self._call = self._call, None
         self.ended = True

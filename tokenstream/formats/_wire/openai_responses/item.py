@@ -116,7 +116,7 @@ class SinglePartItem(ResponseItem):
             self.close(complete=True)
 
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add the content of a complete item that no delta has sent."""
+        """Add the content of a complete item that no delta has sent; by default, there is none."""
 
     def set_status(self, status: str) -> None:
         """Report the provider's progress with the item, if the status is new."""
