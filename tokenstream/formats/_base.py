@@ -220,7 +220,7 @@ class Format(Resuming, ABC):
 
     @property
     def withheld(self) -> StreamError | None:
-        """An error after which the answer may still go on; it takes effect at the end of the input."""
+        """The error that ends the answer at the end of its input, since content may follow; None for none."""
         return None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
@@ -238,7 +238,7 @@ class Format(Resuming, ABC):
         return events
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events of `frame` without the fast path."""
+        """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
             return []
         self.frames += 1
@@ -261,7 +261,7 @@ class Format(Resuming, ABC):
         return self.parts.take()
 
     def judge(self, error: StreamError) -> bool:
-        """Apply `retryable` to an error; return whether that table has the error's code or type."""
+        """Classify an error by the table `retryable`; return True if its code or type is in the table."""
         return judge(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -298,17 +298,17 @@ class Format(Resuming, ABC):
         self.parts.close_all(complete=self.error is None and self.finished)
 
     def late_usage(self) -> Usage | None:
-        """Return token counts that no event has reported yet, or None.
+        """Return token counts that no event has reported yet; None if there are none.
 
-        The message includes them at once. Changes nothing, so any thread may call it.
+        `stream.message` contains these counts already. The call changes nothing, so any thread may make it.
         """
         return None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback for deltas like this one that are read without decoding, or None.
+        """Return a callback for later deltas like `delta`, which are read without decoding; None for none.
 
-        For formats that store more of a delta than `Parts` does. If the callback
-        returns False, it must have stored nothing; the payload is then decoded after all.
+        A format that stores more of a delta than `Parts` does overrides this method. If the callback
+        returns False, it must have stored nothing, and the delta's payload is decoded after all.
 
         Args:
             delta: A delta that was decoded.
@@ -316,10 +316,10 @@ class Format(Resuming, ABC):
         return None
 
     def take_beside(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the callback of `follow`, extended by that of `parts.stage`, or None; for the fast path.
+        """Return the fast path's callback: that of `follow`, extended by that of `parts.stage`; or None.
 
         Args:
-            delta: A delta that was returned.
+            delta: A delta that was decoded.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)
@@ -327,34 +327,34 @@ class Format(Resuming, ABC):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that makes a chunk's event without decoding the chunk, or None.
+        """Return a function that makes a chunk's event without decoding the chunk; None if there is none.
 
-        A driver may use the function as long as the function has read every chunk so far
-        and the framing holds no bytes. If it returns None for a chunk, that chunk must
-        be decoded as usual.
+        The caller may use the function as long as the function has read every chunk so far
+        and the framing holds no bytes. If the function returns None for a chunk, that chunk
+        must be decoded as usual.
 
         Args:
             unit: What each chunk contains, such as one SSE event or one line.
             most: The size of the longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload in a chunk; for SSE events, the format knows them.
-            after: The bytes after the payload in a chunk; for SSE events, the format knows them, too.
+            before: The bytes before the payload in a chunk; not used for SSE events, whose bytes are known.
+            after: The bytes after the payload in a chunk; not used for SSE events, either.
         """
         fast = self._fast_path
         return None if fast is None else fast.shortcut(unit, most, before, after)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads a frame without decoding it, or None.
+        """Return a function that makes a frame's event without decoding the frame; None if there is none.
 
-        The function may be used until a frame is fed, and until it first returns None for a frame.
+        The function may be used until `feed` is called, and until it first returns None for a frame.
         """
         return None if self._fast_path is None else self._fast_path.frame_shortcut()
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return how to read payloads without decoding them, or None.
+        """Return the means to read payloads without decoding them; None if they must be decoded.
 
-        The tuple contains the name of their SSE events, the bytes that they begin with,
-        and a function that reads the bytes after these. It is for framings that verify a
-        chunk before its payload may be used; the conditions are the same as for `shortcut`.
+        The tuple contains the name of the payloads' SSE events, the bytes that each payload begins
+        with, and a function that reads the bytes after these. It is for framings that verify a chunk
+        before its payload may be used; the conditions are the same as for `shortcut`.
         """
         fast = self._fast_path
         return None if fast is None else fast.split()
@@ -365,7 +365,7 @@ class Format(Resuming, ABC):
             raise self.error
 
     def note(self, name: str) -> None:
-        """Count a departure at the current frame."""
+        """Count a departure, which has this name, at the current frame."""
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 
@@ -384,7 +384,7 @@ class Format(Resuming, ABC):
             self.parts.emit(Ping(raw=self.parts.raw))
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Read a payload that the format may not require to be a JSON object; by default, it must be one.
+        """Read a payload, which must be a JSON object, unless a subclass accepts other data as well.
 
         Args:
             payload: The payload's bytes, not empty and not the sentinel.
@@ -464,7 +464,7 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer without a finish reason; by default, close the open parts."""
+        """End an answer whose input ended without a finish reason; by default, close the open parts."""
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:

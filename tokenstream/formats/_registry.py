@@ -101,7 +101,9 @@ def load_for(address: str) -> None:
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the format of a payload, or None, and whether a later payload may decide.
+    """Return the name of a payload's format; and, second, whether a later payload may decide.
+
+    The name is None if no format recognises the payload for certain.
 
     Args:
         payload: The decoded payload.
@@ -118,7 +120,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
 
 
 def undecided(payload: dict[str, Any], event: str) -> set[str]:
-    """Return the names of the formats that a payload may belong to, if no format recognises it for certain.
+    """Return the names of the formats that a payload may belong to, but not for certain.
 
     Args:
         payload: The decoded payload.
