@@ -46,7 +46,7 @@ _COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "p
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """The compiled paths of a mapping, and its conditions."""
+    """A mapping: the options of `custom`, checked and with compiled paths."""
 
     text: tuple[Path, ...]
     """Paths to the text; the first path that leads to text is used."""
@@ -93,7 +93,7 @@ class Mapped:
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
     def holds_text(self, data: object, event: str) -> bool:
-        """Return True if the mapping looks for text in a payload.
+        """Return True if a payload meets the mapping's conditions for text, so that text is looked for in it.
 
         Args:
             data: The decoded payload.
@@ -167,7 +167,7 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def check_sentinel(value: object) -> bytes | None:
-    """Return the data that mark the end, as bytes; None if the option was not set.
+    """Return the data that mark the end of the answer, as bytes; None if the option was not set.
 
     Raises:
         MisuseError: The data are not text, or the text is empty.
@@ -181,7 +181,7 @@ def check_sentinel(value: object) -> bytes | None:
 
 
 def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
-    """Return the paths to token counts, each after the name of the count in `Usage`.
+    """Return the paths to token counts as pairs: the name of a count in `Usage`, and its path.
 
     Raises:
         MisuseError: The option is not a dict, or `Usage` has no field with one of the names.
@@ -228,7 +228,7 @@ def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
 
 
 def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
-    """Return the conditions for a payload with text: paths, each with the values that are allowed there.
+    """Return the conditions under which a payload has text: pairs of a path and the values allowed there.
 
     Raises:
         MisuseError: The option is not a dict, a key is not a path, or a path has no allowed value.

@@ -66,9 +66,11 @@ class Custom(Format):
         return False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback for the fast path that rejects the sentinel; None if none is needed.
+        """Return a callback that keeps the fast path from taking the sentinel for a delta.
 
-        A sentinel that is a JSON object may match the layout of a delta; it must be decoded.
+        A sentinel that is a JSON object may look like a delta. For such a sentinel, the callback
+        returns False, so that it is decoded. If the sentinel is no JSON object, no callback is
+        needed, and the result is None.
         """
         sentinel = self.mapped.sentinel
         if sentinel is None or not sentinel.startswith(b"{"):
@@ -81,7 +83,7 @@ class Custom(Format):
         return is_no_sentinel
 
     def judge(self, error: StreamError) -> bool:
-        """Apply the mapping's `retryable` to an error; return True if it has the error's code or type."""
+        """Classify an error by the mapping's table `retryable`; return True if it has its code or type."""
         return judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -170,7 +172,10 @@ class Custom(Format):
     # -- payloads ----------------------------------------------------------
 
     def _read_value(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
-        """Report all values that the mapping's paths lead to; if there are none, see `_read_other`."""
+        """Report all values in a payload that the mapping's paths lead to, or store the payload's error.
+
+        A payload that none of the paths leads into is passed to `_read_other`.
+        """
         self.parts.raw = data
         if self._store_error(data, event):
             return
@@ -188,7 +193,10 @@ class Custom(Format):
             self._read_other(data, event)
 
     def _store_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
-        """Find an error by the mapping, the event's name or the usual field; store it and return True."""
+        """Store the error in a payload; return True if there is one.
+
+        The mapping's path, the name of the SSE event, or the usual field `error` shows that there is one.
+        """
         path = self.mapped.error
         at_path = None if path is None else find(data, path)
         if at_path:
@@ -263,7 +271,10 @@ class Custom(Format):
         return self.mapped.reasons.get(word, "unknown")
 
     def _report_unmapped_fields(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Report the fields that no path leads to; if a value changes, report the last one at the end."""
+        """Report the fields that no path leads to.
+
+        If the value of a field changes later, its last value is reported at the end of the answer.
+        """
         if not is_dict(data):
             return
         for name, value in data.items():

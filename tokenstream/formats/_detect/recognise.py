@@ -28,12 +28,16 @@ WAIT = "another frame may tell"
 
 
 def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamError | None:
-    """Return the name of a frame's format, `PING`, `WAIT`, the frame's error, or None if no format fits.
+    """Find the format of a frame.
 
     Args:
         frame: The frame.
         limits: Bounds on decoding the payload.
         document: True if the frame is from a JSON body and so cannot be bare text.
+
+    Returns:
+        The name of the format; `PING` for a ping, which any format may have; `WAIT` if several formats
+        fit, and a later frame must decide; the error that the frame reports; or None if no format fits.
 
     Raises:
         ProtocolError: The frame begins like a JSON object but is not JSON.
@@ -88,7 +92,8 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
     """Classify a payload by its first bytes.
 
     Returns:
-        "json" if the payload must be decoded; else `PING`, `WAIT`, "text", or the error that it reports.
+        "json" if the payload must be decoded to find its format. Otherwise the result that `recognise`
+        returns for the payload: `PING`, `WAIT`, the format "text", or the error that the payload reports.
     """
     if not payload or event in PING_NAMES:
         return PING
@@ -101,7 +106,15 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
 
 
 def _decode_loosely(payload: bytes, limits: Limits) -> object:
-    """Decode a payload; None for text that begins with a bracket, and the object in an array of one."""
+    """Decode a payload that begins with a brace or a bracket.
+
+    Returns:
+        The value. Of an array whose first item is an object, only this object. None if the payload
+        begins with a bracket but is not JSON: it is text then.
+
+    Raises:
+        ProtocolError: The payload begins with a brace but is not JSON.
+    """
     try:
         data: object = decode(payload, limits)
     except ProtocolError:
@@ -118,7 +131,7 @@ def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
 
     Args:
         chunk: The chunk.
-        format: The format; its framing is empty while it is undetected.
+        format: The connection's format; as long as it is not detected, its `framing` is empty.
         limits: Bounds on decoding the payload.
     """
     if format.framing not in ("", "messages"):

@@ -68,7 +68,7 @@ def _check(loaded: Any, name: str, description: str) -> type[Format]:  # noqa: A
         description: The words that name the format in an error.
 
     Raises:
-        MisuseError: The object is not a format, or lacks something.
+        MisuseError: The object is not a format, has another name, or lacks a method.
     """
     from tokenstream.formats._base import Format
 
@@ -90,7 +90,9 @@ def _check(loaded: Any, name: str, description: str) -> type[Format]:  # noqa: A
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the installed format of a payload, or None, and whether a later payload may decide.
+    """Return the name of the installed format of a payload; and, second, whether a later payload may decide.
+
+    The name is None if no installed format recognises the payload.
 
     A broken format counts as recognising no payload, so that streams of other formats still work.
 

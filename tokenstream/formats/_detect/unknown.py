@@ -149,7 +149,7 @@ def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:
 
     Args:
         message: The description of the body or events.
-        hint: Advice for code, added to the message.
+        hint: Advice that applies only to code, not to the command line; added to the message.
         body: The start of the body.
     """
     return mark_cause(add_code_hint(NotAStream(message, body=body), hint), "unknown_format")
