@@ -107,7 +107,9 @@ class DecodedShape:
 
 
 class _ShapeLearner:
-    """Builds a function that compares payloads with a learnt one, from a function for each object and array.
+    """Builds the function with which a `DecodedShape` compares payloads with the learnt payload.
+
+    The function is made of smaller ones, one for each object and array in the learnt payload.
 
     Args:
         holes: Maps each changing place to the function that checks its value.
@@ -207,14 +209,14 @@ def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Return whether a value may be in a changing place."""
+    """Return True for a value that a changing place may hold: a code such as an id, or a number."""
     if value.__class__ is str:
         return _is_code(value) is not None
     return (value.__class__ is int or value.__class__ is float) and -_MOST < value < _MOST
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Return whether a value may be in a changing place for whole numbers."""
+    """Return True for a value that a changing place for counts may hold: a whole number from 1 on."""
     return value.__class__ is int and 0 < value < _MOST_COUNTED
 
 

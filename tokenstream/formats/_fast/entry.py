@@ -62,7 +62,10 @@ class ShapeEntry:
         self._split: tuple[str, bytes, Read] | None = None
 
     def make_reader(self) -> Read:
-        """Create `read`, and return it; streams that read whole chunks never need it."""
+        """Create the function `read` of this entry, store it, and return it.
+
+        It is created late because a stream that reads whole chunks uses `make_framed`, and never needs it.
+        """
         self.read = make_reader(self._format, self.shape.match, self.example, self.follow, self.log)
         return self.read
 
@@ -86,7 +89,10 @@ class ShapeEntry:
         return means_the_same and match(payload) == text
 
     def make_framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
-        """Return a function that reads a chunk with one payload between two fixed pieces, or None; cached.
+        """Return a function that reads a chunk: one payload between two fixed pieces of bytes.
+
+        The function is stored for the next call with these pieces. The result is None if a payload of this
+        shape cannot be in such a chunk, because it arrives decoded or takes several lines.
 
         Args:
             before: The bytes before the payload.
@@ -107,9 +113,9 @@ class ShapeEntry:
         return reader
 
     def split(self, multiple: int) -> tuple[str, bytes, Read] | None:
-        """Return the event's name, the first bytes of payloads, and a function that reads the rest; cached.
+        """Return the SSE event's name, the first bytes of payloads, and a function that reads the rest.
 
-        Returns None if payloads arrive decoded.
+        The tuple is stored for the next call. The result is None if payloads arrive decoded.
 
         Args:
             multiple: The number of first bytes is a multiple of this number.

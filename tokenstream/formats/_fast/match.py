@@ -97,7 +97,7 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 
 
 def _match_text(prefix: bytes, tail: bytes) -> Match:
-    """Match a text between two pieces."""
+    """Return the function that finds a text between two constant pieces."""
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
@@ -117,7 +117,7 @@ def _match_text(prefix: bytes, tail: bytes) -> Match:
 
 
 def _match_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Match a text with padding after it."""
+    """Return the function that finds a text with padding in a later field."""
     middle = between[1:]
 
     def match(payload: bytes) -> str | None:
@@ -148,7 +148,7 @@ def _match_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _match_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Match a text with spaces before the last brace."""
+    """Return the function that finds a text in a payload with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
@@ -171,7 +171,7 @@ def _match_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Match a text that occurs twice."""
+    """Return the function that finds a text that occurs twice in the payload."""
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
@@ -188,7 +188,10 @@ def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
-    """Match a text among other holes: cut off the holes before the text, then the holes after it."""
+    """Return the function that finds a text among other holes.
+
+    The function cuts off the holes before the text, then the holes after the text.
+    """
     prefix, *inner, tail = pieces
     text_index = holes.index(Hole.TEXT)
     # The check of each hole, and the piece between that hole and the next hole in the direction of the text.
@@ -232,7 +235,7 @@ def _is_code(value: bytes) -> bool:
 
 
 def is_count(value: bytes) -> bool:
-    """Return whether a value may be in a changing place for whole numbers."""
+    """Return True for bytes that a changing place for counts may hold: a whole number from 1 on."""
     return value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
 
 

@@ -52,9 +52,9 @@ _FRAGMENTS = (ToolCallDelta, PartDelta)
 class Fast:
     """Features that a format's deltas share, so that most of them need not be decoded.
 
-    Once a payload has given exactly one delta, with its text in one of these places and none in the
-    others, payloads with the same bytes around their text are not decoded; payloads that arrive as
-    dicts are compared value by value. A misspelt place is not an error: then every payload is decoded.
+    Once a payload has given exactly one delta, with its text in one of the places `texts` and no text
+    in the others, payloads with the same bytes around their text are not decoded. Payloads that arrive
+    as dicts are compared value by value. A misspelt place is not an error: then every payload is decoded.
     A format that stores more of a delta than `Parts` does must also define `Format.follow`.
 
     Args:
@@ -85,12 +85,17 @@ class Fast:
 
 
 def refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
-    """Return False, so that each payload is decoded: a callback for `Format.follow` to return."""
+    """Return False, so that the delta's payload is decoded.
+
+    `Format.follow` returns this function as the callback for deltas that must always be decoded.
+    """
     return False
 
 
 class FastPath:
-    """The entries for one format's deltas; decides when to learn another entry.
+    """Reads a format's deltas by learnt entries, without decoding, and decides when to learn another entry.
+
+    An entry is the shape of a payload, with its meaning; see the docstring of this module.
 
     Args:
         format: The format.
@@ -175,7 +180,10 @@ class FastPath:
         )
 
     def learn_from(self, frame: Frame, events: list[Event]) -> None:
-        """Learn from a frame that was decoded, or drop the entries learnt before it.
+        """Learn the shape of a decoded frame, so that later frames of this shape need no decoding.
+
+        A frame with anything but exactly one delta, or with a departure, cannot be learnt. It drops
+        all entries, because a payload that matches one of them may mean something else from now on.
 
         Args:
             frame: The frame.
@@ -198,13 +206,14 @@ class FastPath:
             self.clear()
             raw = events[-1].raw if events else None
             if self._last_values is None and is_dict(raw):
-                # The values in the changing places are compared from the first payload on.
+                # Keep the values of the first payload: the next one shows which of them change.
                 self._find_changing(raw)
             return
         if any(entry.is_same(name, frame, event, text) for entry in self.entries):
             # The payload fits an entry, but is too long for it, or the format asked to decode it.
             return
         if not self._fast.turns:
+            # A delta may depend on the one before, so only the newest entry is valid.
             self.clear()
         shape = self._find_shape(frame, event.raw, text)
         if shape is not None and len(self.entries) == _MOST_ENTRIES:
@@ -265,7 +274,7 @@ class FastPath:
         return shape_learnt
 
     def clear(self) -> None:
-        """Drop the entries: a match no longer implies a payload's meaning."""
+        """Drop the entries, because a payload that matches one of them may now mean something else."""
         if not self.entries:
             return
         self.entries.clear()
@@ -279,7 +288,7 @@ class FastPath:
         self._last_wait = self._deltas_to_wait = min(2 * self._last_wait, _LONGEST_WAIT)
 
     def shortcut(self, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
-        """Return a function that reads whole chunks like the last ones; None if there is none.
+        """Return a function that reads whole chunks by the entries, without decoding; None if none fits them.
 
         Args:
             unit: The kind of each chunk.
@@ -372,7 +381,7 @@ class FastPath:
 
 
 def _try_each(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what each of them takes
-    """Return the first result that is not None."""
+    """Return the event of the first function that can read the data; None if none of them can."""
     for read in reads:
         event = read(data)
         if event is not None:

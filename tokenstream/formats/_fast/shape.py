@@ -68,7 +68,7 @@ class Shape:
         return not any(b"\n" in piece or b"\r" in piece for piece in self._pieces)
 
     def between(self, head: bytes, foot: bytes) -> Shape:
-        """Return the shape of payloads between two fixed pieces."""
+        """Return the shape of chunks that consist of `head`, a payload of this shape, and `foot`."""
         first, *inner, last = self._pieces
         return Shape((head + first, *inner, last + foot), self._holes)
 
@@ -95,7 +95,7 @@ class Shape:
         asides: Collection[str] = (),
         padding: frozenset[str] = PADDING,
     ) -> Shape | None:
-        """Return the shape of a payload, or None if its bytes leave it ambiguous.
+        """Return the shape of a payload; None if its bytes do not prove where the values that change are.
 
         Args:
             payload: The payload's bytes.
