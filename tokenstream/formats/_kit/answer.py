@@ -19,19 +19,22 @@ _ABSENT = object()
 
 
 class EventStage(Protocol):
-    """A stage that replaces a format's events by other events, in which parts may have other indexes."""
+    """A stage that replaces a format's events by other events, in which parts may have other indexes.
+
+    For example, the stage for `reasoning_tags` splits one text part into text and reasoning.
+    """
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """Return the events that replace the events of one payload."""
         ...
 
     def cut(self, choice: int, part: int) -> None:
-        """Return the held-back text of a part with the next events: the part was cut off."""
+        """Note that a part was cut off: the next call of `feed` also returns the part's held-back text."""
 
     def original_index(self, choice: int, index: int) -> int:
         """Return the index that the format gave to a part before this stage renumbered it.
 
-        Only for parts that are not text.
+        The method is called only for parts that are not text.
 
         Args:
             choice: The choice.
@@ -44,7 +47,12 @@ class EventStage(Protocol):
         delta: Any,  # noqa: ANN401 - a delta
         inner: Callable[[Any], bool | None] | None,
     ) -> Callable[[Any], bool | None] | None:
-        """Return a callback for deltas like this one that are read without decoding; see `Format.follow`."""
+        """Return a callback for later deltas like `delta`, which are read without decoding.
+
+        Args:
+            delta: A delta that was decoded.
+            inner: The format's own callback, which the new callback calls, too; None if it has none.
+        """
 
 
 StageFactory: TypeAlias = "Callable[[Limits], EventStage]"
@@ -146,7 +154,7 @@ class Answer:
             self._out.append(MessageStart(*updated, raw=self.raw))
 
     def usage(self, usage: Usage) -> None:
-        """Record a report of token counts; `provider_data` should hold the report that the provider sent."""
+        """Report token counts; their `provider_data` should hold the report that the provider sent."""
         self._out.append(
             UsageUpdate(mend_surrogates(usage) if self.may_hold_surrogates else usage, raw=self.raw)
         )

@@ -51,17 +51,24 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
 
     @abstractmethod
     def _report_unsent(self, block: BlockT) -> None:
-        """Report the data of a block that no event has reported so far."""
+        """Report those data of a block that no event has reported yet; called before the block is closed."""
 
     def _hand_out_waiting(self) -> None:
-        """Hand out the waiting calls: the answer goes on, so the token limit did not cut them off."""
+        """Hand out the calls that `stop` could not hand out, because they may have been cut off.
+
+        It is called when the answer goes on, which proves that no token limit cut them off.
+        """
         if self._waiting:
             for call in self._waiting:
                 self.close_call(call)
             self._waiting.clear()
 
     def stop(self, index: int) -> None:
-        """Close a block; if it is a tool call with whole arguments, hand out the call."""
+        """Close a block; if it is a tool call with whole arguments, hand out the call.
+
+        A call whose arguments are no object may have been cut off, although they look whole. It waits
+        until the next payload arrives; see `_hand_out_waiting`.
+        """
         block = self._open.pop(index, None)
         if block is None:
             self.note("part_end_unmatched")

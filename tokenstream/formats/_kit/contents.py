@@ -84,7 +84,9 @@ class ContentParts(Answer):
         self.close(self.open(choice, content), content)
 
     def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
-        """Add media that are not base64 as an opaque part, unchanged.
+        """Add media that cannot be decoded, unchanged, as an opaque part; count a departure.
+
+        Media are sent in base64; these are not valid base64.
 
         Args:
             choice: The choice.
@@ -196,12 +198,12 @@ class ContentParts(Answer):
         self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     def _close_current(self, choice: OpenChoice) -> None:
-        """Close the part to which unmarked pieces are added, if there is one."""
+        """Close the part to which pieces without an index or id are added, if such a part is open."""
         if choice.current_part is not None:
             self.close(choice.current_part)
 
     def _release(self, part: OpenPart) -> None:
-        """Add what was held back of a part: half a surrogate pair, which becomes U+FFFD."""
+        """Add a part's text that is held back: half a surrogate pair, which becomes U+FFFD."""
         if part.held:
             part.held = ""
             self.note("lone_surrogate")

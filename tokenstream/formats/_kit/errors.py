@@ -258,7 +258,7 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
 def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
     """Return the object or text in a payload that describes an error; None if the payload is no error.
 
-    Providers put it in different places; the order of the checks is that of wire-formats §17.2.
+    Providers put the error in different places; the order of the checks is that of wire-formats §17.2.
 
     Args:
         payload: The decoded payload.
@@ -294,7 +294,7 @@ def _first_listed(details: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
-    """Return the headers that an error repeats, keyed by lower-case name, as OpenRouter's errors do.
+    """Return the HTTP headers that an error payload repeats, as OpenRouter's do, by lower-case name.
 
     Example:
         >>> read_repeated_headers({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
@@ -309,10 +309,10 @@ def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
 
 
 def _find_wait(details: dict[str, Any], inner: object) -> float | None:
-    """Return the wait in seconds that an error asks for, or None.
+    """Return the wait in seconds that an error asks for; None if it asks for none.
 
-    Google's APIs send it in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
-    Other APIs repeat headers; only headers that can be read without a clock are read here.
+    Google's APIs send the wait in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
+    Other APIs repeat HTTP headers in the error; only waits are read from them, not times of day.
 
     Args:
         details: The error object.

@@ -24,6 +24,7 @@ class NamedParts(Parts):
 
     The server chooses the ids, and may use an id again once its part is closed. Parts
     also have an index, which counts up without gaps in the order of their starts.
+    The id of a text or of reasoning is called its name here; a call has an id and the name of its tool.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -62,7 +63,7 @@ class NamedParts(Parts):
 
         Args:
             kind: Text or reasoning.
-            name: The part's id on the wire.
+            name: The part's name, which is its id on the wire.
             data: Further data about the part.
         """
         unclosed = self.open_parts[kind].pop(name, None)
@@ -78,7 +79,7 @@ class NamedParts(Parts):
         return part
 
     def note_late_content(self) -> None:
-        """Count a departure if content arrives after the finish reason."""
+        """Count a departure if the finish reason has arrived already; called when content arrives."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 
@@ -94,7 +95,7 @@ class NamedParts(Parts):
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def named(self, kind: NamedKind, name: str) -> OpenPart:
-        """Return the open part with this id; if there is none, count a departure and open one."""
+        """Return the open part with this name, its id; if there is none, count a departure and open one."""
         part = self.open_parts[kind].get(name)
         if part is None:
             self.note("part_after_close" if (kind, name) in self.closed_names else "part_unopened")
@@ -118,7 +119,9 @@ class NamedParts(Parts):
         self.add(part, delta)
 
     def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the id in a payload; if it has none, the id of the part opened last, or "" for a new part.
+        """Return the name in a payload: the part's id on the wire.
+
+        If the payload has no id, return that of the part of this kind opened last, or "" for a new part.
 
         Args:
             payload: The payload.
@@ -133,11 +136,15 @@ class NamedParts(Parts):
         return "" if new else self.newest[kind]
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return True if the API's documentation promises an id in this payload of a text."""
+        """Return True if the documentation promises an id, the part's name, in a payload of this type.
+
+        Args:
+            payload: A payload of a text or of reasoning.
+        """
         return True
 
     def stop(self, kind: NamedKind, name: str) -> None:
-        """Close a part."""
+        """Close the open part with this name, its id; if there is none, count a departure."""
         part = self.open_parts[kind].pop(name, None)
         if part is None:
             self.note("part_end_unmatched")
@@ -155,7 +162,7 @@ class NamedParts(Parts):
             self.report_start_again(part, self.make_empty_part(kind, merged))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
-        """Return the further data about a text or reasoning part."""
+        """Return the further data about a text or reasoning part; None if there are none."""
         return self._data.get(part.index)
 
     # -- tool calls --------------------------------------------------------
@@ -193,7 +200,12 @@ class NamedParts(Parts):
         return call
 
     def add_to_call(self, id: str, fragment: str) -> bool:
-        """Add to a call's arguments; return False if there is no call with this id, open or closed."""
+        """Add a fragment to the arguments of the open call with this id.
+
+        Returns:
+            False if there was never a call with this id. True otherwise, even if the call is closed,
+            so that the fragment is dropped.
+        """
         part = self.calls.get(id)
         if part is None:
             is_closed = id in self.calls_done
@@ -223,7 +235,11 @@ class NamedParts(Parts):
         self.unknown(text_of(payload, "type") or field, payload)
 
     def take_call(self, id: str) -> OpenPart | None:
-        """Remove an open call that is about to be closed, and return it."""
+        """Remove the call with this id from the open calls and return it, for the caller to close it.
+
+        Returns:
+            The call; None if no call with this id is open.
+        """
         part = self.calls.pop(id, None)
         self._note_done(id)
         return part

@@ -19,7 +19,7 @@ ValueT = TypeVar("ValueT")
 
 
 class OpenPart:
-    """A part that can still grow."""
+    """The state of a part that can still grow."""
 
     __slots__ = ("choice", "closed", "held", "index", "kind")
 
@@ -38,7 +38,7 @@ NO_PART.closed = True
 
 
 class OpenCall(OpenPart):
-    """A tool call that can still grow; its arguments are kept to detect their end."""
+    """The state of a tool call that can still grow; its arguments are kept to detect their end."""
 
     __slots__ = (
         "arguments",
@@ -135,6 +135,9 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
         part: The part that the text belongs to; it keeps the half held back.
         text: The text; not empty.
         note: Counts a departure.
+
+    Returns:
+        The text to report now: no half of a pair is left in it. "" if all of it is held back.
     """
     if part.held:
         text, part.held = part.held + text, ""

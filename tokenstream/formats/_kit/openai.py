@@ -120,8 +120,8 @@ def token_counts(report: dict[str, Any], details: str) -> Usage:
 
     Args:
         report: The `usage` of a response.
-        details: The ending of the names of two fields: after "input_", of the field with details of
-            the input tokens; after "output_", of that with details of the output tokens.
+        details: The end of the names of the two fields with details: "tokens_details" stands for
+            the fields `input_tokens_details` and `output_tokens_details`.
 
     Example:
         >>> report = {"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}
@@ -144,7 +144,10 @@ def token_counts(report: dict[str, Any], details: str) -> Usage:
 
 
 def _copy_count(report: dict[str, Any], key: str, names: dict[str, str], counts: dict[str, Any]) -> None:
-    """Copy a count from a report to `counts`, under the name that `names` maps its key to."""
+    """Copy the count at a key of a report to `counts`, under the name that `names` has for the key.
+
+    Nothing is copied if the value is not a number, or if `names` lacks the key.
+    """
     count = int_of(report, key)
     if count is not None and key in names:
         counts[names[key]] = count

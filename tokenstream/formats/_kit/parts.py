@@ -51,7 +51,7 @@ class Parts(ContentParts):
         return sum(len(choice.calls()) for choice in self.choices.values())
 
     def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
-        """Return the open part that an earlier event belongs to; None if it is closed."""
+        """Return the open part that an earlier event belongs to; None if the part is closed."""
         state = self.choices.get(event.choice)
         index = event.part if self.stage is None else self.stage.original_index(event.choice, event.part)
         return None if state is None else state.opened.get(index)
@@ -233,7 +233,10 @@ class Parts(ContentParts):
             )
 
     def _compare_with_finished(self, call: OpenCall, fragment: str) -> None:
-        """Add a fragment to a call that may repeat a finished one; once it differs from all, report it."""
+        """Add a fragment to a call that may repeat a finished call.
+
+        Once the call's arguments differ from those of all finished calls in question, report the call.
+        """
         position = call.arguments.length
         call.arguments.append(fragment)
         call.may_repeat = [
@@ -298,7 +301,11 @@ class Parts(ContentParts):
             self._close_broken(call)
 
     def _close_broken(self, call: OpenCall) -> None:
-        """Close a call whose arguments are not one JSON value: several values may be several calls."""
+        """Close a call whose arguments are not one JSON value.
+
+        Several whole values in a row are handed out as several calls, unless `splits_calls` is False.
+        Any other arguments are invalid: the message keeps the call, but it is not handed out.
+        """
         pieces = split_values(call.arguments.join()) if self.splits_calls else None
         if pieces is None:
             self.note("call_invalid")
@@ -326,7 +333,7 @@ class Parts(ContentParts):
     # -- internals ---------------------------------------------------------
 
     def _release(self, part: OpenPart) -> None:
-        """Add what was held back of a part: the arguments `{}` of a call, or half a surrogate pair."""
+        """Add a part's text that is held back: the arguments `{}` of a call, or half a surrogate pair."""
         if not isinstance(part, OpenCall):
             super()._release(part)
             return
