@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Resuming:
-    """The members of a format for continuing an answer; most apply to servers that can replay it."""
+    """The base class of `Format` with the members for continuing an answer over another connection.
+
+    Most of these members are for servers that can replay an answer from a position.
+    """
 
     if not TYPE_CHECKING:
         __slots__ = ()
@@ -66,7 +69,9 @@ class Resuming:
         return None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the answer that a payload begins, or ""; None if the payload begins no answer.
+        """Return the id of the answer that a payload begins, or "" for an answer without an id.
+
+        The result is None if the payload begins no answer.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -78,7 +83,7 @@ class Resuming:
         """Return the state that another process needs to read on, as JSON; None if it cannot be saved.
 
         The slots of the format, of its parts and of the classes in `made_of` are saved
-        automatically; values that the message holds, too, are left out.
+        automatically. Values that the message holds as well are left out.
         """
         if not self.resumes:
             return None
@@ -101,7 +106,10 @@ class Resuming:
         restore_format(cast("Format", self), state, messages)
 
     def go_on(self) -> None:
-        """Prepare for another connection, which continues after `position`; drop repeated payloads."""
+        """Prepare for another connection, which continues the answer after `position`.
+
+        Payloads that the server repeats on that connection will be dropped.
+        """
         if self._fast_path is not None:
             self._fast_path.clear()
         self.error = None
@@ -110,11 +118,13 @@ class Resuming:
         self._replay = None if position is None else Replay(position, self.parts.id)
 
     def expect_events(self, after: str, first: str) -> None:
-        """Drop repeated SSE events, for servers whose only positions are event ids.
+        """Prepare to drop the SSE events that a server repeats on another connection.
+
+        Formats with positions of their own ignore the call: it is for servers that have only event ids.
 
         Args:
-            after: The id of the last event.
-            first: The id of the first event.
+            after: The id of the last event that was read.
+            first: The id of the first event of the answer; "" if unknown.
         """
         self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
 

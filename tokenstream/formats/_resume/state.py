@@ -82,7 +82,7 @@ def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Mes
 
 
 def write_events(events: Iterable[Event]) -> dict[str, Any]:
-    """Return events as JSON, without their payloads."""
+    """Return events as JSON, without the payloads in their `raw`."""
     writer = StateWriter({})
     return _seal({"events": [writer.write(event) for event in events]})
 

@@ -39,7 +39,7 @@ class StateWriter:
         self._numbers: dict[int, int] = {}
 
     def write_roots(self, things: list[object]) -> list[Any]:
-        """Write the slots of the objects that the reader need not create."""
+        """Return the slots of each object as JSON, for objects that exist already when they are read back."""
         self._numbers = {id(thing): number for number, thing in enumerate(things)}
         return [self._write_slots(thing) for thing in things]
 
