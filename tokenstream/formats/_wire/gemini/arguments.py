@@ -189,7 +189,7 @@ class StreamedArguments:
         return ""
 
     def end_string(self, path: PathSteps) -> bool:
-        """End the string at a path; return False if no more text was announced for it anyway."""
+        """End the string at a path; return False if no string there waits for more text."""
         return self._unfinished.pop(path, None) is not None
 
     def end(self) -> str:
@@ -269,7 +269,7 @@ class StreamedArguments:
         return opening
 
     def _write(self, value: object, path: PathSteps, *, more: bool) -> str:
-        """Return a value as JSON; if `more` is to follow, leave its string open."""
+        """Return a value as JSON text; if `more` is True, without the quote that closes the string."""
         if not isinstance(value, str):
             return _dump(value)
         text = _dump(value).removeprefix('"').removesuffix('"')

@@ -98,7 +98,11 @@ class CallParts(Parts):
         return None
 
     def _note_nameless(self, value: dict[str, Any]) -> bool:
-        """Count a departure for a piece without a name while no call is open; return whether it is empty."""
+        """Count a departure for a piece of a call that has no name, although no call is open.
+
+        Returns:
+            True if the piece is empty otherwise; False if its content is to be kept as an opaque part.
+        """
         if fields_except(value, "willContinue") is None:
             # The piece only announces whether another follows.
             self.note("part_end_unmatched")

@@ -179,7 +179,7 @@ class GeminiParts(CallParts):
     def _add_text(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
         """Add text or a thought, which becomes a part by itself if it has a signature or other data.
 
-        Like all methods in `_READERS`, it returns False if the value is not readable.
+        Like all methods in `_READERS`, this one returns False if it cannot read the value.
         """
         if not isinstance(value, str):
             return False
@@ -281,15 +281,15 @@ class GeminiParts(CallParts):
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record a finish reason.
 
-        Content may follow it, and so may another finish reason; the last one of a choice counts.
+        Content may follow the reason, and so may another reason; the last reason of a choice counts.
         """
         state = self.choice(choice)
         candidate = self.candidate(state)
         self.cite_unsupporting(state)
-        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still announces another;
+        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call says that another piece follows;
         # recording: gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
         self.end_call(candidate, cut_off=reason != "stop")
-        # Without this reset, `Parts.finish` would ignore the same reason after more content.
+        # For `_finish_again`: `Parts.finish`, which it calls, ignores a reason that the choice has already.
         earlier, state.finish = state.finish, None
         if earlier is None:
             super().finish(choice, reason, raw_reason)
@@ -329,7 +329,7 @@ class GeminiParts(CallParts):
         super().close_all(complete=complete)
 
     def cite_unsupporting(self, choice: OpenChoice) -> None:
-        """Cite the sources that support no particular passage."""
+        """Add a citation of each source that supports no particular passage of the answer."""
         for citation in self.candidate(choice).sources.cite_unsupporting():
             self.cite(choice.index, citation)
 

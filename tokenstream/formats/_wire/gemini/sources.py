@@ -43,7 +43,8 @@ class Sources:
         """Yield a citation for each source of each supported passage, unless it was cited before.
 
         Args:
-            metadata: The grounding metadata; the indices in it refer to its own list of chunks.
+            metadata: The grounding metadata; its supports name chunks by their positions in its list
+                of chunks or, if it has none, in the last list.
         """
         chunks = metadata.get("groundingChunks")
         if is_list(chunks) and chunks:
@@ -120,6 +121,6 @@ def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _span_of(passage: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Return the start and end of a passage; the API omits a start of 0."""
+    """Return the start and end of a passage, each None if unknown; the API omits a start of 0."""
     start, end = int_of(passage, "startIndex"), int_of(passage, "endIndex")
     return (0 if start is None and end is not None else start), end

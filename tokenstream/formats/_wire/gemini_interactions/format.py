@@ -118,7 +118,10 @@ class GeminiInteractions(Format):
         return text_of(payload, "event_id")
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the interaction that an event begins, or ""; None if the event begins none."""
+        """Return the id of the interaction that an event begins, or "" if the interaction has no id.
+
+        The result is None if the event begins no interaction.
+        """
         kind = text_of(payload, "event_type") or event
         if ALIASES.get(kind, kind) != "interaction.created":
             return None
@@ -274,7 +277,7 @@ class GeminiInteractions(Format):
         return ALIASES.get(kind, kind)
 
     def _step_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's step; without one, count a departure and return the default."""
+        """Return the index of a payload's step; if it has none, count a departure and return the default."""
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index

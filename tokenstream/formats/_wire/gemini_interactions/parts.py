@@ -214,7 +214,7 @@ class InteractionSteps(Parts):
     def _add_text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add text to the step, a thought or the model's output; return False if the delta does not fit.
 
-        Like all methods in `_ADDERS`, it returns False if the delta lacks the field
+        Like all methods in `_ADDERS`, this one returns False if the delta lacks the field
         that its type promises, or if the step is of another type.
         """
         text = delta.get("text")

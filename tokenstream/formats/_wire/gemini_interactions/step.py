@@ -1,4 +1,4 @@
-"""The state of one step."""
+"""The state of one step of an interaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALL = "function_call"
 
 
 class InteractionStep:
-    """A step that can still grow.
+    """The state of a step of an interaction, such as a thought or a call, that can still grow.
 
     Args:
         type: The API's word for the type of the step.

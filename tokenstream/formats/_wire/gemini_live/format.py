@@ -116,7 +116,11 @@ class GeminiLive(Format):
         return ("" if belongs_to_turn else None), _ends_turn(content)
 
     def of_answer(self, answer: str) -> GeminiLive:
-        """Return a format that reads one turn of a session."""
+        """Return a format that reads the next turn of a session, and ends with this turn.
+
+        Args:
+            answer: The key that `place_of` returned; always "", as turns have no ids.
+        """
         return GeminiLive(limits=self.limits, one=True)
 
     @property
@@ -126,7 +130,7 @@ class GeminiLive(Format):
 
     @property
     def resting(self) -> bool:
-        """True while the server waits: for a new turn, for a tool's result, or until the audio was played."""
+        """True while the server waits for the client: for a turn, a tool's result, or the end of playback."""
         return not self._turn_is_open or self._awaits_result or self.parts.finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -265,7 +269,7 @@ _READ_ELSEWHERE = frozenset(
 
 
 def _ends_turn(content: dict[str, Any]) -> bool:
-    """Return whether a message about a turn ends it.
+    """Return True if a message about a turn ends the turn.
 
     The message may complete the turn and yet have a status that says that the model is still active.
     """

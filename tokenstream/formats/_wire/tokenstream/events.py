@@ -25,7 +25,7 @@ _Reader: TypeAlias = Callable[[Any], Any]
 
 
 class _EventType(NamedTuple):
-    """A class of events, and the readers of its fields by their keys in the protocol."""
+    """A class of events, and the functions that read its fields, by the fields' keys in the protocol."""
 
     cls: Any
     required: dict[str, _Reader]
@@ -123,7 +123,7 @@ def _read_object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 -
 
 
 def _word_reader(*words: str) -> _Reader:
-    """Return a reader of text that must be one of several words."""
+    """Return a function that reads a field whose value must be one of several words."""
 
     def read(value: Any) -> str:  # noqa: ANN401 - any JSON value
         if value not in words:
@@ -145,7 +145,7 @@ def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
-    """Return a JSON object as a value of a class; ignore unknown keys, which may be from another version."""
+    """Return a JSON object as an instance of a class; ignore unknown keys, maybe of another version."""
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}
@@ -170,7 +170,7 @@ def _read_part_or_none(value: Any) -> Part | None:  # noqa: ANN401 - any JSON va
 
 
 def _reader_of(cls: type) -> _Reader:
-    """Return a reader of values of a class."""
+    """Return a function that reads a field whose value is a JSON object, as an instance of a class."""
     return lambda value: _read_value(cls, value)
 
 

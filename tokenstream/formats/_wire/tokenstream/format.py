@@ -186,9 +186,9 @@ class TokenStream(Format):
         return None if self._sse_id else super().frame_shortcut()
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that sets the step of each delta and records its position.
+        """Return a callback that sets each delta's step and records its position; None if it has neither.
 
-        See `Format.follow`. Payloads like that of a delta with a signature must be decoded.
+        See `Format.follow`. Deltas with a signature must always be decoded.
         """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return refuse

@@ -136,7 +136,7 @@ provider_data=None, phase=None))]
         return super().end(now=now)
 
     def read_sentinel(self) -> None:
-        """End the answer at the sentinel; if an error arrived before, it ends the answer now."""
+        """End the answer at the sentinel; if an error has arrived before, end the answer with this error."""
         if self._withheld is not None:
             self.error = self._withheld
         else:
@@ -170,7 +170,10 @@ provider_data=None, phase=None))]
         self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
-        """Merge the metadata in a payload into those of the message; report these, their usage and model."""
+        """Merge the metadata in a payload into the message's metadata, and report the merged metadata.
+
+        Token counts and the model's name in the metadata are reported as such, too.
+        """
         metadata = payload.get(_METADATA)
         if metadata is None:
             return

@@ -62,7 +62,7 @@ class UIParts(NamedParts):
     # -- text and reasoning ------------------------------------------------
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
-        """Return a part without its text; reasoning with the signature from its data."""
+        """Return a part without its text; a reasoning part has the signature that is in `data`."""
         if data is None or kind == "text":
             return super().make_empty_part(kind, data)
         signature, redacted = signature_of(data)
@@ -315,7 +315,7 @@ class UIParts(NamedParts):
     def reset_step(self) -> None:
         """Withdraw the parts of the current step, which the server begins again.
 
-        A result stays if its call is one that was handed out. An open call is never handed out.
+        Calls that were handed out stay, and so do their results. An open call is never handed out.
         """
         for part in self.calls.values():
             if isinstance(part, OpenCall):
