@@ -261,7 +261,7 @@ class Format(Resuming, ABC):
         return self.parts.take()
 
     def judge(self, error: StreamError) -> bool:
-        """Classify an error by the table `retryable`; return True if its code or type is in the table."""
+        """Classify an error by `retryable`; return True if that table has the error's code or type."""
         return judge(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -365,7 +365,7 @@ class Format(Resuming, ABC):
             raise self.error
 
     def note(self, name: str) -> None:
-        """Count a departure, which has this name, at the current frame."""
+        """Count the departure `name`, and record that it occurred at the current frame."""
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 

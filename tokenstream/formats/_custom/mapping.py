@@ -124,7 +124,9 @@ def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path,
 
 
 def check_event_names(option: str, value: str | Collection[str] | None) -> frozenset[str] | None:
-    """Return the names of SSE events; "message", the standard's name for a nameless event, becomes "".
+    """Return the names of SSE events that an option lists; None if the option was not set.
+
+    The name "message", the SSE standard's name for an event without a name, becomes "".
 
     Args:
         option: The option's name, for the error.

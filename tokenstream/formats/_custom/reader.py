@@ -83,7 +83,11 @@ class Custom(Format):
         return is_no_sentinel
 
     def judge(self, error: StreamError) -> bool:
-        """Classify an error by the mapping's table `retryable`; return True if it has its code or type."""
+        """Classify an error by the mapping's table `retryable`.
+
+        Returns:
+            True if the table has the error's code or type.
+        """
         return judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -195,7 +199,8 @@ class Custom(Format):
     def _store_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
         """Store the error in a payload; return True if there is one.
 
-        The mapping's path, the name of the SSE event, or the usual field `error` shows that there is one.
+        A payload has an error at the mapping's path for errors or in the field `error`, or is the
+        payload of an SSE event named "error".
         """
         path = self.mapped.error
         at_path = None if path is None else find(data, path)

@@ -70,7 +70,7 @@ class ShapeEntry:
         return self.read
 
     def is_same(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
-        """Return True if this entry would read a payload as the same event.
+        """Return True if this entry would read a payload as the event that the format decoded from it.
 
         Args:
             name: The name of the payload's SSE event.

@@ -116,7 +116,7 @@ class GeminiLive(Format):
         return ("" if belongs_to_turn else None), _ends_turn(content)
 
     def of_answer(self, answer: str) -> GeminiLive:
-        """Return a format that reads the next turn of a session, and ends with this turn.
+        """Return a format that reads only one turn of a session, and ends with this turn.
 
         Args:
             answer: The key that `place_of` returned; always "", as turns have no ids.
