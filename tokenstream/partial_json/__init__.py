@@ -1,4 +1,4 @@
-"""Partial JSON: read in one pass as it is written, with a value that is current after each piece."""
+"""Partial JSON: documents that are read while they arrive; the value so far is available after each piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The option that selects one document in a text that contains several."""
+"""The option `document=`, which selects one document in a text that contains several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_choice(document: object, *, lenient: object, typed: bool = False) -> N
     Args:
         document: The choice, or None.
         lenient: The `lenient=` option; only lenient reading allows several documents.
-        typed: True if the type of the whole document is known; "matching" needs it.
+        typed: True if the type of the whole document is known; the choice "matching" needs the type.
 
     Raises:
         MisuseError: The value is unknown, `lenient` is off, or "matching" is used without a type.

@@ -37,9 +37,10 @@ class Frame(Place):
 
 
 def forget(event: ValueDone) -> None:
-    """Release the parser's reference to a finished value whose container is still open.
+    """Release the parser's reference to a finished value, which the caller does not need any more.
 
-    The value's key or index remains in the container, because the parser counts the elements.
+    None takes the place of the value in its open container. The key or index remains, because
+    the parser counts the elements.
     """
     # Found by the event's place: building its path would take longer.
     place = event.place
@@ -147,17 +148,23 @@ class Document:
     # -- faults ------------------------------------------------------------------
 
     def fail(self, offset: int, why: str) -> None:
-        """Set the error of a text that is not JSON."""
+        """Set the error of a text that is not JSON; `why` is the error's message."""
         hint = "; what came before is still readable" if offset else ""
         self.error = InvalidJSON(f"{why}{hint}", text="", offset=offset)
 
     def refuse(self, offset: int, expected: str) -> None:
-        """Set the error of a character that the grammar does not allow."""
+        """Set the error of a character that the grammar does not allow in place of `expected`."""
         advice = "" if offset else "; if prose or a code fence surrounds the JSON, pass lenient=True"
         self.fail(offset, f"the text is not JSON: at character {offset:,} {expected} was expected{advice}")
 
     def exceed(self, why: str, limit: str, value: int) -> None:
-        """Set the error of a document that exceeds a limit."""
+        """Set the error of a document that exceeds a limit.
+
+        Args:
+            why: The error's message.
+            limit: The name of the limit.
+            value: The maximum that the document exceeds.
+        """
         self.error = LimitExceeded(why, limit=limit, value=value)
 
     def exceed_digits(self, number: str, offset: int) -> None:
@@ -171,7 +178,10 @@ class Document:
         )
 
     def exceed_exponent(self, number: str, offset: int) -> None:
-        """Set the error of an exponent too large for a Decimal; make the number before it visible."""
+        """Set the error of a number whose exponent is too large for a Decimal.
+
+        The part of the number before the exponent becomes visible, if `allow` contains `NUM`.
+        """
         from decimal import MAX_EMAX
 
         self.show_number(number)
@@ -194,7 +204,7 @@ class Document:
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
     def show(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Insert a value at `key`, where there is none yet."""
+        """Insert a value at `key` into the innermost open container; without one, it is the document."""
         container = self.container
         if container.__class__ is dict:
             container[self.key] = value
@@ -205,7 +215,7 @@ class Document:
             container.append(value)
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Replace the value at `key`."""
+        """Replace the value at `key` in the innermost open container; without one, the document."""
         container = self.container
         if container is None:
             self.root = value
@@ -249,7 +259,7 @@ class Document:
         return True
 
     def close(self, offset: int, out: list[JSONEvent]) -> None:
-        """End the open object or array; `offset` is the position after its bracket."""
+        """Finish the innermost open object or array; `offset` is the position after its bracket."""
         frame: Any = self.frames.pop()
         container = frame.container
         self.frame = outer = frame.parent
@@ -321,9 +331,10 @@ class Document:
         out.append(ValueDone(self.frame, text, offset, self.key))
 
     def write_pieces(self) -> None:
-        """Append the pieces read since the last call to the open string in `container`."""
+        """Lengthen the stored value of the open string by the pieces that were read since the last call."""
         added = self.pending
         if added is POSTPONED_TEXT:
+            # Pieces were put off: reading them may also end the string, which leaves nothing to append.
             self.catch_up()
             added = self.pending
             if not added:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 
 class Missing(Enum):
-    """The type of `MISSING`, for annotations."""
+    """The type of `MISSING`, which takes the place of a value that has not arrived; for annotations."""
 
     MISSING = "MISSING"
 
@@ -41,7 +41,11 @@ class Missing(Enum):
 
 
 def _explain(asked: str) -> str:
-    """Return the message of the error for reading an attribute or an item of MISSING."""
+    """Return the message of the error for reading an attribute or an item of MISSING.
+
+    Args:
+        asked: The attribute or item as it is written, such as `.title` or `[0]`.
+    """
     return (
         f"{asked} was read on MISSING, a value that has not arrived yet; ask the draft for the whole path: "
         'draft.get("a", "b") returns MISSING then, and draft.get(lambda r: r.a.b) returns None'

@@ -145,7 +145,7 @@ class PathMatcher:
 
 
 def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
-    """Return the keys that match at each position of a path; see `Pattern`."""
+    """Return the keys that match at each position of a path; None at a position where any key matches."""
     if not isinstance(at, str):
         raise MisuseError(
             f'{at!r} is not a path into a document; pass text, such as "recipe.steps" or '
@@ -162,7 +162,7 @@ def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
 
 
 def _compile_key(key: str) -> frozenset[str | int] | None:
-    """Return the keys that a key in the text of a path matches; None if it matches any key."""
+    """Return the keys that one segment of a path's text matches; None if the segment matches any key."""
     if key == _EACH:
         return None
     return frozenset((key, int(key)) if _INDEX(key) else (key,))

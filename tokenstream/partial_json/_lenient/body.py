@@ -57,7 +57,10 @@ _QUOTES = "".join(quote for quote in OPENING if quote != "`")
 
 @register_step
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Run the step for the next character, as the table `expects` defines it."""
+    """Run the step that the table `reader.expects` defines for the next character.
+
+    After a closing bracket of the wrong kind, any step that is not in `AFTER_MISMATCH` is refused.
+    """
     char = text[position : position + 1]
     table = reader.expects
     step = table.get(char)
@@ -171,7 +174,7 @@ def may_close_other(reader: LenientReader, closer: str) -> bool:
 
 
 def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
-    """Return True if a round bracket ends after a single value; Python does not read that as a tuple."""
+    """Return True if `closer` ends round brackets around a single value: in Python, that is no tuple."""
     return reader.closers[-1] == closer == ")" and reader.comma_at < 0 and len(reader.document.container) == 1
 
 
@@ -213,7 +216,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 
 @under(_QUOTES, *PLACES)
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a key or a string; if a comma or a colon is missing before it, supply that."""
+    """Begin a key or a string; first supply a comma or a colon that is missing before it."""
     kind: QuoteKind | None = PLAIN
     if text[position] != '"':
         try:

@@ -128,7 +128,10 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
 
 @register_step
 def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Decide by the next character if the value that was read is the document, a key, or prose."""
+    """Decide by the next character if the value without brackets is the document, a key, or prose.
+
+    The value is `reader.root_value`: the string, number or literal with which the text begins.
+    """
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)
@@ -372,7 +375,10 @@ def read_comma_after_document(reader: LenientReader, text: str, position: int, o
 
 @register_step
 def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma after the document, if only a repetition of the document may follow."""
+    """Skip a comma after the document, if the text ends there, or another document may begin.
+
+    Otherwise, the text is refused: what follows the comma may belong to the document.
+    """
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)

@@ -54,7 +54,7 @@ NO_KEY = frozenset(",:{}[]")
 @under("`~<", START)
 @under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue with text outside of the document."""
+    """Leave the document: the text from the position on is read as prose."""
     reader.outside_step = STEPS["read_prose"]
     return position
 
@@ -122,7 +122,7 @@ def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
 @register_after_mismatch
 @under("/#", *PLACES)
 def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a comment, unless the character may begin something else."""
+    """Begin a comment; refuse a character that may begin something else, such as the value `#fff`."""
     opener = text[position]
     if opener == "/":
         opener = text[position : position + 2]
@@ -175,7 +175,10 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
-    """End a comment at the end of the text; refuse it inside a document, which it may hide the rest of."""
+    """End a comment that the end of the text has cut.
+
+    Inside a document, the comment is refused, because it may hide the rest of the document.
+    """
     reader.inside_step = reader.step_after_comment
     if reader.step_after_comment is None:
         return len(text)

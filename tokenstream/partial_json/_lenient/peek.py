@@ -107,7 +107,11 @@ class Lookahead:
         raise MoreTextNeeded
 
     def _match_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
-        """Return the end of a match that stops at the first other character, which must have arrived."""
+        """Return the end of the run of characters that `match` accepts from a position on.
+
+        The character after the run must have arrived, because the run may be longer otherwise;
+        `get_char` raises if the character has not arrived.
+        """
         end: int = match(self._text, position, self._bound).end()
         self.get_char(end)
         return end

@@ -38,7 +38,7 @@ _STEPS: dict[str, Any] = {}
 
 
 class SearchResult(Enum):
-    """The result of a search; each says which position the search returns with it."""
+    """The result of a search in prose; each member tells at which position the search has stopped."""
 
     NOTHING = auto()
     """Only prose so far; the position is after it."""
@@ -125,7 +125,7 @@ class Prose:
                 return position, finding
 
     def _record_prose(self, text: str, start: int, stop: int) -> None:
-        """Record prose that is skipped, because it decides what the next bracket means."""
+        """Record skipped prose: its offset, and its last characters, by which the next bracket is judged."""
         prose = text[start:stop]
         if not prose:
             return
@@ -139,7 +139,7 @@ class Prose:
         self._follows_word = prose[-1].isalnum() or prose[-1] in "_])"
 
     def _skip_character(self, text: str, position: int) -> tuple[int, None]:
-        """Skip one character as prose."""
+        """Skip one character as prose; return the position after it, and None: the search goes on."""
         self._record_prose(text, position, position + 1)
         return position + 1, None
 
@@ -170,7 +170,11 @@ class Prose:
 
     @under("{[", _STEPS)
     def _read_bracket(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Decide if a bracket in the prose begins a document; otherwise skip it, without a finding."""
+        """Decide if a bracket in the prose begins a document; otherwise skip the bracket as prose.
+
+        Returns:
+            The position at which to continue, and the result; None as the result if the search goes on.
+        """
         begins = self.begins_document(text, position, text_ended=self._text_ended)
         if begins is None:
             return position, SearchResult.MAYBE
@@ -271,7 +275,11 @@ class Prose:
 
     @under("`~", _STEPS)
     def _read_fence(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Read a run of backticks or tildes: three or more of them begin or end a code fence."""
+        """Read a run of backticks or tildes: three or more of them begin or end a code fence.
+
+        Returns:
+            The position at which to continue, and the result; None as the result if the search goes on.
+        """
         run = _RUN(text, position)
         end: int = run.end()
         length = end - position
@@ -315,7 +323,11 @@ class Prose:
 
     @under("<", _STEPS)
     def _read_tag(self, text: str, position: int) -> tuple[int, SearchResult | None]:
-        """Read a tag that begins or ends reasoning; skip any other tag as prose."""
+        """Read a tag that begins or ends reasoning; skip any other tag as prose.
+
+        Returns:
+            The position at which to continue, and the result; None as the result if the search goes on.
+        """
         tag = _REASONING(text, position)
         if tag is not None:
             self.found_at = self._base + position
@@ -324,6 +336,7 @@ class Prose:
             if slash:
                 self._introduces_json = True
                 return end, SearchResult.THOUGHT_END
+            # The search goes on in the reasoning, and skips it up to this end tag.
             self._end_tag = f"</{name}>"
             return end, None
         if not self._text_ended and _CUT_TAG(text, position):

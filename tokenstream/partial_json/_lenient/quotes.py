@@ -1,4 +1,4 @@
-"""Decides what a quote inside a string means: the end of the string, or a quote that was not escaped."""
+"""Decisions about a quote inside a string: the quote ends the string, or was not escaped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AFTER_COMMA: dict[str, Any] = {}
 
 
 class QuoteVerdict(Enum):
-    """The verdict on a quote."""
+    """The verdict on a quote in a string: it ends the string, belongs to the string, or is not decided."""
 
     ENDS = auto()
     """The quote ends the string."""

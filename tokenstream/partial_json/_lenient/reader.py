@@ -39,9 +39,10 @@ class LenientReader:
         document: Receives the values.
         must_be_closed: True to refuse a document whose end is missing.
         takes_first: True to ignore everything after the first document.
-        choose: Called with this reader for each document that another document follows. If
-            None, another document is refused, unless it is equal.
-        is_second: True to read one document and stop at its end, for the reader that found it.
+        choose: Called with this reader when another document follows a finished one, before the
+            other one is read. None refuses another document, unless the two are equal.
+        is_second: True for a reader of a second document, made by the reader of the first one:
+            it stops at the end of its document.
     """
 
     start = 0
@@ -274,12 +275,12 @@ class LenientReader:
     # -- verdicts ----------------------------------------------------------------
 
     def hold_back(self, position: int) -> int:
-        """Hold the text back from a position on, until later text decides."""
+        """Hold the text back from a position on, until later text decides; return the position."""
         self.needs_more = True
         return position
 
     def refuse_two_readings(self, position: int) -> int:
-        """Set the error of a text that has two readings."""
+        """Set the error of a text that can be read in two ways; return the position, as every step does."""
         offset = self.base + position
         self.document.fail(
             offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
@@ -287,7 +288,7 @@ class LenientReader:
         return position
 
     def refuse_cut(self, position: int) -> int:
-        """Set the error of a document whose end is missing."""
+        """Set the error of a document whose end is missing; return the position, as every step does."""
         # The repairs at the end are undone: the document is refused instead.
         repairs = self.repair_log.made
         while repairs and repairs[-1].name == "unfinished_value":
@@ -296,7 +297,7 @@ class LenientReader:
         return position
 
     def refuse_here(self, position: int) -> int:
-        """Set the error of a character that no repair explains."""
+        """Set the error of a character that no repair explains; return the position, as every step does."""
         self.document.refuse(self.base + position, self.expects[NAME])
         return position
 
@@ -326,7 +327,7 @@ class LenientReader:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places, as in `tables`."""
+        """Return True if the reader is at one of these places of a document; each place is a table."""
         expects = self.expects
         # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110

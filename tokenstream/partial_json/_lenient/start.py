@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 @register_step
 def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read where a document may begin without further proof: at the start, or after a fence or tag."""
+    """Read from the start of the text, or from the end of a code fence's opening line or of reasoning.
+
+    A bracket there begins the document without further proof; in prose, a bracket may mean something else.
+    """
     char = text[position : position + 1]
     if not char:
         return refuse_empty_text(reader, position)

@@ -102,9 +102,10 @@ class QuotedString:
 
     @property
     def may_be_cut(self) -> bool:
-        """True if the string can only be open because the text was cut.
+        """True if the string, which is open at the end of the text, was cut there.
 
-        If its closing quote is missing, the string appears to contain quotes or closing brackets.
+        Otherwise its closing quote may be missing: the string appears to contain quotes or closing
+        brackets, which may belong to the text after it.
         """
         return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_bracket)
 
@@ -167,7 +168,7 @@ class QuotedString:
         return string, unfinished
 
     def read_to_quote(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read up to a quote as in JSON; return the position at which that is no longer possible."""
+        """Read text up to the next quote, if it needs no repair; return the position after the text read."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece:
@@ -284,7 +285,7 @@ class QuotedString:
         return position
 
     def add(self, piece: str, pieces: list[str], context: StringContext) -> None:
-        """Add a piece to the string, and record what it means for the text after it."""
+        """Add a piece to the string; record if the string may still be a path, or seems to have ended."""
         pieces.append(piece)
         self.remember_end(piece)
         if self.in_path:

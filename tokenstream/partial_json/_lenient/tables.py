@@ -49,12 +49,12 @@ AFTER_MISMATCH: set[Step] = set()
 
 
 def register_step(step: StepT) -> StepT:
-    """Register a step in `STEPS` under its name."""
+    """Register a step in `STEPS` under its name; return the step."""
     STEPS[step.__name__] = step
     return step
 
 
 def register_after_mismatch(step: StepT) -> StepT:
-    """Register a step in `AFTER_MISMATCH`."""
+    """Register a step that is allowed after a closing bracket of the wrong kind; return the step."""
     AFTER_MISMATCH.add(step)
     return step

@@ -1,8 +1,8 @@
 """Assembly of a pydantic value from values that have already been validated.
 
 The schema of an object or array is changed: the schemas of the values in it are replaced
-by validators that return the values validated before. The changed schema then reads a
-text with the same keys, but with a number for each value. This way pydantic itself
+by validators that return the values validated before, the *known values*. The changed schema
+then reads a text with the same keys, but with a number for each value. This way pydantic itself
 does everything around the values: missing fields, defaults, unknown keys, lengths, the
 validators of a model. The numbers are never visible: in errors, the values replace them.
 """
@@ -45,7 +45,10 @@ _known_values: ContextVar[Any] = ContextVar("_known_values")
 
 
 def _check_known(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return a known value; raise the placeholder error if it is an `InvalidEntry`."""
+    """Return a value that was validated before; raise a placeholder error for an `InvalidEntry`.
+
+    `convert_errors` replaces the placeholder by the errors of the entry.
+    """
     if value.__class__ is InvalidEntry:
         raise PydanticCustomError(FAILED, "the value is invalid")
     return value
@@ -56,7 +59,7 @@ def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
 
 
 def make_known_value_schema(key: object) -> CoreSchema:
-    """Return a schema that ignores its input, and returns the known value at a key."""
+    """Return a schema that ignores its input, and returns the value validated before for a key."""
     return _make_plain_validator(lambda _: _check_known(_known_values.get()[key]))
 
 
@@ -95,7 +98,10 @@ def strip_ref(schema: CoreSchema) -> CoreSchema:
 
 
 def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator of the layer that a schema adds around the schema inside it."""
+    """Return a validator of only what a schema adds around the schema inside it, such as a constructor.
+
+    The inner schema is replaced by the value that was validated before.
+    """
     return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
 
@@ -104,7 +110,7 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: Any) ->
 
     Args:
         error: The error of the assembly.
-        entries: The entries, by their names in locations.
+        entries: The entries, under the names that the locations of errors use.
         plain_data: The value as plain data.
     """
     out: list[dict[str, Any] | NestedErrors] = []
@@ -126,8 +132,8 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: Any) ->
 def is_assembly_sound() -> bool:
     """Return True if this version of pydantic follows the changed schema of a model.
 
-    If it uses the model's own validator instead, every value is read as a whole: later, but
-    never wrongly.
+    If pydantic uses the model's own validator instead, every value is read as a whole: validated
+    later, but never wrongly.
     """
 
     class ProbeModel(BaseModel):
@@ -150,7 +156,11 @@ def list_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
 
 
 class LayeredSchema(NamedTuple):
-    """A schema, its config, and the layers of schemas around it."""
+    """A schema, its config, and the layers around it, outermost first.
+
+    A layer is the validator of a wrapper around the schema, or a str: the tag of a union's member,
+    which is part of the locations of errors.
+    """
 
     schema: CoreSchema
     config: Config
@@ -159,7 +169,7 @@ class LayeredSchema(NamedTuple):
     """True if reading the value whole reports errors differently, so that it must be read again."""
 
     def inside(self, schema: CoreSchema, *layers: SchemaValidator | str) -> LayeredSchema:
-        """Return the same for a schema inside this one; `layers` are added to the layers around it."""
+        """Return the layered schema of a schema inside this one; `layers` are the layers between the two."""
         return self._replace(schema=schema, layers=self.layers + layers)
 
 
@@ -202,9 +212,9 @@ class AssembledStructure(ValueStructure):
         return ContextNeeded() if self._tentative else InvalidValue((NestedErrors(prefix, errors),))
 
     def _locate_entries(self, entries: Entries) -> Entries:
-        """Return the entries by their names in the locations of errors."""
+        """Return the entries under the names by which the locations of errors refer to them."""
         return entries
 
     @abstractmethod
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return the value of the entries, before the layers around it validate it."""
+        """Return the value that consists of the entries, before the layers around it validate the value."""

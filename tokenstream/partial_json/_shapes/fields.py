@@ -57,7 +57,7 @@ def make_fields(
     """Return the structure of an object with fields; None if the object must be read as a whole.
 
     Args:
-        types: The slots of the fields' types.
+        types: Makes the slots, which read the values of the fields.
         layered: The schema of the fields, and the layers around it.
         cls: The schema of the class; None if there is no class.
     """
@@ -217,7 +217,11 @@ class _FieldsStructure(AssembledStructure):
         return self._names.get(str(key)) in self._late
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        """Read each late field for which all the fields before it are known; return the keys."""
+        """Read each late field whose preceding fields are all known; return the keys of the fields read.
+
+        A late field is one whose validators need the fields before it. Its value replaces the
+        unread entry in `entries`.
+        """
         read_keys: list[str | int] = []
         if not self._late:
             return read_keys
@@ -261,7 +265,7 @@ class _FieldsStructure(AssembledStructure):
         return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:
-        """Return the validator of a late field; the fields before it are replaced by known values."""
+        """Return the validator of a late field, which takes the fields before it from the known values."""
         validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]
@@ -354,7 +358,10 @@ def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
 
 
 class _LateSlot(Slot):
-    """The slot of a late field: it makes the value visible, but does not read it."""
+    """The slot of a late field, whose validators need the fields before it.
+
+    The slot makes the growing value visible. It does not read the value: `read_late` of the structure does.
+    """
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
@@ -379,7 +386,7 @@ class _LateSlot(Slot):
 
 
 def _replace_field(field: Field) -> Field:
-    """Return a field with the same default, whose value is the known value of that name."""
+    """Return a copy of a field that takes its value from the known values; the default stays."""
     name, schema = field
     inner = schema["schema"]
     value = make_known_value_schema(name)
@@ -387,7 +394,7 @@ def _replace_field(field: Field) -> Field:
 
 
 def _drop_first_key(errors: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """Return the errors of a field with locations relative to its value."""
+    """Return the errors of a field without the field's own key in their locations."""
     return tuple({**item, "loc": item["loc"][1:]} for item in errors)
 
 
@@ -398,7 +405,7 @@ def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
 
 
 def _number_entries(entries: Entries) -> list[tuple[str | int, str]]:
-    """Return the keys, each with the text of its unread entry; 0 for an entry that has been read."""
+    """Return each key with the text of its entry if the entry is unread; otherwise with the text "0"."""
     return [(key, entry.text if entry.__class__ is UnreadEntry else "0") for key, entry in entries.items()]
 
 

@@ -87,7 +87,7 @@ class _StructSlot(Slot):
             self.type_names = TypeNames(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
     def make_decoder(self) -> None:
-        """Make the decoder.
+        """Make the msgspec decoder of the type, unless it has been made already.
 
         Raises:
             TypeError: msgspec does not support the type.
@@ -226,7 +226,13 @@ def _find_maker(
 
 
 def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
-    """Return the types that are possible at a key; None if any type is."""
+    """Return the types that the value at a key may have; None if it may have any type.
+
+    Args:
+        type_: The type of the object or array.
+        key: The name of a field, a key, or an index.
+        attribute: True if the step is written as an attribute, False if as an item.
+    """
     if _find_struct(type_) is not None:
         fields = msgspec.structs.fields(type_) if attribute else ()
         return [field.type for field in fields if field.name == key]
@@ -241,7 +247,7 @@ def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | 
 
 
 def _make_no_structure() -> None:
-    """Return None: values of this kind are read as a whole."""
+    """Return None in place of a structure: the values of a kind are read as a whole."""
 
 
 _SCALAR_TYPES = frozenset({None, type(None), bool, bytes, float, int, str})
@@ -285,7 +291,7 @@ class _StructStructure(ValueStructure):
         """Return the Struct with the entries as its fields.
 
         Raises:
-            ContextNeeded: Something is wrong: reading the object as a whole gives msgspec's error.
+            ContextNeeded: The entries do not fit the Struct; reading the object as a whole gives the error.
         """
         tag_field, tag = self._config.tag_field, self._config.tag
         if tag_field is not None and plain_data.get(tag_field, tag) != tag:

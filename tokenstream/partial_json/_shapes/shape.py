@@ -55,13 +55,13 @@ class ContextNeeded(Exception):
 
 
 class InvalidEntry(NamedTuple):
-    """An entry that was read and is invalid."""
+    """The entry of a value that was read and does not fit its type."""
 
     errors: Errors
 
 
 class UnreadEntry(NamedTuple):
-    """An entry that is read later: after other entries, or at the end of its object."""
+    """The entry of a value that is read later: after other entries, or at the end of its object."""
 
     text: str
     tried: bool = False
@@ -122,7 +122,7 @@ def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str,
 
 
 class ValueStructure(ABC):
-    """An object or array whose values are read one by one."""
+    """Base of the structures, which read the values of an object or array one by one, and assemble them."""
 
     prefix: tuple[str, ...] = ()
     """The part of an error's location before the key: the tags of the unions around the structure."""
@@ -147,11 +147,11 @@ class ValueStructure(ABC):
         """
 
     def find_name(self, key: str | int) -> str | int:
-        """Return the name of the field that has a key."""
+        """Return the name of the field that is read from a key; the key itself if the value has no fields."""
         return key
 
     def locate(self, key: str | int) -> tuple[str | int, ...]:
-        """Return the location of a key in errors."""
+        """Return the location that errors give for the value at a key, relative to the object or array."""
         return (*self.prefix, key)
 
     def is_late(self, key: str | int) -> bool:
@@ -187,6 +187,10 @@ class ValueStructure(ABC):
     def check_extra(self, key: str | int, text: str) -> bool:
         """Return True if a key without a slot still belongs to the value.
 
+        Args:
+            key: The key.
+            text: The JSON of the value at the key.
+
         Raises:
             InvalidValue: The type forbids unknown keys.
         """
@@ -213,7 +217,7 @@ class TagChoice(ValueStructure):
 
 
 class Slot(ABC):
-    """The type of the value at one place of a document."""
+    """The type of the value at one place of a document, with the methods that read and write the value."""
 
     type_names: TypeNames | None = None
     """The names of the object's type; None if an unfinished object is shown as a mapping."""
@@ -250,11 +254,14 @@ class Slot(ABC):
         return plain_json(value, by_alias)
 
     def find_name(self, key: str) -> str:
-        """Return the name of the field that has a key, in a value that is read as a whole."""
+        """Return the name of the field that is read from a key, for a value that is read as a whole."""
         return key
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
-        """Return the unit in which the value at a key becomes visible, in a value that is read as a whole."""
+        """Return the unit in which the value at a key becomes visible; None if the type does not define it.
+
+        The method is used for a value that is read as a whole, so the value at the key has no slot.
+        """
         return None
 
     def is_leaf(self) -> bool:
@@ -266,7 +273,9 @@ class Slot(ABC):
         return False
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots that are possible one step further inside; None if anything is possible.
+        """Return the slots that the value one step further inside may have.
+
+        The sequence is empty if no value can be there. The result is None if any value can be there.
 
         Args:
             key: The name of a field, a key, or an index.

@@ -18,7 +18,9 @@ _NO_STEPS = SCALARS | {"set", "frozenset"}
 def find_schemas_within(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schemas that are possible at a key, an empty list if none is; None if they are not known.
+    """Return the schemas that the value at a key may have.
+
+    The list is empty if no value can be there. The result is None if the schemas are not known.
 
     Args:
         definitions: The schemas to which `schema` refers.
@@ -45,7 +47,10 @@ def find_schemas_within(
 def _step_to_field(
     schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schema of a field; an empty list if there is no such field, None if any key is allowed."""
+    """Return a list with the schema of the field that a key names.
+
+    The list is empty if there is no such field. The result is None if the object allows any key.
+    """
     # The fields of a typed dict are items, those of any other object are attributes.
     has_items = schema["type"] == "typed-dict"
     if attribute == has_items:

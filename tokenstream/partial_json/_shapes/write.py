@@ -160,7 +160,12 @@ def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
 
 
 def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
-    """Return the schema of a class without its computed fields and the serializers of whole objects."""
+    """Return the schema of a class without its computed fields and the serializers of whole objects.
+
+    Args:
+        schema: The schema of the class.
+        inner: The schema of the fields, which is inside `schema`, or takes the place of the one there.
+    """
     layers = {key: value for key, value in schema.items() if key not in _WITHOUT}
     without = _WITHOUT | {"computed_fields"}
     return layers | {"schema": {key: value for key, value in inner.items() if key not in without}}

@@ -32,7 +32,7 @@ _OPENERS = "{["
 
 
 def _make_reading_method(name: str) -> Callable[..., Any]:
-    """Return the list method of this name, changed so that the piece is read first."""
+    """Return a method for `LateEvents` that reads the piece, and then calls the method `name` of `list`."""
     list_method: Callable[..., Any] = getattr(list, name)
 
     def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
@@ -78,7 +78,7 @@ for _name in (
 
 
 class LateReader(ABC):
-    """The part of `StrictReader` that puts off long pieces until the document is used.
+    """The part of `StrictReader` that puts off reading long pieces until the document is used.
 
     While pieces are put off, the state is `WAITING`, and `Document.read_postponed` reads them.
 
@@ -125,7 +125,7 @@ class LateReader(ABC):
 
     @abstractmethod
     def _refuse_unexpected(self, position: int) -> int:
-        """Set the error of an unexpected character."""
+        """Set the error of an unexpected character; return a position behind any text, to end reading."""
 
     def _postpone(self, text: str, first_events: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
         """Put off a piece, and return the list that will contain its events.
@@ -164,7 +164,10 @@ class LateReader(ABC):
         return events
 
     def _read_postponed(self) -> None:
-        """Read the pieces that were put off; successive pieces without a list of events are read as one."""
+        """Read the pieces that were put off, in their order.
+
+        Successive pieces are read as one text if the caller has dropped their lists of events.
+        """
         self.state = self._state_before
         self._postpone_from = LONG
         postponed, self._postponed = self._postponed, []
@@ -217,7 +220,11 @@ class LateReader(ABC):
         self.base += size
 
     def _can_begin_in_c(self, text: str, position: int) -> bool:
-        """Return True if reading in C can begin: before the document, or where containers can be reopened."""
+        """Return True if reading in C can begin at a position of a text.
+
+        The position must be the first bracket of the document; or, in a container, a place between
+        values or inside a string. There, `run` writes the open brackets in front of the text.
+        """
         state = self.state
         if self.document.container is None:
             return state is VALUE and text[position] in _OPENERS

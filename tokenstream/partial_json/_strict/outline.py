@@ -140,10 +140,11 @@ def is_nested_at_most(text: str, room: int) -> bool:
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
-    """Return the length of the prefix that becomes JSON if its open brackets are closed; 0 if there is none.
+    """Return the length of the prefix that becomes JSON if all that is open in it is closed; 0 without one.
 
-    The prefix excludes the last element or member, since that may be cut, unless it is a
-    string, which may be cut. The prefix ends before the comma after a complete member.
+    The prefix ends before the comma after the last complete element or member: the end of the
+    piece may cut the next one. If the next one is a string, the prefix includes the whole string;
+    of a string that is open at the end of the piece, only the opening quote.
 
     Args:
         text: The piece, without escaped quotes.

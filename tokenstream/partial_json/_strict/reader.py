@@ -130,11 +130,11 @@ class StrictReader(LateReader):
         return out
 
     def feed_string_end(self, text: str, string: str, end: int) -> list[JSONEvent]:
-        """Return the events of a piece in which the open string ends.
+        """Return the events of a piece in which the open string ends; the caller has decoded the string.
 
         Args:
             text: The piece.
-            string: The last part of the string, with its escapes undone.
+            string: The last part of the string, with its escapes decoded.
             end: Position after the closing quote.
         """
         out: list[JSONEvent] = []
@@ -195,12 +195,12 @@ class StrictReader(LateReader):
         return _FAR if state is FAILED else self.refuse(position, state[""])
 
     def refuse(self, position: int, expected: str) -> int:
-        """Set the error of an unexpected character; return a position after the end."""
+        """Set the error of an unexpected character; return a position behind any text, to end reading."""
         self.document.refuse(self.base + position, expected)
         return self.stop_reading()
 
     def stop_reading(self) -> int:
-        """Stop reading after an error; return a position after the end."""
+        """Set the state after an error; return a position behind any text, to end reading."""
         self.state = FAILED
         return _FAR
 
@@ -239,7 +239,7 @@ class StrictReader(LateReader):
         return position + 1
 
     def end_value(self) -> None:
-        """Set the state after a value."""
+        """Set the state after a value: the end of the document, or a comma or closing bracket."""
         document = self.document
         container = document.container
         if container.__class__ is dict:

@@ -279,13 +279,14 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
     """Merge the value of a text into the containers that were open before it.
 
     Args:
-        touched_frames: These containers, outermost first.
-        value: The value.
+        touched_frames: Those of the containers that the text changes, outermost first.
+        value: The value of the text with brackets, and often placeholders, written in front of it.
         state: The state of the reader before the text.
         document: The document.
     """
     for frame in touched_frames[:-1]:
         container = frame.container
+        # The first member or element is the rest of the container inside; the others are new here.
         if container.__class__ is dict:
             inner = value.pop(_MARK)
             container.update(value)
@@ -299,14 +300,17 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
     elif state is FIRST_ELEMENT:
         container += value
     else:
+        # In every other state, `_BEFORE` has written the first member or element, or its beginning.
         is_object = container.__class__ is dict
         first = value.pop(_MARK if is_object else 0)
         if state.__class__ is not dict:
+            # The text began inside a string: `first` is the rest of it.
             document.grow_string(first, [])
             document.write_pieces()
         if not is_object:
             container += value
         else:
             if state is VALUE or state is COLON:
+                # The text began after a key: `first` is the value of that key, not a placeholder.
                 container[document.key] = first
             container.update(value)

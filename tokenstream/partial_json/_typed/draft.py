@@ -240,7 +240,10 @@ class Draft(Generic[T]):
             self._snapshot = None
 
     def _validate_whole(self, text: str) -> bool:
-        """Validate the first piece at once if it is the whole document; return True if it was."""
+        """Validate the first piece at once if it is the whole document; return True if it was.
+
+        A later piece, after a whole document, makes the parser read both, because that is an error.
+        """
         is_complete = self._whole is not None
         if is_complete and text:
             # More text after the whole document: the parser must read both to find the error.

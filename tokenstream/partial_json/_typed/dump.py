@@ -70,7 +70,7 @@ def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
 
 
 def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
-    """Return the cache key of a finished field, and the field's JSON; None if it is left out.
+    """Return the cache key of a finished field, and the field's JSON, which is None if it is left out.
 
     Args:
         view: The object.
@@ -284,7 +284,7 @@ def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> l
 
 
 def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
-    """Return parsed JSON, from the cache if the caller will not change it."""
+    """Return the parsed JSON of a text; cached data, unless `fresh` asks for data that may be changed."""
     if fresh:
         return json.loads(text)
     if position not in cache:

@@ -11,6 +11,9 @@ from tokenstream._basics.text_log import TextLog
 class Excerpt:
     """Collects the text of one value at a time, between the offsets of its events.
 
+    `feed` receives each piece of the document. `open` and `close` are called for the events of a
+    value in that piece, and `store_piece` after them, before the next piece.
+
     Example:
         >>> excerpt = Excerpt()
         >>> excerpt.feed('{"a": [1')
@@ -38,7 +41,7 @@ class Excerpt:
         return self._start is not None
 
     def feed(self, text: str) -> None:
-        """Begin the next piece."""
+        """Make the next piece of the document the current one, to which `open` and `close` then refer."""
         self._base += len(self._text)
         self._text = text
 

@@ -83,7 +83,8 @@ class Changes:
     def _compare_innermost(self, before: View | None, after: View | None) -> bool:
         """Compare the innermost open container; return True if all changes are in it.
 
-        While it is open, nothing around it changes; while a string in it is open, nothing else in it changes.
+        While the innermost container stays open, nothing around it changes; while a string in the
+        container stays open, nothing else in it changes.
         """
         if self._innermost is None or before is None or after is None:
             return False

@@ -44,7 +44,7 @@ _REFUSED = {
 
 
 class RecordedPath(NamedTuple):
-    """The path that a function returns."""
+    """The path that a function reads from its argument, and the types of the value there."""
 
     keys: tuple[str | int, ...]
     """Names of fields, keys and indexes, outermost first."""
@@ -160,7 +160,7 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
     """Return a recorder of the path with one more step.
 
     Raises:
-        MisuseError: The type has no value there.
+        MisuseError: The type has no value at `key`.
     """
     keys, slots, source_text, tested = _get_trail(recorder)
     source_text = f"{source_text}.{key}" if attribute else f"{source_text}[{key!r}]"

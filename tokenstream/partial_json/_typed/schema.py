@@ -76,7 +76,7 @@ class Schema(Generic[T]):
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The type's own words, such as the names of its fields."""
+        """The words of the type itself, such as field names; messages may show these words."""
         return collect_words(self.core)
 
     def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
@@ -146,7 +146,10 @@ _adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDict
 
 @lru_cache(maxsize=_MOST_KEPT)
 def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
-    """Return the schema of an alias or a union; cached by a key, because each use makes a new object."""
+    """Return the schema of an alias such as `list[int]`, or of a union; the schema is cached.
+
+    The key tells aliases with different schemas apart, also those that Python regards as equal.
+    """
     return _build_schema(alias)
 
 
@@ -173,7 +176,10 @@ def _find_value_key(value: object) -> _Key | None:
 
 
 def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
-    """Return the schema of anything but an alias; that of an adapter is cached until it is rebuilt."""
+    """Return the schema of anything but an alias.
+
+    The schema of a TypeAdapter is cached until the adapter is rebuilt.
+    """
     from pydantic import TypeAdapter
 
     cls: type = candidate.__class__
@@ -209,7 +215,7 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
 
 
 def _refuse_no_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
-    """Raise an error for a model of pydantic 1, and for an object passed in place of its class."""
+    """Raise an error for a model of pydantic 1, or for an object in place of its class; else return None."""
     cls = candidate if isinstance(candidate, type) else type(candidate)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
         raise MisuseError(

@@ -69,7 +69,10 @@ class DocumentText:
 
 
 class FaultLink(NamedTuple):
-    """Errors of one finished value, linked to the errors before; snapshots share the links."""
+    """The errors of one finished value, linked to the errors found before them.
+
+    A snapshot refers to the newest link, so that all snapshots of a document share the links.
+    """
 
     before: FaultLink | None
     location: tuple[str | int, ...]

@@ -261,7 +261,12 @@ class ValueTree:
         return self._text is not None
 
     def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
-        """Handle a repeated key: its last value counts, so the whole object is read again."""
+        """Handle a repeated key: its last value counts, so the whole object is read again when it closes.
+
+        Args:
+            node: The node of the object.
+            key: The key that has occurred before.
+        """
         node.must_reread = True
         if key in node.invalid_keys:
             # Cancel the errors of the earlier value.
@@ -322,7 +327,8 @@ class ValueTree:
     def _assemble(self, node: OpenContainer, plain_data: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
         """Return the entry of an object or array, assembled from the entries inside it.
 
-        If it cannot be assembled, its whole text is read again. Args: see `_close_container`.
+        If the value cannot be assembled, its whole text is read again; `UnreadEntry` puts that off if
+        too much text has been read again already. Args: see `_close_container`.
         """
         if node.structure is not None and not node.must_reread:
             try:

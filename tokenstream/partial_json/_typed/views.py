@@ -88,7 +88,14 @@ class FieldLog:
         """Positions of values that have not been validated yet."""
 
     def add(self, name: str, value: Any, *, is_final: bool = True, is_plain: bool = False) -> None:  # noqa: ANN401 - any value
-        """Add a finished field, which replaces an earlier one of the same name."""
+        """Add a finished field, which replaces an earlier one of the same name.
+
+        Args:
+            name: The field's name.
+            value: The field's value.
+            is_final: False if the value has not been validated yet, so that it may change once more.
+            is_plain: True if the value is plain data, not read by its type.
+        """
         if is_plain:
             self.plain_positions = self.plain_positions or set()
             self.plain_positions.add(len(self.names))
@@ -105,12 +112,12 @@ class FieldLog:
             positions.append(len(self.names) - 1)
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
-        """Return the value of a field, or MISSING."""
+        """Return the value of a field; MISSING if the field is not among the first `length` fields."""
         position = self.find_position(name, length)
         return MISSING if position is None else self.values[position]
 
     def is_final(self, name: object, length: int) -> bool:
-        """Return True if the value of a field is final."""
+        """Return True if the value of a field is final: it has been validated, and cannot change any more."""
         position = self.find_position(name, length)
         return position is not None and position not in self._unvalidated
 
@@ -120,7 +127,7 @@ class FieldLog:
         return position is not None and (self.plain_positions is None or position not in self.plain_positions)
 
     def find_position(self, name: object, length: int) -> int | None:
-        """Return the position of a field, or None."""
+        """Return the position of a field; None if the field is not among the first `length` fields."""
         positions = self._positions.get(name) if isinstance(name, str) else None
         if positions is None:
             return None
@@ -143,7 +150,7 @@ class ValueLog(list[Any]):
         """Caches of the elements' JSON, by the option `by_alias`."""
 
     def add(self, value: Any, *, is_plain: bool = False) -> None:  # noqa: ANN401 - any value
-        """Add a finished element."""
+        """Add a finished element; `is_plain` is True if its type has not read it (plain data)."""
         if is_plain:
             self.plain_positions = self.plain_positions or set()
             self.plain_positions.add(len(self))
@@ -183,7 +190,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self.log.find(name, self.length)
 
     def is_finished(self, name: object) -> bool:
-        """Return True if the value that is shown under a name is final."""
+        """Return True if the value that is shown under a name is final: it cannot change any more."""
         growing = self.growing is not MISSING and name == self.name
         return not growing and self.log.is_final(name, self.length)
 
@@ -267,7 +274,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return self.values
 
     def is_finished(self, index: object) -> bool:
-        """Return True if the element at an index is final."""
+        """Return True if the element at an index is final: it cannot change any more."""
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)
@@ -329,7 +336,10 @@ def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any
 
 
 def _join_items(items: Iterator[str], count: int, deepest: int) -> str:
-    """Return the reprs of items, joined; only their number for those beyond the maximum."""
+    """Return the reprs of items, joined by commas.
+
+    The items beyond the maximum are replaced by their number.
+    """
     if deepest <= 0:
         return "…" if count else ""
     listed = list(islice(items, _MOST_ITEMS))

@@ -21,13 +21,13 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
 
 
 class Snapshot:
-    """Base of `Partial`, for this module to recognise one: it cannot import `Partial`, which imports it."""
+    """Base of `Partial`, by which this module recognises one: it cannot import `Partial` itself."""
 
     __slots__ = ()
 
 
 def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
-    """Return a path.
+    """Return a path unchanged, if it consists of names, keys and indexes.
 
     Raises:
         MisuseError: The path contains something other than names, keys and indexes.
