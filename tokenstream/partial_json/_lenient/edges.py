@@ -290,6 +290,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
         return False
     # What follows is on the same line as the document.
     if reader.owed_closers >= 0:
+        # A closing bracket of the wrong kind may have ended the document too early.
         return True
     if not root or char.isdigit():
         return True

@@ -187,6 +187,7 @@ def _is_kept(string: QuotedString, text: str, position: int) -> bool | None:
         following = text[position + 1 : position + 2]
         return True if string.has_raw_backslash else (following.isalpha() if following else None)
     if not string.has_raw_backslash:
+        # No other backslash in the string shows that its author has not escaped them.
         return False
     if string.in_path:
         is_path = is_rest_of_path(text, position - 1, string.ending, string.kind.quote)

@@ -285,6 +285,7 @@ class QuoteJudge:
         peek = self._peek
         begins_element = char in "{[(" or peek.find_quote(position) is not None
         begins_number = char == "-" or char.isdigit()
+        # After an inner quote, a number or a literal may also belong to the text of the string.
         if begins_element or (self._is_clean and begins_number):
             return QuoteVerdict.ENDS
         end = peek.skip_word(position + (char == "-"))

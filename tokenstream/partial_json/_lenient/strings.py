@@ -150,6 +150,7 @@ class QuotedString:
             except UnicodeError:
                 string, size = "\\", 0
             # No character of such a string changes the state.
+            # `\U` is not JSON, and the decoder misreads text that is not ASCII.
             is_plain = "\\" not in string and '"' not in string and string.isprintable()
             if is_plain and "U" not in text and text.isascii():
                 self.remember_end(string)
@@ -321,6 +322,7 @@ class QuotedString:
         if not self._is_triple:
             self.repair_log.note("raw_control", context.base + position)
         if char in "\r\n":
+            # A line break in a string may mean that its closing quote is missing.
             self._has_lines = True
             self._seems_closed = self._seems_closed or self._ends_bracket
             self.may_have_ended = True

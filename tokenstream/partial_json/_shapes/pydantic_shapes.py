@@ -91,7 +91,7 @@ class PydanticSlots:
 
 
 class PydanticSlot(Slot):
-    """The slot of a core schema.
+    """The slot of a pydantic type: it reads values as the type's core schema defines.
 
     Args:
         types: The slots of the types in it.
@@ -368,7 +368,10 @@ def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure
 
 
 def _make_union(types: PydanticSlots, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
-    """Return the structure of the only member that accepts values of a kind; None if several do."""
+    """Return the structure of the only member of a union that accepts values of a kind.
+
+    The result is None if several members accept such values, or if the only one has no structure.
+    """
     accepting: list[tuple[CoreSchema, str]] = []
     for schema, label in list_choices(layered.schema):
         if types.definitions.find_innermost(schema)["type"] not in _REFUSING[kind]:

@@ -148,6 +148,7 @@ class LateReader(ABC):
             self._room_left = _MOST_POSTPONED
             if document.pending:
                 document.write_pieces()
+            # Both tell every user of the document to have the pieces read first.
             document.pending = POSTPONED_TEXT
             document.read_postponed = self._read_postponed
         self._room_left -= len(text)
@@ -192,6 +193,7 @@ class LateReader(ABC):
         while position < size:
             state = self.state
             if may_use_c and self._can_begin_in_c(text, position):
+                # Tried once: C leaves only the end of the text, which may be cut, or cannot read the text.
                 may_use_c = False
                 read = read_run(document, state, text[position:] if position else text)
                 if read is not None:

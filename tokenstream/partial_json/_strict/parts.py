@@ -46,6 +46,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
     event: Any
     for part in parts:
         if state is IN_STRING:
+            # The part is a string that is a value, or the end of one; the quote after it closes the string.
             container, key = document.container, document.key
             if container is None or "\\" in part or not part.isprintable():
                 break
@@ -63,6 +64,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 else:
                     container.append(part)
             else:
+                # The string began in an earlier piece, so its container already has the beginning.
                 if document.pending:
                     document.write_pieces()
                 string = container[key]
@@ -81,6 +83,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 document.key = len(container)
                 state = AFTER_ELEMENT
         elif state is IN_KEY:
+            # The part is a key, or the end of one.
             if "\\" in part or not part.isprintable():
                 break
             document.key = reader.cut_key + part
@@ -88,6 +91,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
             state = COLON
             position += len(part) + 1
         else:
+            # The part is between strings: often a single colon or comma, which leads to another table.
             if part:
                 step = state.get(part) if state.__class__ is dict else state
                 if step.__class__ is dict:
@@ -97,6 +101,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                     reader.read_tokens(text, position, position + len(part), out)
                     state = reader.state
                 position += len(part)
+            # The quote after the part opens a key or a string; elsewhere, it is left to the caller.
             if state is KEY or state is FIRST_KEY:
                 state = IN_KEY
             elif (state is VALUE or state is FIRST_ELEMENT) and document.container is not None:
@@ -112,6 +117,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 break
             position += 1
     else:
+        # All quotes have been read, so the last part does not end with one.
         if state.__class__ is dict:
             step = state.get(last_part) if last_part else None
             if step.__class__ is dict:
@@ -127,6 +133,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 begins = False
                 position = len(text)
     if begins:
+        # The string has begun, but its first characters are read later.
         document.show("")
     reader.state = state
     return position

@@ -128,6 +128,8 @@ class LateObject(FilledObject):
         view, other = get_names_and_view(partial)[1], get_state(partial).outcome
         values = view.log.values
         for position, name in enumerate(view.log.names):
+            # Show the object in `outcome`, not its copy; a field that a validator of the whole has changed
+            # is shown as it was read.
             if values[position] is get_member(other, name):
                 values[position] = get_member(self._outcome, name)
         return FilledObject(view.log, "", MISSING, pick_fields(self._names, self._outcome))

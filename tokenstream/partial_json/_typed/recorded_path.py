@@ -135,6 +135,7 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
         )
     trail = _get_trail(result)
     for keys in tested:
+        # Only an object that contains the result may be tested.
         if len(trail.keys) <= len(keys) or trail.keys[: len(keys)] != keys:
             raise MisuseError(
                 f"the function of the path tests more than what leads to {trail.source_text}: ask for each "

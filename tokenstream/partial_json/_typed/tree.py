@@ -226,6 +226,7 @@ class ValueTree:
             slot, name = node.find_child(key)
             if key in node.entries or key in node.used_discriminators:
                 self._note_repeated_key(node, key)
+        # A value inside one that is read as a whole has no slot of its own: the outer slot finds the unit.
         annotated_unit = (
             slot.show_unit
             if slot is not PLAIN_SLOT or node is None
@@ -236,6 +237,7 @@ class ValueTree:
         if kind in CONTAINERS:
             structure = None if in_whole else slot.find_structure(kind)
             if structure is None and not in_whole:
+                # The container is read as a whole: its text is collected until it closes.
                 self._excerpt.open(event.offset)
             top = self._top = OpenContainer(
                 node,
@@ -419,6 +421,7 @@ class ValueTree:
             return
         node.entries[key] = entry
         if entry.__class__ is UnreadEntry and not structure.is_late(key):
+            # No other field helps to read the entry, so the object is read again as a whole.
             node.must_reread = True
         for late_key in structure.read_late(node.entries):
             late_entry = node.entries[late_key]
