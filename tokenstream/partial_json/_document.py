@@ -204,7 +204,10 @@ class Document:
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
     def show(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Insert a value at `key` into the innermost open container; without one, it is the document."""
+        """Insert a value at `key` into the innermost open container.
+
+        If no container is open, the value becomes the document.
+        """
         container = self.container
         if container.__class__ is dict:
             container[self.key] = value
@@ -215,7 +218,10 @@ class Document:
             container.append(value)
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Replace the value at `key` in the innermost open container; without one, the document."""
+        """Replace the value at `key` in the innermost open container.
+
+        If no container is open, the value replaces the document.
+        """
         container = self.container
         if container is None:
             self.root = value

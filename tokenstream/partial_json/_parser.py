@@ -89,7 +89,7 @@ class PartialJSONParser:
             repair. With "closed", a text whose end is missing is `InvalidJSON`, as in
             strict reading.
         document: The document to read if a lenient text contains several: "first" ignores all
-            text after it; "last" returns nothing before the end. None refuses a second that differs.
+            text after it; "last" returns nothing before the end. None refuses a second one that differs.
         max_depth: The maximum nesting of objects and arrays; beyond it, `error` is
             `LimitExceeded`.
         decimals: True to read a number with a fraction or an exponent as the exact

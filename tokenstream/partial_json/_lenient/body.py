@@ -59,7 +59,7 @@ _QUOTES = "".join(quote for quote in OPENING if quote != "`")
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Run the step that the table `reader.expects` defines for the next character.
 
-    After a closing bracket of the wrong kind, any step that is not in `AFTER_MISMATCH` is refused.
+    After a closing bracket of the wrong kind, the text is refused if the step is not in `AFTER_MISMATCH`.
     """
     char = text[position : position + 1]
     table = reader.expects

@@ -130,7 +130,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
 def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Decide by the next character if the value without brackets is the document, a key, or prose.
 
-    The value is `reader.root_value`: the string, number or literal with which the text begins.
+    The value is `reader.root_value`: the string, number or literal that was read where a document may begin.
     """
     char = text[position : position + 1]
     if char and char in WHITE:

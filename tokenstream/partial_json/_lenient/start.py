@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @register_step
 def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read from the start of the text, or from the end of a code fence's opening line or of reasoning.
+    """Read the text where a bracket begins the document without further proof.
 
-    A bracket there begins the document without further proof; in prose, a bracket may mean something else.
+    That is the start of the text, and the place after a code fence's first line or after reasoning.
     """
     char = text[position : position + 1]
     if not char:

@@ -80,7 +80,7 @@ def validate_with_known(validator: SchemaValidator, text: str, known_values: Any
     Args:
         validator: The validator, of a changed schema.
         text: The text.
-        known_values: The known values, by key or number.
+        known_values: The known values, which were validated before, by key or number.
 
     Raises:
         ValidationError: The text and the known values do not fit the validator's schema.

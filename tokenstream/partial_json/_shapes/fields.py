@@ -104,7 +104,7 @@ def _is_simple(types: PydanticSlots, field: CoreSchema) -> bool:
 
 
 class _FieldsStructure(AssembledStructure):
-    """The structure of an object with fields.
+    """The structure of an object with fields: the fields are read one by one, and then assembled.
 
     Args:
         types: The slots of the fields' types.
@@ -265,7 +265,7 @@ class _FieldsStructure(AssembledStructure):
         return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:
-        """Return the validator of a late field, which takes the fields before it from the known values."""
+        """Return the validator of a late field; it is given the values of the fields before it."""
         validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]
@@ -311,7 +311,7 @@ class _FieldsStructure(AssembledStructure):
         )
 
     def _write_text(self, entries: Entries) -> str:
-        """Return the text for the assembly: a number for each known value, and the text of unread entries."""
+        """Return the text for the assembly: a number for each validated value, else the unread text."""
         keys = tuple(entries)
         if any(entry.__class__ is UnreadEntry for entry in entries.values()):
             return _write_object(_number_entries(entries))
@@ -386,7 +386,7 @@ class _LateSlot(Slot):
 
 
 def _replace_field(field: Field) -> Field:
-    """Return a copy of a field that takes its value from the known values; the default stays."""
+    """Return a copy of a field whose value is taken from the values validated before; the default stays."""
     name, schema = field
     inner = schema["schema"]
     value = make_known_value_schema(name)

@@ -42,14 +42,14 @@ _LOCATION_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
-    """Return the slot of a type that is a Struct or contains one."""
+    """Return the slot that reads the documents of a type which is a Struct or contains one."""
     slot = _StructSlots().get_slot(type_)
     slot.make_decoder()
     return slot
 
 
 class _StructSlots:
-    """The slots of a type and of the types in it; each slot is made only once."""
+    """Makes the slots, which read values, of a type and of the types in it; each slot only once."""
 
     def __init__(self) -> None:
         self._slots: dict[int, tuple[Any, _StructSlot]] = {}
@@ -103,7 +103,7 @@ class _StructSlot(Slot):
             raise InvalidValue((_convert_error(error, text),)) from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind; None if they are read as a whole."""
+        """Return the structure for values of a kind, object or array; see `Slot.find_structure`."""
         if kind not in self._structures:
             # Functions that make the structures of the members that accept this kind of value.
             makers = [_find_maker(self._slots, kind, member) for member in _list_members(self._type)]
@@ -254,7 +254,7 @@ _SCALAR_TYPES = frozenset({None, type(None), bool, bytes, float, int, str})
 
 
 class _StructStructure(ValueStructure):
-    """The structure of a Struct, which has fields."""
+    """The structure of a Struct: the fields are read one by one, and then assembled."""
 
     hides_unknown_keys = True
 

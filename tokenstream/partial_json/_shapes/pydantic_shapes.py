@@ -55,14 +55,17 @@ _ANY: CoreSchema = {"type": "any"}
 
 
 class PydanticSlots:
-    """The slots of a type and of the types in it; each slot is made once, when its first value arrives."""
+    """Makes the slots, which read values, of a type and of the types in it.
+
+    Each slot is made once, when its first value arrives.
+    """
 
     def __init__(self) -> None:
         self.definitions = Definitions()
         self._slots: dict[tuple[int, int], PydanticSlot] = {}
 
     def get_slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
-        """Return the slot of a schema under the config of a model."""
+        """Return the slot that reads the values of a schema, under the config of the model around it."""
         key = id(schema), id(config)
         slot = self._slots.get(key)
         if slot is None:
@@ -70,7 +73,15 @@ class PydanticSlots:
         return slot
 
     def make_structure(self, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
-        """Return a structure for values of a kind; None if the values must be read as a whole."""
+        """Return the structure that reads, one by one, the values in an object or array.
+
+        Args:
+            layered: The schema of the object or array, with the layers around it.
+            kind: The kind of value: object or array.
+
+        Returns:
+            The structure; None if the object or array must be read as a whole.
+        """
         # Go inwards, through the layers that allow it.
         while True:
             schema = self.definitions.resolve(layered.schema)
@@ -159,7 +170,7 @@ class PydanticSlot(Slot):
             raise ContextNeeded from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind, made when first needed; None to read them as a whole."""
+        """Return the structure for values of a kind, made when first needed; see `Slot.find_structure`."""
         if kind not in self._structures:
             structure: ValueStructure | None = None
             if is_assembly_sound():
@@ -207,7 +218,7 @@ class PydanticSlot(Slot):
 
 
 class _ArrayStructure(AssembledStructure):
-    """The structure of a list or a tuple.
+    """The structure of a list or a tuple, whose items are read one by one.
 
     Args:
         types: The slots of the items' types.
@@ -236,7 +247,7 @@ class _ArrayStructure(AssembledStructure):
 
 
 class _MappingStructure(AssembledStructure):
-    """The structure of a dict."""
+    """The structure of a dict, whose values are read one by one."""
 
     def __init__(self, types: PydanticSlots, layered: LayeredSchema) -> None:
         super().__init__(layered)
@@ -410,7 +421,7 @@ _MAKE: dict[tuple[str, str], StructureMaker] = {
 
 
 def make_root_slot(adapter: TypeAdapter[Any]) -> Slot:
-    """Return the slot of a whole document."""
+    """Return the slot that reads whole documents of an adapter's type."""
     schema: Any = adapter.core_schema
     slot = PydanticSlot(PydanticSlots(), schema, _find_config(adapter), adapter.validator)
     slot.serializer = adapter.serializer

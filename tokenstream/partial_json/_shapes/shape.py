@@ -131,7 +131,7 @@ class ValueStructure(ABC):
 
     @abstractmethod
     def find_slot(self, key: str | int) -> Slot | None:
-        """Return the slot at a key; None if the type does not define the key."""
+        """Return the slot that reads the value at a key; None if the type does not define the key."""
 
     @abstractmethod
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
@@ -198,7 +198,7 @@ class ValueStructure(ABC):
 
 
 class TagChoice(ValueStructure):
-    """An object whose structure is chosen by one of its values."""
+    """An object whose structure is chosen by one of its values, such as the tag of a union's member."""
 
     discriminators: tuple[str, ...]
     """The keys whose values choose; if several are present, the first in this order decides."""
@@ -213,7 +213,11 @@ class TagChoice(ValueStructure):
 
     @abstractmethod
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
-        """Return the structure that a value chooses; None if the object must be read as a whole."""
+        """Return the structure that a tag chooses; None if the object must be read as a whole.
+
+        Args:
+            value: The tag, as it stands in the document.
+        """
 
 
 class Slot(ABC):
@@ -230,7 +234,7 @@ class Slot(ABC):
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        """Return the value of a JSON text.
+        """Return the validated value of a JSON text.
 
         Raises:
             InvalidValue: The text does not fit the type.
@@ -238,7 +242,11 @@ class Slot(ABC):
         """
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind; None if they are read as a whole."""
+        """Return the structure that reads objects or arrays value by value; None if they are read whole.
+
+        Args:
+            kind: The kind of value: object or array.
+        """
         return None
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value

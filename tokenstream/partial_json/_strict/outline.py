@@ -140,7 +140,7 @@ def is_nested_at_most(text: str, room: int) -> bool:
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
-    """Return the length of the prefix that becomes JSON if all that is open in it is closed; 0 without one.
+    """Return the length of the prefix that closing quotes and brackets turn into JSON; 0 if there is none.
 
     The prefix ends before the comma after the last complete element or member: the end of the
     piece may cut the next one. If the next one is a string, the prefix includes the whole string;

@@ -279,7 +279,7 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
     """Merge the value of a text into the containers that were open before it.
 
     Args:
-        touched_frames: Those of the containers that the text changes, outermost first.
+        touched_frames: The frames of those containers that the text changes, outermost first.
         value: The value of the text with brackets, and often placeholders, written in front of it.
         state: The state of the reader before the text.
         document: The document.

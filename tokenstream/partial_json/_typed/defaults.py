@@ -61,7 +61,7 @@ class DefaultsFiller:
         return FilledObject(FieldLog(), "", MISSING, self._first_defaults) if self._first_defaults else None
 
     def set_defaults(self, node: OpenContainer) -> None:
-        """Set the defaults of an object that has just begun."""
+        """Set the defaults that an object shows for its missing fields; `node` is the object, just begun."""
         if node.is_object and node.slot.type_names is not None and node.fillers is None:
             defaults = node.slot.find_defaults()
             if node.parent is None and self._first_defaults is not None:
@@ -71,7 +71,7 @@ class DefaultsFiller:
 
     @staticmethod
     def set_member_defaults(node: OpenContainer) -> None:
-        """Set the defaults of an object once the member of the union is known."""
+        """Set the defaults of an object of a union, once the member of the union is known."""
         defaults = None if node.structure is None else node.structure.find_defaults()
         if defaults is not None and node.fillers is None:
             node.fillers = defaults.make()

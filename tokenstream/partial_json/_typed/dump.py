@@ -70,7 +70,7 @@ def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
 
 
 def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
-    """Return the cache key of a finished field, and the field's JSON, which is None if it is left out.
+    """Return the cache key of a finished field, and the field's JSON, which is None to leave it out.
 
     Args:
         view: The object.

@@ -76,7 +76,7 @@ class Schema(Generic[T]):
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words of the type itself, such as field names; messages may show these words."""
+        """The words of the type itself, such as field names; error messages may show these words."""
         return collect_words(self.core)
 
     def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:

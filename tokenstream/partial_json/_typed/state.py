@@ -82,7 +82,7 @@ class FaultLink(NamedTuple):
 
 
 class SnapshotState(NamedTuple):
-    """Everything that belongs to a snapshot except its view."""
+    """Everything that belongs to a snapshot except its view, the values that it shows."""
 
     document: DocumentText
     start: int

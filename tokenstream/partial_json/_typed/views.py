@@ -117,7 +117,7 @@ class FieldLog:
         return MISSING if position is None else self.values[position]
 
     def is_final(self, name: object, length: int) -> bool:
-        """Return True if the value of a field is final: it has been validated, and cannot change any more."""
+        """Return True if the value of a field is final: it cannot change any more."""
         position = self.find_position(name, length)
         return position is not None and position not in self._unvalidated
 
