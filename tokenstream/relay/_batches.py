@@ -19,7 +19,9 @@ _SLOW = 0.002
 
 
 class BatchReader:
-    """Reads events one by one; after a slow send, all that have arrived meanwhile together.
+    """Reads the events of an answer for a relay: one by one, or several at once for a slow reader.
+
+    After a slow send, all events that have arrived meanwhile are returned together.
 
     Args:
         events: The events.
@@ -31,7 +33,7 @@ class BatchReader:
         """The clock reading when the last batch was passed on; None if nothing was sent for it."""
 
     async def next(self) -> Iterable[Event]:
-        """Wait for the next events.
+        """Wait for the next event, and return it; after a slow send, with all events that have arrived.
 
         Raises:
             StopAsyncIteration: The events have ended.
@@ -46,7 +48,10 @@ class BatchReader:
         return merge_deltas([event, *await self._events.take_arrived()])
 
     def begin_send(self) -> None:
-        """Note that sending the last events begins; it takes until the next call of `next`."""
+        """Note that the caller begins to send the events that `next` returned last.
+
+        The time until the next call of `next` counts as the time of this send.
+        """
         self._sent_at = time.monotonic()
 
 

@@ -96,7 +96,11 @@ class EventsIn:
         return event
 
     def _start_reading(self) -> None:
-        """Begin to read: a stream without other readers with a `SoleReader`, anything else with `aiter`."""
+        """Choose the way to read the source.
+
+        A stream without other readers is read by a `SoleReader`, which is faster; any other source is read
+        through its async iterator.
+        """
         host = find_host()
         if self._driver is None or host is None:
             self._events = aiter(self._source)
@@ -125,7 +129,14 @@ class EventsIn:
         return self._source.message.ending if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
-        """Stop the source if it is a stream; return True if its events end now."""
+        """Stop the source, if it is a stream.
+
+        Args:
+            reason: The reason why the answer is stopped.
+
+        Returns:
+            True if the events now end by themselves; False if the source is not a stream, or has ended.
+        """
         if self._error is None and isinstance(self._source, AsyncStream):
             self._source.stop(reason)
             return True
@@ -136,7 +147,8 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
     """Return a function that returns the next event if it has arrived, else None.
 
     Args:
-        driver: A driver; unless it is the driver of a stream's reader, the result is None.
+        driver: The driver of the source. Only the driver of one reader of a stream can tell without waiting;
+            for any other driver the result is None.
     """
     if isinstance(driver, ReaderDriver):
         # `look_now` also reads what has arrived at the source, if the reader's own queue is empty.

@@ -17,13 +17,15 @@ STOP_SECONDS = 1.0
 
 
 class Delivery(ABC):
-    """Sends an answer, and ends it if its reader disconnects or the server shuts down.
+    """Sends one answer to one reader; ends the answer if the reader disconnects or the server shuts down.
+
+    Subclasses say how to send, how to notice a disconnect, and what to send last.
 
     Three tasks take part:
 
     1. The task that calls `run` reads the answer and sends it.
-    2. A task receives, which is the only way to notice a disconnect while nothing is sent.
-    3. A task sends heartbeats during silence.
+    2. A second task receives from the reader: while nothing is sent, only that shows a disconnect.
+    3. A third task sends heartbeats during silence.
 
     Args:
         grace: Seconds that the answer is still read after its reader has disconnected.
@@ -76,22 +78,31 @@ class Delivery(ABC):
 
     @abstractmethod
     async def _listen(self) -> None:
-        """Wait until the reader disconnects, or does something else that ends the answer."""
+        """Receive from the reader until it disconnects, or sends a message that ends the answer.
+
+        Subclasses implement this method, which runs as a task beside `_deliver`.
+        """
 
     @abstractmethod
     async def _stay_alive(self) -> None:
-        """Send heartbeats during silence."""
+        """Send a heartbeat after each period of silence.
+
+        Subclasses implement this method, which runs as a task beside `_deliver`.
+        """
 
     @abstractmethod
     async def _conclude(self) -> None:
-        """Send the last messages to the reader of an answer that did not end by itself."""
+        """Send the last messages to the reader, if a stop or the server's shutdown has cut off the answer."""
 
     @abstractmethod
     def _stop_source(self, reason: str) -> bool:
-        """Ask the source of the answer to end; return True if it will end by itself.
+        """Ask the source of the answer to end.
 
         Args:
-            reason: The reason, for the answer's ending.
+            reason: The reason why the answer is stopped.
+
+        Returns:
+            True if the source will end by itself; False if the task that reads the source must be cancelled.
         """
 
     # -- ending ------------------------------------------------------------------
@@ -109,7 +120,11 @@ class Delivery(ABC):
         await self._stop("its reader has gone")
 
     async def _stop(self, reason: str) -> None:
-        """Stop the answer, or cancel it if it does not end by itself."""
+        """End the answer: ask its source to end, and cancel the sending task if that has not ended soon.
+
+        Args:
+            reason: The reason why the answer is stopped.
+        """
         from anyio import sleep
 
         if self._stop_source(reason):
@@ -117,6 +132,6 @@ class Delivery(ABC):
         self._sending.cancel()
 
     def _shut_down(self) -> None:
-        """Cancel sending, since the server is shutting down."""
+        """Cancel the task that sends; called once the server is found to be shutting down."""
         self._shutting_down = True
         self._sending.cancel()

@@ -33,7 +33,7 @@ _MAX_DIGITS = 15
 
 
 class FollowOutlet(Outlet):
-    """Supplies the chunks of a journal's answer after a position, in the bytes of a protocol.
+    """Supplies one reader with an answer of a journal, from a position on, in the bytes of a protocol.
 
     No queue grows for a slow reader: everything that arrives during a send forms the next chunk.
 
@@ -81,7 +81,12 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def open(self) -> Refusal | None:
-        """Begin to follow the answer; return the response to send instead if that is not possible."""
+        """Begin to follow the answer.
+
+        Returns:
+            The response to send instead if the answer cannot be followed, or has ended and the reader has all
+            of it; else None.
+        """
         try:
             after = parse_position(self._last_event_id)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
@@ -117,9 +122,10 @@ class FollowOutlet(Outlet):
         return chunk
 
     async def _wait_for_more(self) -> bool:
-        """Wait for more records; return False at the end of the answer, or on an error.
+        """Wait for more records; return False at the end of the answer, or if the journal raises an error.
 
-        The error is not sent here: the reader reconnects, and then gets its status.
+        An error is not sent to the reader. The reader sees the connection close, reconnects, and then gets
+        the error's HTTP status.
         """
         try:
             return await self._follower.wait_for_more()
@@ -168,7 +174,11 @@ class StartOutlet(FollowOutlet):
         self._error_writer = BodyWriter(protocol, drop=drop)
 
     async def open(self) -> Refusal | None:
-        """Start the answer, wait for its first event, and follow; return a response if that fails."""
+        """Start the answer, wait for its first event, and begin to follow the answer.
+
+        Returns:
+            The response to send instead if the answer cannot be started or followed; else None.
+        """
         try:
             await self.journal.start(
                 self._stream,
@@ -209,11 +219,11 @@ def parse_position(value: str | int | None) -> int:
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:
-    """Return the response for an error of a journal.
+    """Return the response that tells a reader about an error of a journal.
 
     Args:
-        error: The error.
-        as_event: The bytes to send instead if the head was sent already.
+        error: The error; its class determines the HTTP status.
+        as_event: The bytes to send in place of this response if the head of a response was sent already.
     """
     is_temporary = isinstance(error, JournalUnavailable)
     body = error_body(_ERROR_TYPES[error.status], str(error), retryable=is_temporary)
@@ -285,7 +295,11 @@ async def stop(
         journal: The journal.
         id: The answer's id.
         owner: The answer's owner; None if it has none.
-        reason: The reason, for the answer's readers.
+        reason: The reason, which the answer's readers are told.
+
+    Returns:
+        "stopped"; "ended" if the answer had ended before; "unknown" if the answer does not exist, or belongs
+        to another owner.
 
     Raises:
         JournalUnavailable: The storage is unreachable.

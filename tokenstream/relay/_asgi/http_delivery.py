@@ -37,7 +37,7 @@ _SHUTDOWN_BODY = error_body("shutdown", "The server is being restarted.", retrya
 
 @dataclass(frozen=True, slots=True)
 class ResponseTiming:
-    """The timing of a response."""
+    """The times after which a response sends its head or a heartbeat, or gives up a reader that has gone."""
 
     open_within: float | None = 10.0
     """Seconds after which the head is sent even without an event; None to wait for the first event."""
@@ -50,13 +50,13 @@ class ResponseTiming:
 class HTTPDelivery(Delivery):
     """Sends the chunks of an outlet as one HTTP response.
 
-    The tasks that send the answer and the heartbeats never interleave: each waits until the
-    other has sent its whole message.
+    The task that sends the answer and the task that sends heartbeats never interleave: each waits
+    until the other has sent its whole message.
 
     Args:
         outlet: Supplies the chunks.
-        head: The status and the headers.
-        timing: The timing.
+        head: The status and the headers of the response.
+        timing: The times after which to send the head, to send a heartbeat, or to give up the reader.
         receive: The ASGI callable `receive`.
         send: The ASGI callable `send`.
     """
@@ -93,7 +93,12 @@ class HTTPDelivery(Delivery):
                 await self._send_chunk(b"", more=False)
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk of the answer, after any heartbeat being sent; `more` is False for the last chunk."""
+        """Send a chunk of the answer; first wait for a heartbeat that is being sent.
+
+        Args:
+            chunk: The chunk.
+            more: False for the last chunk.
+        """
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
         self._busy = True
@@ -101,7 +106,12 @@ class HTTPDelivery(Delivery):
         self._busy = False
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk or a heartbeat, preceded by the head if that was not sent yet."""
+        """Send a chunk or a heartbeat; before the first of them, send the head.
+
+        Args:
+            chunk: The chunk or the heartbeat.
+            more: False for the last chunk of the response.
+        """
         self._end_begun = not more
         try:
             if not self._head_begun:
@@ -153,7 +163,7 @@ class HTTPDelivery(Delivery):
         self._note_disconnect()
 
     async def _stay_alive(self) -> None:
-        """Send the head after `open_within`, and heartbeats during silence."""
+        """Send the head if no event arrives in time; later, send a heartbeat after each period of silence."""
         from anyio import sleep
 
         keep_alive, heartbeat = self._timing.keep_alive, self._outlet.heartbeat
@@ -172,7 +182,11 @@ class HTTPDelivery(Delivery):
                 await self._send_heartbeat(heartbeat if self._head_begun else b"")
 
     async def _send_heartbeat(self, heartbeat: bytes) -> None:
-        """Send a heartbeat, or only the head if `heartbeat` is empty; other tasks wait for it meanwhile."""
+        """Send a heartbeat; the task that sends the answer waits meanwhile.
+
+        Args:
+            heartbeat: The bytes of the heartbeat; empty to send only the head.
+        """
         from anyio import Event
 
         self._heartbeat_sent = Event()
@@ -188,7 +202,10 @@ class HTTPDelivery(Delivery):
         return self._outlet.stop(reason)
 
     async def _conclude(self) -> None:
-        """Send what a reader, or the middleware, still gets after the answer has been cancelled."""
+        """Send the last chunk if the server shuts down.
+
+        A reader that disconnected before the head was sent gets a status, because middleware requires one.
+        """
         if self._shutting_down:
             await self._send_last_chunk()
         if self._disconnected and not self._head_begun:

@@ -38,7 +38,11 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def open(self) -> Refusal | None:
-        """Wait until the answer has begun; if it fails before that, return the response to send instead."""
+        """Wait until the answer has begun.
+
+        Returns:
+            The response to send instead if the answer failed before it began; else None.
+        """
         return None
 
     def __aiter__(self) -> Self:

@@ -71,7 +71,11 @@ class AnswerOutlet(Outlet):
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
-        """Wait for the first event; if the answer fails before it, return the response to send instead."""
+        """Wait for the first event of the answer.
+
+        Returns:
+            The response to send instead if the answer failed before its first event; else None.
+        """
         try:
             if self._entry_error is not None:
                 raise self._entry_error

@@ -1,4 +1,7 @@
-"""The class `Response` for annotations, which FastAPI inspects; if Starlette is imported, its subclass."""
+"""The type `Response` for annotations, which FastAPI inspects.
+
+Once Starlette is imported, the type is a subclass of Starlette's own `Response`.
+"""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def routes(
 
 
 class _RequestRefused(Exception):
-    """The request is refused.
+    """Raised to refuse a request; the response is an error status with a JSON body.
 
     Args:
         status: The HTTP status.
@@ -120,7 +120,7 @@ class _RequestRefused(Exception):
 
 
 class Routes:
-    """The ASGI application that `routes` returns."""
+    """The ASGI application that `routes` returns: it starts, sends and stops the answers of a journal."""
 
     def __init__(
         self,
@@ -228,7 +228,11 @@ class Routes:
         return _JSONResponse(200, {"state": state})
 
     async def _find_owner(self, scope: MutableMapping[str, Any]) -> str | None:
-        """Return the owner on whose behalf a request acts; None if the application names none."""
+        """Return the owner on whose behalf a request acts; None for answers without an owner.
+
+        Raises:
+            _RequestRefused: The application's function `owner` has raised `PermissionError`.
+        """
         if self._owner is None:
             return None
         try:

@@ -5,8 +5,8 @@ module installs no signal handler, and changes nothing in the server. While a re
 open, it polls the state of the server five times a second:
 
 1. uvicorn: the object whose method handles SIGTERM has `should_exit` set;
-2. uvicorn in a thread, or stopped by its own program: the object of a connection that is
-   to end has `keep_alive` cleared;
+2. uvicorn in a thread, or stopped by the program that runs it: the object of a connection has
+   `keep_alive` cleared, because uvicorn will close the connection;
 3. hypercorn: the event `terminated` in the worker's context is set.
 
 The objects for 2 and 3 are found by searching inside the callables `receive` and `send`,
@@ -114,13 +114,21 @@ class _Watch:
         self._cancel_polling: Callable[[], object] | None = None
 
     def add(self, entry: _Entry) -> None:
-        """Watch the server of a response; begin to poll with the first response."""
+        """Watch the server of a response; the first response also begins the polling.
+
+        Args:
+            entry: The function that ends the response, and functions that detect the server's shutdown.
+        """
         self._entries[id(entry)] = entry
         if self._cancel_polling is None:
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _Entry) -> None:
-        """Forget a response that has ended; after the last response, end the polling."""
+        """Forget a response that has ended; the last response also ends the polling.
+
+        Args:
+            entry: The value that was passed to `add`.
+        """
         self._entries.pop(id(entry), None)
         if not self._entries:
             if self._cancel_polling is not None:
@@ -167,7 +175,12 @@ class _Watch:
         self._cancel_polling = self._schedule_poll()
 
     async def _poll_forever(self, scope: Any, sleep: Callable[[float], Any]) -> None:  # noqa: ANN401 - trio's
-        """Poll until the scope is cancelled."""
+        """Poll until the scope is cancelled; under trio, which has no timers, this runs as a task.
+
+        Args:
+            scope: A cancel scope of trio.
+            sleep: The function `trio.sleep`.
+        """
         with scope:
             while True:
                 await sleep(_POLL_SECONDS)
@@ -186,9 +199,13 @@ def _is_server_exiting() -> bool:
 
 
 def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns True once the server behind `receive` and `send` shuts down.
+    """Yield a check for the server of one response: a function that returns True once the server shuts down.
 
-    Yield nothing for a server that is neither uvicorn nor hypercorn.
+    Nothing is yielded for a server that is neither uvicorn nor hypercorn.
+
+    Args:
+        receive: The ASGI callable `receive`, wrapped or not.
+        send: The ASGI callable `send`, wrapped or not.
     """
     for owner in _find_owners(receive, send):
         attributes = getattr(owner, "__dict__", {})
@@ -204,15 +221,22 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
 
 
 def _is_connection_ending(attributes: dict[str, Any]) -> bool:
-    """Return True if uvicorn closes a connection after the response, which it does on shutdown."""
+    """Return True if uvicorn will close a connection after the response, as it does on shutdown.
+
+    Args:
+        attributes: The attributes of uvicorn's object for the request.
+    """
     return attributes["keep_alive"] is False
 
 
 def _find_owners(*wrapped: object) -> Iterator[object]:
-    """Yield the objects whose methods are called by some wrapped callables, the outermost object first.
+    """Yield the objects to whose methods some callables belong, the outermost object first.
 
-    Only functions, methods and partials are inspected: reading an attribute of any other
-    object could run arbitrary code.
+    Callables that middleware has wrapped around these methods are unwrapped. Only functions, methods and
+    partials are inspected: reading an attribute of any other object could run arbitrary code.
+
+    Args:
+        *wrapped: The callables.
     """
     pending, inspected = list[Any](wrapped), dict[int, object]()
     while pending and len(inspected) < _MAX_OBJECTS:

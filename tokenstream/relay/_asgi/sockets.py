@@ -20,11 +20,11 @@ _DISCONNECT_ERRORS = (
 
 
 class Disconnected(Exception):
-    """The client has disconnected."""
+    """Raised if the client of a WebSocket has disconnected, whichever framework is used."""
 
 
 class ServerSocket(ABC):
-    """One WebSocket connection.
+    """The server's end of one WebSocket connection, with the same methods for every framework.
 
     Args:
         framework_socket: The WebSocket object of the framework.
@@ -144,7 +144,7 @@ def wrap_socket(websocket: object) -> ServerSocket:
 
 
 def _find_disconnect_errors() -> Iterator[type[Exception]]:
-    """Yield the exceptions in `_DISCONNECT_ERRORS` whose modules are imported."""
+    """Yield the exception with which each framework that is imported reports a client's disconnect."""
     for module_name, name in _DISCONNECT_ERRORS:
         module = sys.modules.get(module_name)
         if module is not None:

@@ -86,10 +86,13 @@ class Transcript:
         return self._joined
 
     def frame_control(self, record: bytes) -> bytes:
-        """Return an event that is not part of the answer; empty if the protocol has no such events.
+        """Return an event that is not part of the answer, such as the position from which records are new.
 
         Args:
             record: The event's JSON in the protocol "tokenstream".
+
+        Returns:
+            The event's bytes; empty if the protocol has no such events.
         """
         return b"" if self.frame_record is None else self.frame_record(None, record)
 
@@ -115,11 +118,12 @@ class Transcript:
 
 
 class _Transcoder:
-    """Decodes records, and encodes their events in another protocol.
+    """Turns records, which are in the protocol "tokenstream", into the bytes of another protocol.
 
     Args:
-        body: Encodes the events.
-        transcript: The transcript whose `error` is set if the protocol cannot express the error.
+        body: Encodes the events of the records in the other protocol.
+        transcript: The transcript. If the answer has failed, and the protocol has no event for errors, the
+            transcript's `error` is set.
     """
 
     def __init__(self, body: BodyWriter, transcript: Transcript) -> None:
@@ -138,7 +142,7 @@ class _Transcoder:
         return chunk
 
     def _encode_end(self, record: bytes) -> list[bytes]:
-        """Return the chunks that end the answer, if this is its last record."""
+        """Return the chunks that end the answer if the record is the last one, else no chunks."""
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
             return []
         end = read_record(record)

@@ -118,7 +118,7 @@ class _WebSocketDelivery(Delivery):
         await self._send_chunks(chunks)
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
-        """Send chunks as messages, until the client has disconnected."""
+        """Send chunks as messages; the rest is dropped if the client disconnects."""
         self._busy = True
         for message in self._writer.to_messages(chunks):
             if self._disconnected:
@@ -150,7 +150,7 @@ class _WebSocketDelivery(Delivery):
                 self._tasks.start_soon(self._stop, "the client has stopped it")
 
     async def _stay_alive(self) -> None:
-        """Send a heartbeat after so many seconds of silence, again and again."""
+        """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
         from anyio import sleep
 
         seconds, heartbeat = self._keep_alive, self._writer.heartbeat.encode()
@@ -168,7 +168,7 @@ class _WebSocketDelivery(Delivery):
         return self._events.stop(reason)
 
     async def _conclude(self) -> None:
-        """Send the last messages if the client was refused or has stopped the answer, or on shutdown."""
+        """Send the last messages if the client stopped the answer or broke the protocol, or on shutdown."""
         from anyio import move_on_after
 
         if self._disconnected or self._busy:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class ChunkWriter(Sending):
-    """Encodes an answer in chunks of one protocol event each; the options are those of `Sending`."""
+    """Encodes an answer in chunks, each of which is one event of a protocol.
+
+    Its options are those of `Sending`.
+    """
 
     def feed(self, events: Iterable[Event]) -> list[bytes]:
         """Return the chunks for some events."""
