@@ -6,7 +6,10 @@ from tokenstream.errors import TokenStreamError
 
 
 class JournalError(TokenStreamError):
-    """Base class of the errors that a journal raises about an answer; `status` is an HTTP status."""
+    """Base class of the errors that a journal raises.
+
+    The attribute `status` is the HTTP status of the response that reports the error.
+    """
 
     status = 500
 

@@ -58,7 +58,7 @@ class AnswerFollower:
         """True if, when following began, the answer had ended and the reader had all of its records."""
 
     async def open(self) -> Feed:
-        """Begin to follow, unless this was done; from here on no record is missed.
+        """Begin to follow the answer, so that no later record is missed; a repeated call has no effect.
 
         Returns:
             The feed that reads the records.

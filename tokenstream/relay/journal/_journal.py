@@ -233,7 +233,11 @@ class Journal:
         Args:
             id: The answer's id.
             owner: The answer's owner; None if it has none.
-            reason: The reason, for the answer's readers.
+            reason: The reason, which the answer's readers are told.
+
+        Returns:
+            "stopped"; "ended" if the answer had ended before; "unknown" if the answer does not exist, or
+            belongs to another owner.
 
         Raises:
             JournalUnavailable: The storage is unreachable.
@@ -278,7 +282,11 @@ class Journal:
     # -- within ------------------------------------------------------------
 
     def _require_tasks(self) -> TaskGroup:
-        """Return the task group of the `async with` block, or raise if the block was not entered."""
+        """Return the task group of the journal's `async with` block.
+
+        Raises:
+            MisuseError: The block was not entered.
+        """
         if self._tasks is None:
             raise MisuseError(
                 "a journal must be used inside its `async with` block, in the application's lifespan"
@@ -355,7 +363,7 @@ class Journal:
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
-    """Wait for the first event of an answer, but no longer than some seconds.
+    """Wait for the first event of an answer, at most for a number of seconds.
 
     Raises:
         StreamError: The answer has failed before its first event.

@@ -105,7 +105,7 @@ class _StoredAnswer:
         self._records, self._trimmed, self._size = [], 0, 0
 
     def next_change(self) -> Event:
-        """Return an event that is set at the next change."""
+        """Return an event, shared by all waiting tasks, that is set at the next change of the answer."""
         if self._changed is None:
             from anyio import Event
 
@@ -121,7 +121,10 @@ class _StoredAnswer:
         return self._stopped
 
     def notify(self) -> None:
-        """Wake the tasks that wait for a change; after a stop or the end, also tasks that wait for a stop."""
+        """Wake the tasks that wait for a change of the answer.
+
+        If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
+        """
         changed, self._changed = self._changed, None
         if changed is not None:
             changed.set()
@@ -193,7 +196,11 @@ class MemoryStorage(Storage):
         return answer.reason
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead; return False if nothing was done."""
+        """End an answer whose producer is dead.
+
+        Returns:
+            False if nothing was done: the answer is unknown or has ended, or its producer is alive.
+        """
         answer = self._find(id)
         if answer is None or answer.ended or answer.alive_until > self._clock():
             return False
@@ -205,7 +212,11 @@ class MemoryStorage(Storage):
         return True
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask the producer of an answer to stop it."""
+        """Ask the producer of an answer to stop it.
+
+        Returns:
+            "asked"; "ended" if the answer had ended before; "unknown" if no answer has this id.
+        """
         answer = self._find(id)
         if answer is None:
             return "unknown"
@@ -249,7 +260,7 @@ class MemoryStorage(Storage):
         return answer
 
     def _find(self, id: str) -> _StoredAnswer | None:
-        """Return the answer with this id, or None, after removing all that has expired."""
+        """Remove all answers that have expired, and return the answer with this id; None if there is none."""
         now = self._clock()
         for id_, answer in _find_expired(self._ended, now):
             self._delete_records(id_, answer)
@@ -258,7 +269,7 @@ class MemoryStorage(Storage):
         return self._answers.get(id)
 
     def _finish(self, id: str, answer: _StoredAnswer) -> None:
-        """Mark an answer as ended; from now on it expires."""
+        """Mark an answer as ended; its records are deleted `expire` seconds later."""
         answer.expires = self._clock() + self._expire
         self._ended[id] = answer
 

@@ -122,10 +122,10 @@ class Producer:
             self.opened.set()
 
     def stop(self, reason: str) -> None:
-        """End the answer on request.
+        """End the answer because a stop was requested.
 
         Args:
-            reason: The reason, for the answer's readers.
+            reason: The reason, which the answer's readers are told.
         """
         if self._last_records is None:
             self._last_records = [record(Stopped(reason)), record_ending("stopped")]
@@ -136,7 +136,7 @@ class Producer:
         self._reading.cancel()
 
     def interrupt(self, message: str) -> None:
-        """End the answer early, as interrupted.
+        """End the answer early, for a reason that is neither the stream's end nor a request to stop.
 
         Args:
             message: The error message for the answer's readers.
@@ -257,12 +257,21 @@ class Producer:
             self._has_room = anyio.Event()
 
     async def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
-        """Write a batch of records once; `is_last` means that they end the answer."""
+        """Write a batch of records in one attempt.
+
+        Args:
+            batch: The records.
+            is_last: Whether these records end the answer.
+        """
         first, lease = self._last_written + 1, self._lease * ALIVE_SHARE
         await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 
     def _give_up(self, error: Exception) -> None:
-        """Stop reading, since the storage accepts no more records."""
+        """Stop reading, since the storage accepts no more records of this answer.
+
+        Args:
+            error: The error that the storage raised.
+        """
         warn("an answer of a journal is given up in its middle: %r", error)
         self._is_cut_off = True
         self._has_room.set()

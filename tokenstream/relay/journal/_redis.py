@@ -30,7 +30,9 @@ _KEEP_SECONDS = 60.0
 
 
 class RedisStorage(Storage):
-    """Keeps answers in Redis streams; all keys of one answer share a hash tag.
+    """Keeps answers in Redis streams.
+
+    All keys of one answer have the same hash tag, so that a Redis cluster keeps them on one node.
 
     Args:
         client: An asyncio client of redis-py; the storage does not close it.
@@ -113,7 +115,10 @@ class RedisStorage(Storage):
         return Page(state, after + 1, tuple(records))
 
     async def wait(self, id: str, after: int) -> None:
-        """Wait until a message reports a later position or the end, or until messages may have been lost."""
+        """Wait until there may be records after a position, or the answer may have ended.
+
+        The wait ends when a message in Redis reports such a change, or when messages may have been lost.
+        """
 
         # A message is "over", or the number of the last position.
         async def has_changed() -> bool:
@@ -125,7 +130,10 @@ class RedisStorage(Storage):
         )
 
     async def wait_stop(self, id: str) -> None:
-        """Wait until a message reports a request to stop, or until messages may have been lost."""
+        """Wait until a stop of the answer may have been requested.
+
+        The wait ends when a message in Redis reports a request, or when messages may have been lost.
+        """
 
         async def has_changed() -> bool:
             reply = await self._run_script(READ, id, 0, 0)

@@ -22,7 +22,7 @@ _IDLE_SECONDS = 30.0
 
 
 class Subscription:
-    """The subscription to an answer's channel."""
+    """This process's subscription to one answer's channel, and the state of the tasks that wait for it."""
 
     __slots__ = ("confirmed", "is_current", "last_message", "used", "waiting", "woken")
 
@@ -41,7 +41,7 @@ class Subscription:
         """The clock reading when the last of these tasks has ended."""
 
     def wake(self, last_message: str | None) -> None:
-        """Wake the waiting tasks.
+        """Wake the tasks that wait for a message of the channel.
 
         Args:
             last_message: The message that has arrived; None if messages may have been lost.
@@ -120,7 +120,7 @@ class Subscriptions:
     # -- within ------------------------------------------------------------
 
     async def _subscribe(self, channel: str) -> Subscription:
-        """Return the subscription to a channel, and subscribe if this process has not yet."""
+        """Return this process's subscription to a channel; subscribe to the channel on the first call."""
         subscription = self._subscriptions.get(channel)
         if subscription is not None:
             return subscription

@@ -84,13 +84,17 @@ class Storage(ABC):
 
     @abstractmethod
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
-        """Begin an answer; return False if another producer's answer with this id exists, in any state.
+        """Begin an answer.
 
         Args:
             id: The answer's id.
             owner: The answer's owner; None if it has none.
-            token: Identifies the producer. If this producer has begun the answer before, the result is True.
+            token: Identifies the producer.
             lease: Seconds for which the producer counts as alive from now.
+
+        Returns:
+            True if the answer has begun, now or by an earlier call for this producer; False if another
+            producer's answer with this id exists, in any state.
         """
 
     @abstractmethod
@@ -116,12 +120,15 @@ class Storage(ABC):
 
     @abstractmethod
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        """Send a heartbeat, and return the reason to stop the answer; None to go on.
+        """Report that a producer is alive.
 
         Args:
             id: The answer's id.
             token: Identifies the producer.
             lease: Seconds for which the producer counts as alive from now.
+
+        Returns:
+            The reason of a requested stop: the producer must stop the answer; None if no stop was requested.
 
         Raises:
             Fenced: The answer does not belong to this producer.
@@ -131,12 +138,12 @@ class Storage(ABC):
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         """End an answer whose producer is dead; later calls of this producer raise `Fenced`.
 
-        The result is False, without any effect, if the answer has ended or is unknown, or if its
-        producer is alive.
-
         Args:
             id: The answer's id.
             records: The last records, written on the producer's behalf.
+
+        Returns:
+            False if nothing was done: the answer is unknown or has ended, or its producer is alive.
         """
 
     @abstractmethod
@@ -145,7 +152,10 @@ class Storage(ABC):
 
         Args:
             id: The answer's id.
-            reason: The reason; the reason of the first request counts.
+            reason: The reason for the stop; if several stops are requested, the first reason counts.
+
+        Returns:
+            "asked"; "ended" if the answer had ended before; "unknown" if no answer has this id.
         """
 
     @abstractmethod
