@@ -139,7 +139,11 @@ class Sending:
         return [*held_back, *self._add_id(encoder.end())]
 
     def _choose_ending(self, ending: Ending | None) -> Ending:
-        """Return the stream's ending, or if the stream does not know it, the ending that its events imply."""
+        """Return the ending of the answer.
+
+        Args:
+            ending: The stream's ending; None if it is not known. The events then imply the ending.
+        """
         if ending is None and self._run_ending is not None:
             ending = self._run_ending.ending
         if ending is None or ending == "streaming":
@@ -213,7 +217,7 @@ class Sending:
 
 
 class _RunEnding:
-    """The ending of a run, derived from the ends of its steps."""
+    """Finds the ending of a run from the ends of its steps."""
 
     def __init__(self) -> None:
         self._root_ids: set[str] = set()
@@ -231,7 +235,7 @@ class _RunEnding:
 
     @property
     def ending(self) -> Ending:
-        """The ending of the run: that of the last step without a parent."""
+        """The ending of the run: the state of the step without a parent that ended last."""
         endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
         return endings.get(self._last_state, "complete")
 

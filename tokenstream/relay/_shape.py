@@ -37,13 +37,17 @@ _NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 
 
 class _EmptyText:
-    """A text without content, and the driver of a stream without events: a text view can be built on it."""
+    """Stands for a stream without events, so that a text view can be created without a stream.
+
+    `stages_of` creates such a view to see which stages a shape applies. The object is both the view's text
+    and its driver.
+    """
 
     is_behind = False
     over = True
 
     def clock(self) -> float:
-        """Return a constant time: nothing is ever waited for."""
+        """Return a constant clock reading, since nothing is ever waited for."""
         return 0.0
 
     def ready(self) -> None:
@@ -51,13 +55,13 @@ class _EmptyText:
 
 
 def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
-    """Return the factories of the stages that a shape applies.
+    """Return the functions that create the stages which a shape applies to a text.
 
     Args:
         shape: Takes a text view, and returns a transformed view.
 
     Raises:
-        MisuseError: The function does not return a text view that produces text piece by piece.
+        MisuseError: The shape does not return a text view that produces text piece by piece.
 
     Example:
         >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
@@ -76,7 +80,7 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
 
 
 class _ShapedText:
-    """An open text part.
+    """A text part that is being transformed, with the stages for this part.
 
     Args:
         chain: The part's stages.
@@ -217,7 +221,10 @@ class Shaping:
         return [_set_step(bare, event.step), *self._add_text(event, content.text, now)]
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
-        """Return the rest of a text part, and its end with the transformed text; other parts unchanged."""
+        """Return the rest of a text part, and the part's end with the whole transformed text.
+
+        The end of any other part is returned unchanged.
+        """
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
         events: list[Event] = []
@@ -236,7 +243,7 @@ class Shaping:
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
-        """Return the text and the citations that some text parts have held back; these parts end."""
+        """End some text parts, and return the text and the citations that their stages have held back."""
         events: list[Event] = []
         for text in texts:
             self._forget(text)
@@ -252,7 +259,12 @@ def _choice_and_step(event: Event) -> _ChoiceAndStep:
 
 
 def _set_step(event: Event, step: str | None) -> Event:
-    """Return an event after assigning it to a step, if there is one."""
+    """Return an event after assigning it to a step.
+
+    Args:
+        event: The event, which is changed.
+        step: The id of the step; None to leave the event as it is.
+    """
     if step is not None:
         event.step = step
     return event
@@ -261,7 +273,8 @@ def _set_step(event: Event, step: str | None) -> Event:
 def _strip_restart(event: Restarted) -> Event:
     """Return a restart without the abandoned message.
 
-    The reader has received that message already; the one in the event contains untransformed text.
+    The abandoned message in the event has the text before its transformation, and the reader of the answer
+    has received the transformed text already.
     """
     stripped = Restarted(Message.model_construct(), event.error, choice=event.choice)
     stripped.told_before = True

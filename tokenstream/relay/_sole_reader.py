@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SoleReader:
-    """Reads a stream that has no other reader.
+    """Reads a stream for a relay that is the stream's only reader, without a timer for each event.
 
     Args:
         driver: The stream's driver.
@@ -77,7 +77,10 @@ class SoleReader:
         return await driver.poll(self) if event is None else event
 
     def set(self) -> None:
-        """Signal that something has arrived."""
+        """Wake the task that waits in `next`.
+
+        The task that reads the source calls this method when something has arrived.
+        """
         self._has_arrived = True
         if self._future is not None:
             if not self._future.done():
@@ -86,7 +89,7 @@ class SoleReader:
             self._waiter.set()
 
     def close(self) -> None:
-        """Cancel the timer."""
+        """Cancel the timer; called after the last read."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -112,7 +115,14 @@ class SoleReader:
             self._future = None
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, until: float | None) -> None:
-        """Arm the timer for a deadline, unless the running timer expires earlier and will be armed again."""
+        """Set the timer for a deadline, unless the timer is running and expires before this deadline.
+
+        When the timer expires, it is set again for the deadline that is next then.
+
+        Args:
+            loop: The running event loop.
+            until: The clock reading of the deadline; None for no deadline.
+        """
         if until is None:
             return
         when = loop.time() + max(until - self._driver.clock(), LEAST_WAIT)
@@ -123,7 +133,7 @@ class SoleReader:
         self._timer = loop.call_at(when, self._check_deadlines, loop)
 
     def _check_deadlines(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the driver act on a deadline that has passed, or arm the timer again."""
+        """Let the driver act on a deadline that has passed, or set the timer again; the timer calls this."""
         driver, self._timer = self._driver, None
         if self._future is None:
             # No task is waiting; the next task that waits arms the timer again.
@@ -140,7 +150,10 @@ class SoleReader:
             self.set()
 
     async def _wait_with_anyio(self) -> None:
-        """Wait like `_wait`, under trio, where there is no timer to share."""
+        """Wait until something arrives or a deadline passes, under trio.
+
+        Unlike asyncio, trio has no timer that several waits can share, so each wait has its own timeout.
+        """
         from anyio import Event, move_on_after
 
         driver, deadline_passed = self._driver, False

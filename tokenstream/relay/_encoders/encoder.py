@@ -208,7 +208,7 @@ class Encoder(Vocabulary):
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return the payloads for the start of the answer.
 
-        A later `MessageStart` only adds the id or the model, if it was missing.
+        The answer keeps the id and the model of the first `MessageStart` that contains them.
         """
         self.id, self.model = self.id or event.id, self.model or event.model
         return ()
@@ -246,7 +246,7 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """Return the payloads for a piece of any other part, which has no class of deltas of its own."""
+        """Return the payloads for a piece of a part that has no class of deltas of its own."""
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
@@ -292,7 +292,7 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_restart(self, event: Restarted) -> Payloads:
-        """Begin again with the new answer; if content of the old one was sent, return an error instead.
+        """Begin again with the new answer, or return an error if content of the old answer was sent already.
 
         Raises:
             NotExpressible: Content was sent, and the format has no event for errors.
@@ -367,7 +367,9 @@ class Encoder(Vocabulary):
         return string(text)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return the chunk of a payload, or the bytes of it that do not depend on the payload's length.
+        """Return the bytes from which the template for the later pieces of a part is made: the whole chunk.
+
+        Formats whose chunks contain lengths or checksums override this method, and leave those out.
 
         Args:
             name: The event's name; "" for none.
@@ -376,12 +378,14 @@ class Encoder(Vocabulary):
         return self.frame(name, payload)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk for a piece of text, with the same effects as the handler.
+        """Return a function that makes the chunks of the later pieces of a part, from a template.
+
+        The function takes the text of a piece, and has the same effects as the handler of the event.
 
         Args:
-            event: A piece that was sent; the next pieces differ from it only in their text.
-            head: The bytes before the text in the chunk of this piece.
-            tail: The bytes after the text.
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
         """
         as_json = self.string
         return lambda text: head + as_json(text) + tail
@@ -389,7 +393,13 @@ class Encoder(Vocabulary):
     # -- within ----------------------------------------------------------------
 
     def _note_piece(self, key: PieceKey, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
-        """Note that a piece was sent as one chunk; the second piece of a part becomes the template."""
+        """Note that a piece was sent as one chunk; the second piece of a part becomes the part's template.
+
+        Args:
+            key: The class of the event, its choice and its part.
+            event: The event with the piece.
+            sent: The payload that was sent for the event.
+        """
         if key not in self._writers:
             if self.steady:
                 self._writers[key] = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Medium:
-    """One medium, as far as it has arrived."""
+    """One image, audio or other medium of an answer, as far as it has arrived."""
 
     mime_type: str | None = None
     url: str | None = None
@@ -55,17 +55,20 @@ class Medium:
 
 
 class Media:
-    """The open media, by choice and part."""
+    """The media of an answer that have begun and are not complete yet."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], Medium] = {}
 
     def find(self, event: PartStart | MediaDelta) -> Medium:
-        """Return the medium that an event belongs to."""
+        """Return the medium that an event belongs to; an empty one if the event is the medium's first."""
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def start(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Note the start of a medium, and return the content in it as deltas, unless that was done before."""
+        """Note the start of a medium, and return the content that the start contains, as deltas.
+
+        The result is empty if the start contains no content, or only repeats an earlier start.
+        """
         medium = self.find(event)
         medium.add_details(content)
         if medium.begun or not (content.data or content.transcript):

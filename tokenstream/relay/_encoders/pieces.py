@@ -1,4 +1,7 @@
-"""Templates for the chunks of an open part: the bytes around a piece are the same for the next piece."""
+"""Templates for the chunks of an open part: only the piece of text differs from chunk to chunk.
+
+The bytes around the piece are found once, and then used for all later pieces of the part.
+"""
 
 from __future__ import annotations
 
@@ -71,9 +74,9 @@ def find_surroundings(
     frame: Callable[[Any], bytes],
     as_json: Wrap,
 ) -> Surroundings | None:
-    r"""Return the bytes around a piece in its chunk; None if they cannot be determined.
+    r"""Return the bytes before and after a piece in its chunk; None if they cannot be determined.
 
-    The piece is replaced by a probe, and the chunk is split at the probe.
+    A probe, which is a fixed text, takes the piece's place; the chunk is then split at the probe.
 
     Args:
         payload: A JSON value that contains the piece.
@@ -94,17 +97,17 @@ def find_surroundings(
 
 
 def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
-    """Return a function that makes the chunk of each later piece of the same part.
+    """Return a function that makes the chunks of the later pieces of a part.
 
     Args:
         event: A piece of the part, for which `is_piece` is true.
-        wrap: Makes the chunk of a text by a template.
+        wrap: Puts a text into the template, and returns the chunk.
     """
     kind = event.__class__
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
     def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same part
-        """Return the chunk of a later piece; None if it has to be made without the template."""
+        """Return the chunk of a later piece; None if the template does not fit the event."""
         text = read(event)
         try:
             return wrap(text) if text else None
@@ -133,13 +136,13 @@ def add_recording(wrap: Wrap, record: Callable[[str], object]) -> Wrap:
 
 
 def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Callable[[], int]) -> Wrap:
-    """Return a function that makes the chunk of a text, with the next event number in it.
+    """Return a function that makes the chunk of a text from a template, with the next event number in it.
 
     Args:
         wrap: Takes the bytes between the number and the text, and returns a function that makes the
             chunk of a text from these bytes on.
-        head: The bytes before the text in a chunk that was sent; they include a number.
-        field: The bytes before the number.
+        head: The bytes before the text in a chunk that was sent; they include that chunk's number.
+        field: The bytes just before the number, such as the key of a JSON object.
         count: Returns the next number.
 
     Example:

@@ -94,7 +94,15 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
 
 @lru_cache(maxsize=1_000)
 def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
-    """Return a list of the bytes before and the bytes after the text in the records of a part's pieces."""
+    """Return the bytes before and the bytes after the text, in the records of the pieces of one part.
+
+    Args:
+        cls: The class of the pieces.
+        id: The id of the call; "" if the pieces are not of a tool call.
+        choice: The index of the choice.
+        part: The index of the part.
+        step: The id of the step; None outside a run.
+    """
     piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
@@ -223,7 +231,10 @@ def line(position: int | None, record: bytes) -> bytes:
 
 
 def _keep_class_name(words: str) -> str:
-    """Return only the class name of a text like `Class: message`; return any other text unchanged."""
+    """Return the class name from a text like `Class: message`; the message may be private.
+
+    Any other text is returned unchanged.
+    """
     name, colon, _ = words.partition(": ")
     return name if colon and name.isidentifier() else words
 
@@ -238,7 +249,7 @@ _REBUILT_KEYS = frozenset({"content", "discarded"})
 
 
 def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
-    """Return the fields of a class of events: for each, its name, its key in a record and its default."""
+    """Return the fields of a class of events: the name of each, its key in a record, and its default."""
     # The common fields stand last in a record.
     ordered = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
     return tuple((each.name, _KEYS_BY_FIELD.get(each.name, each.name), each.default) for each in ordered)
@@ -248,7 +259,7 @@ _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
 def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
-    """Return a value as a JSON value; of a model, only the fields that differ from their defaults."""
+    """Return a value as a JSON value; a model is an object of the fields that differ from their defaults."""
     if value.__class__ is str:
         return value
     if isinstance(value, BaseModel):
@@ -265,7 +276,12 @@ def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of a
 
 
 def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
-    """Return a message or part as a JSON object; without private fields, unless `raw` is True."""
+    """Return a message or part as a JSON object, without the fields that have their defaults.
+
+    Args:
+        value: The message or part.
+        raw: Whether to include the provider's private fields.
+    """
     kind = getattr(value, "kind", None)
     plain: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)

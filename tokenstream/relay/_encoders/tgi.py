@@ -56,7 +56,13 @@ class TGIEncoder(Encoder):
         return [self._token_payload(_token_id(event.text), event.text)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a token: its number, and an id derived from its text."""
+        """Return a function that takes the text of a token, and makes the chunk with its number and id.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         start = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
         def make_chunk(text: str) -> bytes:
@@ -96,7 +102,14 @@ class TGIEncoder(Encoder):
     # -- within ----------------------------------------------------------------
 
     def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        """Return the payload of a token; `whole` are the fields that only the last token has."""
+        """Return the payload of a token.
+
+        Args:
+            id: The token's id.
+            text: The token's text.
+            special: Whether the token is the special end token.
+            **whole: The fields that only the last token has: the whole text and the details.
+        """
         token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
         return "", {
             "index": len(self._pieces),

@@ -39,7 +39,9 @@ CREATED = "2026-01-01T00:00:00Z"
 
 
 class Vocabulary:
-    """Declares the content that a format can express, and its words; holds the answer's id and token counts.
+    """Base class of `Encoder` that describes a format: the content that it can express, and its words.
+
+    It also holds the answer's id, model and token counts.
 
     Args:
         drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
@@ -86,7 +88,7 @@ class Vocabulary:
         return self.model
 
     def has_calls(self) -> bool:
-        """Return True if the answer had calls of the application's tools, sent or left out."""
+        """Return True if the answer has called tools of the application, even if the calls were left out."""
         return not _CALLS.isdisjoint(self._kinds.values())
 
     def name_counts(self, names: Mapping[str, str]) -> dict[str, int]:
@@ -102,8 +104,8 @@ class Vocabulary:
         """Return the finish reason to send for the finish reason of an event.
 
         1. The reason itself, if the format has a word for it.
-        2. "stop" for "tool_calls" in an answer with calls: the reader of the answer sees the calls.
-        3. "stop" for any other reason with `drop="all"`.
+        2. "stop", if the reason is "tool_calls" and the answer has calls: its reader sees the calls anyway.
+        3. "stop", if `drop` is "all".
 
         Raises:
             NotExpressible: None of these rules applies.
@@ -115,10 +117,10 @@ class Vocabulary:
         raise self.not_expressible(f"the finish reason {reason!r}")
 
     def word_for(self, reason: FinishReason) -> str:
-        """Return the provider's word for a finish reason, or for the reason that replaces it.
+        """Return the provider's word for a finish reason, or for the reason that is sent in its place.
 
         Raises:
-            NotExpressible: The format has no word for the reason, and none that replaces it.
+            NotExpressible: The format has no word for the reason, and no other reason may replace it.
         """
         return self.words[self.choose_reason(reason)]
 
@@ -159,7 +161,7 @@ class Vocabulary:
         return event.text
 
     def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
-        """Return a call's arguments as an object; None if they are not an object: the call is left out.
+        """Return a call's arguments as an object; None if they are not an object: the call must be left out.
 
         Raises:
             NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.

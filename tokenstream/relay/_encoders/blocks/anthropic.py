@@ -149,7 +149,10 @@ class AnthropicEncoder(BlockEncoder):
         return [*self.unsent_head(), _event("ping")]
 
     def encode_unknown(self, event: Unknown) -> Payloads:
-        """Return no payloads yet: the stop sequence and the details of a refusal are sent at the end."""
+        """Keep the stop sequence, or the details of a refusal, that an event contains; return no payloads.
+
+        Both are fields of Anthropic for which the library has no event. They are sent at the end.
+        """
         if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
             self._ending_fields[event.name] = event.data
         return ()

@@ -54,11 +54,25 @@ class AWSEncoder(Encoder):
         return _json_message(kind, name, data)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return the name and the payload unpacked, because lengths and checksums differ for each piece."""
+        """Return the bytes from which the template for the later pieces of a part is made.
+
+        These are the name and the payload, not yet packed: a packed message contains lengths and checksums,
+        which differ for each piece.
+
+        Args:
+            name: The event's name.
+            payload: A JSON value.
+        """
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that packs a message for a piece of text."""
+        """Return a function that takes the text of a later piece, and packs it into a message.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         name, _, head = head.partition(b"\0")
         wrap_text = super().wrap(event, head, tail)
         headers = self.headers_of(name.decode())

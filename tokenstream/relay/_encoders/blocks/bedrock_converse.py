@@ -89,11 +89,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._block_delta(event.part, toolUse={"input": event.fragment})
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a delta with a source, in the cited text's block or in an empty one."""
+        """Return a delta with a citation, in the block of the cited text or in an empty block."""
         return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """Return a block of an image."""
+        """Return the start of an image's block, and the image if the start of the part contains it."""
         if content.kind != "media" or content.mime_type not in _IMAGES:
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}

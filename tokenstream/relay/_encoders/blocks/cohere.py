@@ -71,7 +71,11 @@ class CohereEncoder(BlockEncoder):
         return [("message-start", start)]
 
     def assign_index(self, part: int) -> int:
-        """Return the next index among the content blocks, or for a call among the tool calls."""
+        """Return the index of a new block: tool calls and other blocks are numbered separately, each from 0.
+
+        Args:
+            part: The index of the block's part.
+        """
         if self._kinds[0, part] == "tool_call":
             self._call_count += 1
             return self._call_count - 1
@@ -93,7 +97,13 @@ class CohereEncoder(BlockEncoder):
         return self._content_delta(event.part, "text", event.text)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a piece; it also records the text of a text part."""
+        """Return a function that makes the chunk of a later piece, and keeps a text for its citations.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         wrap = super().wrap(event, head, tail)
         return add_recording(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
 
@@ -147,7 +157,12 @@ class CohereEncoder(BlockEncoder):
         return report
 
     def _to_citation(self, citation: Citation, document_id: str) -> dict[str, Any]:
-        """Return a citation in Cohere's form; unchanged if Cohere has sent it."""
+        """Return a citation in Cohere's form; unchanged if Cohere has sent it.
+
+        Args:
+            citation: The citation.
+            document_id: The id for the cited source, since Cohere's citations refer to documents by id.
+        """
         fields = citation.provider_data or {}
         if "sources" in fields:
             return fields
@@ -170,9 +185,13 @@ class CohereEncoder(BlockEncoder):
         }
 
     def _find_span(self, citation: Citation, part: int) -> tuple[int, int]:
-        """Return the start and the end of the text that a citation supports.
+        """Return the start and the end of the span of text that a citation supports.
 
-        If the citation has neither, it supports all text that was not cited yet.
+        A citation without a start and an end supports all text of the part that was not cited yet.
+
+        Args:
+            citation: The citation.
+            part: The index of the cited part.
         """
         length = self._texts[part].length
         if citation.start is not None or citation.end is not None:

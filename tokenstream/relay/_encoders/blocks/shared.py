@@ -109,13 +109,17 @@ class BlockEncoder(Encoder, ABC):
         return [*before, *self.encode_begin(index, start)]
 
     def close_sequential(self) -> list[Payload]:
-        """Return the payloads that end the blocks which end when another block begins."""
+        """Return the payloads that end the open blocks of text, reasoning and citations.
+
+        These blocks end when another block begins; the blocks of calls and of media stay open.
+        """
         return [payload for part in [*self._sequential] for payload in self.close_block(part)]
 
     def find_cited_part(self, event: CitationAdded) -> int:
-        """Return the part in whose block to send a citation.
+        """Return the index of the part in whose block to send a citation.
 
-        This is the cited text, or the citation's own part if the block of the cited text has ended.
+        This is the cited text. If the citation names no text, it is the text whose block is open; and if the
+        block of the cited text has ended, it is the citation's own part.
         """
         cited_part = event.citation.cites
         if cited_part is None or self._kinds.get((0, cited_part)) != "text":
@@ -124,7 +128,11 @@ class BlockEncoder(Encoder, ABC):
         return event.part if has_ended else cited_part
 
     def find_open_text(self, part: int) -> int:
-        """Return the open text part; `part` itself if no text is open."""
+        """Return the index of the text part whose block is open.
+
+        Args:
+            part: The result if no block of text is open.
+        """
         return next((each for each in self._sequential if self._kinds[0, each] == "text"), part)
 
     def close_block(self, part: int) -> list[Payload]:
@@ -136,7 +144,10 @@ class BlockEncoder(Encoder, ABC):
     # -- handlers of events --------------------------------------------------------
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return the content of a part's start; a later start of the same part may add more."""
+        """Return the payloads for the content that the start of a part contains.
+
+        A part may have several starts: content that an earlier start contained is not sent again.
+        """
         content = event.content
         if content.kind == "reasoning":
             return [*self.unsent_head(), *self._encode_reasoning_part(event.part, content)]
@@ -147,7 +158,7 @@ class BlockEncoder(Encoder, ABC):
         return [*self.unsent_head(), *text]
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the end of a block, unless it is a text block."""
+        """Return the end of a part's block; no payloads for a text, whose block may still get citations."""
         return () if self._kinds[0, event.part] == "text" else self.close_block(event.part)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:

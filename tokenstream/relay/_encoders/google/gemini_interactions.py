@@ -143,7 +143,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         )
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """Return the content of a media part's start."""
+        """Return the payloads for the data that the start of a media part contains; none for other parts."""
         deltas = self._media.start(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
@@ -164,7 +164,10 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a complete medium, and the end of its step."""
+        """Return the end of a part's step.
+
+        A medium that was not sent piece by piece is sent here, before the end.
+        """
         medium = self._media.pop(event)
         # Audio was sent piece by piece.
         is_unsent = medium is not None and event.part not in self.blocks
@@ -179,7 +182,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- within ------------------------------------------------------------------
 
     def _interaction(self, status: str) -> dict[str, Any]:
-        """Return the fields that the first and the last event repeat about the interaction."""
+        """Return the fields that describe the interaction in the first event and in the last."""
         return {
             "id": self.answer_id,
             "status": status,

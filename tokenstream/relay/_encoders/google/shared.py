@@ -82,7 +82,7 @@ class UsageLayout:
 
 
 def is_named(encoder: Encoder, citation: Citation) -> bool:
-    """Return True if a citation has a URL or a title; if it returns False, the citation is to be left out.
+    """Return True if a citation can be sent: it has a URL or a title. False means that it is left out.
 
     Args:
         encoder: The encoder, whose `drop` says what may be left out.
@@ -149,7 +149,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     # -- handlers of events ------------------------------------------------------
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return the content of a part's start."""
+        """Return the payloads for the content of a part's start; none if the start was repeated."""
         content = event.content
         if content.kind == "media":
             return [
@@ -207,7 +207,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     # -- within ------------------------------------------------------------------
 
     def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
-        """Return the reasoning that a part's start contains."""
+        """Return the payloads for the reasoning that the start of a part contains."""
         if content.redacted is not None:
             return self.omit("encrypted reasoning", "reasoning")
         if not content.text and content.signature is None:

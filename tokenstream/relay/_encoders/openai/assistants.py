@@ -36,7 +36,7 @@ _COUNT_PATHS: CountPaths = {
 
 
 class _Statuses(NamedTuple):
-    """The statuses with which an answer ends."""
+    """The statuses of the run, of its open step and of its open message when the answer ends."""
 
     run: str
     step: str
@@ -175,7 +175,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             yield f"thread.message.{word}", self._message_json(item, "in_progress")
 
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
-        """Return a delta of a message, or of a step."""
+        """Return a delta of a text's message, or for a call's arguments a delta of the calls' shared step."""
         if item.kind in CALLS:
             return [self._call_delta(item, {"arguments": text})]
         content = {"index": 0, **_content_json(item.kind, text)}
@@ -183,7 +183,10 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         return [("thread.message.delta", delta)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """Return the whole message and its step; nothing for a call, which ends with the run."""
+        """Return the whole message for a text, and the end of its step.
+
+        A call has no end of its own: the step that all calls share ends with the run.
+        """
         if item.kind in CALLS:
             return
         # An item that was cut off has the status that the answer's finish reason implies.

@@ -78,7 +78,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.greet(event.choice)
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return the content of a media part's start."""
+        """Return the payloads for the data that the start of a media part contains; none for other parts."""
         content = event.content
         deltas = self._media.start(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.encode_media(delta)]
@@ -130,7 +130,10 @@ class OpenAIChatEncoder(ChunkEncoder):
         return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
+        """Return a delta with an annotation.
+
+        The cited text goes into the annotation's field `content`, as OpenRouter sends it.
+        """
         url_citation = convert_citation(self, event.citation)
         if url_citation is None:
             return ()
@@ -189,7 +192,12 @@ class OpenAIChatEncoder(ChunkEncoder):
         return [self.make_piece(choice, self.greeting)]
 
     def make_delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
-        """Return a payload with a delta, preceded by the role of the choice if that was not sent yet."""
+        """Return the chunk of a delta, preceded by the chunk with the choice's role if that was not sent yet.
+
+        Args:
+            choice: The index of the choice.
+            **delta: The fields of the delta.
+        """
         return [*self.greet(choice), self.make_piece(choice, delta)]
 
     def make_piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
@@ -204,5 +212,8 @@ class OpenAIChatEncoder(ChunkEncoder):
 
 
 def _kind_of(medium: Medium) -> str:
-    """Return "audio", "image" or another kind of medium; a medium without a type is audio from OpenAI."""
+    """Return the kind of a medium: "audio", "image", or the first half of another type.
+
+    A medium without a type counts as audio, because OpenAI sends audio without a type.
+    """
     return (medium.mime_type or "audio").partition("/")[0]

@@ -126,7 +126,7 @@ class ItemEncoder(Encoder, ABC):
         return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return no payloads yet: another start may follow before the first piece."""
+        """Keep the start of a part, which may be repeated, until the first piece; return no payloads."""
         self.starts[event.part] = event.content
         return ()
 
@@ -149,7 +149,7 @@ class ItemEncoder(Encoder, ABC):
         return self.write_text(event.part, "tool_call", event.fragment)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return the end of a call; the final arguments replace the fragments."""
+        """Return the end of a call, with the final arguments in place of the fragments."""
         return self._end_call(event.part, event.call)
 
     def _end_call(self, part: int, call: ToolCall) -> Payloads:
@@ -160,9 +160,10 @@ class ItemEncoder(Encoder, ABC):
         return self.end_item(item)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a call whose arguments are invalid, or a medium that had no pieces; else no payloads.
+        """Return the payloads for a part that is complete; most parts have none yet.
 
-        The end of any other item is sent later, because citations may follow.
+        Two kinds of parts have payloads: a call whose arguments are invalid, and a medium without pieces,
+        which is sent whole. The end of any other item is sent later, because citations may follow.
         """
         if isinstance(event.content, ToolCall):
             # The arguments are not JSON, but the call has ended all the same.
@@ -243,7 +244,13 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a piece; it also records the text of the item."""
+        """Return a function that makes the chunk of a later piece, and adds its text to the item.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         item = self.find_item(event.part)
         wrap = super().wrap(event, head, tail)
         return wrap if item is None else add_recording(wrap, item.text.append)

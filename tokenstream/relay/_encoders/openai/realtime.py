@@ -92,7 +92,13 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return [*self.end_all(cut=True), self._response_done("failed", details)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a piece, with the next number in it."""
+        """Return a function that makes the chunk of a later piece, with the next event number in it.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         wrap = super().wrap
         return add_number(
             lambda before_text: wrap(event, before_text, tail), head, _NUMBER, self._next_number

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _TextNames(NamedTuple):
-    """The names that the events of one kind of text use."""
+    """The API's names in the events of one kind of text, such as a refusal."""
 
     item_type: str
     list_field: str
@@ -47,7 +47,7 @@ class _TextNames(NamedTuple):
 
 
 class _CallNames(NamedTuple):
-    """The names that the events of one kind of call use."""
+    """The API's names in the events of one kind of tool call."""
 
     item_type: str
     arguments_event: str
@@ -165,7 +165,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
     # -- events ----------------------------------------------------------------
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return more of a reasoning summary, or of the reasoning itself if its start marked it as that."""
+        """Return more of a reasoning summary, or of the reasoning itself.
+
+        The reasoning itself is recognised by OpenAI's field `content_index` in the start of the part.
+        """
         text = self.drop_signature(event)
         if not text:
             return ()
@@ -176,7 +179,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return self.write_text(event.part, kind, text)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return an annotation of the cited text, or else of the last text."""
+        """Return an annotation of the cited text; if the citation names no text, of the last text."""
         annotation = self._to_annotation(event.citation)
         if annotation is None:
             return ()
@@ -209,7 +212,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the end of a part; encrypted reasoning without text is sent here."""
+        """Return the payloads for a part that is complete.
+
+        Encrypted reasoning without text becomes an item only here; all other parts end as in the base class.
+        """
         start = self.starts.get(event.part)
         is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
         if not is_encrypted or self.find_item(event.part) is not None:
@@ -222,12 +228,18 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [*self.unsent_head(), self._event("keepalive")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an `error`; it has no type field, so the code identifies the kind."""
+        """Return an `error` event, whose code identifies the kind of error."""
         error = make_error(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a piece, with the next number in it."""
+        """Return a function that makes the chunk of a later piece, with the next event number in it.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         wrap = super().wrap
         return add_number(
             lambda before_text: wrap(event, before_text, tail), head, _NUMBER, self._next_number

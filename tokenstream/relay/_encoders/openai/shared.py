@@ -112,11 +112,13 @@ def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | N
 
 
 def omit_cut_call(encoder: Encoder, reason: FinishReason) -> None:
-    """Check that a complete call may be lost: with this finish reason, readers believe that it was cut off.
+    """Check that `drop` allows losing a complete tool call.
+
+    With a finish reason that means "cut off", readers take the last call for incomplete: it is lost.
 
     Args:
         encoder: The encoder, whose `drop` says what may be left out.
-        reason: The finish reason.
+        reason: The finish reason to send.
 
     Raises:
         NotExpressible: `drop` does not allow losing the call.

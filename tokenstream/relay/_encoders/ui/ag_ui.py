@@ -82,7 +82,11 @@ class AGUIEncoder(NamedEncoder):
         return [*encrypted, end, *_reasoning_span(part, "END")]
 
     def sign(self, part: OpenText, *pieces: str) -> None:
-        """Omit a signature, which AG-UI cannot express."""
+        """Leave out a signature, which AG-UI cannot express.
+
+        Raises:
+            NotExpressible: `drop` does not allow leaving signatures out.
+        """
         self.omit("a signature of reasoning", "signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -97,7 +101,13 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a piece; it also records a call's arguments."""
+        """Return a function that makes the chunk of a later piece, and keeps a call's arguments.
+
+        Args:
+            event: A piece that was sent; the later pieces differ from it only in their text.
+            head: The bytes before the text in the template.
+            tail: The bytes after the text in the template.
+        """
         wrap = super().wrap(event, head, tail)
         return (
             add_recording(wrap, self._open_calls[event.id].append)
@@ -111,7 +121,7 @@ class AGUIEncoder(NamedEncoder):
         return [_call_end(event.call.id)]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """Return a `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
+        """Return a `STEP_STARTED`; AG-UI identifies steps by name, so two open steps get different names."""
         name = event.name if event.name not in self._step_names.values() else f"{event.name} {event.id}"
         self._step_names[event.id] = name
         return [*self.unsent_head(), _step_payload("STARTED", name)]
@@ -158,7 +168,12 @@ class AGUIEncoder(NamedEncoder):
 
 
 def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
-    """Return the start or the end of the span around a reasoning message; nothing for a text message."""
+    """Return the event that starts or ends the span around a reasoning message; nothing for a text message.
+
+    Args:
+        part: The open text or reasoning.
+        edge: "START" or "END".
+    """
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 

@@ -18,7 +18,7 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 @dataclass(slots=True)
 class OpenText:
-    """An open text or reasoning, with the fields that are sent at its end."""
+    """A text or reasoning that has begun and not ended, with the fields to send at its end."""
 
     kind: NamedKind
     id: str
@@ -51,18 +51,36 @@ class NamedEncoder(Encoder, ABC):
 
     @abstractmethod
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """Return the payloads that begin a text."""
+        """Return the payloads that begin a text or reasoning.
+
+        Args:
+            part: The text or reasoning.
+        """
 
     @abstractmethod
     def encode_piece(self, part: OpenText, text: str) -> Payload:
-        """Return the payload for a piece of a text."""
+        """Return the payload for a piece of a text or reasoning.
+
+        Args:
+            part: The text or reasoning.
+            text: The piece.
+        """
 
     @abstractmethod
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """Return the payloads that end a text, with its signature."""
+        """Return the payloads that end a text or reasoning, including a signature.
+
+        Args:
+            part: The text or reasoning.
+        """
 
     def sign(self, part: OpenText, *pieces: str) -> None:
-        """Keep pieces of a signature, which is sent at the end of the reasoning."""
+        """Keep pieces of a signature, which is sent at the end of the reasoning.
+
+        Args:
+            part: The reasoning.
+            *pieces: The pieces, in their order.
+        """
         part.signature.extend(pieces)
 
     def close_all(self) -> list[Payload]:
@@ -72,12 +90,16 @@ class NamedEncoder(Encoder, ABC):
     # -- handlers of events --------------------------------------------------------
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the head."""
+        """Return the head of the answer; no payloads if the head was sent already."""
         super().encode_start(event)
         return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return the start of a text; a repeated start counts only with a signature or an encrypted form."""
+        """Return the payloads that begin a text or reasoning; none if the part was begun before.
+
+        A start that is repeated after the part has ended begins the part again, but only if the start has
+        a signature or the encrypted form: these were not sent before.
+        """
         content = event.content
         if content.kind not in self.prefixes:
             return ()
@@ -100,7 +122,7 @@ class NamedEncoder(Encoder, ABC):
         return [*payloads, self.encode_piece(part, event.text)] if event.text else payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the end of a text."""
+        """Return the payloads that end a text or reasoning; none for other parts."""
         part = self._open.get(event.part)
         if part is not None and event.content is not None:
             self._add_proofs(part, event.content)
@@ -109,7 +131,12 @@ class NamedEncoder(Encoder, ABC):
     # -- within ----------------------------------------------------------------
 
     def _open_text(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
-        """Return a part's open text, and the payloads that begin it if it is new."""
+        """Return a part's open text or reasoning, and the payloads that begin it if it is new.
+
+        Args:
+            kind: The kind of the part.
+            index: The index of the part.
+        """
         part = self._open.get(index)
         if part is not None:
             return part, []

@@ -128,10 +128,10 @@ class UIMessageEncoder(NamedEncoder):
         return [("", available)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a `source-url`; it has no field for the cited text.
+        """Return a `source-url`, which has no field for the cited text.
 
         Raises:
-            NotExpressible: The citation has no URL.
+            NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
         """
         url, title = event.citation.url, event.citation.title
         if url is None:
@@ -157,13 +157,16 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), ("", _file_payload(medium))]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """Return a `data-step`: the protocol's own steps would end the parts of other steps."""
+        """Return a `data-step`.
+
+        The protocol's own event for steps is not used: it would end the open parts of other steps.
+        """
         data = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = data
         return [*self.unsent_head(), _step_payload(event.id, data)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
-        """Return a `data-step` with the same id, which replaces the first."""
+        """Return another `data-step` with the step's id; the client replaces the first one with it."""
         data = self._steps.pop(event.id, None)
         return () if data is None else [_step_payload(event.id, {**data, "state": event.state})]
 
