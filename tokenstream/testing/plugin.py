@@ -67,7 +67,18 @@ def async_token_stream(request: pytest.FixtureRequest, recording: Recording) -> 
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Describe the differences between two messages, events, tool calls, recordings, or bodies."""
+    """Describe the differences between two messages, events, tool calls, recordings, or bodies.
+
+    pytest calls this hook for a failed comparison in an assertion.
+
+    Args:
+        op: The operator of the comparison; only "==" is described.
+        left: The value on the left.
+        right: The value on the right.
+
+    Returns:
+        The lines to print; None to leave the description to pytest.
+    """
     if op != "==" or not _is_compared(left, right):
         return None
     lines = differences(left, right)

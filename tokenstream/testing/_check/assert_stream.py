@@ -320,7 +320,10 @@ class _Trial(Generic[ResultT]):
         self._first: _HandlerRun | None = None
 
     def runs(self) -> Iterator[_HandlerRun]:
-        """Yield a run for each call of the handler; when the caller asks for the next run, check the last."""
+        """Yield a run for each call of the handler; the caller makes the call, then asks for the next run.
+
+        Before the next run is yielded, the result of the last one is checked.
+        """
         run = self._new_run("")
         yield run
         first = self._first = self._first or run
@@ -365,18 +368,19 @@ def _as_tuple(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
 
 
 def _is_compared_by_identity(value: object) -> bool:
-    """Return True if a value equals nothing but itself, unless it is an Enum member or None.
+    """Return True if a value equals nothing but itself, so that results of two calls cannot be compared.
 
-    These are the same object in every call of the handler.
+    Members of an Enum and None can be compared all the same: they are the same objects in every call.
     """
     equality: object = type(value).__eq__
     return equality is object.__eq__ and not isinstance(value, Enum | None)
 
 
 def _write_error(error: BaseException) -> str:
-    """Return an error's class and the first line of its message.
+    """Return an error's class and the first line of its message, as text.
 
-    To a failed assertion pytest adds further lines, which are printed with the cause of the error.
+    pytest adds further lines to a failed assertion. They are left out here, since they are printed anyway
+    as part of the error's cause.
     """
     return f"{type(error).__name__}: {error}".splitlines()[0]
 

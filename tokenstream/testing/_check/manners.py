@@ -109,7 +109,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
 
 
 def find_shared_state(case: Case) -> Iterator[Violation]:
-    """Find state that two formats from the same `fresh` share."""
+    """Find state that two formats made by `fresh` of one format share, and arguments that `fresh` ignores."""
     limits = Limits(event=999_983)
     pattern = case.make()
     with CrashWatch():
@@ -178,7 +178,11 @@ def _describe_crash(error: Exception, format: Format) -> str:
 
 
 def _feed_until(case: Case, index: int) -> list[Event]:
-    """Return the events that a format returns for the frame at `index`."""
+    """Feed the frames of a recording to a new format, up to the frame at `index`.
+
+    Returns:
+        The events for that last frame.
+    """
     format = case.make()
     events: list[Event] = []
     with CrashWatch():
@@ -188,7 +192,10 @@ def _feed_until(case: Case, index: int) -> list[Event]:
 
 
 def _contains_probe(reading: FormatReading) -> bool:
-    """Return True if the probe is in a message or an event, or after a crash, which another rule reports."""
+    """Return True if the probe, which was put into the input, is in a message or an event of a reading.
+
+    After a crash the result is also True, because another rule reports the crash.
+    """
     description = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
     return reading.crash is not None or any(PROBE in repr(each) for each in description)
 

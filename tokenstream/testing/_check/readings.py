@@ -108,7 +108,8 @@ def feed_frames(
     Args:
         format: A new format.
         frames: All frames of the answer.
-        second_format: Another format, which is fed each frame after the first format.
+        second_format: Another format, which is fed the same frames in turn, and must not affect the first;
+            None for none.
     """
     reading = FormatReading()
     accumulator = Accumulator()

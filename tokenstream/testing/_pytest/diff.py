@@ -202,7 +202,13 @@ class _Report:
         self._add_values(path, left, right)
 
     def _add_single(self, path: str, value: object, side: int) -> None:
-        """Report a value that only one side has."""
+        """Report a value that only one of the two sides has.
+
+        Args:
+            path: Place of the value in the answer.
+            value: The value.
+            side: 0 for the left side, 1 for the right side.
+        """
         self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_shorten(value)}")
 
     _compare_functions: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (

@@ -108,7 +108,11 @@ class _NotedContent:
         return unread
 
     def _note_some(self, data: bytes) -> bytes:
-        """Note bytes of which an empty result means the end; return them."""
+        """Note the bytes that a read has returned, and return them.
+
+        Args:
+            data: The bytes; if they are empty, the body has ended.
+        """
         self._note(data, is_end=not data)
         return data
 

@@ -66,7 +66,7 @@ def _is_complete(source: object) -> bool:
 
 
 class _NotedSource(WatchedStream[Any]):
-    """A noted source.
+    """Base class of the objects that an application reads in place of a source; the bytes read are noted.
 
     If entering or awaiting the source returns another object, the bytes of that object are noted.
     """

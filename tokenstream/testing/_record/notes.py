@@ -113,7 +113,7 @@ class Notes:
     # -- how it begins -----------------------------------------------------
 
     def sent(self) -> None:
-        """Set the time of the request to the present."""
+        """Note that the request is sent now: the times of the chunks count from here."""
         self._started_at = self._terms.clock()
 
     def not_opened(self, error: BaseException) -> None:
@@ -121,7 +121,12 @@ class Notes:
         self.is_finished = True
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Note the response's head, and the content coding of its bytes."""
+        """Note the head of the response.
+
+        Args:
+            head: The head; None if the source has none.
+            coding: The content coding of the chunks; "" if they are not compressed.
+        """
         self._head = head
         self._decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS) if coding else None
 
@@ -146,7 +151,7 @@ class Notes:
         self._arrivals.append(Arrival(max(0.0, round(now - self._started_at, 6)), data))
 
     def see_item(self, item: object) -> None:
-        """Note an item of an iterable.
+        """Note an item of an iterable as a chunk.
 
         Raises:
             MisuseError: The item is neither bytes nor text, such as an object that an SDK has parsed.
@@ -162,7 +167,10 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Return False: from bytes alone it cannot be seen that an iteration starts again."""
+        """Return False.
+
+        A stream asks this to notice that an iteration has started again, which bytes alone cannot show.
+        """
         return False
 
     def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests
@@ -192,7 +200,9 @@ class Notes:
         self.is_finished = True
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Write the recording after a failed read; any error of ours is only added to `error` as a note.
+        """Write the recording after a read of the body has failed.
+
+        If writing fails as well, that failure is added to `error` as a note, and is not raised.
 
         Args:
             error: The exception of the read.

@@ -202,9 +202,10 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Record
 
 
 def _begins_before(edit: Edit, end: int) -> bool:
-    """Return True if an edit belongs to the chunk that ends at `end`, or to an earlier one.
+    """Return True if an edit belongs to the chunk that ends at `end`, or to an earlier chunk.
 
-    An insertion at the very end of a chunk belongs to it, a replacement from there on to the next chunk.
+    An insertion at `end` belongs to the chunk that ends there; a replacement that begins at `end` belongs to
+    the next chunk.
     """
     is_insertion = edit.begin == edit.end
     return edit.begin <= end if is_insertion else edit.begin < end

@@ -189,7 +189,11 @@ class Chunks(_Schedule):
         self._shutdown_event = threading.Event()
 
     def shutdown(self, how: int) -> None:
-        """End a wait of another thread, as the shutdown of a socket would."""
+        """End the wait of another thread for a chunk, as the shutdown of a socket would.
+
+        Args:
+            how: Not used: a socket's method has this argument.
+        """
         self._shutdown_event.set()
 
     def __iter__(self) -> Chunks:

@@ -222,7 +222,10 @@ class _EventMaker:
         state.kind = ""
 
     def _make_text_events(self, step: AddText) -> Iterator[Event]:
-        """Yield the events for text, reasoning or a refusal; it continues an open part of the same kind."""
+        """Yield the events for text, reasoning or a refusal.
+
+        They continue the choice's open part if it is of the same kind; otherwise they begin a new part.
+        """
         if not step.pieces and step.signature is None:
             return
         part, delta = _TEXT_EVENTS[step.kind]
@@ -237,7 +240,10 @@ class _EventMaker:
             yield ReasoningDelta("", step.signature, choice=step.choice, part=index)
 
     def _make_call_events(self, step: AddToolCall) -> Iterator[Event]:
-        """Yield the events for a tool call; without an end if its arguments are not whole JSON."""
+        """Yield the events for a tool call.
+
+        A call whose arguments are not a whole JSON value gets no event for its end: it is truncated.
+        """
         index = yield from self._begin_part(step.choice, "tool_call")
         self._state_of(step.choice).calls = True
         self._call_count += 1

@@ -288,7 +288,11 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait some seconds; return False at once if the client leaves or the server is stopped."""
+        """Wait some seconds, and notice if the client leaves meanwhile.
+
+        Returns:
+            True after the wait; False at once if the client leaves or the server is stopped.
+        """
         if seconds <= 0:
             return True
         due = time.monotonic() + seconds
@@ -308,7 +312,12 @@ class _Connection(BaseHTTPRequestHandler):
         return not self._listener.stopping.wait(remaining)
 
     def _break_connection(self, kind: Breaks, exchange: Exchange) -> None:
-        """Break the connection inside the body; "stall" waits until the client leaves."""
+        """Break the connection inside the body; for "stall", only wait until the client leaves.
+
+        Args:
+            kind: The way in which the connection breaks.
+            exchange: The record of the request, in which the outcome is noted.
+        """
         self.close_connection = True
         if kind == "stall":
             self._wait(math.inf)

@@ -93,7 +93,14 @@ class Player:
     # -- within ------------------------------------------------------------
 
     def _make_choice(self, what: object) -> _Choice:
-        """Return the function that chooses among the answers for each request."""
+        """Return the function that takes a request and returns the recording to play.
+
+        Args:
+            what: A recording, a script, a sequence of these, a mapping from paths to these, or a function.
+
+        Raises:
+            MisuseError: `what` cannot be played.
+        """
         if isinstance(what, Recording | Script):
             return lambda request: self._prepare(what, request)
         if isinstance(what, Mapping):
@@ -108,7 +115,13 @@ class Player:
         )
 
     def _choose_by_path(self, what: Mapping[str, object]) -> _Choice:
-        """Return the function that chooses by the request's path; for other paths, the answer is a 404."""
+        """Return the function that takes a request and returns the recording for the request's path.
+
+        For a path that is not in `what`, the recording is an answer with status 404.
+
+        Args:
+            what: Maps paths to the answers to play.
+        """
         choices = {path: self._make_choice(item) for path, item in what.items()}
 
         def choose(request: Request) -> Recording:

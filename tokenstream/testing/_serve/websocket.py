@@ -100,7 +100,11 @@ class Conversation:
         return True
 
     def _send_message(self, data: bytes) -> None:
-        """Prepare a message: text if the bytes are UTF-8, otherwise binary."""
+        """Pass a message to the protocol, which prepares its bytes for `_write`.
+
+        Args:
+            data: The message: it is sent as text if the bytes are UTF-8, otherwise as binary.
+        """
         try:
             data.decode()
         except UnicodeDecodeError:
@@ -157,5 +161,5 @@ class Conversation:
 
 
 def _return_fixed(moment: float) -> Callable[[], float]:
-    """Return a function that always returns the same moment."""
+    """Return a function that always returns the same moment, for `Conversation._listen`."""
     return lambda: moment
