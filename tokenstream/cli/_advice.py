@@ -53,7 +53,10 @@ def describe_error(error: Exception) -> str:
 
 
 def is_unknown_format(error: NotAStream) -> bool:
-    """Return True if the body may be in a format that can be read once it is named."""
+    """Return True if a body was refused only because its format was not recognised.
+
+    The user may then name the format, with which the body can perhaps be read.
+    """
     return cause_of(error) == "unknown_format"
 
 
@@ -93,7 +96,12 @@ def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> st
 
 
 def _advise_on_body(error: NotAStream, origin: Origin) -> str:
-    """Return a sentence of advice about a body that is not a stream."""
+    """Return a sentence of advice about a body that is not a stream.
+
+    Args:
+        error: The error that describes the body.
+        origin: Source of the body: a request, a file or a pipe.
+    """
     if is_unknown_format(error):
         return (
             f"if it is one of these formats, name it with --format: {', '.join(FORMATS)}; "

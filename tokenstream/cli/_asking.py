@@ -23,7 +23,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class RequestParts(NamedTuple):
-    """A request without its address."""
+    """The request that a command sends, without its address: method, headers and body."""
 
     method: str
     headers: list[tuple[bytes, bytes]]

@@ -53,7 +53,11 @@ class Answer:
     """The recording that answers the second request, if there is one."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
-        """Return the server's replies, in order."""
+        """Return the server's replies, in order.
+
+        Args:
+            fast: True to send the recordings without pauses.
+        """
         replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
         if self.cut is not None:
             offset = _read(self.recording).index(self.cut) + len(self.cut) // 2
@@ -331,7 +335,12 @@ class _Player:
             stream.close()
 
     def _open(self, part: Part, answer: Answer) -> None:
-        """Open the stream of an answer."""
+        """Show and run the line of code that opens the stream of an answer.
+
+        Args:
+            part: The part of the demo, which contains the line.
+            answer: The answer; the line uses its address and its request.
+        """
         self._names |= {"url": self._url + answer.path, "payload": answer.payload}
         if part.opening != OPENING:
             self._screen.print_code(part.opening)
@@ -354,7 +363,13 @@ class _Player:
             self._screen.print_caption(caption)
 
     def _print(self, text: str, *, end: str = "\n", flush: bool = False) -> None:
-        """Print an answer; the screen flushes each piece."""
+        """Print a text; this method replaces `print` in the code of the parts.
+
+        Args:
+            text: The text.
+            end: Text to print after it.
+            flush: Not used: the screen flushes each piece.
+        """
         self._screen.print_answer(f"{text}{end}")
 
 

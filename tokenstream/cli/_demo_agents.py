@@ -127,7 +127,10 @@ class _TripPlan:
         self.steps = Steps("a weekend in Oslo")
 
     async def run(self) -> None:
-        """Let the planner plan, run one agent for each of its tool calls at once, then let it write."""
+        """Run the planner, then one agent for each of the planner's tool calls, then the planner again.
+
+        The agents for the tool calls run at the same time. The planner's second answer is the plan.
+        """
         with self.steps.step("plan", agent="planner") as step:
             async with step.follow(self._ask("plan")) as stream:
                 calls = (await stream.final()).tool_calls

@@ -88,10 +88,10 @@ def open_stream(options: argparse.Namespace) -> Stream:
 
 
 def load_recording(options: argparse.Namespace) -> Recording | None:
-    """Return the recording that the command line names; None if the source is anything else.
+    """Return the recording that the command line names; None if the source is not a recording.
 
-    A recording is a file whose first line says so, one with its extension, or a cassette of VCR.
-    Pipes that have the name of a file are not read.
+    A recording is a file whose first line identifies it, a file with the extension of recordings, or a
+    cassette of VCR. Named pipes are not read.
 
     Raises:
         CommandFailed: The recording is damaged, or cannot be read.

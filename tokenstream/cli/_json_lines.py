@@ -26,7 +26,12 @@ class JSONLines:
         self._raw = raw
 
     def print_event(self, seconds: float, event: Event) -> None:
-        """Print an event."""
+        """Print an event as a JSON object.
+
+        Args:
+            seconds: Seconds from the start to the event.
+            event: The event.
+        """
         line: dict[str, Any] = {
             "t": round(seconds, 6),
             "event": type(event).__name__,
@@ -41,7 +46,7 @@ class JSONLines:
         _print_object(line)
 
     def print_error(self, seconds: float, error: StreamError) -> None:
-        """Print nothing, since the last line includes the error."""
+        """Print nothing, because `print_summary` includes the error in the last line."""
 
     def print_summary(self, seconds: float, report: StreamReport) -> None:
         """Print the last line: the messages, the error, the metrics and the head of the response."""

@@ -43,7 +43,12 @@ class TextLines:
         self._raw = raw
 
     def print_event(self, seconds: float, event: Event) -> None:
-        """Print an event."""
+        """Print an event on one line, and its payload on the next if `raw` is True.
+
+        Args:
+            seconds: Seconds from the start to the event.
+            event: The event.
+        """
         pairs: dict[str, str] = {}
         if event.choice:
             pairs["choice"] = str(event.choice)
@@ -115,7 +120,9 @@ def describe_fields(event: Event) -> dict[str, str]:
 
 
 def list_message_rows(message: Message, format: str | None) -> list[tuple[str, str]]:
-    """Return what a message says besides its parts, as labels and texts, which are safe on a terminal.
+    """Return the fields of a message besides its parts, as pairs of a label and a text.
+
+    The texts are safe to print on a terminal.
 
     Args:
         message: The message.

@@ -51,7 +51,7 @@ class StreamReport:
 
     @property
     def ending(self) -> Ending:
-        """The worst ending of any choice."""
+        """The ending of the answer; of several choices with different endings, the worst ending."""
         endings = {message.ending for message in self.messages}
         for ending in _WORST_FIRST:
             if ending in endings:

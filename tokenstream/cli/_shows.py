@@ -38,7 +38,14 @@ class Recipe(BaseModel):
 
 @contextmanager
 def show_events(screen: Screen) -> Generator[Callable[[Event | Message], None], None, None]:
-    """Print the content of events, each kind on lines of its own; or the parts of a message."""
+    """Return a context manager whose value is a function `show`, which takes an event or a message.
+
+    Of an event, `show` prints the content, each kind of content on lines of its own; of a message, the
+    ending and the parts.
+
+    Args:
+        screen: The screen to print on.
+    """
     printer = _EventPrinter(screen)
 
     def show(item: Event | Message) -> None:
@@ -52,7 +59,14 @@ def show_events(screen: Screen) -> Generator[Callable[[Event | Message], None], 
 
 @contextmanager
 def show_form(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None], None, None]:
-    """Draw a form again for each draft; without rich, print each line of it once its value is finished."""
+    """Return a context manager whose value is a function `show`, which takes a draft of the form.
+
+    On a terminal with rich, `show` draws the form again for each draft. Otherwise it prints each line of the
+    form once the line's value is finished.
+
+    Args:
+        screen: The screen to draw on.
+    """
     if screen.console is None:
         yield _FormPrinter(screen).show
         return
@@ -64,7 +78,14 @@ def show_form(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None], No
 
 @contextmanager
 def show_markdown(screen: Screen) -> Generator[Callable[[MarkdownBlock], None], None, None]:
-    """Draw markdown block by block; without rich, print each block as it was sent once it is finished."""
+    """Return a context manager whose value is a function `show`, which takes a block of markdown.
+
+    On a terminal with rich, `show` draws the block. Otherwise it prints the source of each block once the
+    block is finished.
+
+    Args:
+        screen: The screen to draw on.
+    """
     if screen.console is None:
 
         def show(block: MarkdownBlock) -> None:
@@ -110,7 +131,11 @@ class _EventPrinter:
                 return
 
     def _change_kind(self, event: Event) -> bool:
-        """Begin a line if an event is of another kind than the last one; return True if it is."""
+        """Begin a new line if an event is of another kind than the event before.
+
+        Returns:
+            True if the event is of another kind.
+        """
         last_kind, self._kind = self._kind, type(event)
         if last_kind is not self._kind:
             self._screen.end_line()

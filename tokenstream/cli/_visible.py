@@ -22,7 +22,10 @@ def quote_text(text: str) -> str:
 
 
 def _to_json(value: object) -> object:
-    """Return a pydantic model as a dict, and bytes as base64, as the JSON of a message has them."""
+    """Return a value that JSON lacks as one that JSON has; the JSON encoder calls this function.
+
+    A pydantic model becomes a dict, bytes become base64, and any other value becomes its `str`.
+    """
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, bytes):

@@ -50,7 +50,14 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
 
 
 def _cut_offset(text: str, cells: int) -> int:
-    """Return an offset at least two screens before the end, which is a multiple of a screen's cells."""
+    """Return the offset at which to cut a text: at least two screens of text follow the offset.
+
+    The offset is a multiple of a screen's size, so that it moves only once for each screen of new text.
+
+    Args:
+        text: The text.
+        cells: Number of characters that fit on a screen.
+    """
     return (len(text) // cells - 2) * cells
 
 
@@ -60,7 +67,12 @@ def _next_line_start(text: str, start: int) -> int:
 
 
 def _find_line_from_end(text: str, lines: int) -> int:
-    """Return the start of the line that has `lines` line ends after its start; 0 if there are fewer."""
+    """Return the offset at which the last lines of a text begin; 0 if the text has fewer lines.
+
+    Args:
+        text: The text.
+        lines: Number of line ends that these lines contain.
+    """
     position = len(text)
     for _ in range(lines + 1):
         position = text.rfind("\n", 0, position)

@@ -56,7 +56,7 @@ class TimedChunk:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Chunks that arrived together."""
+    """Chunks that arrived within a few milliseconds, and count as one arrival."""
 
     at: float
     """Seconds from the request to the first of these chunks."""
@@ -153,7 +153,12 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
 
 
 def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
-    """Return True if most events arrive many at a time, after a silence."""
+    """Return True if most events arrive many at a time, after a silence.
+
+    Args:
+        moments: The moments at which chunks arrived.
+        events: Number of all events of the answer.
+    """
     bursts = [moment for moment in moments if moment.events >= _MIN_BURST]
     silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MIN_BURST]
     mostly_bursts = sum(moment.events for moment in bursts) >= _MIN_BURST_SHARE * events
@@ -161,11 +166,12 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
 
 
 def _list_full_buffers(moments: Sequence[Moment]) -> list[int]:
-    """Return the sizes of the moments at which full buffers arrived.
+    """Return the sizes, in bytes, of the moments at which a hop seems to have passed on a full buffer.
 
-    The list is empty if that happened at less than half of the moments, since it may then be a
-    coincidence. The last moment does not count: it is the rest of a buffer. The first moment may
-    be smaller than a buffer, which also contained the response's head.
+    A size that is a multiple of 1024 counts as a full buffer. If fewer than half of the moments have such a
+    size, that may be a coincidence, and the list is empty. The last moment is not counted, because it is the
+    rest of a buffer. The first size may be smaller than the others: the first buffer also contained the
+    response's head.
     """
     sizes = [moment.size for moment in moments[:-1] if moment.size % _BUFFER_UNIT == 0]
     return sizes if len(sizes) >= _MIN_FULL_BUFFERS and 2 * len(sizes) >= len(moments) - 1 else []

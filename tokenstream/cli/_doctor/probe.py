@@ -203,7 +203,12 @@ class _AnswerRecorder:
         return self._clock() - self._started_at
 
     def build_answer(self, coding: str, format: str | None) -> ProbedAnswer:
-        """Return the recorded answer, with the error that reading it as an answer raises."""
+        """Return the recorded answer; if the recorded body cannot be read as an answer, with the error.
+
+        Args:
+            coding: The Accept-Encoding that was sent.
+            format: The answer's format; None if the user has not named it.
+        """
         counter = _EventCounter(self._head)
         arrivals = [TimedChunk(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
         is_document, error = self._read_answer(format)
@@ -224,7 +229,8 @@ class _AnswerRecorder:
         """Read the recorded body with a `Stream`.
 
         Returns:
-            True if the body is a whole answer instead of a stream, and the error or None.
+            True if the body is a whole answer, sent as one document instead of a stream. And the error that
+            reading the body raised; None if there was none.
         """
         if isinstance(self._failure, StreamError):
             return False, self._failure
@@ -251,7 +257,7 @@ class _AnswerRecorder:
 
 
 class _Framing(Protocol):
-    """A parser that returns the frames that a chunk completes."""
+    """A parser of a framing, such as SSE: for each chunk, it returns the frames that the chunk completes."""
 
     def frames(self, chunk: bytes, /) -> Sequence[object]: ...
 

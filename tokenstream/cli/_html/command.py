@@ -51,10 +51,10 @@ def write_page(options: argparse.Namespace) -> int:
 
 
 def _order_names(options: argparse.Namespace) -> Path:
-    """Return the path of the page; set the options' source to the other name.
+    """Return the path of the page, and set `options.source` to the source of the answer.
 
-    Of `--html A B`, the page is the name with the extension of a page, so that no order of the
-    arguments can replace an answer by its page.
+    The command line has two names. The one with the extension of a page is the page's, in either order:
+    otherwise the page could be written over the file with the answer.
     """
     page: str = options.html
     source: str = options.source

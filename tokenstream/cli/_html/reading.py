@@ -75,7 +75,7 @@ class SeenEvent(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk of the body; of a file without times, a frame."""
+    """A chunk of the body; for a file without the times of its chunks, one frame of the body."""
 
     at: float
     """Seconds since the request; 0 if the times are not known."""
@@ -222,7 +222,7 @@ class _Collected:
         Args:
             event: The event.
             at: Seconds since the request.
-            chunk: Number of chunks that were read so far.
+            chunk: Number of chunks that were read so far; the event belongs to the last of these.
         """
         self.count += 1
         self.counts[type(event).__name__] += 1
@@ -231,7 +231,12 @@ class _Collected:
         self.mark(chunk, kind_of(event))
 
     def mark(self, chunk: int, kind: Kind) -> None:
-        """Mark a chunk, unless something more important was found in it."""
+        """Set the kind of a chunk, unless the chunk already has a more important kind.
+
+        Args:
+            chunk: Number of the chunk, from 1.
+            kind: The kind; the order of importance is that of `KINDS`.
+        """
         self._kinds[chunk] = max(KINDS.index(kind), self._kinds.get(chunk, 0))
 
     def list_chunks(self, recording: Recording) -> list[Chunk]:
@@ -243,7 +248,7 @@ class _Collected:
 
 
 def kind_of(event: Any) -> Kind:  # noqa: ANN401 - any event
-    """Return what an event makes of its chunk."""
+    """Return the kind of chunk that an event comes from: with content, with a heartbeat, or with neither."""
     if isinstance(event, Ping):
         return "heartbeat"
     return "content" if isinstance(event, _CONTENT) else "other"

@@ -56,7 +56,7 @@ class Gap(NamedTuple):
 
 @dataclass(slots=True)
 class _Bar:
-    """The chunks that share a column of the picture."""
+    """A bar of the picture: the chunks that share one column."""
 
     column: int
     first: int
@@ -98,7 +98,13 @@ class Axis:
 
 
 def _interpolate(value: float, given: list[float], wanted: list[float]) -> float:
-    """Return the number that stands to `wanted` as a value stands to `given`; both lists rise."""
+    """Translate a value from one scale to another, by linear interpolation between known points.
+
+    Args:
+        value: The value on the first scale.
+        given: The points on the first scale, in ascending order.
+        wanted: The same points on the second scale.
+    """
     after = min(max(1, bisect_left(given, value)), len(given) - 1)
     low, high = given[after - 1], given[after]
     share = (value - low) / (high - low) if high > low else 1.0
@@ -277,5 +283,9 @@ def _draw_legend(reading: Reading, gaps: list[Gap]) -> Markup:
 
 
 def list_longest(gaps: list[Gap]) -> list[Gap]:
-    """Return the gaps that a page lists."""
+    """Return the first gaps, as many as a page lists.
+
+    Args:
+        gaps: All gaps, the longest first.
+    """
     return gaps[:_MAX_GAPS]
