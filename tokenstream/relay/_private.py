@@ -63,6 +63,7 @@ def _strip_part(value: Any) -> Any:  # noqa: ANN401 - a part, or None
     """Return a part without its provider fields; the same object if it has none."""
     if getattr(value, "provider_data", None) is not None:
         return value.model_copy(update={"provider_data": None})
+    # An opaque part has the provider's own payload as its data.
     if getattr(value, "kind", "") == "opaque" and value.data:
         return value.model_copy(update={"data": {}})
     return value

@@ -144,9 +144,11 @@ class Shaping:
             case PartDone():
                 return self._end_part(event, now)
             case CitationAdded() if _choice_and_step(event) in self._last_text:
+                # The cited text may still be held back: the citation follows it.
                 self._last_text[_choice_and_step(event)].waiting_citations.append(event)
                 return []
             case Finish():
+                # No more text of this choice and step will arrive.
                 ended = [
                     text for text in self._texts.values() if text.choice_and_step == _choice_and_step(event)
                 ]

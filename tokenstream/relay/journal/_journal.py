@@ -195,6 +195,7 @@ class Journal:
             await close_stream(stream)
             raise
         if not is_ours:
+            # Another producer's answer has this id: followers read that answer.
             await close_stream(stream)
             return id
         producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)

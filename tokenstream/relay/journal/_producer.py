@@ -114,6 +114,7 @@ class Producer:
                 await self._all_written.wait()
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
+            # The journal's tasks were cancelled: the readers still learn that the answer is over.
             self._queue_end([record_interruption("the server ended in the middle of the answer")])
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
                 await self._flush()

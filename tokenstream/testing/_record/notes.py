@@ -169,7 +169,8 @@ class Notes:
     def is_first(self, item: object) -> bool:
         """Return False.
 
-        A stream asks this to notice that an iteration has started again, which bytes alone cannot show.
+        The object that the application iterates asks for each item if the iteration has started again, which
+        bytes alone cannot show.
         """
         return False
 

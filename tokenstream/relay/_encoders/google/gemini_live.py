@@ -60,7 +60,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     # -- events ------------------------------------------------------------------
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """Return a `setupComplete`."""
+        """Return a `setupComplete`; no payloads if it was sent already."""
         super().encode_start(event)
         return self.unsent_head()
 

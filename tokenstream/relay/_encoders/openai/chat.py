@@ -73,7 +73,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         """The choices and parts of the complete calls."""
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the first chunk of a choice, with the role."""
+        """Return the first chunk of a choice, with the role; no payloads if it was sent already."""
         super().encode_start(event)
         return self.greet(event.choice)
 

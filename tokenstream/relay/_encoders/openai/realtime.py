@@ -153,7 +153,10 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """Return the new item of the response and of the conversation, and for a message its content part."""
+        """Return the start of an item, which belongs both to the response and to the conversation.
+
+        For a message, the start of its content part follows.
+        """
         item.id = f"item_{item.index + 1}"
         item_json = self._item_json(item, "in_progress")
         yield self._response_event("response.output_item.added", output_index=item.index, item=item_json)
@@ -172,7 +175,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return [self._item_event(item, f"response.{kind}.delta", content_index=0, delta=text)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """Return the whole content of an item, and the item."""
+        """Return the whole content of an item, and its end in the conversation and in the response."""
         text = item.text.join()
         item.final_json = self._item_json(item, status, text)
         if item.kind in CALLS:

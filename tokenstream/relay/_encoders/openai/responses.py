@@ -254,7 +254,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         yield self._event("response.in_progress", response=response)
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """Return the complete response."""
+        """Return the event that ends the answer, with the complete response."""
         cut = self.choose_reason(finish.reason) in CUT_REASONS
         status = "incomplete" if cut else "completed"
         details = {"reason": self.word_for(finish.reason)} if cut else None
@@ -282,7 +282,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """Return the new item, and for a text its content part."""
+        """Return the start of an item; for a text, also the start of its content part."""
         type_ = _type_of(item)
         item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
         yield self._event(
@@ -306,7 +306,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [self._item_event(item, f"{names.text_event}.delta", **fields)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
-        """Return the whole text of an item, its content part, and the item."""
+        """Return the whole text of an item, the end of its content part, and the end of the item."""
         text, names = item.text.join(), _TEXTS.get(item.kind)
         if names is not None:
             whole = {names.index_field: 0, names.text_field: text, **_logprobs(item)}
@@ -368,6 +368,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
         """Return a citation as an annotation; None if the citation is left out."""
         sent_by_openai = citation.provider_data or {}
+        # An annotation of a file cannot be made from a citation, only sent again as OpenAI has sent it.
         if sent_by_openai.get("type") in _FILE_ANNOTATIONS and "file_id" in sent_by_openai:
             return sent_by_openai
         if citation.text is not None:

@@ -65,17 +65,17 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "RUN_STARTED", **self._run_ids, "protocolVersion": "1.0"})]
 
     def encode_begin(self, part: OpenText) -> list[Payload]:
-        """Return the start of a message, and for reasoning the start of the enclosing span."""
+        """Return the start of a text's message; for reasoning, also the start of the span around it."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
         return [*_reasoning_span(part, "START"), ("", start)]
 
     def encode_piece(self, part: OpenText, text: str) -> Payload:
-        """Return a piece of a message."""
+        """Return the next piece of the message for a text or reasoning."""
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """Return the end of a message, and for reasoning the end of the enclosing span."""
+        """Return the end of a text's message; for reasoning, also the encrypted form and the span's end."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         fields = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
         encrypted = [("", {"type": "REASONING_ENCRYPTED_VALUE", **fields})] if part.redacted else []
