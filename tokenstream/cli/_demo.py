@@ -36,7 +36,7 @@ OPENING = "stream = connect(url, json=payload)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RecordedAnswer:
     """A recording, with the request that it answers and the pace at which it is sent."""
 
     recording: str
@@ -83,7 +83,7 @@ class Part:
     """Remarks before the output of the first line."""
     code: tuple[str, ...]
     """Lines of code, which are shown and run one after the other."""
-    answer: Answer | None = None
+    answer: RecordedAnswer | None = None
     """The answer that is read; None to go on with the stream of the part before."""
     opening: str = OPENING
     """The line that opens the stream, which is shown unless it is the one that the demo begins with."""
@@ -98,7 +98,7 @@ def _ask(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 
 
 
 _INCLUDE_USAGE = {"include_usage": True}
-_CUT = Answer(
+_CUT = RecordedAnswer(
     recording="openai-chat-cut.sse",
     path="/cut/v1/chat/completions",
     payload=_ask("demo-1", "Please make room on the disk.", stream_options=_INCLUDE_USAGE),
@@ -116,7 +116,7 @@ PARTS = (
         title="Text, as it arrives",
         captions=('Asked: "What is httpx, and which version do I have?"',),
         code=('for text in stream.text: print(text, end="", flush=True)',),
-        answer=Answer(
+        answer=RecordedAnswer(
             recording="openai-chat.sse",
             path="/v1/chat/completions",
             payload=_ask(
@@ -137,7 +137,7 @@ PARTS = (
         title="Every event, in one loop",
         captions=('Asked: "Is Oslo good for a picnic on Saturday?"',),
         code=(_LOOP,),
-        answer=Answer(
+        answer=RecordedAnswer(
             recording="anthropic.sse",
             path="/v1/messages",
             payload=_ask("demo-2", "Is Oslo good for a picnic on Saturday?", max_tokens=1024),
@@ -149,7 +149,7 @@ PARTS = (
         title="An object that fills in",
         captions=("Recipe is a pydantic model, and the answer is JSON.",),
         code=("for draft in stream.partials(Recipe): show(draft)",),
-        answer=Answer(
+        answer=RecordedAnswer(
             recording="openai-responses-form.sse",
             path="/v1/responses",
             payload={"model": "demo-4", "input": "How do I make pancakes?", "stream": True},
@@ -162,7 +162,7 @@ PARTS = (
         title="Markdown, block by block",
         captions=("A block that is finished is never drawn again.",),
         code=("for block in stream.text.markdown_blocks(): show(block)",),
-        answer=Answer(
+        answer=RecordedAnswer(
             recording="gemini-markdown.sse",
             path="/v1beta/models/demo-3:streamGenerateContent",
             payload={
@@ -334,7 +334,7 @@ class _Player:
         for stream, _ in self.streams:
             stream.close()
 
-    def _open(self, part: Part, answer: Answer) -> None:
+    def _open(self, part: Part, answer: RecordedAnswer) -> None:
         """Show and run the line of code that opens the stream of an answer.
 
         Args:

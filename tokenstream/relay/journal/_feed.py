@@ -65,7 +65,7 @@ class Feed:
         self._lease = lease
         self._changed = anyio.Event()
         self._products: dict[object, Product] = {}
-        """What the followers share besides the records; see `get_product`."""
+        """Objects besides the records that the followers share; see `get_product`."""
         self._alone_since: float | None = None
         """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None
