@@ -90,7 +90,7 @@ class Arguments(TextLog):
 
 
 class FreeText:
-    """A parser for text that is its own value."""
+    """A parser for text that is no JSON: its value is the text itself."""
 
     __slots__ = ("value",)
 
@@ -98,7 +98,7 @@ class FreeText:
         self.value = ""
 
     def feed(self, text: str) -> None:
-        """Append to the text; unless somebody holds a reference to it, that does not copy it."""
+        """Append to the text; CPython does this without a copy, unless the text has another reference."""
         # CPython extends a string in place if there is only one reference to it.
         value, self.value = self.value, ""
         value += text
@@ -147,7 +147,7 @@ class GrowingPart:
         self.extra.append(piece)
 
     def finish(self, content: Part) -> None:
-        """Store the finished part."""
+        """Store the part as it is at its end; later snapshots use the stored part."""
         self.final = content
         if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
             # The finished part contains its pieces; a text is still needed in the choice's log.
@@ -231,7 +231,7 @@ def snapshot(value: object) -> object:
 
 
 class ChoiceState:
-    """The state of one choice."""
+    """The state of one choice in progress: its parts, text, tool calls and finish reason."""
 
     __slots__ = (
         "delivered",
@@ -265,7 +265,9 @@ class ChoiceState:
         """Number of times that a finished part was changed."""
 
     def has_gone_on(self, id: str) -> bool:
-        """Return True if the model itself ended a call: by another part after it, or by ending the answer.
+        """Return True if the model has gone on after a call, so that the call was not cut off.
+
+        The model has done so if another part follows the call, or if the model itself ended the answer.
 
         Args:
             id: The call's id.
@@ -275,7 +277,12 @@ class ChoiceState:
         return is_followed or ended_itself(self.finish_reason, self.ending)
 
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
-        """Return a part that is about to change; create the part if the events did not start it."""
+        """Return a part that is about to change; create the part if no event has started it.
+
+        Args:
+            index: The part's index.
+            start: Creates the empty part.
+        """
         parts = self.parts
         if len(parts) <= index:
             # All steps of a run share one numbering of parts, so this step's indexes may have gaps.
@@ -291,7 +298,12 @@ class ChoiceState:
         return part
 
     def begin_writing(self, part: GrowingPart, kind: str) -> SharedLog:
-        """Return the log for a part's text, after recording that this part appends to the log now."""
+        """Return the log to which a part's text is appended, and record the part as the log's writer.
+
+        Args:
+            part: The part.
+            kind: The kind of text: text, reasoning or refusal.
+        """
         log = part.log
         if log is None or log.kind != kind:
             log = part.log = self.log(kind)
@@ -353,7 +365,7 @@ class ChoiceState:
     def _restore_part(self, content: Part) -> int:
         """Restore a part of a message, and return the number of characters in it.
 
-        What can still grow is moved from the part's start to its logs and pieces.
+        Text and arguments that can still grow are moved to the logs and pieces to which deltas add.
         """
         part = GrowingPart(content)
         self.parts.append(part)
@@ -410,7 +422,7 @@ class GivenUp:
 
     @property
     def size(self) -> int:
-        """The amount that had arrived: the number of characters plus that of ended calls."""
+        """The amount that had arrived: the number of characters plus the number of ended calls."""
         return sum(
             sum(log.length for log in choice.logs)
             + len(choice.ended)

@@ -126,7 +126,7 @@ class Accumulator:
         """The longest of the answers that were given up so far; None if there are none."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
-        """Fold an event into the message; the list of new events is always empty."""
+        """Fold an event into the message; return an empty list, because no events follow from it."""
         if self.error is None:
             self.take(event)
         return []
@@ -251,7 +251,7 @@ class Accumulator:
         return messages.get(choice) or messages.setdefault(choice, self._build(choice))
 
     def find_log(self, choice: int, kind: str) -> TextLog | None:
-        """Return the log of a choice's text, reasoning or refusal; None before any has arrived."""
+        """Return the log of a choice's text of one kind, such as "reasoning"; None before any has arrived."""
         state = self._choices.get(choice)
         return None if state is None else state.find_log(kind)
 
@@ -266,12 +266,12 @@ class Accumulator:
         return [] if state is None else state.parts[start:]
 
     def note_delivered(self, id: str) -> None:
-        """Record that a call was delivered after a repair of its arguments, which the format did not do."""
+        """Record the delivery of a call by a view, which repaired the call's arguments for that."""
         if id not in self.tool_calls_delivered:
             self.tool_calls_delivered.append(id)
 
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
-        """Return the ended tool call number `number`, counted from 0, or None; invalid calls count, too."""
+        """Return the ended tool call number `number` of a choice, valid or not, from 0; None if there is none."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.ended) else state.ended[number]
 
@@ -281,7 +281,7 @@ class Accumulator:
         return self.ending if state is None else state.ending
 
     def standing(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
-        """Return what a copy of the answer needs: choices, head with shared fields, counts, spent counts."""
+        """Return the state to copy: choices, head with shared fields, usage, usage of given-up attempts."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent
 
@@ -437,7 +437,7 @@ class Accumulator:
         return False
 
     def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay leaves out what is discarded
-        """Discard the answer so far, but keep the delivered calls and the counts of spent tokens."""
+        """Discard the answer so far, except delivered calls and the counts of spent tokens; return False."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True
         self.spend(self.own_usage)
@@ -459,7 +459,7 @@ class Accumulator:
         return False
 
     def take_back(self) -> None:
-        """Return to the answer that was given up, because the new answer differs from it."""
+        """Restore the answer that was given up, because the new answer differs from it."""
         if self.given_up is not None:
             self._choices, head = self.given_up.restore_choices(), self.given_up.head
             self._id, self._model, self._role, self._provider_data = head

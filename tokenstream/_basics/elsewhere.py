@@ -101,7 +101,10 @@ class UnsupportedUse(MisuseError, TypeError):
 
 
 class _WrongBlock(UnsupportedUse, AttributeError):
-    """The wrong one of `with` and `async with` was used; an AttributeError, so that `hasattr` is False."""
+    """The error for `with` on an object that supports only `async with`, or the reverse.
+
+    The class is also an AttributeError, so that `hasattr` returns False for a method such as `__enter__`.
+    """
 
 
 for _kind in (UnsupportedUse, _WrongBlock):
@@ -110,7 +113,13 @@ for _kind in (UnsupportedUse, _WrongBlock):
 
 
 class _WrongBlockMethod:
-    """Descriptor for a method of the wrong block, whose access raises an explanation."""
+    """Descriptor in place of a method such as `__enter__` that a class does not support.
+
+    Each access raises an error that names the kind of `with` statement to use instead.
+
+    Args:
+        message: The error's message, except for the class name with which the message begins.
+    """
 
     def __init__(self, message: str) -> None:
         self._message = message
@@ -122,10 +131,13 @@ class _WrongBlockMethod:
 
 
 class _MissingNames:
-    """The method of streams that explains names of other libraries."""
+    """Holds the method `__getattr__` that `explain_missing_names` gives to stream classes."""
 
     def __getattr__(self, name: str) -> Never:
-        """Raise an error; for a name of another library, such as `text_stream`, it tells the name here."""
+        """Raise an AttributeError.
+
+        If the name is known from another library, such as `text_stream`, the error tells what to use here.
+        """
         hint = _STREAM_HINTS.get(name)
         if hint is None:
             # This raises the usual error or, if a property failed, once more the error of the property.
@@ -136,8 +148,8 @@ class _MissingNames:
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
     """Make a stream class explain attributes that it lacks, but that users may expect; return the class.
 
-    The names are in neither `dir` nor `help`, as descriptors would be. Each access to an
-    attribute of a stream takes some 60 ns longer; no loop over a stream or a view has one.
+    Neither `dir` nor `help` shows these names, as they would show descriptors. Each access to an
+    attribute of a stream takes some 60 ns longer, but no loop over a stream or a view accesses one.
     """
     # Unknown to type checkers, so that they report these names.
     setattr(kind, "__getattr__", _MissingNames.__getattr__)  # noqa: B010

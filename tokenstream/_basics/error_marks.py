@@ -30,11 +30,11 @@ def message_without_hint(error: Exception) -> str:
 
 
 def mark_cause(error: ErrorT, cause: Cause) -> ErrorT:
-    """Note the cause of an error; return the error."""
+    """Note the cause of an error on the error itself, for `cause_of`; return the error."""
     vars(error)["_cause"] = cause
     return error
 
 
 def cause_of(error: Exception) -> Cause | None:
-    """Return the cause that was noted; None if there is none."""
+    """Return the cause that `mark_cause` noted on an error; None if there is none."""
     return cast("Cause | None", vars(error).get("_cause"))

@@ -84,11 +84,14 @@ class Joint:
 
     @property
     def _is_echo(self) -> bool:
-        """True if the whole answer so far was repeated."""
+        """True if the continuation has repeated the whole answer so far, from the answer's beginning."""
         return self._echoed == len(self._compared_text)
 
     def _is_distinct(self, words: str) -> bool:
-        """Return True if words occur only at the answer's end, and do not end with their own beginning."""
+        """Return True if `words` in a continuation can only be a repetition of the answer's end.
+
+        The condition: the words occur nowhere else in the answer, and do not end with their own beginning.
+        """
         if len(words) < _SHORTEST_OVERLAP or self._base.find(words) != len(self._base) - len(words):
             return False
         # If they end with their own beginning, that alone may be a repetition, and the rest new text.
@@ -102,13 +105,14 @@ class Joint:
         """Decide the joint if possible; return True if it is decided.
 
         Args:
-            beyond: The text after the echo of the answer's beginning, if there was one.
+            beyond: The continuation's text after the echo (its repetition of the answer's beginning);
+                all of its text if there is no echo.
             ended: True if no more text will arrive.
         """
         raise NotImplementedError
 
     def _decide(self, length: int, following: str, confidence: float, *, ended: bool) -> bool:
-        """Drop a number of characters, and the repeated white space after them.
+        """Decide to drop a number of characters of the continuation, and repeated white space after them.
 
         Args:
             length: The number of characters.
@@ -127,7 +131,9 @@ class Joint:
 
 
 class PrefixJoint(Joint):
-    """The joint after a prefix that the server was asked to continue; exact unless it may echo the prefix.
+    """Finds the new text of a continuation by a server that was asked to continue a prefix.
+
+    The result is certain, unless the server may echo the prefix (repeat the prefix first).
 
     Args:
         answer: The text of the answer so far; the prefix is this text without white space at its end.
@@ -146,7 +152,10 @@ class PrefixJoint(Joint):
             self._after_echo = ""
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide the joint: drop the whole echo, or only the repeated white space; see `Joint`."""
+        """Decide the joint: drop the whole echo, or only repeated white space.
+
+        The arguments and the result are those of `Joint._try_to_decide`.
+        """
         if self._echoes is False:
             # No text is repeated, so only white space may be.
             return self._decide(0, beyond[: len(self._space)], _SURE, ended=ended)
@@ -162,7 +171,7 @@ class PrefixJoint(Joint):
 
 
 class AskedJoint(Joint):
-    """The joint before the text of a model that was asked to begin with the answer's last words.
+    """Finds the new text of a model that was asked to begin with the answer's last words, the anchor.
 
     Args:
         answer: The text of the answer so far.
@@ -184,7 +193,10 @@ class AskedJoint(Joint):
         """White space before the first word of the continuation."""
 
     def feed(self, piece: str) -> bool:
-        """Take a piece of the continuation, after its leading white space; see `Joint.feed`."""
+        """Take a piece of the continuation; return True once the joint is decided.
+
+        White space before the continuation's first word is kept apart.
+        """
         if not (self.decided or self._echoed or self._after_echo):
             words = piece.lstrip()
             self._leading_space += piece[: len(piece) - len(words)]
@@ -192,7 +204,12 @@ class AskedJoint(Joint):
         return super().feed(piece)
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide the joint by the first of these: a whole echo, the anchor, an overlap; see `Joint`."""
+        """Decide the joint by the first repetition that is found.
+
+        First an echo of the whole answer is tried; then the anchor, which is the answer's last words; then
+        an overlap, which is a beginning of the text with which the answer ends. The arguments and the
+        result are those of `Joint._try_to_decide`.
+        """
         if self._is_echo:
             confidence = _SURE if self._is_distinct(self._compared_text) else _DOUBTFUL
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
@@ -222,9 +239,16 @@ class AskedJoint(Joint):
         return True
 
     def _drop_beginning(self, length: int, text: str, confidence: float, *, ended: bool) -> bool:
-        """Drop the first characters of a text, and the white space before and, if repeated, after them.
+        """Decide to drop the first characters of a text, and white space around them.
 
-        The result is that of `_decide`.
+        The white space before them is dropped in any case, the white space after them only if it is a
+        repetition. The result is that of `_decide`.
+
+        Args:
+            length: The number of characters.
+            text: The continuation's text, without the white space before its first word.
+            confidence: The confidence that nothing is missing or doubled.
+            ended: True if no more text will arrive.
         """
         following = text[length : length + len(self._space)]
         return self._decide(len(self._leading_space) + length, following, confidence, ended=ended)

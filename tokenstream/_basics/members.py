@@ -74,9 +74,10 @@ class NamedDefault:
 
 
 class SlotWords(dict[str, str | None]):
-    """The slots of a class, each with the string below it in the source, which `help` shows.
+    """The names of a class's slots, mapped to the words with which `help` describes them.
 
-    The source is read when the first string is needed; without a source there are none.
+    The words are in the class's source, or in its docstring. They are read when the first of them is
+    needed; a slot without words is mapped to None.
 
     Args:
         kind: The class.
@@ -97,7 +98,11 @@ class SlotWords(dict[str, str | None]):
 
 
 def _read_words(kind: type) -> dict[str, str]:
-    """Return the words for the attributes of a class: its arguments', or those below them in its source."""
+    """Return the words that describe the attributes of a class, by the attribute's name.
+
+    The words of an attribute are the string below it in the source; without such a string, they are
+    those for the argument of the same name in the class's docstring.
+    """
     from ast import Assign, Attribute, ClassDef, Constant, Expr, FunctionDef, Name, parse, walk
     from inspect import getsource
     from textwrap import dedent
@@ -156,7 +161,7 @@ def show_members(kind: T) -> T:
 
 
 def show_members_like(twin: type) -> Callable[[T], T]:
-    """Return a decorator as `show_members`, which also completes docstrings that point to another class.
+    """Return a decorator like `show_members`, which also completes docstrings that point to another class.
 
     To a docstring with the sentence "The arguments and errors are those of `Stream.result`.",
     the decorator adds these sections of the other docstring.
@@ -206,7 +211,7 @@ def _collect(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which 
 
 @cache
 def _prepare(kind: Any) -> None:  # noqa: ANN401 - a class
-    """Give the slots of a class their words, and hide the slot for weak references."""
+    """Make `help` show words for the slots of a class, and hide the slot for weak references."""
     own = kind.__dict__
     if own.get("__slots__"):
         kind.__slots__ = SlotWords(kind, own["__slots__"])
@@ -229,7 +234,7 @@ def _is_shown(name: str, member: object) -> bool:
 
 
 def _copy_for(kind: type, member: Any) -> Any:  # noqa: ANN401 - any member
-    """Return a copy of a function that belongs to a class; any other member unchanged."""
+    """Return a copy of a function that has `kind` as its class; return any other member unchanged."""
     if type(member) in _METHODS:
         return type(member)(_copy_for(kind, member.__func__))
     if not isinstance(member, FunctionType):
@@ -247,7 +252,14 @@ def _copy_for(kind: type, member: Any) -> Any:  # noqa: ANN401 - any member
 
 
 def _complete_docstring(function: FunctionType, twin: type) -> None:
-    """Add the sections of the docstring to which a docstring points, before an example."""
+    """Add to a function's docstring the sections of another docstring to which the function's points.
+
+    The sections go before the example, if there is one; see `show_members_like`.
+
+    Args:
+        function: The function.
+        twin: The class with the method that has the other docstring.
+    """
     text = function.__doc__ or ""
     pointer = _POINTER.search(text) if "those of `" in text else None
     if pointer is None or _SECTIONS.search(text):

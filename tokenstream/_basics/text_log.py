@@ -17,7 +17,9 @@ def size_of(text: str) -> int:
 
 
 class TextLog:
-    """Text that grows at its end, kept in pieces; their joins are called blocks.
+    """Text that grows at its end, kept in pieces.
+
+    From time to time, the last pieces are joined into a longer piece, called a block.
 
     Example:
         >>> log = TextLog()

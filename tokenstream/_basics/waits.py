@@ -86,9 +86,9 @@ def reset_of(
 ) -> float | None:
     """Return the seconds until the rate limit that refused a request resets, or None if unknown.
 
-    The limit that refused the request is the one with nothing remaining; of several, the
-    one that resets last. If something remains of each, the request was too large for one of
-    them: then the longest wait counts, except for daily limits.
+    The limit that refused the request is the one of which nothing remains. If there are several
+    such limits, the one that resets last counts. If something remains of every limit, the request
+    was too large for one of them: then the longest wait counts, except for daily limits.
 
     Args:
         headers: The response's headers, by lower-case name.
@@ -132,7 +132,11 @@ def duration_of(value: str) -> float | None:
 
 
 def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each rate limit: the name of its header, the remaining count or None, and its reset."""
+    """Yield each rate limit that the headers state.
+
+    Yields:
+        The name of the limit's header, the remaining count or None, and the time of the reset as text.
+    """
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
@@ -172,7 +176,7 @@ def _bounded(seconds: float) -> float:
 
 
 def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
-    """Return the server's time, or the time of arrival if the server sends none."""
+    """Return the server's time; if the server sends none, the time of arrival, or None if unknown."""
     now = _parse_http_date(headers.get("date", ""))
     return received_at if now is None else now
 

@@ -32,7 +32,7 @@ _COMES_FRAMED = frozenset({"pieces", "body"})
 
 
 class _Position(NamedTuple):
-    """The position that a format has reached."""
+    """A position at which a server can resume an answer, and the state of the format there."""
 
     position: int | str | None
     """Number or id of the last event; None if the format cannot resume."""
@@ -55,14 +55,14 @@ class Connection:
 
     A format that was named is used from the start, and so is `Payloads`, which passes
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
-    `format.feed(frame)` for each frame, and checks the `error` of both. It must not
-    keep a reference to either of them between two calls, since any call may replace them.
+    `format.feed(frame)` for each frame, and checks the `error` of both. The driver
+    must not keep a reference to the framing or the format, since any call may replace them.
 
     Args:
         format: A format's name or a format object; None to detect it.
         content_type: The server's content type; the first bytes of the body take precedence.
         limits: Bounds on untrusted input.
-        pings: True to return signs of life as events.
+        pings: True to return heartbeats as events.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
         make_stage: Creates the stage that the format's events pass through; None for no stage.
@@ -238,7 +238,11 @@ class Connection:
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
-        """Return a fast function that reads a whole chunk like the last one; None if there is none."""
+        """Return a fast function for chunks like the last one; None if there is no such function.
+
+        For a chunk that is one more delta like the last one, the function returns the event. For any
+        other chunk the function returns None, and the chunk has to be read in the usual way.
+        """
         framing, format = self.framing, self.format
         if self._pings:
             # The function would miss pings.
@@ -314,7 +318,9 @@ class Connection:
         return _Position(format.position, format.state() if format.parts.stage is None else None)
 
     def _store_position(self, events_left: int) -> None:
-        """Store the position before the end closes the open parts, unless the answer is finished.
+        """Store the position that the answer has reached, before the end closes its open parts.
+
+        Nothing is stored for a finished answer, or for a format that cannot resume.
 
         Args:
             events_left: Number of events that the end of the framing returned.
@@ -359,7 +365,11 @@ class Connection:
         return events
 
     def _find_hidden_error(self) -> StreamError | None:
-        """Return an error that the format withheld, or one found between the events of an event stream."""
+        """Return an error that was reported without ending the answer; None if there is none.
+
+        The format may have withheld the error, because the answer could still go on. Or the server may
+        have sent the error as bare lines between the events of an event stream.
+        """
         if self.error is not None:
             return None
         withheld = self.format.withheld
@@ -374,7 +384,7 @@ class Connection:
         return error
 
     def _note_if_not_streamed(self) -> None:
-        """Note that the server did not stream, if a single document was the whole answer."""
+        """Count a departure if the server did not stream: then a single document was the whole answer."""
         format = self.format
         # NDJSON may have a single line, but that line has a line end, unlike Ollama's unstreamed answer.
         is_streamed_line = format.framing == "ndjson" and not self._accepted_unfinished
@@ -382,12 +392,16 @@ class Connection:
             format.note("not_streamed")
 
     def _note_replaced(self) -> None:
-        """Note how many characters replaced malformed UTF-8."""
+        """Count a departure for each character that replaced malformed UTF-8."""
         if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def abandon(self) -> list[Event]:
-        """Close all parts after the connection broke, and return the events that were held back."""
+        """Close all open parts after the connection broke.
+
+        Returns:
+            The events that were held back, and those that end the parts.
+        """
         if self.last_position is None:
             self._store_position(0)
         self.format.parts.close_all(complete=self.finished)
@@ -408,11 +422,14 @@ class Connection:
         reorder: Any,  # noqa: ANN401 - a stage, from a higher layer
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
-        """Return the events of frames that a `Reorder` held back to the end, and the error, if any.
+        """Read the frames that a `Reorder` held back to the end of the input.
 
         Args:
             reorder: The stage that holds the frames.
             now: A clock reading, in seconds.
+
+        Returns:
+            The events of the frames; and the error, or None.
         """
         events = self._read_frames(reorder.end(now=now))
         reorder.note(self._departures, self.frames_seen)

@@ -186,12 +186,17 @@ def _find_wait(head: ResponseHead, found: ProviderError | None, payload: dict[st
 
 
 def _exception_of(head: ResponseHead) -> str | None:
-    """Return the name of the exception, which AWS sends only in the head."""
+    """Return the name of AWS's exception, which only the head contains; None if there is none."""
     return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 
 
 def _words_of(text: str, found: ProviderError | None) -> str:
-    """Return the part of the error's message that describes the body."""
+    """Return the part of the error's message that describes the body; "" if nothing can be said.
+
+    Args:
+        text: The start of the body.
+        found: The provider's error in the body; None if the body contains none.
+    """
     if found is not None:
         return f"; {found}"
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
@@ -205,7 +210,14 @@ def _words_of(text: str, found: ProviderError | None) -> str:
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: bool | None) -> str:
-    """Return what to do about an error status, for the end of its message."""
+    """Return what to do about an error status, for the end of the error's message.
+
+    Args:
+        status: The HTTP status.
+        kind: The kind of the error.
+        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
+        again: True if a retry may help, False if not; None if the kind decides.
+    """
     if again is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
     if again is False and _ADVICE.get(kind) == "ask again later":

@@ -116,10 +116,13 @@ class Unframed:
         return []
 
     def _decide(self, *, ended: bool) -> Framing | None:
-        """Report the framing that the bytes reveal to the connection, and return it; None if there is none.
+        """Choose the framing by the bytes that are held, and pass the framing to `found`.
 
         Args:
             ended: True if no more bytes will arrive.
+
+        Returns:
+            The framing; None if the bytes do not decide yet, or if the body cannot be read.
         """
         kind = sniff(self.tail, self._content_type, over=ended)
         if kind == "undecided":
@@ -156,11 +159,19 @@ class Unframed:
 
     @property
     def _is_plain(self) -> bool:
-        """True for a bare-text format with `text/plain`: braces and angle brackets are then text, too."""
+        """True if the format reads bare text and the Content-Type is `text/plain`.
+
+        In such a body, a brace or an angle bracket at the start is text, too, and not JSON or a web page.
+        """
         return self._format.reads_bare_text and "text/plain" in (self._content_type or "").lower()
 
     def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
-        """Collect the start of an unreadable body for the error."""
+        """Collect the start of an unreadable body for the error; return no frames.
+
+        Args:
+            chunk: The next bytes of the body.
+            refused: The kind of the body.
+        """
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:
             self.error = self._describe(refused)

@@ -52,7 +52,9 @@ _KINDS_WRITTEN_BY: dict[type, tuple[str, ...]] = {
 
 
 def difference(accumulator: Accumulator) -> StreamError:
-    """Return the error for a restarted answer that differs from the first: the first answer's own error.
+    """Return the error that ends a stream whose restarted answer differs from the first answer.
+
+    The result is the error that broke off the first answer, if there was one; otherwise a new error.
 
     Args:
         accumulator: Holds the restarted answer.
@@ -215,7 +217,7 @@ class Aligner:
             name: The delta's attribute with the text.
 
         Returns:
-            True if the reader has all of it, False if it differs, None if something new is left.
+            True if the reader has all of the delta, False if the delta differs, None if some of it is new.
         """
         if known.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
             # The delta is for a part of another kind.
@@ -236,7 +238,11 @@ class Aligner:
         return None
 
     def _compare_signature(self, known: _KnownPart, signature: str) -> bool | None:
-        """Compare a signature; a different one means a different answer, as different reasoning does."""
+        """Compare a signature with that of a part; a different signature means a different answer.
+
+        Returns:
+            True if the reader has the signature, False if the signature differs, None if it is new.
+        """
         expected = known.signature[known.signature_repeated :]
         if not expected:
             # The reader has no signature, or all of it, so this one is new.
@@ -246,14 +252,21 @@ class Aligner:
         return expected.startswith(signature)
 
     def _compare_call_start(self, part: Part, event: ToolCallStart) -> bool:
-        """Return True if the new answer begins the same call, which keeps the id that the reader knows."""
+        """Return True if an event begins the same call as `part` does.
+
+        The call in the new answer then gets the id of `part`, which the reader knows.
+        """
         if not isinstance(part, ToolCall) or part.name != event.name:
             return False
         self._accumulator.rename_call(event.choice, event.part, part.id)
         return True
 
     def _compare_call_end(self, known: _KnownPart, event: ToolCallDone) -> bool | None:
-        """Compare the end of a call; the result is that of `_compare`."""
+        """Compare the end of a call with a part.
+
+        Returns:
+            True if the reader has the end, False if the call differs, None if the end is new to the reader.
+        """
         part = known.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
             return False

@@ -78,7 +78,7 @@ def restore_answer(
         checkpoint: The checkpoint.
         accumulator: Receives the answer so far.
         limits: Bounds for the format.
-        pings: True to return signs of life as events.
+        pings: True to return heartbeats as events.
 
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.

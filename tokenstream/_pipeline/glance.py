@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
 
 class Observes(Protocol):
-    """An observer of a machine, such as a tracer."""
+    """An observer of a machine, such as a tracer; the methods are called by the stream's code."""
 
     def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, from a higher layer
-        """Handle the end, perhaps repeatedly: the ending is set, and the error has the partial answer."""
+        """Handle the end of the answer: the ending is set, and the error, if any, has the partial answer.
+
+        The machine calls this method, perhaps more than once for an answer.
+        """
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
         """Return a function that creates the context manager in which a router runs a tool.
@@ -42,7 +45,7 @@ class Observes(Protocol):
 
 
 class Glancing:
-    """The state that a machine uses for each chunk: accumulator, meter, the chunk, and the fast path.
+    """The base of machines: the fast path, and the state that a machine uses for each chunk.
 
     Args:
         limits: Bounds on untrusted input.
@@ -121,10 +124,12 @@ class Glancing:
         return self._returned_count + self.meter.glanced
 
     def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
-        """Accept the next input; return its event if the fast path can read it, else None: then call `pull`.
+        """Accept the next input, and return its event if the fast path can read the input.
+
+        If the result is None, `pull` has to be called, which reads the input.
 
         Args:
-            chunk: An object of class `unit`: bytes of the body, or decoded text.
+            chunk: The input: bytes of the body, or decoded text, depending on `unit`.
             now: A clock reading, in seconds.
         """
         if self.shortcut is not None:
@@ -134,13 +139,21 @@ class Glancing:
         return None
 
     def _make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Create the shortcut for chunks like the last one, only now that the next chunk has arrived."""
+        """Create the fast path for chunks like the last one, and then give it the next chunk.
+
+        While the machine waits for that chunk, `shortcut` is this method; so the fast path is created only
+        if there is another chunk. The result is that of `give`.
+        """
         read = self._connection.shortcut()
         self.shortcut = None if read is None else self.glance_with(read)
         return self.give(chunk, now)
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a payload on the fast path; return True if that worked and `pull` then returns its event."""
+        """Read a decoded payload on the fast path.
+
+        Returns:
+            True if that worked, so that `pull` returns the payload's event; False if it did not.
+        """
         if self.shortcut is None or not self._connection.takes_payloads:
             return False
         self._glanced_event = self.shortcut(cast("Any", payload), now)
@@ -232,7 +245,16 @@ class Glancing:
         chunk: Any,  # noqa: ANN401 - a `unit`
         now: float,
     ) -> Event | None:
-        """Read a chunk on the fast path and measure how long that takes, after the meter's periodic work."""
+        """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes.
+
+        Args:
+            glance: The function of the fast path.
+            chunk: The chunk.
+            now: A clock reading, in seconds.
+
+        Returns:
+            The chunk's event; None if the fast path cannot read the chunk.
+        """
         timer = self.timer
         if timer is None:
             self.meter.check_stamps()
@@ -246,13 +268,13 @@ class Glancing:
         return event
 
     def fail(self) -> None:
-        """Adopt the accumulator's error, after the event that caused it."""
+        """Set `error` to the accumulator's error, which is raised after the event that caused it."""
         self.error = self.accumulator.error
         self.plain = False
         self.shortcut = None
 
     def count_late_content(self, event: Event, *, is_first: bool) -> None:
-        """Count an event with content that only the end of the input released.
+        """Count, for the metrics, an event with content that only the end of the input released.
 
         Args:
             event: The event.
@@ -285,6 +307,12 @@ class Glancing:
         """Yield the frames of a chunk that is compressed, or whose frames may be out of order.
 
         Compressed data may grow a thousandfold, so it is decompressed piece by piece.
+
+        Args:
+            coding: Decompresses the chunk; None if the chunk is not compressed.
+            connection: Cuts the chunk into frames.
+            chunk: The chunk.
+            now: A clock reading, in seconds.
         """
         meter, reorder = self.meter, self.reorder
         ready, self.ready = self.ready, []
@@ -310,4 +338,4 @@ def is_callers_fault(cause: StreamError) -> bool:
 
 
 def give_no_event() -> None:
-    """Replace `pull` once the machine was stopped: there are no more events."""
+    """Return None, as the function `pull` of a stopped machine: there are no more events."""

@@ -35,15 +35,16 @@ class Stops(Protocol):
 
 
 class GuardedMachine(Machine):
-    """Holds events back until the guards allow them, and stops when a guard wants that.
+    """A machine that passes its events to guards, and ends the answer when a guard wants that.
 
-    Without guards, it behaves like a `Machine`.
+    Its first events can be held back until the guards allow them to be returned. Without guards,
+    the machine behaves like a `Machine`.
 
     Args:
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type; None if it is not known.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return signs of life as `Ping` events.
+        pings: True to return heartbeats as `Ping` events.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
@@ -90,7 +91,11 @@ class GuardedMachine(Machine):
             self._extend_hold()
 
     def hold_back(self, hold: Hold) -> None:
-        """Hold back the next events; the message does not contain them before they are returned."""
+        """Hold back the next events; the message does not contain them before they are returned.
+
+        Args:
+            hold: Keeps the events, and says when they may be returned.
+        """
         hold.take_left(self._events_left)
         # The hold has these events now, so none of them waits here.
         self._events_left, self._current_events = [], ([], self._returned_count)
@@ -100,14 +105,17 @@ class GuardedMachine(Machine):
         self._pull_from(self._pull_held)
 
     def _extend_hold(self) -> None:
-        """Extend the hold until the guards have answered."""
+        """Make the current hold, if there is one, last until the guards allow its events."""
         guards = self.guards
         if guards is not None and self._hold is not None:
             self._hold.guarded = lambda: guards.holding
 
     @property
     def guarded_until(self) -> float:
-        """The clock reading at which a guard will stop the answer; infinity if there is none."""
+        """The clock reading at which a guard's deadline passes, and the guard stops the answer.
+
+        Infinity if no guard has a deadline.
+        """
         deadline = None
         if self.guards is not None and (self.waits or not self.over):
             self.guards.start(self.meter.started_at)
@@ -115,23 +123,23 @@ class GuardedMachine(Machine):
         return math.inf if deadline is None else deadline
 
     def tick(self, now: float) -> None:
-        """Let the guards check their deadlines, and stop if one has passed."""
+        """Let the guards check their deadlines, and stop the answer if a guard wants that."""
         if self.guards is not None and (self.waits or not self.over):
             self.now = now
             self.guards.tick(now)
             self._stop_if_wanted()
 
     def fail_guarded(self, error: StreamError) -> None:
-        """End with an error; events that are held back are never returned."""
+        """End the answer with an error, and close the source; held-back events are never returned."""
         self._end_guarded()
         self.error = error
         self._stops.release_source()
 
     def answer_from(self, answer: Callable[[], object]) -> None:
-        """Accept the answer of a guard that was awaited.
+        """Accept the verdict of a guard whose function was awaited.
 
         Args:
-            answer: Records the answer, or raises the guard's exception.
+            answer: Records the verdict, or raises the exception of the guard's function.
         """
         if self.guards is not None:
             self._call_guards(answer)
@@ -151,17 +159,27 @@ class GuardedMachine(Machine):
     # -- the way of an event -----------------------------------------------
 
     def _pull_from(self, way: Callable[[], Event | None]) -> None:
-        """Make `way` the source of the next events."""
+        """Make a function the source of the next events; they then pass through the guards, if there are any.
+
+        Args:
+            way: Returns the next event, or None when more input is needed.
+        """
         self._unguarded_pull = way
         self.pull = way if self.guards is None else self._pull_guarded
 
     @property
     def _take_unheld(self) -> Callable[[Any], bool]:
-        """The function that takes events which are not held back."""
+        """The function that adds to the message an event that is not held back.
+
+        Its result is True if the event has content.
+        """
         return self.accumulator.take if self.guards is None else self._take_guarded
 
     def _take_guarded(self, event: Event) -> bool:
-        """Take an event, except for a `Finish`, which the guards have to receive first."""
+        """Add an event to the message, and return True if it has content.
+
+        A `Finish` is not added yet: the guards have to receive it first.
+        """
         return not isinstance(event, Finish) and self.accumulator.take(event)
 
     def _pull_guarded(self) -> Event | None:
@@ -186,7 +204,12 @@ class GuardedMachine(Machine):
         return event
 
     def _show_finish(self, event: Finish) -> Event | None:
-        """Pass the end of a choice to the guards; return it if they allow that, None while they decide."""
+        """Pass the end of a choice to the guards.
+
+        Returns:
+            The event if the guards allow the end; None while they decide; the `Stopped` event if a guard
+            has stopped the answer.
+        """
         guards = self.guards
         if guards is not None:
             self._call_guards(lambda: guards.finish(event))
@@ -200,7 +223,11 @@ class GuardedMachine(Machine):
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards for their last answers, once no event is left; return the `Stopped` of a guard."""
+        """Ask the guards for their last verdicts, once no event is left.
+
+        Returns:
+            The `Stopped` event if a guard stops the answer; otherwise None.
+        """
         guards = self.guards
         if guards is not None and self.over and self._hold is None:
             self._call_guards(guards.end)
@@ -208,7 +235,10 @@ class GuardedMachine(Machine):
         return self._pull_stopped()
 
     def _call_guards(self, call: Callable[[], object]) -> None:
-        """Call a function that passes something to the guards; then stop the stream if a guard wants that."""
+        """Call a function that passes something to the guards; then stop the stream if a guard wants that.
+
+        If the function raises an exception, the stream ends with `GuardFailed`.
+        """
         try:
             call()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
@@ -234,7 +264,7 @@ class GuardedMachine(Machine):
         self._stops.stop(reason)
 
     def _end_guarded(self) -> None:
-        """End without the guards, and drop all input and events that are left."""
+        """End the answer: remove the guards, and drop all input and events that are left."""
         self.guards = None
         self._end_input(self.now)
         self.chunk, self._events_left, self._finish, self.waits = None, [], None, False
@@ -271,10 +301,11 @@ class GuardedMachine(Machine):
         return self._add_to_message(hold.ready.popleft())
 
     def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold back the events that are available, and release them if that is all to hold back.
+        """Hold back the events that the available input contains; release them once the hold is complete.
 
         Returns:
-            A sign of life or None; and True if the events stay held back, because more input is needed.
+            The event for `pull` to return now (a heartbeat) or None; and True. False as the second value
+            means that the hold is over: then the first value is not used.
         """
         event, waits = self._keep(hold)
         if not waits:
@@ -286,15 +317,17 @@ class GuardedMachine(Machine):
         return event, waits
 
     def _keep(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold events back as long as input is available.
+        """Hold back the events that the available input contains.
 
         Returns:
-            A sign of life or the last event that is held back; and True if more input is needed.
+            If events have to stay held back, or a guard has stopped the answer: the event to return now
+            (a heartbeat) or None; and True. If the held-back events may be released: the event with which
+            the hold became complete, or None if the input ended before that; and False.
         """
         event = None if hold.is_enough else self._next()
         while event is not None:
             if hold.passes(event):
-                # A sign of life is returned although events are held back.
+                # A heartbeat is returned although events are held back.
                 return event, True
             if not self._may_hold(event):
                 # The event belongs to another answer.
@@ -310,7 +343,10 @@ class GuardedMachine(Machine):
         return (event, False) if self._ask_permission() else (None, True)
 
     def _may_hold(self, event: Event) -> bool:
-        """Return True if an event belongs to this answer; subclasses may end the hold."""
+        """Return True if an event belongs to this answer, and so can be held back.
+
+        Here, every event does; a subclass may set `error` and return False.
+        """
         return True
 
     def _show_held(self, event: Event) -> None:
@@ -321,7 +357,10 @@ class GuardedMachine(Machine):
             self._call_guards(lambda: guards.feed_held(event, now))
 
     def _ask_permission(self) -> bool:
-        """Return True if the guards allow the held-back events to be returned."""
+        """Ask the guards to allow the held-back events to be returned; return True if they allow it.
+
+        Without guards, the result is True. While the guards decide, `waits` is True, and the result is False.
+        """
         guards = self.guards
         if guards is not None and guards.holding:
             self._call_guards(guards.end_held)
@@ -329,7 +368,7 @@ class GuardedMachine(Machine):
         return self._hold is not None and not self.waits
 
     def _add_to_message(self, event: Event) -> Event:
-        """Add an event that was held back to the message at the moment it is returned."""
+        """Add to the message an event that was held back, at the moment it is returned; return the event."""
         self._take_unheld(event)
         if self.accumulator.error is not None:
             self.fail()
@@ -372,5 +411,5 @@ class GuardedMachine(Machine):
 
 
 def _ends_at_once(_: Event) -> bool:
-    """End the hold with the first event, so that only the guards may extend it."""
+    """Return True for any event: it ends the hold, which then lasts only as long as the guards want."""
     return True

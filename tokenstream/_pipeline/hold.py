@@ -51,8 +51,9 @@ class Hold:
 
     Args:
         until: Returns True for an event that ends the hold; that event is returned, too.
-        announce: Returns events to be returned before the held ones, or None to drop the held ones;
-            its argument is True if the input failed before any of the answer was visible.
+        announce: Called when the held events are released. Returns events to be returned before them,
+            or None to drop the held events. The argument is True if the input failed before any of
+            the answer was visible.
     """
 
     __slots__ = ("_announce", "_held", "_met", "_until", "guarded", "ready", "released")
@@ -77,18 +78,18 @@ class Hold:
         return has_content(event)
 
     def passes(self, event: Event) -> bool:
-        """Return True for a sign of life, which is returned at once."""
+        """Return True for a heartbeat, which is returned at once instead of being held back."""
         return isinstance(event, Ping)
 
     def keep(self, event: Event) -> bool:
-        """Hold an event back; return True if it was the last event to hold back."""
+        """Hold an event back; return True if the hold is complete with this event."""
         self._held.append(event)
         self._met = self._until(event) or self._met
         return self.is_enough
 
     @property
     def is_enough(self) -> bool:
-        """True if no more events are to be held back."""
+        """True once the hold is complete: no more events are to be held back."""
         return self._met and (self.guarded is None or not self.guarded())
 
     def drop(self) -> None:
@@ -98,12 +99,12 @@ class Hold:
         self.released = True
 
     def adopt(self, other: Hold) -> None:
-        """Adopt the events of another hold, from an earlier connection of the same answer."""
+        """Take over the held events of another hold, from an earlier connection of the same answer."""
         self._held = [*other.held]
         self.ready.extend(other.ready)
 
     def take_left(self, events: list[Event]) -> None:
-        """Take the events that the end of a connection left; they are returned next, after the held ones."""
+        """Take the events that were left at the end of a connection; they come after the held ones."""
         if not self._held:
             self.ready.extend(events)
             return
@@ -111,7 +112,7 @@ class Hold:
             self.keep(event)
 
     def release(self, *, failed: bool) -> None:
-        """Move the held events to `ready`.
+        """Move the held events to `ready`, from which they are returned next.
 
         Args:
             failed: True if the input failed before any of the answer was visible.

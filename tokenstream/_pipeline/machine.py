@@ -52,7 +52,7 @@ class Machine(Glancing):
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type; None if it is not known.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return signs of life as `Ping` events.
+        pings: True to return heartbeats as `Ping` events.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
@@ -129,7 +129,10 @@ class Machine(Glancing):
 
     @property
     def assumed(self) -> bool:
-        """True if only the sentinel marked the end, which a clean end of the input has to confirm."""
+        """True if the answer has ended with the sentinel alone, without a finish reason.
+
+        The end is certain only once the input ends cleanly.
+        """
         return self._connection.format.assumed
 
     @property
@@ -143,7 +146,8 @@ class Machine(Glancing):
         Args:
             content_type: The server's content type.
             coding: The body's content coding, such as "gzip".
-            kept: The format that reads the connection; None for `self.kept`, or else a new format.
+            kept: The format that reads the connection. None stands for the format in `self.kept`, or for a
+                new format if there is none.
         """
         self._coding = make_content_decoder(coding, self.limits)
         self._connection = Connection(
@@ -207,7 +211,11 @@ class Machine(Glancing):
             self.resting = connection.format.resting
 
     def note(self, name: str) -> None:
-        """Count a departure (a deviation from the protocol) that is visible outside the payloads."""
+        """Count a departure (a deviation from the protocol) that is visible outside the payloads.
+
+        Args:
+            name: The name of the rule that was applied.
+        """
         self.departures.note(name, event=self._connection.frames_seen)
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
@@ -280,7 +288,7 @@ class Machine(Glancing):
             self.meter.mark(now, frame=True)
 
     def cut(self, now: float) -> None:
-        """Stop here: drop frames that were not decoded, and events that were held back."""
+        """Stop reading here: drop frames that were not decoded, and events that were held back."""
         self._end_input(now)
         self.chunk = None
         self._events_left = []
@@ -346,7 +354,10 @@ class Machine(Glancing):
         return events[self._returned_count - before :]
 
     def _keep_checkpoint(self) -> None:
-        """Store the checkpoint once only the events of the end itself are left."""
+        """Store the checkpoint for an answer that has ended, once its last events have been returned.
+
+        The events that only close open parts at the end do not count: the checkpoint is from before them.
+        """
         if self._connection.last_position is not None and not self._waiting:
             self._last_checkpoint = self.checkpoint()
 

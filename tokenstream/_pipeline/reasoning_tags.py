@@ -114,7 +114,12 @@ class ReasoningTags:
         """Choice and index in the format of each part that was cut off since the last events."""
 
     def cut(self, choice: int, part: int) -> None:
-        """Release the held-back text of a part that was cut off, together with the next events."""
+        """Note that a part was cut off; the next call of `feed` releases the text that is held back for it.
+
+        Args:
+            choice: The choice.
+            part: The part's index in the format.
+        """
         self._parts_cut.append((choice, part))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
@@ -185,7 +190,14 @@ class ReasoningTags:
         return text
 
     def _start(self, text: _TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
-        """Begin a text part, or update its start; its text goes through the tags."""
+        """Begin a text part of the format, or update the start of a part that has begun.
+
+        Args:
+            text: The part if it has begun; None otherwise.
+            event: The event that is being read.
+            content: The part's content at its start; its text is split at the tags like all text.
+            out: Receives the events.
+        """
         start = content.model_copy(update={"text": ""}) if content.text else content
         if text is None:
             text = self._begin(event, start)
@@ -199,7 +211,7 @@ class ReasoningTags:
             )
 
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
-        """Split a text at its tags, and add its pieces; once there are too many parts, no longer split."""
+        """Split a text at its tags, and add its pieces; if there are too many parts, tags no longer count."""
         for within, piece in text.scanner.feed(event.text):
             is_full = text.within is not None and self._count >= self._max_parts
             self._add_piece(text, piece, event, out, within=bool(text.within) if is_full else within)
@@ -249,13 +261,16 @@ class ReasoningTags:
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
-        """Begin the parts of texts that have no part yet, since a citation follows its text."""
+        """Begin a part in the message for each text that has none yet, because a citation is next.
+
+        A citation may cite the text, and so must follow the text's part.
+        """
         for (choice, _), text in self._open_texts.items():
             if choice == event.choice and text.within is None:
                 self._begin_next_part(text, event, out, within=False)
 
     def _release(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
-        """Add the held-back rest of a text; the text becomes a part even if it is empty."""
+        """Add the held-back rest of a text that ends; even an empty text becomes a part."""
         for within, piece in text.scanner.end():
             self._add_piece(text, piece, event, out, within=within)
         if text.within is None:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class RenewableMachine(GuardedMachine):
-    """Holds back the first events of each connection, and can be made ready for another connection.
+    """A machine that holds back the first events of each connection, and can use another connection.
 
     Args:
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type; None if it is not known.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return signs of life as `Ping` events.
+        pings: True to return heartbeats as `Ping` events.
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
@@ -168,7 +168,7 @@ class RenewableMachine(GuardedMachine):
         return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
-        """Do the work of `pull` while events are repeated."""
+        """Do the work of `pull` while a restarted answer repeats events that the reader already has."""
         aligner = self._aligner
         if aligner is None or aligner.is_complete:
             # All that the reader has was repeated: from now on, events are new.
@@ -214,7 +214,7 @@ class RenewableMachine(GuardedMachine):
         return self._pull_held() if relocated is None else relocated
 
     def _aligns_anew(self, earlier_aligner: Aligner | None) -> bool:
-        """Return True if the aligner has changed: releasing the hold has restarted the answer."""
+        """Return True if releasing the hold has restarted the answer, which sets a new aligner."""
         return self._aligner is not earlier_aligner
 
     def _is_another(self, event: Event) -> bool:
@@ -232,7 +232,12 @@ class RenewableMachine(GuardedMachine):
         return True
 
     def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold events back until they are released; see `GuardedMachine._fill`."""
+        """Hold back the events that the available input contains; release them once the hold is complete.
+
+        Returns:
+            The event for `pull` to return now (a heartbeat) or None; and True. False as the second value
+            means that the held-back events were released.
+        """
         event, waits = self._keep(hold)
         if waits:
             return event, True
@@ -255,7 +260,7 @@ class RenewableMachine(GuardedMachine):
         return None, False
 
     def _pull_sewn(self) -> Event | None:
-        """Do the work of `pull` after a seam."""
+        """Do the work of `pull` after a seam: convert the continuation's events to events of the answer."""
         glanced = self._glanced_event
         while (event := self._next()) is not None:
             # An event that was read on the fast path was already taken.
@@ -265,14 +270,17 @@ class RenewableMachine(GuardedMachine):
         return None
 
     def _add_relocated(self, event: Event) -> Event | None:
-        """Relocate an event to its part in the answer and take it; return None if it is a repetition."""
+        """Convert an event to an event of the answer, add it to the message, and return it.
+
+        Without a seam, the event is not converted. The result is None if the answer leaves the event out.
+        """
         relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
         if relocated is not None:
             self._add_to_message(relocated)
         return relocated
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """Return the error if the answer ended here, without ending the format, so that it can be resumed.
+        """End only the framing, not the format, so that the answer can be resumed; return the error, if any.
 
         Args:
             cause: The error that broke off the input; None if the input ended cleanly.
@@ -303,7 +311,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def refused(self) -> bool:
-        """Return True if the response is an error instead of an answer."""
+        """True if the response is an error instead of an answer."""
         return isinstance(self._connection.format, ErrorBody)
 
     @property
@@ -313,7 +321,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def left(self) -> tuple[Event, ...]:
-        """The events that are left at the end of the input."""
+        """The events that the end of the input has left, and that are not returned yet."""
         return tuple(self._events_left)
 
     @property

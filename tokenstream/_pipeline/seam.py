@@ -147,11 +147,11 @@ class Seam:
         return joined
 
     def _join_start(self, event: Any) -> bool:  # noqa: ANN401 - any event
-        """Return True if an event is the start of the text that was joined, or that is joined now."""
+        """Return True if a text's start belongs to the joined text; join the text if it is the first one."""
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_known(self, events: list[Event]) -> list[Event]:
-        """Return the events except those that the answer already contains or should not contain."""
+        """Return the events without those that must not be added to the answer; see `_is_known`."""
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue.
             self._left_out = {event.part for event in events if event.choice == 0 and _is_reasoning(event)}
@@ -182,7 +182,11 @@ class Seam:
         return moved
 
     def _is_known(self, event: Event) -> bool:
-        """Return True if the answer already contains an event, or should not contain it."""
+        """Return True if an event must not be added to the answer.
+
+        The answer already contains the event (a head, a citation, the start of a part), or the event
+        belongs to a part that is left out.
+        """
         if isinstance(event, MessageStart):
             # Later additions to the head describe only the continuation, like its head.
             return True
@@ -205,7 +209,11 @@ class Seam:
         return event.part == self._joined_part
 
     def _end_open_text(self, event: Event) -> bool:
-        """End the answer's unfinished text if an event means that it is not continued; return True if so."""
+        """Stop waiting for a continuation of the answer's unfinished text if an event shows that none follows.
+
+        Returns:
+            True if the unfinished text has to be ended now.
+        """
         if self._open_part is None or self._joined_part is not None:
             return False
         if isinstance(event, Resumed) or _may_precede_text(event):
@@ -274,7 +282,10 @@ class Seam:
 
 
 def _open_text(parts: tuple[Part, ...]) -> int | None:
-    """Return the index of the text in which the answer broke off; None if it broke off between parts."""
+    """Return the index of the part in which the answer broke off; None if it broke off between parts.
+
+    Citations after the part are ignored.
+    """
     for index in reversed(range(len(parts))):
         if parts[index].kind != "citation":
             return None if parts[index].complete else index
@@ -282,7 +293,7 @@ def _open_text(parts: tuple[Part, ...]) -> int | None:
 
 
 def _kind_of(event: Event) -> str | None:
-    """Return the kind of the part that an event begins or ends; None if the event does not contain it."""
+    """Return the kind of the part that an event contains at its start or end; None without a part."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return None if content is None else content.kind
 
