@@ -271,7 +271,7 @@ class Accumulator:
             self.tool_calls_delivered.append(id)
 
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
-        """Return the ended tool call number `number` of a choice, valid or not, from 0; None if there is none."""
+        """Return a choice's ended tool call number `number`, valid or not, from 0; None if there is none."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.ended) else state.ended[number]
 

@@ -49,7 +49,7 @@ def connect(
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        pings: True to return signs of life as `Ping` events.
+        pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
@@ -126,7 +126,7 @@ def aconnect(
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
-        pings: True to return signs of life as `Ping` events.
+        pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
@@ -190,7 +190,7 @@ def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) ->
 
 
 def _refuse_socket(url: object, replacement: str) -> None:
-    """Refuse the address of a WebSocket: it takes messages while it is open, and not one request.
+    """Refuse the address of a WebSocket, which takes messages while it is open instead of one request.
 
     Args:
         url: The address.

@@ -23,14 +23,14 @@ __all__ = ["Decoder"]
 
 
 class Decoder:
-    r"""Turn the bytes of an answer into events and a message: a `Stream` without a loop.
+    r"""Turns the bytes of an answer into events and a message: a `Stream` without a loop.
 
     Args:
         format: The format's name or a format object; None to detect it from the
             content type and the first payload.
         content_type: The response's content type; None if it is not known.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return signs of life as `Ping` events.
+        pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
 

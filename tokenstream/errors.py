@@ -157,7 +157,7 @@ class StreamError(_AnswerError):
 
     Args:
         message: What happened, where, and what to do.
-        kind: The cause in one word; None for that of the class.
+        kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
@@ -214,7 +214,7 @@ class ConnectError(StreamError):
     Args:
         message: What happened.
         stage: "connect" while connecting, "head" once the request had been sent.
-        kind: The cause in one word; None for that of the class.
+        kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
     """
 
@@ -241,7 +241,7 @@ class StatusError(StreamError):
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         body: The start of the response body, as text.
-        kind: The cause in one word; None for that of the class.
+        kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
@@ -366,7 +366,7 @@ class ProviderError(StreamError):
         message: The provider's error message.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
-        kind: The cause in one word; None for that of the class.
+        kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
@@ -387,13 +387,13 @@ class ProviderError(StreamError):
 
 
 class GuardFailed(StreamError):
-    """A guard of the stream raised an exception instead of returning a verdict; it is the `__cause__`."""
+    """A guard of the stream raised an exception, the `__cause__`, instead of returning a verdict."""
 
 
 class AnswerRejected(StreamError):
-    """An answer is complete, but the caller wants another attempt for this outcome.
+    """A complete answer has an outcome, such as an empty text, for which the caller wants another attempt.
 
-    The error appears in `stream.attempts` and is never raised: the answer of the last attempt is returned.
+    This error appears in `stream.attempts` and is never raised: the answer of the last attempt is returned.
 
     Args:
         message: The outcome of the answer.

@@ -48,7 +48,7 @@ __all__ = [
 @show_members
 @dataclass(slots=True)
 class MessageStart(AnswerEvent):
-    """The answer has begun; a later chunk that adds to its head causes another `MessageStart`.
+    """The answer has begun; if a later payload adds to the head, such as a model, this event comes again.
 
     Example:
         >>> MessageStart(id="msg_1", model="claude").role
@@ -341,7 +341,7 @@ class Finish(AnswerEvent):
 @show_members
 @dataclass(slots=True)
 class Ping(AnswerEvent):
-    """A sign of life without content; returned only with `pings=True`.
+    """A heartbeat of the server, which has no content; returned only with `pings=True`.
 
     Example:
         >>> Ping().part is None

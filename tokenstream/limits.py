@@ -91,7 +91,12 @@ class Deadlines:
 
 
 def check_option(name: str, value: object, kind: type) -> None:
-    """Check that an option has the right class; None is accepted, too: the option was not passed.
+    """Check that an option has the right class; None, for an option that was not passed, is accepted.
+
+    Args:
+        name: The option's name, for the error.
+        value: The option's value.
+        kind: The right class.
 
     Raises:
         MisuseError: The option has another class.
@@ -101,7 +106,12 @@ def check_option(name: str, value: object, kind: type) -> None:
 
 
 def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # noqa: ANN401 - any argument
-    """Return the caller's value as a float if it is a number above 0.
+    """Return the value of an option as a float, after checking that it is a number above 0.
+
+    Args:
+        name: The option's name, for the error.
+        value: The value.
+        unit: What the number counts, for the error.
 
     Raises:
         MisuseError: The value is not a finite number above 0.
@@ -112,7 +122,7 @@ def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # 
 
 
 def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN401 - any argument
-    """Return the caller's value if it is a whole number of at least `least`.
+    """Return the value of an option, after checking that it is a whole number of at least `least`.
 
     Raises:
         MisuseError: The value is not a whole number, or is less than `least`.
@@ -123,7 +133,7 @@ def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN40
 
 
 def check_wait(name: str, value: Any) -> None:  # noqa: ANN401 - any argument
-    """Check that the caller's value is a number of seconds of at least 0.
+    """Check that the value of an option is a number of seconds of at least 0.
 
     Raises:
         MisuseError: The value is not a finite number, or is less than 0.

@@ -281,7 +281,7 @@ class Router:
     # -- within ------------------------------------------------------------
 
     def _begin(self, cursors: Any) -> HandlerRun:  # noqa: ANN401 - the stream, from a higher layer
-        """Return a run of the handlers over one stream.
+        """Return a run of the handlers over one stream; `stream.run` calls this.
 
         Args:
             cursors: Creates the stream's cursors, with a method for each view.
@@ -289,7 +289,11 @@ class Router:
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
     def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
-        """Add a handler to the table, if it is a function that takes the right number of arguments."""
+        """Add a handler to the table, and return its function.
+
+        Raises:
+            MisuseError: The handler is not a function, or does not take the right number of arguments.
+        """
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
         # A function whose own signature is the schema takes any number of arguments, by keyword.
@@ -306,7 +310,14 @@ class Router:
         view: Callable[[Any], Any] | None = None,
         source: str | None = None,
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Return a decorator that registers a handler; the parameters are fields of its `HandlerEntry`."""
+        """Return a decorator that registers a handler.
+
+        Args:
+            purpose: A description, for errors, of the items that the handler takes.
+            events: The classes of events that the handler takes, or that may add an item to its view.
+            view: Returns a cursor over the items that the handler takes; None if it takes events.
+            source: The tool whose arguments the view reads; None if the view reads the text.
+        """
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             return self._add(HandlerEntry(function, purpose, events, view, source))
@@ -316,7 +327,17 @@ class Router:
     def _make_view_decorator(
         self, what: str, at: At, tool: str | None, view: Callable[[Any], Any]
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Return a decorator that registers a handler for the items of a view."""
+        """Return a decorator that registers a handler for the items of a view.
+
+        Args:
+            what: The kind of items, for errors.
+            at: The path of the items.
+            tool: The tool whose arguments the view reads; None if the view reads the text.
+            view: Returns a cursor over the items.
+
+        Raises:
+            MisuseError: `at` is not a path.
+        """
         from tokenstream.partial_json._pattern import Pattern
 
         # Refuses an invalid path now instead of when the router is run.

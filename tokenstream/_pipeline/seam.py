@@ -209,7 +209,7 @@ class Seam:
         return event.part == self._joined_part
 
     def _end_open_text(self, event: Event) -> bool:
-        """Stop waiting for a continuation of the answer's unfinished text if an event shows that none follows.
+        """Give up the answer's unfinished text if an event shows that the continuation does not continue it.
 
         Returns:
             True if the unfinished text has to be ended now.

@@ -120,7 +120,10 @@ class _AsyncRequests(_Requests, AsyncOpener):
 
 
 def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
-    """Return the arguments of an attempt's request: the caller's own, or arguments that resume the answer."""
+    """Return the arguments of an attempt's request.
+
+    They are the caller's own, unless the attempt resumes the answer from a position.
+    """
     method, url, client, deadlines, options = asked
     if attempt.mode != "resume":
         return asked
@@ -144,7 +147,15 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
 
 
 def _answer_address(url: str, name: str) -> tuple[str, str]:
-    """Return an answer's address, which is the endpoint plus the answer's id, and the endpoint's query."""
+    """Return the address of a stored answer.
+
+    Args:
+        url: The address of the endpoint.
+        name: The answer's id.
+
+    Returns:
+        The endpoint's address without its query, followed by the id; and the query.
+    """
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query

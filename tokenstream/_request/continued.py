@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Paths of fields in a format's request: turns, output limit, tool choice, count, JSON mode."""
+    """The places in a format's request that a continuation changes or checks, as paths of fields."""
 
     turns: str
     """The field that contains the turns, or the prompt that the model continues."""
@@ -170,7 +170,8 @@ class ContinuationRequests:
 
         Args:
             message: The answer so far.
-            asked: The caller's setting; None to decide by the server.
+            asked: The caller's `prefill` setting; None to send a prefix only to servers that are known to
+                continue it.
             refused: True if the server has refused a prefix in this stream.
         """
         payload, name = self._payload, message.format or ""
@@ -197,7 +198,11 @@ class ContinuationRequests:
         remember_refusal(self._host, self._model)
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the request, in tokens; None if it has no limit."""
+        """Return the output limit of the request, in tokens; None if it has no limit.
+
+        Args:
+            message: The answer so far, whose format tells the limit's place in the request.
+        """
         shape = _SHAPES.get(message.format or "")
         if shape is None or not is_dict(self._payload):
             return None
@@ -241,7 +246,10 @@ class ContinuationRequests:
 
 
 def _find(payload: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a path in a payload, in either spelling of its names; None if it is missing."""
+    """Return the value at a path in a payload; None if it is missing.
+
+    Each name may be written in camel case or with underscores.
+    """
     for name in path:
         if not is_dict(payload):
             return None
@@ -250,7 +258,7 @@ def _find(payload: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSO
 
 
 def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
-    """Set the value at a path in a payload, in the payload's spelling of its names."""
+    """Set the value at a path in a payload; each name keeps the spelling that the payload has for it."""
     *above, last = path
     for name in above:
         payload = payload[_spelt(payload, name)]

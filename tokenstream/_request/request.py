@@ -72,7 +72,10 @@ class _Trusted(threading.local):
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the context that an httpx client would create; create it anew if it would differ."""
+        """Return the TLS context that an httpx client would create.
+
+        The context is created once, and created anew if settings such as the certificate file have changed.
+        """
         import httpx
 
         file = os.environ.get("SSL_CERT_FILE")
@@ -87,7 +90,7 @@ class _Trusted(threading.local):
 
 
 def _version_of(file: str | None) -> object:
-    """Return values that change whenever a file does; None if it cannot be read."""
+    """Return values that change whenever a file does; None without a file, or if it cannot be read."""
     try:
         found = Path(file).stat() if file else None
     except OSError:
@@ -161,7 +164,15 @@ class _SocketTrace:
         self._shutdown_requested = False
 
     def __call__(self, step: str, info: dict[str, Any]) -> object:
-        """Handle a step of the request, and return the result of the caller's trace function."""
+        """Handle a step of the request: keep the socket if the step has created one.
+
+        Args:
+            step: The step's name.
+            info: The step's details, such as its result.
+
+        Returns:
+            The result of the caller's own trace function; None without such a function.
+        """
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = info["return_value"]
             if self._shutdown_requested:
@@ -170,7 +181,10 @@ class _SocketTrace:
         return None if self.callers_trace is None else self.callers_trace(step, info)
 
     def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
-        """Return the socket, to be shut down; a socket that is created later is then shut down at once."""
+        """Return the request's socket, so that the caller can shut it down; None if there is no socket yet.
+
+        In that case, the socket is shut down as soon as it is created.
+        """
         self._shutdown_requested = True
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
@@ -295,7 +309,11 @@ class HTTPRequest:
         return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
-        """Import httpx and create the client in advance, because the first time in a process takes long."""
+        """Import httpx and create the client in advance, because the first time in a process takes long.
+
+        Args:
+            kind: The name of the client's class, "Client" or "AsyncClient".
+        """
         # A failure here happens again when the request is sent, and is reported then.
         with suppress(Exception):
             import_module("httpx_sse")
@@ -310,7 +328,11 @@ class HTTPRequest:
                 current_time()
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
-        """Return a new client with the read timeout that the deadlines allow."""
+        """Return a new client with the read timeout that the deadlines allow.
+
+        Args:
+            kind: The name of the client's class, "Client" or "AsyncClient".
+        """
         import httpx
 
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)

@@ -43,8 +43,8 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
 
     Args:
         kind: The number of the header's type.
-        data: The headers.
-        position: The position after the byte that holds the type.
+        data: The bytes of all headers.
+        position: The position in `data` after the byte with the header's type.
     """
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position

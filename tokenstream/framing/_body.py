@@ -79,7 +79,10 @@ class JSONBody:
 
     @property
     def unfinished(self) -> bytes | None:
-        """The last document if it lacks only an end marker, or the single document; else None."""
+        """The document that lacks only its end marker (a line end or a separator); None if there is none.
+
+        A single document, which has no end marker, is always here.
+        """
         if self._framing is not None:
             return self._framing.unfinished
         single = bytes(self._first).removeprefix(_BOM)
@@ -97,7 +100,10 @@ class JSONBody:
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that a caller may read as a line by itself; 0 while bytes are held."""
+        """The longest chunk of NDJSON, in bytes, that a caller may read as one line without this parser.
+
+        It is 0 while the parser holds bytes of an unfinished line, and for other bodies.
+        """
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
@@ -137,7 +143,8 @@ class JSONBody:
     def _decide(self) -> None:
         """Choose the framing by the first byte, or by the first line once it is complete.
 
-        No byte is searched twice for the end of the line: `_searched_to` is where the last search ended.
+        `_searched_to` is the position where the last search for the end of the line ended, so that no byte
+        is searched twice.
         """
         first = self._first
         if not self._has_content:

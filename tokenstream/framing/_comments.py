@@ -1,4 +1,4 @@
-"""Comments of an event stream as frames, for callers that must notice every sign that the server is alive."""
+"""Comments of an event stream as frames, for callers that must notice every heartbeat of the server."""
 
 from __future__ import annotations
 

@@ -238,7 +238,11 @@ class _Zstd(Decompressor):
 
 
 def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
-    """Return a function that makes a reader of one frame; the readers of both packages work alike."""
+    """Return a function that makes a reader of one zstd frame.
+
+    Args:
+        module: The standard library's module, or `zstandard`; the readers of both work alike.
+    """
     if hasattr(module, "DecompressionParameter"):
         options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
         return lambda: module.ZstdDecompressor(options=options)

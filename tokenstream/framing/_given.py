@@ -22,7 +22,7 @@ class Framing(Protocol):
 
     @property
     def tail(self) -> bytes:
-        """The bytes of the unfinished frame, as far as they have arrived."""
+        """The bytes of the unfinished frame that have arrived."""
         ...
 
     @property

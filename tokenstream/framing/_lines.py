@@ -115,7 +115,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return chunk.removeprefix(_BOM)
 
     def _stop_if_outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
-        """Return True if a line is longer than a limit allows, and set the error.
+        """Set `error` if a line is longer than a limit allows; return True in that case.
 
         Args:
             line: The line, or as much of it as has arrived.
@@ -148,7 +148,10 @@ class LineFraming(ABC, Generic[FrameT]):
         return not self._line
 
     def _read_slice(self, text: bytes, frames: list[FrameT]) -> None:
-        """Read a slice of a chunk; a subclass may change it first."""
+        """Read a slice of a chunk, and add the frames that it completes to `frames`.
+
+        A subclass may change the slice before it is read.
+        """
         self._read_text(text, frames)
 
     @abstractmethod

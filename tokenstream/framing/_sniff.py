@@ -56,7 +56,8 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
 def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
     """Return "aws-eventstream" for a binary event stream of AWS, or None for any other body.
 
-    The first bytes of a message, its prelude, contain their own checksum.
+    If too few bytes have arrived to tell, the result is "undecided". The first bytes of a message, its
+    prelude, contain their own checksum.
     """
     # These first bytes begin text, or a length that no message has.
     if not start or start[0] in b"\xef{[<:\t\r\n " or start[0] > 127:

@@ -308,12 +308,12 @@ class AWSEventStreamParser:
 
 
 class _OneMessage:
-    """Reads chunks that consist of one message whose headers are known.
+    """Reads chunks that consist of one message with known headers, faster than the parser does.
 
     Args:
         name: The event's type.
         headers: All bytes between the message's prelude and its payload.
-        most: The maximum size of a message to read this way, in bytes.
+        max_size: The maximum size of a message to read this way, in bytes.
     """
 
     __slots__ = ("_headers", "_max_size", "_size", "_start", "_verified", "bytes", "inner", "name")

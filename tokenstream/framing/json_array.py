@@ -68,14 +68,15 @@ def _compile_before_comma() -> re.Pattern[bytes]:
 
 
 class ElementReader(Protocol[MadeT_co]):
-    """Makes functions that read chunks which consist of one element and the separators around it."""
+    """A function that makes a reader: a function that reads chunks with exactly one element each."""
 
     def __call__(
         self, most: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
-        """Return a function that reads these chunks; None if it cannot be made.
+        """Return a function that reads chunks with one element and the separators around it.
 
-        The function must return None for any other chunk.
+        The result is None if no such function can be made. The function must return None for any other
+        chunk.
 
         Args:
             most: The maximum size of a chunk, in bytes.
@@ -212,7 +213,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
-        """Return the bytes of a chunk without a byte order mark, which counts for the offset nevertheless."""
+        """Return the bytes of a chunk without a byte order mark, which counts for the offsets of errors."""
         bytes_before = self._bom_start
         text = super()._accept(chunk)
         if bytes_before is not None and self._bom_start is None and isinstance(chunk, Sized):
@@ -223,7 +224,10 @@ class JSONArrayParser(LineFraming[bytes]):
     # -- steps: each returns the position up to which it has read -----------------
 
     def _read_text(self, text: bytes, frames: list[bytes]) -> None:
-        """Run the steps on a text; each returns the position at which the next step begins."""
+        """Read a text: call the method `_step`, which reads some of the text and may choose the next step.
+
+        Each step returns the position in the text up to which it has read.
+        """
         position, size = 0, len(text)
         while position < size and self.error is None:
             position = self._step(text, position, frames)
@@ -236,7 +240,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._match_next = _compile_before_comma().fullmatch
 
     def _read_opening(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Read the opening bracket of the array."""
+        """Read the opening bracket of the array; return the position after it."""
         position = _find_end(_SPACE, text, position)
         if position == len(text):
             return position
@@ -246,7 +250,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_first(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Read the first element, or the end of an empty array."""
+        """Read the first element, or the end of an empty array; return the position after it."""
         position = _find_end(_SPACE, text, position)
         if text[position : position + 1] == b"]":
             self._step = self._read_end
@@ -254,7 +258,10 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._read_element(text, position, frames) if position < len(text) else position
 
     def _read_element(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Begin an element; it is read whole if all of it is in the text and its nesting is shallow."""
+        """Begin an element, and return the position up to which the text was read.
+
+        The element is read as a whole if all of it is in the text, and its nesting is shallow.
+        """
         position = _find_end(_SPACE, text, position)
         if position == len(text):
             return position
@@ -277,7 +284,7 @@ class JSONArrayParser(LineFraming[bytes]):
     def _read_nested(
         self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None
     ) -> int:
-        """Continue an object, an array or a string, up to its end.
+        """Continue an object, an array or a string, up to its end; return the position after what was read.
 
         Args:
             text: The chunk.
@@ -320,7 +327,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Continue a number or a literal, which the next other character ends."""
+        """Continue a number or a literal, up to the first other character; return the position of that."""
         end = _find_end(_SCALAR, text, position)
         if end < len(text):
             return self._complete(text, position, end, frames)
@@ -328,7 +335,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return end
 
     def _read_separator(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Read a comma, or the closing bracket of the array."""
+        """Read a comma, or the closing bracket of the array; return the position after it."""
         position = _find_end(_SPACE, text, position)
         mark = text[position : position + 1]
         if mark == b",":
@@ -340,7 +347,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_end(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Read white space after the array."""
+        """Read white space after the array; return the position after it."""
         position = _find_end(_SPACE, text, position)
         if position < len(text):
             return self._refuse("nothing may follow the end of a JSON array", position)
@@ -349,7 +356,14 @@ class JSONArrayParser(LineFraming[bytes]):
     # -- elements ----------------------------------------------------------
 
     def _complete(self, text: bytes, start: int, end: int, frames: list[bytes]) -> int:
-        """Add the element that ends at `end` to `frames`, together with its part in earlier chunks."""
+        """Add an element to `frames`, together with its part in earlier chunks; return `end`.
+
+        Args:
+            text: The text with the element's end.
+            start: The position at which the element, or the rest of it, begins in the text.
+            end: The position after the element.
+            frames: Receives the element.
+        """
         element = text[start:end]
         if self._line:
             self._line += element
@@ -372,13 +386,18 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._limits.line, "line"
 
     def _refuse(self, expected: str, position: int) -> int:
-        """Set the error of a text that is not a JSON array, and return the position."""
+        """Set `error`, because the text is not a JSON array; return the position.
+
+        Args:
+            expected: What is expected at the position, for the error.
+            position: The position of the fault in the text.
+        """
         offset = self._offset + position
         self.error = ProtocolError(f"{expected}, at byte {offset} of the body", offset=offset)
         return position
 
 
 def _find_end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
-    """Return the end of a match at a position; the position itself if the pattern does not match."""
+    """Return the end of a pattern's match at a position; the position itself if there is no match."""
     match = pattern.match(text, position)
     return match.end() if match else position

@@ -112,7 +112,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _clear(self) -> None:
-        """Forget the open event."""
+        """Drop what was read of the open event (the event whose blank line has not arrived)."""
         self._name = ""
         self._data: bytes | bytearray | None = None
         # Number of payload bytes held, including the LF that another data line would add.
@@ -275,7 +275,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the maximum length of a line, and the limit that sets it; see `LineFraming`."""
+        """Return the maximum length of a line, and the name of the limit that sets it; see `LineFraming`."""
         # The bytes that the data of the open event may still grow by.
         spare = self._limits.event - self._size
         if line.startswith(b"data:"):
@@ -290,7 +290,7 @@ class PlainSSEParser(LineFraming[Frame]):
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
     def _peek_held(self) -> bytes:
-        """Return the start of the open event, as lines."""
+        """Return the start of the open event as the lines of which it consists."""
         # The fields of the open event that were already read are written again as lines.
         max_size = self._limits.tail
         fields: list[bytes] = []
@@ -426,7 +426,9 @@ class SSEParser(PlainSSEParser):
             position += 1
 
     def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
-        """Add the events of lines that are one event each; return False, without reading, for other lines.
+        """Add events that are one data line each to `frames`, and return True.
+
+        If any line is something else, nothing is read, and the result is False.
 
         Args:
             lines: The lines, without the blank lines between them.
@@ -442,7 +444,12 @@ class SSEParser(PlainSSEParser):
         return True
 
     def _make_frame(self, payload: bytes, name: str) -> Frame:
-        """Return the frame of an event without a retry of its own."""
+        """Return the frame of an event that sets no reconnection time.
+
+        Args:
+            payload: The event's data.
+            name: The event's name; "" if it has none.
+        """
         if not payload.isascii():
             self.replaced += count_malformed(payload)
         if name or self._id:

@@ -72,7 +72,7 @@ class CurrentAttempt:
         self._was_discarded, self._discarded_usage = False, None
 
     def discard_usage(self) -> None:
-        """Count the tokens of this attempt, which failed without content, as spent."""
+        """Count the tokens of this attempt as spent, because the attempt failed before it brought content."""
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage = True, usage
         if usage is not None:

@@ -47,7 +47,10 @@ class Contender:
         """True once the attempt has brought content or failed."""
 
     async def run(self, on_end: Callable[[], object]) -> None:
-        """Read until content arrives or the attempt fails, then call `on_end`."""
+        """Read until content arrives or the attempt fails, then call `on_end`.
+
+        A failure is not raised here, but later, when the stream has read the chunks before it.
+        """
         try:
             source = self._source = await self._open_source()
             if source.head is not None:

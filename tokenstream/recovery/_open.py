@@ -90,7 +90,11 @@ class SourceOpener(ABC):
         self._refused = True
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the first request, in tokens; None if no limit is known."""
+        """Return the output limit of the first request, in tokens; None if no limit is known.
+
+        Args:
+            message: The answer so far.
+        """
         return None
 
     @abstractmethod
@@ -183,7 +187,11 @@ class AsyncOpener(SourceOpener):
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
-    """Return the request fields for a prefix to an unknown server, for which the caller set `prefill`."""
+    """Return the prefix to send to an unknown server, of which the caller says that it continues a prefix.
+
+    Args:
+        prefill: The caller's `prefill` option.
+    """
     return Prefix(echoes=True if prefill == "echo" else None)
 
 
@@ -225,6 +233,11 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
 
 
 def make_openers(kind: type[SourceOpener], fallback: tuple[Fallback, ...]) -> tuple[SourceOpener, ...]:
-    """Return the openers of the fallbacks."""
+    """Return an opener for each fallback.
+
+    Args:
+        kind: The class of the openers.
+        fallback: The caller's functions, or pairs of a function and the format of its answers.
+    """
     pairs: list[tuple[Any, Any]] = [each if isinstance(each, tuple) else (each, None) for each in fallback]
     return tuple(kind(*pair) for pair in pairs)

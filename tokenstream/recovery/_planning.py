@@ -32,7 +32,7 @@ _ONLY_WHOLE = (
 
 
 class AttemptPlan(NamedTuple):
-    """A plan for the next attempt."""
+    """A plan for the next attempt: its mode, its opener, and the wait before it."""
 
     mode: AttemptMode
     opener_index: int
@@ -109,7 +109,11 @@ class Planner:
         return AttemptPlan(mode, opener_index, wait, why, prefix_refused)
 
     def _is_too_late(self, begin: float) -> bool:
-        """Return True if no attempt may begin at this time any more."""
+        """Return True if an attempt would begin after a bound on the time of recovery.
+
+        Args:
+            begin: The clock reading at which the attempt would begin.
+        """
         first_request = self._machine.meter.started_at
         return any(begin - first_request > bound for bound in self._bounds)
 
@@ -119,7 +123,11 @@ class Planner:
         return current.continuation is not None and not current.was_released and is_bad_request(error)
 
     def _drop_refused_prefix(self, error: StreamError) -> bool:
-        """Stop sending prefixes if a prefix was refused; return True if a request without one is possible."""
+        """Stop sending prefixes if the server has refused a prefix.
+
+        Returns:
+            True if a prefix was refused, and the next request can do without one.
+        """
         current = self._current
         opener, continuation = self._openers[current.opener_index], current.continuation
         if continuation is None or continuation.prefix is None or current.was_released:
@@ -144,7 +152,9 @@ class Planner:
     def _choose_mode(
         self, error: StreamError, *, prefix_refused: bool
     ) -> tuple[AttemptMode | None, str | None]:
-        """Return the mode of the next attempt or None, and the reason not to continue the answer or None.
+        """Return the mode of the next attempt, and the reason why that does not continue the answer.
+
+        The mode is None if no attempt can be made, the reason is None if there is none.
 
         Args:
             error: The error that ended the attempt.
@@ -194,7 +204,12 @@ class Planner:
         return machine.last_event_id if resume_requested or opener.replays else None
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
-        """Return the seconds to wait before an attempt; None if the server requests too long a wait."""
+        """Return the seconds to wait before an attempt; None if the server requests too long a wait.
+
+        Args:
+            error: The error that ended the attempt before.
+            mode: The mode of the attempt.
+        """
         server_wait = self._machine.reconnect_after if mode == "resume" else None
         if server_wait is not None and error.retry_after is None:
             return clamp_reconnect(server_wait)

@@ -130,7 +130,7 @@ class Recovery:
         Args:
             loser: The losing attempt.
             second_won: True if the winner is the second attempt.
-            began_at: When the first attempt began.
+            began_at: The clock reading at which the first attempt began.
             now: A clock reading, in seconds.
         """
         current = self._current
@@ -189,14 +189,19 @@ class Recovery:
             current.ended = True
 
     def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
-        """Return the error of an answer whose input has ended or failed, or None."""
+        """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
+
+        Args:
+            cause: The error that ended the input; None after a clean end, or if the machine has the error.
+            now: A clock reading, in seconds.
+        """
         machine = self._machine
         ended_well = machine.answered and not machine.refused and machine.error is None and cause is None
         if ended_well:
-            # The terminal event has arrived; the connection may still be open.
+            # The terminal event has arrived. The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
         if machine.error is None and self._planner.position is not None:
-            # The format is not ended, because it may resume the answer.
+            # The server can replay the answer, so the format stays open for the attempt that resumes it.
             error = machine.cut_short(cause)
             if error is not None:
                 return self._as_position_lost(error)
@@ -218,7 +223,10 @@ class Recovery:
         return lost
 
     def _find_outcome(self) -> StreamError | None:
-        """Return the error for a finished but useless answer, if nothing of it was delivered, or None."""
+        """Return the error for an answer that is finished but useless; None if the answer is acceptable.
+
+        The result is also None if some of the answer was delivered, because it cannot be taken back then.
+        """
         current = self._current
         if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
@@ -330,8 +338,10 @@ class Recovery:
     def _count_abandoned_tokens(self, mode: AttemptMode) -> None:
         """Add the tokens of an abandoned attempt to the usage, unless the message already includes them.
 
+        An attempt that resumes goes on with the same answer, so nothing is abandoned for it.
+
         Args:
-            mode: The mode of the next attempt; one that resumes goes on with the same answer and its tokens.
+            mode: The mode of the next attempt.
         """
         hold = self._current.hold
         # The message includes the usage of released events already.
@@ -372,13 +382,13 @@ class Recovery:
 
 
 def _continuation_note(reports: list[AttemptReport]) -> str:
-    """Return a note for the error of a failed continuation."""
+    """Return the note for the error of a failed continuation: the error that broke off the answer."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"
 
 
 def _release_at_once(_: Event) -> bool:
-    """Return True, so that events are released from the first event on."""
+    """Return True for any event: it ends the hold, so that no event has to wait."""
     return True
 
 

@@ -56,7 +56,7 @@ def resilient(
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
         clock: Returns the time in seconds.
-        pings: True to turn a server's signs of life into `Ping` events.
+        pings: True to turn a server's heartbeats into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
@@ -108,7 +108,7 @@ def aresilient(
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
         clock: Returns the time in seconds.
-        pings: True to turn a server's signs of life into `Ping` events.
+        pings: True to turn a server's heartbeats into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into

@@ -120,12 +120,15 @@ is restarted |
 
     @property
     def budget(self) -> int:
-        """Total number of attempts."""
+        """The maximum number of attempts, the first one included."""
         return self.attempts if self.attempts is not None else max(_DEFAULT_ATTEMPTS, 1 + len(self.fallback))
 
     @property
     def outcomes(self) -> frozenset[str]:
-        """The outcomes that are retried; all outcomes if a function decides."""
+        """The outcomes of a complete answer, such as an empty one, after which another attempt is made.
+
+        If `on` is a function, which decides for each error, these are all outcomes.
+        """
         on: Any = self.on
         if callable(on):
             return _OUTCOMES
@@ -171,7 +174,11 @@ def _check_continuation(retry: Retry) -> None:
 
 
 def _check_conditions(on: object) -> tuple[Any, ...]:
-    """Return the conditions as a tuple, and refuse invalid ones."""
+    """Return the `on` option as a tuple, and refuse an invalid value.
+
+    Args:
+        on: The option's value: a class of errors or a word, or several.
+    """
     if isinstance(on, str) or not isinstance(on, Iterable):
         on = (on,)
     conditions: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

@@ -99,7 +99,7 @@ class ContinuationRules:
         return 0 if usage is None else usage.output_tokens or 0
 
     def begin_again(self) -> None:
-        """Reset the number of tokens, because the answer is restarted."""
+        """Forget the number of tokens counted so far, because the answer is restarted."""
         self._counted_before = 0
 
     def announce(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
@@ -124,6 +124,9 @@ class ContinuationRules:
 
 
 def add_note_once(error: StreamError, words: str) -> None:
-    """Add a note to an error, unless the error already has it from an earlier check of the same end."""
+    """Add a note to an error, unless the error already has it.
+
+    One end of an answer may be checked more than once.
+    """
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)

@@ -17,7 +17,7 @@ _REMEMBERED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A provider that continues a prefix."""
+    """A row in the table of providers that continue a prefix."""
 
     host: str
     path: str
