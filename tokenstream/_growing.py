@@ -436,6 +436,7 @@ class GivenUp:
         return self._choices
 
     def _mark(self, *, void: bool) -> None:
+        """Mark the logs of the choices as void, so that views do not read them, or as valid again."""
         for choice in self._choices.values():
             for log in choice.logs:
                 log.void = void

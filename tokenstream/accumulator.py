@@ -421,7 +421,7 @@ class Accumulator:
 
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
-        if event.another:
+        if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
                 choice.finish_reason = choice.raw_finish_reason = choice.finish_message = None
         return False

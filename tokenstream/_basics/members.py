@@ -227,6 +227,7 @@ def _is_private(base: type) -> bool:
 
 
 def _is_shown(name: str, member: object) -> bool:
+    """Return True if a member of a private base is to be shown as a member of the public class."""
     if name.startswith("__"):
         # Data with such names belong to the class that has them.
         return isinstance(member, FunctionType) or name == "__class_getitem__"

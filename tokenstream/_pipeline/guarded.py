@@ -145,12 +145,14 @@ class GuardedMachine(Machine):
             self._call_guards(answer)
 
     def give_again(self, event: Event) -> None:
+        """Put an event back, so that the next `pull` returns it again; after a `Stopped`, nothing follows."""
         if isinstance(event, Stopped):
             self.last, self.pull = event, self._pull_stopped
         else:
             super().give_again(event)
 
     def cut(self, now: float) -> None:
+        """Stop reading here, as `Machine.cut` does; a `Stopped` event that is due is still returned."""
         super().cut(now)
         self._finish, self.waits = None, False
         if self.last is not None:
@@ -296,6 +298,7 @@ class GuardedMachine(Machine):
             if waits:
                 return event
         if not hold.ready:
+            # All held-back events have been returned.
             self._hold, self.holding = None, False
             return self._pull_held()
         return self._add_to_message(hold.ready.popleft())
@@ -333,10 +336,11 @@ class GuardedMachine(Machine):
                 # The event belongs to another answer.
                 return None, True
             self._show_held(event)
-            # A guard may have ended the hold.
+            # The last two: the server waits for the client to speak, or a guard has stopped the answer.
             if hold.keep(event) or self.resting or self._hold is None:
                 break
             event = self._next()
+        # Without an event, the input so far is used up, and more of it may complete the hold.
         needs_input = event is None and not self.over and not hold.is_enough
         if self._hold is None or needs_input:
             return None, True
@@ -381,6 +385,7 @@ class GuardedMachine(Machine):
         return [*held, *super()._waiting]
 
     def _name_format(self, name: str) -> None:
+        """Tell the message the format's name; while events are held back, keep the name until later."""
         if self._hold is None:
             super()._name_format(name)
         else:
@@ -403,9 +408,11 @@ class GuardedMachine(Machine):
         return self._show_glanced(event)
 
     def _show_glanced(self, event: Event | None) -> Event | None:
+        """Pass an event of the fast path, if there is one, to the guards; return it."""
         return None if event is None else self._show_guards(event)
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
+        """Read a decoded payload on the fast path, as `Machine` does, but only without guards."""
         # Not with guards: the event would wait here, where a guard cannot stop it.
         return self.guards is None and super()._read_at_a_glance(payload, now)
 

@@ -182,6 +182,7 @@ class Machine(Glancing):
         self.pull, self.gives_again = give, True
 
     def _name_format(self, name: str) -> None:
+        """Tell the accumulator the format's name once it is known."""
         self.accumulator.format = name
         # A relay passes on restarts of an answer.
         self.accumulator.may_restart |= name == "tokenstream"
@@ -262,6 +263,7 @@ class Machine(Glancing):
         if self._coding is not None and cause is None and self.error is None:
             self._coding.end(now=now)
             cause = self._coding.error
+        # `RenewableMachine.cut_short` may have left events before.
         before = len(self._events_left)
         if self.reorder is not None and cause is None and self.error is None:
             late, self.error = connection.end_order(self.reorder, now)
@@ -274,7 +276,7 @@ class Machine(Glancing):
             self._events_left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
             broken = cause is not None and connection.error is None and not is_callers_fault(cause)
-        # A checkpoint is from before the open parts were closed: the events of that are not waiting.
+        # A checkpoint is from before the open parts were closed, so the events that close them do not count.
         last_position = connection.last_position
         waiting_count = None if last_position is None else before + last_position.events_left
         self._current_events = self._events_left[:waiting_count], self._returned_count
@@ -476,6 +478,7 @@ class Machine(Glancing):
             self._current_events = _NONE_GIVEN
 
     def _end_input(self, now: float) -> None:
+        """Accept no more input from now on."""
         self.over = True
         self.plain = False
         self.shortcut = None

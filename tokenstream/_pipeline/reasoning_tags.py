@@ -172,6 +172,7 @@ class ReasoningTags:
         receiver = text.receiver
 
         def accept(event: Any) -> bool:  # noqa: ANN401 - a delta
+            """Return True if a delta was read without decoding, False if it has to be decoded."""
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.receiver != receiver or not text.scanner.passes(event.text):
                 return False

@@ -92,6 +92,7 @@ class RenewableMachine(GuardedMachine):
         self._id_before = None if kept is None else self._last_event_id
         # As long as a new answer has returned no events, the old checkpoint stays valid.
         self._checkpoint_at_break = self.checkpoint() if kept is None and self.accumulator.messages else None
+        # From here on, the state is that of a machine without input, except for the answer so far.
         self.error = None
         self.over = self.answered = self.resting = False
         self.plain = True
@@ -106,10 +107,12 @@ class RenewableMachine(GuardedMachine):
             if kept is None or self.reorder.position is None:
                 self.reorder.begin_again()
             else:
+                # The resumed answer goes on with the frame after the last one.
                 self.reorder.expect(self.reorder.position + 1)
         if kept is None:
             self._events_left = []
         if kept is not None and self._hold is not None:
+            # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(self._hold)
         self.seam = seam
         if self.guards is not None and kept is None and seam is None:
@@ -194,6 +197,7 @@ class RenewableMachine(GuardedMachine):
         """Do the work of `pull` while events are held back."""
         hold = self._hold
         if hold is None:
+            # The hold is over. With an aligner, `_pull_aligned` goes on calling this method.
             if self._aligner is None:
                 self._pull_from(self._next if self.seam is None else self._pull_sewn)
             return self._unguarded_pull() if self.seam is not None else self._next()
@@ -226,6 +230,10 @@ class RenewableMachine(GuardedMachine):
         return event.id not in (None, id_expected)
 
     def _may_hold(self, event: Event) -> bool:
+        """Return True if an event belongs to this answer; otherwise set `error`.
+
+        The server was asked to resume an answer, and may have begun another one.
+        """
         if self._is_another(event):
             self.error, self.plain = _other_answer_error(), False
             return False
@@ -299,6 +307,11 @@ class RenewableMachine(GuardedMachine):
         return error
 
     def checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the answer so far.
+
+        If the attempt to go on was refused, or has brought no event yet, the result is the checkpoint from
+        before that attempt.
+        """
         if self._checkpoint_before is not None and self.refused:
             return with_final_ending(self._checkpoint_before, self.accumulator)
         if self._checkpoint_at_break is not None:

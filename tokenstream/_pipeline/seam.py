@@ -91,6 +91,7 @@ class Seam:
     @property
     def moves(self) -> bool:
         """True if part indexes change, so that no chunk may be read on the fast path."""
+        # Indexes stay the same only if the continuation's parts begin with the answer's last part.
         is_last = self._open_part is not None and self._open_part + 1 == self._part_count
         return not is_last or any(index != in_answer for index, in_answer in self._indexes.items())
 

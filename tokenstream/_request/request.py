@@ -234,6 +234,10 @@ class HTTPRequest:
         socket_trace = _SocketTrace()
 
         def open_source() -> SyncSource:
+            """Send the request, follow redirects, and return the response as a source.
+
+            The source's `close` closes all that was opened for the request: responses, and its own client.
+            """
             from httpx_sse import connect_sse
 
             with ExitStack() as stack:
@@ -277,6 +281,10 @@ class HTTPRequest:
             raise MisuseError("the client is not asynchronous: use connect")
 
         async def open_source() -> AsyncSource:
+            """Send the request, follow redirects, and return the response as a source.
+
+            The source's `close` closes all that was opened for the request: responses, and its own client.
+            """
             from httpx_sse import aconnect_sse
 
             async with AsyncExitStack() as stack:

@@ -201,6 +201,7 @@ class _Brotli(Decompressor):
             self.ended = self._stream.is_finished()
 
     def _process(self, data: bytes) -> bytes:
+        """Return the next piece of output, at most `_PIECE` bytes; b"" if more data is needed."""
         try:
             piece: bytes = self._stream.process(data, output_buffer_limit=_PIECE)
         except self._fault as fault:

@@ -140,6 +140,7 @@ class Planner:
 
     def _uses_fallback(self, mode: AttemptMode) -> bool:
         """Return True if the next attempt uses the next fallback."""
+        # The index of the opener for the next fallback.
         following = self._current.opener_index + 1
         # Only the server that began the answer can resume it.
         if following == len(self._openers) or mode == "resume":

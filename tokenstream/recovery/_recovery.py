@@ -365,12 +365,14 @@ class Recovery:
         current.has_delivered = True
         broken_by, self._broken_by = self._broken_by, None
         if is_first_content:
+            # The loop has no content yet, so earlier attempts leave no trace.
             return []
         if current.mode == "resume":
             return [Resumed(dropped=machine.dropped)]
         if machine.seam is not None:
             return self._rules.announce(machine.seam, current.reports[-1].error)
         if broken_by is None:
+            # No content that the loop has is replaced.
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)
         restarted.told_before = True
