@@ -90,7 +90,7 @@ class Arguments(TextLog):
 
 
 class FreeText:
-    """A parser for text that is no JSON: its value is the text itself."""
+    """A parser for text that is not JSON: its value is the text itself."""
 
     __slots__ = ("value",)
 

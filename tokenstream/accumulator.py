@@ -266,7 +266,7 @@ class Accumulator:
         return [] if state is None else state.parts[start:]
 
     def note_delivered(self, id: str) -> None:
-        """Record the delivery of a call by a view, which repaired the call's arguments for that."""
+        """Record that a view delivered a tool call whose arguments the view had repaired."""
         if id not in self.tool_calls_delivered:
             self.tool_calls_delivered.append(id)
 

@@ -49,9 +49,13 @@ def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noq
 
 
 def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode JSON that pydantic_core refuses but `json.loads` accepts, within bounds.
+    """Return the JSON value of a payload that pydantic_core refuses, if `json.loads` accepts the payload.
 
     Examples are lone surrogates in escapes, and invalid UTF-8, which becomes U+FFFD.
+
+    Raises:
+        ProtocolError: The payload is not JSON for `json.loads` either.
+        LimitExceeded: The payload is nested too deeply, or contains too long an integer.
     """
     text = _as_text(payload)
     # json.loads recurses once per level, so the depth is checked first.

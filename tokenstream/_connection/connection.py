@@ -384,7 +384,7 @@ class Connection:
         return error
 
     def _note_if_not_streamed(self) -> None:
-        """Count a departure if the server did not stream: then a single document was the whole answer."""
+        """Count a departure if the server did not stream, but sent the whole answer as a single document."""
         format = self.format
         # NDJSON may have a single line, but that line has a line end, unlike Ollama's unstreamed answer.
         is_streamed_line = format.framing == "ndjson" and not self._accepted_unfinished

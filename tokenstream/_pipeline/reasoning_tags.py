@@ -150,7 +150,7 @@ class ReasoningTags:
     def original_index(self, choice: int, index: int) -> int:
         """Return the index that the format gave to a part before this stage renumbered it.
 
-        Only for parts that are not text.
+        The part must not be a text, because a text may have become several parts.
 
         Args:
             choice: The choice.

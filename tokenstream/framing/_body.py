@@ -81,7 +81,7 @@ class JSONBody:
     def unfinished(self) -> bytes | None:
         """The document that lacks only its end marker (a line end or a separator); None if there is none.
 
-        A single document, which has no end marker, is always here.
+        A single document has no end marker, so it is never returned by `feed`, but is the value here.
         """
         if self._framing is not None:
             return self._framing.unfinished

@@ -106,7 +106,7 @@ class Payloads:
 
     @property
     def tail(self) -> bytes:
-        """Bytes before the first payload that are not a whole frame."""
+        """The bytes that arrived before the first payload, except those of whole frames."""
         return b"" if self._before is None else self._before.tail
 
     @property

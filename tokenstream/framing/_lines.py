@@ -136,7 +136,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return True
 
     def _peek_held(self) -> bytes:
-        """Return the start of the held bytes: all of them, or at least `Limits.tail`."""
+        """Return the start of the held bytes: all of them, or at least the first `Limits.tail` bytes."""
         return (self._bom_start or b"") + self._line[: self._limits.tail]
 
     def _drop_held(self) -> None:

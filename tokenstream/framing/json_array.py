@@ -327,7 +327,10 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Continue a number or a literal, up to the first other character; return the position of that."""
+        """Continue a number or a literal, up to the first character that is not part of it.
+
+        The result is the position of that character.
+        """
         end = _find_end(_SCALAR, text, position)
         if end < len(text):
             return self._complete(text, position, end, frames)

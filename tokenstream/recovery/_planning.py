@@ -153,13 +153,14 @@ class Planner:
     def _choose_mode(
         self, error: StreamError, *, prefix_refused: bool
     ) -> tuple[AttemptMode | None, str | None]:
-        """Return the mode of the next attempt, and the reason why that does not continue the answer.
-
-        The mode is None if no attempt can be made, the reason is None if there is none.
+        """Choose the mode of the next attempt.
 
         Args:
             error: The error that ended the attempt.
             prefix_refused: True if a prefix was refused, and a request without a prefix is possible.
+
+        Returns:
+            The mode, or None for no further attempt; and the reason why the answer is not continued, or None.
         """
         mode = self._retry.mode
         if not self._current.has_delivered:

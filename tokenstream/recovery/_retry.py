@@ -127,7 +127,7 @@ is restarted |
     def outcomes(self) -> frozenset[str]:
         """The outcomes of a complete answer, such as an empty one, after which another attempt is made.
 
-        If `on` is a function, which decides for each error, these are all outcomes.
+        If `on` is a function, which decides for each error, the result contains all outcomes.
         """
         on: Any = self.on
         if callable(on):
