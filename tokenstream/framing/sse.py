@@ -371,11 +371,13 @@ class SSEParser(PlainSSEParser):
         """Read a chunk that is not exactly one event with LF line ends."""
         if type(chunk) is bytes and self._ready:
             if 13 in chunk:
+                # Whole events with CRLF line ends are read like those with LF.
                 if self._clean and chunk[-4:] == b"\r\n\r\n":
                     text = chunk.replace(b"\r\n", b"\n")
                     if 13 not in text:
                         return self.frames(text)
             elif 10 not in chunk and 0 < len(chunk) <= SLICE:
+                # Without a line end, the chunk is a piece of a line.
                 self._after_cr = self._clean = False
                 self._hold(chunk)
                 return []

@@ -148,6 +148,8 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
     """Run both attempts until one brings content or neither can, and return the winner.
 
+    Both may bring content at the same time; the first attempt wins then.
+
     Args:
         first: The attempt that begins at once.
         second: The attempt that begins if the first attempt brings no content for a while.
