@@ -357,7 +357,7 @@ def test_the_status_tells_that_an_answer_did_not_end_as_it_should(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A demo whose server fails says so, and shows the rest all the same."""
-    monkeypatch.setattr(demo.Answer, "replies", lambda *_, **__: [refusal(400, "out of order")])
+    monkeypatch.setattr(demo.RecordedAnswer, "replies", lambda *_, **__: [refusal(400, "out of order")])
 
     assert 1 == main(["demo", "--fast"])
     assert len(demo.PARTS) == capsys.readouterr().out.count("StatusError: ")
