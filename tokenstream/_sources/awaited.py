@@ -31,16 +31,17 @@ def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
 
 
 def is_manager(source: object) -> bool:
-    """Return True for a context manager that belongs to one answer."""
+    """Return True for a context manager of a single answer; False for a client, a session or a lock."""
     return hasattr(type(source), "__enter__") and not _is_owned(source)
 
 
 def is_async_manager(source: object) -> bool:
-    """Return True for an asynchronous context manager that belongs to one answer."""
+    """Return True for an asynchronous context manager of a single answer; False for a client, for example."""
     return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _is_owned(source))
 
 
 def _is_owned(source: object) -> bool:
+    """Return True for an object that outlives an answer, such as a client, a session or a lock."""
     return any(hasattr(source, name) for name in _OWNED)
 
 

@@ -213,7 +213,7 @@ def opening_failed(
 def _convert_opening(
     error: Exception, names: set[str], where: str, read_deadlines: Deadlines | None
 ) -> StreamError | MisuseError:
-    """Return the error for an exception of opening a source that is about the connection or the request."""
+    """Return the error for an exception from opening a source which no other function has converted."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
@@ -294,7 +294,7 @@ def _find_request_fault(error: Exception, names: set[str]) -> str:
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert an exception of a library that refuses the response as a stream; else return None."""
+    """Convert a library's exception about a response that is not a readable stream; else return None."""
     if names & _UNUSABLE_RESPONSES:
         return _unreadable(error)
     if "SSEError" in names:
@@ -350,7 +350,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
 
 
 def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
-    """Convert an SDK's exception that has the status and the content of the body, but no response."""
+    """Convert an SDK's exception without a response, but with a status or an error body; else return None."""
     body: object = getattr(error, "body", None)
     if body is None:
         # ollama has only the error of the body.
@@ -384,7 +384,7 @@ def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of
 
 
 def _convert_google_error(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
-    """Convert a google-genai exception, which has the content of the body."""
+    """Convert a google-genai exception, whose `details` are the content of the response's body."""
     if _status_of(response) >= 400:
         body = json.dumps(error.details, default=str).encode()
         return status_error(_status_of(response), dict(response.headers), body)
@@ -405,7 +405,7 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
 
 
 def _body_in_exception(error: Exception) -> bytes:
-    """Return the body, or its error, from an exception of the SDK that has read the body; else b""."""
+    """Return the body that an SDK's exception contains, which may be only the body's "error"; else b""."""
     body: object = getattr(error, "body", None)
     if is_dict(body):
         # The exceptions of openai and anthropic have either the whole body or only its "error".

@@ -153,11 +153,14 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - d
 
 
 def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
-    """Return the WebSocket connection of an object, or None; raise `MisuseError` if it is of the other kind.
+    """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Args:
         source: Any object.
-        is_async: True if the connection must be asynchronous, False if it must not be.
+        is_async: True if the connection must be asynchronous, False if the connection must be sync.
+
+    Raises:
+        MisuseError: The connection is not of the required kind.
     """
     socket = socket_of(source)
     if socket is None or socket.is_async is is_async:

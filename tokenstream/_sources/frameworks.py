@@ -1,4 +1,6 @@
-"""The conversion of objects of frameworks to payloads, without fields that repeat or derive others.
+"""The conversion of objects of frameworks to payloads.
+
+Fields that only repeat other fields, or are derived from other fields, are left out.
 
 The frameworks are LangChain and LlamaIndex; events of an OpenAI Agents run are recognised here, too.
 """
@@ -52,15 +54,15 @@ def _find_converter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
 
 
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
-    """Return the model's event inside an event of an OpenAI Agents run; None if there is none."""
+    """Return the event of the model's API inside an event of an OpenAI Agents run; None if it has none."""
     return event.data if event.type == _MODEL_EVENT else None
 
 
 def holds_a_run(items: object) -> bool:
     """Return True for an iterator over the events of an OpenAI Agents run, which may have several answers.
 
-    The iterator is recognised by the name of its function, since its items are not known before
-    it is read.
+    The iterator is recognised by the name of the generator function that has made the iterator,
+    since its items are not known before they are read.
     """
     name: object = getattr(getattr(items, "ag_code", None), "co_qualname", None)
     return name == "RunResultStreaming.stream_events"

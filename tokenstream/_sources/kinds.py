@@ -21,7 +21,11 @@ def do_nothing() -> None:
 
 @dataclass(slots=True)
 class SyncSource:
-    """A source of chunks or payloads for a `Stream`."""
+    """A source of chunks or payloads for a `Stream`.
+
+    An adapter makes a source from the object that the caller passes, such as a response. The
+    attributes say how the stream reads, interrupts and closes that object.
+    """
 
     chunks: Iterator[Any]
     close: Callable[[], object]
@@ -63,7 +67,11 @@ class SyncSource:
 
 @dataclass(slots=True)
 class AsyncSource:
-    """A source of chunks or payloads for an `AsyncStream`."""
+    """A source of chunks or payloads for an `AsyncStream`.
+
+    An adapter makes a source from the object that the caller passes, such as a response. The
+    attributes say how the stream reads, interrupts and closes that object.
+    """
 
     chunks: AsyncIterator[Any]
     close: Callable[[], Awaitable[object]]
@@ -95,7 +103,7 @@ class AsyncSource:
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
 
     async def next_chunk(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next chunk or payload."""
+        """Return the next chunk or payload; raise StopAsyncIteration at the end."""
         while True:
             item = await self.chunks.__anext__()
             if item.__class__ is bytes or self.convert is None:
@@ -128,7 +136,7 @@ class Deferred:
 
 
 def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:
-    """Return True if an object has the attributes of a library's responses.
+    """Return True if an object has the attributes of a library's responses, and a status that is an int.
 
     Args:
         source: Any object.

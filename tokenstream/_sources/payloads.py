@@ -166,10 +166,11 @@ def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
 
 
 def _convert_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
-    """Return all fields of an object that is a dataclass and a dict, as the objects of huggingface_hub are.
+    """Return all fields of an object that is both a dataclass and a dict; return other values unchanged.
 
-    As dicts, the objects inside it would lack fields that their dataclass does not declare, but
-    their attributes include these fields.
+    The objects of huggingface_hub are both. A field that the dataclass does not declare may be
+    missing in the dict, but is an attribute. So the result combines the dict and the attributes, also
+    for the objects inside the object.
     """
     if _is_mapping(value) and hasattr(value, _DATACLASS_ATTRIBUTE):
         fields = {**value, **vars(value)}
@@ -244,7 +245,7 @@ class Converter:
         self._items = items
 
     def __call__(self, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
-        """Return the chunk or payload of an item, or `SKIPPED`.
+        """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item.
 
         Raises:
             ProtocolError: The server sent a JSON value that is not an object.

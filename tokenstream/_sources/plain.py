@@ -69,7 +69,7 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     is read, so that the encoding of the text file does not matter.
 
     Raises:
-        MisuseError: The file cannot be read, is non-blocking, or is a text file in a loop.
+        MisuseError: The file cannot be read, is non-blocking, or is a text file over which a loop has begun.
     """
     if getattr(file, "closed", False) or not file.readable():
         raise MisuseError("the file is closed, or not open for reading; pass it open, or pass its path")

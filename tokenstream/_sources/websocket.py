@@ -55,7 +55,7 @@ Google reports errors only in the reason.
 
 @dataclass(slots=True)
 class OpenWebSocket:
-    """The functions of a WebSocket connection that a source needs."""
+    """A WebSocket connection, with the functions by which a source receives messages and closes it."""
 
     recv: Callable[[], Any]
     """Returns the next message, or an awaitable of it."""
@@ -188,9 +188,9 @@ def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of w
 
 
 def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of error that a closing frame means, and if another attempt may help.
+    """Return the kind of error that a closing frame means, and True if another attempt may help.
 
-    The second value is None if the closing frame does not say so; then the kind decides.
+    The second value is None if the closing frame does not tell; the kind of error then decides.
 
     Args:
         code: The close code.
@@ -237,7 +237,7 @@ class _SocketMessages:
 
 
 class _TimedSocketMessages(_SocketMessages):
-    """Iterates over the messages of a connection, with a limit on the wait for each."""
+    """Iterates over the messages of a connection, with a time limit on the wait for each message."""
 
     __slots__ = ("_seconds",)
 
