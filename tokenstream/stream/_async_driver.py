@@ -139,7 +139,7 @@ class AsyncDriver(Driver):
 
     @property
     def waits_in_time(self) -> bool:
-        """True if a read may have a timeout, and loses nothing when the time has passed."""
+        """True if a read can stop waiting at a given time without losing anything."""
         return self.phase is _ENDED or self.pump.waits_in_time
 
     async def open_now(self) -> None:
@@ -151,7 +151,9 @@ class AsyncDriver(Driver):
             await self._read()
 
     async def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, or raise its error; a later loop still delivers every event.
+        """Read until the answer has begun, or raise the answer's error.
+
+        A later loop still delivers every event.
 
         Args:
             first: "head" to read the head of the response, "event" to read up to the first event.
@@ -260,17 +262,17 @@ class AsyncDriver(Driver):
 
     @property
     def _awaits_judges(self) -> bool:
-        """True if every held-back event waits for the answer of a guard."""
+        """True if every held-back event waits for the verdict of a guard."""
         return self.judges is not None and self.machine.waits
 
     async def _step(
         self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
     ) -> Event | None:
-        """Return the next event, or None if no event has arrived.
+        """Return the next event; None if the chunks read have produced no event.
 
         Args:
             advance: Reads a chunk, and returns its event if the machine's fast path produced one.
-            until: Time at which to stop reading; None to read once.
+            until: Time at which to stop reading; None to read a single chunk.
         """
         if self.pump.busy:
             raise concurrent_read_error()
@@ -313,11 +315,11 @@ class AsyncDriver(Driver):
         self.pump.call_soon(self.end)
 
     def await_guard(self, question: Question, *, awaited: bool) -> None:
-        """Await a guard's answer in a separate task, if that answer is awaitable.
+        """Let a guard's function be awaited in separate tasks, if it returns awaitables.
 
         Args:
-            question: Asks the guard.
-            awaited: True if the answer is known to be awaitable.
+            question: The rule that calls the guard's function.
+            awaited: True if the function is known to return awaitables.
         """
         from tokenstream.stream._guards.judges import Judges
 
@@ -359,7 +361,7 @@ class AsyncDriver(Driver):
             self.note_unclosed(error, failed=failed)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        """Give up the source of a stream that was dropped unclosed, and warn about that."""
+        """Warn about a stream that was dropped unclosed, and give up its source without waiting."""
         if is_finalizing():
             # The interpreter is exiting: modules are already gone, and the process closes the connection.
             return
@@ -403,7 +405,7 @@ class AsyncDriver(Driver):
         raise StopAsyncIteration
 
     async def _await_judges(self, judges: Judges, until: float | None) -> None:
-        """Wait for the answer of a guard on which every held-back event depends, at most until a deadline.
+        """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most.
 
         Args:
             judges: The guards.
@@ -441,7 +443,7 @@ class AsyncDriver(Driver):
         return self.process_item(item, now)
 
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
-        """Return the next item of the pump, with the time of its arrival; `END` if the stream was stopped.
+        """Return the next item from the source, with the time of its arrival; `END` after a stop.
 
         Args:
             until: Time at which the caller stops waiting.
@@ -474,7 +476,7 @@ class AsyncDriver(Driver):
             self.begin_request(self.pump.source)
 
     async def _take_arrived(self) -> tuple[float, Any] | None:
-        """Return an item that the pump has already read, or None."""
+        """Return an item that has already arrived, with the time of its arrival; None if none has arrived."""
         if self.judges is not None:
             self.judges.check()
         self.pump.busy = True

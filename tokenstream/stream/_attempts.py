@@ -28,7 +28,7 @@ AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedg
 @show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt that is about to be made, with all that `open` needs to write its request.
+    """An attempt that is about to be made, with all that the caller's `open` needs to write the request.
 
     Example:
         >>> def ask(attempt: Attempt) -> str:
@@ -73,7 +73,7 @@ class Attempt:
     def continuation(self, format: str | None = None) -> list[dict[str, Any]]:
         """Return the turns to append to the turns of the first request; none unless `mode` is "continue".
 
-        The first is the assistant's turn with the answer so far. With `prefill`, it is the only
+        The first turn is the assistant's, with the answer so far. With `prefill`, it is the only
         turn, and has no trailing white space; otherwise, a user's turn follows that asks
         the model to go on. Unfinished tool calls and unsigned reasoning are left out.
 

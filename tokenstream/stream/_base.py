@@ -25,7 +25,10 @@ DriverT = TypeVar("DriverT", bound="Driver")
 
 @explain_missing_names
 class StreamBase(ErasedGeneric[DriverT]):
-    """A stream without its loop: the answer so far, and how it ended."""
+    """Base class of sync and async streams, with the properties that read nothing from the source.
+
+    The properties show the answer so far, how the answer ended, and facts about the server.
+    """
 
     __slots__ = ()
 
@@ -95,7 +98,7 @@ else:
 
 
 def find_driver(stream: object) -> Driver | Onlooker:
-    """Return the driver of a stream, or the onlooker of a tap; for internal use.
+    """Return the driver of a stream, or the onlooker that builds the message of a tap; for internal use.
 
     Args:
         stream: A stream, sync or async, or a tap.

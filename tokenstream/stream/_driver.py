@@ -39,7 +39,7 @@ _ENDED = Phase.ENDED
 class Driver(SingleConsumer):
     """Drives one stream through the phases of `Phase`: processes items, and decides how the stream ends.
 
-    The items come from a pump. `SyncDriver` and `AsyncDriver` add the loop that waits.
+    A pump reads the items from the source; `SyncDriver` and `AsyncDriver` add the loop that waits for them.
 
     Args:
         options: The options of the stream.
@@ -136,7 +136,7 @@ class Driver(SingleConsumer):
         return self.apply_stop(self.machine.accumulator.message)
 
     def apply_stop(self, message: Message) -> Message:
-        """Return a message as a requested stop will end it, even if the read in progress has not returned."""
+        """Return a message with the ending that `stop` has requested; unchanged if no end was requested."""
         if self.verdict.end_request is None or message.ending != "streaming":
             return message
         has_terminal_event = self.machine.answered and self.machine.format is not None
@@ -278,7 +278,7 @@ class Driver(SingleConsumer):
             machine.push(item, now)
 
     def _process_wait(self, now: float) -> None:
-        """Process a wait in which nothing arrived: finish an answered stream, or else check the deadlines."""
+        """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
         if self.machine.answered:
             self.machine.finish(None, now)
         else:
@@ -294,7 +294,7 @@ class Driver(SingleConsumer):
             self.machine.give_late(now)
 
     def make_timed_chain(self) -> Chain[Any, Any]:
-        """Return the stages with the deadlines of a read: of silence, of a gap, and of guards."""
+        """Return the stages with the deadlines for a silence, for a gap between frames, and for guards."""
         machine = self.machine
         chain: Chain[Any, Any] = Chain(self.silence)
         if machine.reorder is not None:
@@ -341,7 +341,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def _begin_rest(self) -> RestLimits:
-        """Return the limits for reading after the terminal event, which the first call sets."""
+        """Return the limits for reading after the terminal event; the first call sets the limits."""
         if self._rest_limits is None:
             self._rest_limits = RestLimits.begin(self.machine, self.clock())
         return self._rest_limits
@@ -440,7 +440,7 @@ class Driver(SingleConsumer):
         return self.exhausted() if self.error is None else self.error
 
     def ask_to_close(self) -> None:
-        """Record that the stream is closed before its end; if nothing was read, set `StreamClosed`."""
+        """Record that the stream is closed early; if nothing was read, set its error to `StreamClosed`."""
         if self.phase is _ENDED:
             return
         self.verdict.closed = True
@@ -462,7 +462,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
-        """Log an error that closing the source raised, if the caller did not ask to close.
+        """Log an error of closing the source, which was closed without the caller's request.
 
         Args:
             error: The error. A `MisuseError` is raised, or added as a note to the stream's error.
@@ -477,14 +477,14 @@ class Driver(SingleConsumer):
         log("closing the source failed: %s", type(error).__name__)
 
     def raise_pull_error(self, error: ValueError) -> NoReturn:
-        """Raise `ConcurrentRead` if a second reader caused the `ValueError`, or else that error itself."""
+        """Raise `ConcurrentRead` for an error that a second reader caused; raise other errors unchanged."""
         # The machine's events come from a generator, which Python lets only one thread or task run at a time.
         if "already executing" in str(error):
             raise concurrent_read_error() from None
         raise error
 
     def _decide_ending(self, ending: Ending | None) -> Ending | None:
-        """Return the ending: the natural end or a stop, whichever was first."""
+        """Return the ending: that of a stop, or else the given one; None lets the machine decide."""
         if self.verdict.decide():
             ending = "stopped"
         # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.

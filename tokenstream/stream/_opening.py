@@ -24,7 +24,7 @@ First: TypeAlias = Literal["head", "event"]
 
 
 class Recovers(Protocol):
-    """Resumes, with another source, an answer that broke off."""
+    """Interface through which a driver continues, from another source, an answer that broke off."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -35,13 +35,19 @@ class Recovers(Protocol):
         """Return the source with which to continue, or None if the stream ends here.
 
         Args:
-            cause: The error that ended the input; None after a clean end, or if the machine has the error.
+            cause: The error that ended the input; None after a clean end, or if the machine,
+                which decodes the input, has the error.
             now: A clock reading, in seconds.
         """
         ...
 
     def record_end(self, error: Exception | None, now: float) -> None:
-        """Record how the last attempt ended."""
+        """Record how the last attempt ended.
+
+        Args:
+            error: The error of the stream; None for an end without an error.
+            now: A clock reading, in seconds.
+        """
         ...
 
 

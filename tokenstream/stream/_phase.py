@@ -81,7 +81,7 @@ class EndVerdict:
                 self.stop_reason = None if closing else reason
 
     def decide(self) -> bool:
-        """Decide the ending; return True if its end was requested. Later requests have no effect."""
+        """Decide the ending; return True if the end was requested before. Later requests have no effect."""
         with self._lock:
             self._decided = True
         return self.end_request is not None

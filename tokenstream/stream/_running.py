@@ -72,7 +72,7 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
 
 
 class _Tasks:
-    """A run whose tools are tasks, which end before the run ends.
+    """Reads a stream for `run_async`, with a task for each tool; `finish` is called once the tasks are over.
 
     Errors are stored and raised later: a task group would wrap an error that leaves one of
     its tasks in an ExceptionGroup.
@@ -169,7 +169,12 @@ class _Tasks:
             self._waiting.append(work)
 
     async def _run_tools(self, work: Work, begun: Event) -> None:
-        """Run a tool, then the tools that are waiting for a free slot."""
+        """Run a tool, then the tools that are waiting for a free slot.
+
+        Args:
+            work: The call of the first tool.
+            begun: Set at once, to show that the task runs.
+        """
         begun.set()
         await self._finish_work(work)
         while self._waiting and not self._must_end:
@@ -245,7 +250,7 @@ def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Route
 
 
 def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
-    """Call the handlers; an error that is not stored as a tool's failure closes the stream."""
+    """Call the handlers; at the first error that is not stored as a tool's failure, close the stream."""
     for work in works:
         try:
             run.store_result(
@@ -270,6 +275,7 @@ def _call_in_context(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - what
 
 
 def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, which stands above
+    """Store the result of a tool in the step that surrounds the tool; do nothing without a step."""
     if step is not None:
         step.result = value
 

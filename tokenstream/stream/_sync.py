@@ -56,7 +56,7 @@ class Stream(SyncStreamBase, Choice):
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
         started_at: Time at which the request was sent, as returned by `clock`; None if it is sent now.
         clock: Returns the time in seconds.
-        pings: True to turn a server's signs of life into `Ping` events.
+        pings: True to turn a server's heartbeats into `Ping` events.
         reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
             to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
@@ -133,7 +133,7 @@ class Stream(SyncStreamBase, Choice):
             started_at: Time at which the request was sent, as returned by `clock`; None if it is sent
                 now.
             clock: Returns the time in seconds.
-            pings: True to turn a server's signs of life into `Ping` events.
+            pings: True to turn a server's heartbeats into `Ping` events.
 
         Raises:
             MisuseError: The format cannot resume, or another version wrote the checkpoint.

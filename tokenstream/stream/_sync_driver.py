@@ -159,7 +159,7 @@ class SyncDriver(Driver):
 
     @property
     def waits_in_time(self) -> bool:
-        """True if a read may have a timeout, and loses nothing when the time has passed."""
+        """True if a read can stop waiting at a given time without losing anything."""
         return self.pump.bound is not None or self.pump.awaits_retry
 
     def read_ahead(self) -> None:
@@ -173,7 +173,7 @@ class SyncDriver(Driver):
                 self.leave()
 
     def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
-        """Return the pump's next item; deadlines apply only if the source's reads can be limited.
+        """Return the next item from the source; deadlines apply only if the source's reads can be limited.
 
         Args:
             until: Time at which the caller stops waiting.
@@ -204,7 +204,9 @@ class SyncDriver(Driver):
             self.leave()
 
     def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, or raise its error; a later loop still delivers every event.
+        """Read until the answer has begun, or raise the answer's error.
+
+        A later loop still delivers every event.
 
         Args:
             first: "head" to read the head of the response, "event" to read up to the first event.
@@ -280,11 +282,11 @@ class SyncDriver(Driver):
         return self.pump.finish()
 
     def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
-        """Return the next event, or None if no event has arrived.
+        """Return the next event; None if the chunks read have produced no event.
 
         Args:
             advance: Reads a chunk, and returns its event if the machine's fast path produced one.
-            until: Time at which to stop reading; None to read once.
+            until: Time at which to stop reading; None to read a single chunk.
         """
         if not self.pump.enter():
             raise self._busy_error()
@@ -360,7 +362,11 @@ class SyncDriver(Driver):
             self.note_unclosed(error)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        """Close the source of a stream that was dropped unclosed, and warn about that."""
+        """Warn about a stream that was dropped unclosed, and close its source.
+
+        Args:
+            is_finalizing: Returns True while the interpreter exits; then nothing is done.
+        """
         if is_finalizing():
             # At interpreter exit modules are gone, closing may crash (CPython 3.13), and the
             # process closes the connection anyway.

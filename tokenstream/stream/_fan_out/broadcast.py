@@ -152,7 +152,7 @@ class SyncHub(Hub[SyncDriver]):
         return event
 
     def run_alone(self, function: Callable[[], object]) -> None:
-        """Call a function while no reader uses the driver; wait for that if necessary."""
+        """Wait until no reader uses the driver, and then call a function that uses it alone."""
         with self.lock:
             caller = self.identify_caller()
             while self.leader is not None:

@@ -53,7 +53,11 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.after(last_event) if new_count == 1 and self._is_text else self._cursor.ready()
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return the next item that the reader does not have yet; `event` may be `NEWS`."""
+        """Return the next item that the reader does not have yet; None if the reader has all items.
+
+        Args:
+            event: An event, or `NEWS`, which only says that something has arrived.
+        """
         place = self._place
         number, last_event = self._hub.news
         place.seen_count = self._seen_count = number
@@ -63,11 +67,11 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.ready()
 
     def end(self) -> ItemT | None:
-        """Return the next item that the end of the stream adds."""
+        """Return the next item that the end of the stream adds; None if the end adds no item."""
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:
-        """Return a cursor that delivers the calls only once the answer is complete."""
+        """Return a cursor that delivers the tool calls only once the answer is complete."""
         cursor: Any = self._cursor
         return type(self)(cursor.make_waiting(), self._hub, self._place)
 

@@ -117,7 +117,7 @@ class Hub(EventQueue[DriverT]):
             self.driver.begin_polling(bell)
 
     def release_driver(self) -> None:
-        """Allow the driver to end the stream, unless a reader is reading."""
+        """Mark the driver's pump as free, so that the stream can be ended; not while a reader is reading."""
         if self.leader is None:
             self.driver.pump.busy = False
 

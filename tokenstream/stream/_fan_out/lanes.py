@@ -3,6 +3,7 @@
 A *lane* is one of the streams. Each lane has an *entry*. When something arrives, the thread or
 task that reads the stream calls `set` on the entry, which puts it into the *queue*, unless it is
 there already. The loop takes a few events from the first lane in the queue, then goes to the next.
+The *alarm* of a lane is the time at which to check the deadlines of its stream.
 Subclasses for threads and for tasks do the waiting.
 """
 
@@ -139,7 +140,7 @@ class MergeLane(Generic[K, DriverT]):
 
 
 class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
-    """Several streams without a loop over them: their turns, deadlines and outcomes.
+    """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop.
 
     Args:
         streams: The streams by label.
@@ -264,11 +265,11 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return Labelled(lane.label, event)
 
     def _schedule_pause(self) -> None:
-        """Set the number of events before the next pause: two for each queued stream, but not few."""
+        """Set the number of events before the next pause: two for each queued stream, or a minimum."""
         self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.entries))
 
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
-        """Take a stream that has no event just now out of the queue, and set its alarm."""
+        """Take a stream without an event out of the queue, and set the time to check its deadlines."""
         if self._is_last_call:
             # Only events that have arrived are still delivered, and this stream has none left.
             self._remove_lane(lane)
@@ -289,7 +290,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             self._set_alarm(lane, time.monotonic() + until - since)
 
     def _remove_lane(self, lane: MergeLane[K, DriverT]) -> None:
-        """Take the first stream out of the queue for good."""
+        """Take a stream, which is the first in the queue, out of the queue for good."""
         self._turn_count = 0
         self._queue.entries.popleft()
         lane.has_ended = True
@@ -331,9 +332,9 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                         self._live_count -= 1
 
     def _take_error(self) -> StreamError | None:
-        """Return the error to raise at the end of the merge, once; None without an error.
+        """Return the error to raise at the end of the merge; None without an error, or on a later call.
 
-        With `fail_fast`, this stops the other streams.
+        With `fail_fast`, the first call stops the other streams.
         """
         if not self._errors or self._was_error_raised:
             return None
@@ -348,19 +349,23 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     # -- deadlines ---------------------------------------------------------
 
     def _set_alarm(self, lane: MergeLane[K, DriverT], due: float) -> None:
-        """Set a stream's alarm to a time, unless the stream has an earlier alarm."""
+        """Set the time at which to check a stream's deadlines, unless an earlier time is set already."""
         if due < lane.alarm:
             lane.alarm = due
             heappush(self._alarms, (due, lane.entry.number))
 
     @property
     def _is_alarm_due(self) -> bool:
-        """True if the time of an alarm has passed."""
+        """True if the time has passed at which to check the deadlines of a stream."""
         alarms = self._alarms
         return bool(alarms) and alarms[0][0] <= time.monotonic()
 
     def _handle_alarms(self) -> float | None:
-        """Handle the alarms that are due; return the seconds until the next alarm, or None without one."""
+        """Check the deadlines of the streams whose alarm is due.
+
+        Returns:
+            The seconds until the next alarm; None if no alarm is set.
+        """
         alarms = self._alarms
         while alarms:
             now = time.monotonic()

@@ -52,7 +52,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         return self
 
     async def __anext__(self) -> Labelled[K]:
-        """Return the next event of any stream, for one task at a time."""
+        """Return the next event of any stream; raise `ConcurrentRead` while another task waits for one."""
         if self._busy:
             raise concurrent_read_error()
         self._busy = True
@@ -66,7 +66,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         await self._close(failed=False)
 
     async def __aenter__(self) -> Self:
-        """Let the reading tasks be started, on trio in a task group."""
+        """Make it possible to start the reading tasks; on trio, open a task group for them."""
         host = find_host()
         if host is not None and host.name == "trio" and self._tasks is None:
             from anyio import create_task_group
@@ -125,7 +125,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         raise failure.with_traceback(None)
 
     async def _pause(self) -> float | None:
-        """Let the reading tasks run, and return the seconds until the next alarm, or None without one."""
+        """Let the reading tasks run; return the seconds until deadlines must be checked, None for never."""
         from anyio.lowlevel import checkpoint
 
         await checkpoint()
@@ -133,7 +133,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         return self._handle_alarms()
 
     async def _wait(self) -> None:
-        """Wait until a stream is in the queue, or an alarm is due."""
+        """Wait until a stream may have an event, or its deadlines must be checked."""
         from anyio import Event, move_on_after
 
         queue, seconds = self._queue, await self._pause()

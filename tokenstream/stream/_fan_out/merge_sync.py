@@ -42,7 +42,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         return self
 
     def __next__(self) -> Labelled[K]:
-        """Return the next event of any stream, for one thread at a time."""
+        """Return the next event of any stream; raise `ConcurrentRead` while another thread waits for one."""
         if not self._lock.acquire(blocking=False):
             raise concurrent_read_error()
         try:
@@ -102,7 +102,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             lane.entry.set()
 
     def _wait(self) -> None:
-        """Wait until a stream is in the queue, or an alarm is due."""
+        """Wait until a stream may have an event, or its deadlines must be checked."""
         self._arrival.clear()
         seconds = self._handle_alarms()
         if not self._queue.entries:

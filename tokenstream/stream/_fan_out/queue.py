@@ -191,7 +191,7 @@ class EventQueue(Generic[DriverT]):
     # -- events that have arrived --------------------------------------------
 
     def look_for_news(self, place: ReaderPlace, seen_count: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Return `NEWS` if something has arrived since a reader last looked, otherwise None.
+        """Return the constant `NEWS` if something has arrived since a reader last looked, otherwise None.
 
         Args:
             place: The reader's place.
@@ -235,7 +235,7 @@ class EventQueue(Generic[DriverT]):
     def _begin_events(self, place: ReaderPlace) -> None:
         """Start to deliver events to a reader.
 
-        If the first of them are no longer held, the reader gets a summary of the answer so far.
+        If the first events are no longer held, the reader gets a summary of the answer so far instead.
         """
         place.reads_events = self._options_fixed = True
         if place.position < self.ring.begin:
@@ -252,7 +252,11 @@ class EventQueue(Generic[DriverT]):
             self._lowest_position = min(self._lowest_position, place.position)
 
     def _apply_policy(self, place: ReaderPlace) -> int:
-        """Apply the policy to a reader whose next event is no longer held; return its new position."""
+        """Apply the policy to a reader whose next event is no longer held; return the reader's new position.
+
+        Raises:
+            MisuseError: The policy is not "drop_oldest", so the reader must not miss events.
+        """
         missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":
             place.dropped += missed

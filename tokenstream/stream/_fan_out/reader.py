@@ -77,7 +77,7 @@ class ReaderDriver(SingleConsumer):
         return self.hub.wait_for(self.place, partial(self.hub.take_event, self.place), None)
 
     def step(self) -> Any:  # noqa: ANN401 - `NEWS`
-        """Wait until something has arrived that no view of the reader has read yet."""
+        """Wait until something has arrived that no view of the reader has read yet; return `NEWS` then."""
         return self.step_until(None)
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
@@ -117,7 +117,10 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def earliest_deadline(self) -> float:
-        """A time before which no deadline has to be checked; while the queue is full, minus infinity."""
+        """A time before which no deadline has to be checked.
+
+        While the queue is full, it is minus infinity, so that the deadlines are checked each time.
+        """
         due: float = self.hub.driver.earliest_deadline
         return -math.inf if self.hub.is_full else due
 
@@ -160,7 +163,11 @@ class ReaderDriver(SingleConsumer):
         self.hub.driver.ask_to_close()
 
     def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
-        """Close this reader; if it is the stream itself, close the stream for all readers."""
+        """Close this reader; if this reader is the stream itself, close the stream for all readers.
+
+        Args:
+            how: The keyword arguments of the hub's `close`, which closes the stream.
+        """
         return self.hub.close(**how) if self.is_stream else self.hub.leave(self.place)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _StreamStopper:
-    """Stops a driver's stream; has only a weak reference to the driver.
+    """Stops a stream for its guards; has only a weak reference to the stream's driver.
 
     Args:
         driver: The driver of the stream.
@@ -69,11 +69,11 @@ def guard(
     Args:
         driver: The driver of the stream.
         rule: The rule.
-        first_tokens: Number of content pieces after which a function is first called, or events
-            that were held back are delivered.
-        every: Number of content pieces between further calls of a function.
+        first_tokens: Number of content pieces after which a rule that is a function is first
+            called; also after which held-back events are delivered without a decision.
+        every: Number of content pieces between further calls of the function; None for no more calls.
         hold: True to hold back events until the rule has decided.
-        field: Path to the output field whose value a function gets.
+        field: Path to the output field whose value the function gets; None to pass the message.
 
     Raises:
         MisuseError: The argument is not a rule, or reading has begun.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Judges:
-    """Calls guards that have to be awaited, and passes their answers to the machine.
+    """Calls guards that have to be awaited, and passes their verdicts to the machine.
 
     This object has no reference to the driver, so that an unused stream can be garbage-collected.
 
@@ -42,17 +42,17 @@ class Judges:
         """Set once a guard has answered; None unless somebody waits for that."""
 
     def add(self, question: Question, *, awaited: bool) -> None:
-        """Await the answers of a guard function in separate tasks, if they are awaitable.
+        """Let a guard function be awaited in separate tasks, if it returns awaitables.
 
         Args:
-            question: Calls the guard function.
-            awaited: True if the answers are known to be awaitable.
+            question: The rule that calls the guard function.
+            awaited: True if the function is known to return awaitables.
         """
         self._needs_task = self._needs_task or awaited
         question.ask_async = lambda argument: self._ask_guard(question, argument)
 
     def check(self) -> None:
-        """Refuse to begin if a task is needed and none can be started.
+        """Refuse to begin to read if a guard needs a task, and no task can be started.
 
         Raises:
             MisuseError: The stream is read outside of `async with`.
@@ -61,7 +61,7 @@ class Judges:
             self._check_task_group()
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until a guard has answered.
+        """Wait until a guard has returned its verdict.
 
         Args:
             seconds: Longest wait; None for no limit.
@@ -100,7 +100,7 @@ class Judges:
             )
 
     def _ask_guard(self, question: Question, argument: Any) -> None:  # noqa: ANN401 - the function's argument
-        """Call a guard function, and await its answer in a separate task if the answer is awaitable."""
+        """Call a guard function; if the result is awaitable, await the result in a separate task."""
         from anyio import CancelScope
 
         answer = question.ask(argument)
@@ -119,12 +119,12 @@ class Judges:
         self._pump.spawn(self._run_guard, question, answer, scope)
 
     async def _run_guard(self, question: Question, answer: Awaitable[object], scope: CancelScope) -> None:
-        """Await a guard's answer and pass it to the machine, unless the question is outdated by then.
+        """Await a guard's verdict and pass it to the machine, unless the answer was restarted meanwhile.
 
         Args:
-            question: The question to which the guard answers.
-            answer: The answer, to be awaited.
-            scope: Cancels the guard.
+            question: The rule that has called the guard's function.
+            answer: The awaitable that the function has returned.
+            scope: Cancels the function.
         """
         # A restart of the answer begins a new turn, for which the guard is asked again.
         turn = question.turn
@@ -145,7 +145,7 @@ class Judges:
 
 
 async def _await_answer(question: Question, awaitable: Awaitable[object]) -> Callable[[], object]:
-    """Await a guard; return a function that records the guard's answer or raises its exception."""
+    """Await a guard's verdict; return a function that records the verdict or raises the guard's exception."""
     from anyio import get_cancelled_exc_class
 
     try:
@@ -163,7 +163,7 @@ async def _await_answer(question: Question, awaitable: Awaitable[object]) -> Cal
 
 
 def _is_cancelled() -> bool:
-    """Return True if this task was cancelled, False if something that it awaited was."""
+    """Return True if the current task was cancelled, False if only something that the task awaited was."""
     host = find_host()
     if host is None or host.name != "asyncio":
         # On trio, only the cancellation of this task raises the exception.

@@ -41,7 +41,7 @@ class CheckedCursor(CallCursor):
         return self.ready() if event.__class__ in _DECIDING_EVENTS else None
 
     def make_waiting(self) -> CheckedCursor:
-        """Return a cursor that delivers the calls only once the answer is complete."""
+        """Return a cursor that delivers the tool calls only once the answer is complete."""
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
 
     def _find_call(self, number: int) -> ToolCall | None:

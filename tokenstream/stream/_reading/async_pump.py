@@ -235,7 +235,7 @@ class AsyncPump:
 
     @property
     def waits_in_time(self) -> bool:
-        """True if a read may have a timeout, and loses nothing when the time has passed."""
+        """True if a read can stop waiting at a given time without losing anything."""
         host = self._host or find_host()
         return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
 

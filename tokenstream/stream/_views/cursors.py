@@ -216,7 +216,7 @@ class CallCursor:
         return call
 
     def make_waiting(self) -> CallCursor:
-        """Return a cursor that delivers the calls only once the answer is complete."""
+        """Return a cursor that delivers the tool calls only once the answer is complete."""
         return CallCursor(self.accumulator, self.choice, wait=True)
 
     def _find_call(self, number: int) -> ToolCall | None:
