@@ -72,7 +72,7 @@ class AsyncPump:
         """Items that have arrived, each with the time of its arrival."""
 
     def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
-        """Put items that were taken back in front of the items still to be read."""
+        """Put items that a caller has taken back to the front, so that the next reads return them again."""
         self.batch = chain(items, self.batch)
 
     # -- reading -----------------------------------------------------------
@@ -160,7 +160,7 @@ class AsyncPump:
     def listen(self, bell: ArrivalBell, *, even_if_instant: bool = False) -> bool:
         """Ring a bell whenever an item arrives, from now on; return False if the bell will not ring.
 
-        A task reads from now on, even if the loop itself could. The bell does not ring
+        A task reads the source from now on, even if the loop itself could read it. The bell does not ring
         for a source that never waits, unless `even_if_instant` is set.
 
         Args:
@@ -267,12 +267,12 @@ class AsyncPump:
         self._continue_in_task()
 
     def _continue_in_task(self) -> None:
-        """Read in a task from now on, if the source was read without a task outside of the block."""
+        """Read in a task from now on, if the source was read without a task before the `async with` block."""
         if isinstance(self._reader, DirectReader) and self._reader.is_intact:
             self._reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
-        """Use the task group of a merge; return False inside the `async with` block of the stream itself.
+        """Use the task group of a merge; return False, and do not use it, if the stream has its own block.
 
         Args:
             tasks: The task group; None on asyncio.
@@ -346,7 +346,7 @@ class AsyncPump:
             self._reader.stop()
 
     async def close(self, *, failed: bool = False) -> Exception | None:
-        """Close the source, and return the error that closing raised; a second caller only waits.
+        """Close the source, and return the error of closing or None; a second caller only waits.
 
         Args:
             failed: True if another error is being raised, which closing must not delay.

@@ -74,8 +74,9 @@ class DirectReader:
     def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival.
 
-        If none have arrived, a read begins now. If the last read was a while ago, the result is
-        then a `BusyTime`, because the loop did not wait for the source in between.
+        If no item has arrived, the caller reads next, and the time of that read is counted from now.
+        If the last read was a while ago, the result is a `BusyTime`: the loop, not the source, has
+        caused the pause.
         """
         items, self._items = self._items, []
         if not items:
@@ -107,7 +108,7 @@ class DirectReader:
         return self._host is not None and not self._is_instant and self._host.is_over()
 
     def check_host(self) -> None:
-        """Refuse to read in a different event loop; if the first loop has ended, report a failure."""
+        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items."""
         if self._host is not None and not self._is_instant and not self._host.check_running():
             self._put_item(SourceFailed(ended_loop_error()))
 
@@ -186,7 +187,7 @@ class DirectReader:
     # -- within ------------------------------------------------------------
 
     async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
-        """Read a chunk of a source that never waits; only its own time limit applies."""
+        """Read a chunk of a source that never waits; only the source's own `bound` limits the time."""
         if source.bound is None:
             self._put_item(await source.next_chunk())
             return
@@ -197,7 +198,7 @@ class DirectReader:
         self._last_read_at = self._clock()
 
     async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
-        """Open the source or read a chunk, and cancel that after a time."""
+        """Open the source, or read a chunk if the source is open; cancel either after a number of seconds."""
         from anyio import CancelScope, current_time
 
         if isinstance(source, Deferred) and source.enters and not self._open_began:

@@ -1,4 +1,4 @@
-"""Items other than chunks that a pump returns; they tell what happened to the source."""
+"""Items other than chunks that a pump, which reads a source, returns; they tell of the source's state."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class GapDeadline:
-    """A stage that passes items on unchanged, with the deadline of a gap between frames.
+    """A stage that passes items on unchanged, and has the deadline for a frame that is missing in the order.
 
     Args:
         reorder: The stage that waits for the missing frame.
@@ -35,7 +35,7 @@ class GapDeadline:
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Return no items: once the deadline has passed, the machine itself acts."""
+        """Return no items: the machine itself ends the wait for the frame once the deadline has passed."""
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
@@ -47,7 +47,7 @@ class GapDeadline:
 
 
 class GuardDeadline:
-    """A stage that passes items on unchanged, with the deadline that the guards set for the answer.
+    """A stage that passes items on unchanged, and has the deadline that the guards set for the answer.
 
     Args:
         machine: The machine with the guards.

@@ -82,7 +82,7 @@ class Pump:
             self.direct = None if source.bound is not None else source.chunks
 
     def put_back(self, items: Iterable[Any]) -> None:
-        """Put items that were taken back in front of the items still to be read."""
+        """Put items that a caller has taken back to the front, so that the next reads return them again."""
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
 
@@ -122,7 +122,7 @@ class Pump:
         return self.chunks is not None
 
     def finish(self) -> bool:
-        """End the reading thread; return False without one. Items that it has read can still be taken."""
+        """End the reading thread, whose items can still be taken; return False if there is no such thread."""
         if self._read_ahead is None:
             return False
         self._read_ahead.finish()
@@ -204,7 +204,7 @@ class Pump:
         return isinstance(self.source, Deferred) and self.source.wait > 0
 
     def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Wait until the source may be opened; the next read opens it.
+        """Wait until the source may be opened, and return `WAITED`; the next read opens the source.
 
         Args:
             until: Time at which to stop waiting; None for no limit.
@@ -213,7 +213,10 @@ class Pump:
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Return the payload of an item of `direct`; if the source skips the item, return the next chunk."""
+        """Return the payload of an item that a driver has taken from `direct`.
+
+        If the source skips the item, return the next chunk. An item without a payload is unchanged.
+        """
         source = self.source
         has_no_payload = item is END or item.__class__ is SourceFailed
         if has_no_payload or not isinstance(source, SyncSource) or source.convert is None:
@@ -255,7 +258,11 @@ class Pump:
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Open the source, within a number of seconds if its socket is known."""
+        """Open the source, and return an item that says so, or that the time was too short.
+
+        Args:
+            seconds: Longest time to wait, if the source's socket is known; None for no limit.
+        """
         if self._stopped:
             return END
         deferred, self.source = self.source, None
@@ -294,7 +301,7 @@ class Pump:
             reader.stop()
 
     def close(self) -> None:
-        """Close the source, unless it is closed already, and raise its errors."""
+        """Close the source, unless it is closed already; raise an error of closing."""
         source = self.source
         try:
             # Cleared first, because closing a source may call this method again.

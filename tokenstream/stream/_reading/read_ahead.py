@@ -108,7 +108,7 @@ class ReadAhead:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return the next chunk; raise `ReadTimeout` after the time limit, or the source's error."""
+        """Return the next chunk; raise the source's error, or `ReadTimeout` after the limit of `bound`."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._has_ended or self._stopped, self._seconds)
             if self._stopped:
@@ -218,7 +218,7 @@ class ReadAhead:
                 yield item
 
     def _put_item(self, item: object) -> bool:
-        """Pass an item to the loop, and wait if it has too many; return False if the thread should end."""
+        """Pass an item to the loop; wait while too many are held; return False if the thread should end."""
         with self._changed:
             if self._should_end:
                 return False

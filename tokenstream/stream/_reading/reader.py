@@ -145,7 +145,7 @@ class Reader:
         return self._host.is_over()
 
     def check_host(self) -> None:
-        """Check that the event loop is the same as before; if the earlier loop is over, end with an error."""
+        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items."""
         if not self._host.check_running():
             self.abandon()
             self.has_ended = True
@@ -334,7 +334,7 @@ class Reader:
             self._put_item(now, BusyTime(now - began))
 
     def _find_chunk_limit(self, chunk: bytes) -> int:
-        """Return the number of chunks to hold, with this one; 0 if their bytes would be too many."""
+        """Return the number of chunks that may be held; 0 if their bytes, with `chunk`, are too many."""
         size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
         return _MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
 

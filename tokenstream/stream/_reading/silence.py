@@ -132,7 +132,7 @@ class Silence:
         """Return the time from which to count a silence, moved by the time in which the loop was busy.
 
         Args:
-            last_arrival: Its time, or that of the request.
+            last_arrival: Time of the last arrival; time of the request, if nothing has arrived.
         """
         counted_from, busy_seconds = self._busy_since_content
         if counted_from != self._machine.meter.content_at:

@@ -1,4 +1,7 @@
-"""Waking a read that blocks in another thread, by shutting down its socket; closing would not do it."""
+"""Waking a read that blocks in another thread, by shutting down its socket.
+
+Closing the socket would not end the read.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 def shut_down(find_socket: Callable[[], Any] | None) -> bool:
     """Shut down the socket of a source, so that a blocking read returns; return False if that fails.
 
-    This never blocks, and may be called from any thread.
+    This function never blocks, and may be called from any thread.
 
     Args:
         find_socket: Returns the socket, or None if no socket is used for this body alone.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _AnyStream(Protocol):
-    """The part of `Stream` that is needed here, since this module cannot import `_sync`."""
+    """The part of `Stream` that this module uses, since it cannot import the class from `_sync`."""
 
     @property
     def closed(self) -> bool: ...
@@ -36,7 +36,7 @@ class _AnyStream(Protocol):
 
 
 class _AnyAsyncStream(Protocol):
-    """The part of `AsyncStream` that is needed here."""
+    """The part of `AsyncStream` that this module uses."""
 
     @property
     def closed(self) -> bool: ...
@@ -76,7 +76,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         return self
 
     def __next__(self) -> StreamT:
-        """Return the stream of the next answer; the parent stream itself, if it is the only answer."""
+        """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
         session, pump = self._session, self._driver.pump
         self._read_rest()
         while session.has_several is None:
@@ -173,7 +173,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
-        """Read an item of the pump and process it; see `_read`."""
+        """Read an item of the connection and process the item; see `_read`."""
         driver, session = self._driver, self._session
         try:
             # Deadlines apply to the answers, not to the connection.
@@ -257,7 +257,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         return self
 
     async def __anext__(self) -> AsyncStreamT:
-        """Return the stream of the next answer; the parent stream itself, if it is the only answer."""
+        """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
         session = self._session
         await self._read_rest()
         while session.has_several is None:

@@ -98,7 +98,7 @@ class Session:
             self.end(sorter.error)
 
     def _take_over_answers(self) -> None:
-        """Take the answers over from the parent stream, once it is known that there are several."""
+        """Take the answers over from the parent stream, once the connection is known to have several."""
         driver, sorter = self._driver, self.sorter
         if sorter is not None and sorter.has_several and not driver.diverted:
             if driver.machine.guards is not None:
@@ -156,10 +156,10 @@ class Session:
             self._conclude("truncated" if is_truncated else "complete")
 
     def _conclude(self, ending: Ending) -> None:
-        """End the parent stream with the failure; if there is none, with an ending.
+        """End the parent stream with the error that broke the connection, or else with the given ending.
 
         Args:
-            ending: The ending.
+            ending: The ending for a connection that did not break.
         """
         driver = self._driver
         if self.failure is None:
@@ -195,7 +195,10 @@ class Session:
         return self._driver.options._replace(format=lane.format)
 
     def claim_single_answer(self) -> bool:
-        """Return True, once, if the parent stream is the only answer and the loop should return it now."""
+        """Return True if the loop should now return the parent stream, as the only answer.
+
+        Later calls return False.
+        """
         if self.handed_out or self.has_several or self._driver.verdict.end_request is not None:
             return False
         self.handed_out = True

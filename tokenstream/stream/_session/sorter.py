@@ -160,7 +160,7 @@ class Sorter:
         return new_lanes
 
     def end(self, *, now: float = 0.0) -> list[AnswerLane]:
-        """End every open answer, because the connection has ended."""
+        """End every open answer, because the connection has ended; return no lanes, as no answer begins."""
         for lane in self._open_lanes.values():
             lane.has_ended = True
         self._open_lanes.clear()
@@ -191,7 +191,7 @@ class Sorter:
         )
 
     def _sort(self, frame: Frame) -> list[AnswerLane]:
-        """Sort a frame; return the lane of the answer that it begins, if any."""
+        """Sort a frame into a lane; return the lanes of answers that begin now, mostly none."""
         payload = self._decode(frame)
         if self._connection_format is None:
             return self._detect(frame, payload)
@@ -209,7 +209,11 @@ class Sorter:
         return payload if is_dict(payload) else {}
 
     def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
-        """Detect the format, which decides whether the connection has several answers."""
+        """Detect the format, which decides whether the connection has several answers.
+
+        Returns:
+            Once the format is known, the lanes of the answers that begin in the frames so far; else none.
+        """
         self._undecided_frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name = registry.detect(payload, event)[0]
@@ -226,10 +230,15 @@ class Sorter:
     def _may_begin(self, name: str, payload: dict[str, Any], connection_format: Format) -> bool:
         """Return True if a message of the connection may begin an answer.
 
-        A late message of a finished answer may not.
+        A late message of a finished answer must not begin that answer again.
 
         Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
         share one id; recording: none.
+
+        Args:
+            name: The name of the message's answer.
+            payload: The message's payload.
+            connection_format: The format object for messages that belong to no answer.
         """
         return not name or name not in self._finished_names or connection_format.begun_by(payload, "") == name
 
@@ -277,7 +286,7 @@ class Sorter:
         return new_lanes
 
     def _open_lane(self, name: str, connection_format: Format) -> AnswerLane:
-        """Add a lane for an answer that begins; it gets the messages that belong to no earlier answer."""
+        """Add a lane for an answer that begins; the lane also gets the messages that wait for an answer."""
         lane = self._open_lanes[name] = AnswerLane(connection_format.of_answer(name), self._waiting)
         self._move_waiting_messages(lane)
         return lane
@@ -295,4 +304,4 @@ def _size_of(message: object) -> int:
 
 
 def _ignore(name: str) -> None:
-    """Do nothing when the format was found: the sorter itself detects it."""
+    """Do nothing when the connection has found the format: the sorter itself detects the format."""
