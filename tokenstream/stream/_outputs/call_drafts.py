@@ -133,7 +133,7 @@ class CallDraftCursor:
         """Return the next queued draft, or None; raise the stored failure once no draft is queued.
 
         Args:
-            at_end: True at the end of the stream.
+            at_end: True at the end of the stream, where the failure may be an error of the answer.
         """
         if self._queue:
             return self._queue.popleft()
@@ -189,7 +189,7 @@ class CallDraftCursor:
         self._queue.append(open_call.make_draft(ended))
 
     def _note_failure(self, open_call: _OpenCall) -> None:
-        """Store an exception of the application's own validator."""
+        """Store the error of a call, if the application's own validator has raised that error."""
         error = open_call.document.stage.error
         if error is not None and not isinstance(error, TokenStreamError):
             self._failure = error

@@ -112,7 +112,7 @@ class OutputCursor(Generic[ItemT]):
         return self._next_new_item() if self._queue or self._raise_at_once else None
 
     def end(self) -> ItemT | None:
-        """Return the item that the end of the stream adds, or raise the error of the output.
+        """Return the item that the end of the stream adds, or None; raise the error of an invalid output.
 
         Raises:
             OutputInvalid: The output does not match the requested type.
@@ -222,7 +222,7 @@ class OutputCursor(Generic[ItemT]):
         self._note_error(document)
 
     def _note_error(self, document: OutputDocument[ItemT]) -> None:
-        """Record the error of a document, if the error ends the output; stop the stream if required.
+        """Record an error that ends the output; stop the stream if the document's stage asks for that.
 
         Other errors are recorded at the end of the answer; see `_read_end`.
         """
@@ -238,7 +238,7 @@ class OutputCursor(Generic[ItemT]):
             self._set_failure(document, error)
 
     def _set_failure(self, document: OutputDocument[ItemT], error: Exception) -> None:
-        """Record the error to raise."""
+        """Record the error to raise: at the end, or at once if the program's own code has raised it."""
         self._failure = add_context(error, self._answer.message, document.text.text, document.best)
         self._raise_at_once = not isinstance(error, TokenStreamError)
 

@@ -96,7 +96,11 @@ class DeliveredItems:
         self._position = len(self._items)
 
     def _skip_item(self, item: object) -> str | None:
-        """Skip an item that equals the delivered item, and return ""; return None for a different item."""
+        """Skip an item that equals the item delivered in its place.
+
+        Returns:
+            "" for an equal item, of which nothing is left to deliver; None for a different item.
+        """
         before = self._items[self._position]
         is_same = (before is item) if _INVALID in (before, item) else bool(before == item)
         # After a part of a piece, only the rest of that piece may follow.
@@ -106,7 +110,7 @@ class DeliveredItems:
         return ""
 
     def _skip_piece(self, piece: str) -> str | None:
-        """Skip the delivered part of a string's piece, and return the rest; None for different text."""
+        """Skip the delivered part of a string's piece, and return the rest; None if the text differs."""
         while piece and self.lacks_items:
             before = self._items[self._position]
             if not isinstance(before, str):

@@ -58,7 +58,7 @@ class OutputChoice:
         accumulator: The stream's accumulator.
         choice: The choice.
         tool: The tool whose arguments are the JSON; None if the answer's own text is.
-        stop: Stops the stream.
+        stop: Stops the stream, for a given reason.
     """
 
     __slots__ = ("accumulator", "choice", "stop", "tool")
@@ -73,7 +73,7 @@ class OutputChoice:
 
     @property
     def index(self) -> int:
-        """The choice's index; 0 is replaced by the index of the first choice that exists."""
+        """The choice's index; if the index 0 was given, that of the first choice that exists."""
         return self.choice or self.accumulator.main
 
     @property
@@ -104,7 +104,7 @@ class OutputDocument(Generic[ItemT]):
 
     @property
     def best(self) -> Partial[Any] | None:
-        """The last snapshot; None for other kinds of items."""
+        """The last snapshot; None if the stage returns items of another kind."""
         return cast("Partial[Any] | None", self.last) if self._kind == "drafts" else None
 
     def feed(self, piece: str) -> list[ItemT]:
@@ -270,11 +270,11 @@ class OutputDocuments(Generic[ItemT]):
 
     @property
     def required(self) -> list[OutputDocument[ItemT]]:
-        """The documents to judge at the end: all with content, or the first one if all are empty."""
+        """The documents that must be valid at the end: all with content; the first one, if all are empty."""
         return [document for document in self.selected if not document.text.empty] or self.selected[:1]
 
     def find_growing(self) -> list[OutputDocument[ItemT]]:
-        """Return the documents that may have grown since this method was last used."""
+        """Return the documents to read that may have grown since this method was last used."""
         if self._answer.tool is None:
             return self._documents
         self._add_new_calls()
@@ -308,7 +308,7 @@ class OutputDocuments(Generic[ItemT]):
                 self._growing[call.part_index] = self._add_document(ArgumentsText(call.part))
 
     def _add_document(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
-        """Add a document."""
+        """Add a document with a cursor in its text, and return the document."""
         stage, self._first_stage = self._first_stage or self._make_stage(), None
         document = OutputDocument(text, stage, self._kind)
         self._documents.append(document)

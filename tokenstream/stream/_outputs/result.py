@@ -163,7 +163,7 @@ class _Outcome(Generic[T]):
 
 
 def _key_of(type: object) -> Hashable:  # noqa: A002
-    """Return a key that distinguishes types, even equal unions with another order of their members."""
+    """Return a key that distinguishes types, even unions that are equal but list their members otherwise."""
     try:
         hash(type)
     except TypeError:

@@ -173,7 +173,7 @@ class ArgumentsText:
         return self.ready()
 
     def end(self) -> str | None:
-        """Return the arguments that were held back, now that no others can follow."""
+        """Return the arguments that were held back, now that no others can follow; None if none were."""
         if self._has_begun:
             return None
         self._has_begun = True

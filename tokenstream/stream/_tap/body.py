@@ -84,7 +84,7 @@ class _SyncWatchedBody(_WatchedBody):
     """A wrapper of a body that is read in a `for` loop."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the body's chunks, and show each of them, and the end or an error, to the watcher."""
+        """Yield the body's chunks; show each chunk, and the end or an error, to the watcher."""
         see, onlooker = self._onlooker.see, self._onlooker
         try:
             for chunk in self._body:
@@ -109,7 +109,7 @@ class _AsyncWatchedBody(_WatchedBody):
     """A wrapper of a body that is read in an `async for` loop."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the body's chunks, and show each of them, and the end or an error, to the watcher."""
+        """Yield the body's chunks; show each chunk, and the end or an error, to the watcher."""
         see, onlooker = self._onlooker.see, self._onlooker
         chunks = self._body.__aiter__()
         try:

@@ -44,8 +44,9 @@ class _ItemFilter:
     Args:
         onlooker: The watcher.
         iterable: The object over which the loop iterates. A sequence starts over with each loop,
-            so the items that were shown are skipped. An iterator continues. With any other
-            object, the first item decides.
+            so the items that were shown are skipped. An iterator continues. Any other object has
+            started over if the first item of its loop equals the first item shown. None if an
+            earlier loop goes on.
     """
 
     __slots__ = ("_is_undecided", "_onlooker", "_skip_count")
@@ -79,7 +80,7 @@ class WatchedIterator(Generic[ItemT]):
     Args:
         items: The other iterator.
         onlooker: The watcher.
-        iterable: The object over which the loop iterates, if a new loop begins; see `_ItemFilter`.
+        iterable: The object over which a new loop begins; None if an earlier loop goes on. See `_ItemFilter`.
     """
 
     __slots__ = ("_filter", "_items", "_onlooker")
@@ -93,7 +94,7 @@ class WatchedIterator(Generic[ItemT]):
         return self
 
     def __next__(self) -> ItemT:
-        """Return the next item, and show it, or the end or an error, to the watcher."""
+        """Return the next item; show the item, or the end or an error, to the watcher."""
         try:
             item = next(self._items)
         except StopIteration:
@@ -120,7 +121,7 @@ class AsyncWatchedIterator(Generic[ItemT]):
         return self
 
     async def __anext__(self) -> ItemT:
-        """Return the next item, and show it, or the end or an error, to the watcher."""
+        """Return the next item; show the item, or the end or an error, to the watcher."""
         try:
             item = await anext(self._items)
         except StopAsyncIteration:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Onlooker:
-    """Builds the message from all that other code reads; its own failures never reach that code.
+    """Builds the message of a tap from all that other code reads; its failures never reach that code.
 
     Args:
         format: The format's name, or a format object or class; None to detect the format.
@@ -185,7 +185,12 @@ class Onlooker:
     # -- within ------------------------------------------------------------
 
     def _finish(self, cause: StreamError | MisuseError | None) -> None:
-        """End the message, with an error or without."""
+        """End the message.
+
+        Args:
+            cause: The error that ended the source; None for an end without an error. A `MisuseError`
+                counts as a stop, because the source itself raises that error.
+        """
         if self.has_ended:
             return
         if isinstance(cause, MisuseError):
@@ -210,7 +215,7 @@ class Onlooker:
         self._conclude()
 
     def _conclude(self) -> None:
-        """Set the ending; everything later is ignored."""
+        """Decide how the message ended; all that is read later is ignored."""
         self.has_ended = True
         self.machine.conclude()
         self.error = self.machine.error

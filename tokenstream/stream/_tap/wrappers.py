@@ -29,7 +29,7 @@ _WHOLE = (bytes, bytearray, memoryview, str, Mapping)
 
 
 class WatchedStream(Generic[ItemT]):
-    """The stream of another library, with a watcher of all that is read from it.
+    """Wrapper of another library's stream; reports to a watcher all that is read from the stream.
 
     Args:
         source: The stream, or a context manager or an awaitable that returns it.
@@ -84,7 +84,7 @@ class WatchedStream(Generic[ItemT]):
             watch_body(response, self._onlooker)
 
     def _note_entered(self, manager: Any, result: Any) -> None:  # noqa: ANN401 - distinguished by their methods
-        """Record that a context manager was entered, and read the object that it returned.
+        """Record that a context manager was entered, and read the returned object from now on.
 
         Args:
             manager: The context manager.
@@ -104,10 +104,10 @@ class WatchedStream(Generic[ItemT]):
         return report_and_close
 
     def _require_open(self, statement: str) -> Any:  # noqa: ANN401 - distinguished by its methods
-        """Return the object to read from, or raise an error if it is not open yet.
+        """Return the object to read from; raise `MisuseError` if the source has to be entered first.
 
         Args:
-            statement: The statement that opens it, such as "with"; for the error message.
+            statement: The statement that enters the source, such as "with"; for the error message.
         """
         if not self._is_open:
             block = f"{statement} {self._made_by} as stream"
@@ -116,12 +116,12 @@ class WatchedStream(Generic[ItemT]):
 
 
 class SyncWatchedManager(WatchedStream[ItemT]):
-    """A wrapper that can be entered with `with`."""
+    """A wrapper of a stream that is entered and left in a `with` statement."""
 
     __slots__ = ()
 
     def __enter__(self) -> Self:
-        """Enter the source, if it is a context manager, and record a failure of that."""
+        """Enter the source, if it is a context manager; report an exception from entering to the watcher."""
         enter = _find_method(self._source, "__enter__")
         if enter is not None:
             if not self._is_open:
@@ -140,7 +140,7 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Leave or close the source, and record that the reading code has closed it."""
+        """Leave the context manager that was entered, or else close the source; inform the watcher."""
         manager = self._entered
         try:
             if manager is None:
@@ -175,12 +175,15 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
 
 
 class AsyncWatchedManager(WatchedStream[ItemT]):
-    """A wrapper that can be entered with `async with`, which first awaits the source if necessary."""
+    """A wrapper of a stream that `async with` awaits, if necessary, and then enters and leaves."""
 
     __slots__ = ()
 
     async def __aenter__(self) -> Self:
-        """Await and enter the source, if it can be, and record a failure of that."""
+        """Await the source if it is awaitable, and enter it if it is a context manager.
+
+        An exception from either is also reported to the watcher.
+        """
         if not self._is_open:
             self._onlooker.sent()
         try:
@@ -203,7 +206,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Leave or close the source, and record that the reading code has closed it."""
+        """Leave the context manager that was entered, or else close the source; inform the watcher."""
         manager = self._entered
         try:
             if manager is None:
@@ -254,7 +257,7 @@ def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished 
 
 
 def can_loop(source: object) -> tuple[bool, bool]:
-    """Return whether a source, before it is entered or awaited, is iterable and asynchronously iterable."""
+    """Return whether a source is iterable, and whether it is asynchronously, before it is entered."""
     # An awaitable, such as a future or an aiohttp request, may be iterable too, but only so that
     # the event loop can run it.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)

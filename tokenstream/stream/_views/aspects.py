@@ -172,7 +172,7 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """The part of a driver's interface that views and `run` need, for a stream with a single consumer."""
+    """Base class of drivers: what views and `run` need, as it is for a stream without a broadcast."""
 
     __slots__ = ()
 
@@ -190,5 +190,5 @@ class SingleConsumer(UncopyableObject):
 
     @property
     def event_driver(self) -> Self:
-        """The driver whose `step` returns events; readers of a broadcast have a separate one."""
+        """The driver whose `step` returns events; in a reader of a broadcast, that is another driver."""
         return self

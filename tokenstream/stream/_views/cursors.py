@@ -81,7 +81,7 @@ class TextCursor:
         return text
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
-        """Return the text that an event adds, or None."""
+        """Return the text that an event adds; None if the event adds no text of this kind."""
         if event.__class__ is not self._type or event.choice != self._choice:
             return None
         text: str = event.text
@@ -93,7 +93,7 @@ class TextCursor:
         return self.ready()
 
     def end(self) -> str | None:
-        """Return the text that the end of the stream added.
+        """Return the text that the end of the stream added; None if it added no text.
 
         Raises:
             StreamError: The answer was restarted, and the new one lacks text that the reader already has.
@@ -204,7 +204,7 @@ class CallCursor:
         return self.ready() if event.__class__ is ToolCallDone else None
 
     def end(self) -> ToolCall | None:
-        """Return the next call that the end of the stream released.
+        """Return the next call that the end of the stream released; None if no call is left.
 
         Raises:
             StreamError: The answer was restarted, and lacks a call that was delivered.
@@ -220,5 +220,5 @@ class CallCursor:
         return CallCursor(self.accumulator, self.choice, wait=True)
 
     def _find_call(self, number: int) -> ToolCall | None:
-        """Return the call with a number; None if the accumulator has not released it."""
+        """Return the choice's call with a number, from 0; None if the accumulator still holds it back."""
         return self.accumulator.delivered(self.choice or self.accumulator.main, number)

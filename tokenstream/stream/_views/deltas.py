@@ -64,7 +64,7 @@ class DeltaCursor:
         return self._waiting.popleft() if self._waiting else None
 
     def end(self) -> Delta | None:
-        """Return the next delta that the end of the stream added.
+        """Return the next delta that the end of the stream added; None if no delta is left.
 
         Raises:
             StreamError: The answer was restarted, and the new one lacks text that the reader already has.
@@ -88,7 +88,7 @@ class DeltaCursor:
         """Split the new text of a cursor at the bounds of parts.
 
         Yields:
-            The index of the part and the start of the text, as a key for sorting, with a delta.
+            A key for sorting, which is the index of the part and the position of the text, and a delta.
         """
         begin, choice = cursor.position - len(text), self._choice or self._accumulator.main
         for index, part in enumerate(self._accumulator.parts_from(choice, 0)):

@@ -121,7 +121,13 @@ class EventCursor:
     # -- within ------------------------------------------------------------
 
     def _add_restart(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
-        """Add an event for a restart of the answer, or for a new attempt with separately counted usage."""
+        """Add an event for a restart of the answer, or for a new attempt with separately counted usage.
+
+        Args:
+            choices: The states of the choices; another dict than before if the answer was restarted.
+            spent: The usage of abandoned attempts; None if there are none.
+            events: The list to which to add the event.
+        """
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
         # Reported counts are final, and can be added to the counts of this attempt. Partial counts
@@ -148,7 +154,13 @@ class EventCursor:
     def _add_head(
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
     ) -> None:
-        """Add an event if id, model or role have changed, or if a finish reason was taken back."""
+        """Add an event if id, model or role have changed, or if a finish reason was taken back.
+
+        Args:
+            head: The id, model, role and fields of the answer.
+            finishes: For each choice, its finish event; None without a finish reason.
+            events: The list to which to add the event.
+        """
         id, model, role, _ = head
         new_head = (id, model, role)
         was_taken_back = any(
@@ -233,7 +245,9 @@ def _make_finish(state: ChoiceState) -> Finish | None:
 def _list_changes(
     fields: dict[str, Any], returned: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[Event]:
-    """Yield events for fields of an answer that are new or changed; for a longer list, with its new items.
+    """Yield events for fields of an answer that are new or changed.
+
+    The event for a list that has grown has only the new items.
 
     Args:
         fields: The fields of the answer.
@@ -257,7 +271,7 @@ def _list_changes(
 
 
 def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: GrowingUsage) -> Usage | None:
-    """Return the usage of this attempt, which is the total without that of abandoned attempts.
+    """Return the usage of this attempt, which is the total minus the usage of abandoned attempts.
 
     Args:
         total: The usage of all attempts; None if nothing was counted, which is then the result.

@@ -121,7 +121,7 @@ class PartCursor:
             self._position = len(start.arguments_text)
 
     def _start_of(self, final: Part) -> Part:
-        """Return the start of an ended part: the delivered start, if there is one."""
+        """Return the start of an ended part: the delivered start, or else one made from the final part."""
         if self._start is not None:
             return self._start
         if isinstance(final, TextPart | ReasoningPart | RefusalPart):
@@ -148,7 +148,12 @@ class PartCursor:
         return done
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:
-        """Yield the start and the new text of a text, a reasoning with its signature, or a refusal."""
+        """Yield the start and the new text of a part; for reasoning, also the new signature.
+
+        Args:
+            start: The part as it was at its start.
+            content: The final part or, while the part grows, its start.
+        """
         yield from self._read_start(start)
         text, choice, index = self._take_new_words(), self._choice, self._index
         if isinstance(content, TextPart):
@@ -167,7 +172,13 @@ class PartCursor:
     def _read_arguments(
         self, start: Part, content: ToolCall | ServerToolCall, final: Part | None
     ) -> Iterator[Event]:
-        """Yield the start and the new arguments of a call."""
+        """Yield the start and the new arguments of a call.
+
+        Args:
+            start: The call as it was at its start.
+            content: The final call or, while the call grows, its start.
+            final: The final call; None while the call grows.
+        """
         yield from self._read_start(start)
         text = self._take_new_text(content.arguments_text, is_all=final is not None)
         if text and isinstance(content, ToolCall):
@@ -176,7 +187,13 @@ class PartCursor:
             yield PartDelta(text, choice=self._choice, part=self._index)
 
     def _read_media(self, start: Part, content: MediaPart, final: Part | None) -> Iterator[Event]:
-        """Yield the start, the new data and the new transcript of a media part."""
+        """Yield the start, the new data and the new transcript of a media part.
+
+        Args:
+            start: The part as it was at its start.
+            content: The final part or, while the part grows, its start.
+            final: The final part; None while the part grows.
+        """
         yield from self._read_start(start)
         transcript = self._take_new_text(content.transcript, is_all=final is not None)
         if final is None:

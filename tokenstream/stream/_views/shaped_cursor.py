@@ -94,11 +94,14 @@ class ShapedCursor(Generic[ItemT]):
         return None if self._have_stages_ended else self._read_next(self._text.ready)
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return the item that an event adds; if there is none, an item that is due, or None."""
+        """Return the item that an event adds.
+
+        If the event adds no item, return one that a stage delivers because of the time, or None.
+        """
         return self._read_next(self._text.after, event)
 
     def tick(self) -> ItemT | None:
-        """Return an item that is due; None if no item is due."""
+        """Return an item that a stage delivers because of the time; None if no item is due."""
         now = self._clock()
         due = self._chain.deadline
         if due is not None and due <= now:
@@ -133,7 +136,7 @@ class ShapedCursor(Generic[ItemT]):
         return self._clock() - self._delivered_at > NOTABLE_SECONDS
 
     def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
-        """Gather the piece that an event adds; return True if more pieces may be gathered."""
+        """Gather the piece that an event adds, to be joined with others; return True if more may follow."""
         piece = self._read_piece(self._text.after, event)
         if piece is not None:
             self._gathered.append(piece)

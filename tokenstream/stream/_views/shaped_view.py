@@ -23,12 +23,12 @@ ItemT = TypeVar("ItemT")
 
 
 class PlannedView(RepairedView, View[ItemT]):
-    """A view that keeps its plan, so that other views can extend the plan.
+    """A view that keeps its plan, the text and its stages; a view with more stages is made from the plan.
 
     Args:
         driver: The driver of the stream.
         plan: The text and its stages.
-        instead: The expression for the whole text, for error messages.
+        instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """
 
     __slots__ = ("_plan",)
@@ -92,9 +92,10 @@ class ShapedView(PlannedView[ItemT]):
                 pass
 
     def _step_until(self, due: float) -> Event | None:
-        """Return the next event, or None at a given time, if the source's reads can be limited.
+        """Return the next event; None if no event arrives before a given time.
 
-        If they cannot, and the plan has a timer, a thread reads the source from now on.
+        If the source's reads cannot be limited, the wait has no limit, unless the plan has a timer:
+        then a thread reads the source from now on.
         """
         driver = self._driver
         if self._plan.timer and not driver.waits_in_time:
@@ -103,12 +104,12 @@ class ShapedView(PlannedView[ItemT]):
 
 
 class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
-    """A view that keeps its plan, so that other views can extend the plan.
+    """A view that keeps its plan, the text and its stages; a view with more stages is made from the plan.
 
     Args:
         driver: The driver of the stream.
         plan: The text and its stages.
-        instead: The expression for the whole text, for error messages.
+        instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """
 
     __slots__ = ("_plan",)
@@ -172,7 +173,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 pass
 
     def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event, or None at a given time.
+        """Return the next event; None if no event arrives before a given time.
 
         Raises:
             MisuseError: Reads cannot have a time limit: on trio, outside of `async with`.

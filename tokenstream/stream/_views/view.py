@@ -276,7 +276,7 @@ class AsyncToolCallView(AsyncView[CallT]):
 
 
 def repairs_of(cursor: object) -> tuple[Repair, ...]:
-    """Return the repairs of a cursor; () if the cursor makes no repairs."""
+    """Return the repairs that a cursor has made in its JSON; () for a cursor that makes no repairs."""
     # The cursor of a closed view has no such attribute.
     repairs: tuple[Repair, ...] = getattr(cursor, "repairs", ())
     return repairs
