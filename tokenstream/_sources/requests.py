@@ -30,6 +30,7 @@ def is_urllib3(source: object) -> bool:
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
     """Return True if the body of a response was already read, even if it was not stored."""
     raw = response.raw if is_requests(response) else response
+    # A requests response without a urllib3 response was created by hand, with its body.
     return not is_urllib3(raw) or _is_closed(raw)
 
 

@@ -152,7 +152,7 @@ class SyncHub(Hub[SyncDriver]):
         return event
 
     def run_alone(self, function: Callable[[], object]) -> None:
-        """Wait until no reader uses the driver, and then call a function that uses it alone."""
+        """Wait until no reader uses the driver, then call a function while all readers wait."""
         with self.lock:
             caller = self.identify_caller()
             while self.leader is not None:

@@ -113,7 +113,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return event
 
     async def run_alone(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Wait until no reader uses the driver, and then call a function that uses it alone."""
+        """Wait until no reader uses the driver, then call a function while all readers wait."""
         caller = self.identify_caller()
         while self.leader is not None:
             if self.leader is caller:

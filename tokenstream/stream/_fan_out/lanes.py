@@ -278,7 +278,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._queue.entries.popleft()
         lane.grace_given = lane.entry.is_queued = False
         driver = lane.driver
-        # In this state, no chunk can make a deadline earlier.
+        # In this state (the answer goes on, and its deadlines have begun), chunks only postpone deadlines.
         is_earliest = driver.earliest_deadline > -math.inf and driver.machine.plain
         if is_earliest and lane.alarm_is_earliest:
             # The alarm that is set is early enough.

@@ -154,6 +154,7 @@ class CallDraftCursor:
         if ended is not None:
             self._queue_last_draft(ended)
             return
+        # If the answer has not grown since the last call, only calls that have just begun are read.
         char_count = self._answer.accumulator.held
         for open_call in self._open_calls.values():
             if self._failure is None and (char_count != self._chars_read or open_call.is_new):

@@ -102,6 +102,7 @@ class DeliveredItems:
             "" for an equal item, of which nothing is left to deliver; None for a different item.
         """
         before = self._items[self._position]
+        # `_INVALID` stands for an invalid element, which has no value to compare.
         is_same = (before is item) if _INVALID in (before, item) else bool(before == item)
         # After a part of a piece, only the rest of that piece may follow.
         if not is_same or self._matched_chars:

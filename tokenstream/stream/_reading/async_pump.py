@@ -72,7 +72,7 @@ class AsyncPump:
         """Items that have arrived, each with the time of its arrival."""
 
     def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
-        """Put items that a caller has taken back to the front, so that the next reads return them again."""
+        """Give items back to the pump, so that the next reads return them before all other items."""
         self.batch = chain(items, self.batch)
 
     # -- reading -----------------------------------------------------------
@@ -272,7 +272,7 @@ class AsyncPump:
             self._reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
-        """Use the task group of a merge; return False, and do not use it, if the stream has its own block.
+        """Use a merge's task group; do nothing and return False inside the stream's own `async with` block.
 
         Args:
             tasks: The task group; None on asyncio.
@@ -358,6 +358,7 @@ class AsyncPump:
                 return None
             reader = self._reader = DirectReader(source, self._clock, self._host or find_host())
         if reader.has_ended and source is None:
+            # An earlier call has closed the source.
             return None
         await reader.close(failed=failed)
         error, reader.closing_error = reader.closing_error, None

@@ -176,6 +176,7 @@ class DirectReader:
         if not failed and not is_cancelled:
             await self._close()
             return
+        # An error or a cancellation must not wait for long, but the source must be closed all the same.
         with move_on_after(CLOSING_SECONDS, shield=True):
             await self._close()
 

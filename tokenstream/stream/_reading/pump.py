@@ -82,7 +82,7 @@ class Pump:
             self.direct = None if source.bound is not None else source.chunks
 
     def put_back(self, items: Iterable[Any]) -> None:
-        """Put items that a caller has taken back to the front, so that the next reads return them again."""
+        """Give items back to the pump, so that the next reads return them before all other items."""
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
 

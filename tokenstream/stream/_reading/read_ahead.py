@@ -167,6 +167,7 @@ class ReadAhead:
             self._changed.notify_all()
             is_blocked = self._is_reading and not self._has_ended
         self._ring()
+        # With `_bound`, the thread checks at intervals whether it should end.
         ends_soon = not is_blocked or self._woken or self._bound is not None
         if ends_soon or shut_down(self._socket):
             self._thread.join(_CLOSING_SECONDS)

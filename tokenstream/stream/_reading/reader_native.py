@@ -67,6 +67,7 @@ class NativeReader(Reader):
         """Open, read and close the source; cancellations end only the opening and the reading."""
         from asyncio import CancelledError
 
+        # A task cancelled from outside has `CLOSING_SECONDS` to close the source; any other has no limit.
         clock, patience = self._clock, CLOSING_SECONDS
         try:
             try:

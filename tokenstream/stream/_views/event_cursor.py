@@ -134,6 +134,8 @@ class EventCursor:
         # must stay separate, because their sum would look final.
         if not restarted and (spent is None or spent.source == "reported"):
             return
+        # First report the usage of the abandoned attempt that was not reported yet. All that was reported
+        # then counts as spent, and the new attempt begins without usage.
         has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
         self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)

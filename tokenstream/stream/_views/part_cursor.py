@@ -72,6 +72,7 @@ class PartCursor:
         # These are read first: another thread may be writing, and once they are set, the rest is there.
         final, start = part.final, part.start
         was_end_delivered = final is not None and final is self._final
+        # A gap is an index for which no part has arrived yet.
         if part.is_gap or was_end_delivered:
             return
         content = start

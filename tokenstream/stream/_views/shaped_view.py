@@ -78,6 +78,7 @@ class ShapedView(PlannedView[ItemT]):
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = cursor.end()
         except StreamError as error:
+            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
             driver.fall_back(error)
             raise
         if item is None:
@@ -159,6 +160,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = cursor.end()
         except StreamError as error:
+            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
             driver.fall_back(error)
             raise
         if item is None:

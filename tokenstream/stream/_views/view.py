@@ -160,6 +160,7 @@ class View(_ViewBase, Generic[ItemT]):
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
         except StreamError as error:
+            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
             self._driver.fall_back(error)
             raise
         if item is None:
@@ -228,6 +229,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
         except StreamError as error:
+            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
             self._driver.fall_back(error)
             raise
         if item is None:
