@@ -38,7 +38,7 @@ RULES: dict[str, str] = {
     "type_missing": "the payload had no type: the SSE event's name counts",
     "event_name_missing": "the SSE event had no name: the payload's type counts",
     "content_type_wrong": "the content type does not match the body: the body's first bytes count",
-    "empty_data": "an SSE event with empty data is a sign of life",
+    "empty_data": "an SSE event with empty data is a heartbeat",
     "role_missing": "no role was sent: it is assumed to be the assistant's",
     "id_changed": "the answer's id changed: the first one counts",
     "reasoning_twice": "the same reasoning came in two fields: it is used once",
