@@ -128,23 +128,23 @@ def observe(
 
 @cache
 def _report_at_exit() -> None:
-    """Register, once, that the operations of dropped streams are reported when the interpreter exits."""
+    """Register `report_dropped` to be called when the interpreter exits; later calls change nothing."""
     atexit.register(report_dropped)
 
 
 class Observer:
-    """Collects the data of an operation, which is one answer, and reports them at the end.
+    """Collects the data of an operation, which is a request with its answer, and reports the data at the end.
 
-    Only the stream's machine refers to the observer, and the observer does not refer to the
-    machine. So when the stream is dropped, the observer is, too, and its `__del__` prepares
-    the report.
+    Only the stream's machine, its decoding part without I/O, refers to the observer, and the
+    observer does not refer to the machine. So the observer ends with its stream: if the stream
+    is dropped before the end of the answer, the observer's `__del__` prepares the report.
 
     Args:
         receivers: The providers and the context for the report.
-        reader: The stream's driver, or the tap's onlooker.
+        reader: The object that reads the answer: the stream's driver, or the tap's onlooker.
         url: The URL of the request; None if it is not known.
         model: The requested model; None if it is not known.
-        names: The caller's names of the operation and the provider, or None.
+        names: The names of the operation and the provider; None for a name that the caller did not give.
         each_chunk: True to record the time of each chunk.
         attributes: Further attributes of the span.
     """
@@ -190,15 +190,17 @@ class Observer:
         run_quietly(report_dropped)
 
     def around_tool(self, within: Around | None) -> Around:
-        """Return a function that returns the context manager in which a router runs a tool call.
+        """Return a function that, for a tool call, returns a context manager in which a router runs it.
+
+        The context manager reports the run of the tool to OpenTelemetry.
 
         Args:
-            within: Returns another context manager, which is entered inside this one; or None.
+            within: Returns, for a tool call, another context manager to enter inside this one; or None.
         """
         return around_tools(self._receivers, within)
 
     def _report_now(self, machine: Machine) -> None:
-        """Report the operation to OpenTelemetry."""
+        """Report the operation to OpenTelemetry, unless the stream was never read and has sent no request."""
         # The meter passes on the last gaps.
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
@@ -218,7 +220,7 @@ class Observer:
     def _build_report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
     ) -> OperationReport | None:
-        """Return the report of the operation; None if no request was sent, so that there is none.
+        """Return the report of the operation; None if the stream was never read and has sent no request.
 
         Args:
             machine: The machine with the answer; None if the stream was dropped.
@@ -295,7 +297,11 @@ def _first_chunk_attribute(seconds: float | None) -> Attributes:
 
 
 def _answer_attributes(messages: Sequence[Message]) -> Attributes:
-    """Return the attributes with the answer's id and finish reasons."""
+    """Return the attributes with the answer's id and with the finish reasons, as far as they are known.
+
+    Args:
+        messages: The messages of the answer; the id is that of the first one.
+    """
     answer_attributes: Attributes = {}
     if messages and messages[0].id:
         answer_attributes["gen_ai.response.id"] = messages[0].id
@@ -330,7 +336,15 @@ def _attempt_count(driver: Driver | None) -> Attributes:
 
 
 def _failed_attempts(driver: Driver | None, started_ns: int) -> list[tuple[int, Attributes]]:
-    """Return the failed attempts: for each, the time at which it ended, in nanoseconds, and attributes."""
+    """Return the failed attempts of a stream with recovery; an empty list for any other stream.
+
+    Args:
+        driver: The stream's driver; None if there is none.
+        started_ns: The time at which the operation started, in nanoseconds.
+
+    Returns:
+        For each failed attempt, the time at which it ended, in nanoseconds, and its attributes.
+    """
     recovery = None if driver is None else driver.recovery
     if recovery is None:
         return []

@@ -26,7 +26,7 @@ _TOKENS = tuple(4**power for power in range(14))
 
 
 class OperationReport(NamedTuple):
-    """A finished operation."""
+    """The data of a finished operation, from which its span and its metrics are made."""
 
     name: str
     started_ns: int
@@ -51,7 +51,7 @@ class OperationReport(NamedTuple):
 
 
 class Receivers(NamedTuple):
-    """The providers and the context for a report."""
+    """The OpenTelemetry objects that receive a report: a provider of spans, one of metrics, and a context."""
 
     tracers: TracerProvider | None
     """Provider for spans; None for the process's global provider."""
@@ -70,7 +70,11 @@ collected at any moment, even while OpenTelemetry's own code holds its locks.
 
 
 def report_dropped() -> None:
-    """Report the operations of dropped streams."""
+    """Report the operations of dropped streams, which wait in `DROPPED`.
+
+    A stream may be dropped at any place in the application's code, so its operation is
+    reported later: with the next call of `observe`, at the end of another stream, or at exit.
+    """
     while DROPPED:
         try:
             dropped = DROPPED.popleft()
@@ -94,7 +98,10 @@ def report_operation(report: OperationReport, receivers: Receivers) -> None:
 
 
 def run_quietly(function: Callable[[], None]) -> None:
-    """Call a function and log its exceptions, so that they do not reach the application; not Ctrl-C."""
+    """Call a function; log any exception that it raises, to keep the exception from the application.
+
+    Ctrl-C (`KeyboardInterrupt`) is not caught.
+    """
     try:
         function()
     except Exception as error:  # noqa: BLE001 - an exporter's errors must not reach the application
@@ -163,9 +170,10 @@ _instruments_by_provider: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictiona
 
 
 class _Process:
-    """Key for the process's global provider in `_instruments_by_provider`.
+    """Key of the histograms of the process's global provider in `_instruments_by_provider`.
 
-    The histograms still work if that provider is set later.
+    The global provider itself is no key, because the application may set it later; the
+    histograms then still work.
     """
 
 

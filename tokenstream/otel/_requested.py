@@ -105,7 +105,11 @@ def _objects_in(payload: object) -> Iterator[dict[str, Any]]:
 
 
 def _output_types_in(part: dict[str, Any]) -> Iterator[str]:
-    """Yield the output types that one object of a request asks for, by their names in the conventions."""
+    """Yield the output types that a request asks for, by their names in the conventions.
+
+    Args:
+        part: The payload of the request, or one of the objects in it.
+    """
     for name in ("response_format", "format"):
         requested: Any = part.get(name)
         kind: Any = requested.get("type") if is_dict(requested) else requested

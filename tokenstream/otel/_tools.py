@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def around_tools(receivers: Receivers, outer: Around | None) -> Around:
-    """Return a function that returns a context manager for running a tool call.
+    """Return a function that, for a tool call, returns the context manager in which to run the call.
 
     Inside the context manager, the span of the tool is the current span.
 
     Args:
         receivers: The providers and the context for the report.
-        outer: Returns another context manager, which is entered inside this one; or None.
+        outer: Returns, for a tool call, another context manager, which is entered inside this one; or None.
     """
 
     @contextmanager
@@ -47,7 +47,7 @@ def around_tools(receivers: Receivers, outer: Around | None) -> Around:
 
 
 class _RunningTool:
-    """A running tool, with its span.
+    """Reports one run of a tool as a span, which is current while the tool runs, and as a metric.
 
     Args:
         receivers: The providers and the context for the report.
@@ -84,7 +84,7 @@ class _RunningTool:
         self._context_token = context.attach(trace.set_span_in_context(self._span))
 
     def restore_context(self) -> None:
-        """Restore the context that was current before."""
+        """Restore the context that was current before `start_span`."""
         if self._context_token is not None:
             from opentelemetry import context
 

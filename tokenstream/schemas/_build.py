@@ -49,7 +49,7 @@ def describe(tool: Tool) -> SchemaDescription:
         tool: The tool.
 
     Raises:
-        SchemaRefused: No schema can describe its arguments.
+        SchemaRefused: No schema can describe the tool's arguments.
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
@@ -109,7 +109,7 @@ def _describe_function(signature: Signature) -> SchemaDescription:
     A parameter whose type has no schema is left out if it has a default.
 
     Raises:
-        SchemaRefused: Such a parameter has no default.
+        SchemaRefused: A parameter whose type has no schema has no default either.
     """
     if signature.only is not None:
         return describe_type(signature.only)
@@ -195,7 +195,12 @@ def _to_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
-    """Add the descriptions of parameters in a docstring to the properties that have none."""
+    """Add descriptions, taken from a docstring, to the properties of a schema that have none.
+
+    Args:
+        schema: The schema of a function's arguments; modified.
+        docstring: The function's docstring.
+    """
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):
         return

@@ -127,12 +127,26 @@ class ResponseFormat:
     # -- within ------------------------------------------------------------
 
     def _write_named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema with its name, its description, and further keys."""
+        """Return an object with the type's name, its description, its converted schema, and further keys.
+
+        Args:
+            rules: The part of JSON Schema that the API supports.
+            api: The API's name, for error messages.
+            more: The further keys.
+        """
         spec = {"description": self._description} if self._description else {}
         return {"name": self._name, **spec, "schema": self._write_object(rules, api), **more}
 
     def _write_object(self, rules: Rules, api: str) -> dict[str, Any]:
-        """Return the schema as an API needs it; raise an error if it is not the schema of an object."""
+        """Return the schema, converted for an API that answers only with objects.
+
+        Args:
+            rules: The part of JSON Schema that the API supports.
+            api: The API's name, for the error message.
+
+        Raises:
+            MisuseError: The type is not an object, or the rules do not allow its schema.
+        """
         if self._schema.get("type") != "object":
             raise MisuseError(
                 f"{self._title} is not an object, and {api} answers only with objects: make it a field "
@@ -141,7 +155,11 @@ class ResponseFormat:
         return self._write_schema(rules)
 
     def _write_schema(self, rules: Rules) -> dict[str, Any]:
-        """Return the schema by an API's rules; raise an error that names the type if they do not allow it."""
+        """Return the schema, converted to the part of JSON Schema that an API supports.
+
+        Raises:
+            MisuseError: The schema cannot be converted; the message names the type.
+        """
         try:
             return rules.apply(self._schema)
         except SchemaRefused as refused:

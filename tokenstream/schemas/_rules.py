@@ -39,11 +39,11 @@ _LOOKAROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
 
 class SchemaRefused(Exception):
-    """A schema cannot be converted to the part of JSON Schema that an API supports.
+    """Raised for a schema that cannot be converted to the part of JSON Schema that an API supports.
 
     Args:
         path: The path of the field, such as `steps[].title`; "" for the whole schema.
-        why: The predicate of the error message, which follows the field's name.
+        why: The rest of the error message, which follows the field's name, such as "has no type".
     """
 
     def __init__(self, path: str, why: str) -> None:
@@ -136,7 +136,12 @@ OLLAMA = Rules("Ollama", keywords=_BASIC - {"const"}, inline=True)
 
 
 class _SchemaWriter:
-    """Converts one schema to the rules of an API."""
+    """Converts one schema to the rules of an API.
+
+    Args:
+        rules: The part of JSON Schema that the API supports.
+        definitions: The schema's definitions (`$defs`), by name.
+    """
 
     def __init__(self, rules: Rules, definitions: dict[str, Any]) -> None:
         self._rules = rules
@@ -149,7 +154,7 @@ class _SchemaWriter:
         """Names of the definitions that refer to themselves."""
 
     def write(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema, converted, with the definitions to which it still refers."""
+        """Return the converted schema, together with the definitions to which it still refers."""
         written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, "")
         return {**written, "$defs": self._written} if self._written else written
 
@@ -157,8 +162,8 @@ class _SchemaWriter:
         """Return a part of the schema, converted.
 
         Args:
-            part: The part; `True` is a schema, too, which allows any value.
-            path: The path of its field, for error messages.
+            part: The part, which is a schema itself; `True` is a schema, too, which allows any value.
+            path: The path of the field that the part describes, for error messages.
         """
         schema: dict[str, Any] = part if is_dict(part) else {}
         rules = self._rules
@@ -197,7 +202,10 @@ class _SchemaWriter:
         return copy.deepcopy(value)
 
     def _write_reference(self, schema: dict[str, Any], path: str) -> dict[str, Any]:
-        """Return a reference, or the definition that it refers to if definitions are inlined."""
+        """Return the converted form of a schema with `$ref`.
+
+        The result is a reference, or the definition itself if the API's rules inline definitions.
+        """
         name = definition_name(schema["$ref"])
         if name not in self._definitions:
             # The reference was written by hand, and refers to something else.
@@ -240,10 +248,10 @@ class _SchemaWriter:
         return supported
 
     def _must_stay_reference(self, name: str, enclosing: Sequence[str]) -> bool:
-        """Return True if a recursive definition must not be inlined, because it may be in itself.
+        """Return True if a definition must not be inlined, because that might never end.
 
-        No recursive definition is inlined in another: definitions that refer to each other
-        would be inlined along every path between them.
+        This holds for each recursive definition inside of a recursive definition, even of another one:
+        definitions that refer to each other would be inlined along every path between them.
 
         Args:
             name: The definition's name.
@@ -254,7 +262,7 @@ class _SchemaWriter:
     def _spell_out(self, value: Any, enclosing: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return part of a schema with each reference replaced by its definition.
 
-        For a description, which has no `$defs`.
+        The result becomes part of a description, in which the model could not look up a reference.
 
         Args:
             value: The part of the schema.
@@ -303,7 +311,13 @@ def _find_referenced_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Return True if a keyword tells a model something."""
+    """Return True if a keyword that an API does not support is worth telling the model in a description.
+
+    Args:
+        key: The keyword.
+        value: The keyword's value.
+        schema: The schema that contains the keyword.
+    """
     if key == "default":
         # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema
@@ -327,7 +341,17 @@ def _is_writable(default: object) -> bool:
 
 
 def _check_typed(schema: dict[str, Any], path: str, rules: Rules) -> None:
-    """Raise `SchemaRefused` for a schema without a type, or without the types of what it contains."""
+    """Check that a schema says the type of every value, as some APIs require.
+
+    Args:
+        schema: The schema.
+        path: The path of the field that the schema describes.
+        rules: The API's rules.
+
+    Raises:
+        SchemaRefused: The schema has no type, or it is that of an object with arbitrary keys, or of
+            an array whose elements have no type.
+    """
     if not _TYPE_KEYWORDS & schema.keys():
         raise SchemaRefused(path, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")

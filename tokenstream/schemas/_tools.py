@@ -203,6 +203,9 @@ class Tools(ToolTable):
             rules: The API's rules for schemas.
             key: The key under which the API expects the schema.
             more: Further keys of each declaration.
+
+        Raises:
+            MisuseError: The rules do not allow the schema of a tool.
         """
         written: list[dict[str, Any]] = []
         for name, (description, schema) in self._described.items():
@@ -238,6 +241,11 @@ def _describe(tool: Tool) -> SchemaDescription:
 
 
 def _name_subject(name: str, refused: SchemaRefused) -> str:
-    """Return the subject of an error message, with its predicate."""
+    """Return the beginning of an error message: the name of the tool or parameter, and the fault in it.
+
+    Args:
+        name: The tool's name.
+        refused: The fault, with the name of the parameter if a parameter has the fault.
+    """
     where = f"the parameter {refused.path!r} of the tool {name!r}" if refused.path else f"the tool {name!r}"
     return f"{where} {refused.why}"

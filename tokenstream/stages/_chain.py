@@ -174,7 +174,10 @@ class Chain(Generic[InT_contra, OutT]):
         return next((stage.stop for stage in self.stages if stage.stop is not None), None)
 
     def _pass_on(self, index: int, items: list[Any], now: float) -> list[Any]:
-        """Pass one stage's output through all later stages; store the error that comes first in the input.
+        """Pass one stage's output through all later stages, and return the output of the last stage.
+
+        If several stages fail, the last of them has received the least of the input, so its error is
+        the one that comes first in the input: it becomes the chain's `error`.
 
         Args:
             index: The index of the stage that returned the items; -1 for the chain's own input.

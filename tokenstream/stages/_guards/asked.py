@@ -1,4 +1,7 @@
-"""Rules that ask a function: about the answer so far, or about each finished value of a field."""
+"""Rules that ask a function of the application whether to stop an answer.
+
+The function gets the answer so far, or each finished value of a field.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check_reason(result: object) -> str | None:
-    """Return the reason that a guard function returned for stopping the answer; None to let it go on.
+    """Check and return the result of a guard function: the reason to stop the answer, or None.
 
     Raises:
         MisuseError: The guard function returned neither text nor None.
@@ -34,10 +37,11 @@ def check_reason(result: object) -> str | None:
 
 
 class Question:
-    """A rule that asks a function.
+    """Base class of the rules that ask a function of the application whether to stop the answer.
 
     Args:
-        ask: The function; if it has to be awaited, its argument is passed to `ask_async` instead.
+        ask: The function, which returns the reason to stop the answer, or None. An async function is
+            not called: its argument is passed to `ask_async`, which the stream sets.
     """
 
     deadline: float | None = None
@@ -53,7 +57,7 @@ class Question:
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Reset the rule for another answer."""
+        """Reset the rule, because another answer begins."""
         self.turn += 1
         self.pending = False
         """True while the function, which has been called, has not returned."""
@@ -68,13 +72,19 @@ class Question:
         """Do nothing: the rule does not depend on time."""
 
     def record_result(self, result: object) -> None:
-        """Record the function's return value."""
+        """Record what the function returned: the reason to stop the answer, or None to let it go on.
+
+        The stream calls this method once an async function has returned.
+
+        Raises:
+            MisuseError: The function returned neither text nor None.
+        """
         self.pending = False
         self.has_returned = True
         self.stop = self.stop or check_reason(result)
 
     def call(self, argument: Any) -> None:  # noqa: ANN401 - what the function takes
-        """Call the function, or pass on its argument if it is async."""
+        """Call the function and record its result; pass the argument to `ask_async` if it is async."""
         if self.ask_async is None:
             self.record_result(self.ask(argument))
         else:
@@ -159,13 +169,24 @@ class FieldQuestion(Question):
         self._waiting: list[Any] = []
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Call the function with each value that this event completes."""
+        """Call the function with each value at the path that an event completes.
+
+        Args:
+            event: The event.
+            message: Unused; every rule has this parameter.
+            now: Unused; every rule has this parameter.
+        """
         if isinstance(event, TextDelta) and not event.choice:
             self._waiting += self._values.feed(event.text)
             self._ask_next()
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the values that waited for an earlier call to return."""
+        """Call the function with the values that waited for an earlier call to return.
+
+        Args:
+            message: Unused; every rule has this parameter.
+            choice: Unused; every rule has this parameter.
+        """
         self._ask_next()
 
     def _ask_next(self) -> None:
@@ -174,7 +195,7 @@ class FieldQuestion(Question):
 
 
 class _Values(Search[Any]):
-    """The values that a path leads to, of any kind."""
+    """Finds the values at a path in the answer's JSON, of whatever kind they are."""
 
     __slots__ = ()
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class _BudgetRule:
-    """Applies a budget to an answer.
+    """Makes a budget usable as a rule of `Guards`.
 
     Args:
-        budget: The budget.
+        budget: The budget; the rule uses a fresh copy.
     """
 
     pending = False
@@ -65,7 +65,7 @@ class _TextRule:
     Args:
         stage: The rule; each text is checked by a fresh copy.
         kinds: The classes of events whose text is checked.
-        apart: Whether each part is a separate text.
+        apart: True if each part is a text of its own; False if all parts of a choice are one text.
     """
 
     deadline: float | None = None
@@ -159,7 +159,7 @@ class _Guard:
         rule: The rule.
         first: The number of pieces of content after which the rule counts as decided; not used for
             a rule that calls a function.
-        hold: Whether the answer is held back until then.
+        hold: True if the answer is held back until the rule has decided.
     """
 
     __slots__ = ("_first", "_pieces", "hold", "rule")
@@ -192,10 +192,10 @@ class _Guard:
 
 
 class Guards:
-    """The rules of a stream.
+    """The guards of one stream: passes events to the guards' rules, and tells if a rule stops the answer.
 
-    Held-back events are passed to the rules that hold them back as they arrive, and to
-    the other rules as they are released.
+    Some rules hold the answer back until they have decided. Such a rule receives an event as
+    soon as it arrives; the other rules receive it when it is released to the application.
 
     Args:
         message: Returns the answer, as far as it was released.
@@ -222,14 +222,14 @@ class Guards:
         Args:
             rule: The rule, as `make_rule` returns it.
             first: The number of pieces of content after which the rule counts as decided.
-            hold: Whether the answer is held back until then.
+            hold: True if the answer is held back until the rule has decided.
         """
         self._guards.append(_Guard(rule, first, hold=hold))
 
     # -- released events ---------------------------------------------------
 
     def feed(self, event: Event, now: float) -> None:
-        """Pass a released event to the rules that have not received it.
+        """Pass a released event to the rules, except to those that received it while it was held back.
 
         Args:
             event: The event; the message includes it already.
@@ -242,7 +242,11 @@ class Guards:
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
-        """Pass the finish of a choice to the rules, before the message includes it."""
+        """Pass the end of a choice to the rules.
+
+        Args:
+            event: The event that ends the choice; the message does not include it yet.
+        """
         was_held = self._release(event)
         self._open_choices.discard(event.choice)
         self._all_finished = not self._open_choices
@@ -251,19 +255,26 @@ class Guards:
                 guard.end(self._message, event.choice)
 
     def _release(self, event: Event) -> bool:
-        """Return True if an event was held back, and forget it: some rules have received it already."""
+        """Return True if an event was held back; it no longer counts as held back afterwards.
+
+        For such an event, the rules that held it back have received it already.
+        """
         was_held = bool(self._unreleased) and self._unreleased[0] is event
         if was_held:
             self._unreleased.popleft()
         return was_held
 
     def end(self) -> None:
-        """Pass the end of the answer to the rules, with or without a finish."""
+        """Pass the end of the whole answer to the rules, whether or not its choices have finished."""
         for guard in self._guards:
             guard.end(self._message, None)
 
     def begin_again(self) -> None:
-        """Reset the rules for another answer, which is not held back."""
+        """Reset the rules, because another answer begins that is not held back.
+
+        If events are held back, they are those of the new answer, and `hold_again` has already
+        reset the rules that hold them back.
+        """
         # Rules that hold the answer back have begun with the next one already.
         is_held = bool(self._unreleased)
         self._open_choices, self._all_finished = set(), False
@@ -272,7 +283,10 @@ class Guards:
                 guard.begin_again()
 
     def _is_open_after(self, event: Event) -> bool:
-        """Count an event's choice as open if it has content; return False once all choices have finished."""
+        """Return False if all choices have finished, so that the rules need no more events.
+
+        An event with content first marks its choice as not finished.
+        """
         if has_content(event):
             self._open_choices.add(event.choice)
             self._all_finished = False
@@ -282,16 +296,16 @@ class Guards:
 
     @property
     def hold(self) -> bool:
-        """True if any rule holds back the beginning of an answer."""
+        """True if any of the rules can hold back the beginning of an answer."""
         return any(guard.hold for guard in self._guards)
 
     @property
     def holding(self) -> bool:
-        """True while the answer is to be held back."""
+        """True while the answer has to be held back, because a rule that holds it back has not decided."""
         return any(guard.hold and not guard.is_decided for guard in self._guards)
 
     def hold_again(self) -> None:
-        """Reset the rules for another answer, which is held back from its beginning."""
+        """Reset the rules that hold answers back: another answer begins, which is held back as well."""
         self._held_answer = Accumulator()
         self._unreleased.clear()
         for guard in self._guards:
@@ -315,7 +329,11 @@ class Guards:
                 guard.feed(event, self._held_message, now)
 
     def end_held(self, choice: int | None = None) -> None:
-        """Pass the end of the held-back answer, or of one of its choices, to the rules that hold it back."""
+        """Pass an end to the rules that hold the answer back, while the answer is still held back.
+
+        Args:
+            choice: The choice that has ended; None for the whole answer.
+        """
         for guard in self._guards:
             if guard.hold:
                 guard.end(self._held_message, choice)
@@ -342,12 +360,16 @@ class Guards:
         return min((each for each in deadlines if each is not None), default=None)
 
     def start(self, now: float) -> None:
-        """Set the time at which the request was sent."""
+        """Tell the rules with a budget of seconds when the request was sent.
+
+        Args:
+            now: The clock reading at that time.
+        """
         for guard in self._guards:
             if isinstance(guard.rule, _BudgetRule):
                 guard.rule.budget.started_at = now
 
     def tick(self, now: float) -> None:
-        """Pass the time to all rules; some depend on it."""
+        """Pass the time to all rules, so that a budget of seconds can stop the answer."""
         for guard in self._guards:
             guard.rule.tick(now)

@@ -102,7 +102,7 @@ class Match(TextStage):
         return []
 
     def _search(self, searched: int, *, at_end: bool) -> None:
-        """Set `stop` if the tail contains a match that cannot be undone.
+        """Set `stop` if the tail (the last characters of the text) has a match that no later text can undo.
 
         Args:
             searched: The length of the part of the tail that was searched before.

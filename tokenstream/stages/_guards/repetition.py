@@ -80,7 +80,7 @@ class Repetition(TextStage):
     # -- within ------------------------------------------------------------
 
     def _check_new_text(self) -> None:
-        """Check the text after each complete step of `_STEP` characters."""
+        """Check the new text for a repetition, after every `_STEP` characters."""
         text = self._unchecked
         checked_to = len(text) // _STEP * _STEP
         # The tail is cut rarely, because that copies it.
@@ -95,9 +95,10 @@ class Repetition(TextStage):
         self._unchecked = text[checked_to:]
 
     def _check_tail(self) -> None:
-        """Set `stop` if the tail ends with a repetition that is long enough.
+        """Set `stop` if the tail (the last characters of the text) ends with a long enough repetition.
 
-        If the tail's last characters appeared before, the distance to them is the period.
+        If the last `_STEP` characters also appear earlier in the tail, the distance between the two
+        places is the length of the repeated unit: the period.
         """
         tail, period = self._tail, self._period
         size = len(tail)

@@ -51,7 +51,7 @@ class HandlerEntry(NamedTuple):
         return name or type(function).__name__
 
     def as_tool(self) -> Tool:
-        """Return the checker of the tool's calls."""
+        """Return the object that checks the arguments of calls of this tool."""
         if self.made is not None:
             return self.made
         if self.checked_by is self.function:
@@ -64,14 +64,14 @@ class HandlerEntry(NamedTuple):
         return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
 
     def refusal(self) -> MisuseError:
-        """Return the error for an asynchronous function used with a Stream, which cannot await it."""
+        """Return the error for this handler, which is asynchronous, in a Stream, which cannot await it."""
         return MisuseError(
             f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
             "run the router with an AsyncStream, or make the handler a plain function"
         )
 
     def reads(self, message: Message) -> bool:
-        """Return True if the answer contains what the view reads: any text, or a call of the tool."""
+        """Return True if the answer has what the view reads: text, or a call of the tool `source`."""
         if self.source is None:
             return bool(message.text.strip())
         return any(call.name == self.source for call in message.tool_calls)

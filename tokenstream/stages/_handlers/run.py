@@ -26,12 +26,12 @@ _EVENTS_BEFORE_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart
 
 
 class HandlerRun:
-    """One pass over a stream with a table of handlers: a stage that turns events into work.
+    """One run of a router over a stream: a stage that turns events into work, the calls of handlers to make.
 
     Args:
         entries: The handlers, in their order.
         tools: The handlers that are tools, by name.
-        cursors: The stream; its views' methods return cursors. A run advances the cursors, and
+        cursors: The stream, whose methods for views return cursors. A run advances the cursors, and
             reads nothing from the source itself.
     """
 
@@ -74,7 +74,7 @@ class HandlerRun:
             self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), calls.feed)
 
     def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:
-        """Let a function find the work for events of some classes."""
+        """Register a function that finds the work for events of some classes."""
         for event in events:
             self._table.setdefault(event, []).append(find_work)
 
@@ -121,11 +121,14 @@ class HandlerRun:
             self._values[work.item.id] = value
 
     def store_failure(self, work: Work, error: BaseException) -> bool:
-        """Return True if the error is a `ToolFailed` of a tool, and store its message as the call's result.
+        """Store the message of a tool's `ToolFailed` as the result of the tool's call.
 
         Args:
             work: The work that failed.
             error: The exception that it raised.
+
+        Returns:
+            False if the error is any other exception, or the handler is not a tool: nothing is stored.
         """
         if not (work.is_tool and isinstance(error, ToolFailed)):
             return False

@@ -53,7 +53,7 @@ class Work(NamedTuple):
 
 
 class WorkFinder(ABC):
-    """Turns the items of a view into work, in one run.
+    """Base class: turns the items of a view into work, the calls of handlers that are still to be made.
 
     Args:
         cursor: The run's position in the view.
