@@ -28,7 +28,8 @@ class KnownDefinition(NamedTuple):
 class BlockShape(NamedTuple):
     """The state of a block at the beginning of one of its lines, without the pieces of that line.
 
-    Its lists grow later, but the elements that they have now never change.
+    The lists in it are shared with the open block and grow later, but the elements that they
+    have now never change.
     """
 
     id: int
@@ -196,7 +197,7 @@ class MarkdownBlock:
         return value
 
     def _value(self, name: str) -> Any:  # noqa: ANN401 - each property knows its type
-        """Return a property, which is computed at the first access."""
+        """Return the value of the property `name`, which is computed at the first access."""
         values = self._values
         if values is None:
             values = self._values = {}
@@ -231,7 +232,13 @@ def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) ->
 
 
 def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
-    """Return the earlier definitions of the labels in a block's text, one on each line."""
+    """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line.
+
+    Args:
+        block: A snapshot of the block.
+        state: The state of the snapshot.
+        _before: Unused; each function that computes a property has this parameter.
+    """
     shape = state[0]
     if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
         return ""
@@ -247,7 +254,13 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
 
 
 def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
-    """Return the labels in a block's text that had no definition at the time of the snapshot."""
+    """Return the labels in a block's text that had no definition at the time of the snapshot.
+
+    Args:
+        block: A snapshot of the block.
+        state: The state of the snapshot.
+        _before: Unused; each function that computes a property has this parameter.
+    """
     shape = state[0]
     if shape.kind in _WITHOUT_LINKS:
         return ()

@@ -174,7 +174,10 @@ class MarkdownBlocks:
     # -- pieces and lines --------------------------------------------------
 
     def _feed_lines(self, text: str) -> list[MarkdownBlock]:
-        """Cut a piece into lines and take them; a CR at its end waits for a possible LF."""
+        """Cut a piece of the text into lines, take the lines, and return the blocks that have changed.
+
+        A CR at the end of the piece waits for a possible LF.
+        """
         if self._holds_cr and text:
             text = "\r" + text
             self._holds_cr = False
@@ -196,7 +199,12 @@ class MarkdownBlocks:
         return out + self._snapshot_open_block()
 
     def _take_part(self, piece: str, out: list[MarkdownBlock]) -> None:
-        """Take a piece without a line ending, and decide on its line if enough of it has arrived."""
+        """Take a piece of a line, and assign the line to a block if enough of the line has arrived.
+
+        Args:
+            piece: The piece, without a line ending.
+            out: Receives the blocks that the line closes.
+        """
         if self._decided is not None:
             self._decided.append(piece)
             self._decided_size += len(piece)
@@ -222,11 +230,11 @@ class MarkdownBlocks:
         self._decided_size = len(line)
 
     def _end_line(self, piece: str, ending: str, out: list[MarkdownBlock]) -> None:
-        """Take the rest of a line, and its ending: the line is whole, and its block is certain.
+        """Take the rest of a line, and assign the line to a block if that has not been done yet.
 
         Args:
             piece: The rest of the line.
-            ending: Its line ending.
+            ending: The line ending.
             out: Receives the blocks that the line closes.
         """
         if self._decided is not None:
@@ -259,7 +267,12 @@ class MarkdownBlocks:
             self._close_block(out)
 
     def _take_blank_line(self, line: str, out: list[MarkdownBlock]) -> None:
-        """Take a blank line: it closes the block, or is kept in case the block continues."""
+        """Take a blank line: it closes the open block, or it is kept until the block continues or ends.
+
+        Args:
+            line: The line, with its ending.
+            out: Receives the block if the line closes it.
+        """
         self._offset += len(line)
         self._shape = None
         self._take_definitions()
@@ -270,10 +283,10 @@ class MarkdownBlocks:
             self._blank_lines.append(line)
 
     def _apply_effect(self, effect: int, out: list[MarkdownBlock]) -> None:
-        """Continue, begin or split blocks.
+        """Continue the open block, begin a new block, or split the open block, because of a line.
 
         Args:
-            effect: The effect of a line, as `BlockStructure` has decided it.
+            effect: The effect of the line, as `BlockStructure.decide_line` returned it.
             out: Receives the blocks that are closed.
         """
         self._has_changed = True
@@ -299,7 +312,7 @@ class MarkdownBlocks:
             leaf.start = block.chars
 
     def _store_fence_info(self, line: str) -> None:
-        """If this line is an opening fence, store the words after the fence."""
+        """Store the words after the fence, if a line is an opening fence."""
         leaf, block = self._structure.leaf, self._block
         if (
             leaf is None
@@ -330,11 +343,11 @@ class MarkdownBlocks:
     # -- snapshots ---------------------------------------------------------
 
     def _close_block(self, out: list[MarkdownBlock], kind: str = "") -> None:
-        """Append the closed block to `out`.
+        """Close the open block, if there is one, and append its last snapshot to `out`.
 
         Args:
             out: The blocks to return.
-            kind: The kind of the block; by default, the current kind of the structure.
+            kind: The kind of the block; by default, the kind that the block structure has for it now.
         """
         block = self._block
         if block is None:
@@ -400,7 +413,10 @@ class MarkdownBlocks:
         return shape
 
     def _certainly_has_text(self) -> bool:
-        """Return True if the open block certainly has visible text; a quick check that suits most blocks."""
+        """Return True if the open block certainly has visible text, without building that text.
+
+        False means that only the text of a snapshot can tell; for most blocks, the result is True.
+        """
         leaf, line_pieces = self._structure.leaf, self._decided
         if leaf is None:
             return False

@@ -105,7 +105,7 @@ class Containers:
                 self.outermost_quote = -1
 
     def enter(self, opened: list[Container]) -> None:
-        """Open containers within the innermost one."""
+        """Add the containers that a line opens to the stack, within the innermost one."""
         if self.outermost_quote < 0:
             for index, container in enumerate(opened, len(self.items)):
                 if container.quote:
@@ -122,7 +122,12 @@ class Containers:
         return self._frozen
 
     def continues_list(self, opened: list[Container], level: int) -> bool:
-        """Return True if the first of the new containers is the next item of the list open at a level."""
+        """Return True if a line continues an open list: its first new container is the next item of the list.
+
+        Args:
+            opened: The containers that the line opens.
+            level: Number of containers around the list.
+        """
         if not opened or opened[0].quote:
             return False
         if level == 0:

@@ -93,11 +93,15 @@ class DefinitionReader:
 
     @property
     def shown_from(self) -> int:
-        """The first line that is text or undecided; the next line if all lines are definitions."""
+        """Index of the first line after the whole definitions, which render to nothing."""
         return self.text_from + (len(self._lines) if self.state == "after" else 0)
 
     def may_continue(self, content: str) -> bool:
-        """Return True if a line with this start may belong to the open definition, or to the last one."""
+        """Return True if the next line may belong to the open definition, or be the last definition's title.
+
+        Args:
+            content: The beginning of the line's content.
+        """
         return self.is_open or (self.state == "after" and content[:1] in _TITLES)
 
     def read(self, line: str) -> None:
@@ -124,7 +128,7 @@ class DefinitionReader:
             self._read_title(line, 0)
 
     def close(self) -> None:
-        """Signal the end of the paragraph."""
+        """End the paragraph: finish the last definition if it is valid; the other open lines are text."""
         if self.state == "after":
             self._finish_definition(len(self._lines))
         elif self.state == "title" and self._title_on_own_line:
@@ -134,7 +138,7 @@ class DefinitionReader:
             self.state = "text"
 
     def _finish_definition(self, count: int) -> None:
-        """Finish the definition in the first `count` of its lines; the other lines remain open."""
+        """Finish the open definition, which has the first `count` open lines; the other lines stay open."""
         # With this indentation, a continuation line cannot be read as anything else.
         self.finished.append(Definition(self._label, "\n    ".join(self._lines[:count])))
         self.text_from += count
@@ -142,7 +146,10 @@ class DefinitionReader:
         self.state = "fresh"
 
     def _treat_as_text(self) -> None:
-        """Treat the open lines as text; a definition before a broken title on its own line stays valid."""
+        """Treat the open lines as text, because they are no definition.
+
+        If only the title is broken, and began on its own line, the definition before the title stays valid.
+        """
         if self.state == "title" and self._title_on_own_line:
             self._finish_definition(self._title_from)
         self.state = "text"

@@ -39,12 +39,12 @@ class OpenRun:
 
     @property
     def end(self) -> int:
-        """The position after the run, as long as none of its marks has been closed."""
+        """The position after those marks of the run that are still open."""
         return self.run.position + self.count
 
     @property
     def marks(self) -> str:
-        """The marks that close the run."""
+        """The marks that would close the run: as many as are still open."""
         return self.run.mark * self.count
 
 
@@ -98,13 +98,14 @@ def _is_in_word(character: str) -> bool:
 
 
 def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Close open runs with a run, and add its unused marks to the open runs.
-
-    Returns False if the run could only close other runs, and some of its marks closed nothing.
+    """Close open runs with a run, and add the marks that it does not use for that to the open runs.
 
     Args:
         openers: The open runs, outermost first; modified.
         run: The next run of the text.
+
+    Returns:
+        False if the run could only close other runs, and some of its marks closed nothing.
     """
     unused = _close_with(openers, run, run.length) if run.closes and openers else run.length
     if run.opens and unused >= _min_marks(run.mark):

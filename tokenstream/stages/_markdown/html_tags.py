@@ -23,7 +23,7 @@ class OpenTag:
         return self._depth > 0
 
     def begin(self, line: str) -> None:
-        """Read the first line of an HTML block."""
+        """Read the first line of an HTML block; if its first tag is left open, remember that tag."""
         opened = _OPENED.match(line.lstrip(" \t"))
         if opened is not None and opened[1].lower() not in _VOID:
             self._tag = re.compile(rf"<(/?){opened[1]}(?=[\s/>]|\Z)[^<>]*?(/?)(?:>|\Z)", re.IGNORECASE)

@@ -232,7 +232,7 @@ class InlineCompleter:
     # and returns the position at which to continue, or _WAIT if it needs more text.
 
     def _scan_escape(self, text: str, position: int, end: int) -> int:
-        """Read a backslash: an escaped character, a line break, or the start of a formula."""
+        """Read an escaped character, a line break or a formula; return the end of it, or _WAIT."""
         if end == len(text) or _LAST_LINE_BREAK.match(text, position):
             return _WAIT
         if text[end] == "\n":
@@ -246,7 +246,7 @@ class InlineCompleter:
         return end + 1
 
     def _scan_ticks(self, text: str, position: int, end: int) -> int:
-        """Read code from the opening backticks to the closing ones; note how much of it can be shown."""
+        """Read code between backticks; return its end, or note how much can be shown and return _WAIT."""
         code_end = len(text)
         for run in _TICKS.finditer(text, max(end, self._code_searched)):
             if run.end() == len(text):
@@ -262,7 +262,7 @@ class InlineCompleter:
         return _WAIT
 
     def _scan_run(self, text: str, position: int, end: int) -> int:
-        """Read a run of `*`, `_` or `~`; a run after an open bracket waits until the bracket is decided."""
+        """Read a run of `*`, `_` or `~`, for the open bracket if there is one; return its end, or _WAIT."""
         if end == len(text):
             return _WAIT
         run = classify_run(text, position, end - position)
@@ -287,7 +287,7 @@ class InlineCompleter:
         return end
 
     def _scan_closing_bracket(self, text: str, position: int, end: int) -> int:
-        """Accept the link or image that `]` ends; otherwise treat the last open bracket as text."""
+        """Read `]`, the end of a link, an image, or a bracket that is text; return the end, or _WAIT."""
         if not self._brackets:
             return end
         opened = self._brackets[-1]
@@ -342,7 +342,7 @@ class InlineCompleter:
         return _WAIT if is_unfinished_entity(text, position) else end
 
     def _scan_dollars(self, text: str, position: int, end: int) -> int:
-        """Read a formula between one or two dollars; more dollars are text."""
+        """Read a formula between one or two dollars, or dollars that are text; return the end, or _WAIT."""
         if end == len(text):
             return _WAIT
         if end - position > 2:

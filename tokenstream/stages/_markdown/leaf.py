@@ -21,7 +21,7 @@ _FIRST_KIND_ENDED_BY_BLANK = 6
 
 
 class Leaf:
-    """The open leaf block in the innermost container."""
+    """The open leaf: the innermost open block, which contains only lines, such as a paragraph or a fence."""
 
     __slots__ = ("first_line", "kind", "mark", "offsets", "reader", "size", "start")
 
@@ -82,7 +82,11 @@ class Leaf:
         return HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
     def note_html_offset(self, offset: int = _NOWHERE) -> None:
-        """Record the offset of the content in a line of HTML, after the marks of containers."""
+        """Record the offset of the content in the last line of HTML, after the marks of containers.
+
+        Args:
+            offset: The offset; by default, the line has no content.
+        """
         self.offsets = [offset]
 
 

@@ -57,7 +57,11 @@ _WAIT = Opening(LineKind.UNDECIDED, [], [], 0)
 
 
 class _OpeningLine:
-    """A line that is read from left to right, to find the containers and the leaf that it opens."""
+    """A line that is read from left to right, to find the containers and the leaf that it opens.
+
+    Each `read_…` method reads a mark at the current position. It returns the opening, or None if
+    the line has to be read further first.
+    """
 
     __slots__ = (
         "complete",
@@ -92,7 +96,12 @@ class _OpeningLine:
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
     def make_opening(self, kind: str, size: int = 0) -> Opening:
-        """Return the containers entered so far, with a leaf of a kind."""
+        """Return the opening of the line: the containers entered so far, and a leaf of a kind.
+
+        Args:
+            kind: The kind of the leaf, from `LineKind`.
+            size: The fence's length, the heading's level, or the kind of HTML block; 0 for other leaves.
+        """
         return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
     def enter(self, container: Container, container_at: int) -> None:
@@ -105,7 +114,7 @@ class _OpeningLine:
     # _WAIT if more of the line is needed, or None if it has entered a container, to read on in it.
 
     def read_quote(self) -> Opening | None:
-        """Enter a quote; return None if its content is still to be read."""
+        """Enter a quote; return None if its content is still to be read, else the opening."""
         container_at = skip_quote_mark(self.text, self.content_at)
         self.enter(Container(">", 0), container_at)
         self.content_at = skip_blanks(self.text, container_at)
@@ -129,7 +138,10 @@ class _OpeningLine:
         return self._make_opening_of_size(LineKind.HTML, kind)
 
     def read_formula(self) -> Opening | None:
-        """Return a formula if the line has its mark here, and text otherwise."""
+        """Return an opening of a formula, or of text if the formula's mark is not at the current position.
+
+        If the rest of the mark has not arrived, the kind of the opening is undecided.
+        """
         mark, written = self.math, self.text[self.content_at : self.content_at + 2]
         interrupts = self.would_interrupt and not self.containers
         if not mark or interrupts:
@@ -140,11 +152,11 @@ class _OpeningLine:
         return self.make_opening(LineKind.MATH if written == mark else LineKind.TEXT)
 
     def _make_opening_of_size(self, kind: str, size: int) -> Opening:
-        """Convert the result of a recogniser to an opening.
+        """Convert the result of a recogniser, such as `find_fence_length`, to an opening.
 
         Args:
             kind: The kind of leaf that the recogniser looks for.
-            size: Its result: a size, 0 if it found none, or MORE_NEEDED.
+            size: The recogniser's result: a size, 0 if there is no such leaf, or MORE_NEEDED.
         """
         if size == MORE_NEEDED:
             return _WAIT
@@ -174,7 +186,10 @@ class _OpeningLine:
         return self.read_item(self.text[self.content_at], self.content_at + 1, limited=False)
 
     def read_number(self) -> Opening | None:
-        """Read the number of a list item; only an item with the number 1 can interrupt a paragraph."""
+        """Read the number and the mark of a list item, and enter the item; for the result, see `read_item`.
+
+        Only an item with the number 1 can interrupt a paragraph. A number without a mark is text.
+        """
         match = _ORDERED.match(self.text, self.content_at)
         if match is None:
             may_be_number = _DIGITS.match(self.text, self.content_at) is not None
@@ -182,12 +197,12 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
-        """Enter a list item; return None if its content is still to be read.
+        """Enter a list item; return None if its content is still to be read, else the opening.
 
         Args:
             marker: The character that identifies the list.
             marker_end: The position after the marker.
-            limited: Whether the item cannot interrupt a paragraph at the same level.
+            limited: True if the item, because of its number, cannot interrupt a paragraph at the same level.
         """
         text = self.text
         if marker_end == len(text) and not self.complete:

@@ -106,7 +106,11 @@ class Completion:
         return self._line
 
     def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
-        """Return the whole lines of a paragraph."""
+        """Return the whole lines of a paragraph, without the definitions at its beginning.
+
+        Args:
+            shape: The state of the block whose open leaf is the paragraph.
+        """
         if shape is not self._shape:
             # The definitions at the paragraph's beginning are not part of its text.
             begin = shape.leaf_first_line + shape.text_from
@@ -169,7 +173,14 @@ def _preview_fence(shape: BlockShape, source: str) -> str:
 
 
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:
-    """Return the preview of a paragraph; of the text before it, if the paragraph has no visible text yet."""
+    """Return the preview of a block whose open leaf is a paragraph.
+
+    While the paragraph has no visible text, the preview is that of the text before the paragraph.
+
+    Args:
+        shape: The state of the block.
+        tail: The block's unfinished last line.
+    """
     before, content, prefixes, plain = shape.completion.read_paragraph(shape)
     # Definitions alone render to nothing, so the preview stays empty.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
@@ -202,7 +213,12 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
 
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:
-    """Return the preview of a heading; "" while it has no text."""
+    """Return the preview of a heading; "" while it has no text.
+
+    Args:
+        shape: The state of the block.
+        tail: The line with the heading, as far as it has arrived.
+    """
     hashes_start = shape.offsets[-1]
     hashes_end = len(tail) - len(tail[hashes_start:].lstrip("#"))
     content = _without_closing_hashes(tail[hashes_end:]).lstrip(" \t")
@@ -218,7 +234,12 @@ def _without_closing_hashes(heading: str) -> str:
 
 
 def _preview_row(shape: BlockShape, tail: str) -> str:
-    """Return the last row of a table with its last cell completed; "" while the row has no text."""
+    """Return the last row of a table with its last cell completed; "" while the row has no text.
+
+    Args:
+        shape: The state of the block.
+        tail: The row, as far as it has arrived.
+    """
     cell_start = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
     cell = shape.completion.complete(tail[cell_start:], references=shape.definition_count > 0, one_line=True)
     row = tail[:cell_start] + cell
@@ -226,7 +247,13 @@ def _preview_row(shape: BlockShape, tail: str) -> str:
 
 
 def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
-    """Return the preview of an HTML block: without a half-open tag, and with its missing end."""
+    """Return the preview of an HTML block: without a half-open tag, and with its missing end.
+
+    Args:
+        shape: The state of the block.
+        before: The block's whole lines.
+        tail: The block's unfinished last line.
+    """
     source = before + tail
     kind = shape.leaf_end
     if kind in {"6", "7"}:

@@ -51,7 +51,7 @@ def expand_tabs(line: str) -> str:
 
 
 def find_heading_level(text: str, position: int, *, complete: bool) -> int:
-    """Return the level of the heading that begins at a position; 0 for none; maybe MORE_NEEDED."""
+    """Return the level of the heading that begins at a position; 0 for none, MORE_NEEDED if undecided."""
     match = _HASHES.match(text, position)
     if match is None:
         return 0
@@ -65,7 +65,7 @@ def find_heading_level(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_fence_length(text: str, position: int, *, complete: bool) -> int:
-    """Return the length of the fence that opens at a position; 0 for none; maybe MORE_NEEDED."""
+    """Return the length of the fence that opens at a position; 0 for none, MORE_NEEDED if undecided."""
     mark = text[position]
     match = (_BACKTICKS if mark == "`" else _TILDES).match(text, position)
     end = match.end() if match else position
@@ -109,7 +109,14 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
 
 
 def _find_declaration_kind(start: str, *, complete: bool) -> int:
-    """Return the kind of the HTML block that begins with `<!`: a comment, CDATA or a declaration."""
+    """Return the kind of the HTML block that begins with `<!`: a comment, CDATA or a declaration.
+
+    The result is 0 for none of these, and MORE_NEEDED if undecided.
+
+    Args:
+        start: The first characters of the block.
+        complete: Whether the line ends after them.
+    """
     if start.startswith("<!--"):
         return 2
     if start == "<![CDATA[":
@@ -122,7 +129,16 @@ def _find_declaration_kind(start: str, *, complete: bool) -> int:
 
 
 def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bool) -> int:
-    """Return 7 if a tag is alone on its line, else 0 or MORE_NEEDED."""
+    """Return 7, which is a kind of HTML block, if a tag is alone on its line.
+
+    The result is 0 if the tag is not alone, and MORE_NEEDED if undecided.
+
+    Args:
+        text: The line so far.
+        position: The start of the tag.
+        name_end: The position after the tag's name.
+        complete: Whether this is the whole line.
+    """
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
         return 0
     match = _TAG.match(text, position)

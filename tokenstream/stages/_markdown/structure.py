@@ -77,11 +77,14 @@ class BlockStructure:
     # -- a line ------------------------------------------------------------
 
     def decide_line(self, line: str, *, complete: bool) -> int:
-        """Assign a line, or the part of it that has arrived, to a block; return the effect.
+        """Assign a line, or the part of it that has arrived, to a block.
 
         Args:
             line: The line so far, without its ending.
             complete: Whether this is the whole line.
+
+        Returns:
+            The effect of the line on the blocks: `UNDECIDED`, `SAME`, `NEW`, `SPLIT` or `BLANK`.
         """
         text = expand_tabs(line)
         content_at = skip_blanks(text, 0)
@@ -152,7 +155,7 @@ class BlockStructure:
     # -- blank lines -------------------------------------------------------
 
     def _take_blank(self, line: str) -> int:
-        """Take a line that is blank outside of all containers; return the effect."""
+        """Take a line that is blank outside of all containers; return its effect, `BLANK` or `SAME`."""
         containers = self.containers
         self._doubt_may_end = self._in_doubt
         # A blank line ends a quote, but not a list item.
@@ -168,7 +171,7 @@ class BlockStructure:
         return BLANK
 
     def _take_blank_within(self, level: int) -> int:
-        """Take a line that is blank after its quote marks; return the effect.
+        """Take a line that is blank after its quote marks; return its effect, which is `SAME`.
 
         Args:
             level: Number of the containers that the line continues.
@@ -202,7 +205,7 @@ class BlockStructure:
     # -- tables ------------------------------------------------------------
 
     def _begin_table(self, level: int, line_match: MatchedLine, *, has_deeper: bool) -> int:
-        """Begin a table at a level of containers; return the effect of its second row.
+        """Begin a table at a level of containers; return the effect of its second row, `SPLIT` or `SAME`.
 
         Args:
             level: The number of containers around the table.
@@ -234,7 +237,7 @@ class BlockStructure:
     # -- everything else ---------------------------------------------------
 
     def _decide_content(self, line: str, line_match: MatchedLine, *, complete: bool) -> int:
-        """Decide on a line that is not blank; return the effect."""
+        """Assign a line that is not blank to a block; return the line's effect, such as `NEW`."""
         if self._previous_row is not None and line_match.text[line_match.content_at] in "|-:":
             level = self._previous_row.find_table_level(line_match, complete=complete)
             if level == MORE_NEEDED:
@@ -262,7 +265,7 @@ class BlockStructure:
         return self._open_blocks(line, line_match, complete=complete)
 
     def _continue_leaf(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Let the open leaf take a line; return the effect, or None if the leaf leaves it to other rules."""
+        """Let the open leaf take a line; return the line's effect, or None if other rules must decide."""
         kind = leaf.kind
         if kind == LineKind.FENCE:
             closes = leaf.closes_fence(line_match, complete=complete)
@@ -287,7 +290,7 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Make a paragraph a heading if this line is its underline; return the effect, or None if not."""
+        """Make a paragraph a heading if a line is its underline; return the effect, None for no underline."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:
@@ -300,7 +303,10 @@ class BlockStructure:
         return SAME
 
     def _take_with_paragraph(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int:
-        """Take a line while a paragraph is open, in the containers that the line continues or deeper."""
+        """Take a line while a paragraph is open; return the line's effect.
+
+        The paragraph is open in the containers that the line continues, or deeper.
+        """
         continues_all = line_match.level == len(self.containers.items)
         opening = read_opening(
             line_match,
@@ -337,9 +343,9 @@ class BlockStructure:
     def _take_after_definitions(
         self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool
     ) -> int:
-        """Take a line after definitions that cannot be part of a definition; return the effect.
+        """Take the first line of a paragraph's text after link definitions; return the line's effect.
 
-        It is the first line of the paragraph's text. If it opens a block, parsers disagree about it.
+        If the line opens a block, parsers disagree about it.
         """
         opening = read_opening(line_match, math=self._math_mark, complete=complete)
         if opening.kind == LineKind.TEXT and not opening.containers:
@@ -351,7 +357,7 @@ class BlockStructure:
         return self._begin_blocks(opening, line, line_match)
 
     def _open_blocks(self, line: str, line_match: MatchedLine, *, complete: bool) -> int:
-        """Read the blocks that a line begins, and open them; return the effect."""
+        """Read the blocks that a line begins, and open them; return the line's effect, such as `NEW`."""
         opening = read_opening(line_match, math=self._math_mark, complete=complete)
         return self._begin_blocks(opening, line, line_match)
 
@@ -391,7 +397,9 @@ class BlockStructure:
         return NEW
 
     def _make_possible_row(self, opening: Opening, level: int, *, is_next_item: bool) -> PossibleRow:
-        """Return the positions in a line at which a table may begin; markdown-it looks for tables first.
+        """Return a line as a possible first row of a table, with the positions at which the table may begin.
+
+        The line may begin other blocks, but markdown-it (a renderer) looks for tables first.
 
         Args:
             opening: The blocks that the line begins.
@@ -414,7 +422,10 @@ class BlockStructure:
         return line_match.indent < CODE_INDENT and self._math_mark.startswith(content)
 
     def _open_formula(self, line: str, line_match: MatchedLine) -> int:
-        """Open a formula directly below text; for some renderers, it is part of the paragraph."""
+        """Open a formula directly below text, and return `SAME`: the formula stays in the open block.
+
+        Some renderers see the formula as part of the paragraph.
+        """
         self._close_leaf()
         self._in_doubt = True
         self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)
@@ -441,7 +452,12 @@ class BlockStructure:
         self.leaf = None
 
     def _read_tags(self, tag: OpenTag, line: str) -> None:
-        """Track the tag that an HTML block leaves open if a blank line ends the block."""
+        """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end.
+
+        Args:
+            tag: The tag; modified.
+            line: The line.
+        """
         leaf = self.leaf
         kind = None if leaf is None else leaf.kind
         if tag.open:

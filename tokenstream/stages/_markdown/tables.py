@@ -30,15 +30,17 @@ class PossibleRow(NamedTuple):
 
     @property
     def deepest_level(self) -> int:
-        """The highest of these levels."""
+        """The number of containers around a table that begins in the innermost possible container."""
         return self.level + len(self.content_starts) - 1
 
     def find_table_level(self, second_row: MatchedLine, *, complete: bool) -> int | None:
-        """Return the level at which a table begins with this row; None for no table; maybe MORE_NEEDED.
+        """Return the number of containers around the table that begins with this row.
+
+        The result is None for no table, and MORE_NEEDED if only the whole second row can tell.
 
         Args:
             second_row: The line after this row.
-            complete: Whether it is the whole line.
+            complete: Whether `second_row` is the whole line.
         """
         text, content_at = second_row.text, second_row.content_at
         if not may_be_delimiter(text, content_at):

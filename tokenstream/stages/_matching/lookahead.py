@@ -40,10 +40,11 @@ class WatchedPattern(NamedTuple):
 
 
 def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of re or regex
-    r"""Return a pattern with the same matches that needs more text to decide at the end of the text.
+    r"""Rewrite a pattern so that a match which the end of the text leaves undecided is only partial.
 
     At the end of the text so far, `\b`, `$` and a negative look-ahead give a result that
-    the next character may reverse. The rewritten pattern demands that character.
+    the next character may reverse. The rewritten pattern demands that character; otherwise,
+    it has the same matches.
 
     A repeated group demands a character as well: once regex (2026.11) has recorded that a group
     cannot repeat at the end of the text, its search for partial matches skips that place.
@@ -197,7 +198,8 @@ class _Rewriter:
     def _rewrite_look_behind(self, position: int) -> tuple[str, int]:
         """Return the look-behind that begins at `position`, and the position after it.
 
-        It stays as it is, but a demand for the next character precedes it if it tests that character.
+        The look-behind itself is not changed. If its body tests the next character, a demand for
+        that character is put before it.
         """
         ahead_before, self.ahead = self.ahead, []
         end = self.rewrite(position + 4, anonymous=True)[1]

@@ -73,7 +73,7 @@ class Matcher:
         Args:
             text: The text so far.
             position: The position at which to begin the search.
-            was_open: True if the last call returned this position, and is likely to return it again.
+            was_open: True if the last call returned `position`; that position alone is then tested first.
         """
         if self._partial_only is not None:
             # A test at one position costs the length of its match; a search costs that at every position.
@@ -89,22 +89,29 @@ class Matcher:
         return start if start >= 0 else len(text)
 
     def may_change(self, text: str, position: int) -> bool:
-        """Return True if a match that begins at `position` may still change; not for plain text."""
+        """Return True if a match that begins at `position` may still change.
+
+        This method cannot be called for a pattern that is plain text.
+        """
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
     def match_at(self, text: str, position: int, *, to_end: bool = False) -> Any:  # noqa: ANN401 - a match of re or regex
-        """Return the match that begins at `position`, with at most as many characters as may be held back.
+        """Return the match that begins at `position`; None if there is no match.
 
         Args:
             text: The text so far.
             position: The position.
-            to_end: Whether the match may extend to the end of the text instead.
+            to_end: True if the match may extend to the end of the text; False if it may have at most as many
+                characters as may be held back.
         """
         end = len(text) if to_end or self.limit is None else position + self.limit
         return self.compiled.match(text, position, end)
 
     def split(self, text: str) -> list[str]:
-        """Cut new text into slices, because the time to give up a match depends on the length of a slice."""
+        """Cut new text into slices, which the caller searches one after another.
+
+        The longer a slice is, the longer it takes to give up a match that never ends.
+        """
         if self.limit is None or len(text) <= (size := max(self.limit, 256)):
             return [text]
         return [text[position : position + size] for position in range(0, len(text), size)]
@@ -142,7 +149,16 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
 
 
 def _make_partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
-    """Return a variant of a pattern that fails after each match, so that it finds only partial matches."""
+    """Return a variant of a pattern that finds only partial matches, because it fails after each whole match.
+
+    Args:
+        stage: Name of the calling stage, for error messages.
+        compiled: The caller's pattern.
+        watched: The same pattern as rewritten by `watch_end`.
+
+    Raises:
+        MisuseError: The package regex is not installed, or cannot use the pattern.
+    """
     try:
         regex: Any = import_module("regex")
     except ImportError as error:
@@ -184,7 +200,15 @@ def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
 
 
 def _width_before(stage: str, source: str) -> int:
-    """Return the number of characters before a match that a look-behind may test."""
+    """Return the number of characters before a match that a look-behind may test.
+
+    Args:
+        stage: Name of the calling stage, for error messages.
+        source: The body of the look-behind.
+
+    Raises:
+        MisuseError: The number has no bound.
+    """
     width = width_of(source, 0)
     if width >= _UNBOUNDED:
         raise MisuseError(

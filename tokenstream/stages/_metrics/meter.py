@@ -26,7 +26,10 @@ SAMPLE = 128
 
 
 class _CountedGaps(NamedTuple):
-    """The totals of the gaps that are counted already, and the arrival times whose gaps are not."""
+    """The gaps between an answer's chunks: the totals of those counted so far, and the times for the others.
+
+    The gaps that are still to be counted are those between the arrival times in `stamps`.
+    """
 
     counts: Sequence[int]
     """The number of gaps in each bucket of a `GapHistogram`."""
@@ -56,11 +59,13 @@ class _CountedGaps(NamedTuple):
 
 @show_members
 class Meter:
-    """Records the marks while an answer arrives; metrics are computed only when `read` is called.
+    """Records when an answer reaches its marks (such as the first text), and when its chunks arrive.
+
+    The metrics are computed from these times only when `read` is called.
 
     Args:
         started_at: The start time, on the same clock as `now`.
-        wrapped: Whether the start is the moment when a response was wrapped, not its request.
+        wrapped: True if the start is the moment when a response was wrapped, not its request.
 
     Example:
         >>> meter = Meter(10.0)
@@ -141,7 +146,7 @@ class Meter:
 
     @property
     def content_at(self) -> float:
-        """The clock at the last content; before any content, at the first frame or else at the start."""
+        """The clock reading at the last content; without content, at the first frame or else the start."""
         stamps = self.stamps
         if stamps:
             return stamps[-1]
@@ -149,7 +154,7 @@ class Meter:
 
     @property
     def glanced(self) -> int:
-        """Number of chunks on the fast path, with one delta each."""
+        """Number of chunks on the fast path, which does not cut them into frames; each has one delta."""
         return self.content_chunks - self.framed_content_chunks
 
     @property
@@ -164,14 +169,19 @@ class Meter:
         return counted.number + len(counted.stamps)
 
     def mark(self, now: float, *, frame: bool) -> None:
-        """Mark the first byte and the first whole frame."""
+        """Record the time of the first byte, and of the first whole frame; later ones change nothing.
+
+        Args:
+            now: The clock reading at the arrival of a chunk.
+            frame: True if a whole frame has arrived.
+        """
         if self._first_byte is None:
             self._first_byte = now
         if frame and self.first_event_at is None:
             self.first_event_at = now
 
     def mark_text(self, now: float) -> None:
-        """Mark the first text, which is the last of the marks that most answers reach."""
+        """Record the time of the first text, which is the last of the marks that most answers reach."""
         self._first_text = now
         self.waiting = False
 
@@ -190,25 +200,30 @@ class Meter:
             self.check_stamps()
 
     def check_stamps(self) -> None:
-        """Count the gaps once there are enough of them; set the length at which to call this again."""
+        """Count the gaps if `stamps` is long enough; set `check_at`, the length for the next call."""
         if len(self.stamps) >= BATCH:
             self.pack()
         self.check_at = len(self.stamps) + SAMPLE
 
     def pack(self) -> None:
-        """Count and report the gaps between the times in `stamps`, and keep only the last of the times."""
+        """Count the gaps between the times in `stamps`, pass them to `on_gaps`, and keep the last time."""
         gaps, self._counted = self._counted.count_gaps()
         self.stamps = self._counted.stamps
         if gaps and self.on_gaps is not None:
             self.on_gaps(gaps)
 
     def took(self, seconds: float, *, packing: float) -> None:
-        """Record the seconds that a chunk on the fast path took, and those of counting gaps before it."""
+        """Record the time that this library spent on a chunk on the fast path.
+
+        Args:
+            seconds: The seconds spent on the chunk itself.
+            packing: The seconds spent on counting gaps before that.
+        """
         timed_chunks, timed_seconds, counting_seconds = self._spent
         self._spent = (timed_chunks + 1, timed_seconds + seconds, counting_seconds + packing)
 
     def finish(self, now: float) -> None:
-        """Mark the end of the answer, once."""
+        """Record the time of the answer's end; later calls change nothing."""
         if self.ended_at is None:
             self.ended_at = now
 
