@@ -117,7 +117,7 @@ class Reorder:
     # -- as a stage --------------------------------------------------------
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Frame]:
-        """Return the frames whose turn it is.
+        """Return the frames that come next in the order, now that a frame has arrived.
 
         Args:
             frame: A payload, an SSE event, or a payload that is already decoded.
@@ -210,7 +210,7 @@ class Reorder:
 
         Args:
             departures: The departures of the stream.
-            event: The number of the last frame that was read.
+            event: The number of the last frame that was read, to locate the departures.
         """
         for name, count in (("frame_repeated", self.dropped), ("frame_reordered", self.moved)):
             if count:
@@ -242,7 +242,7 @@ class Reorder:
             return None
 
     def _take_numbered(self, number: int, frame: Frame, now: float) -> list[Frame]:
-        """Return the frames whose turn it is after a numbered frame; none if it is too early or repeated.
+        """Return a numbered frame and the held frames after it; none if the frame is too early or repeated.
 
         Args:
             number: The frame's number.
@@ -270,7 +270,7 @@ class Reorder:
         return [frame, *self._release_frames(now)] if self._held else [frame]
 
     def _release_frames(self, now: float) -> list[Frame]:
-        """Return the held frames whose turn it is."""
+        """Return the held frames that come next in the order, up to the next gap."""
         frames: list[Frame] = []
         while (group := self._held.pop(self._next, None)) is not None:
             frames += group
@@ -284,7 +284,15 @@ class Reorder:
         self._held_count = 0
 
     def _hold(self, number: int, frame: Frame) -> list[Frame]:
-        """Hold a frame after the one with a number; give up waiting if too many frames are held."""
+        """Hold a frame, and return no frames; give up waiting if too many frames are held.
+
+        Args:
+            number: The frame's number; for a frame without a number, that of the frame before it.
+            frame: The frame.
+
+        Returns:
+            An empty list; or the frames that are released by giving up.
+        """
         self._held[number].append(frame)
         self._held_count += 1
         if self._held_count > self._window:
@@ -292,7 +300,11 @@ class Reorder:
         return []
 
     def _give_up(self, why: str) -> list[Frame]:
-        """Continue if only the first frame is missing; otherwise, fail because of the missing frame."""
+        """Stop waiting for the missing frame: release the held frames if it is the first one, otherwise fail.
+
+        Args:
+            why: The reason for not waiting any longer, for the error message.
+        """
         missing = self._next
         only_first_is_missing = not self._started and min(self._held) == missing + 1
         if only_first_is_missing:
@@ -302,7 +314,12 @@ class Reorder:
         return self._fail(missing, f"frame number {missing} never came ({why})")
 
     def _fail(self, number: int, what: str) -> list[Frame]:
-        """Store the error about a frame, and return no frames."""
+        """Set `error`, drop the held frames, and return no frames.
+
+        Args:
+            number: The number of the frame that is missing or wrong.
+            what: A description of the fault, for the error message.
+        """
         self._drop_held()
         self.error = ProtocolError(f"{what}; what came before it is in .partial", event=number)
         # The server has the missing frame and may send it if asked to continue from there.

@@ -40,7 +40,7 @@ class AsyncFollowed(AsyncWatchedStream[ItemT]):
 
 
 class _Follower:
-    """Observes the events of a framework and their end, and builds the run.
+    """Builds the run from the events of a framework; the iterables of this module call its methods.
 
     Args:
         run: The run that receives the steps.
@@ -75,7 +75,7 @@ class _Follower:
             )
 
     def _read_event(self, reader: RunOfAFramework, item: object) -> None:
-        """Pass an event to the reader of the framework's events; if that fails, warn, and follow no more."""
+        """Pass an event to the reader of the framework's events; if that fails, warn and stop the steps."""
         try:
             reader.read_event(item)
         except MisuseError:
@@ -105,7 +105,7 @@ class _Follower:
 
         Args:
             error: The exception; the code that reads the events gets it, too.
-            final: True if reading cannot be continued after a cancellation or an interrupt.
+            final: True if reading cannot go on; otherwise, a cancellation or an interrupt ends no steps.
         """
         if isinstance(error, Exception) or final:
             self._end(error)
@@ -150,7 +150,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
 
 
 def _find_reader(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
-    """Return the reader for the framework that an event belongs to, or None if the event does not tell."""
+    """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):

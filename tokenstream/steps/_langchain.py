@@ -58,7 +58,13 @@ class LangChainRun(RunOfAFramework):
         return next((step for step in parents if step.ended is None), self._run)
 
     def _begin_chain(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """Begin a step if the chain is a node of a graph; other chains become no steps."""
+        """Begin a step for a LangChain chain that is a node of a graph; other chains become no steps.
+
+        Args:
+            id: The chain's `run_id`.
+            event: The event that says that the chain has started.
+            data: The event's data.
+        """
         call = dict_of(dict_of(data, "input"), "tool_call")
         if text_of(call, "id") is not None:
             # The node runs a tool, which will begin inside it.
@@ -89,7 +95,13 @@ class LangChainRun(RunOfAFramework):
         self._end_step(id, error=answer.end())
 
     def _begin_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """Begin the step of a tool; the event or its nearest node has the id of the call."""
+        """Begin the step of a tool; the id of its call is in the event, or known for one of its parents.
+
+        Args:
+            id: The tool's `run_id`.
+            event: The event that says that the tool has started.
+            data: The event's data.
+        """
         call_id = text_of(data, "tool_call_id") or next(
             (self._call_ids[each] for each in self._parent_ids(event) if each in self._call_ids), None
         )

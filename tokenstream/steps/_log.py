@@ -126,7 +126,11 @@ class Log:
                 wake()
 
     def wait(self, version: int) -> None:
-        """Block this thread until `version` is no longer the current version."""
+        """Block this thread until something has happened in the run.
+
+        Args:
+            version: The value of `Log.version` up to which the caller knows the run.
+        """
         with self._changed:
             self._sleepers += 1
             try:
@@ -136,7 +140,15 @@ class Log:
                 self._sleepers -= 1
 
     def wake_by(self, wake: Callable[[], object], version: int) -> bool:
-        """Have a function called at the next change; return False if `version` is outdated already."""
+        """Register a function to be called, once, when something happens in the run.
+
+        Args:
+            wake: The function.
+            version: The value of `Log.version` up to which the caller knows the run.
+
+        Returns:
+            False if something has happened since that version, so that there is no need to wait.
+        """
         with self._changed:
             self._wakers.append(wake)
             return self.version == version

@@ -37,7 +37,7 @@ OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
 
 
 class LeftOpen(BaseException):
-    """The reason for stopping a step that was never ended explicitly."""
+    """The error with which a step is stopped that is still open when its run, parent or events end."""
 
 
 class RunNode:
@@ -383,7 +383,10 @@ class Step(RunNode):
         return answer
 
     def _around_tool(self, call: ToolCall) -> AbstractContextManager[Step | None]:
-        """Return the context manager in which a router runs a tool: a sub-step; none after the step's end."""
+        """Return the context manager in which a router runs a tool: a sub-step of this step.
+
+        After the end of this step, the context manager does nothing, and its value is None.
+        """
         return nullcontext() if self.ended is not None else self.step(call)
 
     def _record_end(self) -> None:
@@ -401,7 +404,7 @@ class Step(RunNode):
 
 
 def _title_of(block: RunNode) -> str:
-    """Return a run or step with its name, for error messages."""
+    """Return the words for a run or step in error messages, such as "the step 'plan'"."""
     return f"the {'step' if isinstance(block, Step) else 'run'} {block.name!r}"
 
 

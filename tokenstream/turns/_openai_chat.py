@@ -98,7 +98,12 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def _add_detail(self, part: ReasoningPart, fields: dict[str, Any]) -> None:
-        """Add reasoning as a typed piece, in the list that OpenRouter or LiteLLM uses for them."""
+        """Add reasoning as a typed piece to the list that OpenRouter or LiteLLM uses for such pieces.
+
+        Args:
+            part: The reasoning.
+            fields: The part's provider fields, which become the piece; modified.
+        """
         is_redacted = part.redacted is not None
         kind = fields.setdefault("type", "reasoning.encrypted" if is_redacted else "reasoning.text")
         name = "thinking_blocks" if kind in _THINKING_BLOCKS else "reasoning_details"
@@ -118,7 +123,7 @@ class _OpenAIChatTurn(Turn):
         return call.type == "custom" or self.is_own
 
     def _make_call(self, call: ToolCall) -> dict[str, Any]:
-        """Return an element of `tool_calls`."""
+        """Return a call as an element of the message's `tool_calls`."""
         fields = self.fields(call)
         if call.type == "custom":
             custom = {"name": call.name, "input": call.arguments_text}

@@ -231,12 +231,15 @@ class _OpenAIResponsesTurn(Turn):
         )
 
     def _write_unchanged(self, kind: Obstacle, item: dict[str, Any], index: int | None) -> Obstacle | None:
-        """Write an item unchanged, with its id; return `kind` as the obstacle if that is not possible.
+        """Write an item unchanged, with its id.
 
         Args:
             kind: The name of the obstacle.
             item: The item.
             index: The index of the part; None for a part that needs no reasoning before it.
+
+        Returns:
+            `kind`, if the item has no type, or if the reasoning before it is left out; None if it is written.
         """
         if text_of(item, "type") is None or index in self._orphans:
             return kind

@@ -88,38 +88,38 @@ class Turn(ABC):
 
     @abstractmethod
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text."""
+        """Write a text part; return the obstacle if the API cannot express it."""
 
     @abstractmethod
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of one of the application's tools."""
+        """Write a call of an application's tool; return the obstacle if the API cannot express it."""
 
     @abstractmethod
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning."""
+        """Write a reasoning part; return the obstacle if the API cannot express it."""
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
-        """Write a refusal."""
+        """Write a refusal; return the obstacle if the API cannot express it, as by default."""
         return "refusal"
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a server tool."""
+        """Write a call of a server tool; return the obstacle if the API cannot express it, as by default."""
         return "server_tool_call"
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a server tool."""
+        """Write a server tool's result; return the obstacle if the API cannot express it, as by default."""
         return "server_tool_result"
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a citation."""
+        """Write a citation; return the obstacle if the API cannot express it, as by default."""
         return "citation"
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image, audio or a file."""
+        """Write an image, audio or file; return the obstacle if the API cannot express it, as by default."""
         return "media"
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a part of a kind that this library does not know."""
+        """Write a part of a kind that this library does not know; return the obstacle, as by default."""
         return "opaque"
 
     # -- for all APIs ----------------------------------------------------------
@@ -147,7 +147,7 @@ class Turn(ABC):
             raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)
 
     def _count_obstacle(self, obstacle: Obstacle | None) -> None:
-        """Count an obstacle, unless the part may be left out."""
+        """Count a part's obstacle, for the error, unless the part has none or may be left out."""
         if obstacle is not None and not self._may_be_left_out(obstacle):
             self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
 
@@ -192,19 +192,26 @@ class Turn(ABC):
                 self._written_with_text.add(index)
 
     def can_send_call(self, call: ToolCall) -> bool:
-        """Return True if the API can express calls of tools other than functions, such as custom tools."""
+        """Return True if the API can express a call of a tool that is not a function, such as a custom tool.
+
+        Subclasses for APIs with such tools override this method.
+        """
         return False
 
     def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
-        """Return True if the API can express this call or result of a server tool."""
+        """Return True if the API can express a server tool's call or result; subclasses may override this."""
         return True
 
     def can_send_citations(self, part: TextPart, index: int) -> bool:
-        """Return True if a text can be sent with its sources."""
+        """Return True if a text can be sent with its sources; subclasses may override this."""
         return True
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return a citation's provider fields as a request takes them; empty if another API has sent them."""
+        """Return a citation's source in the form of a request; empty if another API has sent the citation.
+
+        Args:
+            data: The citation's provider fields.
+        """
         return deepcopy(data) if "type" in data else {}
 
     def find_citation_obstacle(self, index: int) -> Obstacle | None:
@@ -232,7 +239,7 @@ class Turn(ABC):
         return None if is_valid else "invalid_tool_call"
 
     def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Obstacle | None:
-        """Return the obstacle if only one of a server tool's call and result could be sent; None for none."""
+        """Return the obstacle if a server tool's call and result cannot both be sent; None otherwise."""
         if isinstance(part, ServerToolResult):
             # The call may be in the previous turn, if code that the provider runs has called the
             # application's tools.
@@ -299,7 +306,12 @@ def text_arguments(call: ToolCall) -> str:
 
 
 def _is_signed(value: object, depth: int = 0) -> bool:
-    """Return True if there is a signature in a part's fields, at any of the first levels."""
+    """Return True if there is a signature in a part's fields, or in the objects in them.
+
+    Args:
+        value: The fields, or one of the objects.
+        depth: The number of levels above the value; the search ends at `_DEPTH`.
+    """
     if not is_dict(value) or depth > _DEPTH:
         return False
     return any(

@@ -123,29 +123,29 @@ class Search(DocumentStage, Generic[OutT]):
     # -- hooks for subclasses --------------------------------------------------------
 
     def _on_start(self, event: ValueStart, position: int, out: list[OutT]) -> None:
-        """Handle the start of a value.
+        """Handle the start of any value in the document; a hook for subclasses.
 
         Args:
             event: The start.
-            position: The value's position: 0 at the path, 1 for an element of that value; see
+            position: The value's position: 0 at the path, 1 for an element of the value at the path; see
                 `PathMatcher.start`.
             out: Receives the results.
         """
 
     def _on_text(self, piece: str, out: list[OutT]) -> None:
-        """Handle a piece of any string in the document."""
+        """Handle a piece of any string in the document; a hook for subclasses."""
 
     def _on_end(self, event: ValueDone, position: int, out: list[OutT]) -> None:
-        """Handle the end of a value.
+        """Handle the end of any value in the document; a hook for subclasses.
 
         Args:
             event: The end, with the value.
-            position: The value's position: 0 at the path, 1 for an element of that value.
+            position: The value's position: 0 at the path, 1 for an element of the value at the path.
             out: Receives the results.
         """
 
     def _on_invalid(self, error: OutputInvalid, out: list[OutT]) -> None:
-        """Handle an error in a value at the path."""
+        """Handle an error in a value at the path: fail, or, in a subclass, add the error to the results."""
         self._fail(error)
 
     def _fail_at_fault(self) -> None:
@@ -199,7 +199,7 @@ class Search(DocumentStage, Generic[OutT]):
 
         Args:
             kind: The kind of the value that was read.
-            position: Its position; see `PathMatcher.start`.
+            position: The value's position; see `PathMatcher.start`.
             out: Receives the error, if the subclass returns it in place of the value.
         """
         # A value above the path has a negative position; one within the value at the path, a positive one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SoundStage:
-    """A stage that never has an error, whatever its input."""
+    """Base class of the stages that never have an error, whatever their input is."""
 
     __slots__ = ()
 
@@ -21,7 +21,10 @@ class SoundStage:
 
 
 class TextStage(SoundStage):
-    """A stage that turns text into text; subclasses define `feed`, and `end` if they hold text back."""
+    """Base class of the stages that turn text into text.
+
+    Subclasses define `feed`, and also `end` if they hold text back.
+    """
 
     __slots__ = ()
 

@@ -197,9 +197,9 @@ class Sentences(TextStage):
         return start
 
     def _find_cut(self, text: str, start: int) -> int:
-        """Return the position at which to cut a sentence that is too long, without looking beyond it.
+        """Return the position at which to cut a sentence that is longer than `longest`.
 
-        It is after a clause, or else after a word, or else between two letters.
+        The position is after a clause, or else after a word, or else between two letters.
         """
         latest = start + self._longest
         match = _LAST_CLAUSE.match(text, start, latest) or _LAST_BLANK.match(text, start, latest)

@@ -36,6 +36,8 @@ class MarkdownSpeech:
     """Turns Markdown into the text to be spoken; it does not matter how the Markdown is cut into pieces.
 
     Waiting is limited: a mark that has not turned out to be Markdown within the limit is text.
+    The methods for single constructs take a position in the undecided text, and return the position
+    after the construct, or _WAIT while they need more text. To speak a text is to append it to `out`.
     """
 
     __slots__ = (
@@ -95,7 +97,7 @@ class MarkdownSpeech:
         return "".join(out)
 
     def _read_next(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Read one construct, and speak its text; return the position after it, or _WAIT."""
+        """Read one construct, and append its text to `out`; return the position after it, or _WAIT."""
         if self._in_comment:
             return self._read_comment(text, position, at_end=at_end)
         if self._open_fence:
@@ -119,7 +121,11 @@ class MarkdownSpeech:
     # -- the beginning of a line -------------------------------------------
 
     def _skip_line_start(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip a mark at the beginning of a line."""
+        """Skip a mark at the beginning of a line.
+
+        Returns:
+            The position after the mark; `position` if there is no mark; _WAIT while more text is needed.
+        """
         mark = text[position]
         if mark in " \t>":
             return position + 1
@@ -141,14 +147,14 @@ class MarkdownSpeech:
 
     @staticmethod
     def _skip_plus(text: str, position: int, *, at_end: bool) -> int:
-        """Skip a plus sign that is a bullet: white space follows it."""
+        """Skip a plus sign before white space, which is a bullet; for the result, see `_skip_line_start`."""
         following = text[position + 1 : position + 2]
         if not following and not at_end:
             return _WAIT
         return position + 1 if following.isspace() else position
 
     def _skip_rule_or_bullet(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip a line of marks, a bullet, or the left edge of a table."""
+        """Skip a line of marks, a bullet, or a table's left edge; for the result, see `_skip_line_start`."""
         match = _RULE.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position
         if stop == len(text) and stop - position < _MAX_WAIT:
@@ -164,7 +170,11 @@ class MarkdownSpeech:
         return position + 1 if is_bullet else position
 
     def _skip_hashes(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip the hashes of a heading: up to six, with white space after them."""
+        """Skip the hashes of a heading: up to six, with white space after them.
+
+        Returns:
+            The position after the hashes; `position` if they begin no heading; _WAIT to get more text.
+        """
         match = _RUN.match(text, position, position + _MAX_HASHES + 1)
         stop = match.end() if match else position
         count = stop - position
@@ -173,7 +183,11 @@ class MarkdownSpeech:
         return stop if count <= _MAX_HASHES and text[stop].isspace() else position
 
     def _open_code_block(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip the opening fence of a code block; the rest of its line is skipped as well."""
+        """Skip the opening fence of a code block; the rest of the fence's line is skipped afterwards.
+
+        Returns:
+            The position after the fence; `position` if there is no fence; _WAIT while more text is needed.
+        """
         match = _FENCE.match(text, position, position + _MAX_WAIT)
         if match is None:
             # One or two marks at the end of the text may become a fence.
@@ -194,7 +208,11 @@ class MarkdownSpeech:
         return stop
 
     def _skip_label(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip the checkbox of a task, the label of a footnote, or a link definition."""
+        """Skip the checkbox of a task, the label of a footnote, or a link definition.
+
+        Returns:
+            The position after it; `position` if there is none of these; _WAIT while more text is needed.
+        """
         if box := _BOX.match(text, position):
             return box.end()
         if definition := _DEFINITION.match(text, position):
@@ -207,7 +225,7 @@ class MarkdownSpeech:
     # -- code and comments -------------------------------------------------
 
     def _read_code(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip a line of a code block, or its beginning if the rest has not arrived."""
+        """Skip a line of a code block as far as it has arrived; return the position after it, or _WAIT."""
         line_end = _LINE_END.search(text, position)
         if line_end is not None and line_end[0] == "\r" and line_end.end() == len(text) and not at_end:
             # An LF may follow, which belongs to the same line ending.
@@ -230,7 +248,7 @@ class MarkdownSpeech:
         return line_end.end()
 
     def _read_comment(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip an HTML comment, or its beginning if the rest has not arrived."""
+        """Skip an HTML comment as far as it has arrived; return the position after it, or _WAIT."""
         stop = text.find("-->", position)
         if stop >= 0:
             self._in_comment = False
@@ -243,7 +261,7 @@ class MarkdownSpeech:
     # -- within a line -----------------------------------------------------
 
     def _read_inline(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Read one construct within a line, and speak its text."""
+        """Read a construct within a line, and append its text to `out`; return its end, or _WAIT."""
         if self._open_code and text[position] != "`":
             return self._speak_match(_CODE, text, position, out)
         if self._in_table and text[position] in "| \t":
@@ -267,7 +285,7 @@ class MarkdownSpeech:
                 return self._speak_match(_PLAIN_CELL if self._in_table else _PLAIN, text, position, out)
 
     def _speak_match(self, pattern: re.Pattern[str], text: str, position: int, out: list[str]) -> int:
-        """Speak the text that a pattern matches, or at least one character."""
+        """Append the text that a pattern matches, or else one character, to `out`; return the text's end."""
         match = pattern.match(text, position)
         stop = match.end() if match else position + 1
         out.append(text[position:stop])
@@ -276,14 +294,17 @@ class MarkdownSpeech:
 
     @staticmethod
     def _speak_char(text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Speak a character unchanged, once the next character has arrived."""
+        """Append a character to `out`; return the position after it, or _WAIT if no text follows yet."""
         if position + 1 == len(text) and not at_end:
             return _WAIT
         out.append(text[position])
         return position + 1
 
     def _read_run(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Skip the marks of emphasis and of code; speak marks that are neither of these."""
+        """Skip a run of marks of emphasis or code; append marks that are text to `out`; return the run's end.
+
+        The result is _WAIT while the run may become longer.
+        """
         match = _RUN.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position + 1
         if stop == len(text) and stop - position < _MAX_WAIT and not at_end:
@@ -301,7 +322,11 @@ class MarkdownSpeech:
         return stop
 
     def _read_cell_end(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Speak a comma between two cells of a table that have text."""
+        """Append a comma to `out` at the end of a table cell, if text precedes it and another cell follows.
+
+        Returns:
+            The position after the end of the cell; _WAIT while more text is needed.
+        """
         match = _CELL_END.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position + 1
         if stop == len(text) and stop - position < _MAX_WAIT:
@@ -322,6 +347,9 @@ class MarkdownSpeech:
             open_at: The position of its opening bracket.
             out: Receives the text to be spoken.
             at_end: True at the end of the input.
+
+        Returns:
+            The position after the link; _WAIT while more text is needed.
         """
         close_at = _find_closing(text, open_at, _MAX_WAIT, at_end=at_end)
         if close_at is None:
@@ -352,7 +380,11 @@ class MarkdownSpeech:
         return last + 1
 
     def _read_angle(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Skip a tag or a comment; speak an address without its angle brackets."""
+        """Skip a tag or a comment, or speak an address without its angle brackets, that begins with `<`.
+
+        Returns:
+            The position after it; _WAIT while more text is needed.
+        """
         following = text[position : position + 4]
         if following == "<!--":
             self._in_comment = True
@@ -377,7 +409,11 @@ class MarkdownSpeech:
         return close_at + 1
 
     def _read_entity(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Speak the character that an entity such as `&amp;` stands for."""
+        """Append the character that an entity such as `&amp;` stands for to `out`, or a lone `&` itself.
+
+        Returns:
+            The position after it; _WAIT while more text is needed.
+        """
         if entity := _ENTITY.match(text, position):
             out.append(html.unescape(entity[0]))
             self._row_has_text = True
@@ -388,7 +424,11 @@ class MarkdownSpeech:
         return position + 1
 
     def _read_escape(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Speak an escaped punctuation character without its backslash."""
+        """Append an escaped punctuation character to `out`, without its backslash.
+
+        Returns:
+            The position after the character; _WAIT while more text is needed.
+        """
         if position + 1 == len(text) and not at_end:
             return _WAIT
         following = text[position + 1 : position + 2]

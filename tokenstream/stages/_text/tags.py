@@ -102,7 +102,7 @@ class TagScanner:
         )
 
     def skim(self, text: str) -> None:
-        """Take a piece for which `passes` was True."""
+        """Take note of a piece for which `passes` was True; the caller returns the piece unchanged."""
         if not self.inside:
             self._note_outside(text)
 
@@ -165,9 +165,11 @@ class TagScanner:
         return len(text)
 
     def _read_first_tag(self, text: str, position: int) -> int | None:
-        """Read a tag that only white space precedes; return None if the text begins with anything else.
+        """Read a tag at the start of the text, where only white space may precede the tag.
 
-        Otherwise, return the position after the tag, or the end of the text while a tag may follow.
+        Returns:
+            The position after the tag, or the end of the text while a tag may follow; None if the text
+            begins with anything else.
         """
         space_end = _end_of_space(text, position)
         if space_end - position > _MAX_BLANK:
@@ -181,7 +183,7 @@ class TagScanner:
         return None
 
     def _note_outside(self, text: str) -> None:
-        """Note, for text outside of tags, whether a tag may follow it."""
+        """Take note of text outside of tags: an opening tag counts only after white space, not in code."""
         if text:
             self._code.feed(text)
             self._after_space = text[-1].isspace()

@@ -13,7 +13,7 @@ ItemT = TypeVar("ItemT")
 
 
 class _Pace:
-    """Releases held items at most `hz` times a second, and all of them at the end.
+    """Base class: releases held items at most `hz` times a second, and all of them at the end.
 
     Args:
         hz: The highest rate, per second.

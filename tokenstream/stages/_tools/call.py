@@ -30,7 +30,7 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @classmethod
     def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
-        """Return a copy of a call, to be accepted or refused afterwards.
+        """Return a copy of a call; `accept` or `refuse` then adds the result of the check.
 
         Args:
             call: The call.
@@ -44,7 +44,12 @@ class CheckedCall(ToolCall[Any, Any]):
         return self
 
     def accept(self, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
-        """Set the arguments with which to run the call, and return the call."""
+        """Mark the call as valid, and return it.
+
+        Args:
+            arguments: The arguments with which to run the call.
+            tool: The tool that runs the call.
+        """
         self._arguments = arguments
         self._tool = tool
         return self

@@ -87,7 +87,9 @@ class ValidatedCalls:
         return CallPartials(self._tools.get(call.name), is_free_text=call.type == "custom", lenient=lenient)
 
     def lacks_end(self, call: ToolCall) -> bool:
-        """Return True if only the end of the arguments is missing, so that they may have been cut off.
+        """Return True if lenient reading would accept a call's arguments only by adding an end to them.
+
+        The answer may have been cut off within such arguments.
 
         Args:
             call: A finished call.
@@ -99,7 +101,9 @@ class ValidatedCalls:
         return bool(text.strip()) and _repair(text, "closed") is None and _repair(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
-        """Check a call whose arguments have no end, although the answer was not cut off.
+        """Check a call for which `lacks_end` is True, once it is known that the answer was not cut off.
+
+        The result is the call with its arguments checked, in a list as from `feed`.
 
         Args:
             call: A finished call.
@@ -196,7 +200,7 @@ class ValidatedCalls:
 
 
 def _repair(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
-    """Repair almost-JSON; return it as JSON, with the repairs, or None if it cannot be read."""
+    """Repair almost-JSON; return the JSON and the repairs, or None if the text cannot be read."""
     from tokenstream.partial_json._mend import mend
 
     try:

@@ -153,7 +153,7 @@ class CallPartials:
 
     @property
     def error(self) -> Exception | None:
-        """The failure, once there is one."""
+        """The failure in reading the arguments; None while there is none."""
         return self._partials.error
 
     @property

@@ -35,7 +35,7 @@ class TypeTool:
         """The schema of the arguments."""
 
     def schema_of(self, start: str) -> Schema[Any]:
-        """Return the schema of arguments with this start: always the same schema."""
+        """Return the schema of the arguments: always the same one, however their JSON begins."""
         return self.schema
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - what the type says
@@ -47,7 +47,7 @@ class TypeTool:
         return self.schema.validate_text(text)
 
     def as_json(self, text: str) -> str:
-        """Convert free text to JSON that `read` accepts."""
+        """Convert arguments that are free text, not JSON, to JSON that `read` accepts."""
         return json.dumps(text)
 
     def run(self, arguments: object) -> Any:  # noqa: ANN401 - a function's result
@@ -84,11 +84,11 @@ class FunctionTool:
 
     @property
     def schema(self) -> Schema[Any]:
-        """The usual schema of the arguments."""
+        """The schema of the arguments as models usually write them; see `Signature.schema`."""
         return self.signature.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema of arguments that begin like this; None while that is undecided."""
+        """Return the schema of arguments whose JSON begins with `start`; None while `start` cannot tell."""
         return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class FunctionTool:
         return self.signature.read(text)
 
     def as_json(self, text: str) -> str:
-        """Convert free text to JSON that `read` accepts, with the text as the function's first argument."""
+        """Convert arguments that are free text to JSON in which the text is the function's first argument."""
         return json.dumps({self.signature.first: text})
 
     def run(self, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the function returns

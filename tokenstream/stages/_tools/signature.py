@@ -82,11 +82,15 @@ class Signature:
 
     @property
     def schema(self) -> Schema[Any]:
-        """The usual schema of the model's JSON: the only parameter's type, if that is an object."""
+        """The schema of the JSON that models usually write for the parameters.
+
+        It is the schema of the only parameter, if the type of that parameter is an object; otherwise, the
+        schema of an object with a key for each parameter.
+        """
         return self._schema if self._only is None else self._only.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema of JSON that begins like this; None while that is undecided."""
+        """Return the schema of arguments whose JSON begins with `start`; None while `start` cannot tell."""
         only = self._only
         if only is None:
             return self._schema
@@ -131,6 +135,8 @@ class Signature:
 class _OnlyParameter:
     """The only parameter of a function, if its type is an object.
 
+    A model may write the value of such a parameter with or without the parameter's name.
+
     Args:
         name: The parameter's name.
         type: The parameter's type.
@@ -158,7 +164,7 @@ class _OnlyParameter:
         return cls(name, types[name], fields)
 
     def is_named(self, text: str) -> bool:
-        """Return True if the JSON is an object whose only key is the parameter's name."""
+        """Return True if the JSON is an object whose only key is the parameter's name, with its value."""
         if self.name in self._fields:
             # A key of that name belongs to the value.
             return False
@@ -169,9 +175,9 @@ class _OnlyParameter:
         return is_dict(value) and list(value) == [self.name]
 
     def is_named_first(self, start: str) -> bool | None:
-        """Return True if JSON that begins like this has the parameter's name as its first key.
+        """Return True if JSON that begins with `start` has the parameter's name as its first key.
 
-        None while that is undecided.
+        The result is None while `start` is too short to tell.
 
         Args:
             start: The JSON so far.
@@ -207,7 +213,14 @@ class _Others:
 
 
 def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
-    """Return the adapter of an object with a field for each parameter; `**others` become further keys."""
+    """Return a pydantic adapter for the JSON of a function's arguments: an object with a key per parameter.
+
+    The arguments for `**others` are further keys.
+
+    Args:
+        parameters: The function's parameters, by name.
+        types: The types of the parameters, by name.
+    """
     fields: dict[str, Any] = {}
     others: Any = None
     for name, parameter in parameters.items():

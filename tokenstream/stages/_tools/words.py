@@ -76,7 +76,7 @@ def words_for_place(problem: str) -> str:
 
 
 def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> str:
-    """Say where a text stops being JSON.
+    """Return the words that tell a model where its text stops being JSON.
 
     Args:
         text: The text.
@@ -134,7 +134,8 @@ def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> 
 
     Args:
         place: The place.
-        members: The problems by the member of a union type that the value was tried as.
+        members: The problems, by the member of a union type as which the value was validated; "" is the
+            only key if the type is no union.
     """
     problems = list(next(iter(members.values())))
     if len(members) > 1:
@@ -146,7 +147,7 @@ def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> 
 
 
 def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
-    """Return the place of an error, such as `steps[0].title`; its union member; and the place in that.
+    """Return the place of an error in the value that a model wrote.
 
     pydantic's location also contains the names of union members: only keys and indexes
     that exist in the model's value are kept.
@@ -155,6 +156,10 @@ def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str,
         value: The value that the model wrote.
         error: pydantic's error.
         above: The number of leading keys of the location to skip.
+
+    Returns:
+        A place, such as `steps[0].title`; the member of a union type as which the value at that place
+        was validated, or ""; and the place of the error inside of that value, or "".
     """
     loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
