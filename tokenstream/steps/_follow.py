@@ -107,6 +107,7 @@ class _Follower:
             error: The exception; the code that reads the events gets it, too.
             final: True if reading cannot go on; otherwise, a cancellation or an interrupt ends no steps.
         """
+        # After a cancellation or an interrupt that is not final, the events may be read further.
         if isinstance(error, Exception) or final:
             self._end(error)
 

@@ -41,7 +41,7 @@ class RunOfAFramework(ABC):
         """End the answers that are in progress.
 
         Returns:
-            For the key of each answer's step: the answer's error, or None if the answer is complete.
+            The error of each answer, by the key of the answer's step; None for a complete answer.
         """
 
     def end(self, error: BaseException | None) -> None:
@@ -83,6 +83,7 @@ class RunOfAFramework(ABC):
         if cause is not None:
             self._calls.remove(cause)
         elif id is not None:
+            # No followed answer contains the call, but its id is known.
             cause = ToolCall(id=id, name=name, complete=True)
         self._open[key] = parent.step(name, cause=cause)
 

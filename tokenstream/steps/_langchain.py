@@ -85,7 +85,13 @@ class LangChainRun(RunOfAFramework):
             answer.read_piece(_as_message(chunk))
 
     def _end_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        """End the answer of a model, and its step."""
+        """End the answer of a model, and its step.
+
+        Args:
+            id: The model's `run_id`.
+            event: The event that says that the model has ended.
+            data: The event's data.
+        """
         answer = self._model_answers.pop(id, None)
         if answer is None:
             return
@@ -182,6 +188,7 @@ class GraphMessages(RunOfAFramework):
         """
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
             return node_key
+        # The id is known from now on: move the node's answer and its step to that key.
         if node_key in self._model_answers:
             self._model_answers[id], self._open[id] = (
                 self._model_answers.pop(node_key),

@@ -104,6 +104,7 @@ class Log:
         for answer in (*reversed(parent_answers), *reversed(self.answers)):
             if call.id in answer.accumulator.tool_calls_delivered:
                 return self.names.rename_call(answer.number, call)
+        # No answer of the run contains the call; -1 is the number of no answer.
         return self.names.rename_call(-1, call)
 
     # -- waiting -------------------------------------------------------------

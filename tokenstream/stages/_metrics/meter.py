@@ -166,6 +166,7 @@ class Meter:
     def content_chunks(self) -> int:
         """Number of chunks with content."""
         counted = self._counted
+        # There are as many chunks before the first stamp as there are counted gaps.
         return counted.number + len(counted.stamps)
 
     def mark(self, now: float, *, frame: bool) -> None:

@@ -199,6 +199,7 @@ class Redact(TextStage):
         matcher, limit = self._matcher, self._matcher.limit or 0
         match = matcher.match_at(text, position, to_end=True)
         end = least_end if match is None else match.end()
+        # A match that has not grown over `limit` further characters counts as ended.
         may_grow = matcher.may_change(text, position) and len(text) - end <= limit
         if may_grow:
             return position

@@ -174,6 +174,7 @@ class Sentences(TextStage):
             marks_end: End of the marks, quotes and brackets that follow the mark.
         """
         next_start = self._scanned_to
+        # The next character belongs to the letter before it, so no sentence begins there.
         if is_joined(text[next_start - 1], text[next_start]):
             return False
         if text[mark_at] not in CLAUSES:
