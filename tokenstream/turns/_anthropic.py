@@ -35,7 +35,7 @@ class _AnthropicTurn(Turn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text as a block, with its citations."""
+        """Write text as a block, with its citations; leave out text that is only white space."""
         citations = self.cited.get(index)
         # The API refuses a block that is only white space.
         if not citations and (not part.text or part.text.isspace()):
@@ -47,7 +47,11 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
+        """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block.
+
+        Returns:
+            The obstacle if the reasoning is incomplete, not signed, or made by another API.
+        """
         if not self.is_own:
             return "reasoning"
         if not part.complete:
@@ -58,6 +62,7 @@ class _AnthropicTurn(Turn):
         elif part.signature:
             block = {"type": "thinking", "thinking": part.text, "signature": part.signature}
         elif self.message.format != "anthropic":
+            # The message may have been made by another API, whose reasoning is not signed.
             return "reasoning"
         elif not part.text:
             # The API refuses a block without text and without a signature.

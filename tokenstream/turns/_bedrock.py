@@ -45,7 +45,7 @@ class _BedrockTurn(Turn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text as a block, with its citations."""
+        """Write text as a block, with its citations; leave out text that is only white space."""
         citations = self.cited.get(index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}
@@ -56,7 +56,11 @@ class _BedrockTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as text with its signature, or as the encrypted bytes."""
+        """Write reasoning as text with its signature, or as the encrypted bytes.
+
+        Returns:
+            The obstacle if another API has made the reasoning, or if it is incomplete or wrongly encoded.
+        """
         if not self.is_own:
             return "reasoning"
         if not part.complete:
@@ -114,7 +118,7 @@ class _BedrockTurn(Turn):
         return self.find_citation_obstacle(index)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image, with its bytes or its location in S3; other media cannot be sent."""
+        """Write an image, with its bytes or its location in S3; for any other medium, return the obstacle."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
         if not self.is_own or format not in _IMAGE_FORMATS:

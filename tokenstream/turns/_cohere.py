@@ -62,7 +62,11 @@ class _CohereTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` element, which can be neither signed nor encrypted."""
+        """Write reasoning as a `thinking` element.
+
+        Returns:
+            The obstacle if the reasoning is signed, encrypted, or made by another API.
+        """
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         if part.text:
@@ -76,7 +80,11 @@ class _CohereTurn(Turn):
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a citation, with the index that the cited text has in the turn."""
+        """Write a citation, with the index that the cited text has in the turn.
+
+        Returns:
+            The obstacle if the cited text is not sent, or if the citation is of version 1 of the API.
+        """
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.
         if "sources" not in citation:

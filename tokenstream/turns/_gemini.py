@@ -75,7 +75,12 @@ class _GeminiTurn(Turn):
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, kind: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
-        """Write a part unchanged; return its kind as the obstacle if it has no provider fields."""
+        """Write a part exactly as the API has sent it.
+
+        Args:
+            kind: The obstacle to return if the part has no provider fields, so that it cannot be written.
+            fields: The part's provider fields.
+        """
         if not fields:
             return kind
         self.written.append(fields)

@@ -92,7 +92,7 @@ class _MistralTurn(Turn):
         return None
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image that Mistral has sent; other media cannot be sent."""
+        """Write an image that Mistral has sent; for any other medium, return the obstacle."""
         chunk = self.fields(part)
         if chunk.get("type") != "image_url":
             return "media"

@@ -76,7 +76,7 @@ class _OllamaTurn(Turn):
         return None
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image; other media cannot be sent."""
+        """Write an image; for any other medium, return the obstacle."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")
         if not mime_type.startswith("image/") or not part.data or part.transcript:

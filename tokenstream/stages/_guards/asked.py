@@ -84,7 +84,10 @@ class Question:
         self.stop = self.stop or check_reason(result)
 
     def call(self, argument: Any) -> None:  # noqa: ANN401 - what the function takes
-        """Call the function and record its result; pass the argument to `ask_async` if it is async."""
+        """Call the function with an argument, and record the function's result.
+
+        If the function is async, its argument is passed to `ask_async` instead.
+        """
         if self.ask_async is None:
             self.record_result(self.ask(argument))
         else:

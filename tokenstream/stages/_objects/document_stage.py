@@ -24,7 +24,7 @@ def no_document(text: str) -> OutputInvalid:
 
 
 class DocumentStage:
-    """The members `error`, `stop` and `check` of all stages that read a document."""
+    """Base class of the stages that read a document, with their members `error`, `stop` and `check`."""
 
     __slots__ = ("error", "stop")
 

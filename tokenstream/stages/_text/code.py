@@ -73,7 +73,10 @@ class CodeMarks:
         self._take_text(text[position:])
 
     def is_code(self) -> bool:
-        """Return True if the next character is in code; it must not be a backtick or a tilde."""
+        """Return True if the next character of the text is in code.
+
+        Do not ask before a backtick or a tilde, which may itself begin or end code.
+        """
         self._interpret_marks()
         return bool(self._opened_by)
 
