@@ -50,7 +50,7 @@ class _AnthropicTurn(Turn):
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block.
 
         Returns:
-            The obstacle if the reasoning is incomplete, not signed, or made by another API.
+            The obstacle if the reasoning is incomplete, made by another API, or lacks a signature it needs.
         """
         if not self.is_own:
             return "reasoning"
@@ -62,7 +62,7 @@ class _AnthropicTurn(Turn):
         elif part.signature:
             block = {"type": "thinking", "thinking": part.text, "signature": part.signature}
         elif self.message.format != "anthropic":
-            # The message may have been made by another API, whose reasoning is not signed.
+            # Only servers that imitate the API, with its format, take back a block that they did not sign.
             return "reasoning"
         elif not part.text:
             # The API refuses a block without text and without a signature.

@@ -68,7 +68,7 @@ class _MistralTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` chunk; reasoning in another server's form cannot be sent."""
+        """Write reasoning as a `thinking` chunk; return the obstacle if it is in another server's form."""
         if not self.is_own or part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
         chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}

@@ -132,7 +132,7 @@ class _OpenAIChatTurn(Turn):
         return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write audio as its id, by which the server knows its own audio; other media cannot be sent."""
+        """Write audio as the id by which the server knows it; for any other medium, return the obstacle."""
         is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
         if not self.is_own or not part.id or not is_audio:
             return "media"

@@ -89,7 +89,10 @@ class _OpenAIResponsesTurn(Turn):
         return part.complete
 
     def _find_orphans(self) -> set[int]:
-        """Return the indexes of the parts that follow reasoning which is left out."""
+        """Return the indexes of the parts that come after reasoning which is left out of the turn.
+
+        The API refuses such a part if it is sent with its id.
+        """
         ids: set[int] = set()
         is_left_out = False
         for index, part in enumerate(self.message.parts):
@@ -170,7 +173,11 @@ class _OpenAIResponsesTurn(Turn):
     # -- reasoning ---------------------------------------------------------
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write a part of a reasoning item: a summary, a text, or the encrypted content."""
+        """Write a part of a reasoning item: a summary, a text, or the encrypted content.
+
+        Returns:
+            The obstacle if the part belongs to no item, or to an item that the API refuses.
+        """
         fields = self.fields(part)
         id = text_of(fields, "id")
         if id is None:
@@ -194,7 +201,11 @@ class _OpenAIResponsesTurn(Turn):
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write the item of a call."""
+        """Write the item of a call.
+
+        Returns:
+            The obstacle if the item must be sent unchanged, but the reasoning before it is left out.
+        """
         fields = self._find_fields(part, index)
         if "type" in fields:
             # The call of a computer or a shell, or an approval request: its item is sent unchanged.
@@ -222,7 +233,7 @@ class _OpenAIResponsesTurn(Turn):
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, None)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write the item of a medium that this API has sent; other media cannot be sent."""
+        """Write the item of a medium that this API has sent; for any other medium, return the obstacle."""
         fields = self.fields(part)
         if not fields:
             return "media"
