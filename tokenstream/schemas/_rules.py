@@ -248,10 +248,10 @@ class _SchemaWriter:
         return supported
 
     def _must_stay_reference(self, name: str, enclosing: Sequence[str]) -> bool:
-        """Return True if a definition must not be inlined, because that might never end.
+        """Return True if a definition must not be inlined, because inlining it might never end.
 
-        This holds for each recursive definition inside of a recursive definition, even of another one:
-        definitions that refer to each other would be inlined along every path between them.
+        This holds for a recursive definition inside of any recursive definition: definitions that
+        refer to each other would be inlined along every path between them.
 
         Args:
             name: The definition's name.

@@ -270,10 +270,10 @@ class Guards:
             guard.end(self._message, None)
 
     def begin_again(self) -> None:
-        """Reset the rules, because another answer begins that is not held back.
+        """Reset the rules, because the events of another answer follow.
 
-        If events are held back, they are those of the new answer, and `hold_again` has already
-        reset the rules that hold them back.
+        If events of that answer are held back, `hold_again` has already reset the rules that hold them
+        back, so these rules are left out.
         """
         # Rules that hold the answer back have begun with the next one already.
         is_held = bool(self._unreleased)

@@ -164,7 +164,7 @@ class _OnlyParameter:
         return cls(name, types[name], fields)
 
     def is_named(self, text: str) -> bool:
-        """Return True if the JSON is an object whose only key is the parameter's name, with its value."""
+        """Return True if the JSON is an object with a single key, which is the parameter's name."""
         if self.name in self._fields:
             # A key of that name belongs to the value.
             return False
