@@ -37,7 +37,7 @@ OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
 
 
 class LeftOpen(BaseException):
-    """The error with which a step is stopped that is still open when its run, parent or events end."""
+    """The error that stops a step which is still open when its run, its parent step or its events end."""
 
 
 class RunNode:

@@ -201,7 +201,10 @@ class Meter:
             self.check_stamps()
 
     def check_stamps(self) -> None:
-        """Count the gaps if `stamps` is long enough; set `check_at`, the length for the next call."""
+        """Count the gaps if `stamps` is long enough.
+
+        Afterwards, `check_at` is the length of `stamps` at which this method has to be called again.
+        """
         if len(self.stamps) >= BATCH:
             self.pack()
         self.check_at = len(self.stamps) + SAMPLE

@@ -380,10 +380,10 @@ class MarkdownSpeech:
         return last + 1
 
     def _read_angle(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Skip a tag or a comment, or speak an address without its angle brackets, that begins with `<`.
+        """Read `<`: skip a tag or a comment, or append an address without its angle brackets to `out`.
 
         Returns:
-            The position after it; _WAIT while more text is needed.
+            The position after what was read; _WAIT while more text is needed.
         """
         following = text[position : position + 4]
         if following == "<!--":
