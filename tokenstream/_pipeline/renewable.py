@@ -278,9 +278,10 @@ class RenewableMachine(GuardedMachine):
         return None
 
     def _add_relocated(self, event: Event) -> Event | None:
-        """Convert an event to an event of the answer, add it to the message, and return it.
+        """Add an attempt's event to the message, with its position in the whole answer; return it.
 
-        Without a seam, the event is not converted. The result is None if the answer leaves the event out.
+        Without a seam, the attempt is the whole answer, and the event stays as it is. The result is
+        None if the answer leaves the event out, for example because it repeats earlier text.
         """
         relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
         if relocated is not None:

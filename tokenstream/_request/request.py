@@ -119,6 +119,7 @@ class _Redirects:
         )
         self._redirects_left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
         self._where = where
+        # Redirects are followed here, one request at a time, and not by the client.
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
         if "auth" in options:

@@ -265,7 +265,11 @@ class _FieldsStructure(AssembledStructure):
         return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:
-        """Return the validator of a late field; it is given the values of the fields before it."""
+        """Return the validator of a late field, which is made when it is first used.
+
+        A late field is one whose validation needs the values of the fields before it. The validator
+        reads these values, too, but does not validate them again.
+        """
         validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]

@@ -154,9 +154,10 @@ def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, 
 
 
 def _find_key(candidate: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
-    """Return a key that only aliases with the same schema share; None for anything else.
+    """Return the key under which the schema of a type is cached; None for an object that is not a type.
 
-    The aliases themselves cannot be keys: `int | float` equals `float | int`.
+    Only types with the same schema have the same key. Types such as `list[int]` and unions cannot be
+    keys themselves: `int | float` equals `float | int`, but their schemas differ.
     """
     cls: type = candidate.__class__
     if isinstance(candidate, type) and not get_args(candidate):

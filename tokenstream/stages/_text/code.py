@@ -103,7 +103,10 @@ class CodeMarks:
         self._pending_marks += len(marks)
 
     def _interpret_marks(self) -> None:
-        """Interpret the marks at the end: another character follows, so their number is known."""
+        """Interpret the backticks or tildes that ended the text so far.
+
+        Another character has arrived, so no more of them can follow, and their number is known.
+        """
         count, mark = self._pending_marks, self._pending_mark
         if not count:
             return

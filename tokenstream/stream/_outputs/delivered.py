@@ -96,7 +96,7 @@ class DeliveredItems:
         self._position = len(self._items)
 
     def _skip_item(self, item: object) -> str | None:
-        """Skip an item that equals the item delivered in its place.
+        """Skip an item that equals the one that was delivered at the same position before the restart.
 
         Returns:
             "" for an equal item, of which nothing is left to deliver; None for a different item.

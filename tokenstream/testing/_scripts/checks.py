@@ -1,6 +1,7 @@
 """Checks of the arguments of a script's methods.
 
-They are made at once, so that the traceback of a wrong test points at the wrong line.
+Each method checks its arguments when it is called, so that the traceback of a faulty test
+points at the faulty call.
 """
 
 from __future__ import annotations

@@ -347,7 +347,12 @@ class ReasoningItem(TextItem):
 
 
 def _empty_part(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
-    """Return a part without its text, but with the data of the item and of the text."""
+    """Return a part of a kind, still with an empty text.
+
+    Args:
+        kind: The kind of text: "text", "refusal" or "reasoning".
+        fields: The other fields of the item and of its section of text, for `provider_data`.
+    """
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _PART_TYPES[kind](provider_data=fields or None)

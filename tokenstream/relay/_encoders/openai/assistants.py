@@ -207,7 +207,10 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             yield f"thread.run.step.{word}", self._step_json(item)
 
     def _begin_call(self, item: OutputItem) -> Payloads:
-        """Return the events for the start of a call, and of the calls' step before the first call."""
+        """Return the events that start a call; for the first call, also those that start their step.
+
+        A step is a run step of the Assistants API here; one of them holds all calls of an answer.
+        """
         if not self._calls:
             self._calls_step_id = f"step_{item.index + 1}"
             yield from self._begin_step(item)
