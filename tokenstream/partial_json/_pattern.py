@@ -109,7 +109,7 @@ class PathMatcher:
         """Position of the current string, number or literal; it ends before the next value starts."""
 
     def start(self, event: ValueStart) -> int:
-        """Return the position of a new value relative to the path.
+        """Enter a new value; return its position relative to the path.
 
         | position | the value is |
         |---|---|
@@ -121,16 +121,18 @@ class PathMatcher:
         """
         depth = self._open
         key = event.key
-        leads = self._on_way == depth and (
+        # The values around this one are on the path, and so is its key, as far as the path reaches.
+        is_on_path = self._on_way == depth and (
             key is None or depth > self._length or self.pattern.takes(depth - 1, key)
         )
-        stands = depth - self._length if leads else OFF
+        position = depth - self._length if is_on_path else OFF
         if event.kind in CONTAINERS:
             self._open = depth + 1
-            self._on_way += leads
+            if is_on_path:
+                self._on_way += 1
         else:
-            self._scalar = stands
-        return stands
+            self._scalar = position
+        return position
 
     def finish(self, event: ValueDone) -> int:
         """Return the position of a finished value; see `start`."""

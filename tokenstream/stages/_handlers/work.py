@@ -76,10 +76,11 @@ class WorkFinder(ABC):
 
     @abstractmethod
     def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the work for all available items, in order.
+        """Return the handlers' work for all items that can be read without waiting, in order.
 
         Args:
-            read_first: Returns the first item, or None; the cursor's `ready` returns the others.
+            read_first: Reads the first item, and returns None if there is none. The items after it
+                are read with the cursor's `ready`.
         """
 
 

@@ -1,4 +1,4 @@
-"""A cursor in a whole answer, which returns all changes since the last call as plain events."""
+"""A cursor over all choices and parts of an answer: each call returns the events since the last call."""
 
 from __future__ import annotations
 

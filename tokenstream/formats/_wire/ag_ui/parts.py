@@ -148,7 +148,7 @@ class RunParts(NamedParts):
     # -- ends --------------------------------------------------------------
 
     def end_chunked_part(self) -> None:
-        """Close the open part that consists of chunks, if there is one."""
+        """Close the open part that arrives in `…_CHUNK` events, if any; these have no end event."""
         part, self._chunked_part = self._chunked_part, None
         if part is None:
             return

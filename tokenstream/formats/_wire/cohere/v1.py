@@ -78,7 +78,7 @@ class V1(V2):
         )
 
     def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
-        """Read a piece of the plan, or of a tool call."""
+        """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
         self.content.report_plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
