@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -251,8 +252,8 @@ def test_a_transport_that_breaks_keeps_what_a_cut_keeps(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _STREAMS)
 def test_a_transport_that_breaks_at_any_byte_keeps_what_a_cut_keeps(name: str) -> None:
-    """The same at every byte."""
-    for cut in range(len(_STREAMS[name][1]) + 1):
+    """The same at every third byte: what a clean cut keeps is looked at after each."""
+    for cut in range(zlib.crc32(name.encode()) % 3, len(_STREAMS[name][1]) + 1, 3):
         _check_break(name, cut)
 
 

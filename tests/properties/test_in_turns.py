@@ -117,7 +117,7 @@ def test_recorded_deltas_in_turns_say_at_a_glance_what_decoding_finds(folder: st
 def test_all_recorded_deltas_in_turns_say_the_same(folder: str) -> None:
     """All recordings, with several orders of keys and padding."""
     for recording in _recordings(folder):
-        for seed in range(4):
+        for seed in range(2):
             _holds_for(recording, seed)
 
 

@@ -192,7 +192,9 @@ async def torture(world: str, answer: Answer, mode: Any, *, every: int) -> None:
             bodies = [cut, whole(answer.body)]
             place = f"{answer.name}, {how} after byte {at}"
             expected = full if error is not None and error.retryable else alone
-            for view in ("text", "tool_calls"):
+            # The two views take turns as well, every second byte.
+            views = ("text", "tool_calls")
+            for view in (views[at // 2 % 2],) if every else views:
                 got = await read(world, answer.format, bodies, retry, view)
 
                 assert got.opened == got.closed, place
