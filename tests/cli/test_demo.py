@@ -18,8 +18,8 @@ from tests.cli.commands import RECORDINGS
 from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
 from tokenstream import Stream
-from tokenstream.cli import _demo as demo
 from tokenstream.cli import _screen, main
+from tokenstream.cli._demo import demo
 from tokenstream.cli._screen import RichScreen, Screen
 from tokenstream.testing._serve.server import ReplayServer, refusal
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.commands import run
 from tests.support.packages import needed
-from tokenstream.cli import _demo_agents as demo_agents
 from tokenstream.cli import _screen, main
+from tokenstream.cli._demo import agents as demo_agents
 from tokenstream.testing._serve.server import refusal
 
 

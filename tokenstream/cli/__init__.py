@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenstream.cli import _demo as demo
 from tokenstream.cli import _doctor as doctor
 from tokenstream.cli import _inspect as inspect
 from tokenstream.cli import _serve as serve
 from tokenstream.cli._advice import describe_error
+from tokenstream.cli._demo import demo
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
 from tokenstream.cli._program import PrintVersion, find_name
 from tokenstream.errors import MisuseError

@@ -13,8 +13,8 @@ from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.cli._demo.shows import Recipe, show_events, show_form, show_markdown
 from tokenstream.cli._screen import open_screen
-from tokenstream.cli._shows import Recipe, show_events, show_form, show_markdown
 from tokenstream.connect import connect
 from tokenstream.errors import StreamError
 from tokenstream.recovery import Retry
@@ -219,7 +219,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _run(options: argparse.Namespace) -> int:
     """Run the part of the demo that the command line names; return the exit status."""
     if options.part == "agents":
-        from tokenstream.cli import _demo_agents as demo_agents
+        from tokenstream.cli._demo import agents as demo_agents
 
         return demo_agents.run(fast=bool(options.fast))
     return run(program=options.program, fast=bool(options.fast))

@@ -1,0 +1,1 @@
+"""The command `demo`: what the library does, shown on recorded answers."""
