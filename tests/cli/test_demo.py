@@ -208,7 +208,7 @@ def test_characters_that_the_output_lacks_become_question_marks() -> None:
     done = _piped([*_COMMAND, "--fast"], PYTHONUTF8="0", PYTHONIOENCODING="ascii")
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "ingredient 2 ? l milk" in done.stdout
+    assert re.search(r"ingredient 2 +\? l milk", done.stdout)
 
 
 def _in_a_terminal(command: list[str]) -> tuple[int, str]:
