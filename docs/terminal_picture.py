@@ -3,7 +3,7 @@
     python docs/terminal_picture.py
 
 The program runs against a server on this machine, which sends docs/quickstarts/openai-chat.sse:
-first the whole answer, then one that ends in the middle, as a server's crash may end it. The
+first the whole answer, then one whose connection breaks in the middle, as if the server were stopped. The
 picture shows what the program printed, piece by piece; each piece appears when the server's
 schedule sends it. The animation is CSS alone: where it does not run, or where motion is
 unwanted, the picture stands still and shows the end of both runs.
@@ -88,9 +88,9 @@ def session() -> list[Piece]:
     body = _ANSWER.read_bytes()
     whole = Reply(chunks=paced(body, rate=_RATE, first=_FIRST))
     end = body.index(b"\n\n", body.index(_LAST_WORD)) + 2
-    cut = replace(whole.cut_after(end), cut=None)
+    cut = whole.cut_after(end)
     shown, now = list[Piece](), 0.0
-    for reply, remark in ((whole, ""), (cut, "  # this time the server stops in the middle")):
+    for reply, remark in ((whole, ""), (cut, "  # this time, the server is stopped in the middle")):
         start = now + _BEFORE
         shown += [Piece(now, "$ ", "p"), Piece(start, _COMMAND), Piece(start, f"{remark}\n", "c")]
         shown += [piece._replace(moment=start + piece.moment) for piece in run(reply)]

@@ -14,6 +14,7 @@ from urllib3 import HTTPHeaderDict
 from urllib3.http2.connection import HTTP2Response
 
 from tests.stream.bodies import ANSWER, AsyncSource, Source
+from tests.support import wire
 from tokenstream import AsyncStream, Decoder, Message, Stream
 from tokenstream._sources import AsyncSource as Async
 from tokenstream._sources import SyncSource as Sync
@@ -142,7 +143,10 @@ async def test_an_iterable_of_both_colours_serves_both() -> None:
 
 async def test_a_stream_is_no_source_of_another_one() -> None:
     """Its events are no payloads of anybody's wire."""
-    with Stream(ANSWER) as stream, pytest.raises(MisuseError, match="is already a stream"):
+    with (
+        Stream(ANSWER) as stream,
+        pytest.raises(MisuseError, match="Stream is already a stream: read it"),
+    ):
         Stream(stream)
 
 
@@ -271,3 +275,13 @@ async def test_an_empty_response_beneath_a_loop_is_not_what_is_read() -> None:
     assert expected == Stream(Made()).final()
     async with AsyncStream(Made()) as stream:
         assert expected == await stream.final()
+
+
+@pytest.mark.parametrize("format", [None, "openai-chat"])
+def test_an_iterator_that_was_read_before_is_named_as_a_cause_of_no_answer(format: Any) -> None:
+    """To ask again helps with a server; an iterator that is used up stays empty."""
+    chunks = iter([wire.DONE])
+    list(chunks)
+
+    with pytest.raises(StreamTruncated, match="a new iterator if the one that you passed was read"):
+        Stream(chunks, format=format).final()

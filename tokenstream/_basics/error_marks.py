@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Cause: TypeAlias = Literal["redirect", "unknown_format"]
 """The cause of a `NotAStream`, if the command line has advice for it."""
 
+EMPTY_INPUT_HINT = "; ask again, or pass a new iterator if the one that you passed was read before"
+"""Advice for input without a single event: a server's fault, or an iterator that is used up."""
+
 ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
 
 

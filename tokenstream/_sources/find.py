@@ -101,7 +101,9 @@ def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguishe
     """
     # The class is checked, because an instance of a mock has any attribute.
     if all(hasattr(source.__class__, name) for name in _STREAM_ATTRIBUTES):
-        raise MisuseError(f"{named(source)} is already a stream: read it directly")
+        raise MisuseError(
+            f"this {type(source).__name__} is already a stream: read it, without another one around it"
+        )
     if isinstance(source, str) and _ADDRESS_OR_FILE.fullmatch(source):
         raise MisuseError(
             "a str is read as a body, but this one looks like an address or a file name: pass a pathlib.Path "

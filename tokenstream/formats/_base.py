@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from tokenstream._basics.error_marks import add_code_hint
+from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream._basics.json import check_bounds, decode_lenient
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
@@ -484,7 +484,7 @@ class Format(Resuming, ABC):
         """Return the error for input that ended before the answer did."""
         if not self.frames:
             error = StreamTruncated("the input ended without a single event")
-            return add_code_hint(error, "; ask again")
+            return add_code_hint(error, EMPTY_INPUT_HINT)
         open_calls = self.parts.open_calls
         # "s" * True is a plural "s".
         inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.error_marks import add_code_hint
+from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
@@ -107,7 +107,7 @@ class Undetected(Format):
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
         error = StreamTruncated("the body ended without a single event")
-        return add_code_hint(error, "; ask again")
+        return add_code_hint(error, EMPTY_INPUT_HINT)
 
     def _give_way(self, name: str | None) -> list[Event]:
         """Replace this format by another one, and return the events of the held frames.
