@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, create_model
 
 from tests.partial_json.typed import CASES, damaged, expected, outcome
+from tests.support.effort import trials
 
 
 def _name(case: Any) -> str:
@@ -50,8 +51,8 @@ def test_the_end_of_a_damaged_document_is_what_pydantic_makes_of_the_whole(seed:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_ends_of_many_damaged_documents_are_what_pydantic_makes_of_the_whole() -> None:
-    """The same over a hundred thousand documents."""
-    for seed in range(100_000):
+    """The same over a hundred thousand documents, in a thorough run."""
+    for seed in range(trials(100_000)):
         _hold_the_law(seed)
 
 

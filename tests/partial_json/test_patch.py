@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from tests.partial_json.test_dump import Plan, Structure, Whole
 from tests.partial_json.typed import CASES, damaged
+from tests.support.effort import trials
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
 from tokenstream.partial_json._typed.draft import Draft
@@ -104,8 +105,8 @@ def test_patches_lead_to_each_draft(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_patches_lead_to_each_of_many_drafts() -> None:
-    """The same over thirty thousand documents."""
-    for seed in range(30_000):
+    """The same over thirty thousand documents, in a thorough run."""
+    for seed in range(trials(30_000)):
         _hold_the_law(seed)
 
 

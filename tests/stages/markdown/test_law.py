@@ -17,6 +17,7 @@ from mdit_py_plugins.texmath import texmath_plugin
 
 from tests.support.beside import needs_recordings
 from tests.support.cmark import cmark, cmark_of_parts, needs_cmark
+from tests.support.effort import trials
 from tests.support.markdown import (
     RENDERER,
     Broken,
@@ -115,9 +116,12 @@ def test_some_made_up_documents_hold_the_law() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(trials(20)))
 def test_a_hundred_thousand_made_up_documents_hold_the_law(seed: int) -> None:
-    """5,000 documents each; exemption E2, on which the parsers themselves do not agree, is rare."""
+    """5,000 documents each, for twenty seeds in a thorough run.
+
+    Exemption E2, on which the parsers themselves do not agree, is rare.
+    """
     needs_cmark()
     found = _broken_made_up(100 + seed, 5_000)
     agreed = [text for text in found if cmark(text) == cmark_of_parts([RENDERER.render(text)])]
