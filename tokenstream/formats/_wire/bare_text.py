@@ -70,9 +70,9 @@ class Text(Format):
         self._part: OpenPart | None = None
         """The part of the text; None until the first piece arrives."""
         self._is_bare = False
-        """True if the body has no events."""
+        """True if the body has no SSE events: all of it is text."""
         self._fast_part: OpenPart | None = None
-        """The part, once pieces may be added to it directly; before that, or if that is not allowed, None."""
+        """The part, once pieces may be added to it directly; None before, or if that is not allowed."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""
@@ -118,7 +118,7 @@ class Text(Format):
         return [TextDelta(self.joiner + text, part=part.index, raw=text)]
 
     def _feed_bare(self, piece: str) -> list[Event]:
-        """Return the events of a piece of a body without events, all of which is text."""
+        """Return the events of a piece of a body without SSE events; the whole body is text."""
         if self.error is None:
             self._is_bare = True
             self.frames += 1

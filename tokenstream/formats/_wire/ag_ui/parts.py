@@ -52,18 +52,18 @@ class RunParts(NamedParts):
 
     # -- messages ----------------------------------------------------------
 
-    def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_message_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open the part of a message; `kind` tells whether the message is text or reasoning."""
         name = self.name_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
             self._reasoning_by_id[name] = part
 
-    def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close the part of a message; `kind` tells whether the message is text or reasoning."""
         self.stop(kind, self.name_in(payload, kind))
 
-    def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+    def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Add the text of a chunk event to its message.
 
         If no start event has opened the message, its first chunk opens it.
@@ -79,7 +79,7 @@ class RunParts(NamedParts):
             self.end_chunked_part()
             # A message that a start event opened also has an end event, so chunks do not end it.
             if message_id not in self.open_parts[kind]:
-                self.read_start({**payload, "messageId": message_id}, kind=kind)
+                self.read_message_start({**payload, "messageId": message_id}, kind=kind)
                 self._chunked_part = (kind, message_id)
         self.add(self.named(kind, message_id), text_of(payload, "delta") or "")
 
@@ -199,17 +199,17 @@ def _data_of_start(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
-    "TEXT_MESSAGE_START": partial(RunParts.read_start, kind="text"),
+    "TEXT_MESSAGE_START": partial(RunParts.read_message_start, kind="text"),
     "TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="text"),
-    "TEXT_MESSAGE_END": partial(RunParts.read_end, kind="text"),
-    "TEXT_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="text"),
-    "REASONING_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
+    "TEXT_MESSAGE_END": partial(RunParts.read_message_end, kind="text"),
+    "TEXT_MESSAGE_CHUNK": partial(RunParts.read_message_chunk, kind="text"),
+    "REASONING_MESSAGE_START": partial(RunParts.read_message_start, kind="reasoning"),
     "REASONING_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="reasoning"),
-    "REASONING_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
-    "REASONING_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="reasoning"),
-    "THINKING_TEXT_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
+    "REASONING_MESSAGE_END": partial(RunParts.read_message_end, kind="reasoning"),
+    "REASONING_MESSAGE_CHUNK": partial(RunParts.read_message_chunk, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_START": partial(RunParts.read_message_start, kind="reasoning"),
     "THINKING_TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="reasoning"),
-    "THINKING_TEXT_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_END": partial(RunParts.read_message_end, kind="reasoning"),
     "REASONING_ENCRYPTED_VALUE": RunParts.read_encrypted,
     "TOOL_CALL_START": RunParts.read_call_start,
     "TOOL_CALL_ARGS": partial(RunParts.read_fragment, field="delta"),

@@ -279,7 +279,7 @@ provider_data=None, phase=None))]
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         for index, block in enumerate(dicts_of(content)):
-            self._blocks.whole_block(index, block)
+            self._blocks.add_whole_block(index, block)
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
         report = dict_of(payload, "usage")

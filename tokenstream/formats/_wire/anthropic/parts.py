@@ -89,7 +89,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         self.items(kind or "content_block_delta", [payload])
         return False
 
-    def whole_block(self, index: int, content: dict[str, Any]) -> None:
+    def add_whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a block that arrived in one piece."""
         block = self.start(index, content)
         # In a whole message, arguments are documented as JSON values, so they are no departure.
@@ -108,8 +108,10 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         """Open a text, with the citations that its start contains."""
-        rest = fields_except(content, "type", "text", "citations")
-        block = self._open_part(block_type, BLANK_TEXT if rest is None else TextPart(provider_data=rest))
+        other_fields = fields_except(content, "type", "text", "citations")
+        block = self._open_part(
+            block_type, BLANK_TEXT if other_fields is None else TextPart(provider_data=other_fields)
+        )
         self.add(block.part, text_of(content, "text") or "")
         for citation in dicts_of(content.get("citations")):
             self._cite(block, {"citation": citation})
@@ -117,8 +119,8 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     def _open_thinking(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         """Open a reasoning part, with a signature if the start contains one."""
-        rest = fields_except(content, "type", "thinking", "signature")
-        start = BLANK_REASONING if rest is None else ReasoningPart(provider_data=rest)
+        other_fields = fields_except(content, "type", "thinking", "signature")
+        start = BLANK_REASONING if other_fields is None else ReasoningPart(provider_data=other_fields)
         block = self._open_part(block_type, start)
         self.add(block.part, text_of(content, "thinking") or "")
         self._sign(block, content)
@@ -126,9 +128,9 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     def _open_redacted(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         """Open a reasoning part whose text is encrypted."""
-        rest = fields_except(content, "type", "data")
+        other_fields = fields_except(content, "type", "data")
         return self._open_part(
-            block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=rest)
+            block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=other_fields)
         )
 
     def _open_call_block(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
@@ -137,10 +139,10 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         if not name:
             self.note("call_nameless")
             return self._open_part(block_type, OpaquePart(type=block_type, data=content))
-        rest = fields_except(content, "type", "id", "name", "input")
+        other_fields = fields_except(content, "type", "id", "name", "input")
         call_id = text_of(content, "id")
         block = AnthropicBlock(
-            block_type, self.open_call(0, call_id, name, provider_data=rest, number=self.newest)
+            block_type, self.open_call(0, call_id, name, provider_data=other_fields, number=self.newest)
         )
         block.input = content.get("input")
         return block
@@ -270,7 +272,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Add data to a compaction, which is a summary of the conversation.
 
         Returns:
-            False if the block is no compaction.
+            False if the block is not a compaction.
         """
         if block.type != "compaction":
             return False
@@ -302,7 +304,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         self._add_whole_input(block, expected=expected)
 
     def _add_whole_input(self, block: AnthropicBlock, *, expected: bool) -> None:
-        """Add the input that was in the block's start as arguments, unless fragments have replaced it.
+        """Add the input in the block's start event to the arguments, unless fragments have replaced it.
 
         Args:
             block: The block.

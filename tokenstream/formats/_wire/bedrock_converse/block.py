@@ -55,8 +55,8 @@ class ConverseBlock:
         """True if the block has fields that wait to be reported at the end of the block."""
         return sum(len(pieces) for pieces in self.added.values()) > 1
 
-    def content(self) -> Part:
-        """Return the block's part as it was opened, with the fields that deltas have added, without text."""
+    def make_part(self) -> Part:
+        """Return the part without its text: as it was opened, with the fields that deltas have added."""
         return _COMBINERS[self.start.kind](self.start, self.added)
 
 

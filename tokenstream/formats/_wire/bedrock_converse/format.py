@@ -29,7 +29,7 @@ _INITIAL_RESPONSE = "initial-response"
 
 
 class BedrockConverse(Format):
-    """The `bedrock-converse` format: named events or, from boto3 and gateways, objects with the name as key.
+    """The `bedrock-converse` format: named events; from boto3 and gateways, objects with the name as key.
 
     The answer is complete at `messageStop`, but token counts may follow, so the stream
     goes on to the end of the input.
@@ -148,7 +148,7 @@ class BedrockConverse(Format):
         return refuse if "redactedContent" in reasoning else None
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
-        """Read a payload that is no known event: a wrapped event, an error, or a whole answer."""
+        """Read a payload that is not a known event: a wrapped event, an error, or a whole answer."""
         if event == _INITIAL_RESPONSE:
             return
         name = next(iter(payload), "")
@@ -248,6 +248,7 @@ class BedrockConverse(Format):
 
     def _block_index(self, payload: dict[str, Any], default: int) -> int:
         """Return the index of a payload's block; if it has none, count a departure and return the default."""
+        # The index may arrive as text or as a float.
         index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
         if index is not None:
             return index

@@ -89,7 +89,8 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             elif not reader(self, block, value):
                 self.note("delta_misfits")
                 self.items(name, [payload])
-        # A part that its first delta opens does not interrupt another: record it without the check.
+        # The first delta of a block opens its part, and does not interrupt another part. So record the part
+        # here, without the check of `record_written_part`.
         self._last_written = block.part
 
     # -- opening -----------------------------------------------------------
@@ -130,17 +131,19 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _open_tool(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
         """Open a call of the application's or the server's tool; without a name, open an opaque part."""
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
-        rest = fields_except(start, "toolUseId", "name", "input")
+        other_fields = fields_except(start, "toolUseId", "name", "input")
         if text_of(start, "type") not in _CLIENT_TYPES:
             # The server runs the tool itself.
-            call = ServerToolCall(id=call_id or "", name=name or "", provider_data=rest)
+            call = ServerToolCall(id=call_id or "", name=name or "", provider_data=other_fields)
             part = self._open_part(block, call)
         elif name is None:
             self.note("call_nameless")
             part = self._open_part(block, OpaquePart(type="toolUse", data=start))
         else:
-            rest = fields_except(start, "toolUseId", "name", "input", "type")
-            part = block.part = self.open_call(0, call_id, name, provider_data=rest, number=self.newest)
+            other_fields = fields_except(start, "toolUseId", "name", "input", "type")
+            part = block.part = self.open_call(
+                0, call_id, name, provider_data=other_fields, number=self.newest
+            )
         if start.get("input"):
             self._add_input(block, start)
         return part
@@ -173,8 +176,8 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     # The methods in `_DELTA_READERS` are passed one field of a delta.
 
-    def _part_for(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return the part that a delta adds to; open the part if the block has none of this kind.
+    def _get_or_open_part(self, block: ConverseBlock, kind: str) -> OpenPart:
+        """Return the block's part, to which a delta adds; open a part if the block has none of this kind.
 
         Args:
             block: The block.
@@ -194,7 +197,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         # Quirk (Amazon Nova, 2025-03): blocks of empty text alone, where a guardrail took a word out;
         # recording: bedrock-invoke-openllmetry-test-nova-invoke-stream-bb275d29.
         if text:
-            self.add(self._part_for(block, "text"), text)
+            self.add(self._get_or_open_part(block, "text"), text)
         return True
 
     def _add_reasoning(self, block: ConverseBlock, delta: object) -> bool:
@@ -203,15 +206,15 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             return False
         text, signature = delta.get("text"), delta.get("signature")
         redacted = base64_of(delta.get("redactedContent"))
-        rest = fields_except(delta, "text", "signature", "redactedContent")
+        other_fields = fields_except(delta, "text", "signature", "redactedContent")
         if isinstance(text, str) and text:
-            self.add(self._part_for(block, "reasoning"), text)
+            self.add(self._get_or_open_part(block, "reasoning"), text)
         if isinstance(signature, str) and signature:
-            self.add_signature(self._part_for(block, "reasoning"), signature)
+            self.add_signature(self._get_or_open_part(block, "reasoning"), signature)
         if redacted is not None:
-            self._add_data(block, self._part_for(block, "reasoning"), "redacted", redacted)
-        if rest is not None:
-            self.items("reasoningContent", [rest])
+            self._add_data(block, self._get_or_open_part(block, "reasoning"), "redacted", redacted)
+        if other_fields is not None:
+            self.items("reasoningContent", [other_fields])
         return text is None or isinstance(text, str)
 
     def _add_input(self, block: ConverseBlock, delta: object) -> bool:
@@ -241,7 +244,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         if not is_dict(citation) or not citation:
             return False
         # Citations arrive before the text that they support, so the text may have to be opened.
-        part = self._part_for(block, "text")
+        part = self._get_or_open_part(block, "text")
         self.cite(0, citation_of(citation, part.index))
         return True
 
@@ -291,7 +294,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     def _report_data_again(self, block: ConverseBlock, part: OpenPart) -> None:
         """Report the start of a part again, with the data that deltas have added."""
-        self.report_start_again(part, block.content())
+        self.report_start_again(part, block.make_part())
 
     # -- closing -----------------------------------------------------------
 

@@ -57,8 +57,8 @@ def _convert_reasoning(value: object) -> StartAndDeltas:
     """Return a delta with the reasoning, its signature or redacted content."""
     if not is_dict(value):
         return {"reasoningContent": value}, []
-    rest = {name: inner for name, inner in value.items() if name != "reasoningText"}
-    return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **rest}}]
+    other_fields = {name: inner for name, inner in value.items() if name != "reasoningText"}
+    return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **other_fields}}]
 
 
 def _convert_cited_text(value: object) -> StartAndDeltas:

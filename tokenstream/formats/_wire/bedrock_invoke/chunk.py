@@ -36,24 +36,30 @@ def unpack(encoded: object) -> bytes:
 
 
 def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return what the fast path needs to read chunks whose payloads begin with the same bytes.
+    """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes.
 
     Args:
         start: The first bytes of the payloads; a multiple of `BYTES_PER_GROUP`.
-        read: Makes the event from the rest of a payload; returns None if the payload must be decoded.
+        read: Makes the event from a payload's bytes after `start`; returns None if the payload must be
+            decoded.
 
     Returns:
-        The first bytes of such a chunk, and a function that makes the event from the rest of the chunk.
+        The first bytes of the chunks, and a function that makes the event from the other bytes of a chunk.
         The function does not decode the payload's JSON; it returns None if the chunk must be decoded.
     """
 
     def read_rest(rest: bytes) -> Event | None:
-        """Return the event of a chunk, of which `rest` is the end; None if the chunk must be decoded."""
+        """Return the event of a chunk; None if the chunk must be decoded.
+
+        Args:
+            rest: The bytes of the chunk after its first bytes.
+        """
         if rest[-2:] != _END:
             return None
+        # The payload may be followed by a field with random padding.
         encoded, between, padding = rest[:-2].partition(_BETWEEN)
         if between and not padding.isalnum():
-            # The last field is not only padding.
+            # The chunk contains more than the payload and padding.
             return None
         try:
             data = a2b_base64(encoded, strict_mode=True)

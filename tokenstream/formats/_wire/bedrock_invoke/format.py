@@ -94,7 +94,7 @@ class BedrockInvoke(Format):
         self._data = b""
         """The model's last payload, if all events of the frame are from it; else empty."""
         self._chunk_reader: tuple[bytes, Read] | None = None
-        """The first bytes of chunks like the last one, and a function that reads the rest of such a chunk."""
+        """The first bytes of chunks like the last one, and a function that reads the bytes after them."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -127,18 +127,19 @@ class BedrockInvoke(Format):
         events = self.feed_plainly(frame)
         fast = self._fast_path
         if fast is not None:
-            # Learn from this payload to read the next ones like it without decoding; if the frame had
-            # other content, too, there is nothing to learn.
+            # Learn from this payload how to read similar payloads without decoding them. If the frame had
+            # other content, too, `_data` is empty, and an empty payload teaches nothing.
             fast.learn_from(self._data or {}, events)
             split = fast.split(BYTES_PER_GROUP)
+            # The first item of `split` is the name of an SSE event, which a payload in a chunk does not have.
             self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the callback of the model's format for later deltas like this one; None if it needs none.
+        """Return the callback of the model's format for later deltas like this one; None if there is none.
 
-        If their payloads have token counts that the model's format does not store, return `refuse`, which
-        has each payload decoded.
+        If the payloads have token counts that the model's format does not store, return `refuse`, which has
+        each later payload decoded.
 
         Args:
             delta: A delta that was decoded.
@@ -213,9 +214,9 @@ class BedrockInvoke(Format):
         if not is_dict(payload):
             raise ProtocolError("the bytes of a chunk are not a JSON object")
         added = {name: value for name, value in payload.items() if name.startswith(_ADDED_PREFIX)}
-        rest = {name: value for name, value in payload.items() if name not in added} if added else payload
-        if rest:
-            self._read_payload(rest, payload)
+        of_model = {name: value for name, value in payload.items() if name not in added} if added else payload
+        if of_model:
+            self._read_payload(of_model, payload)
         for name, value in added.items():
             self.parts.field(name, value)
         # Quirk (Amazon Titan, 2025-03): where a guardrail blocks the request there are no metrics and no
@@ -280,7 +281,7 @@ class BedrockInvoke(Format):
         counted = [name for name in _COUNTS if getattr(usage, name) is not None]
         reported = self._counted.intersection(counted)
         if len(reported) < len(counted):
-            # Counts that are reported already become None.
+            # Counts that the model has reported itself become None here.
             self.parts.usage(usage.model_copy(update=dict.fromkeys(reported)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:

@@ -29,7 +29,7 @@ class _Count(NamedTuple):
     """A token count, with the model's name for the count."""
 
     name: str
-    """The model's name for it."""
+    """The model's name for the count."""
     number: int
 
 
@@ -48,7 +48,7 @@ class _CountedParts(Parts):
         self.unread_delta: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
 
-    def keep_delta(self, delta: Event) -> None:
+    def store_unread_delta(self, delta: Event) -> None:
         """Store a delta that was read without decoding; the counts in its payload are read later."""
         self.unread_delta = delta
 
@@ -58,7 +58,7 @@ class _CountedParts(Parts):
         Args:
             payload: The decoded payload.
         """
-        # First the counts of the payload before, if that was read without decoding.
+        # First record the counts of the previous payload, if it was read without decoding.
         delta, self.unread_delta = self.unread_delta, None
         if delta is not None and is_dict(delta.raw):
             self.record_counts(delta.raw)
@@ -76,7 +76,7 @@ class _CountedParts(Parts):
 
     def report_counts(self) -> None:
         """Report the token counts so far, if known."""
-        # Only the counts of `unread_delta` are missing.
+        # Record the counts of `unread_delta`, which are the only ones missing.
         self.record_counts({})
         counts, self._counts = self._counts, {}
         input_count, output_count = counts.get("input"), counts.get("output")
@@ -145,7 +145,7 @@ class PlainModel(Format):
         if shape is None:
             return refuse
         named = {path[0] for path in (shape.input, shape.output) if path}
-        return self._counted_parts.keep_delta if COUNTS & payload.keys() <= named else refuse
+        return self._counted_parts.store_unread_delta if COUNTS & payload.keys() <= named else refuse
 
     def _read_item(
         self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]
@@ -166,7 +166,7 @@ class PlainModel(Format):
         elif text is not None:
             # Report the item unchanged, under the name of the field that shows the model.
             self.note("delta_misfits")
-            self.parts.items(shape.mark, [item], choice)
+            self.parts.items(shape.marking_field, [item], choice)
         elif is_dict(whole_answer) and not self.parts.choices:
             # Cohere's last payload has the whole answer: read it only if no payload before had any text.
             self.read(whole_answer, "")
@@ -179,6 +179,6 @@ class PlainModel(Format):
             return
         # Without an index, all choices have ended; without any choice so far, the answer is choice 0.
         ended = list(self.parts.choices) if index is None else [index]
-        for each in ended or [0]:
-            self.parts.finish(each, FINISH_REASONS.get(reason, "unknown"), reason)
+        for ended_choice in ended or [0]:
+            self.parts.finish(ended_choice, FINISH_REASONS.get(reason, "unknown"), reason)
         self._counted_parts.report_counts()

@@ -51,7 +51,7 @@ class ModelShape:
         (('generation',), (('stop_reason',),))
     """
 
-    mark: str
+    marking_field: str
     """The field by which a payload of the model is recognised."""
     text: Path
     """Path to the text, in the payload or in one of its items."""
@@ -72,7 +72,8 @@ class ModelShape:
     def fields(self) -> tuple[str, ...]:
         """The fields of a payload that need not be reported as unknown."""
         paths = (self.input, self.output)
-        return (self.mark, self.index, "id", "model", *self.known, *[path[0] for path in paths if path])
+        first_names = [path[0] for path in paths if path]
+        return (self.marking_field, self.index, "id", "model", *self.known, *first_names)
 
 
 TITAN = ModelShape(
@@ -115,7 +116,8 @@ PEGASUS = ModelShape("message", ("message",), (("finishReason",),))
 
 SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
 """Titan; Llama; Claude's text completions; Mistral; Cohere's generate API, and its whole answer; AI21's
-Jurassic; DeepSeek and imported models; TwelveLabs. The first shape whose `mark` is present applies."""
+Jurassic; DeepSeek and imported models; TwelveLabs. The first shape applies whose `marking_field` is in the
+payload."""
 
 COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1)
 """Top-level fields with token counts, which change in each payload."""
@@ -129,7 +131,7 @@ def shape_of(payload: dict[str, Any]) -> ModelShape | None:
         (True, None)
     """
     for shape in SHAPES:
-        if shape.mark in payload and _fits(shape, payload):
+        if shape.marking_field in payload and _fits(shape, payload):
             return shape
     return None
 
@@ -139,12 +141,13 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
 
     Args:
         shape: The shape.
-        payload: A payload with the field `shape.mark`.
+        payload: A payload that has the field `shape.marking_field`.
     """
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
-    return shape.mark != shape.text[0] or not is_dict(payload[shape.mark])
+    # If the text is in the marking field itself, it is no object: objects belong to another format.
+    return shape.marking_field != shape.text[0] or not is_dict(payload[shape.marking_field])
 
 
 def metrics_of(metrics: dict[str, Any]) -> Usage:

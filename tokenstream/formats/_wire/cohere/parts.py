@@ -81,7 +81,7 @@ class CohereContent:
             index: The block's index; None if the event has none.
             content: The block as its start event describes it.
         """
-        self._release_waiting_calls()
+        self._hand_out_waiting_calls()
         if index is None:
             self._parts.note("part_index_missing")
             index = self._newest_block + 1
@@ -107,13 +107,13 @@ class CohereContent:
             text = content.get(key)
             if not isinstance(text, str):
                 continue
-            part = self._block_for(index, key, kind)
+            part = self._get_or_open_block(index, key, kind)
             self._parts.add(part, text)
             self._parts.record_written_part(part)
-        rest = fields_except(content, "type", *TEXT_KEYS)
-        if rest is not None:
+        other_fields = fields_except(content, "type", *TEXT_KEYS)
+        if other_fields is not None:
             self._parts.note("delta_misfits")
-            self._parts.items("content-delta", [{"index": index, **rest}])
+            self._parts.items("content-delta", [{"index": index, **other_fields}])
 
     def end_block(self, index: int | None) -> None:
         """Close a content block."""
@@ -147,16 +147,18 @@ class CohereContent:
         if part_class is None or empty_part is None:
             block = self._parts.open(0, OpaquePart(type=kind, data=content))
         else:
-            rest = fields_except(content, "type", kind)
-            block = self._parts.open(0, empty_part if rest is None else part_class(provider_data=rest))
+            other_fields = fields_except(content, "type", kind)
+            block = self._parts.open(
+                0, empty_part if other_fields is None else part_class(provider_data=other_fields)
+            )
             self._parts.add(block, text_of(content, kind) or "")
         self._open_blocks[index] = block
         self._part_indexes[index] = block.index
         self._newest_block = index
         return block
 
-    def _block_for(self, index: int, key: str, kind: str) -> OpenPart:
-        """Return the part of the block that a delta adds to; if no such block is open, open one.
+    def _get_or_open_block(self, index: int, key: str, kind: str) -> OpenPart:
+        """Return the part of the block that a delta adds to; if no block of this kind is open, open one.
 
         Args:
             index: The block's index.
@@ -198,7 +200,7 @@ class CohereContent:
 
     def write_text(self, text: str, choice: int) -> None:
         """Add text of a v1 answer; v1 has no events for the beginning and the end of a part."""
-        self._release_waiting_calls()
+        self._hand_out_waiting_calls()
         self._parts.write(choice, "text", text)
         block = self._parts.choice(choice).current_part
         if block is not None and choice == 0:
@@ -215,7 +217,7 @@ class CohereContent:
             index: The call's index; None if the event has none.
             call: The call as its start event describes it.
         """
-        self._release_waiting_calls()
+        self._hand_out_waiting_calls()
         if index is None:
             self._parts.note("call_index_missing")
             index = max([*self._open_calls, *self._closed_calls], default=-1) + 1
@@ -233,11 +235,13 @@ class CohereContent:
             self._parts.note("call_nameless")
             self._open_calls[index] = self._parts.open(0, OpaquePart(type="tool_call", data=call))
             return
-        rest = {
+        other_fields = {
             **(fields_except(call, "id", "type", "function") or {}),
             **(fields_except(function, "name", "arguments") or {}),
         }
-        opened = self._parts.open_call(0, text_of(call, "id"), name, provider_data=rest or None, number=index)
+        opened = self._parts.open_call(
+            0, text_of(call, "id"), name, provider_data=other_fields or None, number=index
+        )
         self._open_calls[index] = opened
         self._add_arguments(opened, function.get("arguments"))
 
@@ -301,8 +305,8 @@ class CohereContent:
         else:
             self._parts.close_call(call, whole=whole)
 
-    def _release_waiting_calls(self) -> None:
-        """Hand out the waiting calls: the answer goes on, so the token limit did not cut them off."""
+    def _hand_out_waiting_calls(self) -> None:
+        """Hand out the waiting calls: the answer goes on, so the token limit has not cut them off."""
         for call in self._waiting:
             self._parts.close_call(call)
         self._waiting.clear()
@@ -358,10 +362,10 @@ class CohereContent:
 
     # -- ends ------------------------------------------------------------------
 
-    def forget_open_parts(self) -> None:
-        """Forget the open blocks and calls, whose parts the end of the answer closes.
+    def note_unclosed_parts(self) -> None:
+        """Count a departure for each open block and call, because the server should have closed it.
 
-        Each of them counts as a departure, because the server should have closed it.
+        All of them are then forgotten; the end of the answer closes their parts.
         """
         for _ in (*self._open_blocks, *self._open_calls):
             self._parts.note("part_unclosed")
@@ -373,7 +377,7 @@ class CohereContent:
         """Close the open calls without handing them out: they may not be whole."""
         for call in self._open_calls.values():
             self._close_call(call, whole=False)
-        self.forget_open_parts()
+        self.note_unclosed_parts()
 
 
 def _type_of(content: dict[str, Any]) -> str:

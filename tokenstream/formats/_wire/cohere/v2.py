@@ -221,7 +221,7 @@ class V2(Format):
         """
         if report:
             self.parts.usage(usage_of(report))
-        self.content.forget_open_parts()
+        self.content.note_unclosed_parts()
         if reason is None:
             # An end with an error but without a reason is a failure, too.
             self.error = None if failure_message is None else failure_of("ERROR", failure_message)

@@ -107,7 +107,7 @@ class _Level:
 
 
 class _StringPieces(list[str]):
-    """The pieces of one string, in order of arrival; the type tells them from an array."""
+    """The pieces of one string, in order of arrival; the class distinguishes them from an array."""
 
 
 class StreamedArguments:
@@ -269,7 +269,13 @@ class StreamedArguments:
         return opening
 
     def _write(self, value: object, path: PathSteps, *, more: bool) -> str:
-        """Return a value as JSON text; if `more` is True, without the quote that closes the string."""
+        """Return a value as JSON text; a string continues the open string, if there is one.
+
+        Args:
+            value: The value.
+            path: The path of the value.
+            more: True to leave the string open, without its closing quote.
+        """
         if not isinstance(value, str):
             return _dump(value)
         text = _dump(value).removeprefix('"').removesuffix('"')

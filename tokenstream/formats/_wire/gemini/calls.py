@@ -19,7 +19,7 @@ _MISSING = object()
 
 
 class Candidate:
-    """State of a Gemini candidate that `OpenChoice`, the state of its choice, has no field for."""
+    """The state of a Gemini candidate: the fields that `OpenChoice`, the state of its choice, lacks."""
 
     __slots__ = ("arguments", "call", "sources")
 
@@ -29,6 +29,7 @@ class Candidate:
         self.arguments = StreamedArguments()
         """The arguments of this call."""
         self.sources = Sources()
+        """Makes the citations of the candidate."""
 
 
 class CallParts(Parts):
@@ -58,7 +59,7 @@ class CallParts(Parts):
         call = self._find_continued_call(candidate, value)
         if call is None:
             if not text_of(value, "name"):
-                return self._note_nameless(value)
+                return self._skip_nameless(value)
             call = self._start_call(state, candidate, value, part_fields)
         elif part_fields:
             call.provider_data = {
@@ -88,23 +89,25 @@ class CallParts(Parts):
         if call is None or name is None:
             return call
         known_id = (call.provider_data or {}).get("id")
-        # Without ids, a piece with the open call's name may also begin another call of the same tool. It
-        # continues the open call if it has partial values, or neither arguments nor a continuation.
+        same_name_and_id = name == call.name and text_of(value, "id") == known_id
+        # Without ids, the same name may also mean another call of the same tool. The piece then continues
+        # the open call only if it has `partialArgs`, or has neither `args` nor `willContinue`.
         continues = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
-        if name == call.name and text_of(value, "id") == known_id and (known_id or continues):
+        if same_name_and_id and (known_id or continues):
             self.note("call_repeated")
             return call
         self.end_call(candidate)
         return None
 
-    def _note_nameless(self, value: dict[str, Any]) -> bool:
+    def _skip_nameless(self, value: dict[str, Any]) -> bool:
         """Count a departure for a piece of a call that has no name, although no call is open.
 
         Returns:
-            True if the piece is empty otherwise; False if its content is to be kept as an opaque part.
+            True if the piece has no content, and is skipped; False if the caller must keep its content as
+            an opaque part.
         """
         if fields_except(value, "willContinue") is None:
-            # The piece only announces whether another follows.
+            # The piece only says whether another piece follows.
             self.note("part_end_unmatched")
             return True
         self.note("call_nameless")

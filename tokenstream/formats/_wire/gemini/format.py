@@ -142,7 +142,8 @@ class Gemini(Format):
         """Pass the content of `payload` to `self.parts`."""
         chunk = to_camel_case(_unwrap(payload))
         if chunk is payload and _is_plain_delta(chunk):
-            # Its counts are reported later, by `feed`.
+            # `feed` reports the counts of this payload later. It finds them only in a payload that needed
+            # neither unwrapping nor renaming, as the condition says.
             self._gemini_parts.is_plain_delta = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):

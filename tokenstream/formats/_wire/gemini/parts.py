@@ -177,7 +177,7 @@ class GeminiParts(CallParts):
             self.whole(choice, OpaquePart(type=next(iter(fields)), data=part_fields))
 
     def _add_text(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add text or a thought, which becomes a part by itself if it has a signature or other data.
+        """Add text or a thought; with a signature or other data, it becomes a part of its own.
 
         Like all methods in `_READERS`, this one returns False if it cannot read the value.
         """
@@ -285,15 +285,15 @@ class GeminiParts(CallParts):
         """
         state = self.choice(choice)
         candidate = self.candidate(state)
-        self.cite_unsupporting(state)
-        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call says that another piece follows;
+        self.add_citations_without_support(state)
+        # Quirk (Vertex AI, 2026-05): the last piece of a streamed call still says that another piece follows;
         # recording: gemini-sse-ai-eam-tool-call-array-arguments-missing-terminal-function-call-25c627a6.
         self.end_call(candidate, cut_off=reason != "stop")
-        # For `_finish_again`: `Parts.finish`, which it calls, ignores a reason that the choice has already.
-        earlier, state.finish = state.finish, None
-        if earlier is None:
+        if state.finish is None:
             super().finish(choice, reason, raw_reason)
             return
+        # `_finish_again` calls `Parts.finish`, which would ignore a reason that the choice already has.
+        earlier, state.finish = state.finish, None
         # Quirk (translating proxies, 2025-06): every chunk says STOP; text then continues in the same part;
         # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
         self.note("finish_repeated")
@@ -320,7 +320,7 @@ class GeminiParts(CallParts):
             self.end_call(self.candidate(choice), cut_off=True)
             finish = choice.finish
             if complete:
-                self.cite_unsupporting(choice)
+                self.add_citations_without_support(choice)
             if complete and finish is not None and finish.reason == "stop" and choice.calls_seen:
                 # A call followed the finish reason, which makes it "tool_calls"; see `Parts.finish`.
                 choice.finish = None
@@ -328,9 +328,9 @@ class GeminiParts(CallParts):
         self.emit_usage()
         super().close_all(complete=complete)
 
-    def cite_unsupporting(self, choice: OpenChoice) -> None:
+    def add_citations_without_support(self, choice: OpenChoice) -> None:
         """Add a citation of each source that supports no particular passage of the answer."""
-        for citation in self.candidate(choice).sources.cite_unsupporting():
+        for citation in self.candidate(choice).sources.cite_without_support():
             self.cite(choice.index, citation)
 
     _READERS: ClassVar[dict[str, Callable[[GeminiParts, int, object, dict[str, Any]], bool]]] = {

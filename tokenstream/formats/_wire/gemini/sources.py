@@ -56,7 +56,7 @@ class Sources:
                 if isinstance(index, int) and 0 <= index < len(self._chunks):
                     yield from self._cite_chunk(self._chunks[index], segment, support)
 
-    def cite_unsupporting(self) -> Iterator[Citation]:
+    def cite_without_support(self) -> Iterator[Citation]:
         """Yield a citation for each source in the last list of chunks that supports no passage."""
         for chunk in self._chunks:
             source = _source_of(chunk)

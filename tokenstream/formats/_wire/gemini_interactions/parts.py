@@ -228,6 +228,7 @@ class InteractionSteps(Parts):
         part = step.part
         if part is None or step.kind != "text":
             if not text:
+                # An empty text opens no part.
                 return True
             part = self._open_next_part(step, "text", BLANK_TEXT)
             step.text_index = part.index
@@ -356,9 +357,8 @@ class InteractionSteps(Parts):
         if isinstance(part, OpenCall):
             self._close_call_step(step, part, data, whole=whole)
         elif part is None:
-            # Output without content needs no part.
+            # A call whose name never arrived becomes an opaque part; an output without content, no part.
             if step.type == CALL:
-                # The name of the call never arrived.
                 self.note("call_nameless")
                 self.close(self.open(0, OpaquePart(type=step.type, data=data)))
         elif step.type == THOUGHT:

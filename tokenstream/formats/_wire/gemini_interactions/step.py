@@ -33,7 +33,7 @@ class InteractionStep:
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""
         self.kind = ""
-        """The content type of this part."""
+        """The content type of `part`."""
         self.text_index: int | None = None
         """Index of the step's last text part."""
         self.has_fragments = False
@@ -53,7 +53,7 @@ def server_result(step: InteractionStep) -> ServerToolResult:
 def whole_content(
     step: InteractionStep, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
-    """Return the whole content of a step's part, for `Parts.close`; None if its deltas add up to it.
+    """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to the content.
 
     Args:
         step: The step.

@@ -49,7 +49,7 @@ class LiveTurn(Parts):
         self._audio: OpenPart | None = None
         """The turn's audio part, once there is any audio or transcript."""
         self._mime_type: str | None = None
-        """The MIME type of this part; None while it has only a transcript."""
+        """The MIME type of the audio part; None while the part has only a transcript."""
         self._cited_count = 0
         """Number of the turn's sources cited so far; each payload repeats all sources."""
 
@@ -83,7 +83,7 @@ class LiveTurn(Parts):
             if reader is not None:
                 reader(self, object_in(fields, name), fields)
             elif name != "text" and name not in _MODIFIERS and value is not None:
-                # An unknown kind of content: the other fields may describe it.
+                # For an unknown kind of content, keep all fields, because the others may describe it.
                 self.whole(0, OpaquePart(type=name, data=fields))
                 return
 
@@ -112,6 +112,7 @@ class LiveTurn(Parts):
             return
         part = self._open_audio(None)
         if part.held or not text.isascii():
+            # A surrogate pair may be split between two pieces.
             text = join_halves(part, text, self.note)
         self.add_media(part, transcript=text)
 

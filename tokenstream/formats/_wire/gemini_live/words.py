@@ -74,7 +74,7 @@ def fields_of(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def object_in(payload: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that is an object, with its names in camelCase; {} if the field is no object.
+    """Return a field that is an object, with its names in camelCase; {} if the field is not an object.
 
     Example:
         >>> object_in({"serverContent": {"turn_complete": True}}, "serverContent")

@@ -36,7 +36,7 @@ class LangChainCalls:
         """Read a chunk of a call, or a whole call, whose arguments may be JSON values."""
         sent_index = chunk.get("index")
         index = sent_index if isinstance(sent_index, int | str) else None
-        call = self._call_for(chunk, index)
+        call = self._find_or_begin_call(chunk, index)
         arguments = chunk.get("args")
         if call is None:
             # An empty chunk has nothing to report.
@@ -53,7 +53,7 @@ class LangChainCalls:
         else:
             self._parts.add_arguments(call, text)
 
-    def _call_for(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
+    def _find_or_begin_call(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins.
 
         Return None if the chunk begins a call, but has no name for it.

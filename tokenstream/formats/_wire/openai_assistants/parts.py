@@ -83,7 +83,7 @@ class AssistantsContent:
         reader = self._READERS.get(kind) if isinstance(kind, str) else None
         (reader or AssistantsContent._read_opaque)(self, (message, index), block)
 
-    def _part_for(self, key: _Key, kind: str) -> OpenPart | None:
+    def _get_or_open_part(self, key: _Key, kind: str) -> OpenPart | None:
         """Return the part with a key, which is opened if necessary; None if the part is of another kind."""
         part = self._parts_by_key.get(key)
         if part is None and key in self._parts_by_key:
@@ -108,7 +108,7 @@ class AssistantsContent:
             text: The text to add; ignored if it is not text.
             block: The piece of content, which is reported as unknown if it does not fit the part.
         """
-        part = self._part_for(key, kind)
+        part = self._get_or_open_part(key, kind)
         if part is None:
             self._parts.note("delta_misfits")
             self._parts.unknown("thread.message.delta", block)
@@ -157,8 +157,8 @@ class AssistantsContent:
         """Add an image, which is a file or a URL, unless it was added before."""
         present = [name for name in _IMAGE_KEYS if is_dict(block.get(name))]
         image = dict_of(block, present[0] if present else "")
-        rest = fields_except(image, "file_id", "url")
-        media = MediaPart(id=text_of(image, "file_id"), url=text_of(image, "url"), provider_data=rest)
+        other_fields = fields_except(image, "file_id", "url")
+        media = MediaPart(id=text_of(image, "file_id"), url=text_of(image, "url"), provider_data=other_fields)
         if key not in self._parts_by_key:
             self._parts_by_key[key] = None
             self._parts.whole(0, media)

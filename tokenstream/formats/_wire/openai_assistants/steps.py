@@ -99,7 +99,7 @@ class AssistantsSteps:
             self.drop_calls(step_id)
 
     def hand_out_call(self, item: dict[str, Any]) -> None:
-        """Hand out a complete call, after adding those of its arguments that no delta has sent.
+        """Hand out a complete call, after adding the arguments that no delta has sent.
 
         Args:
             item: The call; the run waits for its result.

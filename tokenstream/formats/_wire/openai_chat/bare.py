@@ -107,8 +107,8 @@ def _find_choices(output: dict[str, Any]) -> list[Any] | None:
     message = {chat_name: output[name] for name, chat_name in _OUTPUT_FIELDS.items() if name in output}
     if not message:
         return None
-    rest = {name: value for name, value in output.items() if name not in _OUTPUT_FIELDS}
-    return [_drop_null_reason({"message": {"role": "assistant", **message}, **rest})]
+    other_fields = {name: value for name, value in output.items() if name not in _OUTPUT_FIELDS}
+    return [_drop_null_reason({"message": {"role": "assistant", **message}, **other_fields})]
 
 
 def _drop_null_reason(choice: object) -> object:

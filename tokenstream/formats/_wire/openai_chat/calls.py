@@ -111,7 +111,8 @@ class ChatCalls:
         self._repeated_calls: list[tuple[_ChatCall | None, str]] = []
         """The calls of a message that is sent again as it grows, each with its longest argument text so far.
 
-        None replaces a call that was released (see `release`); if its name arrives, the call begins again.
+        None replaces a call that `report_nameless` has reported; if the name of this call arrives later,
+        the call begins again.
         """
         self._repeated_by_legacy: tuple[_ChatCall, int] | None = None
         """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
@@ -144,16 +145,17 @@ class ChatCalls:
             return False
         if self._repeated_by_legacy is not None and fragment.name in ("", self._repeated_by_legacy[0].name):
             call, repeated_length = self._repeated_by_legacy
-            rest = call.arguments_from(repeated_length)
-            if rest.startswith(text):
+            not_yet_repeated = call.arguments_from(repeated_length)
+            if not_yet_repeated.startswith(text):
                 # The fragment repeats the next characters of the other call.
                 self._repeated_by_legacy = (call, repeated_length + len(text))
                 return True
-            if rest or not call.is_whole:
+            if not_yet_repeated or not call.is_whole:
                 # The arguments differ from those of the other call, or are longer than they are so far.
                 repeated = call.arguments_from(0)[:repeated_length]
                 fragment.name, fragment.arguments = call.name, repeated + text
                 return False
+            # The call is whole and has been repeated to its end: the fragment begins another one.
         # The fragment begins a `function_call`: find a call that begins in the same way.
         for call in (*self._by_index.values(), *self._by_id.values()):
             if call.name and call.name == fragment.name and call.arguments_from(0).startswith(text):
@@ -170,7 +172,7 @@ class ChatCalls:
             if call is None:
                 self._list_count += 1
                 call = self._begin_call(fragment)
-                # Append the call, or put it in the place of a released one.
+                # Append the call, or put it in the empty place of one that `report_nameless` has reported.
                 calls[position : position + 1] = [(call, earlier_text)]
             text = fragment.arguments
             if isinstance(text, str):
@@ -184,20 +186,23 @@ class ChatCalls:
                 continue
             self._add_fragment(call, fragment)
 
-    def release(self) -> None:
-        """Report calls without a name as opaque parts: nobody can run them, but their data are not lost."""
+    def report_nameless(self) -> None:
+        """Report calls without a name as opaque parts, and forget them.
+
+        Nobody can run such a call, but its data are not lost.
+        """
         if not self._unnamed_calls:
             return
         unnamed, self._unnamed_calls = self._unnamed_calls, []
-        released = set(unnamed)
-        self._by_id = _without(self._by_id, released)
-        self._by_index = _without(self._by_index, released)
-        self._by_position = _without(self._by_position, released)
-        # A released call leaves an empty place, so that the calls after it keep their positions.
+        reported = set(unnamed)
+        self._by_id = _without(self._by_id, reported)
+        self._by_index = _without(self._by_index, reported)
+        self._by_position = _without(self._by_position, reported)
+        # A reported call leaves an empty place, so that the calls after it keep their positions.
         self._repeated_calls = [
-            (None, "") if call in released else (call, text) for call, text in self._repeated_calls
+            (None, "") if call in reported else (call, text) for call, text in self._repeated_calls
         ]
-        if self._last_call in released:
+        if self._last_call in reported:
             self._last_call = None
         for call in unnamed:
             if all(isinstance(piece, str) for piece in call.pending):
@@ -214,14 +219,14 @@ class ChatCalls:
 
     def _read_fragment(self, fragment: Fragment) -> None:
         """Add a fragment to its call; if there is no such call, begin one."""
-        call = self._call_for(fragment)
+        call = self._find_call(fragment)
         if call is None:
             call = self._begin_call(fragment)
         elif fragment.id or (fragment.name and call.name):
             self._parts.note("call_repeated")
         self._add_fragment(call, fragment)
 
-    def _call_for(self, fragment: Fragment) -> _ChatCall | None:
+    def _find_call(self, fragment: Fragment) -> _ChatCall | None:
         """Return the call that a fragment continues; None if the fragment begins a call.
 
         A fragment names its call by its id; without an id, by its index; without either, by its position.
@@ -306,6 +311,7 @@ class ChatCalls:
         if call is None or call.last_list == self._list_count:
             return None
         if not call.name:
+            # The last call waits for its name, which is in this fragment.
             return call
         has_begun = call.part is not None and call.part.has_arguments
         return call if fragment.name == call.name and has_begun and not call.is_whole else None

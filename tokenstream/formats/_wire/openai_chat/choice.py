@@ -129,7 +129,7 @@ class ChoiceReader:
         if not isinstance(value, str):
             self.read_field(key, value)
         else:
-            self.content.release_calls()
+            self.content.report_nameless_calls()
             self._parts.finish(self.index, finish_reason(value), value)
 
     def _read_message(self, key: str, value: object) -> None:
@@ -137,7 +137,7 @@ class ChoiceReader:
         if not is_dict(value):
             self.read_field(key, value)
             return
-        # The new content of the message, in the form of a delta.
+        # Collect the new content of the message in the form of a delta, which is then read as one.
         delta = {name: inner for name, inner in value.items() if name not in _REPEATED_FIELDS}
         kinds = self.content.kinds
         calls = None
@@ -226,6 +226,7 @@ class ChoiceReader:
     def _read_delta(self, delta: dict[str, Any]) -> None:
         """Read a delta: its channel, reasoning, and then its other fields."""
         reasoning_keys, field_readers, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
+        # The channel of a delta tells the phase of the text in it, and so the part that the text begins.
         self.content.text_start = (
             _TEXT_STARTS.get(text_of(delta, _CHANNEL_FIELD) or "") if has_channel else None
         )
@@ -248,7 +249,7 @@ class ChoiceReader:
         """Read `content`: text, a number as text, or a list of parts."""
         if not isinstance(value, str):
             # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number; recording: none.
-            value = self.content.convert_scalar(value)
+            value = self.content.scalar_as_text(value)
         if isinstance(value, str):
             self.content.write("text", value)
         elif value and (is_list(value) or is_dict(value)):

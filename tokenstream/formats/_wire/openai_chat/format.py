@@ -175,17 +175,17 @@ class OpenAIChat(Format):
         Raises:
             LimitExceeded: The held-back text exceeds a limit.
         """
-        self._release_calls()
+        self._report_nameless_calls()
         super().finish_input()
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
-        self._release_calls()
+        self._report_nameless_calls()
         super().conclude()
 
-    def _release_calls(self) -> None:
+    def _report_nameless_calls(self) -> None:
         for choice in self.parts.choices.values():
-            choice.reader.content.release_calls()
+            choice.reader.content.report_nameless_calls()
 
     # -- the answer --------------------------------------------------------
 
@@ -298,9 +298,9 @@ class OpenAIChat(Format):
         if is_dict(usage) and usage:
             self.note("usage_misplaced")
             self.parts.usage(usage_of(usage))
-        rest = fields_except(value, "usage", "error")
-        if rest is not None:
-            self.read_answer_field(key, rest)
+        other_fields = fields_except(value, "usage", "error")
+        if other_fields is not None:
+            self.read_answer_field(key, other_fields)
         if value.get("error"):
             self.error = provider_error({"error": value["error"]})
 
@@ -311,6 +311,7 @@ class OpenAIChat(Format):
             self.parts.fields[key] = value
             next(iter(choices.values())).reader.content.read_sources(value)
         else:
+            # No choice has arrived that could cite the sources.
             self.read_answer_field(key, value)
 
     # -- choices -----------------------------------------------------------
@@ -329,7 +330,9 @@ class OpenAIChat(Format):
             if choice.__class__ is dict:
                 index = choice.get("index", position)
                 state = states.get(index) if index.__class__ is int else None
-                reader = self._reader_for(index, position, choice) if state is None else state.reader
+                reader = (
+                    self._get_or_create_reader(index, position, choice) if state is None else state.reader
+                )
                 reader.read(choice)
                 if reader.error is not None:
                     self.error = reader.error
@@ -337,7 +340,7 @@ class OpenAIChat(Format):
                 msg = "every choice must be a JSON object"
                 raise ProtocolError(msg)
 
-    def _reader_for(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+    def _get_or_create_reader(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
         """Return the reader of a choice whose index is new, or not a number.
 
         Args:

@@ -37,10 +37,10 @@ class Fragment:
         self.extras = fields_except(
             item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ())
         )
+        """Fields that only this provider has; None if there are none."""
         # A body usually has a name and either `arguments` or `input`; only a longer one has other fields.
         if body is not item and len(body) > len(_BODY_FIELDS) - 1:
             self.extras = {**(self.extras or {}), **(fields_except(body, *_BODY_FIELDS) or {})} or None
-        """Fields that only this provider has; None if there are none."""
         self.position = position
 
     @property

@@ -93,10 +93,10 @@ class ChatContent:
             self._calls = ChatCalls(self.parts, self.choice)
         return self._calls
 
-    def release_calls(self) -> None:
+    def report_nameless_calls(self) -> None:
         """Report the calls that have no name, because no name can arrive any more."""
         if self._calls is not None:
-            self._calls.release()
+            self._calls.report_nameless()
 
     def record_kind(self, kind: str) -> None:
         """Record that a delta has contained content of a kind, which a whole message may repeat later."""
@@ -116,8 +116,8 @@ class ChatContent:
                 self.end_current_part()
         self.parts.write(self.choice, kind, text, start)
 
-    def convert_scalar(self, value: object) -> object:
-        """Return a number or boolean as text, and any other value unchanged."""
+    def scalar_as_text(self, value: object) -> object:
+        """Return a number or boolean as text, which is a departure; return any other value unchanged."""
         text = scalar_text(value)
         if text is None:
             return value
@@ -192,7 +192,7 @@ class ChatContent:
         for name in REASONING_FIELDS:
             value = delta.get(name)
             # A boolean is a flag, not reasoning; a number is a piece of reasoning.
-            value = None if isinstance(value, bool) else self.convert_scalar(value)
+            value = None if isinstance(value, bool) else self.scalar_as_text(value)
             if not isinstance(value, str):
                 text = text or _text_within(value)
             elif not text:
@@ -201,7 +201,7 @@ class ChatContent:
                 # Quirk (mlx-vlm, 2026-11): `reasoning` repeats `reasoning_content`; recording: none.
                 self.parts.note("reasoning_twice")
             elif value:
-                # Another text than that of the first field.
+                # This field has another text than the first one: nothing of it may be lost.
                 self.parts.field(name, value, self.choice)
         details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
         if details:
@@ -214,7 +214,7 @@ class ChatContent:
                 self._read_step(step)
 
     def _read_step(self, step: dict[str, Any]) -> None:
-        """Read a step of reasoning, with its actions, as a part."""
+        """Add a step of reasoning, with the actions in the step, as a part."""
         self.end_current_part()
         self.record_kind("reasoning")
         part = self.parts.open(
@@ -239,7 +239,7 @@ class ChatContent:
             if encrypted is not None:
                 self._read_encrypted(item, encrypted)
                 continue
-            # If there is a text, the first detail gets all of it, and later details nothing.
+            # If there is a text, the first readable detail gets all of it, and later details get nothing.
             added_text = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
             text = ""
             signature = text_of(item, "signature")
@@ -252,7 +252,7 @@ class ChatContent:
                 # A detail of an unknown kind.
                 self._read_opaque(item)
         if text:
-            # All details are encrypted.
+            # The loop has not used the text, because all details are encrypted.
             self.write("reasoning", text)
 
     def _open_detail(self, item: dict[str, Any]) -> None:
@@ -281,11 +281,11 @@ class ChatContent:
         signature = text_of(google, "thought_signature")
         if signature is not None:
             self.parts.sign(self.choice, signature)
-        rest: object = value
+        unread: object = value
         if is_dict(value):
-            rest = fields_except({**value, "google": fields_except(google, "thought_signature")})
-        if rest is not None:
-            self.parts.field("extra_content", rest, self.choice)
+            unread = fields_except({**value, "google": fields_except(google, "thought_signature")})
+        if unread is not None:
+            self.parts.field("extra_content", unread, self.choice)
 
     # -- sources -----------------------------------------------------------
 
@@ -359,6 +359,7 @@ class ChatContent:
             self.end_current_part()
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
         elif self._audio.closed and (data or transcript):
+            # Audio that arrives after the end of its part begins a new part.
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
         self.parts.add_media(self._audio, data, transcript)
         for name, value in (fields_except(audio, "id", "data", "transcript") or {}).items():

@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
-from tokenstream.formats._wire.openai_realtime.parts import Outputs
+from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import (
     FINISH_REASONS,
     finish_reason,
@@ -83,7 +83,7 @@ class OpenAIRealtime(Format):
         session: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._outputs = Outputs(self.limits, self.note)
+        self._outputs = RealtimeOutputs(self.limits, self.note)
         self.parts = self._outputs
         self._session: dict[str, Any] = session or {}
         self._outputs.audio_format = output_format(self._session)
@@ -171,9 +171,9 @@ class OpenAIRealtime(Format):
         """
         had_response = self._failure is not None or self.parts.finished
         if not self._open_responses and (had_response or self._answerless):
-            # The input may end here: only a failure of the last response is an error.
+            # No response is missing or unfinished: only a failure of the last response is an error.
             return self._failure
-        # The input ended inside a response, or before the first one.
+        # The input ended inside a response, or before the first one; an `error` event may say why.
         return self._last_error or self.cut_short()
 
     # -- the session ---------------------------------------------------------
@@ -315,7 +315,7 @@ class OpenAIRealtime(Format):
         """
         delta = payload.get("delta")
         if isinstance(delta, str):
-            content = self._outputs.content_for_delta(payload, type)
+            content = self._outputs.get_or_open_content(payload, type)
             if content is not None:
                 write(content, delta)
                 return

@@ -24,7 +24,7 @@ _CUT_STATUSES = frozenset({"incomplete", "in_progress"})
 _CALLS = frozenset({"function_call", "mcp_call"})
 
 
-class Outputs(Parts):
+class RealtimeOutputs(Parts):
     """Turns the output items of a session's responses into parts of the message.
 
     Each delta names a response, one of its output items, and one of the item's content parts.
@@ -123,7 +123,7 @@ class Outputs(Parts):
         self._by_index[key] = started
         # An item without an id still counts towards the limit.
         self._by_id[id or f"{response}/{index}"] = started
-        opener = self._OPENERS.get(started.type, Outputs._open_other)
+        opener = self._OPENERS.get(started.type, RealtimeOutputs._open_other)
         opener(self, started, item)
         return started
 
@@ -166,7 +166,7 @@ class Outputs(Parts):
 
     # -- content -----------------------------------------------------------
 
-    def content_for_delta(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
+    def get_or_open_content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
         """Return the content part that a delta adds to; open it if it was never started or is closed.
 
         Args:
@@ -204,7 +204,7 @@ class Outputs(Parts):
         self.add_missing_content(item, index, part)
 
     def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
-        """Add the text, transcript and audio of a content part, except those of which there were deltas.
+        """Add the text, transcript and audio of a content part, except those that deltas have reported.
 
         Args:
             item: The item.
@@ -256,6 +256,7 @@ class Outputs(Parts):
             return
         content.reported.add("transcript")
         if part.held or not text.isascii():
+            # A surrogate pair may be split between two pieces.
             text = join_halves(part, text, self.note)
         self.add_media(part, transcript=text)
 
@@ -423,7 +424,7 @@ class Outputs(Parts):
         if item.call is not None or item.other is not None or has_open_content:
             self.note("part_unclosed")
 
-    _OPENERS: ClassVar[dict[str, Callable[[Outputs, RealtimeItem, dict[str, Any]], None]]] = {
+    _OPENERS: ClassVar[dict[str, Callable[[RealtimeOutputs, RealtimeItem, dict[str, Any]], None]]] = {
         "message": _open_message,
         "function_call": _open_call,
         "mcp_call": _open_server_call,

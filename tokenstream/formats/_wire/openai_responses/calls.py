@@ -125,7 +125,7 @@ class CallItem(ResponseItem):
             self._set_arguments(call, text)
 
     def _set_arguments(self, call: OpenCall, text: str) -> None:
-        """Set the whole arguments: add the missing rest, or replace the fragments if these differ."""
+        """Set the whole arguments: add the text after the fragments; replace the fragments if they differ."""
         self._has_all_arguments = True
         if self.parts.may_hold_surrogates:
             text = mend_surrogates(text)

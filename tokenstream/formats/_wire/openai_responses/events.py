@@ -132,7 +132,7 @@ def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Add a delta to the text that the event is about; return False if the delta fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
-    # Some servers send an object with the text; a value that is no text is refused below.
+    # Some servers send an object with the text; below, anything but text is refused.
     text = text_of(delta, "text") if is_dict(delta) else delta
     item = items.find_or_start_item(payload, target.item_type)
     if not isinstance(text, str) or not isinstance(item, TextItem):

@@ -225,7 +225,7 @@ class OpenAIResponses(Format):
         def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
             """Store a delta for its sequence number, count its characters, and note a missing event name."""
             if is_numbered:
-                items.latest = delta
+                items.unread_delta = delta
             if section is not None:
                 section.length += len(delta.text)
             if note is not None:
@@ -243,7 +243,7 @@ class OpenAIResponses(Format):
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:
-            self._items.number, self._items.latest = number, None
+            self._items.number, self._items.unread_delta = number, None
         if not self.tolerates(data, event):
             error = error_of(data, event)
             if error is not None:

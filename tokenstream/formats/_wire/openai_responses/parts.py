@@ -75,18 +75,18 @@ class ResponseItems(Parts):
         "_by_index_and_type",
         "_highest",
         "last_section",
-        "latest",
         "number",
+        "unread_delta",
     )
 
     splits_calls = False
-    unkept: ClassVar[frozenset[str]] = frozenset({"latest"})
+    unkept: ClassVar[frozenset[str]] = frozenset({"unread_delta"})
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.number: int | None = None
         """The number of the last decoded event that had a number."""
-        self.latest: Event | None = None
+        self.unread_delta: Event | None = None
         """The last delta, if it was read without decoding; its payload may have a later number."""
         self._by_index: dict[int, ResponseItem] = {}
         """Maps each index to the item that used it last."""
@@ -113,12 +113,12 @@ class ResponseItems(Parts):
 
         The provider can replay the events after it.
         """
-        number = None if self.latest is None else sequence_number_of(self.latest.raw)
+        number = None if self.unread_delta is None else sequence_number_of(self.unread_delta.raw)
         return self.number if number is None else number
 
     def read_latest_number(self) -> None:
-        """Store the sequence number of the last event in `number`, and drop the delta in `latest`."""
-        self.number, self.latest = self.sequence_number, None
+        """Store the sequence number of the last event in `number`, and drop `unread_delta`."""
+        self.number, self.unread_delta = self.sequence_number, None
 
     # -- finding items -----------------------------------------------------
 
@@ -256,14 +256,13 @@ class ResponseItems(Parts):
                 state.close(complete=complete)
 
     def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
-        """Return the state of each item of the whole output, as earlier events have left it.
-
-        The state is None for an item without earlier events.
+        """Return a list with the state of each item of the whole output, None for an item without events.
 
         Items are matched by type and id. If the ids differ from those in events, the remaining
         items of each type are matched in their order.
         """
         types = [text_of(item, "type") or "" for item in items]
+        # An id that several items have in common identifies none of them.
         id_counts = Counter(state.id for state in self._all_items)
         by_type_and_id = {
             (state.type, state.id): state

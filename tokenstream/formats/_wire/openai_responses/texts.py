@@ -168,7 +168,7 @@ class TextItem(ResponseItem):
         """Read the texts in a field of the item.
 
         Args:
-            field: The event field that contains the index of such a text: "content_index" or "summary_index".
+            field: Name of the field of events with the index of a text: "content_index" or "summary_index".
             value: The value of the item's field: usually a list of texts.
             complete: True if the item is complete. Before that, its texts are only opened.
         """
@@ -207,7 +207,7 @@ class TextItem(ResponseItem):
                 section.length = len(text)
                 self.parts.add(section.part, text)
             elif text and len(text) != section.length:
-                # The text differs from the deltas; these cannot be taken back.
+                # The text differs from the deltas, which cannot be taken back.
                 self.parts.note("text_rewritten")
         annotations = content.get("annotations")
         if is_list(annotations):
@@ -320,6 +320,7 @@ class ReasoningItem(TextItem):
         has_changed = fields != self.fields
         if self._first_part is NO_PART:
             self._first_part = self.parts.open(0, ReasoningPart(provider_data=fields or None))
+            # The new part already has these data.
             has_changed = False
         self.set_fields(fields)
         self.read_texts("summary_index", item.get("summary"), complete=complete)

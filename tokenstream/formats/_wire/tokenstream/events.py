@@ -51,6 +51,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
         return None
     # A relay need not send the discarded message, which a reader knows from earlier events.
     values: dict[str, Any] = {"discarded": None} if name == "restarted" else {}
+    # The key of the field being read; errors name it.
     key = ""
     try:
         for key, read in event_type.required.items():
@@ -145,7 +146,7 @@ def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
-    """Return a JSON object as an instance of a class; ignore unknown keys, maybe of another version."""
+    """Return a JSON object as an instance of a class; ignore keys that this version does not know."""
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}

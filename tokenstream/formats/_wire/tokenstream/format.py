@@ -242,7 +242,7 @@ class TokenStream(Format):
         """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
         positions = cast("_PositionReplay", replay)
         may_be_merged = text_of(payload, "type") in _DELTAS
-        repeated = positions.was_read(self.position_of(payload), may_be_merged=may_be_merged)
+        repeated = positions.check_if_read(self.position_of(payload), may_be_merged=may_be_merged)
         if positions.ended:
             self._replay = None
         if repeated:
@@ -334,8 +334,8 @@ class _PositionReplay(Replay):
         self._last_repeated = 0
         """The position of the last repeated event; 0 if none was repeated."""
 
-    def was_read(self, position: int | None, *, may_be_merged: bool) -> bool:
-        """Return whether an event was read before, on an earlier connection.
+    def check_if_read(self, position: int | None, *, may_be_merged: bool) -> bool:
+        """Return whether an event was read before, on an earlier connection; record the first new event.
 
         Args:
             position: The event's position; None if it has none.

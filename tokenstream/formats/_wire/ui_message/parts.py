@@ -99,7 +99,7 @@ class UIParts(NamedParts):
     # -- tools -------------------------------------------------------------
 
     def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call, and keep its result from replacing that of an earlier call with the same id."""
+        """Open a call; its result will not replace the result of an earlier call with the same id."""
         part = self._start_call(payload)
         if part is not None:
             self._replaceable.pop((_RESULT, call_id_of(payload)), None)
@@ -230,7 +230,7 @@ class UIParts(NamedParts):
     def drop_call(self, call: OpenCall) -> None:
         """Close a call without handing it out; the message keeps it unchanged."""
         if call.may_repeat:
-            # No event has reported it yet.
+            # No event has reported the call yet.
             self.report_call(call)
         call.closed = True
         self.choice(0).opened.pop(call.index, None)
@@ -241,7 +241,7 @@ class UIParts(NamedParts):
         """Add a data part of the application, or replace the data part with the same type and id."""
         type_, id_ = text_of(payload, "type") or "", payload.get("id")
         if payload.get("transient") is True:
-            # The application wants it shown, but not stored in the message.
+            # The application wants the data to be shown, but not to be stored in the message.
             self.unknown(type_, payload)
             return
         part = OpaquePart(type=type_, data=fields_except(payload, "type") or {})

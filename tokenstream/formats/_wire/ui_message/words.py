@@ -65,7 +65,7 @@ def usage_of(metadata: object) -> Usage | None:
         return None
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
         if any(int_of(report, name) is not None for name in _COUNTS):
-            # Metadata as such are no report: the message has them as a field.
+            # If the counts are among the metadata, do not repeat these: the message has them as a field.
             return _read_report(report, provider_data={} if report is metadata else report)
     return None
 
