@@ -64,7 +64,7 @@ class LlamaIndex(Format):
         self._text_length = 0
         """Number of characters of text reported so far."""
         self._reasoning = ""
-        """The reasoning reported so far; a response contains either a new piece of it or all of it."""
+        """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
         self._other_blocks_seen = 0
         """Number of blocks of other kinds reported so far."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class AnthropicBlocks(BlockParts[AnthropicBlock]):
-    """The parts of a message, made from content blocks, whose events may alternate.
+    """Turns content blocks into parts of a message; the events of several blocks may alternate.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -92,7 +92,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     def add_whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a block that arrived in one piece."""
         block = self.start(index, content)
-        # In a whole message, arguments are documented as JSON values, so they are no departure.
+        # In a whole message, arguments are documented as JSON values, so they are not a departure.
         self._report_unsent(block, expected=True)
         self.stop(index)
 

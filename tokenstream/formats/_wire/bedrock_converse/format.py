@@ -25,7 +25,7 @@ _STREAM_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
 )
 _INITIAL_RESPONSE = "initial-response"
-"""Name of the first message of some binary event streams: the rest of the response, empty here."""
+"""Name of the AWS message with which some binary event streams begin; in this format, it is empty."""
 
 
 class BedrockConverse(Format):

@@ -30,7 +30,7 @@ _CLIENT_TYPES = frozenset({None, "tool_use"})
 
 
 class ConverseBlocks(BlockParts[ConverseBlock]):
-    """The parts of a message, made from content blocks.
+    """Turns content blocks into parts of a message.
 
     Blocks of text and reasoning have no start event. The indexes of the blocks may have gaps.
 
@@ -221,6 +221,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         """Add arguments to a tool call, as text or values; return False if the value does not fit."""
         part = block.part
         if not is_dict(delta) or part is None or part.kind not in ("tool_call", "server_tool_call"):
+            # Only a call has arguments.
             if part is None:
                 self.note("part_unopened")
             return False

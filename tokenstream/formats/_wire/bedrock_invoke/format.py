@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 _SENTINEL = b"[DONE]"
 _INITIAL_RESPONSE = "initial-response"
-"""Name of the first message of some binary event streams: the rest of the response, empty here."""
+"""Name of the AWS message with which some binary event streams begin; in this format, it is empty."""
 _ADDED_PREFIX = "amazon-bedrock-"
 """Prefix of the fields that Bedrock adds to a model's payload."""
 _METRICS = "amazon-bedrock-invocationMetrics"
 _LAST_FIELDS = frozenset({_METRICS, "amazon-bedrock-trace"})
 """Fields that occur only in the last payload."""
 _TRIED_FIRST = ("anthropic", "bedrock-converse", "cohere")
-"""Formats of models, in the order in which they are tried, before the table of plain payloads."""
+"""Formats that are tried before the table of plain payloads, in this order."""
 _TRIED_LAST = ("openai-chat",)
 """Formats that are tried if the table of plain payloads has none that fits."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
@@ -157,6 +157,7 @@ class BedrockInvoke(Format):
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
+            # The answer is over, although no frame has ended it.
             if not self.parts.finished:
                 self.note("finish_missing")
             self.conclude()

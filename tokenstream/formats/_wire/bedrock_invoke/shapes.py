@@ -115,9 +115,8 @@ COMPLETIONS = ModelShape(
 PEGASUS = ModelShape("message", ("message",), (("finishReason",),))
 
 SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
-"""Titan; Llama; Claude's text completions; Mistral; Cohere's generate API, and its whole answer; AI21's
-Jurassic; DeepSeek and imported models; TwelveLabs. The first shape applies whose `marking_field` is in the
-payload."""
+"""The shapes of Titan; Llama; Claude's text completions; Mistral; Cohere's generate API, and its whole
+answer; AI21's Jurassic; DeepSeek and imported models; TwelveLabs. The first that fits a payload is used."""
 
 COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1)
 """Top-level fields with token counts, which change in each payload."""
@@ -146,7 +145,7 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
-    # If the text is in the marking field itself, it is no object: objects belong to another format.
+    # If the text is in the marking field itself, it is not an object: objects belong to another format.
     return shape.marking_field != shape.text[0] or not is_dict(payload[shape.marking_field])
 
 

@@ -357,7 +357,7 @@ class CohereContent:
         return bool(self._open_calls or self._closed_calls)
 
     def _open_v1_call(self, name: str) -> OpenCall:
-        # v1 has no ids, so a made-up one is no departure.
+        # v1 has no ids, so a made-up one is not a departure.
         return self._parts.open_call(0, self._parts.new_id(0), name)
 
     # -- ends ------------------------------------------------------------------

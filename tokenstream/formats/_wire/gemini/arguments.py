@@ -147,7 +147,7 @@ class StreamedArguments:
 
     @property
     def reordered(self) -> bool:
-        """True once a value arrived too late to be written in its place in the text."""
+        """True once a value has arrived too late to be written where it belongs in the text."""
         return bool(self._members_to_rewrite)
 
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
@@ -181,6 +181,7 @@ class StreamedArguments:
             value: A JSON value.
         """
         if self.broken or not self._levels or self._levels[0].can_append(name):
+            # The member is new, or `add` ignores it because the arguments are broken.
             return self.add((name,), value)
         # The text already has a member with this name, so the new value is written at the end.
         self._unfinished = {path: pieces for path, pieces in self._unfinished.items() if path[0] != name}

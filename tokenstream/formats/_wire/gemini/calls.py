@@ -33,7 +33,7 @@ class Candidate:
 
 
 class CallParts(Parts):
-    """Parts where one call of each candidate may extend over many payloads."""
+    """The base class of `GeminiParts`: reads tool calls, which may extend over many payloads."""
 
     __slots__ = ()
 
@@ -120,7 +120,7 @@ class CallParts(Parts):
         candidate.arguments = StreamedArguments()
         sent_id, other_fields = text_of(value, "id"), fields_except(value, *_CALL_FIELDS)
         # `provider_data` has the id only if the server sent one. `OpenCall` always needs an id, and a
-        # missing one is no departure, since the API may omit it.
+        # missing one is not a departure, since the API may omit it.
         data: dict[str, Any] = {"id": sent_id} if sent_id else {}
         data.update(part_fields)
         if other_fields:
@@ -173,7 +173,7 @@ class CallParts(Parts):
         self.items("partialArgs", [argument], choice)
 
     def end_call(self, candidate: Candidate, *, cut_off: bool = False) -> None:
-        """Close the call whose arguments are still arriving, if any: no more pieces of it can arrive.
+        """Close the call whose arguments are still arriving, if any; no further piece of the call can follow.
 
         Args:
             candidate: The candidate with the call.

@@ -48,7 +48,9 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 class GeminiParts(CallParts):
-    """Parts without an index or id; only text and streamed calls arrive in pieces.
+    """Turns the parts of candidates, which have neither index nor id, into parts of the message.
+
+    Only text and streamed calls arrive in pieces.
 
     Args:
         limits: Bounds on parts and tool calls.

@@ -1,4 +1,4 @@
-"""Sources of an answer, each of which is cited once, although payloads repeat all of them."""
+"""Sources of an answer: each one is cited once, although every payload repeats all sources."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KINDS = ("web", "retrievedContext", "maps", "image")
-"""Kinds of grounding chunks."""
+"""The fields of a grounding chunk that may hold its source, one for each kind of chunk."""
 
 
 class Sources:
-    """Makes the citations of one candidate, each of them once.
+    """Makes the citations of one candidate, and yields each citation once.
 
     Google's *grounding chunks* are sources; its *grounding supports* are passages of the
     answer, each with the positions of the chunks that support it.

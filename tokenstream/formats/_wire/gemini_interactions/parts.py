@@ -37,7 +37,7 @@ _MEDIA = frozenset({"image", "audio", "video", "document"})
 
 
 class InteractionSteps(Parts):
-    """Parts whose deltas have the index of a step.
+    """Turns the steps of an interaction into parts of the message; each delta has the index of its step.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -401,4 +401,4 @@ _STEP_TYPES = {
     "text_annotation_delta": OUTPUT,
     "text_annotation": OUTPUT,
 }
-"""Maps the types of some deltas to the type of the step that such a delta belongs to."""
+"""Maps some types of deltas to the type of the step that the delta belongs to."""

@@ -171,7 +171,7 @@ class GeminiLive(Format):
     def _read_other_field(self, name: str, value: object) -> None:
         """Report a field of a message about a turn, unless the field is read elsewhere."""
         if name in ("inputTranscription", "interimInputTranscription"):
-            # The user's speech is no part of the answer.
+            # The user's speech does not belong to the answer.
             self.parts.unknown(name, value)
         elif name in ("groundingMetadata", "urlContextMetadata"):
             if not says_nothing(value):

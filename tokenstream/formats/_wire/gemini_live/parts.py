@@ -31,7 +31,7 @@ _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMet
 
 
 class LiveTurn(Parts):
-    """Parts of turns, whose pieces have no id.
+    """Turns the pieces of the model's turns, which have no ids, into parts of the message.
 
     An audio part ends with its turn. A text part ends as soon as content of another kind arrives.
 

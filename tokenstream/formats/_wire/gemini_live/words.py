@@ -49,7 +49,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "MAX_REGENERATION_REACHED": "error",
     }
 )
-"""Maps to finish reasons: the fields that end a turn, and the words that give the reason for its end."""
+"""Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
 _SNAKE = re.compile("_([a-z])")
 
 

@@ -167,7 +167,7 @@ class Ollama(Format):
                 **(fields_except(call, "id", "type", "function") or {}),
                 **(fields_except(function, "name", "arguments") or {}),
             }
-            # Older servers send no ids, so making up an id is no departure.
+            # Older servers send no ids, so making up an id is not a departure.
             id = text_of(call, "id") or self.parts.new_id(0)
             if id in self.parts.choice(0).handed_out:
                 # `open_call` replaces an id already in use, but the next request must repeat the sent id.

@@ -46,7 +46,7 @@ class _ChatCall:
         self.index: int | str | None = None
         self.name = ""
         self.has_nameless_fragment = False
-        """True if a later fragment had no name: then another fragment with a name begins a call."""
+        """True if a later fragment had no name: another fragment with a name then begins another call."""
         self.type = fragment.type
         self.part: OpenCall | None = None
         """The call in the message; None until the name arrives."""
@@ -223,6 +223,7 @@ class ChatCalls:
         if call is None:
             call = self._begin_call(fragment)
         elif fragment.id or (fragment.name and call.name):
+            # Only the first fragment of a call should have an id and a name.
             self._parts.note("call_repeated")
         self._add_fragment(call, fragment)
 
@@ -313,6 +314,7 @@ class ChatCalls:
         if not call.name:
             # The last call waits for its name, which is in this fragment.
             return call
+        # Some servers repeat the name in each fragment: it is the same call if its arguments are incomplete.
         has_begun = call.part is not None and call.part.has_arguments
         return call if fragment.name == call.name and has_begun and not call.is_whole else None
 
@@ -373,7 +375,7 @@ class ChatCalls:
         # The id may be from an earlier payload, which may have contained halves of surrogate pairs.
         call_id = mend_surrogates(call.id)
         if fragment.index == _LEGACY:
-            # A `function_call` never has an id, so a made-up one is no departure.
+            # A `function_call` never has an id, so a made-up one is not a departure.
             call_id = self._parts.new_id(self._choice)
         # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
         call.part = self._parts.open_call(

@@ -54,7 +54,7 @@ _FieldReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _CHOICE_MARKS = frozenset({"index", "finish_reason"})
-"""Fields of a choice of which at least one is present if it has no content."""
+"""Fields of which a choice without content has at least one."""
 # In Perplexity's concise streams, chunks with reasoning have another `object`.
 _OBJECTS = ("chat.completion", "chat.reasoning")
 _DELTA = ("choices", 0, "delta")

@@ -6,7 +6,7 @@ REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinkin
 """Fields of a delta that hold reasoning as text; the first field with text is used."""
 
 REASONING_LISTS = ("reasoning_details", "thinking_blocks")
-"""Fields of a delta that hold reasoning as a list of typed pieces, often as well as one of the above."""
+"""Fields of a delta that hold reasoning as a list of typed pieces, often besides a field of text."""
 
 REASONING_STEPS = ("reasoning_steps",)
 """Fields of a delta that hold reasoning as a list of steps, each of which becomes a part."""

@@ -326,7 +326,7 @@ class OpenAIRealtime(Format):
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 
     def _read_whole_content(self, payload: dict[str, Any]) -> None:
-        """Read the end of a text, transcript or audio; the payload repeats the whole of it."""
+        """Read the end of a text, transcript or audio; the payload repeats all of this content."""
         item = self._outputs.find_item(payload)
         index = payload.get("content_index")
         if item is not None and isinstance(index, int) and index in item.contents:
@@ -340,7 +340,7 @@ class OpenAIRealtime(Format):
             self._report_misfit(payload)
 
     def _read_arguments_done(self, payload: dict[str, Any]) -> None:
-        """Read the end of a call's arguments, which repeats all of them."""
+        """Read the end of a call's arguments; the payload repeats all arguments."""
         is_server_call = "mcp_call" in (text_of(payload, "type") or "")
         self._outputs.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
 

@@ -128,7 +128,7 @@ class RealtimeOutputs(Parts):
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an output item, and add the content of it that no event has reported before.
+        """End an output item, and add its content, except the content that earlier events have reported.
 
         Args:
             payload: The payload with the end, which names the response and the index of the item.

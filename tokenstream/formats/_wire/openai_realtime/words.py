@@ -22,7 +22,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""Maps to finish reasons: the statuses of a response, and the reasons why a response is incomplete."""
+"""Maps the statuses of a response, and the reasons why it is incomplete, to finish reasons."""
 _BETA_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 """Maps the names of audio formats in the beta version of the API to MIME types."""
 

@@ -24,7 +24,7 @@ _APPLICATION_TYPES = frozenset(
 """Types of items that call a tool which OpenAI describes and the application runs, or ask for approval."""
 _INPUT_FIELDS = frozenset({"arguments", "input"})
 _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
-"""Fields of a call that are read elsewhere; the last of them is added by the SDK's stream helper."""
+"""Fields of a call that are read elsewhere; the SDK's stream helper adds the last one."""
 _CUT_OFF_STATUSES = frozenset({"incomplete", "failed"})
 
 

@@ -327,7 +327,7 @@ class OpenAIResponses(Format):
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 
     def _read_end(self, response: dict[str, Any], word: str) -> None:
-        """End a response, and report the content of it that no event has sent before.
+        """End a response, and report its content, except the content that earlier events have sent.
 
         Args:
             response: The response, with all of its content.

@@ -66,7 +66,7 @@ class ResponseItem(ABC):
         return False
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Read the whole input of the tool, and add the part of it that no fragment has sent.
+        """Read the whole input of the tool, and add the text that no fragment has sent.
 
         Args:
             field: OpenAI's name of the field with the input.
@@ -164,7 +164,7 @@ class HostedItem(SinglePartItem):
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._has_input = False
-        """True once a fragment of the input, or the whole input, has arrived."""
+        """True once a piece of the input, or the whole input, has arrived."""
 
     def make_part(self, item: dict[str, Any]) -> Part:
         """Return the call, with the whole item as provider data."""
@@ -191,7 +191,10 @@ class HostedItem(SinglePartItem):
         Returns:
             False if the field contains neither arguments nor code.
         """
-        return self._has_input or self.ended or self.add_input(field, text)
+        if self._has_input or self.ended:
+            # The text repeats the fragments, or arrives too late.
+            return True
+        return self.add_input(field, text)
 
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
         """Add the call's input, if no fragment has arrived, and then the result as the next part.
@@ -208,7 +211,7 @@ class HostedItem(SinglePartItem):
 
 
 class ImageItem(SinglePartItem):
-    """A generated image; each preview of it replaces the preview before."""
+    """A generated image; each preview replaces the preview before it."""
 
     __slots__ = ()
 

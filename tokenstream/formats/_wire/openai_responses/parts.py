@@ -147,7 +147,7 @@ class ResponseItems(Parts):
         self._create_item(index, item).read_item(item, complete=False)
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an item, and report the content of it that no event has sent before.
+        """End an item, and report its content, except the content that earlier events have sent.
 
         Args:
             payload: The event.

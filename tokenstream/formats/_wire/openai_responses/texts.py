@@ -30,7 +30,7 @@ _READ_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 
 
 class Section:
-    """One text of an item, and how much of it has been reported.
+    """One text of an item, with counts of the content that has been reported.
 
     Args:
         part: The part that the text became.
@@ -127,7 +127,7 @@ class TextItem(ResponseItem):
         return section
 
     def read_whole_text(self, key: TextKey, content: dict[str, Any]) -> bool:
-        """Read a whole text, and report the content of it that no event has sent before.
+        """Read a whole text, and report its content, except the content that earlier events have sent.
 
         Args:
             key: The text's key.

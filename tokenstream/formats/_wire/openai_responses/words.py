@@ -69,7 +69,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         ),
     }
 )
-"""Maps codes in the SDK's `ResponseError` to True if a retry may help; only codes that do not say so."""
+"""Maps codes in the SDK's `ResponseError` to True if a retry may help; codes that say so are left out."""
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),

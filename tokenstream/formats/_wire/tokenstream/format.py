@@ -57,7 +57,7 @@ _REQUIRED_KEYS: dict[str, str | None] = {
     "live": "at",
     "end": "ending",
 }
-"""Maps each event type to a key that all its events have, if other formats have this type; else to None."""
+"""Maps each type of event to a key that all events of the type have; to None if no other format has it."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )

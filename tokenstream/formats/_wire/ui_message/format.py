@@ -57,7 +57,7 @@ _SHARED_TYPES = {
 }
 """Maps types that other formats have, too, to fields of which a chunk of this format has at least one."""
 _ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
-"""Maps the types of chunks that end the answer to all fields that such a chunk may have."""
+"""Maps the types of chunks that end the answer to all fields that a chunk of the type may have."""
 
 
 class UIMessage(Format):

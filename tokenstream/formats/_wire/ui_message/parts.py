@@ -27,7 +27,7 @@ _WITHDRAWN: dict[str, Part] = {
     "text": TextPart(provider_data=_WITHDRAWN_DATA),
     "reasoning": ReasoningPart(provider_data=_WITHDRAWN_DATA),
 }
-"""Maps kinds of parts to the content of such a part once the server has withdrawn it."""
+"""Maps the kind of a part to the content that the part has once the server has withdrawn it."""
 _WITHDRAWN_OTHER = OpaquePart(type="dropped")
 """Content of a withdrawn part of any other kind."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
@@ -38,7 +38,7 @@ _RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
 
 
 class UIParts(NamedParts):
-    """Parts of one UI message.
+    """Turns the chunks of one UI message into parts of the message.
 
     Args:
         limits: Bounds on parts and tool calls.
