@@ -128,7 +128,7 @@ class RunParts(NamedParts):
         """Add a tool's result as a part; if the call of the tool is still open, close the call first."""
         call_id = call_id_of(payload)
         if call_id in self.calls:
-            # If a tool has returned a result, its arguments must be complete.
+            # If a tool has returned a result, the arguments of the call must be complete.
             self.note("part_unclosed")
             self._end_call(call_id)
         self.unanswered.discard(call_id)

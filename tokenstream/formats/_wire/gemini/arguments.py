@@ -210,7 +210,7 @@ class StreamedArguments:
         Sets `broken` if the value has no place in the arguments.
         """
         if self._members_to_rewrite:
-            # Once the member of one value must be written at the end, so must those of all later values.
+            # Once one member must be written at the end, so must the members of all later values.
             self._members_to_rewrite[path[0]] = None
             return ""
         if self._open_string == path and isinstance(value, str):

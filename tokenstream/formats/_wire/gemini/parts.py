@@ -190,7 +190,7 @@ class GeminiParts(CallParts):
         if data is None:
             self.write(choice, "reasoning" if thought else "text", value)
             return True
-        # `ReasoningPart` has a field for the signature; that of a text stays in the data.
+        # `ReasoningPart` has a field for the signature; the signature of a text stays in the data.
         signature = text_of(data, _SIGNATURE) if thought else None
         if signature is not None:
             data = fields_except(data, _SIGNATURE)

@@ -151,7 +151,7 @@ class ChatCalls:
                 self._repeated_by_legacy = (call, repeated_length + len(text))
                 return True
             if not_yet_repeated or not call.is_whole:
-                # The arguments differ from those of the other call, or are longer than they are so far.
+                # The fragment differs from the arguments of the other call, or goes beyond their end so far.
                 repeated = call.arguments_from(0)[:repeated_length]
                 fragment.name, fragment.arguments = call.name, repeated + text
                 return False
@@ -245,27 +245,27 @@ class ChatCalls:
 
     def _find_by_id(self, fragment: Fragment, id: str) -> _ChatCall | None:
         """Return the call that a fragment with an id continues; None if the fragment begins a call."""
-        # The call that the fragment would continue if it had no id; it may have another id.
-        other = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
+        # The call that the fragment would continue if the fragment had no id; the call may have another id.
+        likely_call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
         # The same id with two indexes means two calls.
-        call = other if other is not None and other.id == id else self._by_id.get(id)
+        call = likely_call if likely_call is not None and likely_call.id == id else self._by_id.get(id)
         if call is not None:
             return None if self._begins_another(call, fragment) else call
         if fragment.index is None:
             self._parts.note("call_index_missing")
-        if other is None:
+        if likely_call is None:
             return None
         # The id of a call may arrive late: the fragment continues a call that has no id yet.
-        same_name = not other.name or fragment.name in ("", other.name)
-        if other.id is None and same_name and not other.is_whole:
-            return other
+        same_name = not likely_call.name or fragment.name in ("", likely_call.name)
+        if likely_call.id is None and same_name and not likely_call.is_whole:
+            return likely_call
         if fragment.index is None:
             return None
         # Some servers make up an id for each fragment; a fragment without a name cannot begin a call.
-        may_continue = other.part is not None and not other.is_whole
+        may_continue = likely_call.part is not None and not likely_call.is_whole
         if may_continue and not fragment.name:
             self._parts.note("call_repeated")
-            return other
+            return likely_call
         self._parts.note("call_index_reused")
         return None
 

@@ -183,7 +183,7 @@ class ChoiceReader:
             return text[len(earlier) :]
         is_shorter = earlier.startswith(text)
         if not is_shorter and name not in self._growing_texts:
-            # As long as no text has grown, each of them may be a piece, and not the whole text.
+            # As long as no text has grown, each message may contain a piece, and not the whole text.
             self._texts_so_far[name] = text
             return text
         self._parts.note("text_rewritten")

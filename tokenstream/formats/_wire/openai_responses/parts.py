@@ -246,7 +246,7 @@ class ResponseItems(Parts):
         items = [self.mend_data(item) for item in dicts_of(output)]
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
             if state is None and text_of(item, "id") in self._by_id:
-                # The output has the item twice, or its type differs from that in events.
+                # The output has the item twice, or with another type than in events.
                 self.note("content_twice")
                 continue
             (state or self._create_item(position, item)).read_item(item, complete=True)

@@ -354,7 +354,7 @@ class _PositionReplay(Replay):
         if not may_be_merged and position > max(last_read, last_repeated) + 1:
             msg = f"the relay goes on at position {position}, but {last_read + 1} is the next one"
             raise PositionLost(msg)
-        # Repeated events arrived, but not up to `last_read`: the delta contains that position and later ones.
+        # Repeated events arrived, but not up to `last_read`: the delta covers this position and later ones.
         if may_be_merged and 0 < last_repeated < last_read:
             msg = f"the relay has merged events before and after position {last_read} into one"
             raise PositionLost(msg)
