@@ -85,7 +85,7 @@ class AGUI(Format):
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta",)],
         changing=[("timestamp",)],
-        # Agents attach the model's event from which they made their own.
+        # Agents attach the model's event, from which they made the AG-UI event, as `rawEvent`.
         asides=COMMON_FIELDS - {"type"},
         padding=frozenset(),
     )

@@ -59,7 +59,7 @@ class BedrockConverse(Format):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
-        # The checksum of a message must be verified before its payload is used.
+        # The checksum of an AWS message must be verified before its payload is used.
         units=frozenset(),
     )
 

@@ -80,7 +80,7 @@ class BedrockInvoke(Format):
     name: ClassVar[str] = "bedrock-invoke"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = frozenset({"chunk"})
-    # For the model's payloads; the checksum of a message must be verified before its payload is used.
+    # For the model's payloads: an AWS message is decoded first, because its checksum must be verified.
     fast: ClassVar[Fast | None] = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -238,7 +238,7 @@ class BedrockInvoke(Format):
             raw: The whole payload, which becomes the `raw` of the events.
         """
         payload = rename_fields(payload)
-        # The stage `through` must see each event once: on its way through this format, below.
+        # The stage must see each event once: not in `inner.feed`, but when this format returns the events.
         stage, self.parts.stage = self.parts.stage, None
         inner = self._inner or self._choose_format(payload)
         if inner is None:

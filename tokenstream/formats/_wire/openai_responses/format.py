@@ -155,13 +155,13 @@ class OpenAIResponses(Format):
         if word == "created":
             self._response_ids[stream] = text_of(dict_of(payload, "response"), "id") or ""
         response_id = self._response_ids.setdefault(stream, "")
-        ends = word in FINAL_STATUSES
-        if ends:
+        ends_response = word in FINAL_STATUSES
+        if ends_response:
             self._open_streams.discard(stream)
         elif word == "created" or not response_id:
             # If no response has an id, any event may be the first one of a response.
             self._open_streams.add(stream)
-        return response_id, ends
+        return response_id, ends_response
 
     def of_answer(self, answer: str) -> OpenAIResponses:
         """Return a new format that reads one response.
