@@ -102,7 +102,7 @@ class Pieces(Format):
             if part.held or not (piece.isascii() or _can_be_encoded(piece)):
                 return None
             if not piece:
-                # It becomes a ping, or nothing.
+                # An empty piece becomes a ping, or nothing.
                 return None
             event = _new(TextDelta)
             event.text = event.raw = piece

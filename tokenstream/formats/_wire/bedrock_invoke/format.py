@@ -242,6 +242,7 @@ class BedrockInvoke(Format):
         stage, self.parts.stage = self.parts.stage, None
         inner = self._inner or self._choose_format(payload)
         if inner is None:
+            # No format fits this payload; the next payload may decide.
             self.parts.stage = stage
             self.parts.raw = raw
             self.parts.unknown(next(iter(payload)), payload)

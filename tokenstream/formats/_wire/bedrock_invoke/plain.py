@@ -36,7 +36,7 @@ class _Count(NamedTuple):
 class _CountedParts(Parts):
     """Makes the events of an answer, and reports the token counts only at the end of the answer.
 
-    Each payload may have new counts; an event for each of them would take longer than the text.
+    Each payload may have new counts; an event for each of them would take more time than reading the text.
     """
 
     __slots__ = ("_counts", "unread_delta")

@@ -329,6 +329,7 @@ class CohereContent:
                 return
             opened = self._open_calls[index] = self._open_v1_call(name)
         elif name and parameters is None:
+            # The piece looks like the first one of a call, but this call has begun before.
             self._parts.note("call_repeated")
         if isinstance(opened, OpenCall):
             self._add_arguments(opened, parameters)

@@ -43,7 +43,7 @@ _CONTENT_FIELDS = frozenset(
 """Names of content fields. A part has one of them; its other fields describe the content."""
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
-"""Most plain deltas between two usage events: an event for each would take longer than the text."""
+"""Most plain deltas between two usage events: an event for each would take more time than the text."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 

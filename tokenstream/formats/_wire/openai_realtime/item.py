@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class RealtimeContent:
-    """The state of one content part of a message item: its part of the message, and the content reported."""
+    """The state of one content part of a message item: its part, and the kinds of content reported so far."""
 
     __slots__ = ("part", "reported")
 

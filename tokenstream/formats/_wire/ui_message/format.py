@@ -143,7 +143,7 @@ provider_data=None, phase=None))]
             super().read_sentinel()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload is a regular chunk; data and results may contain errors, too."""
+        """Return whether a payload is a regular chunk, whose data or result may look like an error."""
         kind = text_of(payload, "type") or ""
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 

@@ -357,7 +357,7 @@ class UIParts(NamedParts):
         super().close_all(complete=complete)
 
     def _cut_calls(self) -> None:
-        """Close the open calls for the client without handing them out: their arguments may not be whole."""
+        """Close the open calls of the client's tools without handing them out, as they may not be whole."""
         for part in self.calls.values():
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
