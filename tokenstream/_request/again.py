@@ -90,11 +90,11 @@ class _Requests(SourceOpener):
 
     def prefix(self, message: Message) -> Prefix | None:
         return self._continued.prefix(
-            message, None if self._refused else self.prefills, refused=self._refused
+            message, None if self._prefix_refused else self.prefills, refused=self._prefix_refused
         )
 
-    def refuse_prefix(self, *, known: bool) -> None:
-        super().refuse_prefix(known=known)
+    def stop_prefixes(self, *, known: bool) -> None:
+        super().stop_prefixes(known=known)
         if known:
             self._continued.remember_refusal()
 

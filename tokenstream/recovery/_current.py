@@ -31,7 +31,7 @@ class CurrentAttempt:
         self.number = 1
         """The attempt's number in its report."""
         self.counted = 1
-        """Number of attempts so far that count against the budget."""
+        """Number of attempts so far that count towards `Retry.attempts`."""
         self.uncounted = 0
         """Number of attempts so far that do not count, because the server refused their prefix."""
         self.opener_index = 0
@@ -45,10 +45,13 @@ class CurrentAttempt:
         self.reports: list[AttemptReport] = []
         """Reports on the finished attempts."""
         self._wait = 0.0
+        """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
+        """The clock reading at which this attempt began; 0 for the first attempt."""
         self._was_discarded = False
-        """True if this attempt failed without content, after earlier ones had delivered content."""
+        """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage: Usage | None = None
+        """The token counts of this attempt if it was discarded; otherwise None."""
 
     @property
     def was_released(self) -> bool:
@@ -71,8 +74,8 @@ class CurrentAttempt:
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         self._was_discarded, self._discarded_usage = False, None
 
-    def discard_usage(self) -> None:
-        """Count the tokens of this attempt as spent, because the attempt failed before it brought content."""
+    def note_discarded(self) -> None:
+        """Note that this attempt failed before it brought content; its tokens count as spent."""
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage = True, usage
         if usage is not None:
@@ -88,7 +91,12 @@ class CurrentAttempt:
         self.reports.append(self.make_report(error, now))
 
     def make_report(self, error: StreamError | None, now: float | None) -> AttemptReport:
-        """Return a report on this attempt; `now` is None while the attempt is running."""
+        """Return a report on this attempt.
+
+        Args:
+            error: The error that ended the attempt; None if it succeeded or is running.
+            now: A clock reading, in seconds; None while the attempt is running.
+        """
         seam = self._machine.seam
         begun_at = self._begun_at or self._machine.meter.started_at
         return AttemptReport(
@@ -107,6 +115,7 @@ class CurrentAttempt:
     def _usage(self) -> Usage | None:
         """The token counts of this attempt; None if the server reported none."""
         if not self.was_released:
+            # The message has no events of this attempt yet.
             return self.hold.usage
         if self._was_discarded:
             return self._discarded_usage

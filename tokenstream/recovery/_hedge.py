@@ -38,6 +38,7 @@ class Contender:
         self._machine = Machine(format, content_type=None, limits=limits, pings=False)
         self._source: AsyncSource | None = None
         self._chunks: deque[Any] = deque()
+        """The chunks that were read here; the stream reads them again."""
         self._error: Exception | None = None
         self.begun = False
         """True once the second attempt has begun; never set for the first attempt, which always begins."""
@@ -56,6 +57,7 @@ class Contender:
             if source.head is not None:
                 self._machine.answer(source.head, source.coding)
             if source.messages:
+                # Each chunk is a whole payload, like a WebSocket message.
                 self._machine.take_messages()
             while not self.has_content and self._machine.error is None:
                 chunk = await source.next_chunk()
@@ -173,7 +175,9 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
                 second.begun = True
                 tasks.start_soon(second.run, check_decided)
                 await decided.wait()
+            # The loser stops reading; `race` closes its source.
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
+        # A single error is raised itself, without the task group's exception group around it.
         raise only_error(errors) from None
     return second if second.has_content and not first.has_content else first

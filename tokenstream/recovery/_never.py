@@ -32,6 +32,7 @@ _REFUSALS = (
 )
 """Phrases in the error messages of servers that refuse a prefix."""
 _FILTER_WORDS = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
+"""Words in the codes of errors that a provider's content filter causes."""
 _FENCE = "```json"
 _REASONS = {
     "tool_call": "it has a tool call",
@@ -42,8 +43,9 @@ _REASONS = {
     "reasoning": "it broke off in its reasoning",
     "opaque": "it broke off in a part that is not known",
 }
-"""Maps the kind of the answer's last part, or for kinds in `_ANYWHERE` of any part, to a reason."""
+"""Maps a kind of part to the reason not to continue an answer that ends with a part of this kind."""
 _ANYWHERE = frozenset({"tool_call", "refusal", "media"})
+"""Kinds of parts because of which an answer is not continued, wherever in the answer the part is."""
 _BAD_REQUEST = (400, 422)
 
 
@@ -51,7 +53,7 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
     """Return the reason not to continue an answer; None if the answer may be continued.
 
     Args:
-        messages: The alternative answers so far.
+        messages: The messages of the choices so far.
         error: The error that broke off the answer.
         prefill: True if the answer would be sent as a prefix.
 

@@ -59,10 +59,10 @@ class SourceOpener(ABC):
         self.format = format
         self.takes_attempt = takes_attempt(opens)
         """True if the function takes the attempt, which has the position from which to resume."""
-        self._refused = False
+        self._prefix_refused = False
         """True once the server has refused a prefix."""
         self._last_source: object = self
-        """The source of the previous attempt; before the first attempt, an object that is no source."""
+        """The source of the previous attempt; before the first attempt, this opener, which is no source."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can.
@@ -79,15 +79,16 @@ class SourceOpener(ABC):
         Args:
             message: The answer so far.
         """
-        return None if self._refused or not self.prefills else prefix_from_caller(self.prefills)
+        return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
 
-    def refuse_prefix(self, *, known: bool) -> None:
+    def stop_prefixes(self, *, known: bool) -> None:
         """Stop sending prefixes, because the server has refused one.
 
         Args:
-            known: True if the server's message is a known, permanent refusal.
+            known: True if the server's message is a known, permanent refusal. Unused here; an opener that
+                makes the requests itself then remembers the refusal for other streams.
         """
-        self._refused = True
+        self._prefix_refused = True
 
     def limit(self, message: Message) -> int | None:
         """Return the output limit of the first request, in tokens; None if no limit is known.
@@ -143,6 +144,7 @@ class SyncOpener(SourceOpener):
             return source
 
         def find_socket() -> Any:  # noqa: ANN401 - a socket of any kind
+            """Return the socket of the source that was opened last; None if it is not known."""
             find = inner_sources[-1].socket if inner_sources else None
             return None if find is None else find()
 
@@ -187,10 +189,10 @@ class AsyncOpener(SourceOpener):
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
-    """Return the prefix to send to an unknown server, of which the caller says that it continues a prefix.
+    """Return the prefix to send to a server about which only the caller's `prefill` option is known.
 
     Args:
-        prefill: The caller's `prefill` option.
+        prefill: The option: True or "echo", which says that the server continues a prefix.
     """
     return Prefix(echoes=True if prefill == "echo" else None)
 

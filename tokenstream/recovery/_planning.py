@@ -83,6 +83,7 @@ class Planner:
         """
         retry, current = self._retry, self._current
         if isinstance(error, StreamStalled) and error.limit == "total":
+            # The time for all attempts is used up.
             return None
         prefix_refused = self._drop_refused_prefix(error)
         # An attempt that was refused for its prefix does not count.
@@ -98,10 +99,12 @@ class Planner:
             return None
         uses_fallback = self._uses_fallback(mode)
         position_replaced = isinstance(error, PositionLost) and mode == "continue"
-        # A permanent failure may not apply to another server or to another kind of request.
+        # The next request goes to another server, or differs from the one that failed: an error that is not
+        # retried by default may not occur again.
         is_other_request = uses_fallback or request_refused or position_replaced
         if not prefix_refused and not retry.wants(error, otherwise=error.retryable or is_other_request):
             return None
+        # Another server, or a request without the refused prefix, can be tried at once.
         wait = 0.0 if uses_fallback or prefix_refused else self._wait_before(error, mode)
         if wait is None or self._is_too_late(now + wait):
             return None
@@ -135,7 +138,7 @@ class Planner:
         is_known_refusal = refuses_prefill(error)
         if not (is_known_refusal or is_bad_request(error)):
             return False
-        opener.refuse_prefix(known=is_known_refusal)
+        opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
     def _uses_fallback(self, mode: AttemptMode) -> bool:
@@ -172,8 +175,10 @@ class Planner:
             return "resume", None
         opener = self._openers[self._current.opener_index]
         if mode == "resume":
+            # The answer cannot be resumed, and the caller allows nothing else.
             return None, None
         if mode != "continue" and not opener.makes_request:
+            # In mode "auto", only a request of this library is known to follow the mode "continue".
             return None, _ONLY_WHOLE
         why = self._rules.why_not(error, opener)
         if self._is_refused_continuation(error) and not prefix_refused:
@@ -198,7 +203,7 @@ class Planner:
         resume_requested = self._retry.mode == "resume"
         reader = machine.reader
         if reader.ended and not reader.assumed:
-            # Nothing is left to replay.
+            # The server has sent the end of the answer, so nothing is left to replay.
             return None
         # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
         if reader.position is not None and (resume_requested or reader.is_kept(machine.accumulator.message)):
@@ -214,6 +219,7 @@ class Planner:
         """
         server_wait = self._machine.reconnect_after if mode == "resume" else None
         if server_wait is not None and error.retry_after is None:
+            # The server has sent a reconnection time (`retry:`) in its event stream.
             return clamp_reconnect(server_wait)
         initial = self._retry.wait
         return wait_before(

@@ -71,6 +71,7 @@ class Recovery:
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._aligns = retry.align
+        """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -113,7 +114,7 @@ class Recovery:
         first = Contender(open_first, opener.format, limits)
         second = Contender(open_second, opener.format, limits)
         if self._retry.budget < 2:
-            # The second attempt never begins.
+            # Only one attempt is allowed, so the second attempt never begins.
             after = math.inf
         began_at = clock()
         winner = await race(first, second, after)
@@ -157,6 +158,7 @@ class Recovery:
             cause: The error that ended the input; None after a clean end, or if the machine has the error.
             now: The time, in seconds.
         """
+        # An answer that differs from the delivered one cannot be mended by another attempt.
         error = None if self._machine.differs else self._find_error(cause, now)
         if error is None:
             return None
@@ -169,6 +171,7 @@ class Recovery:
         if current.continuation is not None and not current.was_released:
             add_note_once(error, _continuation_note(current.reports))
         if isinstance(error, PositionLost):
+            # It replaces the error of the refused request.
             self._machine.error = error
         return None
 
@@ -201,11 +204,12 @@ class Recovery:
             # The terminal event has arrived. The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
         if machine.error is None and self._planner.position is not None:
-            # The server can replay the answer, so the format stays open for the attempt that resumes it.
+            # The server can replay the answer: the format stays open, because the next attempt may resume it.
             error = machine.cut_short(cause)
             if error is not None:
                 return self._as_position_lost(error)
         machine.finish(cause, now)
+        # An attempt that ended without an error may still have brought a useless answer.
         return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
 
     def _as_position_lost(self, error: StreamError) -> StreamError:
@@ -248,6 +252,7 @@ class Recovery:
         machine.describe(error, ending)
         opener = self._openers[plan.opener_index]
         continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
+        # A new answer may use the whole output limit, a continuation only the rest of it.
         tokens_left = self._rules.limit(opener)
         if continuation is not None and tokens_left is not None:
             tokens_left = self._rules.tokens_left(opener)
@@ -317,6 +322,7 @@ class Recovery:
         machine = self._machine
         resuming_format = machine.reader if plan.mode == "resume" else None
         seam = None if continuation is None else self._rules.make_seam(continuation)
+        # A function that returns True for the event at which the hold ends.
         if seam is not None:
             until: Callable[[Event], bool] = seam.look_for_overlap
         elif self._current.has_delivered and resuming_format is not None:
@@ -326,6 +332,7 @@ class Recovery:
             until = self._is_content
         self._current.hold = hold = Hold(until, self._announce)
         if resuming_format is None:
+            # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
         machine.renew(hold, now, kept=resuming_format, seam=seam)
 
@@ -344,7 +351,7 @@ class Recovery:
             mode: The mode of the next attempt.
         """
         hold = self._current.hold
-        # The message includes the usage of released events already.
+        # The message includes the usage of released events already. Without any event, no tokens are known.
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)
 
@@ -359,7 +366,7 @@ class Recovery:
         machine, current = self._machine, self._current
         if failed and current.has_delivered:
             # The answer is still the content that was delivered before.
-            current.discard_usage()
+            current.note_discarded()
             return None
         is_first_content = not current.has_delivered
         current.has_delivered = True

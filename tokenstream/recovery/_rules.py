@@ -29,7 +29,7 @@ _MIN_TOKENS = 16
 
 
 class ContinuationRules:
-    """Decides if and how an answer is continued, and where the rest joins the answer.
+    """Decides if and how an answer is continued, and where the text that the model adds joins the answer.
 
     Args:
         retry: The caller's options.
@@ -60,9 +60,10 @@ class ContinuationRules:
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
     def make_seam(self, continuation: Continuation) -> Seam:
-        """Return the seam that joins the rest to the answer."""
+        """Return the seam that joins the text of a continuation to the answer."""
         before, prefix = continuation.message.text, continuation.prefix
         if prefix is None:
+            # The model is asked in a user's turn, and may repeat some of its last words.
             joint: Joint = AskedJoint(before, patient=self._retry.hold)
         else:
             joint = PrefixJoint(before, echoes=prefix.echoes)
@@ -103,10 +104,10 @@ class ContinuationRules:
         self._counted_before = 0
 
     def announce(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
-        """Return the events that announce the rest; no events if the seam's confidence is too low.
+        """Return the events that announce a continuation; no events if the seam's confidence is too low.
 
         Args:
-            seam: The seam between the answer and the rest.
+            seam: The seam between the answer and the continuation's text.
             broken_by: The error that broke off the answer; if the confidence is too low, the answer
                 ends with this error.
         """

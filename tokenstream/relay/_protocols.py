@@ -77,13 +77,15 @@ def find_protocol(name: str) -> Protocol:
         heartbeat = b": keep-alive\n\n"
     elif name in _WITH_EMPTY_LINES:
         heartbeat = b"\n"
+    # A format without an event for errors overrides neither of these methods.
+    has_errors = encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error
     return Protocol(
         name=name,
         media_type=encoder.content_type,
         headers=headers,
         heartbeat=heartbeat,
         retry=b"retry: 1000\n\n" if is_sse else b"",
-        has_errors=encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error,
+        has_errors=has_errors,
         has_ids=is_sse or name in _WITH_EMPTY_LINES,
         messages=encoder.messages,
     )

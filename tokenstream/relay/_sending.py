@@ -258,6 +258,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     encoder.frame = _to_named_object if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
 
+    # A sentinel is None, and is left out.
     def feed_objects(event: Event) -> list[Any]:
         return [each for each in feed(event) if each is not None]
 

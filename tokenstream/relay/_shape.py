@@ -36,7 +36,7 @@ _NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 """Methods of a text view that do not produce text piece by piece."""
 
 
-class _EmptyText:
+class _EmptyStream:
     """Stands for a stream without events, so that a text view can be created without a stream.
 
     `stages_of` creates such a view to see which stages a shape applies. The object is both the view's text
@@ -68,8 +68,8 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
         [['Hel']]
     """
     # The function transforms a view that has no text: the view records the stages that it would apply.
-    nothing: Any = _EmptyText()
-    shaped = shape(TextView(nothing, ShapingPlan(lambda: nothing), ""))
+    empty_stream: Any = _EmptyStream()
+    shaped = shape(TextView(empty_stream, ShapingPlan(lambda: empty_stream), ""))
     plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
     if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
         raise MisuseError(

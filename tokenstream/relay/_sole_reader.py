@@ -38,7 +38,7 @@ class SoleReader:
         self._future: asyncio.Future[None] | None = None
         """The future that a task under asyncio waits for; None while no task waits."""
         self._waiter: Waiter | None = None
-        """The same under trio: an event of anyio."""
+        """The event that a task under trio waits for; None while no task waits."""
         self._timer: asyncio.TimerHandle | None = None
         """Calls `_check_deadlines` at the next deadline; under asyncio only."""
         self._timer_suffices = False
@@ -79,7 +79,8 @@ class SoleReader:
     def set(self) -> None:
         """Wake the task that waits in `next`.
 
-        The task that reads the source calls this method when something has arrived.
+        The task that reads the source calls this method when something has arrived. Its name is that of an
+        event's method, because other loops over a stream pass an event.
         """
         self._has_arrived = True
         if self._future is not None:

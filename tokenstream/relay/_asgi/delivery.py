@@ -60,7 +60,7 @@ class Delivery(ABC):
         self._sending = CancelScope()
         self._tasks = await create_task_group().__aenter__()
         try:
-            with watch_shutdown(self._shut_down, *self._callables):
+            with watch_shutdown(self._on_shutdown, *self._callables):
                 self._tasks.start_soon(self._listen)
                 self._tasks.start_soon(self._stay_alive)
                 with self._sending:
@@ -131,7 +131,7 @@ class Delivery(ABC):
             await sleep(STOP_SECONDS)
         self._sending.cancel()
 
-    def _shut_down(self) -> None:
+    def _on_shutdown(self) -> None:
         """Cancel the task that sends; called once the server is found to be shutting down."""
         self._shutting_down = True
         self._sending.cancel()

@@ -204,15 +204,15 @@ class HTTPDelivery(Delivery):
     async def _conclude(self) -> None:
         """Send the last chunk if the server shuts down.
 
-        A reader that disconnected before the head was sent gets a status, because middleware requires one.
+        A status is sent even if the reader disconnected before the head, because middleware requires one.
         """
         if self._shutting_down:
             await self._send_last_chunk()
         if self._disconnected and not self._head_begun:
-            await self._close_unanswered()
+            await self._send_status_to_gone_reader()
 
-    async def _close_unanswered(self) -> None:
-        """Send a status to a reader that disconnected before the head: middleware requires a response."""
+    async def _send_status_to_gone_reader(self) -> None:
+        """Send a status although the reader disconnected before the head: middleware requires a response."""
         from anyio import move_on_after
 
         with move_on_after(_LAST_CHUNK_SECONDS):

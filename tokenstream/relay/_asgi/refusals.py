@@ -78,6 +78,7 @@ def status_of(error: StreamError) -> int:
         503
     """
     if isinstance(error, GuardFailed):
+        # The application's guard has failed, not the provider.
         return 500
     if _is_timeout(error):
         return _GATEWAY_TIMEOUT
@@ -109,5 +110,6 @@ def _is_timeout(error: StreamError) -> bool:
     if isinstance(error, StatusError):
         return error.status in {_REQUEST_TIMEOUT, _GATEWAY_TIMEOUT}
     if isinstance(error, ProviderError):
+        # The provider has reported an error, and so was not silent.
         return False
     return isinstance(error, StreamStalled) or "timeout" in type(error.__cause__).__name__.lower()

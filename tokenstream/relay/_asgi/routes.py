@@ -107,15 +107,15 @@ class _RequestRefused(Exception):
 
     Args:
         status: The HTTP status.
-        type: The kind of error, in one word.
+        kind: The kind of error, in one word.
         message: A sentence that describes the error.
         headers: Further headers.
     """
 
-    def __init__(self, status: int, type: str, message: str, **headers: str) -> None:  # noqa: A002 - the key's name
+    def __init__(self, status: int, kind: str, message: str, **headers: str) -> None:
         super().__init__(message)
         self.status = status
-        self.body = error_body(type, message, retryable=False)
+        self.body = error_body(kind, message, retryable=False)
         self.headers = headers
 
 
@@ -201,6 +201,7 @@ class Routes:
         address = f"{scope.get('root_path', '')}/{outlet.id}"
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in _read_header(scope, b"accept")
         if accepts_answer:
+            # The client wants the answer in this response, not only its id.
             timing = ResponseTiming(self._open_within, self._keep_alive)
             return Response(outlet, timing=timing, headers={"location": address})
         id = await self._journal.start(stream, id=outlet.id, owner=owner, open_within=self._open_within)

@@ -61,8 +61,8 @@ def abort_connection(receive: object, send: object) -> None:
         receive: The ASGI callable `receive`, wrapped or not.
         send: The ASGI callable `send`, wrapped or not.
     """
-    for owner in _find_owners(receive, send):
-        attributes = getattr(owner, "__dict__", {})
+    for server_object in _find_bound_objects(receive, send):
+        attributes = getattr(server_object, "__dict__", {})
         # The attribute is `transport` in uvicorn, `writer` in hypercorn on asyncio, and `stream` in
         # hypercorn on trio, whose sockets can be closed but not aborted.
         transport = attributes.get("transport") or getattr(attributes.get("writer"), "transport", None)
@@ -207,8 +207,8 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
         receive: The ASGI callable `receive`, wrapped or not.
         send: The ASGI callable `send`, wrapped or not.
     """
-    for owner in _find_owners(receive, send):
-        attributes = getattr(owner, "__dict__", {})
+    for server_object in _find_bound_objects(receive, send):
+        attributes = getattr(server_object, "__dict__", {})
         # hypercorn: the object has the worker's context.
         terminated = getattr(attributes.get("context"), "terminated", None)
         if terminated is not None:
@@ -229,16 +229,16 @@ def _is_connection_ending(attributes: dict[str, Any]) -> bool:
     return attributes["keep_alive"] is False
 
 
-def _find_owners(*wrapped: object) -> Iterator[object]:
-    """Yield the objects to whose methods some callables belong, the outermost object first.
+def _find_bound_objects(*callables: object) -> Iterator[object]:
+    """Yield the object of each method among some callables, the outermost object first.
 
-    Callables that middleware has wrapped around these methods are unwrapped. Only functions, methods and
+    If middleware has wrapped a method in a callable, the method is found inside. Only functions, methods and
     partials are inspected: reading an attribute of any other object could run arbitrary code.
 
     Args:
-        *wrapped: The callables.
+        *callables: The callables.
     """
-    pending, inspected = list[Any](wrapped), dict[int, object]()
+    pending, inspected = list[Any](callables), dict[int, object]()
     while pending and len(inspected) < _MAX_OBJECTS:
         current = pending.pop(0)
         if type(current) not in _INSPECTED_TYPES or id(current) in inspected:
@@ -249,9 +249,9 @@ def _find_owners(*wrapped: object) -> Iterator[object]:
             pending += [current.func, *current.args, *current.keywords.values()]
             continue
         if type(current) is MethodType:
-            owner = current.__self__
-            yield owner
-            attributes = getattr(owner, "__dict__", {})
+            bound_object = current.__self__
+            yield bound_object
+            attributes = getattr(bound_object, "__dict__", {})
             pending += [attributes[name] for name in _WRAPPED_CALLABLES if name in attributes]
         # Functions that middleware defines inside a function wrap callables as closure variables.
         for cell in current.__closure__ or ():

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
-    from tokenstream.relay._encoders.pieces import PieceKey, Wrap, Writer
+    from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
     from tokenstream.turns import Drop, Kind
 
 Payload: TypeAlias = "tuple[str, Any]"
@@ -144,6 +144,7 @@ class Encoder(Vocabulary):
         key = event.__class__, event.choice, event.part
         write = self._writers.get(key)
         if write is not None:
+            # A template makes the chunk without a payload.
             chunk = write(event)
             if chunk is not None:
                 return [chunk]
@@ -268,7 +269,7 @@ class Encoder(Vocabulary):
             NotExpressible: The format cannot express one of the counts.
         """
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
-        # A total that equals the sum of its parts is redundant.
+        # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         not_expressible = sorted(report.keys() - self.counts - ({"total_tokens"} if is_sum else set()))
         if not_expressible and "all" not in self.drop:
@@ -304,8 +305,8 @@ class Encoder(Vocabulary):
         # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))
         # The head was sent already, and is also the head of the new answer: the chunks are not sent again.
-        for before in replayed:
-            self.feed(before)
+        for earlier_event in replayed:
+            self.feed(earlier_event)
         return ()
 
     def encode_resumed(self, event: Resumed) -> Payloads:
@@ -366,10 +367,10 @@ class Encoder(Vocabulary):
         """
         return string(text)
 
-    def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def make_template_bytes(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         """Return the bytes from which the template for the later pieces of a part is made: the whole chunk.
 
-        Formats whose chunks contain lengths or checksums override this method, and leave those out.
+        A format whose chunks contain lengths or checksums overrides this method, to leave these out.
 
         Args:
             name: The event's name; "" for none.
@@ -377,15 +378,15 @@ class Encoder(Vocabulary):
         """
         return self.frame(name, payload)
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunks of the later pieces of a part, from a template.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that takes the text of a later piece, and makes the chunk.
 
-        The function takes the text of a piece, and has the same effects as the handler of the event.
+        The template must have the same effects on this encoder as the handler of the event.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
         as_json = self.string
         return lambda text: head + as_json(text) + tail
@@ -405,12 +406,13 @@ class Encoder(Vocabulary):
                 self._writers[key] = None
             return
         if self._writers[key] is not None:
+            # The template exists, but did not fit this piece.
             return
         name, payload = sent
         text = event.fragment if isinstance(event, ToolCallDelta | PartDelta) else event.text
-        surroundings = find_surroundings(payload, text, partial(self.outline, name), self.string)
+        surroundings = find_surroundings(payload, text, partial(self.make_template_bytes, name), self.string)
         if surroundings is not None:
-            self._writers[key] = make_writer(event, self.wrap(event, *surroundings))
+            self._writers[key] = make_writer(event, self.make_template(event, *surroundings))
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True if an event is to be left out.
@@ -429,6 +431,7 @@ class Encoder(Vocabulary):
         if kind is None:
             kind = self._kind_of(event)
             if kind is None:
+                # Nothing of this part was sent, so its later events are left out, too.
                 return True
             self._kinds[key] = kind
         if kind in self.expresses:

@@ -21,8 +21,8 @@ PieceKey: TypeAlias = "tuple[type, int, int | None]"
 """The key of the pieces that share a template: class of event, choice and part."""
 Surroundings: TypeAlias = "tuple[bytes, bytes]"
 """The bytes before and after a piece in its chunk."""
-Wrap: TypeAlias = "Callable[[str], bytes]"
-"""A function that makes the chunk of a piece of text."""
+Template: TypeAlias = "Callable[[str], bytes]"
+"""A template: a function that puts a piece of text into its chunk."""
 Writer: TypeAlias = "Callable[[Any], bytes | None]"
 """A function that makes the chunk of an event; None for an event that the template does not fit."""
 
@@ -72,7 +72,7 @@ def find_surroundings(
     payload: Any,  # noqa: ANN401 - any JSON value
     text: str,
     frame: Callable[[Any], bytes],
-    as_json: Wrap,
+    as_json: Callable[[str], bytes],
 ) -> Surroundings | None:
     r"""Return the bytes before and after a piece in its chunk; None if they cannot be determined.
 
@@ -96,12 +96,12 @@ def find_surroundings(
     return (head, tail) if has_one_probe else None
 
 
-def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
+def make_writer(event: Any, template: Template) -> Writer:  # noqa: ANN401 - a piece
     """Return a function that makes the chunks of the later pieces of a part.
 
     Args:
         event: A piece of the part, for which `is_piece` is true.
-        wrap: Puts a text into the template, and returns the chunk.
+        template: Makes the chunk of a text.
     """
     kind = event.__class__
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
@@ -110,7 +110,7 @@ def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
         """Return the chunk of a later piece; None if the template does not fit the event."""
         text = read(event)
         try:
-            return wrap(text) if text else None
+            return template(text) if text else None
         except ValueError:
             # An unpaired surrogate forces escapes in the whole chunk.
             return None
@@ -118,43 +118,45 @@ def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
     return write
 
 
-def add_recording(wrap: Wrap, record: Callable[[str], object]) -> Wrap:
-    """Return a function that makes the chunk of a text and then records the text.
+def add_recording(template: Template, record: Callable[[str], object]) -> Template:
+    """Return a template that makes the chunk of a text and then records the text.
 
     Args:
-        wrap: Makes the chunk.
+        template: Makes the chunk.
         record: Records the text.
     """
 
     def make_chunk(text: str) -> bytes:
         # The text is recorded only if the chunk could be made.
-        chunk = wrap(text)
+        chunk = template(text)
         record(text)
         return chunk
 
     return make_chunk
 
 
-def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Callable[[], int]) -> Wrap:
-    """Return a function that makes the chunk of a text from a template, with the next event number in it.
+def add_number(
+    make_template: Callable[[bytes], Template], head: bytes, field: bytes, count: Callable[[], int]
+) -> Template:
+    """Return a template that makes the chunk of a text with the next event number in it.
 
     Args:
-        wrap: Takes the bytes between the number and the text, and returns a function that makes the
-            chunk of a text from these bytes on.
+        make_template: Takes the bytes between the number and the text, and returns the template for
+            the chunk from these bytes on.
         head: The bytes before the text in a chunk that was sent; they include that chunk's number.
         field: The bytes just before the number, such as the key of a JSON object.
         count: Returns the next number.
 
     Example:
-        >>> wrap = lambda rest: lambda text: rest + string(text)
-        >>> make = add_number(wrap, b'{"n":7,"t":', b'"n":', lambda: 8)
-        >>> make("lo")
+        >>> make_template = lambda before_text: lambda text: before_text + string(text)
+        >>> template = add_number(make_template, b'{"n":7,"t":', b'"n":', lambda: 8)
+        >>> template("lo")
         b'{"n":8,"t":"lo"'
     """
     # Cut the old number out of the bytes before the text.
     before_field, _, number_and_rest = head.partition(field)
     before_number = before_field + field
-    make_rest = wrap(number_and_rest.lstrip(b"0123456789"))
+    make_rest = make_template(number_and_rest.lstrip(b"0123456789"))
 
     def make_chunk(text: str) -> bytes:
         # The number is used up only if the chunk can be made.

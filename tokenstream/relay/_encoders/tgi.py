@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, TextDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Kind
 
 _END_TOKEN = 2
@@ -55,22 +55,23 @@ class TGIEncoder(Encoder):
         self._pieces.append(event.text)
         return [self._token_payload(_token_id(event.text), event.text)]
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that takes the text of a token, and makes the chunk with its number and id.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that makes the chunk of a token, with its number and id.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
-        start = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
+        # Of the bytes before the text, those up to the token's number are the same in all chunks.
+        before_index = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
         def make_chunk(text: str) -> bytes:
             """Return the chunk of a token, and record its text."""
             as_json = self.string(text)
             self._pieces.append(text)
             return b'%b%d,"token":{"id":%d,"text":%b%b' % (
-                start,
+                before_index,
                 len(self._pieces),
                 _token_id(text),
                 as_json,

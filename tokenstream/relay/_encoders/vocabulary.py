@@ -117,7 +117,7 @@ class Vocabulary:
         raise self.not_expressible(f"the finish reason {reason!r}")
 
     def word_for(self, reason: FinishReason) -> str:
-        """Return the provider's word for a finish reason, or for the reason that is sent in its place.
+        """Return the provider's word for the finish reason that `choose_reason` chooses.
 
         Raises:
             NotExpressible: The format has no word for the reason, and no other reason may replace it.

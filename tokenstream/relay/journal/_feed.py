@@ -24,7 +24,7 @@ _IDLE_SECONDS = 5.0
 
 
 class Product(Protocol):
-    """Something made from the records, such as their encoded bytes, and shared by all followers."""
+    """An object made from the records, such as their encoded bytes; all followers share it."""
 
     def trim(self, count: int) -> None:
         """Process all records that were not processed yet, then drop the results for the oldest records.
@@ -86,6 +86,7 @@ class Feed:
             return False
         if self.is_complete:
             return state.over and self.end == state.end
+        # Records are never taken back, so an answer with fewer records is another one.
         return self.end <= state.end
 
     async def wait(self) -> None:
@@ -93,7 +94,7 @@ class Feed:
         await self._changed.wait()
 
     def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
-        """Return something made from the records, such as their bytes in a protocol; all followers share it.
+        """Return an object made from the records, such as their bytes in a protocol; all followers share it.
 
         Args:
             key: Identifies the product.

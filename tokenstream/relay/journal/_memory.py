@@ -56,6 +56,7 @@ class _StoredAnswer:
         self.reason: str | None = None
         """The reason in the first request to stop the answer; None if nobody has requested a stop."""
         self.begin = 1
+        """The position of the first record that is still held."""
         self._records: list[bytes] = []
         self._trimmed = 0
         """The number of trimmed records that are still at the start of the list."""
@@ -288,9 +289,9 @@ class MemoryStorage(Storage):
         """
         if not self._ended and not self._expired:
             # The answer of a dead producer has not ended if nobody followed it.
-            past = self._clock() - self._expire
+            dead_before = self._clock() - self._expire
             for id, answer in list(self._answers.items()):
-                if answer.alive_until < past:
+                if answer.alive_until < dead_before:
                     self._finish(id, answer)
         for answers in (self._expired, self._ended):
             if answers:

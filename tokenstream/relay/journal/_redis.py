@@ -68,7 +68,7 @@ class RedisStorage(Storage):
             )
         from redis.exceptions import NoScriptError, RedisError
 
-        from tokenstream.relay.journal._redis_bells import Subscriptions
+        from tokenstream.relay.journal._redis_subscriptions import Subscriptions
 
         self._failures = (RedisError, OSError)
         self._unknown_script = NoScriptError
@@ -120,11 +120,11 @@ class RedisStorage(Storage):
         The wait ends when a message in Redis reports such a change, or when messages may have been lost.
         """
 
-        # A message is "over", or the number of the last position.
         async def has_changed() -> bool:
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after
 
+        # A message is "over", or the number of the last position.
         await self._subscriptions.wait(
             self._key(id, "news"), lambda news: news == "over" or int(news) > after, has_changed
         )

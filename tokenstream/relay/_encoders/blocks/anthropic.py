@@ -127,7 +127,7 @@ class AnthropicEncoder(BlockEncoder):
         """Return a block of a tool call that the provider runs, or of its result."""
         if content.kind == "server_tool_call":
             start = self.open_block(event.part, _server_call_block(content))
-            # A later start of the same part repeats the arguments.
+            # A later start of the part repeats the arguments; the block is open then, and `start` is empty.
             arguments = content.arguments_text if start else ""
             return [*start, self._input_delta(event.part, arguments)] if arguments else start
         if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):

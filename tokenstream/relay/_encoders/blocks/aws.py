@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.pieces import Template
 
 _EXCEPTION = "Exception"
 """The suffix of the names of exceptions."""
@@ -43,7 +43,7 @@ class AWSEncoder(Encoder):
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload as a message of an AWS event stream.
+        """Return a payload as an AWS message.
 
         Args:
             name: The event's name, or an exception's name, which ends with `Exception`.
@@ -53,11 +53,11 @@ class AWSEncoder(Encoder):
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
         return _json_message(kind, name, data)
 
-    def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def make_template_bytes(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         """Return the bytes from which the template for the later pieces of a part is made.
 
-        These are the name and the payload, not yet packed: a packed message contains lengths and checksums,
-        which differ for each piece.
+        These are the name and the payload, not yet packed: an AWS message contains lengths and checksums,
+        which differ from piece to piece.
 
         Args:
             name: The event's name.
@@ -65,21 +65,21 @@ class AWSEncoder(Encoder):
         """
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that takes the text of a later piece, and packs it into a message.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that packs the text of a later piece into an AWS message.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
         name, _, head = head.partition(b"\0")
-        wrap_text = super().wrap(event, head, tail)
+        text_template = super().make_template(event, head, tail)
         headers = self.headers_of(name.decode())
-        return lambda text: pack(headers, self.wrap_payload(wrap_text(text)))
+        return lambda text: pack(headers, self.wrap_payload(text_template(text)))
 
     def headers_of(self, name: str) -> bytes:
-        """Return the headers of an event's message.
+        """Return the headers of the AWS message for an event.
 
         Args:
             name: The event's name.
@@ -102,7 +102,7 @@ class AWSEncoder(Encoder):
 
 
 def is_exception(name: str) -> bool:
-    """Return True if the name of a message is the name of an exception.
+    """Return True if the name of an AWS message is the name of an exception.
 
     Example:
         >>> is_exception("throttlingException"), is_exception("messageStart")
@@ -112,7 +112,7 @@ def is_exception(name: str) -> bool:
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    r"""Pack a message.
+    r"""Pack an AWS message.
 
     Args:
         headers: The headers by name; all values are text.
@@ -126,7 +126,7 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def pack(headers: bytes, payload: bytes) -> bytes:
-    """Pack a message whose headers are packed already.
+    """Pack an AWS message; its headers are packed already.
 
     Args:
         headers: The packed headers, concatenated.

@@ -98,7 +98,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
         payloads = self.open_block(event.part, start)
-        # A later start of the same part repeats the data.
+        # A later start of the same part repeats the data; the block is open then, and `payloads` is empty.
         if payloads and content.data:
             payloads += self._encode_medium(event.part, content.data)
         return payloads

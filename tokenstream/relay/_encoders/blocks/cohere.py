@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Kind
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
@@ -96,16 +96,20 @@ class CohereEncoder(BlockEncoder):
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._content_delta(event.part, "text", event.text)
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a later piece, and keeps a text for its citations.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that makes the chunk of a later piece, and keeps text for citations.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
-        wrap = super().wrap(event, head, tail)
-        return add_recording(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
+        template = super().make_template(event, head, tail)
+        return (
+            add_recording(template, self._texts[event.part].append)
+            if isinstance(event, TextDelta)
+            else template
+        )
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a `content-delta` with `thinking`; a signature is omitted."""
@@ -176,9 +180,9 @@ class CohereEncoder(BlockEncoder):
         if part is None:
             return {"sources": sources, "type": "TEXT_CONTENT"}
         start, end = self._find_span(citation, part)
-        words = {"start": start, "end": end, "text": self._texts[part].since(start)[: end - start]}
+        cited = {"start": start, "end": end, "text": self._texts[part].since(start)[: end - start]}
         return {
-            **words,
+            **cited,
             "sources": sources,
             "content_index": self._content_indexes[part],
             "type": "TEXT_CONTENT",

@@ -116,10 +116,11 @@ class BlockEncoder(Encoder, ABC):
         return [payload for part in [*self._sequential] for payload in self.close_block(part)]
 
     def find_cited_part(self, event: CitationAdded) -> int:
-        """Return the index of the part in whose block to send a citation.
+        """Return the index of the part to which the block for a citation belongs.
 
-        This is the cited text. If the citation names no text, it is the text whose block is open; and if the
-        block of the cited text has ended, it is the citation's own part.
+        1. The cited text, if its block has not ended.
+        2. The citation's own part, if the block of the cited text has ended.
+        3. The text with an open block, or else the citation's own part, if the citation names no text.
         """
         cited_part = event.citation.cites
         if cited_part is None or self._kinds.get((0, cited_part)) != "text":
@@ -127,13 +128,13 @@ class BlockEncoder(Encoder, ABC):
         has_ended = cited_part in self._ever_opened and cited_part not in self.blocks
         return event.part if has_ended else cited_part
 
-    def find_open_text(self, part: int) -> int:
-        """Return the index of the text part whose block is open.
+    def find_open_text(self, default: int) -> int:
+        """Return the index of the text part that has an open block.
 
         Args:
-            part: The result if no block of text is open.
+            default: The result if no block of text is open.
         """
-        return next((each for each in self._sequential if self._kinds[0, each] == "text"), part)
+        return next((part for part in self._sequential if self._kinds[0, part] == "text"), default)
 
     def close_block(self, part: int) -> list[Payload]:
         """Return the payloads that end a part's block; none if the part has no open block."""
@@ -188,7 +189,7 @@ class BlockEncoder(Encoder, ABC):
 
 
 def invert_reasons(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
-    """Return a format's words for finish reasons; of several words for a reason, the first.
+    """Return a format's words for finish reasons; if several words mean the same reason, the first word.
 
     Args:
         reasons: Maps each word of the format to the finish reason that it means.

@@ -10,8 +10,8 @@ from tokenstream.relay._encoders.google.shared import (
     ERRORS,
     PartEncoder,
     UsageLayout,
-    is_named,
     make_grounding,
+    require_name,
 )
 from tokenstream.relay._encoders.pieces import string
 
@@ -79,7 +79,7 @@ class GeminiEncoder(PartEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent with the finish reason."""
-        if is_named(self, event.citation):
+        if require_name(self, event.citation):
             self._citations.setdefault(event.choice, []).append(event.citation)
         return ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
-from tokenstream.relay._encoders.google.shared import UsageLayout, is_named
+from tokenstream.relay._encoders.google.shared import UsageLayout, require_name
 from tokenstream.relay._encoders.media import Media, Medium, drop_none
 from tokenstream.relay._encoders.vocabulary import CREATED
 
@@ -135,7 +135,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `text_annotation_delta` in the open text's step, or in an empty output."""
-        if not is_named(self, event.citation):
+        if not require_name(self, event.citation):
             return ()
         part = self.find_open_text(event.part)
         return self._step_delta(
@@ -159,6 +159,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         medium.pieces.append(event.data)
         if not medium.is_audio:
             return ()
+        # Audio is sent piece by piece, so only this piece is encoded.
         payloads = self._encode_medium(event.part, medium) if event.data else ()
         medium.pieces.clear()
         return payloads

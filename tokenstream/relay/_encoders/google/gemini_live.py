@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import MessageFrames
-from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, is_named, make_grounding
+from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, make_grounding, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent at the end."""
-        if is_named(self, event.citation):
+        if require_name(self, event.citation):
             self._citations.append(event.citation)
         return ()
 

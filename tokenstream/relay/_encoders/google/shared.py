@@ -81,8 +81,8 @@ class UsageLayout:
         return report
 
 
-def is_named(encoder: Encoder, citation: Citation) -> bool:
-    """Return True if a citation can be sent: it has a URL or a title. False means that it is left out.
+def require_name(encoder: Encoder, citation: Citation) -> bool:
+    """Require that a citation has a URL or a title; return False if it has neither, and is left out.
 
     Args:
         encoder: The encoder, whose `drop` says what may be left out.

@@ -11,7 +11,7 @@ from tokenstream.relay._encoders.openai.shared import (
     CountPaths,
     make_error,
     make_usage_report,
-    omit_cut_call,
+    require_drop_of_call,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             if reason == "stop":
                 event = Finish("tool_calls", event.raw_reason)
             elif reason != "tool_calls":
-                omit_cut_call(self, reason)
+                # Only a run that ends with "tool_calls" tells its reader to run the calls.
+                require_drop_of_call(self, reason)
         return super().keep_finish(event)
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:

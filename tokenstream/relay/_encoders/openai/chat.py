@@ -10,7 +10,7 @@ from tokenstream.relay._encoders.openai.shared import (
     CUT_REASONS,
     ChunkEncoder,
     convert_citation,
-    omit_cut_call,
+    require_drop_of_call,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     name: ClassVar[str] = "openai-chat"
     object: ClassVar[str] = "chat.completion.chunk"
     default_id: ClassVar[str] = "chatcmpl-1"
-    greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
+    first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
     expresses: ClassVar[frozenset[Kind]] = frozenset(
         {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
@@ -61,8 +61,8 @@ class OpenAIChatEncoder(ChunkEncoder):
         super().__init__(**options)
         self._call_counts: dict[int, int] = {}
         """The number of calls in each choice so far."""
-        self._greeted: set[int] = set()
-        """The choices whose role was sent."""
+        self._begun_choices: set[int] = set()
+        """The choices for which the first delta, with the role, was sent."""
         self._sent_calls: dict[tuple[int, int], tuple[int, str]] = {}
         """For the choice and part of each call: the call's index in its choice, and its type."""
         self._media = Media()
@@ -75,7 +75,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return the first chunk of a choice, with the role; no payloads if it was sent already."""
         super().encode_start(event)
-        return self.greet(event.choice)
+        return self.begin_choice(event.choice)
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the payloads for the data that the start of a media part contains; none for other parts."""
@@ -124,9 +124,9 @@ class OpenAIChatEncoder(ChunkEncoder):
             NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
                 cut off.
         """
-        # Readers take the last call of an answer that was cut off for incomplete.
+        # If an answer was cut off, readers think that its last call is incomplete.
         if event.reason in CUT_REASONS and self._last_calls.get(event.choice) in self._complete_calls:
-            omit_cut_call(self, event.reason)
+            require_drop_of_call(self, event.reason)
         return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
@@ -168,7 +168,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def encode_last(self, choice: int, word: str) -> Payloads:
         """Return an empty delta with the finish reason."""
-        return [*self.greet(choice), self.make_piece(choice, {}, word)]
+        return [*self.begin_choice(choice), self.make_choice_chunk(choice, {}, word)]
 
     # -- chunks ----------------------------------------------------------------
 
@@ -184,12 +184,12 @@ class OpenAIChatEncoder(ChunkEncoder):
         self._last_calls[choice] = choice, part
         return index
 
-    def greet(self, choice: int) -> list[Payload]:
+    def begin_choice(self, choice: int) -> list[Payload]:
         """Return the payload that begins a choice; no payloads if it was sent already."""
-        if choice in self._greeted:
+        if choice in self._begun_choices:
             return []
-        self._greeted.add(choice)
-        return [self.make_piece(choice, self.greeting)]
+        self._begun_choices.add(choice)
+        return [self.make_choice_chunk(choice, self.first_delta)]
 
     def make_delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
         """Return the chunk of a delta, preceded by the chunk with the choice's role if that was not sent yet.
@@ -198,9 +198,9 @@ class OpenAIChatEncoder(ChunkEncoder):
             choice: The index of the choice.
             **delta: The fields of the delta.
         """
-        return [*self.greet(choice), self.make_piece(choice, delta)]
+        return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
-    def make_piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
+    def make_choice_chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
         """Return the payload of a chunk with one choice.
 
         Args:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.pieces import Template
 
 CALLS = frozenset({"tool_call", "custom_tool_call"})
 """Kinds of items that are calls of the application's tools."""
@@ -243,17 +243,17 @@ class ItemEncoder(Encoder, ABC):
         payloads += self.encode_piece(item, text)
         return payloads
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a later piece, and adds its text to the item.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that makes the chunk of a later piece, and adds its text to the item.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
         item = self.find_item(event.part)
-        wrap = super().wrap(event, head, tail)
-        return wrap if item is None else add_recording(wrap, item.text.append)
+        template = super().make_template(event, head, tail)
+        return template if item is None else add_recording(template, item.text.append)
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
         """Return the payloads that end an item; no payloads if they were sent already.

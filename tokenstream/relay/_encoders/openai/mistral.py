@@ -23,7 +23,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
 
     name: ClassVar[str] = "mistral"
     default_id: ClassVar[str] = "cmpl-1"
-    greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
+    first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
@@ -58,8 +58,8 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     def encode_tail(self) -> Payloads:
         """Return the finish reason of each choice, the token counts with the last, and the sentinel."""
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
-            yield from self.greet(choice)
-            name, chunk = self.make_piece(choice, {"content": ""}, self.word_for(event.reason))
+            yield from self.begin_choice(choice)
+            name, chunk = self.make_choice_chunk(choice, {"content": ""}, self.word_for(event.reason))
             report = make_usage_report(self.usage, COUNTS) if number == len(self.finishes) else None
             yield name, chunk if report is None else {**chunk, "usage": report}
         yield "", "[DONE]"

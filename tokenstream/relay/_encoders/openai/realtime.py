@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
-    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Kind
 
 _COUNT_PATHS: CountPaths = {
@@ -91,17 +91,17 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         details = {"type": "failed", "reason": None, "error": cause}
         return [*self.end_all(cut=True), self._response_done("failed", details)]
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a later piece, with the next event number in it.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that makes the chunk of a later piece, with the next event number.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
-        wrap = super().wrap
+        make_template = super().make_template
         return add_number(
-            lambda before_text: wrap(event, before_text, tail), head, _NUMBER, self._next_number
+            lambda before_text: make_template(event, before_text, tail), head, _NUMBER, self._next_number
         )
 
     # -- the response ------------------------------------------------------------

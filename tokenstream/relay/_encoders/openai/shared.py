@@ -111,10 +111,10 @@ def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | N
     return None
 
 
-def omit_cut_call(encoder: Encoder, reason: FinishReason) -> None:
-    """Check that `drop` allows losing a complete tool call.
+def require_drop_of_call(encoder: Encoder, reason: FinishReason) -> None:
+    """Require that `drop` allows losing a complete tool call.
 
-    With a finish reason that means "cut off", readers take the last call for incomplete: it is lost.
+    Because of the finish reason, the reader will think that the call is incomplete, and will not run it.
 
     Args:
         encoder: The encoder, whose `drop` says what may be left out.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, StepDone, StepStart, ToolCallDone, ToolCallStart
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
     from tokenstream.turns import Kind
 
@@ -81,7 +81,7 @@ class AGUIEncoder(NamedEncoder):
         encrypted = [("", {"type": "REASONING_ENCRYPTED_VALUE", **fields})] if part.redacted else []
         return [*encrypted, end, *_reasoning_span(part, "END")]
 
-    def sign(self, part: OpenText, *pieces: str) -> None:
+    def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Leave out a signature, which AG-UI cannot express.
 
         Raises:
@@ -100,19 +100,19 @@ class AGUIEncoder(NamedEncoder):
         self._open_calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
-    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return a function that makes the chunk of a later piece, and keeps a call's arguments.
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that makes the chunk of a later piece, and keeps a call's arguments.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
-            head: The bytes before the text in the template.
-            tail: The bytes after the text in the template.
+            head: The bytes before the text in the chunk.
+            tail: The bytes after the text in the chunk.
         """
-        wrap = super().wrap(event, head, tail)
+        template = super().make_template(event, head, tail)
         return (
-            add_recording(wrap, self._open_calls[event.id].append)
+            add_recording(template, self._open_calls[event.id].append)
             if isinstance(event, ToolCallDelta)
-            else wrap
+            else template
         )
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:

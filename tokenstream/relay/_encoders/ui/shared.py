@@ -74,7 +74,7 @@ class NamedEncoder(Encoder, ABC):
             part: The text or reasoning.
         """
 
-    def sign(self, part: OpenText, *pieces: str) -> None:
+    def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Keep pieces of a signature, which is sent at the end of the reasoning.
 
         Args:
@@ -118,7 +118,7 @@ class NamedEncoder(Encoder, ABC):
         """Return a piece of reasoning; a signature is sent at the end."""
         part, payloads = self._open_text("reasoning", event.part)
         if event.signature is not None:
-            self.sign(part, event.signature)
+            self.keep_signature(part, event.signature)
         return [*payloads, self.encode_piece(part, event.text)] if event.text else payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
@@ -150,7 +150,7 @@ class NamedEncoder(Encoder, ABC):
         if content.signature is not None:
             # The whole signature replaces its pieces.
             part.signature.clear()
-            self.sign(part, content.signature)
+            self.keep_signature(part, content.signature)
         part.redacted = content.redacted or part.redacted
 
     def _close_text(self, index: int) -> list[Payload]:

@@ -95,9 +95,11 @@ class Subscriptions:
         try:
             await subscription.confirmed.wait()
             if not subscription.is_current:
+                # No message reports a change before the subscription began: read the answer once.
                 subscription.is_current = True
                 if await has_changed():
                     return
+            # If messages may have been lost, return, so that the caller reads the answer again.
             while subscription.is_current:
                 message = subscription.last_message
                 if message is not None and is_new(message):
