@@ -67,6 +67,7 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
         if outcome in outcomes:
             break
     else:
+        # No outcome applies that is to be rejected.
         return None
     error = AnswerRejected(_WORDS[outcome], outcome=outcome)
     error.partial = message.model_copy(update={"ending": "complete"})

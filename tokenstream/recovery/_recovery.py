@@ -382,6 +382,7 @@ class Recovery:
             # No content that the loop has is replaced.
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)
+        # The reader knows the abandoned message from earlier events, so a relay need not send it.
         restarted.told_before = True
         if not self._aligns:
             return [restarted]

@@ -171,6 +171,7 @@ class HTTPDelivery(Delivery):
         head_due = None if open_within is None else time.monotonic() + open_within
         while not (self._disconnected or self._end_begun):
             if self._head_begun and not (keep_alive and heartbeat):
+                # After the head, this task would send only heartbeats.
                 break
             # The next thing to send: before the head, the head; after it, a heartbeat.
             due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
-"""Maps kinds of errors to HTTP statuses; all others, between this server and the provider, get 502."""
+"""Maps kinds of errors to HTTP statuses; any other kind is a failure behind this server, and gets 502."""
 _MESSAGES: dict[ErrorKind, str] = {
     "rate_limited": "The provider asks to wait before the next request.",
     "overloaded": "The provider is overloaded.",

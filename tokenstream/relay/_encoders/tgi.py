@@ -84,6 +84,7 @@ class TGIEncoder(Encoder):
         """Return the last token, with the whole text and the finish reason."""
         text, word = "".join(self._pieces), self.word_for(self.finishes[0].reason)
         model_ended = word == "eos_token"
+        # The last token is numbered and counted like all others.
         self._pieces.append("</s>" if model_ended else "")
         counted = self.usage.output_tokens
         details = {

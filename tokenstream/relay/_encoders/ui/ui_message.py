@@ -175,6 +175,7 @@ class UIMessageEncoder(NamedEncoder):
         word, usage = self.word_for(self.finishes[0].reason), _usage_report(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
+            # An `abort` replaces the ends of the step and of the message, and has no metadata itself.
             ends = [{"type": "message-metadata", **metadata}] if metadata else []
             ends.append({"type": _ABORT})
         else:
