@@ -91,17 +91,18 @@ class Planner:
         if counted >= retry.budget:
             return None
         request_refused = prefix_refused or self._is_refused_continuation(error)
-        mode, why = self._choose_mode(error, prefix_refused=prefix_refused)
+        mode, why_not = self._choose_mode(error, prefix_refused=prefix_refused)
         if mode is None:
             # The note is only for an error that would have been retried.
-            if why is not None and (request_refused or retry.wants(error, otherwise=error.retryable)):
-                add_note_once(error, f"the answer was not continued: {why}")
+            if why_not is not None and (request_refused or retry.wants(error, otherwise=error.retryable)):
+                add_note_once(error, f"the answer was not continued: {why_not}")
             return None
         uses_fallback = self._uses_fallback(mode)
         position_replaced = isinstance(error, PositionLost) and mode == "continue"
         # The next request goes to another server, or differs from the one that failed: an error that is not
         # retried by default may not occur again.
         is_other_request = uses_fallback or request_refused or position_replaced
+        # A request without the refused prefix is made whatever `on` says.
         if not prefix_refused and not retry.wants(error, otherwise=error.retryable or is_other_request):
             return None
         # Another server, or a request without the refused prefix, can be tried at once.
@@ -109,7 +110,7 @@ class Planner:
         if wait is None or self._is_too_late(now + wait):
             return None
         opener_index = current.opener_index + 1 if uses_fallback else current.opener_index
-        return AttemptPlan(mode, opener_index, wait, why, prefix_refused)
+        return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused)
 
     def _is_too_late(self, begin: float) -> bool:
         """Return True if an attempt would begin after a bound on the time of recovery.

@@ -95,6 +95,7 @@ class Recovery:
         source = self._openers[0].deferred(attempt, begins=True)
         if self._retry.hedge_after is None:
             return source
+        # `enters` is True, because each of the two sources may be a context manager.
         return replace(source, open=partial(self._race, source.open, attempt, clock), enters=True)
 
     # -- hedging -----------------------------------------------------------
@@ -136,16 +137,18 @@ class Recovery:
         """
         current = self._current
         current.counted = 2
-        number: int
-        mode: AttemptMode
+        loser_number: int
+        loser_mode: AttemptMode
         if second_won:
-            number, mode = 1, "start"
+            loser_number, loser_mode = 1, "start"
             current.number, current.mode = 2, "hedge"
         else:
-            number, mode = 2, "hedge"
+            loser_number, loser_mode = 2, "hedge"
             began_at += self._retry.hedge_after or 0.0
         seconds = max(0.0, now - began_at)
-        current.reports.append(AttemptReport(number=number, mode=mode, seconds=seconds, usage=loser.usage))
+        current.reports.append(
+            AttemptReport(number=loser_number, mode=loser_mode, seconds=seconds, usage=loser.usage)
+        )
         usage = None if loser.usage is None else loser.usage.model_copy(update={"source": "partial"})
         self._machine.accumulator.spend(usage)
 

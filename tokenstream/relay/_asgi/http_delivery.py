@@ -235,4 +235,5 @@ class HTTPDelivery(Delivery):
                     await self._send_complete(503, _SHUTDOWN_BODY, {"retry-after": "1"})
             stuck = scope.cancelled_caught
         if stuck:
+            # The server would wait for a reader that does not read.
             abort_connection(self._receive, self._send)

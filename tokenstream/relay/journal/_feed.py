@@ -134,6 +134,7 @@ class Feed:
                 if self._seems_dead(page.state):
                     await self._bury()
                 elif len(page.records) < _PAGE_SIZE and not self.is_complete:
+                    # All records were read; wait for the next ones.
                     with anyio.move_on_after(self._lease / 4):
                         await self._storage.wait(self.id, self.end)
             except JournalUnavailable as error:

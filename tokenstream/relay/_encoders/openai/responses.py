@@ -334,6 +334,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         start = self.starts.get(item.part)
         if type_ == "reasoning":
             fields["summary"] = []
+            # Encrypted reasoning is sent only with the complete item.
             if text is not None and isinstance(start, ReasoningPart) and start.redacted is not None:
                 fields["encrypted_content"] = start.redacted
         else:
