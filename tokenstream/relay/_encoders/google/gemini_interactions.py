@@ -108,7 +108,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- events ------------------------------------------------------------------
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a `text` delta of an output."""
+        """Return a `text` delta, in a step for the model's output."""
         return self._step_delta(event.part, _OUTPUT_STEP, type="text", text=event.text)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
@@ -134,7 +134,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a `text_annotation_delta` in the open text's step, or in an empty output."""
+        """Return a `text_annotation_delta` in the open text's step, or in an empty step for output."""
         if not require_name(self, event.citation):
             return ()
         part = self.find_open_text(event.part)

@@ -29,7 +29,7 @@ class OpenAICompletionsEncoder(ChunkEncoder):
     }
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a piece of text."""
+        """Return a chunk with a piece of text."""
         return [self._piece(event.choice, event.text)]
 
     def encode_last(self, choice: int, word: str) -> Payloads:

@@ -131,21 +131,21 @@ class ItemEncoder(Encoder, ABC):
         return ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return more of a text."""
+        """Return the payloads for a piece of a text."""
         return self.write_text(event.part, "text", event.text)
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """Return more of a refusal."""
+        """Return the payloads for a piece of a refusal."""
         return self.write_text(event.part, "refusal", event.text)
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return the start of a call."""
+        """Return the payloads for the start of a call."""
         kind = "custom_tool_call" if event.type == "custom" else "tool_call"
         _, payloads = self.open_item(event.part, kind, call_id=event.id, name=event.name)
         return payloads
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return more of a call's arguments."""
+        """Return the payloads for a piece of a call's arguments."""
         return self.write_text(event.part, "tool_call", event.fragment)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:

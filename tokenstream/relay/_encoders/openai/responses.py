@@ -165,7 +165,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     # -- events ----------------------------------------------------------------
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return more of a reasoning summary, or of the reasoning itself.
+        """Return the payloads for a piece of a reasoning summary, or of the reasoning itself.
 
         The reasoning itself is recognised by OpenAI's field `content_index` in the start of the part.
         """

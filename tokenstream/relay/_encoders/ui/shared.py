@@ -110,12 +110,12 @@ class NamedEncoder(Encoder, ABC):
         return payloads
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return a piece of text."""
+        """Return the payloads for a piece of text."""
         part, payloads = self._open_text("text", event.part)
         return [*payloads, self.encode_piece(part, event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a piece of reasoning; a signature is sent at the end."""
+        """Return the payloads for a piece of reasoning; a signature is sent at the end."""
         part, payloads = self._open_text("reasoning", event.part)
         if event.signature is not None:
             self.keep_signature(part, event.signature)
