@@ -51,7 +51,7 @@ _KINDS_WRITTEN_BY: dict[type, tuple[str, ...]] = {
 """Events that add to a part, and the kinds of parts to which they add."""
 
 
-def difference(accumulator: Accumulator) -> StreamError:
+def make_difference_error(accumulator: Accumulator) -> StreamError:
     """Return the error that ends a stream whose restarted answer differs from the first answer.
 
     The result is the error that broke off the first answer, if there was one; otherwise a new error.
@@ -152,7 +152,7 @@ class Aligner:
 
     def fail(self) -> None:
         """Set `error`, because the restarted answer differs from the first."""
-        self.error = difference(self._accumulator)
+        self.error = make_difference_error(self._accumulator)
 
     def drop_repeated(self, event: Event) -> Event | None:
         """Return an event without the text that the reader already has; None if the reader has all of it.

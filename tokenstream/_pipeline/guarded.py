@@ -85,7 +85,7 @@ class GuardedMachine(Machine):
             # While events are held back, `take` is already another function.
             self.take = self._take_guarded
         self._pull_from(self._unguarded_pull)
-        if guards.holding:
+        if guards.is_holding:
             if self._hold is None:
                 self.hold_back(Hold(_ends_at_once))
             self._extend_hold()
@@ -108,7 +108,7 @@ class GuardedMachine(Machine):
         """Make the current hold, if there is one, last until the guards allow its events."""
         guards = self.guards
         if guards is not None and self._hold is not None:
-            self._hold.guarded = lambda: guards.holding
+            self._hold.guarded = lambda: guards.is_holding
 
     @property
     def guarded_until(self) -> float:
@@ -135,7 +135,7 @@ class GuardedMachine(Machine):
         self.error = error
         self._stops.release_source()
 
-    def answer_from(self, answer: Callable[[], object]) -> None:
+    def take_verdict(self, answer: Callable[[], object]) -> None:
         """Accept the verdict of a guard whose function was awaited.
 
         Args:
@@ -193,9 +193,9 @@ class GuardedMachine(Machine):
                 return self._pull_stopped()
             if event is None:
                 return self._pull_end()
-        return self._show_finish(event) if isinstance(event, Finish) else self._show_guards(event)
+        return self._show_finish(event) if isinstance(event, Finish) else self._show_to_guards(event)
 
-    def _show_guards(self, event: Event) -> Event:
+    def _show_to_guards(self, event: Event) -> Event:
         """Pass an event that the message already contains to the guards, and return it."""
         guards = self.guards
         if guards is not None:
@@ -327,9 +327,9 @@ class GuardedMachine(Machine):
             (a heartbeat) or None; and True. If the held-back events may be released: the event with which
             the hold became complete, or None if the input ended before that; and False.
         """
-        event = None if hold.is_enough else self._next()
+        event = None if hold.is_complete else self._next()
         while event is not None:
-            if hold.passes(event):
+            if hold.is_heartbeat(event):
                 # A heartbeat is returned although events are held back.
                 return event, True
             if not self._may_hold(event):
@@ -341,7 +341,7 @@ class GuardedMachine(Machine):
                 break
             event = self._next()
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        needs_input = event is None and not self.over and not hold.is_enough
+        needs_input = event is None and not self.over and not hold.is_complete
         if self._hold is None or needs_input:
             return None, True
         return (event, False) if self._ask_permission() else (None, True)
@@ -356,7 +356,7 @@ class GuardedMachine(Machine):
     def _show_held(self, event: Event) -> None:
         """Pass an event that is held back to the guards."""
         guards = self.guards
-        if guards is not None and guards.hold:
+        if guards is not None and guards.can_hold:
             now = self.now
             self._call_guards(lambda: guards.feed_held(event, now))
 
@@ -366,7 +366,7 @@ class GuardedMachine(Machine):
         Without guards, the result is True. While the guards decide, `waits` is True, and the result is False.
         """
         guards = self.guards
-        if guards is not None and guards.holding:
+        if guards is not None and guards.is_holding:
             self._call_guards(guards.end_held)
             self.waits = self._hold is not None and guards.pending
         return self._hold is not None and not self.waits
@@ -409,7 +409,7 @@ class GuardedMachine(Machine):
 
     def _show_glanced(self, event: Event | None) -> Event | None:
         """Pass an event of the fast path, if there is one, to the guards; return it."""
-        return None if event is None else self._show_guards(event)
+        return None if event is None else self._show_to_guards(event)
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
         """Read a decoded payload on the fast path, as `Machine` does, but only without guards."""

@@ -77,7 +77,7 @@ class Hold:
         """Return True if an event has content; replaces `Accumulator.take` during the hold."""
         return has_content(event)
 
-    def passes(self, event: Event) -> bool:
+    def is_heartbeat(self, event: Event) -> bool:
         """Return True for a heartbeat, which is returned at once instead of being held back."""
         return isinstance(event, Ping)
 
@@ -85,10 +85,10 @@ class Hold:
         """Hold an event back; return True if the hold is complete with this event."""
         self._held.append(event)
         self._met = self._until(event) or self._met
-        return self.is_enough
+        return self.is_complete
 
     @property
-    def is_enough(self) -> bool:
+    def is_complete(self) -> bool:
         """True once the hold is complete: no more events are to be held back."""
         return self._met and (self.guarded is None or not self.guarded())
 

@@ -128,7 +128,7 @@ class Machine(Glancing):
         return self._connection.name
 
     @property
-    def assumed(self) -> bool:
+    def end_is_assumed(self) -> bool:
         """True if the answer has ended with the sentinel alone, without a finish reason.
 
         The end is certain only once the input ends cleanly.
@@ -190,7 +190,7 @@ class Machine(Glancing):
     def _late_usage(self) -> Usage | None:
         return self._connection.format.late_usage()
 
-    def answer(self, head: ResponseHead, coding: str = "") -> None:
+    def take_head(self, head: ResponseHead, coding: str = "") -> None:
         """Accept the head of a response; its status decides whether the body is an answer or an error.
 
         Args:
@@ -211,7 +211,7 @@ class Machine(Glancing):
             connection.take_messages()
             self.resting = connection.format.resting
 
-    def note(self, name: str) -> None:
+    def note_departure(self, name: str) -> None:
         """Count a departure (a deviation from the protocol) that is visible outside the payloads.
 
         Args:
@@ -283,7 +283,7 @@ class Machine(Glancing):
         self._keep_checkpoint()
         if broken and connection.finished:
             self.error = None
-            self.note("broken_after_finish")
+            self.note_departure("broken_after_finish")
         if self._events_left:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
@@ -302,7 +302,7 @@ class Machine(Glancing):
         all_finished = all(message.finish_reason for message in self.accumulator.messages)
         reader_knows_the_end = self.answered or all_finished
         if self.error is None and self._connection.finished and reader_knows_the_end:
-            self.note("broken_after_finish")
+            self.note_departure("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(
                 "reading was broken off while an event was decoded; what had arrived is in .partial"

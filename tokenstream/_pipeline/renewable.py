@@ -221,7 +221,7 @@ class RenewableMachine(GuardedMachine):
         """Return True if releasing the hold has restarted the answer, which sets a new aligner."""
         return self._aligner is not earlier_aligner
 
-    def _is_another(self, event: Event) -> bool:
+    def _begins_another_answer(self, event: Event) -> bool:
         """Return True if an event begins another answer than the one to be resumed."""
         is_resumed = self.kept is not None and self._checkpoint_before is not None
         id_expected = self.accumulator.message.id if is_resumed else None
@@ -234,7 +234,7 @@ class RenewableMachine(GuardedMachine):
 
         The server was asked to resume an answer, and may have begun another one.
         """
-        if self._is_another(event):
+        if self._begins_another_answer(event):
             self.error, self.plain = _other_answer_error(), False
             return False
         return True
@@ -334,7 +334,7 @@ class RenewableMachine(GuardedMachine):
         return None if self.head is None else self.head.status
 
     @property
-    def left(self) -> tuple[Event, ...]:
+    def events_left(self) -> tuple[Event, ...]:
         """The events that the end of the input has left, and that are not returned yet."""
         return tuple(self._events_left)
 
@@ -351,7 +351,7 @@ class RenewableMachine(GuardedMachine):
     @property
     def dropped(self) -> int:
         """Number of repeated frames that were dropped on this connection."""
-        return self.reader.dropped
+        return self.answer_format.dropped
 
     @property
     def last_event_id(self) -> str | None:
@@ -359,11 +359,11 @@ class RenewableMachine(GuardedMachine):
         return self._last_event_id
 
     @property
-    def reader(self) -> Format:
+    def answer_format(self) -> Format:
         """The format that reads the answer, even if this response is an error."""
         return self.kept if self.kept is not None and self.refused else self._connection.format
 
-    def describe(self, error: StreamError, ending: Ending) -> None:
+    def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:
         """Store the partial answer of the failed attempt on its error.
 
         Args:

@@ -123,7 +123,7 @@ class Seam:
         to_drop = self._joint.dropped
         joined: list[Event] = []
         event: Any
-        for event in self._drop_known([*events]):
+        for event in self._drop_left_out([*events]):
             following: Any = event
             if self._join_start(event):
                 # The answer's part goes on, so only the text of the start remains.
@@ -151,8 +151,8 @@ class Seam:
         """Return True if a text's start belongs to the joined text; join the text if it is the first one."""
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
-    def _drop_known(self, events: list[Event]) -> list[Event]:
-        """Return the events without those that must not be added to the answer; see `_is_known`."""
+    def _drop_left_out(self, events: list[Event]) -> list[Event]:
+        """Return the events without those that must not be added to the answer; see `_is_left_out`."""
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue.
             self._left_out = {event.part for event in events if event.choice == 0 and _is_reasoning(event)}
@@ -162,13 +162,13 @@ class Seam:
                 self.id, self.model = event.id, event.model
             elif isinstance(event, Unknown) and event.kind == "field" and event.name in self._known_fields:
                 continue
-            elif not self._is_known(event):
+            elif not self._is_left_out(event):
                 new.append(event)
         return new
 
     def relocate(self, event: Any) -> Any:  # noqa: ANN401 - any event
         """Convert an event of the continuation to an event of the answer; None to leave it out."""
-        if self._is_known(event):
+        if self._is_left_out(event):
             return None
         if event.part is None or event.choice != 0:
             # The event belongs to no part, or to another choice, which was not continued.
@@ -182,7 +182,7 @@ class Seam:
         self._update_references(moved)
         return moved
 
-    def _is_known(self, event: Event) -> bool:
+    def _is_left_out(self, event: Event) -> bool:
         """Return True if an event must not be added to the answer.
 
         The answer already contains the event (a head, a citation, the start of a part), or the event

@@ -104,22 +104,22 @@ def _objects_in(payload: object) -> Iterator[dict[str, Any]]:
         yield from (payload[name] for name in _PARAMETER_OBJECTS if is_dict(payload.get(name)))
 
 
-def _output_types_in(part: dict[str, Any]) -> Iterator[str]:
+def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
     """Yield the output types that a request asks for, by their names in the conventions.
 
     Args:
-        part: The payload of the request, or one of the objects in it.
+        request_object: The payload of the request, or one of the objects in it.
     """
     for name in ("response_format", "format"):
-        requested: Any = part.get(name)
+        requested: Any = request_object.get(name)
         kind: Any = requested.get("type") if is_dict(requested) else requested
         if isinstance(kind, str) and kind in _OUTPUTS:
             yield _OUTPUTS[kind]
-    kind = part.get("responseMimeType")
+    kind = request_object.get("responseMimeType")
     if isinstance(kind, str) and kind in _JSON:
         yield "json"
     for name in ("modalities", "responseModalities"):
-        for text in _texts(part.get(name)) or ():
+        for text in _texts(request_object.get(name)) or ():
             if text.lower() in ("audio", "image"):
                 yield _OUTPUTS[text.lower()]
 

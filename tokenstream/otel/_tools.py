@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
 
 
-def around_tools(receivers: Receivers, outer: Around | None) -> Around:
+def around_tools(receivers: Receivers, inner: Around | None) -> Around:
     """Return a function that, for a tool call, returns the context manager in which to run the call.
 
     Inside the context manager, the span of the tool is the current span.
 
     Args:
         receivers: The providers and the context for the report.
-        outer: Returns, for a tool call, another context manager, which is entered inside this one; or None.
+        inner: Returns, for a tool call, another context manager, which is entered inside this one; or None.
     """
 
     @contextmanager
@@ -34,8 +34,8 @@ def around_tools(receivers: Receivers, outer: Around | None) -> Around:
         running = _RunningTool(receivers, call)
         run_quietly(running.start_span)
         try:
-            with nullcontext() if outer is None else outer(call) as inner:
-                yield inner
+            with nullcontext() if inner is None else inner(call) as entered:
+                yield entered
         except BaseException as error:
             running.error_type = type(error).__name__
             raise

@@ -55,7 +55,7 @@ class Contender:
         try:
             source = self._source = await self._open_source()
             if source.head is not None:
-                self._machine.answer(source.head, source.coding)
+                self._machine.take_head(source.head, source.coding)
             if source.messages:
                 # Each chunk is a whole payload, like a WebSocket message.
                 self._machine.take_messages()

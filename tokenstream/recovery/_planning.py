@@ -202,7 +202,7 @@ class Planner:
             # The positions of a continuation do not belong to the original answer.
             return None
         resume_requested = self._retry.mode == "resume"
-        reader = machine.reader
+        reader = machine.answer_format
         if reader.ended and not reader.assumed:
             # The server has sent the end of the answer, so nothing is left to replay.
             return None

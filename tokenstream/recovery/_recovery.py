@@ -237,7 +237,7 @@ class Recovery:
         current = self._current
         if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
-        events = (*current.hold.held, *self._machine.left)
+        events = (*current.hold.held, *self._machine.events_left)
         return find_outcome(events, self._retry.outcomes)
 
     # -- the next attempt --------------------------------------------------
@@ -252,7 +252,7 @@ class Recovery:
         """
         machine, retry, current = self._machine, self._retry, self._current
         ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
-        machine.describe(error, ending)
+        machine.store_attempt_partial(error, ending)
         opener = self._openers[plan.opener_index]
         continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
         # A new answer may use the whole output limit, a continuation only the rest of it.
@@ -323,7 +323,7 @@ class Recovery:
     def _renew_machine(self, plan: AttemptPlan, continuation: Continuation | None, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine = self._machine
-        resuming_format = machine.reader if plan.mode == "resume" else None
+        resuming_format = machine.answer_format if plan.mode == "resume" else None
         seam = None if continuation is None else self._rules.make_seam(continuation)
         # A function that returns True for the event at which the hold ends.
         if seam is not None:

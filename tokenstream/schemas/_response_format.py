@@ -164,8 +164,8 @@ class ResponseFormat:
             return rules.apply(self._schema)
         except SchemaRefused as refused:
             raise MisuseError(
-                f"{_name_subject(self._title, refused)}; describe it more precisely in the type, or pass the "
-                "type as a tool that is not strict and read its call with tool=…"
+                f"{_describe_refusal(self._title, refused)}; describe it more precisely in the type, or pass "
+                "the type as a tool that is not strict and read its call with tool=…"
             ) from None
 
 
@@ -193,12 +193,12 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
     try:
         description, schema = describe_type(type)
     except SchemaRefused as refused:
-        raise MisuseError(_name_subject(title, refused)) from refused.__cause__
+        raise MisuseError(_describe_refusal(title, refused)) from refused.__cause__
     named = _OTHER.sub("_", title if name is None else name)[:_MOST_NAME]
     return ResponseFormat(named or "answer", title, description, schema)
 
 
-def _name_subject(title: str, refused: SchemaRefused) -> str:
+def _describe_refusal(title: str, refused: SchemaRefused) -> str:
     return (
         f"the field {refused.path!r} of {title} {refused.why}" if refused.path else f"{title} {refused.why}"
     )

@@ -174,7 +174,7 @@ class _SchemaWriter:
         if rules.keywords is not None:
             schema = self._keep_supported_keywords(schema)
         if rules.closed:
-            _check_typed(schema, path, rules)
+            _refuse_untyped(schema, path, rules)
         written: dict[str, Any] = {}
         for key, value in schema.items():
             written[key] = self._write_inner(key, value, path)
@@ -340,7 +340,7 @@ def _is_writable(default: object) -> bool:
     return _MASKED not in text
 
 
-def _check_typed(schema: dict[str, Any], path: str, rules: Rules) -> None:
+def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
     """Check that a schema says the type of every value, as some APIs require.
 
     Args:

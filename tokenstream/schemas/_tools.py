@@ -214,7 +214,8 @@ class Tools(ToolTable):
                 written.append({"name": name, **description_field, key: rules.apply(schema), **more})
             except SchemaRefused as refused:
                 raise MisuseError(
-                    f"{_name_subject(name, refused)}; leave strict=True out, or describe it more precisely"
+                    f"{_describe_refusal(name, refused)}; leave strict=True out, or describe it more "
+                    "precisely"
                 ) from None
         return written
 
@@ -234,13 +235,13 @@ def _describe(tool: Tool) -> SchemaDescription:
         return describe(tool)
     except SchemaRefused as refused:
         raise MisuseError(
-            f"{_name_subject(tool.name, refused)}; give it another type, or a default"
+            f"{_describe_refusal(tool.name, refused)}; give it another type, or a default"
             if refused.path
-            else _name_subject(tool.name, refused)
+            else _describe_refusal(tool.name, refused)
         ) from refused.__cause__
 
 
-def _name_subject(name: str, refused: SchemaRefused) -> str:
+def _describe_refusal(name: str, refused: SchemaRefused) -> str:
     """Return the beginning of an error message: the name of the tool or parameter, and the fault in it.
 
     Args:

@@ -403,9 +403,9 @@ class Step(RunNode):
             stop_listening()
 
 
-def _title_of(block: RunNode) -> str:
+def _title_of(node: RunNode) -> str:
     """Return the words for a run or step in error messages, such as "the step 'plan'"."""
-    return f"the {'step' if isinstance(block, Step) else 'run'} {block.name!r}"
+    return f"the {'step' if isinstance(node, Step) else 'run'} {node.name!r}"
 
 
 def _sum_usage(usages: Iterable[Usage | None]) -> Usage | None:

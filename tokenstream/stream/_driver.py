@@ -175,7 +175,7 @@ class Driver(SingleConsumer):
             if head.received_at is None:
                 head = replace(head, received_at=time.time())
             self.head = head
-            self.machine.answer(head, source.coding)
+            self.machine.take_head(head, source.coding)
         if source.messages:
             self.machine.take_messages()
 

@@ -288,4 +288,4 @@ def _call_handler(work: Work) -> Any:  # noqa: ANN401 - whatever the handler ret
         return value
     if iscoroutine(value):
         value.close()
-    raise work.entry.refusal()
+    raise work.entry.make_async_error()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
     """Return the assistant's turn for a message; see `Message.to_anthropic`."""
-    return {"role": "assistant", "content": _AnthropicTurn(message, drop).content()}
+    return {"role": "assistant", "content": _AnthropicTurn(message, drop).write_content()}
 
 
 class _AnthropicTurn(Turn):
@@ -79,13 +79,13 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        if not self.is_own or not self.can_send_run(part):
+        if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
         self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
         return None
 
-    def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+    def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:

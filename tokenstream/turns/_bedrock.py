@@ -33,7 +33,7 @@ _CITATION_KEYS = ("title", "source", "sourceContent", "location")
 
 def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
     """Return the assistant's turn for a message; see `Message.to_bedrock`."""
-    return {"role": "assistant", "content": _BedrockTurn(message, drop).content()}
+    return {"role": "assistant", "content": _BedrockTurn(message, drop).write_content()}
 
 
 class _BedrockTurn(Turn):
@@ -83,21 +83,21 @@ class _BedrockTurn(Turn):
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
-        if not self.is_own or not self.can_send_run(part):
+        if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part), "type": type}
         self.written.append({"toolUse": block})
         return None
 
-    def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+    def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
         if isinstance(part, ServerToolResult):
             return bool(part.id) and _is_content(part.content)
         return bool(part.id and part.name) and object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
         """Write the result of a server tool, with the type and the status that the API has sent."""
-        if not self.is_own or not self.can_send_run(part):
+        if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
         if part.name:
@@ -108,7 +108,7 @@ class _BedrockTurn(Turn):
         self.written.append({"toolResult": block})
         return None
 
-    def source(self, data: dict[str, Any]) -> dict[str, Any]:
+    def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
         if "type" in data:
             # Claude's citation, received through InvokeModel: Converse could take only its title.
             return {}

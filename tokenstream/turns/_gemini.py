@@ -28,7 +28,7 @@ _MEDIUM_FIELDS = ("displayName",)
 
 def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
     """Return the model's turn for a message; see `Message.to_gemini`."""
-    return {"role": "model", "parts": _GeminiTurn(message, drop).content()}
+    return {"role": "model", "parts": _GeminiTurn(message, drop).write_content()}
 
 
 class _GeminiTurn(Turn):

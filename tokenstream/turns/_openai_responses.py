@@ -35,7 +35,7 @@ _INDEX_FIELDS = ("summary_index", "content_index")
 
 def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
     """Return the input items for a message; see `Message.to_openai_responses`."""
-    return _OpenAIResponsesTurn(message, drop).content()
+    return _OpenAIResponsesTurn(message, drop).write_content()
 
 
 class _OpenAIResponsesTurn(Turn):

@@ -134,7 +134,7 @@ class Turn(ABC):
             part.id
             for part in self.message.parts
             if isinstance(part, ServerToolCall | ServerToolResult)
-            and (part.kind in self._drop or not part.complete or not self.can_send_run(part))
+            and (part.kind in self._drop or not part.complete or not self.can_send_server_tool(part))
         )
         if self.cites_in_text and self.is_own and self._drop.isdisjoint(("citation", "text")):
             self._gather_citations()
@@ -156,7 +156,7 @@ class Turn(ABC):
         is_dropped = name in self._drop or "all" in self._drop
         return is_dropped or (self.is_own and name in self.silently_dropped)
 
-    def content(self) -> list[dict[str, Any]]:
+    def write_content(self) -> list[dict[str, Any]]:
         """Write the message, and return the list of its pieces.
 
         Raises:
@@ -186,7 +186,7 @@ class Turn(ABC):
         for index, part in enumerate(self.message.parts):
             if part.kind != "citation" or part.cites not in texts or part.provider_data is None:
                 continue
-            source = self.source(part.provider_data)
+            source = self.to_source(part.provider_data)
             if source:
                 self.cited.setdefault(part.cites, []).append(source)
                 self._written_with_text.add(index)
@@ -198,7 +198,7 @@ class Turn(ABC):
         """
         return False
 
-    def can_send_run(self, part: ServerToolCall | ServerToolResult) -> bool:
+    def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
         """Return True if the API can express a server tool's call or result; subclasses may override this."""
         return True
 
@@ -206,7 +206,7 @@ class Turn(ABC):
         """Return True if a text can be sent with its sources; subclasses may override this."""
         return True
 
-    def source(self, data: dict[str, Any]) -> dict[str, Any]:
+    def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return a citation's source in the form of a request; empty if another API has sent the citation.
 
         Args:

@@ -235,8 +235,8 @@ class Guards:
             event: The event; the message includes it already.
             now: A clock reading, in seconds.
         """
-        was_held = self._release(event)
-        if self._is_open_after(event):
+        was_held = self._forget_if_held(event)
+        if self._note_open_choice(event):
             for guard in self._guards:
                 if not (was_held and guard.hold):
                     guard.feed(event, self._message, now)
@@ -247,14 +247,14 @@ class Guards:
         Args:
             event: The event that ends the choice; the message does not include it yet.
         """
-        was_held = self._release(event)
+        was_held = self._forget_if_held(event)
         self._open_choices.discard(event.choice)
         self._all_finished = not self._open_choices
         for guard in self._guards:
             if not (was_held and guard.hold):
                 guard.end(self._message, event.choice)
 
-    def _release(self, event: Event) -> bool:
+    def _forget_if_held(self, event: Event) -> bool:
         """Return True if an event was held back; it no longer counts as held back afterwards.
 
         For such an event, the rules that held it back have received it already.
@@ -282,7 +282,7 @@ class Guards:
             if not (is_held and guard.hold):
                 guard.begin_again()
 
-    def _is_open_after(self, event: Event) -> bool:
+    def _note_open_choice(self, event: Event) -> bool:
         """Return False if all choices have finished, so that the rules need no more events.
 
         An event with content first marks its choice as not finished.
@@ -295,12 +295,12 @@ class Guards:
     # -- held-back events --------------------------------------------------
 
     @property
-    def hold(self) -> bool:
+    def can_hold(self) -> bool:
         """True if any of the rules can hold back the beginning of an answer."""
         return any(guard.hold for guard in self._guards)
 
     @property
-    def holding(self) -> bool:
+    def is_holding(self) -> bool:
         """True while the answer has to be held back, because a rule that holds it back has not decided."""
         return any(guard.hold and not guard.is_decided for guard in self._guards)
 

@@ -63,7 +63,7 @@ class HandlerEntry(NamedTuple):
         """Return True if the function is declared as a coroutine function."""
         return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
 
-    def refusal(self) -> MisuseError:
+    def make_async_error(self) -> MisuseError:
         """Return the error for this handler, which is asynchronous, in a Stream, which cannot await it."""
         return MisuseError(
             f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "

@@ -86,7 +86,7 @@ class HandlerRun:
         """
         for entry in self._entries:
             if entry.is_async():
-                raise entry.refusal()
+                raise entry.make_async_error()
 
     def begin(self) -> list[Work]:
         """Return the work for all items that arrived before this run: views start from the beginning."""

@@ -70,7 +70,7 @@ class Leaf:
         may_close = is_long_enough or end == len(text)
         return None if may_close else False
 
-    def is_row(self, line: str) -> bool:
+    def may_be_second_row(self, line: str) -> bool:
         """Return True if a paragraph's line, other than its first, could be the second row of a table."""
         is_later_line = self.kind == LineKind.TEXT and len(self.offsets) > 1
         return is_later_line and may_be_delimiter(line, self.offsets[-1])

@@ -115,7 +115,7 @@ class BlockStructure:
             # The next line decides whether this one is the first row of a table.
             self._previous_row = row and row._replace(text=expand_tabs(line))
             self._in_doubt = self._in_doubt or self._row_in_doubt
-        if leaf is not None and leaf.is_row(line):
+        if leaf is not None and leaf.may_be_second_row(line):
             # In cmark, the first row of a one-column table needs no pipe.
             self._in_doubt = True
         self._row_in_doubt = False

@@ -25,7 +25,7 @@ SAMPLE = 128
 """One chunk out of this many is timed."""
 
 
-class _CountedGaps(NamedTuple):
+class _Gaps(NamedTuple):
     """The gaps between an answer's chunks: the totals of those counted so far, and the times for the others.
 
     The gaps that are still to be counted are those between the arrival times in `stamps`.
@@ -40,7 +40,7 @@ class _CountedGaps(NamedTuple):
     stamps: list[float]
     """The clock at each chunk with content, beginning with the last chunk that was counted."""
 
-    def count_gaps(self) -> tuple[list[float], _CountedGaps]:
+    def count_gaps(self) -> tuple[list[float], _Gaps]:
         """Return the gaps that were not counted yet, and new totals that include these gaps."""
         stamps = self.stamps[:]
         gaps = list(map(sub, stamps[1:], stamps))
@@ -54,7 +54,7 @@ class _CountedGaps(NamedTuple):
             longest = max(longest, ordered[-1])
             if ordered[-1] > STALL_SECONDS:
                 stalls += len(ordered) - bisect_right(ordered, STALL_SECONDS)
-        return gaps, _CountedGaps(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
+        return gaps, _Gaps(counts, longest, stalls, self.number + len(gaps), [stamps[-1]])
 
 
 @show_members
@@ -134,7 +134,7 @@ class Meter:
         self._spent = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
         # Replaced as a whole, because another thread may ask for metrics at any moment.
-        self._counted = _CountedGaps(NO_COUNTS, -1.0, 0, 0, self.stamps)
+        self._counted = _Gaps(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 
     def begin(self, started_at: float, *, wrapped: bool) -> None:

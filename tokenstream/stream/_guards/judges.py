@@ -140,7 +140,7 @@ class Judges:
             if answered is not None:
                 answered.set()
         if record_answer is not None and question.turn == turn:
-            self._machine.answer_from(record_answer)
+            self._machine.take_verdict(record_answer)
             self._pump.wake()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.align import difference
+from tokenstream._pipeline.align import make_difference_error
 from tokenstream.errors import OutputInvalid
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class DeliveredItems:
             StreamError: The restarted answer differs from the delivered items.
         """
         if accumulator.ending != "stopped":
-            raise difference(accumulator)
+            raise make_difference_error(accumulator)
 
     def skip_delivered(self, pop_item: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - any
         """Return the first item that was not delivered before; None if no further item has arrived.
@@ -84,7 +84,7 @@ class DeliveredItems:
             else:
                 remainder = self._skip_item(item)
             if remainder is None:
-                raise difference(accumulator)
+                raise make_difference_error(accumulator)
             if remainder:
                 # A piece that begins with delivered text also has new text.
                 self._record(remainder)

@@ -85,7 +85,7 @@ class Onlooker:
         """Process the response's head and content coding."""
         try:
             if head is not None:
-                self.machine.answer(head, coding)
+                self.machine.take_head(head, coding)
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
 
@@ -173,7 +173,7 @@ class Onlooker:
 
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
-        if not self.has_ended and self.machine.assumed:
+        if not self.has_ended and self.machine.end_is_assumed:
             # Code that stops at the sentinel has read the whole answer, so its tool calls are valid.
             self._finish(None)
         elif not self.has_ended:

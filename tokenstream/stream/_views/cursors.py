@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.align import difference, is_same_call
+from tokenstream._pipeline.align import is_same_call, make_difference_error
 from tokenstream.events import ToolCallDone
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class TextCursor:
         """
         text = self.ready()
         if self._expected is not None and self._accumulator.ending != "stopped":
-            raise difference(self._accumulator)
+            raise make_difference_error(self._accumulator)
         return text
 
     # -- within ------------------------------------------------------------
@@ -132,7 +132,7 @@ class TextCursor:
         text = log.since(self._position)
         repeated = expected[self._position : self._position + len(text)]
         if not text.startswith(repeated):
-            raise difference(self._accumulator)
+            raise make_difference_error(self._accumulator)
         self._position += len(repeated)
         if self._position < len(expected):
             return None
@@ -194,7 +194,7 @@ class CallCursor:
             # The answer was restarted; the call in this place was delivered before.
             before = self._delivered[self._next_number]
             if not is_same_call(before, call):
-                raise difference(accumulator)
+                raise make_difference_error(accumulator)
             self._next_number += 1
             self.renamed[before.id] = call.id
         return None
@@ -212,7 +212,7 @@ class CallCursor:
         call = self.ready()
         lacks_calls = call is None and self._next_number < len(self._delivered)
         if lacks_calls and self.accumulator.ending != "stopped":
-            raise difference(self.accumulator)
+            raise make_difference_error(self.accumulator)
         return call
 
     def make_waiting(self) -> CallCursor:
