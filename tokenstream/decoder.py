@@ -77,7 +77,7 @@ class Decoder:
             glance = machine.shortcut or machine.give
             event = glance(data, now)
             if event is not None:
-                return [event] if machine.plain else [event, *self._drain()]
+                return [event] if machine.continues else [event, *self._drain()]
         else:
             machine.push(chunk, now)
         return self._drain()

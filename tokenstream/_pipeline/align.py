@@ -67,6 +67,7 @@ def make_difference_error(accumulator: Accumulator) -> StreamError:
         )
         if restarted is not None:
             error.partial = restarted.discarded
+    # The first answer's error already has the traceback of the place where it was raised first.
     return error.with_traceback(None)
 
 
@@ -163,6 +164,7 @@ class Aligner:
             event: An event that the accumulator has taken.
         """
         if isinstance(event, MessageStart):
+            # The reader keeps the first answer's head.
             return None
         if isinstance(event, Finish):
             parts = (part for (choice, _), part in self._known_parts.items() if choice == event.choice)

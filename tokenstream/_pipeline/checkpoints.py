@@ -42,6 +42,7 @@ def make_checkpoint(
         events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
     """
+    # After the end of the input, the position is that from before the end closed the open parts.
     last_position = connection.last_position or connection.find_position()
     state = None if last_position.state is None else {"format": last_position.state}
     if state is not None and waiting:
@@ -83,11 +84,12 @@ def restore_answer(
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.
     """
-    name, state = _check(checkpoint)
+    name, state = _check_resumable(checkpoint)
     format = registry.create(name, limits=limits, pings=pings)
     try:
         unreturned = read_events(state["events"]) if "events" in state else []
-        # The format's state includes the events that still have to be returned, so its messages have to, too.
+        # The format's state includes the events that still have to be returned. So the messages for the
+        # format have to include these events, too; the stream's accumulator takes them only later.
         ahead = Accumulator(limits=limits)
         for message in checkpoint.messages:
             ahead.restore(message)
@@ -97,6 +99,7 @@ def restore_answer(
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
+    # The key of a field is its name; if it belongs to one choice, a pair with the choice's index.
     shared = [field for field in format.parts.fields if isinstance(field, str)]
     accumulator.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
     for message in checkpoint.messages:
@@ -105,7 +108,7 @@ def restore_answer(
     return format, read_events(state["events"]) if unreturned else []
 
 
-def _check(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
     """Check that an answer can be continued from a checkpoint; return the format's name and the state.
 
     Raises:

@@ -58,13 +58,13 @@ class Glancing:
         "_returned_count",
         "accumulator",
         "chunk",
+        "continues",
         "error",
         "head",
         "limits",
         "meter",
         "now",
         "observer",
-        "plain",
         "ready",
         "reorder",
         "shortcut",
@@ -94,7 +94,7 @@ class Glancing:
         """The clock reading of the last input."""
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
-        self.plain = True
+        self.continues = True
         """True while the answer simply continues: no error, no terminal event, no end."""
         self.timer: Callable[[], float] | None = None
         """A clock for measuring how long reading takes; None to measure nothing."""
@@ -270,7 +270,7 @@ class Glancing:
     def fail(self) -> None:
         """Set `error` to the accumulator's error, which is raised after the event that caused it."""
         self.error = self.accumulator.error
-        self.plain = False
+        self.continues = False
         self.shortcut = None
 
     def count_late_content(self, event: Event, *, is_first: bool) -> None:

@@ -48,7 +48,15 @@ class GuardedMachine(Machine):
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
-    __slots__ = ("_finish", "_hold", "_named", "_stops", "_unguarded_pull", "guards", "last")
+    __slots__ = (
+        "_finish",
+        "_held_format_name",
+        "_hold",
+        "_stops",
+        "_unguarded_pull",
+        "guards",
+        "stopped_event",
+    )
 
     def __init__(
         self,
@@ -61,13 +69,13 @@ class GuardedMachine(Machine):
     ) -> None:
         self._hold: Hold | None = None
         """The events that are held back; None if none are held back."""
-        self._named = ""
+        self._held_format_name = ""
         """The format's name, which the message must not contain before the held-back events are returned."""
         self.guards: Guards | None = None
         self._stops: Stops
         self._finish: Event | None = None
         """The answer's finish event, while guards are still judging it."""
-        self.last: Event | None = None
+        self.stopped_event: Event | None = None
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage)
         self._unguarded_pull: Callable[[], Event | None] = self._next
@@ -96,7 +104,7 @@ class GuardedMachine(Machine):
         Args:
             hold: Keeps the events, and says when they may be returned.
         """
-        hold.take_left(self._events_left)
+        hold.take_events_left(self._events_left)
         # The hold has these events now, so none of them waits here.
         self._events_left, self._current_events = [], ([], self._returned_count)
         self._hold, self.holding = hold, True
@@ -135,19 +143,19 @@ class GuardedMachine(Machine):
         self.error = error
         self._stops.release_source()
 
-    def take_verdict(self, answer: Callable[[], object]) -> None:
+    def take_verdict(self, record: Callable[[], object]) -> None:
         """Accept the verdict of a guard whose function was awaited.
 
         Args:
-            answer: Records the verdict, or raises the exception of the guard's function.
+            record: Records the verdict, or raises the exception of the guard's function.
         """
         if self.guards is not None:
-            self._call_guards(answer)
+            self._call_guards(record)
 
     def give_again(self, event: Event) -> None:
         """Put an event back, so that the next `pull` returns it again; after a `Stopped`, nothing follows."""
         if isinstance(event, Stopped):
-            self.last, self.pull = event, self._pull_stopped
+            self.stopped_event, self.pull = event, self._pull_stopped
         else:
             super().give_again(event)
 
@@ -155,19 +163,19 @@ class GuardedMachine(Machine):
         """Stop reading here, as `Machine.cut` does; a `Stopped` event that is due is still returned."""
         super().cut(now)
         self._finish, self.waits = None, False
-        if self.last is not None:
+        if self.stopped_event is not None:
             self.pull = self._pull_stopped
 
     # -- the way of an event -----------------------------------------------
 
-    def _pull_from(self, way: Callable[[], Event | None]) -> None:
+    def _pull_from(self, pull: Callable[[], Event | None]) -> None:
         """Make a function the source of the next events; they then pass through the guards, if there are any.
 
         Args:
-            way: Returns the next event, or None when more input is needed.
+            pull: Returns the next event, or None when more input is needed.
         """
-        self._unguarded_pull = way
-        self.pull = way if self.guards is None else self._pull_guarded
+        self._unguarded_pull = pull
+        self.pull = pull if self.guards is None else self._pull_guarded
 
     @property
     def _take_unheld(self) -> Callable[[Any], bool]:
@@ -189,7 +197,8 @@ class GuardedMachine(Machine):
         event, self._finish, self.waits = self._finish, None, False
         if event is None:
             event = self._unguarded_pull()
-            if self.last is not None:
+            # A guard may have stopped the answer because of an event that is held back.
+            if self.stopped_event is not None:
                 return self._pull_stopped()
             if event is None:
                 return self._pull_end()
@@ -209,7 +218,7 @@ class GuardedMachine(Machine):
         """Pass the end of a choice to the guards.
 
         Returns:
-            The event if the guards allow the end; None while they decide; the `Stopped` event if a guard
+            `event` if the guards allow the end; None while they decide; the `Stopped` event if a guard
             has stopped the answer.
         """
         guards = self.guards
@@ -258,7 +267,7 @@ class GuardedMachine(Machine):
         reason = None if self.guards is None else self.guards.stop
         if reason is None:
             return
-        self.last = Stopped(reason)
+        self.stopped_event = Stopped(reason)
         self._end_guarded()
         # The guard decides the ending, even if the terminal event has arrived.
         self.error, self.answered = None, False
@@ -280,7 +289,7 @@ class GuardedMachine(Machine):
 
     def _pull_stopped(self) -> Event | None:
         """Return the `Stopped` event if the answer was stopped, else None."""
-        event, self.last = self.last, None
+        event, self.stopped_event = self.stopped_event, None
         if event is not None:
             self.pull = give_no_event
         return event
@@ -294,8 +303,8 @@ class GuardedMachine(Machine):
             self._pull_from(self._next)
             return self._next()
         if not hold.ready and not hold.released:
-            event, waits = self._fill(hold)
-            if waits:
+            event, is_held = self._fill(hold)
+            if is_held:
                 return event
         if not hold.ready:
             # All held-back events have been returned.
@@ -307,19 +316,19 @@ class GuardedMachine(Machine):
         """Hold back the events that the available input contains; release them once the hold is complete.
 
         Returns:
-            The event for `pull` to return now (a heartbeat) or None; and True. False as the second value
-            means that the hold is over: then the first value is not used.
+            While events are held back: the event for `pull` to return now (a heartbeat) or None; and True.
+            Once the hold is over: an event that the caller does not use; and False.
         """
-        event, waits = self._keep(hold)
-        if not waits:
+        event, is_held = self._hold_available(hold)
+        if not is_held:
             # Without a last event, the input has ended before the hold was complete.
             hold.release(failed=event is None and self.error is not None)
-            if self._named and hold.ready:
-                self.accumulator.format = self._named
+            if self._held_format_name and hold.ready:
+                self.accumulator.format = self._held_format_name
             self.take = self._take_unheld
-        return event, waits
+        return event, is_held
 
-    def _keep(self, hold: Hold) -> tuple[Event | None, bool]:
+    def _hold_available(self, hold: Hold) -> tuple[Event | None, bool]:
         """Hold back the events that the available input contains.
 
         Returns:
@@ -332,11 +341,11 @@ class GuardedMachine(Machine):
             if hold.is_heartbeat(event):
                 # A heartbeat is returned although events are held back.
                 return event, True
-            if not self._may_hold(event):
+            if not self._check_same_answer(event):
                 # The event belongs to another answer.
                 return None, True
             self._show_held(event)
-            # The last two: the server waits for the client to speak, or a guard has stopped the answer.
+            # `resting`: the server waits for the client to speak. No hold: a guard has stopped the answer.
             if hold.keep(event) or self.resting or self._hold is None:
                 break
             event = self._next()
@@ -346,7 +355,7 @@ class GuardedMachine(Machine):
             return None, True
         return (event, False) if self._ask_permission() else (None, True)
 
-    def _may_hold(self, event: Event) -> bool:
+    def _check_same_answer(self, event: Event) -> bool:
         """Return True if an event belongs to this answer, and so can be held back.
 
         Here, every event does; a subclass may set `error` and return False.
@@ -389,7 +398,7 @@ class GuardedMachine(Machine):
         if self._hold is None:
             super()._name_format(name)
         else:
-            self._named = name
+            self._held_format_name = name
 
     def _late_usage(self) -> Usage | None:
         return None if self._hold is not None else super()._late_usage()

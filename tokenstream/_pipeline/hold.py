@@ -103,7 +103,7 @@ class Hold:
         self._held = [*other.held]
         self.ready.extend(other.ready)
 
-    def take_left(self, events: list[Event]) -> None:
+    def take_events_left(self, events: list[Event]) -> None:
         """Take the events that were left at the end of a connection; they come after the held ones."""
         if not self._held:
             self.ready.extend(events)

@@ -164,11 +164,12 @@ class Machine(Glancing):
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
-        self.kept, left = checkpoints.restore_answer(
+        self.kept, unreturned = checkpoints.restore_answer(
             checkpoint, self.accumulator, limits=self.limits, pings=self.pings
         )
         self.wanted = checkpoint.format
-        self._returned_count, self._current_events = checkpoint.events_seen, (left, checkpoint.events_seen)
+        self._returned_count = checkpoint.events_seen
+        self._current_events = unreturned, checkpoint.events_seen
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
@@ -264,7 +265,7 @@ class Machine(Glancing):
             self._coding.end(now=now)
             cause = self._coding.error
         # `RenewableMachine.cut_short` may have left events before.
-        before = len(self._events_left)
+        left_before = len(self._events_left)
         if self.reorder is not None and cause is None and self.error is None:
             late, self.error = connection.end_order(self.reorder, now)
             self._events_left += late
@@ -278,10 +279,11 @@ class Machine(Glancing):
             broken = cause is not None and connection.error is None and not is_callers_fault(cause)
         # A checkpoint is from before the open parts were closed, so the events that close them do not count.
         last_position = connection.last_position
-        waiting_count = None if last_position is None else before + last_position.events_left
+        waiting_count = None if last_position is None else left_before + last_position.events_left
         self._current_events = self._events_left[:waiting_count], self._returned_count
         self._keep_checkpoint()
         if broken and connection.finished:
+            # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")
         if self._events_left:
@@ -436,7 +438,7 @@ class Machine(Glancing):
                 else:
                     events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
                     glance = connection.format.frame_shortcut() if several else None
-                    # A checkpoint between them contains those that are not returned yet.
+                    # A checkpoint made between two events contains those that are not returned yet.
                     if len(events) > 1:
                         self._current_events = events, self._returned_count
                 for event in events:
@@ -468,8 +470,8 @@ class Machine(Glancing):
                 meter.finish(now)
             if reader.resting is not self.resting:
                 self.resting, self.begun_at = not self.resting, now
-            self.plain = self.error is None and not self.answered
-            if self.plain and meter.content_chunks and not (uses_sorted_frames or self.holding):
+            self.continues = self.error is None and not self.answered
+            if self.continues and meter.content_chunks and not (uses_sorted_frames or self.holding):
                 # The next chunk may be like this one: `give` then creates the fast path, and uses it.
                 self.shortcut = self._make_shortcut
             # Frees the payload, since it may be large and the next input may take long to arrive.
@@ -480,6 +482,6 @@ class Machine(Glancing):
     def _end_input(self, now: float) -> None:
         """Accept no more input from now on."""
         self.over = True
-        self.plain = False
+        self.continues = False
         self.shortcut = None
         self.meter.finish(now)

@@ -289,6 +289,7 @@ class ReasoningTags:
             # The end repeats the text with its tags; only its other fields are kept.
             without_text = content.model_copy(update={"text": "", "complete": False})
             if not text.within and without_text != text.start:
+                # Another start replaces the other fields of a text that has begun.
                 out.append(PartStart(without_text, choice=event.choice, part=text.receiver, raw=event.raw))
             content = None
         if text.receiver == event.part and content is event.content:
@@ -307,6 +308,7 @@ class ReasoningTags:
             self._format_indexes[event.choice, new_index] = event.part
         cites = event.citation.cites if isinstance(event, CitationAdded) else None
         if new_index == event.part and event.choice not in self._tagged_choices and cites is None:
+            # Neither the index nor a citation has to be changed.
             return event
         moved = copy(event)
         moved.part = new_index

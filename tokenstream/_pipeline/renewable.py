@@ -95,13 +95,13 @@ class RenewableMachine(GuardedMachine):
         # From here on, the state is that of a machine without input, except for the answer so far.
         self.error = None
         self.over = self.answered = self.resting = False
-        self.plain = True
+        self.continues = True
         self.chunk = self._glanced_event = self._id_at_fault = self.head = None
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.ended_at = None
         self.kept, self._last_checkpoint = kept, None
-        self._named = ""
+        self._held_format_name = ""
         self.ready = []
         if self.reorder is not None:
             if kept is None or self.reorder.position is None:
@@ -110,6 +110,7 @@ class RenewableMachine(GuardedMachine):
                 # The resumed answer goes on with the frame after the last one.
                 self.reorder.expect(self.reorder.position + 1)
         if kept is None:
+            # A new answer does not begin with what the old one has left.
             self._events_left = []
         if kept is not None and self._hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
@@ -123,7 +124,7 @@ class RenewableMachine(GuardedMachine):
             kept.expect_events(self._id_before, self._first_id)
 
     def align(self, restarted: Restarted) -> None:
-        """Drop the events of the new answer that repeat the old one.
+        """Begin to drop the events of the new answer that repeat the old one.
 
         Args:
             restarted: The event that gives up the old answer; it is not returned to the loop.
@@ -183,13 +184,13 @@ class RenewableMachine(GuardedMachine):
             new_event = aligner.drop_repeated(event)
             if new_event is not None:
                 return new_event
-        ended_cleanly = self.over and self.error is None and self.last is None
+        ended_cleanly = self.over and self.error is None and self.stopped_event is None
         if ended_cleanly and aligner.error is None and not aligner.is_complete:
             # The new answer is shorter than what the reader has.
             aligner.fail()
         if self.error is None and aligner.error is not None:
             # The answers differ, so the message is the first one again.
-            self.error, self.plain = aligner.error, False
+            self.error, self.continues = aligner.error, False
             self.accumulator.take_back()
         return None
 
@@ -199,12 +200,12 @@ class RenewableMachine(GuardedMachine):
         if hold is None:
             # The hold is over. With an aligner, `_pull_aligned` goes on calling this method.
             if self._aligner is None:
-                self._pull_from(self._next if self.seam is None else self._pull_sewn)
+                self._pull_from(self._next if self.seam is None else self._pull_after_seam)
             return self._unguarded_pull() if self.seam is not None else self._next()
         if not hold.ready and not hold.released:
             earlier_aligner = self._aligner
-            event, waits = self._fill(hold)
-            if waits:
+            event, is_held = self._fill(hold)
+            if is_held:
                 return event
             if self._aligns_anew(earlier_aligner):
                 # Releasing the hold has started to align the answers.
@@ -229,13 +230,13 @@ class RenewableMachine(GuardedMachine):
             return False
         return event.id not in (None, id_expected)
 
-    def _may_hold(self, event: Event) -> bool:
+    def _check_same_answer(self, event: Event) -> bool:
         """Return True if an event belongs to this answer; otherwise set `error`.
 
         The server was asked to resume an answer, and may have begun another one.
         """
         if self._begins_another_answer(event):
-            self.error, self.plain = _other_answer_error(), False
+            self.error, self.continues = _other_answer_error(), False
             return False
         return True
 
@@ -243,20 +244,20 @@ class RenewableMachine(GuardedMachine):
         """Hold back the events that the available input contains; release them once the hold is complete.
 
         Returns:
-            The event for `pull` to return now (a heartbeat) or None; and True. False as the second value
-            means that the held-back events were released.
+            While events are held back, or if the continuation was refused: the event for `pull` to return
+            now (a heartbeat) or None; and True. Once the held-back events were released: None and False.
         """
-        event, waits = self._keep(hold)
-        if waits:
+        event, is_held = self._hold_available(hold)
+        if is_held:
             return event, True
         hold.release(failed=event is None and self.error is not None)
         if self._refusal is not None:
-            self.error, self.plain = self._refusal, False
+            self.error, self.continues = self._refusal, False
             self._pull_from(give_no_event)
             hold.ready.clear()
             return None, True
-        if self._named and hold.ready and self.seam is None:
-            self.accumulator.format = self._named
+        if self._held_format_name and hold.ready and self.seam is None:
+            self.accumulator.format = self._held_format_name
         if hold.ready:
             # Events of the new answer are returned now, so the old checkpoint is no longer valid.
             self._checkpoint_at_break = None
@@ -267,7 +268,7 @@ class RenewableMachine(GuardedMachine):
             hold.ready = deque(self.seam.drop_overlap(hold.ready))
         return None, False
 
-    def _pull_sewn(self) -> Event | None:
+    def _pull_after_seam(self) -> Event | None:
         """Do the work of `pull` after a seam: convert the continuation's events to events of the answer."""
         glanced = self._glanced_event
         while (event := self._next()) is not None:
@@ -278,10 +279,11 @@ class RenewableMachine(GuardedMachine):
         return None
 
     def _add_relocated(self, event: Event) -> Event | None:
-        """Add an attempt's event to the message, with its position in the whole answer; return it.
+        """Add an event of this attempt to the message, and return it.
 
-        Without a seam, the attempt is the whole answer, and the event stays as it is. The result is
-        None if the answer leaves the event out, for example because it repeats earlier text.
+        After a seam, the part index and other references are changed to those in the whole answer. Without
+        a seam, the event stays as it is. The result is None if the answer leaves the event out, for example
+        because it repeats the head of the message.
         """
         relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
         if relocated is not None:
@@ -313,6 +315,7 @@ class RenewableMachine(GuardedMachine):
         If the attempt to go on was refused, or has brought no event yet, the result is the checkpoint from
         before that attempt.
         """
+        # These two checkpoints: the server refused to resume, or the new answer has no event yet.
         if self._checkpoint_before is not None and self.refused:
             return with_final_ending(self._checkpoint_before, self.accumulator)
         if self._checkpoint_at_break is not None:

@@ -62,7 +62,7 @@ class Seam:
         self._joint = joint
         self._part_count = len(message.parts)
         """The number of parts that the answer had before the continuation."""
-        self._open_part = _open_text(message.parts)
+        self._open_part = _find_open_part(message.parts)
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
         self._indexes: dict[int, int] = {}
         """Maps each part index in the continuation to the index in the answer."""
@@ -159,6 +159,7 @@ class Seam:
         new: list[Event] = []
         for event in events:
             if isinstance(event, MessageStart):
+                # The answer keeps the head that it began with.
                 self.id, self.model = event.id, event.model
             elif isinstance(event, Unknown) and event.kind == "field" and event.name in self._known_fields:
                 continue
@@ -217,6 +218,7 @@ class Seam:
         """
         if self._open_part is None or self._joined_part is not None:
             return False
+        # `Resumed` is our own announcement, not an event of the continuation.
         if isinstance(event, Resumed) or _may_precede_text(event):
             return False
         self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
@@ -282,7 +284,7 @@ class Seam:
         return new_id
 
 
-def _open_text(parts: tuple[Part, ...]) -> int | None:
+def _find_open_part(parts: tuple[Part, ...]) -> int | None:
     """Return the index of the part in which the answer broke off; None if it broke off between parts.
 
     Citations after the part are ignored.

@@ -108,7 +108,7 @@ class SoleReader:
         if not (self._timer_suffices and self._timer is not None):
             until = driver.idle_until(self._idle_since)
             # While the answer simply continues, new events set no deadline before the earliest known one.
-            self._timer_suffices = driver.earliest_deadline > -math.inf and driver.machine.plain
+            self._timer_suffices = driver.earliest_deadline > -math.inf and driver.machine.continues
             self._set_timer(loop, until)
         self._future = loop.create_future()
         try:

@@ -103,7 +103,7 @@ class AsyncDriver(Driver):
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
             # Views do not take the `Stopped` event of a guard.
-            self.machine.last = None
+            self.machine.stopped_event = None
             await self.close_source(quiet=True)
             if self.error is not None:
                 raise self.error.with_traceback(None)
@@ -145,7 +145,7 @@ class AsyncDriver(Driver):
     async def open_now(self) -> None:
         """Open the source before the first read."""
         # A failed attempt may be retried with another source; `plain` is False after a final error.
-        while self.is_unopened and self.machine.plain:
+        while self.is_unopened and self.machine.continues:
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             await self._read()
@@ -196,7 +196,7 @@ class AsyncDriver(Driver):
     def will_ring(self) -> bool:
         """True if every arrived item was delivered, and the reading task rings a bell for the next one."""
         machine = self.machine
-        return machine.shortcut is not None and machine.plain and self.pump.will_ring
+        return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived until one produces an event; return that event, or None.
@@ -396,7 +396,7 @@ class AsyncDriver(Driver):
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
         # `last` is the `Stopped` event of a guard, which the loop has not taken yet.
-        if are_events_left or self.machine.last is not None:
+        if are_events_left or self.machine.stopped_event is not None:
             return None
         failed = not had_ended and self.error is not None
         await self.close_source(failed=failed, quiet=True)

@@ -148,7 +148,7 @@ class Driver(SingleConsumer):
 
     def refuse_if_ended(self) -> None:
         """Refuse a new loop over the events if no events are left."""
-        if self.phase is not _ENDED or self.machine.last is not None:
+        if self.phase is not _ENDED or self.machine.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, StreamClosed):
@@ -182,7 +182,7 @@ class Driver(SingleConsumer):
     def wants_more(self) -> bool:
         """Return True if the stream needs another item; False once the stream is over."""
         machine = self.machine
-        if machine.plain and machine.now < self.earliest_deadline:
+        if machine.continues and machine.now < self.earliest_deadline:
             # The usual case: the answer goes on, and no deadline can have passed.
             return True
         if self.diverted and self.phase is not _ENDED:

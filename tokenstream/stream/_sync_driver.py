@@ -72,7 +72,7 @@ class SyncDriver(Driver):
             while event is None:
                 chunks = pump.direct
                 if (
-                    not machine.plain
+                    not machine.continues
                     or machine.now >= self.earliest_deadline
                     or chunks is None
                     or pump.pending
@@ -126,7 +126,7 @@ class SyncDriver(Driver):
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
             # Views do not take the `Stopped` event of a guard.
-            self.machine.last = None
+            self.machine.stopped_event = None
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
@@ -198,7 +198,7 @@ class SyncDriver(Driver):
             raise concurrent_read_error()
         try:
             # A failed attempt may be retried with another source; `plain` is False after a final error.
-            while self.is_unopened and self.machine.plain and self.verdict.end_request is None:
+            while self.is_unopened and self.machine.continues and self.verdict.end_request is None:
                 self._read()
         finally:
             self.leave()
@@ -230,7 +230,7 @@ class SyncDriver(Driver):
     def will_ring(self) -> bool:
         """True if every arrived item was delivered, and the reading thread rings a bell for the next one."""
         machine = self.machine
-        return machine.shortcut is not None and machine.plain and self.pump.will_ring
+        return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
     def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
@@ -397,7 +397,7 @@ class SyncDriver(Driver):
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
         # `last` is the `Stopped` event of a guard, which the loop has not taken yet.
-        if are_events_left or self.machine.last is not None:
+        if are_events_left or self.machine.stopped_event is not None:
             return None
         self.close_source(quiet=True)
         if not had_ended and self.error is not None:

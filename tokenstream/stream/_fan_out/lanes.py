@@ -279,7 +279,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         lane.grace_given = lane.entry.is_queued = False
         driver = lane.driver
         # In this state (the answer goes on, and its deadlines have begun), chunks only postpone deadlines.
-        is_earliest = driver.earliest_deadline > -math.inf and driver.machine.plain
+        is_earliest = driver.earliest_deadline > -math.inf and driver.machine.continues
         if is_earliest and lane.alarm_is_earliest:
             # The alarm that is set is early enough.
             return
