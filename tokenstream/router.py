@@ -380,7 +380,7 @@ class Router:
             checked_by=checked_by,
             takes_call=takes_call,
             lenient=lenient,
-            made=made,
+            ready_made=made,
         )
         self._add(entry)
         self._tools[name] = entry

@@ -86,8 +86,8 @@ def provider_of(host: str | None, format: str | None) -> str:
     dotted = f".{host or ''}"
     if dotted.endswith(_AT_AWS) and _BEDROCK in dotted:
         return "aws.bedrock"
-    named = next((name for end, name in HOSTS.items() if dotted.endswith(end)), None)
-    return named or FORMATS.get(format or "", _OTHER)
+    name_by_host = next((name for end, name in HOSTS.items() if dotted.endswith(end)), None)
+    return name_by_host or FORMATS.get(format or "", _OTHER)
 
 
 def operation_of(format: str | None) -> str:

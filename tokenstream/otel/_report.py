@@ -137,7 +137,7 @@ class _Instruments:
     """
 
     def __init__(self, meter: Meter) -> None:
-        def seconds(name: str, description: str) -> Histogram:
+        def make_histogram_of_seconds(name: str, description: str) -> Histogram:
             return meter.create_histogram(
                 name,
                 unit="s",
@@ -145,18 +145,22 @@ class _Instruments:
                 explicit_bucket_boundaries_advisory=_SECONDS,
             )
 
-        self.duration = seconds("gen_ai.client.operation.duration", "GenAI operation duration.")
-        self.first = seconds(
+        self.duration = make_histogram_of_seconds(
+            "gen_ai.client.operation.duration", "GenAI operation duration."
+        )
+        self.first_chunk = make_histogram_of_seconds(
             "gen_ai.client.operation.time_to_first_chunk",
             "Time to receive the first chunk, measured from when the client issues the generation request "
             "to when the first chunk is received in the response stream.",
         )
-        self.gap = seconds(
+        self.gap = make_histogram_of_seconds(
             "gen_ai.client.operation.time_per_output_chunk",
             "Time per output chunk, recorded for each chunk received after the first one, measured as the "
             "time elapsed from the end of the previous chunk to the end of the current chunk.",
         )
-        self.tool = seconds("gen_ai.execute_tool.duration", "The duration of a single tool execution.")
+        self.tool = make_histogram_of_seconds(
+            "gen_ai.execute_tool.duration", "The duration of a single tool execution."
+        )
         self.tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
             unit="{token}",
@@ -211,7 +215,7 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
         duration_attributes = {**shared_attributes, "error.type": report.error_type}
     instruments.duration.record(report.seconds, duration_attributes, context)
     if report.first_chunk_seconds is not None:
-        instruments.first.record(report.first_chunk_seconds, shared_attributes, context)
+        instruments.first_chunk.record(report.first_chunk_seconds, shared_attributes, context)
     record = instruments.gap.record
     for gap in report.gaps:
         # The context is not passed: exemplars for thousands of gaps would not be worth the time.

@@ -84,14 +84,14 @@ def parameters_of(payload: object) -> Attributes:
     objects = list(_objects_in(payload))
     attributes: Attributes = {}
     for name, (read_value, keys) in _READERS.items():
-        values = (read_value(part[key]) for part in objects for key in keys if key in part)
+        values = (read_value(each[key]) for each in objects for key in keys if key in each)
         value = next((value for value in values if value is not None), None)
         if value is not None:
             attributes[name] = value
     if attributes.get("gen_ai.request.choice.count") == 1:
         # The conventions want the count only if it is not 1.
         del attributes["gen_ai.request.choice.count"]
-    output = next((text for part in objects for text in _output_types_in(part)), None)
+    output = next((text for each in objects for text in _output_types_in(each)), None)
     if output is not None:
         attributes["gen_ai.output.type"] = output
     return attributes
@@ -126,11 +126,11 @@ def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
 
 def model_in(payload: object, url: str | None) -> str | None:
     """Return the model's name from a request's JSON or from its URL; None if neither has it."""
-    for part in _objects_in(payload):
-        if isinstance(part.get("model"), str):
-            return cast("str", part["model"])
-    parts = None if url is None else _split_url(url)
-    match = None if parts is None else _MODEL.search(parts.path)
+    for request_object in _objects_in(payload):
+        if isinstance(request_object.get("model"), str):
+            return cast("str", request_object["model"])
+    url_parts = None if url is None else _split_url(url)
+    match = None if url_parts is None else _MODEL.search(url_parts.path)
     return None if match is None else unquote(match[1])
 
 

@@ -194,8 +194,8 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
         description, schema = describe_type(type)
     except SchemaRefused as refused:
         raise MisuseError(_describe_refusal(title, refused)) from refused.__cause__
-    named = _OTHER.sub("_", title if name is None else name)[:_MOST_NAME]
-    return ResponseFormat(named or "answer", title, description, schema)
+    allowed_name = _OTHER.sub("_", title if name is None else name)[:_MOST_NAME]
+    return ResponseFormat(allowed_name or "answer", title, description, schema)
 
 
 def _describe_refusal(title: str, refused: SchemaRefused) -> str:

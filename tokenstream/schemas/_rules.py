@@ -159,7 +159,7 @@ class _SchemaWriter:
         return {**written, "$defs": self._written} if self._written else written
 
     def _write_node(self, part: object, path: str) -> Any:  # noqa: ANN401 - a schema
-        """Return a part of the schema, converted.
+        """Return a part of the schema, converted to the API's rules.
 
         Args:
             part: The part, which is a schema itself; `True` is a schema, too, which allows any value.
@@ -355,8 +355,8 @@ def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
     if not _TYPE_KEYWORDS & schema.keys():
         raise SchemaRefused(path, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")
-    more = schema.get("additionalProperties", False)
-    if kind == "object" and (more is not False or "patternProperties" in schema):
+    additional = schema.get("additionalProperties", False)
+    if kind == "object" and (additional is not False or "patternProperties" in schema):
         raise SchemaRefused(path, f"is an object of any keys, and {rules.name} asks for their names")
     if kind == "array" and not is_dict(schema.get("items")):
         raise SchemaRefused(

@@ -138,7 +138,7 @@ class RunEvents:
         """Collect the new events of some answers, and clear the list `readers`."""
         names = self._log.names
         for step, reader in readers:
-            self._waiting.extend(names.place_event(event, reader.number, step) for event in reader.ready())
+            self._waiting.extend(names.renumber_event(event, reader.number, step) for event in reader.ready())
         readers.clear()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """Maps the part numbers and call ids of each answer to part numbers and call ids of the run.
+    """Maps the part indexes and call ids of each answer to part numbers and call ids of the run.
 
     A part gets its number when it is first seen. A call keeps its id, unless another answer
     has used the same id. Numbers and ids never change later: all readers get the same ones.
@@ -69,7 +69,7 @@ class Names:
             provider_data=call.provider_data,
         )
 
-    def place_event(self, event: Event, answer: int, step: str) -> Event:
+    def renumber_event(self, event: Event, answer: int, step: str) -> Event:
         """Return an event of an answer with the part numbers and call ids of the run.
 
         Args:

@@ -74,15 +74,15 @@ class _GeminiTurn(Turn):
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
-    def _write_unchanged(self, kind: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
+    def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
         """Write a part exactly as the API has sent it.
 
         Args:
-            kind: The obstacle to return if the part has no provider fields, so that it cannot be written.
+            obstacle: The obstacle to return if the part has no provider fields, so that it cannot be written.
             fields: The part's provider fields.
         """
         if not fields:
-            return kind
+            return obstacle
         self.written.append(fields)
         return None
 

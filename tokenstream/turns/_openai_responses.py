@@ -58,7 +58,7 @@ class _OpenAIResponsesTurn(Turn):
         """Ids of reasoning that the API refuses."""
         self._orphans = self._find_orphans()
         """Indexes of parts that must be sent without an id, because their reasoning is left out."""
-        self._written_runs: set[str] = set()
+        self._written_server_calls: set[str] = set()
         """Ids of the server tools' calls that were written."""
 
     def _find_unfinished_reasoning(self) -> set[str]:
@@ -93,15 +93,15 @@ class _OpenAIResponsesTurn(Turn):
 
         The API refuses such a part if it is sent with its id.
         """
-        ids: set[int] = set()
+        indexes: set[int] = set()
         is_left_out = False
         for index, part in enumerate(self.message.parts):
             if isinstance(part, ReasoningPart):
                 id = text_of(self.fields(part), "id")
                 is_left_out = id is not None and ("reasoning" in self._drop or id in self._unfinished)
             elif is_left_out:
-                ids.add(index)
-        return ids
+                indexes.add(index)
+        return indexes
 
     def _find_fields(self, part: Part, index: int) -> dict[str, Any]:
         """Return a part's provider fields, without the id if the reasoning before the part is left out."""
@@ -220,11 +220,11 @@ class _OpenAIResponsesTurn(Turn):
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
         if obstacle is None:
-            self._written_runs.add(part.id)
+            self._written_server_calls.add(part.id)
         return obstacle
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        if part.provider_data is None and part.id in self._written_runs:
+        if part.provider_data is None and part.id in self._written_server_calls:
             # The item of the call contains the result, too.
             return None
         return self._write_unchanged("server_tool_result", self.fields(part), index)
@@ -241,19 +241,21 @@ class _OpenAIResponsesTurn(Turn):
             "media", {**fields, "result": part.url or b64encode(part.data).decode()}, index
         )
 
-    def _write_unchanged(self, kind: Obstacle, item: dict[str, Any], index: int | None) -> Obstacle | None:
+    def _write_unchanged(
+        self, obstacle: Obstacle, item: dict[str, Any], index: int | None
+    ) -> Obstacle | None:
         """Write an item unchanged, with its id.
 
         Args:
-            kind: The name of the obstacle.
+            obstacle: The obstacle to return if the item cannot be written.
             item: The item.
             index: The index of the part; None for a part that needs no reasoning before it.
 
         Returns:
-            `kind`, if the item has no type, or if the reasoning before it is left out; None if it is written.
+            `obstacle` if the item has no type, or if the reasoning before it is left out; otherwise None.
         """
         if text_of(item, "type") is None or index in self._orphans:
-            return kind
+            return obstacle
         self.written.append(item)
         return None
 

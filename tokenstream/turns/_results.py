@@ -165,12 +165,12 @@ class ToolResults(Mapping[str, Any]):
         """
         from tokenstream.turns._openai_chat import to_openai_chat
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             if "function_call" in result.turn:
                 return {"role": "function", "name": result.call.name, "content": result.text}
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        return self._answer_calls(partial(to_openai_chat, reasoning_field="reasoning_content"), answer)
+        return self._answer_calls(partial(to_openai_chat, reasoning_field="reasoning_content"), write_result)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
         """Return the items that answer the calls, to follow the assistant's items in `input`.
@@ -183,7 +183,7 @@ class ToolResults(Mapping[str, Any]):
         """
         from tokenstream.turns._openai_responses import to_openai_responses
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             call_type = result.turn[0]["type"]
             output_type = _OUTPUT_TYPES.get(call_type)
             if output_type is not None:
@@ -195,7 +195,7 @@ class ToolResults(Mapping[str, Any]):
                 )
             return {_ID_KEYS.get(call_type, "call_id"): result.call.id, **result.value}
 
-        return self._answer_calls(to_openai_responses, answer)
+        return self._answer_calls(to_openai_responses, write_result)
 
     def to_anthropic(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in `messages`.
@@ -204,11 +204,13 @@ class ToolResults(Mapping[str, Any]):
         """
         from tokenstream.turns._anthropic import to_anthropic
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        blocks = self._answer_calls(to_anthropic, answer, lambda sentence: {"type": "text", "text": sentence})
+        blocks = self._answer_calls(
+            to_anthropic, write_result, lambda sentence: {"type": "text", "text": sentence}
+        )
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_gemini(self) -> list[dict[str, Any]]:
@@ -218,14 +220,14 @@ class ToolResults(Mapping[str, Any]):
         """
         from tokenstream.turns._gemini import to_gemini
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             # The result gets an id only if the server has sent the call with an id.
             sent_call = result.turn["parts"][0]["functionCall"]
             id = {"id": sent_call["id"]} if "id" in sent_call else {}
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        parts = self._answer_calls(to_gemini, answer, lambda sentence: {"text": sentence})
+        parts = self._answer_calls(to_gemini, write_result, lambda sentence: {"text": sentence})
         return [{"role": "user", "parts": parts}] if parts else []
 
     def to_bedrock(self) -> list[dict[str, Any]]:
@@ -235,44 +237,44 @@ class ToolResults(Mapping[str, Any]):
         """
         from tokenstream.turns._bedrock import to_bedrock
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             # The API refuses a block that is only white space.
             content = [{"text": result.text}] if result.text.strip() else []
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        blocks = self._answer_calls(to_bedrock, answer, lambda sentence: {"text": sentence})
+        blocks = self._answer_calls(to_bedrock, write_result, lambda sentence: {"text": sentence})
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
         from tokenstream.turns._ollama import to_ollama
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             sent_call = result.turn["tool_calls"][0]
             id = {"tool_call_id": sent_call["id"]} if "id" in sent_call else {}
             return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}
 
-        return self._answer_calls(to_ollama, answer)
+        return self._answer_calls(to_ollama, write_result)
 
     def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
         from tokenstream.turns._cohere import to_cohere
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        return self._answer_calls(to_cohere, answer)
+        return self._answer_calls(to_cohere, write_result)
 
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
         from tokenstream.turns._mistral import to_mistral
 
-        def answer(result: _Result) -> dict[str, Any]:
+        def write_result(result: _Result) -> dict[str, Any]:
             call = result.call
             return {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
 
-        turns = self._answer_calls(to_mistral, answer)
+        turns = self._answer_calls(to_mistral, write_result)
         while len(turns) > 1 and turns[-1]["role"] == "user":
             # The API refuses a user's turn after a tool's turn, and several user's turns in a row. The
             # sentence is therefore added to the turn before it.
@@ -285,14 +287,14 @@ class ToolResults(Mapping[str, Any]):
     def _answer_calls(
         self,
         make_turn: Callable[[Message, Drop], Any],
-        answer: Callable[[_Result], dict[str, Any]],
+        write_result: Callable[[_Result], dict[str, Any]],
         make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
         """Return the results of the calls that can be sent back, then messages about all other calls.
 
         Args:
             make_turn: Returns the assistant's turn for a message, with a value of `drop`.
-            answer: Makes the API's form of a result, for a call that the assistant's turn can express.
+            write_result: Returns the API's form of the result of a call that can be sent back.
             make_user_turn: Makes a user's message of a sentence, for any other call.
         """
         results = [
@@ -305,7 +307,7 @@ class ToolResults(Mapping[str, Any]):
             for call in self._message.tool_calls
             if call.id in self._values
         ]
-        return [answer(result) for result in results if result.turn] + [
+        return [write_result(result) for result in results if result.turn] + [
             make_user_turn(result.sentence) for result in results if not result.turn
         ]
 

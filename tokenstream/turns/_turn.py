@@ -82,7 +82,7 @@ class Turn(ABC):
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
         """The results of the server tools, by the ids of their calls."""
         self._unpaired_ids: frozenset[str] = frozenset()
-        """Ids of the server tools' runs of which the call or the result cannot be sent."""
+        """Ids of the server tools' calls that cannot be sent, or that have a result that cannot be sent."""
 
     # -- for each API: each method writes a part, or returns the obstacle ------
 
@@ -151,10 +151,10 @@ class Turn(ABC):
         if obstacle is not None and not self._may_be_left_out(obstacle):
             self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
 
-    def _may_be_left_out(self, name: Obstacle) -> bool:
+    def _may_be_left_out(self, obstacle: Obstacle) -> bool:
         """Return True if a part with this obstacle may be left out."""
-        is_dropped = name in self._drop or "all" in self._drop
-        return is_dropped or (self.is_own and name in self.silently_dropped)
+        is_dropped = obstacle in self._drop or "all" in self._drop
+        return is_dropped or (self.is_own and obstacle in self.silently_dropped)
 
     def write_content(self) -> list[dict[str, Any]]:
         """Write the message, and return the list of its pieces.
@@ -278,9 +278,9 @@ def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
         >>> object_in(ToolCall(arguments_text="")), object_in(ToolCall(arguments_text="[1]"))
         ({}, None)
     """
-    whole = call if isinstance(call, ToolCall) else ToolCall(arguments_text=call.arguments_text)
+    tool_call = call if isinstance(call, ToolCall) else ToolCall(arguments_text=call.arguments_text)
     try:
-        arguments = whole.arguments
+        arguments = tool_call.arguments
     except OutputInvalid:
         return None
     return arguments if is_dict(arguments) and _is_json(arguments) else None

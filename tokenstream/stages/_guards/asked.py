@@ -46,11 +46,11 @@ class Question:
 
     deadline: float | None = None
 
-    __slots__ = ("ask", "ask_async", "has_returned", "pending", "stop", "turn", "was_called")
+    __slots__ = ("answer_number", "ask", "ask_async", "has_returned", "pending", "stop", "was_called")
 
     def __init__(self, ask: Callable[[Any], Any]) -> None:
         self.ask = ask
-        self.turn = 0
+        self.answer_number = 0
         """The number of the answer that is checked, counted from 1."""
         self.ask_async: Callable[[Any], object] | None = None
         """Receives the function's argument, if the function is async; None for a plain function."""
@@ -58,7 +58,7 @@ class Question:
 
     def begin_again(self) -> None:
         """Reset the rule, because another answer begins."""
-        self.turn += 1
+        self.answer_number += 1
         self.pending = False
         """True while the function, which has been called, has not returned."""
         self.stop: str | None = None

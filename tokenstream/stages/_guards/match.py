@@ -106,7 +106,7 @@ class Match(TextStage):
 
         Args:
             searched: The length of the part of the tail that was searched before.
-            at_end: Whether the text ends here, so that nothing can undo a match.
+            at_end: True if the text ends here, so that nothing can undo a match.
         """
         tail, search = self._tail, self._pattern.search
         # A shortened tail is not the start of the text, so `^` and the like must not match at its index 0.
@@ -131,6 +131,7 @@ def _count_deciding_characters(pattern: re.Pattern[str]) -> int:
     except MisuseError:
         # The pattern cannot be analysed, so it may look at any number of characters.
         return LONGEST_MATCH
+    # One character at least, for `\b` and other tests of the next character.
     counts = [1]
     if "$" in _ESCAPED.sub("", source):
         # `$` also matches before a final newline.

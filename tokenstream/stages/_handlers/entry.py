@@ -38,7 +38,7 @@ class HandlerEntry(NamedTuple):
     """True if the tool's function takes the call as a second argument."""
     lenient: Lenient = False
     """The leniency with which the tool's arguments are read if they are almost JSON."""
-    made: Tool | None = None
+    ready_made: Tool | None = None
     """The ready-made checker of the tool's calls; None if `as_tool` has to make a checker."""
 
     @property
@@ -52,8 +52,8 @@ class HandlerEntry(NamedTuple):
 
     def as_tool(self) -> Tool:
         """Return the object that checks the arguments of calls of this tool."""
-        if self.made is not None:
-            return self.made
+        if self.ready_made is not None:
+            return self.ready_made
         if self.checked_by is self.function:
             # The function's own signature declares the arguments.
             return FunctionTool(str(self.tool), self.function)

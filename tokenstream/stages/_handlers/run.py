@@ -31,15 +31,15 @@ class HandlerRun:
     Args:
         entries: The handlers, in their order.
         tools: The handlers that are tools, by name.
-        cursors: The stream, whose methods for views return cursors. A run advances the cursors, and
-            reads nothing from the source itself.
+        cursors: Makes a cursor for each view of the stream. A run advances the cursors, and reads
+            nothing from the source itself.
     """
 
     def __init__(
         self,
         entries: Sequence[HandlerEntry],
         tools: Mapping[str, HandlerEntry],
-        cursors: Any,  # noqa: ANN401 - the stream, from a higher layer
+        cursors: Any,  # noqa: ANN401 - an object of a higher layer
     ) -> None:
         self._entries = entries
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
@@ -70,7 +70,8 @@ class HandlerRun:
             cursor = self._checked_calls = cursors.validated_calls(*checkers, lenient=lenient)
             calls = CallWorkFinder(tools, names_of_views, cursor, self._store_error)
             self._finders.append(calls)
-            # Added after all handlers of the event, so that the tools do not run if a handler raises.
+            # Added after all handlers of the event, so that the tools do not run if a handler raises. If
+            # almost-JSON is read, a call without an end waits for the event after it.
             self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), calls.feed)
 
     def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:

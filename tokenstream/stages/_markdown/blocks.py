@@ -188,17 +188,17 @@ class MarkdownBlocks:
         self._shortcut = None
         if "\n" not in text and "\r" not in text:
             if text:
-                self._take_part(text, out)
+                self._take_line_piece(text, out)
             return out + self._snapshot_open_block()
         start = 0
         for match in _ENDING.finditer(text):
             self._end_line(text[start : match.start()], match[0], out)
             start = match.end()
         if start < len(text):
-            self._take_part(text[start:] if start else text, out)
+            self._take_line_piece(text[start:] if start else text, out)
         return out + self._snapshot_open_block()
 
-    def _take_part(self, piece: str, out: list[MarkdownBlock]) -> None:
+    def _take_line_piece(self, piece: str, out: list[MarkdownBlock]) -> None:
         """Take a piece of a line, and assign the line to a block if enough of the line has arrived.
 
         Args:

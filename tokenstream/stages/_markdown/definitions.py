@@ -88,7 +88,7 @@ class DefinitionReader:
 
     @property
     def is_open(self) -> bool:
-        """True while a definition is not whole."""
+        """True while a definition has begun and is not whole yet."""
         return self.state in {"label", "target", "title"}
 
     @property

@@ -60,7 +60,7 @@ class _OpeningLine:
     """A line that is read from left to right, to find the containers and the leaf that it opens.
 
     Each `read_…` method reads a mark at the current position. It returns the opening, or None if
-    the line has to be read further first.
+    the line has to be read further first. The arguments are those of `read_opening`.
     """
 
     __slots__ = (

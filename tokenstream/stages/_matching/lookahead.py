@@ -184,7 +184,18 @@ class _Rewriter:
         return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
     def _rewrite_look_ahead(self, position: int, *, anonymous: bool) -> tuple[str, int]:
-        """Return the rewritten look-ahead that begins at `position`, and the position after it."""
+        """Rewrite a look-ahead, so that it only matches partially if the text ends before it is decided.
+
+        A positive look-ahead does so by itself, once its body is rewritten. A negative look-ahead gets an
+        alternative before it, which demands the text that the look-ahead tests.
+
+        Args:
+            position: The start of the look-ahead in the pattern.
+            anonymous: True to remove the numbers and names of the groups in it.
+
+        Returns:
+            The rewritten look-ahead, and the position after the original one in the pattern.
+        """
         source = self._source
         body, end = self.rewrite(position + 3, anonymous=anonymous)
         original_body = source[position + 3 : end]

@@ -17,7 +17,7 @@ def escape_stop_iteration(error: Exception) -> Exception:
     return wrapped
 
 
-def no_document(text: str) -> OutputInvalid:
+def make_no_document_error(text: str) -> OutputInvalid:
     """Return the error for an output in which lenient reading found no JSON at all."""
     msg = "there is no JSON document in the output; say in the request that one is wanted, and of what shape"
     return OutputInvalid(msg, text=text)

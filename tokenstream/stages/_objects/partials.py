@@ -9,7 +9,12 @@ from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIn
 from tokenstream.partial_json._typed.at_once import may_have_nan
 from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages._objects.document_stage import STOP, DocumentStage, escape_stop_iteration, no_document
+from tokenstream.stages._objects.document_stage import (
+    STOP,
+    DocumentStage,
+    escape_stop_iteration,
+    make_no_document_error,
+)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -158,7 +163,7 @@ class Partials(DocumentStage, Generic[T]):
             except OutputIncomplete as error:
                 if self._lenient and not draft.has_begun:
                     # Lenient reading skips text before a document, and here it found only text.
-                    return no_document(draft.text)
+                    return make_no_document_error(draft.text)
                 return error.with_traceback(None)
             except OutputInvalid:
                 # The error below has more details.

@@ -10,7 +10,7 @@ from tokenstream.partial_json._events import StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, PathMatcher, Pattern
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
-from tokenstream.stages._objects.document_stage import STOP, DocumentStage, no_document
+from tokenstream.stages._objects.document_stage import STOP, DocumentStage, make_no_document_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -225,7 +225,7 @@ class Search(DocumentStage, Generic[OutT]):
         if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
             # The fault is the end of the text itself.
             if self._lenient and self._last_start < 0 and not self._parser.has_begun:
-                return no_document("")
+                return make_no_document_error("")
             return OutputIncomplete(
                 f"the output ended after {self._length:,} characters, before its JSON was whole",
                 text="",

@@ -158,6 +158,7 @@ class Redact(TextStage):
             if short_match is None:
                 out.append(text[start])
                 return start + 1
+            # A shorter match that fills the limit stands for the whole match, whose rest is dropped.
             if short_match.end() < start + limit:
                 end = short_match.end()
             match = short_match

@@ -225,23 +225,28 @@ class MarkdownSpeech:
     # -- code and comments -------------------------------------------------
 
     def _read_code(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip a line of a code block as far as it has arrived; return the position after it, or _WAIT."""
+        """Skip a line of a code block, as far as it has arrived.
+
+        Returns:
+            The position after the skipped text; _WAIT while the line may still become the closing fence.
+        """
         line_end = _LINE_END.search(text, position)
         if line_end is not None and line_end[0] == "\r" and line_end.end() == len(text) and not at_end:
             # An LF may follow, which belongs to the same line ending.
             line_end = None
         line = text[position : line_end.start() if line_end else len(text)].rstrip("\r")
         marks = line.strip(" \t>")
-        may_close = not self._skips_line and set(marks) <= {self._open_fence[0]}
+        # At the start of a line: nothing yet, or nothing except the marks of a fence.
+        may_be_fence = not self._skips_line and set(marks) <= {self._open_fence[0]}
         if line_end is None:
-            if may_close and not at_end and len(line) < _MAX_WAIT:
+            if may_be_fence and not at_end and len(line) < _MAX_WAIT:
                 return _WAIT
             self._skips_line = True
             # A CR at the end stays undecided: it may be half of a line ending.
             if text[-1] == "\r" and not at_end and len(text) - position > 1:
                 return len(text) - 1
             return len(text)
-        if may_close and len(marks) >= len(self._open_fence):
+        if may_be_fence and len(marks) >= len(self._open_fence):
             self._open_fence = ""
         self._skips_line = False
         self._at_line_start = True

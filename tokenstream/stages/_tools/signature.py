@@ -266,6 +266,7 @@ def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, 
     if default is _EMPTY:
         return type_
     if isinstance(default, FieldInfo):
+        # `Field(…)` in place of a default: pydantic reads the real default and more from it.
         return Annotated[type_, default]
     return NotRequired[type_]
 

@@ -130,18 +130,20 @@ def _make_lines(
 
 
 def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> list[str]:
-    """Return the lines for the problems at one place.
+    """Return the lines that tell the model what is wrong at one place.
 
     Args:
         place: The place.
-        members: The problems, by the member of a union type as which the value was validated; "" is the
-            only key if the type is no union.
+        members: For each member of a union type, the problems that the value has as that member. If the
+            type is not a union, the only key is "". The problems are the keys of a dict without values.
     """
-    problems = list(next(iter(members.values())))
     if len(members) > 1:
         # The value fits no member of the union: it is enough to correct the problems with one of them.
         alternatives = dict.fromkeys("; ".join(of_member) for of_member in members.values())
         problems = [", or ".join(alternatives)]
+    else:
+        [problems_of_value] = members.values()
+        problems = list(problems_of_value)
     # Only the place is cut, so that the problem always follows.
     return [f"{_shorten(place, _MAX_PLACE)}: {problem}" for problem in problems]
 

@@ -126,20 +126,20 @@ class Judges:
             answer: The awaitable that the function has returned.
             scope: Cancels the function.
         """
-        # A restart of the answer begins a new turn, for which the guard is asked again.
-        turn = question.turn
+        # A restart begins another answer, for which the guard is asked again.
+        answer_number = question.answer_number
         record_answer: Callable[[], object] | None = None
         try:
             with scope:
                 record_answer = await _await_answer(question, answer)
         finally:
             self._running.discard(scope)
-            if question.turn == turn:
+            if question.answer_number == answer_number:
                 question.pending = False
             answered, self._answered = self._answered, None
             if answered is not None:
                 answered.set()
-        if record_answer is not None and question.turn == turn:
+        if record_answer is not None and question.answer_number == answer_number:
             self._machine.take_verdict(record_answer)
             self._pump.wake()
 
