@@ -192,6 +192,7 @@ class Glancing:
                 return self.sample(glance, chunk, now)
             self.now = now
             size = meter.bytes + len(chunk)
+            # A chunk that exceeds the limit is left to `pull`, which reports the error.
             event: Any = read(chunk) if size <= max_bytes else None
             if event is None:
                 self.shortcut = None
@@ -218,8 +219,10 @@ class Glancing:
                     accumulator.overflow()
                     self.fail()
                 if accumulator.built is not None:
+                    # The message that was built last lacks this text.
                     accumulator.built = None
             else:
+                # The delta goes elsewhere than the last one: remember its destination.
                 accumulator.take(event)
                 target = accumulator.target
                 kind, choice, part, log = target.kind, target.choice, target.part, target.log

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Stops(Protocol):
-    """The stream to which a machine belongs, as far as the machine can end it."""
+    """A stream as its machine sees it: the machine can end the answer and close the source."""
 
     def stop(self, reason: str) -> None:
         """End the answer here, and close the source at once."""

@@ -413,6 +413,7 @@ class Machine(Glancing):
             size = 0 if chunk.__class__ is dict else len(chunk)
             outgrown = meter.bytes + size > max_bytes
             if outgrown:
+                # Only the allowed bytes are read; the error follows their events.
                 size = max_bytes - meter.bytes
                 chunk = chunk[:size]
             meter.framed_chunks += 1
@@ -430,6 +431,7 @@ class Machine(Glancing):
             else:
                 frames, several = self.sorted_frames(coding, connection, chunk, now), True
             content_events = 0
+            # Reads a frame like the last one without decoding it; worth creating only for several frames.
             glance = connection.format.frame_shortcut() if several else None
             for frame in frames:
                 event = None if glance is None else glance(frame)
@@ -469,6 +471,7 @@ class Machine(Glancing):
             if self.answered:
                 meter.finish(now)
             if reader.resting is not self.resting:
+                # The server has begun, or has ceased, to wait for the client.
                 self.resting, self.begun_at = not self.resting, now
             self.continues = self.error is None and not self.answered
             if self.continues and meter.content_chunks and not (uses_sorted_frames or self.holding):

@@ -111,6 +111,7 @@ class Match(TextStage):
         tail, search = self._tail, self._pattern.search
         # A shortened tail is not the start of the text, so `^` and the like must not match at its index 0.
         first = 0 if self._has_start else 1
+        # A match that was not final at the last search may begin this far before the new text.
         match = search(tail, max(first, searched - self._search_back))
         if match is None:
             return

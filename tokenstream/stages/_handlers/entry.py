@@ -64,7 +64,7 @@ class HandlerEntry(NamedTuple):
         return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
 
     def make_async_error(self) -> MisuseError:
-        """Return the error for this handler, which is asynchronous, in a Stream, which cannot await it."""
+        """Return the error for this asynchronous handler, to raise in a `Stream`, which cannot await it."""
         return MisuseError(
             f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
             "run the router with an AsyncStream, or make the handler a plain function"

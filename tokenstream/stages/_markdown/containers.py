@@ -52,7 +52,7 @@ class MatchedLine(NamedTuple):
 
 
 class Containers:
-    """The stack of open containers."""
+    """The open containers (quotes and list items), as a stack: the innermost one is the last."""
 
     __slots__ = ("_frozen", "items", "open_list_marker", "outermost_quote")
 

@@ -16,7 +16,7 @@ _FIRST_IDEOGRAPH = "\u2e80"
 
 
 class DelimiterRun(NamedTuple):
-    """A run of one delimiter character."""
+    """A run of the same mark, such as `**`, that may open or close emphasis."""
 
     mark: str
     position: int
@@ -29,7 +29,7 @@ class DelimiterRun(NamedTuple):
 
 
 class OpenRun:
-    """A run of which some marks are still open."""
+    """A run of marks that are not all closed yet."""
 
     __slots__ = ("count", "run")
 
@@ -39,7 +39,7 @@ class OpenRun:
 
     @property
     def end(self) -> int:
-        """The position after those marks of the run that are still open."""
+        """The position after the marks that are still open."""
         return self.run.position + self.count
 
     @property

@@ -149,6 +149,7 @@ def build_preview(shape: BlockShape, tail: str) -> str:
     if leaf == LineKind.TEXT:
         return _preview_paragraph(shape, tail)
     if leaf == LineKind.MATH:
+        # A formula is shown only once it is whole.
         return "".join(shape.lines[: shape.leaf_first_line])
     before = shape.completion.join_lines(shape.lines, shape.size)
     if leaf == LineKind.FENCE:
@@ -185,6 +186,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     # Definitions alone render to nothing, so the preview stays empty.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
     if shape.may_define:
+        # The last lines may still turn out to be a definition.
         return without_paragraph
     offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
     if not tail:
@@ -261,6 +263,7 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
         match = _OPEN_TAG.search(source, max(0, len(source) - MOST_TAG))
         return source[: match.start()] if match else source
     if _HTML_ENDS[kind].search(tail.lstrip(" \t>")):
+        # The end is in the last line.
         return source
     ending = _HTML_ENDINGS.get(kind, "")
     if kind == "1":

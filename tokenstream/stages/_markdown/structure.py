@@ -196,8 +196,9 @@ class BlockStructure:
                 self._in_doubt, self._doubt_may_end = True, False
                 leaf.offsets.append(0)
             return True
-        if leaf is not None and not (continues_all and leaf.kind == LineKind.CODE):
-            # Indented code may go on after the blank line.
+        # Indented code may go on after the blank line; every other leaf ends here.
+        may_go_on = continues_all and leaf is not None and leaf.kind == LineKind.CODE
+        if leaf is not None and not may_go_on:
             self._close_leaf()
         self.containers.close_inner(level)
         return False

@@ -189,6 +189,7 @@ class _OnlyParameter:
         opening = _match_opening(start)
         after_opening = start[opening.end() :]
         if len(start) > _MAX_START + len(key):
+            # So much white space before the first key that the search for it is given up.
             return False
         if len(after_opening) < len(key) and key.startswith(after_opening):
             return None
