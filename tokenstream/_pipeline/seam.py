@@ -152,7 +152,7 @@ class Seam:
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
-        """Return the events without those that must not be added to the answer; see `_is_left_out`."""
+        """Return only the events that may be added to the answer; see `_is_left_out`."""
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue.
             self._left_out = {event.part for event in events if event.choice == 0 and _is_reasoning(event)}
@@ -246,7 +246,7 @@ class Seam:
             event.citation = self._relocate_citation(event.citation)
 
     def _relocate_citation(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
-        """Return a citation whose part and positions refer to the whole answer."""
+        """Return a citation with the part index and the positions that it has in the whole answer."""
         if citation.cites not in (None, self._joined_part):
             # Positions in a part of the continuation alone do not change.
             return citation.model_copy(update={"cites": self._indexes.get(citation.cites, citation.cites)})

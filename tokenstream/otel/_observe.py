@@ -300,7 +300,7 @@ def _answer_attributes(messages: Sequence[Message]) -> Attributes:
     """Return the attributes with the answer's id and with the finish reasons, as far as they are known.
 
     Args:
-        messages: The messages of the answer; the id is that of the first one.
+        messages: The messages of the answer; the id is taken from the first message.
     """
     answer_attributes: Attributes = {}
     if messages and messages[0].id:

@@ -349,8 +349,8 @@ def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
         rules: The API's rules.
 
     Raises:
-        SchemaRefused: The schema has no type, or it is that of an object with arbitrary keys, or of
-            an array whose elements have no type.
+        SchemaRefused: The schema has no type; or it describes an object with arbitrary keys, or an
+            array whose elements have no type.
     """
     if not _TYPE_KEYWORDS & schema.keys():
         raise SchemaRefused(path, f"has no type, and {rules.name} asks for one")

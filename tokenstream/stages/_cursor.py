@@ -20,7 +20,7 @@ class Cursor(Protocol[ItemT_co]):
         """Return the next item that has arrived already and that the reader has not seen."""
 
     def after(self, event: Any) -> ItemT_co | None:  # noqa: ANN401 - any event
-        """Return the first of the items that an event adds, if it adds any; `ready` returns the others."""
+        """Return the first item that an event adds; None if it adds none. `ready` returns further items."""
 
     def end(self) -> ItemT_co | None:
         """Return an item that the end of the stream adds, if any; raise the error of an invalid output."""

@@ -287,7 +287,7 @@ class Reorder:
         """Hold a frame, and return no frames; give up waiting if too many frames are held.
 
         Args:
-            number: The frame's number; for a frame without a number, that of the frame before it.
+            number: The frame's number; for a frame without a number, the number of the frame before it.
             frame: The frame.
 
         Returns:

@@ -1,7 +1,7 @@
 """The assistant's turn for OpenAI Responses: a list of items for the next request's `input`.
 
-OpenAI checks that reasoning and the item after it stay together: a reasoning item without its next item
-is refused, and so is an item whose id says that reasoning came before it, without that reasoning.
+OpenAI checks that reasoning and the item after it stay together. The API refuses a reasoning item without
+the item after it. It also refuses an item that is sent with its id, but without the reasoning before it.
 """
 
 from __future__ import annotations

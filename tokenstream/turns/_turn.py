@@ -1,4 +1,4 @@
-"""Base class of the assistant's turns of all APIs: selects the parts that can be sent, reports the others."""
+"""Base class of the assistant's turns of all APIs: writes parts, and reports parts that cannot be sent."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class HandlerRun:
         return [work for finder in self._finders for work in finder.catch_up()]
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
-        """Return the work for an event: first that of the handlers in their order, then that of the tools.
+        """Return the calls to make for an event: first to handlers, in their order, then to tools.
 
         Args:
             event: The event.

@@ -157,7 +157,7 @@ class CallWorkFinder(WorkFinder):
 
     Args:
         tools: The tools, by name.
-        names_of_views: Names of tools whose arguments are read by a view, and whose calls get no result.
+        names_of_views: Names of tools with arguments that a view reads; their calls get no result.
         cursor: The run's position in the checked calls.
         store_error: Stores an error message for the model as the result of a call that cannot be run.
     """

@@ -145,7 +145,7 @@ def _close_with(openers: list[OpenRun], run: DelimiterRun, count: int) -> int:
 
 
 def _may_pair(opener: DelimiterRun, closer: DelimiterRun) -> bool:
-    """Return True if one run can close the other, by CommonMark's rules."""
+    """Return True if `closer` can close `opener`, by CommonMark's rules."""
     if opener.mark != closer.mark:
         return False
     if closer.mark == "~" or not (opener.closes or closer.opens):

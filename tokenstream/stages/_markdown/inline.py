@@ -64,7 +64,7 @@ class _Bracket:
 class InlineCompleter:
     r"""Completes the inline content of a block that is still being written.
 
-    The content is that of one leaf block (a paragraph, a heading, a table cell, or the text
+    The content belongs to one leaf block (a paragraph, a heading, a table cell, or the text
     of a list item), without the marks of the containers around it. No part is scanned
     twice: a preview takes time only for the text since the last preview, and for a copy
     of the text.

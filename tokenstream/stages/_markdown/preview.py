@@ -176,7 +176,7 @@ def _preview_fence(shape: BlockShape, source: str) -> str:
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     """Return the preview of a block whose open leaf is a paragraph.
 
-    While the paragraph has no visible text, the preview is that of the text before the paragraph.
+    While the paragraph has no visible text, the preview ends before the paragraph.
 
     Args:
         shape: The state of the block.

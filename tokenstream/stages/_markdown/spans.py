@@ -68,7 +68,7 @@ _FORMULA_ENDS = {
 def find_tag_end(text: str, position: int) -> int | None:
     """Return the end of a tag, comment or autolink.
 
-    The result is UNFINISHED if the end has not arrived, and None if nothing of that kind begins there.
+    The result is UNFINISHED if the end has not arrived, and None if none of these begins at `position`.
 
     Example:
         >>> find_tag_end("<br>a", 0), find_tag_end("<a href", 0), find_tag_end("< b", 0)

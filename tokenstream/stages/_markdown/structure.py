@@ -363,7 +363,7 @@ class BlockStructure:
         return self._begin_blocks(opening, line, line_match)
 
     def _begin_blocks(self, opening: Opening, line: str, line_match: MatchedLine) -> int:
-        """Close the blocks that a line does not continue, open those that it begins; return the effect.
+        """Close the blocks that a line does not continue, open the blocks that it begins; return its effect.
 
         Args:
             opening: The blocks that the line begins.

@@ -26,10 +26,7 @@ SAMPLE = 128
 
 
 class _Gaps(NamedTuple):
-    """The gaps between an answer's chunks: the totals of those counted so far, and the times for the others.
-
-    The gaps that are still to be counted are those between the arrival times in `stamps`.
-    """
+    """The totals of the gaps counted so far, and the arrival times between which gaps are to be counted."""
 
     counts: Sequence[int]
     """The number of gaps in each bucket of a `GapHistogram`."""

@@ -116,7 +116,7 @@ def cut_overlong(text: str, start: int, end: int, longest: int, out: list[str]) 
 
 
 def is_joined(before: str, later: str) -> bool:
-    """Return True if two successive characters belong to one letter, as far as the two alone can tell."""
+    """Return True if two successive characters belong to one letter, judged without the text around them."""
     if later < "\x7f":
         return before == "\r" and later == "\n"
     is_mark = unicodedata.category(later)[0] == "M" or _LATER.match(later) is not None

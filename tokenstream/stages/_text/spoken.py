@@ -80,7 +80,7 @@ class MarkdownSpeech:
         return self._read(at_end=True)
 
     def _read(self, *, at_end: bool) -> str:
-        """Return the text to be spoken, as far as it is decided; at the end, undecided marks are text."""
+        """Return the text to be spoken, up to the first undecided mark; at the end, the mark is text."""
         out: list[str] = []
         text, position = self._undecided, 0
         while position < len(text):

@@ -307,7 +307,7 @@ def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
 
 
 def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
-    """Return the keys of an object of that type in JSON; None if the type is not an object."""
+    """Return the keys that values of a type have in JSON; None if the values are not objects in JSON."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
     any_type: Any = type_
