@@ -140,6 +140,7 @@ class ReasoningTags:
                 if isinstance(event, CitationAdded):
                     self._begin_cited_parts(event, out)
                 out.append(self._renumber(event))
+        # The text that is held back for a part that was cut off becomes no tag any more.
         for choice, part in self._parts_cut:
             text = self._open_texts.pop((choice, part), None)
             if text is not None:

@@ -316,6 +316,7 @@ def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
     if usage is None:
         return {}
     input_tokens = usage.input_tokens
+    # In the conventions, cached tokens are part of the input tokens.
     if input_tokens is not None and format in _INPUT_WITHOUT_CACHE:
         input_tokens += (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
     counts = {
@@ -324,6 +325,7 @@ def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
         "cache_creation.input_tokens": usage.cache_write_tokens,
     }
     if usage.source == "reported":
+        # The provider has counted the output to its end.
         counts["output_tokens"] = usage.output_tokens
         counts["reasoning.output_tokens"] = usage.reasoning_tokens
     return {f"gen_ai.usage.{name}": count for name, count in counts.items() if count is not None}

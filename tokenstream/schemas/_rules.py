@@ -168,6 +168,7 @@ class _SchemaWriter:
         schema: dict[str, Any] = part if is_dict(part) else {}
         rules = self._rules
         if not _is_writable(schema.get("default")):
+            # A default that JSON cannot express, or a masked secret, is left out.
             schema = {key: value for key, value in schema.items() if key != "default"}
         if "$ref" in schema:
             return self._write_reference(schema, path)
@@ -180,6 +181,7 @@ class _SchemaWriter:
             written[key] = self._write_inner(key, value, path)
         is_object = schema.get("type") == "object" or "properties" in schema
         if rules.closed and is_object:
+            # The API wants each object to say that it has no further keys.
             written.setdefault("properties", {})
             written["additionalProperties"] = False
             if rules.complete:

@@ -227,11 +227,13 @@ class Reorder:
             if isinstance(frame, ServerSentEvent):
                 value = frame.payload
             if not is_dict(value):
+                # A frame of another framing also has a payload; bytes are the payload itself.
                 value = self._decode(getattr(value, "payload", value))
             for name in self._path:
                 value = value.get(name) if is_dict(value) else None
         if isinstance(value, str) and _is_number(value):
             return int(value)
+        # In Python, True and False are integers, too.
         return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
     def _decode(self, payload: Any) -> Any:  # noqa: ANN401 - any JSON value

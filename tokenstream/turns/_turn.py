@@ -231,6 +231,7 @@ class Turn(ABC):
         if self.is_own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
             return self._find_unpaired(part)
         if not isinstance(part, ToolCall):
+            # Only calls of the application's tools have further obstacles.
             return None
         if part.type not in _FUNCTIONS and not self.can_send_call(part):
             return "custom_tool_call"

@@ -166,6 +166,7 @@ class Budget:
             self._usage.add(event.usage)
             tokens = event.usage.output_tokens
             if tokens is not None:
+                # The provider's count includes all text that has arrived so far.
                 self._reported_tokens, self._uncounted_bytes = max(tokens, self._reported_tokens), 0
         elif isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
             self._add_text(event.text)

@@ -85,6 +85,7 @@ class Containers:
                 if content_at == size and not complete:
                     return None
             elif content_at - start >= container.indent:
+                # The line is indented far enough to be content of this list item.
                 start += container.indent
             elif content_at == size and not container.is_empty:
                 # A blank line continues a list item that has content.

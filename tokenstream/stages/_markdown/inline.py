@@ -306,6 +306,7 @@ class InlineCompleter:
             label = _LABEL.match(text, end, end + LONGEST) if self._references else None
             if label is not None and label.end() == len(text):
                 return _WAIT
+            # A second pair of brackets with a destination is a link of its own.
             if label is not None and label[1] and not text.startswith("(", label.end()):
                 after_label = label.end()
         self._treat_as_text(len(self._brackets) - 1)

@@ -14,6 +14,7 @@ MOST_MATH = 10_000
 """The most characters of an unfinished formula; a longer one counts as text."""
 
 _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
+"""The end of a formula with a label after it, such as `$$ (1)`."""
 
 
 def continues_formula(mark: str, line: str, size: int) -> bool | None:

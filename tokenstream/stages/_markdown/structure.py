@@ -285,6 +285,7 @@ class BlockStructure:
             return SAME if line_match.indent >= CODE_INDENT else None
         if kind == LineKind.TABLE:
             opening = read_opening(line_match, math=self._math_mark, complete=complete, would_interrupt=True)
+            # A line that opens no block is another row.
             if opening.kind == LineKind.TEXT and not opening.containers:
                 return SAME
             return self._begin_blocks(opening, line, line_match)
@@ -330,6 +331,7 @@ class BlockStructure:
         if reader is not None and leaf.defines:
             if continues_all and not reader.may_continue(character):
                 return self._take_after_definitions(leaf, line, line_match, complete=complete)
+            # In an unfinished definition, some parsers see a block in this line.
             self._in_doubt = self._in_doubt or may_begin_block or not continues_all
         if may_begin_block and not continues_all and (line_match.indent >= CODE_INDENT or character == "<"):
             # Some parsers let indented code or a lone tag end the paragraph here.

@@ -112,6 +112,7 @@ class Partials(DocumentStage, Generic[T]):
         try:
             changed = draft.feed(text)
         except MisuseError:
+            # A mistake of the caller, not a fault of the document.
             raise
         except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)

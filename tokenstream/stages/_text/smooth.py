@@ -130,6 +130,7 @@ class Smooth(TextStage):
                 self._held.popleft()
                 self._offset = 0
         if not self._held:
+            # Nothing is held any more, so text that was returned early must not delay later text.
             self._credit = max(self._credit, 0.0)
         return pieces
 

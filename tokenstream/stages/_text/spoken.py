@@ -457,9 +457,11 @@ def _is_plain_text(mark: str, count: int, before: str, after: str) -> bool:
         after: The character after the marks; "" at the end of the text.
     """
     if mark == "~" and count == 1:
+        # Text is struck through only by two tildes.
         return True
     stands_alone = before in {"", " "} and after in {"", " "}
     if mark == "_" or count == 1:
+        # Between two letters or digits, as in a name or a product, these marks are text.
         return stands_alone or (before.isalnum() and after.isalnum())
     return stands_alone
 

@@ -209,6 +209,7 @@ class TagScanner:
                 return position
             self._drops_space = False
         if self._may_repeat_tag:
+            # The prompt has ended with the opening tag, and some models write it once more.
             opening = self._opening.pattern.match(text, position)
             if opening is not None:
                 self._may_repeat_tag = False

@@ -318,5 +318,6 @@ def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
         return {field.name for field in fields(type_)}
     if is_typeddict(any_type):
         return set(any_type.__annotations__)
+    # Only a msgspec Struct has this attribute.
     names: tuple[str, ...] | None = getattr(any_type, "__struct_encode_fields__", None)
     return None if names is None else set(names)
