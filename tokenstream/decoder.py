@@ -70,7 +70,7 @@ class Decoder:
             now: A clock reading, in seconds; only the metrics use it.
         """
         machine = self._machine
-        if machine.over or machine.error is not None:
+        if machine.input_ended or machine.error is not None:
             return []
         data: Any = chunk
         if data.__class__ is machine.unit:
@@ -144,9 +144,9 @@ class Decoder:
         except StopIteration:
             # An exception in an earlier `pull` has ended the generator behind it.
             machine.break_off(machine.now)
-        if machine.error is None and not machine.over:
+        if machine.error is None and not machine.input_ended:
             return events
-        if not machine.over:
+        if not machine.input_ended:
             machine.finish(None, machine.now)
             events += self._drain()
         machine.conclude()

@@ -173,83 +173,83 @@ class Aligner:
                 self.fail()
                 return None
             return event
-        known = None if event.part is None else self._known_parts.get((event.choice, event.part))
-        if known is None:
+        known_part = None if event.part is None else self._known_parts.get((event.choice, event.part))
+        if known_part is None:
             return event
         # A part may begin with its first delta, without a `PartStart`.
-        known.started = True
-        reader_has_it = self._compare(known, event)
+        known_part.started = True
+        reader_has_it = self._compare(known_part, event)
         if reader_has_it is False:
             self.fail()
             return None
         return None if reader_has_it is True else event
 
-    def _compare(self, known: _KnownPart, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
+    def _compare(self, known_part: _KnownPart, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
         """Return True if the reader has the event, False if the event differs, None if it is new."""
         kind = event.__class__
         if kind is PartStart:
-            return bool(known.part.kind == event.content.kind)
+            return bool(known_part.part.kind == event.content.kind)
         if kind is ToolCallStart:
-            return self._compare_call_start(known.part, event)
+            return self._compare_call_start(known_part.part, event)
         if kind in _TEXTS:
-            return self._compare_text(known, event, _TEXTS[kind])
+            return self._compare_text(known_part, event, _TEXTS[kind])
         if kind is ToolCallDone:
-            return self._compare_call_end(known, event)
+            return self._compare_call_end(known_part, event)
         if kind is CitationAdded:
-            return bool(known.part == event.citation)
+            return bool(known_part.part == event.citation)
         if kind is PartDone:
-            if known.repeated < len(known.text):
+            if known_part.repeated < len(known_part.text):
                 return False
-            known.end_repeated = True
+            known_part.end_repeated = True
             # The end is new to the reader of a part that was still open.
-            return True if known.part.complete else None
+            return True if known_part.part.complete else None
         return None
 
     def _compare_text(
         self,
-        known: _KnownPart,
+        known_part: _KnownPart,
         event: Any,  # noqa: ANN401 - any delta
         name: str,
     ) -> bool | None:
         """Compare a delta with the text of a part, and cut off what the reader has.
 
         Args:
-            known: The part to which the delta adds.
+            known_part: The part to which the delta adds.
             event: The delta.
             name: The delta's attribute with the text.
 
         Returns:
             True if the reader has all of the delta, False if the delta differs, None if some of it is new.
         """
-        if known.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
+        if known_part.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
             # The delta is for a part of another kind.
             return False
         if isinstance(event, ReasoningDelta) and event.signature and not event.text:
-            return self._compare_signature(known, event.signature)
+            return self._compare_signature(known_part, event.signature)
         text: Any = getattr(event, name)
-        expected: Any = known.text[known.repeated : known.repeated + len(text)]
+        expected: Any = known_part.text[known_part.repeated : known_part.repeated + len(text)]
         if not text.startswith(expected):
             return False
-        known.repeated += len(expected)
+        known_part.repeated += len(expected)
         if isinstance(event, ToolCallDelta):
-            event.id = getattr(known.part, "id", event.id)
+            event.id = getattr(known_part.part, "id", event.id)
         if len(expected) == len(text):
             return True
         # The rest of the delta is new.
         setattr(event, name, text[len(expected) :])
         return None
 
-    def _compare_signature(self, known: _KnownPart, signature: str) -> bool | None:
+    def _compare_signature(self, known_part: _KnownPart, signature: str) -> bool | None:
         """Compare a signature with that of a part; a different signature means a different answer.
 
         Returns:
             True if the reader has the signature, False if the signature differs, None if it is new.
         """
-        expected = known.signature[known.signature_repeated :]
+        expected = known_part.signature[known_part.signature_repeated :]
         if not expected:
             # The reader has no signature, or all of it, so this one is new.
             return None
-        known.signature_repeated += len(signature)
+        known_part.signature_repeated += len(signature)
         # A signature that is longer than the first one counts as different.
         return expected.startswith(signature)
 
@@ -263,17 +263,17 @@ class Aligner:
         self._accumulator.rename_call(event.choice, event.part, part.id)
         return True
 
-    def _compare_call_end(self, known: _KnownPart, event: ToolCallDone) -> bool | None:
+    def _compare_call_end(self, known_part: _KnownPart, event: ToolCallDone) -> bool | None:
         """Compare the end of a call with a part.
 
         Returns:
             True if the reader has the end, False if the call differs, None if the end is new to the reader.
         """
-        part = known.part
+        part = known_part.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
             return False
         event.call = self._accumulator.rename_call(event.choice, event.part, part.id) or event.call
-        known.end_repeated, known.repeated = True, len(known.text)
+        known_part.end_repeated, known_part.repeated = True, len(known_part.text)
         if part.complete:
             return is_same_call(part, event.call)
         # The reader has only the beginning of the call, so a call that begins like this is new to it.

@@ -125,14 +125,14 @@ class GuardedMachine(Machine):
         Infinity if no guard has a deadline.
         """
         deadline = None
-        if self.guards is not None and (self.waits or not self.over):
+        if self.guards is not None and (self.waits or not self.input_ended):
             self.guards.start(self.meter.started_at)
             deadline = self.guards.deadline
         return math.inf if deadline is None else deadline
 
     def tick(self, now: float) -> None:
         """Let the guards check their deadlines, and stop the answer if a guard wants that."""
-        if self.guards is not None and (self.waits or not self.over):
+        if self.guards is not None and (self.waits or not self.input_ended):
             self.now = now
             self.guards.tick(now)
             self._stop_if_wanted()
@@ -240,7 +240,7 @@ class GuardedMachine(Machine):
             The `Stopped` event if a guard stops the answer; otherwise None.
         """
         guards = self.guards
-        if guards is not None and self.over and self._hold is None:
+        if guards is not None and self.input_ended and self._hold is None:
             self._call_guards(guards.end)
             self.waits = self.guards is not None and guards.pending
         return self._pull_stopped()
@@ -350,7 +350,7 @@ class GuardedMachine(Machine):
                 break
             event = self._next()
         # Without an event, the input so far is used up, and more of it may complete the hold.
-        needs_input = event is None and not self.over and not hold.is_complete
+        needs_input = event is None and not self.input_ended and not hold.is_complete
         if self._hold is None or needs_input:
             return None, True
         return (event, False) if self._ask_permission() else (None, True)

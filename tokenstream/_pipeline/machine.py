@@ -68,9 +68,9 @@ class Machine(Glancing):
         "departures",
         "gives_again",
         "holding",
-        "kept",
+        "input_ended",
+        "kept_format",
         "make_stage",
-        "over",
         "pings",
         "pull",
         "resting",
@@ -102,13 +102,13 @@ class Machine(Glancing):
         """The id of the SSE event that caused the error; None if there is no error from a frame."""
         self.holding = False
         """True while events are held back, during which no chunk is read on the fast path."""
-        self.kept: Format | None = None
+        self.kept_format: Format | None = None
         """A format that continues with the next connection; None to create a new format for it."""
         self.take: Callable[[Any], bool] = self.accumulator.take
         """Takes each event at the moment it is returned; its result is True if the event has content."""
         self.connect(content_type)
         self._events_left: list[Event] = []
-        self.over = False
+        self.input_ended = False
         """True once no more input is accepted."""
         self.answered = False
         """True once the terminal event has arrived."""
@@ -140,14 +140,14 @@ class Machine(Glancing):
         """Number of SSE comments so far."""
         return self._connection.comments
 
-    def connect(self, content_type: str | None, coding: str = "", kept: Format | None = None) -> None:
+    def connect(self, content_type: str | None, coding: str = "", kept_format: Format | None = None) -> None:
         """Begin a new connection.
 
         Args:
             content_type: The server's content type.
             coding: The body's content coding, such as "gzip".
-            kept: The format that reads the connection. None stands for the format in `self.kept`, or for a
-                new format if there is none.
+            kept_format: The format that reads the connection. None stands for the format in
+                `self.kept_format`, or for a new format if there is none.
         """
         self._coding = make_content_decoder(coding, self.limits)
         self._connection = Connection(
@@ -158,13 +158,13 @@ class Machine(Glancing):
             departures=self.departures,
             found=self._name_format,
             make_stage=self.make_stage,
-            kept=kept or self.kept,
+            kept=kept_format or self.kept_format,
         )
         self.unit = str if self._connection.takes_text else bytes
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
-        self.kept, unreturned = checkpoints.restore_answer(
+        self.kept_format, unreturned = checkpoints.restore_answer(
             checkpoint, self.accumulator, limits=self.limits, pings=self.pings
         )
         self.wanted = checkpoint.format
@@ -257,7 +257,7 @@ class Machine(Glancing):
             cause: The error that broke off the input; None if the input ended cleanly.
             now: A clock reading, in seconds.
         """
-        if self.over:
+        if self.input_ended:
             return
         self._end_input(now)
         connection = self._connection
@@ -346,9 +346,9 @@ class Machine(Glancing):
         """Return a checkpoint of the answer so far."""
         if self._last_checkpoint is not None:
             return checkpoints.with_final_ending(self._last_checkpoint, self.accumulator)
-        last = self._last_event_id
+        last_event_id = self._last_event_id
         return checkpoints.make_checkpoint(
-            self.accumulator, self._connection, self._waiting, self.events_seen, last
+            self.accumulator, self._connection, self._waiting, self.events_seen, last_event_id
         )
 
     @property
@@ -368,8 +368,11 @@ class Machine(Glancing):
     @property
     def _last_event_id(self) -> str | None:
         # After an error in a frame, the framing's own id is ahead, by the rest of the chunk.
-        last = self._connection.last_event_id
-        return last if last is None or self._id_at_fault is None else self._id_at_fault or None
+        last_id = self._connection.last_event_id
+        if last_id is None or self._id_at_fault is None:
+            return last_id
+        # "" stands for a frame without an id.
+        return self._id_at_fault or None
 
     # -- within ------------------------------------------------------------
 
@@ -484,7 +487,7 @@ class Machine(Glancing):
 
     def _end_input(self, now: float) -> None:
         """Accept no more input from now on."""
-        self.over = True
+        self.input_ended = True
         self.continues = False
         self.shortcut = None
         self.meter.finish(now)

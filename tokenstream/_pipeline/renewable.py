@@ -77,51 +77,55 @@ class RenewableMachine(GuardedMachine):
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage)
         self.accumulator.may_restart = True
 
-    def renew(self, hold: Hold, now: float, *, kept: Format | None = None, seam: Seam | None = None) -> None:
+    def renew(
+        self, hold: Hold, now: float, *, kept_format: Format | None = None, seam: Seam | None = None
+    ) -> None:
         """Prepare for another connection, which resumes, continues or restarts the answer.
 
         Args:
             hold: Holds back the first events.
             now: A clock reading, in seconds.
-            kept: The format that resumes the answer; None for a new format.
+            kept_format: The format that resumes the answer; None for a new format.
             seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
         """
         self._retry_before = self.reconnect_after
-        self._checkpoint_before = None if kept is None else self.checkpoint()
-        self._first_id = "" if kept is None else self._first_id or self._connection.first_event_id
-        self._id_before = None if kept is None else self._last_event_id
+        self._checkpoint_before = None if kept_format is None else self.checkpoint()
+        self._first_id = "" if kept_format is None else self._first_id or self._connection.first_event_id
+        self._id_before = None if kept_format is None else self._last_event_id
         # As long as a new answer has returned no events, the old checkpoint stays valid.
-        self._checkpoint_at_break = self.checkpoint() if kept is None and self.accumulator.messages else None
+        self._checkpoint_at_break = (
+            self.checkpoint() if kept_format is None and self.accumulator.messages else None
+        )
         # From here on, the state is that of a machine without input, except for the answer so far.
         self.error = None
-        self.over = self.answered = self.resting = False
+        self.input_ended = self.answered = self.resting = False
         self.continues = True
         self.chunk = self._glanced_event = self._id_at_fault = self.head = None
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.ended_at = None
-        self.kept, self._last_checkpoint = kept, None
+        self.kept_format, self._last_checkpoint = kept_format, None
         self._held_format_name = ""
         self.ready = []
         if self.reorder is not None:
-            if kept is None or self.reorder.position is None:
+            if kept_format is None or self.reorder.position is None:
                 self.reorder.begin_again()
             else:
                 # The resumed answer goes on with the frame after the last one.
                 self.reorder.expect(self.reorder.position + 1)
-        if kept is None:
+        if kept_format is None:
             # A new answer does not begin with what the old one has left.
             self._events_left = []
-        if kept is not None and self._hold is not None:
+        if kept_format is not None and self._hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(self._hold)
         self.seam = seam
-        if self.guards is not None and kept is None and seam is None:
+        if self.guards is not None and kept_format is None and seam is None:
             self.guards.hold_again()
         self.hold_back(hold)
         self.connect(None)
-        if kept is not None and self._id_before is not None:
-            kept.expect_events(self._id_before, self._first_id)
+        if kept_format is not None and self._id_before is not None:
+            kept_format.expect_events(self._id_before, self._first_id)
 
     def align(self, restarted: Restarted) -> None:
         """Begin to drop the events of the new answer that repeat the old one.
@@ -155,7 +159,7 @@ class RenewableMachine(GuardedMachine):
     def end_at_limit(self, now: float) -> None:
         """End the answer with finish reason "length" and no error: it is as long as the request allows."""
         self.error, self._hold = None, None
-        if not self.over:
+        if not self.input_ended:
             self._end_input(now)
         self.take = self._take_unheld
         self._pull_from(self._next)
@@ -184,7 +188,7 @@ class RenewableMachine(GuardedMachine):
             new_event = aligner.drop_repeated(event)
             if new_event is not None:
                 return new_event
-        ended_cleanly = self.over and self.error is None and self.stopped_event is None
+        ended_cleanly = self.input_ended and self.error is None and self.stopped_event is None
         if ended_cleanly and aligner.error is None and not aligner.is_complete:
             # The new answer is shorter than what the reader has.
             aligner.fail()
@@ -225,7 +229,7 @@ class RenewableMachine(GuardedMachine):
 
     def _begins_another_answer(self, event: Event) -> bool:
         """Return True if an event begins another answer than the one to be resumed."""
-        is_resumed = self.kept is not None and self._checkpoint_before is not None
+        is_resumed = self.kept_format is not None and self._checkpoint_before is not None
         id_expected = self.accumulator.message.id if is_resumed else None
         if id_expected is None or not isinstance(event, MessageStart):
             return False
@@ -365,7 +369,7 @@ class RenewableMachine(GuardedMachine):
     @property
     def answer_format(self) -> Format:
         """The format that reads the answer, even if this response is an error."""
-        return self.kept if self.kept is not None and self.refused else self._connection.format
+        return self.kept_format if self.kept_format is not None and self.refused else self._connection.format
 
     def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:
         """Store the partial answer of the failed attempt on its error.

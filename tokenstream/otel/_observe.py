@@ -104,7 +104,7 @@ def observe(
     hub = getattr(reader, "hub", None)
     reader = reader if hub is None else hub.driver
     machine = reader.machine
-    if machine.over:
+    if machine.input_ended:
         raise MisuseError("the answer has ended: observe a stream before it is read")
     if machine.observer is not None:
         raise MisuseError("the stream is observed already; once is enough")

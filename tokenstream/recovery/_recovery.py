@@ -337,7 +337,7 @@ class Recovery:
         if resuming_format is None:
             # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
-        machine.renew(hold, now, kept=resuming_format, seam=seam)
+        machine.renew(hold, now, kept_format=resuming_format, seam=seam)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""

@@ -289,7 +289,7 @@ def _find_recursive(definitions: dict[str, Any]) -> frozenset[str]:
     references = {
         name: _find_referenced_names(each) & definitions.keys() for name, each in definitions.items()
     }
-    found: set[str] = set()
+    recursive: set[str] = set()
     for name in definitions:
         reachable: set[str] = set()
         unvisited = set(references[name])
@@ -297,8 +297,8 @@ def _find_recursive(definitions: dict[str, Any]) -> frozenset[str]:
             reachable |= unvisited
             unvisited = set[str]().union(*(references[each] for each in unvisited)) - reachable
         if name in reachable:
-            found.add(name)
-    return frozenset(found)
+            recursive.add(name)
+    return frozenset(recursive)
 
 
 def _find_referenced_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema

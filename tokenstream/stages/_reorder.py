@@ -64,7 +64,7 @@ class Reorder:
         "_in_use",
         "_key",
         "_lowest",
-        "_next",
+        "_next_number",
         "_path",
         "_recent",
         "_started",
@@ -94,7 +94,7 @@ class Reorder:
         self._path = () if callable(key) else tuple(key.split("."))
         self._window = window
         self._timeout = timeout
-        self._first = self._next = self._lowest = first
+        self._first = self._next_number = self._lowest = first
         # `_lowest` is the lowest number expected so far: that of the first frame that was returned.
         self._started = False
         """True once the first frame has arrived, or the stage has given up waiting for it."""
@@ -174,7 +174,7 @@ class Reorder:
     @property
     def position(self) -> int | None:
         """The number of the last frame that was returned; None before the first one."""
-        return self._next - 1 if self._started else None
+        return self._next_number - 1 if self._started else None
 
     def expect(self, number: int) -> None:
         """Continue over another connection: drop the held frames, and ignore frames that are repeated.
@@ -183,7 +183,7 @@ class Reorder:
             number: The number of the next frame.
         """
         self._drop_held()
-        self._next, self._started, self.error = number, True, None
+        self._next_number, self._started, self.error = number, True, None
         # Frames with a lower number than that are repetitions, not an error.
         self._lowest = 0
 
@@ -253,31 +253,31 @@ class Reorder:
         """
         if not (self._started or self._held) and number > self._first + self._window:
             # The stream was joined in the middle: this frame is the first one.
-            self._next = self._lowest = number
+            self._next_number = self._lowest = number
         if number < self._lowest:
             return self._fail(
                 number, f"frame number {number} came after number {self._lowest}, where the answer was begun"
             )
-        if number < self._next or number in self._held:
+        if number < self._next_number or number in self._held:
             self.dropped += 1
             return []
-        if number > self._next:
+        if number > self._next_number:
             # Frames before this one are missing: a gap is open.
             if not self._held:
                 self._gap_since = now
             self._held[number] = []
             self.moved += 1
             return self._hold(number, frame)
-        self._next, self._started = number + 1, True
+        self._next_number, self._started = number + 1, True
         return [frame, *self._release_frames(now)] if self._held else [frame]
 
     def _release_frames(self, now: float) -> list[Frame]:
         """Return the held frames that come next in the order, up to the next gap."""
         frames: list[Frame] = []
-        while (group := self._held.pop(self._next, None)) is not None:
+        while (group := self._held.pop(self._next_number, None)) is not None:
             frames += group
             self._held_count -= len(group)
-            self._next += 1
+            self._next_number += 1
         self._gap_since = now
         return frames
 
@@ -307,11 +307,11 @@ class Reorder:
         Args:
             why: The reason for not waiting any longer, for the error message.
         """
-        missing = self._next
+        missing = self._next_number
         only_first_is_missing = not self._started and min(self._held) == missing + 1
         if only_first_is_missing:
-            self._started, self._next = True, missing + 1
-            self._lowest = self._next
+            self._started, self._next_number = True, missing + 1
+            self._lowest = self._next_number
             return self._release_frames(self._gap_since)
         return self._fail(missing, f"frame number {missing} never came ({why})")
 

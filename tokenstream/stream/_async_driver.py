@@ -243,7 +243,7 @@ class AsyncDriver(Driver):
         """
         if self._awaits_judges:
             return self.chain.deadline
-        has_input_ended = self.machine.over or self.phase is _ENDED
+        has_input_ended = self.machine.input_ended or self.phase is _ENDED
         if has_input_ended or self._next_source is not None:
             return None
         return self.find_read_limit(self.pump.since or since)

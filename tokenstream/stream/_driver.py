@@ -190,9 +190,9 @@ class Driver(SingleConsumer):
                 "the answers of this connection are read one by one: read what `stream.responses` gives, "
                 "or the stream itself from the start"
             )
-        if machine.over or machine.error is not None:
+        if machine.input_ended or machine.error is not None:
             # Recovery replaces the source after an error.
-            if not machine.over and self._try_recover(None, machine.now):
+            if not machine.input_ended and self._try_recover(None, machine.now):
                 return True
             self._begin_draining()
             return False
@@ -209,7 +209,7 @@ class Driver(SingleConsumer):
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
             earliest = self.silence.earliest_deadline if machine.reorder is None else -math.inf
             self.earliest_deadline = min(earliest, machine.guarded_until)
-            return not self.machine.over and machine.error is None
+            return not self.machine.input_ended and machine.error is None
         return True
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
@@ -306,7 +306,7 @@ class Driver(SingleConsumer):
         if self.machine.waits and cause is not None:
             # The events that wait for a guard's answer are never delivered.
             self.machine.fail_guarded(cause)
-        elif not self.machine.over and not self._try_recover(cause, now):
+        elif not self.machine.input_ended and not self._try_recover(cause, now):
             self.machine.finish(cause, now)
 
     def _try_recover(self, cause: StreamError | None, now: float) -> bool:
@@ -367,7 +367,7 @@ class Driver(SingleConsumer):
             ending: The ending; None to let the machine decide.
         """
         machine = self.machine
-        if not machine.over:
+        if not machine.input_ended:
             # The end of the input may release events that were held back.
             machine.finish(None, self.clock())
             return True
@@ -396,7 +396,7 @@ class Driver(SingleConsumer):
         """End a stream that could not be opened; return its error, unless a read has already raised it."""
         machine = self.machine
         has_ended = self.phase is _ENDED or self.verdict.end_request is not None
-        was_opened = not machine.over or machine.meter.chunks > 0
+        was_opened = not machine.input_ended or machine.meter.chunks > 0
         if has_ended or was_opened:
             return None
         self.conclude()

@@ -69,7 +69,7 @@ def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, fr
     if driver.is_unopened:
         return False
     machine = driver.machine
-    has_failed = machine.over or machine.error is not None
+    has_failed = machine.input_ended or machine.error is not None
     if has_failed or (driver.head is not None and is_failure(driver.head)):
         # The body is an error report, not an answer: it is read to the end for its message.
         return False

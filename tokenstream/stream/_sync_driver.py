@@ -266,7 +266,7 @@ class SyncDriver(Driver):
         Args:
             since: Time since which nothing has arrived.
         """
-        return None if self.machine.over or self.phase is _ENDED else self.find_read_limit(since)
+        return None if self.machine.input_ended or self.phase is _ENDED else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""

@@ -39,11 +39,11 @@ class _ParagraphLines(NamedTuple):
     """The content of the lines, each line with a newline."""
     prefixes: list[str]
     """The part of each line before its content, such as quote marks."""
-    plain: bool
+    has_no_prefixes: bool
     """True if all of `prefixes` are empty."""
 
 
-_NO_LINES = _ParagraphLines("", "", [], plain=True)
+_NO_LINES = _ParagraphLines("", "", [], has_no_prefixes=True)
 
 
 class Completion:
@@ -121,7 +121,9 @@ class Completion:
                 line[offset:].rstrip("\r\n") + "\n" for line, offset in zip(lines, offsets, strict=True)
             ]
             before = "".join(shape.lines[: min(begin, shape.size)])
-            self._paragraph = _ParagraphLines(before, "".join(contents), prefixes, plain=not any(prefixes))
+            self._paragraph = _ParagraphLines(
+                before, "".join(contents), prefixes, has_no_prefixes=not any(prefixes)
+            )
             self._shape = shape
         return self._paragraph
 
@@ -182,7 +184,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         shape: The state of the block.
         tail: The block's unfinished last line.
     """
-    before, content, prefixes, plain = shape.completion.read_paragraph(shape)
+    before, content, prefixes, has_no_prefixes = shape.completion.read_paragraph(shape)
     # Definitions alone render to nothing, so the preview stays empty.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
     if shape.may_define:
@@ -208,7 +210,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     shown = shape.completion.complete(content, references=shape.definition_count > 0, item=in_container)
     if not shown or shown.isspace():
         return without_paragraph
-    if plain and not offset:
+    if has_no_prefixes and not offset:
         return before + shown
     # Each line gets its quote marks or its indentation again.
     return before + "\n".join(map(add, [*prefixes, tail[:offset]], shown.split("\n")))

@@ -42,7 +42,16 @@ class Smooth(TextStage):
         [' bur', 'st o', 'f t', 'ext', '.']
     """
 
-    __slots__ = ("_credit", "_held", "_last_return", "_length", "_max_delay", "_next", "_offset", "_whole")
+    __slots__ = (
+        "_credit",
+        "_held",
+        "_last_return",
+        "_length",
+        "_max_delay",
+        "_next_return",
+        "_offset",
+        "_whole",
+    )
 
     def __init__(self, max_delay: float = 0.4, *, whole: bool = False) -> None:
         self._max_delay = check_seconds("max_delay", max_delay)
@@ -55,7 +64,7 @@ class Smooth(TextStage):
         """Number of waiting characters."""
         self._last_return = 0.0
         """The clock reading when text was returned last, or when the text after a silence arrived."""
-        self._next = -math.inf
+        self._next_return = -math.inf
         """The clock reading from which text may be returned again."""
         self._credit = 0.0
         """Number of characters that may be returned; negative if more were returned than were due."""
@@ -63,7 +72,7 @@ class Smooth(TextStage):
     @property
     def deadline(self) -> float | None:
         """The clock reading at which text is due; None while no text waits."""
-        return self._next if self._held else None
+        return self._next_return if self._held else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Hold a piece, and return the text that is due.
@@ -75,7 +84,7 @@ class Smooth(TextStage):
         if not item:
             return []
         if not self._held:
-            if now >= self._next:
+            if now >= self._next_return:
                 # After a silence, the first character is returned at once.
                 self._credit = max(self._credit, 1.0)
             self._last_return = now
@@ -89,9 +98,9 @@ class Smooth(TextStage):
         Args:
             now: A clock reading, in seconds.
         """
-        if not self._held or now < self._next:
+        if not self._held or now < self._next_return:
             return []
-        self._next = now + _STEP
+        self._next_return = now + _STEP
         # The newest piece has the most time left: spread all of the text over that time.
         newest_arrived_at = self._held[-1][0]
         seconds_left = newest_arrived_at + self._max_delay - now

@@ -367,13 +367,13 @@ class MarkdownSpeech:
             return _WAIT
         label = text[open_at + 1 : close_at]
         is_footnote = label.startswith("^")
-        last = close_at if is_footnote else _NO_BRACKET
+        link_end = close_at if is_footnote else _NO_BRACKET
         if text[close_at + 1 : close_at + 2] in {"(", "["}:
             address_end = _find_closing(text, close_at + 1, _MAX_ADDRESS, at_end=at_end)
             if address_end is None:
                 return _WAIT
-            last = address_end
-        if last == _NO_BRACKET:
+            link_end = address_end
+        if link_end == _NO_BRACKET:
             # Brackets without an address are text.
             out.append(text[position : open_at + 1])
             return open_at + 1
@@ -382,7 +382,7 @@ class MarkdownSpeech:
             inner._at_line_start = False
             out.append(inner.feed(label) + inner.end())
             self._row_has_text = True
-        return last + 1
+        return link_end + 1
 
     def _read_angle(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Read `<`: skip a tag or a comment, or append an address without its angle brackets to `out`.

@@ -101,7 +101,7 @@ class FunctionTool:
 
     def as_json(self, text: str) -> str:
         """Convert arguments that are free text to JSON in which the text is the function's first argument."""
-        return json.dumps({self.signature.first: text})
+        return json.dumps({self.signature.first_parameter: text})
 
     def run(self, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
         """Call the function."""

@@ -59,7 +59,7 @@ class Signature:
         MisuseError: The parameters cannot be determined, or have types that JSON cannot represent.
     """
 
-    __slots__ = ("_function", "_only", "_schema", "_signature", "first", "parameters", "types")
+    __slots__ = ("_function", "_only", "_schema", "_signature", "first_parameter", "parameters", "types")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -77,7 +77,7 @@ class Signature:
                 f"the parameters of {name} cannot be read from its signature: {error}; "
                 "give a type for its arguments instead"
             ) from error
-        self.first = next(iter(self.parameters), "input")
+        self.first_parameter = next(iter(self.parameters), "input")
         """The name of the first parameter."""
 
     @property
@@ -280,10 +280,10 @@ def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dic
     }
     # `get_type_hints` reads the annotations of any object, and resolves those that are text.
     annotated_object = SimpleNamespace(__annotations__=declared)
-    inner = _find_inner_function(function)
-    names: dict[str, Any] = getattr(inner, "__globals__", {})
+    inner_function = _find_inner_function(function)
+    names: dict[str, Any] = getattr(inner_function, "__globals__", {})
     # A local name hides a global one, as in the code of the function.
-    return get_type_hints(annotated_object, names, _local_names(inner), include_extras=True)
+    return get_type_hints(annotated_object, names, _local_names(inner_function), include_extras=True)
 
 
 def _find_inner_function(function: Any) -> Any:  # noqa: ANN401 - any callable
