@@ -99,7 +99,7 @@ class Glancing:
         self.timer: Callable[[], float] | None = None
         """A clock for measuring how long reading takes; None to measure nothing."""
         self.waits = False
-        """True while no event may be returned before the guards have answered."""
+        """True while no event may be returned before the guards have decided."""
         self.shortcut: Callable[[Any, float], Event | None] | None = None
         """Fast replacement for `give` while chunks may be like the last one; otherwise None."""
         self._connection: Connection

@@ -72,7 +72,9 @@ class GuardedMachine(Machine):
         self._held_format_name = ""
         """The format's name, which the message must not contain before the held-back events are returned."""
         self.guards: Guards | None = None
+        """The rules that check the answer; None if there are none, or if a rule has stopped the answer."""
         self._stops: Stops
+        """The stream, which a guard can end."""
         self._finish: Event | None = None
         """The answer's finish event, while guards are still judging it."""
         self.stopped_event: Event | None = None

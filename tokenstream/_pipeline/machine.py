@@ -99,7 +99,7 @@ class Machine(Glancing):
         self._last_checkpoint: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None before the end."""
         self._id_at_fault: str | None = None
-        """The id of the SSE event that caused the error; None if there is no error from a frame."""
+        """The id of the SSE event that caused the error, or ""; None if no frame has caused an error."""
         self.holding = False
         """True while events are held back, during which no chunk is read on the fast path."""
         self.kept_format: Format | None = None

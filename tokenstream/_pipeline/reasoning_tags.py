@@ -99,7 +99,7 @@ class ReasoningTags:
         self._open_texts: dict[tuple[int, int], _TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format."""
         self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
-        """The same parts, by choice and the index of the receiving part in the message."""
+        """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
         """Each part's index in the message, by its index in the format; for a text, of its last part."""
         self._format_indexes: dict[tuple[int, int], int] = {}

@@ -36,7 +36,7 @@ class RunEvents:
         self._version = -1
         """The version of the log when events were collected last."""
         self._has_ended = False
-        """True if the run had ended then."""
+        """True if the run had ended when events were collected last."""
         self._lock = threading.Lock()
 
     def ready(self) -> list[Event]:

@@ -28,7 +28,7 @@ class RunOfAFramework(ABC):
     def __init__(self, run: Steps) -> None:
         self._run = run
         self._calls: list[ToolCall] = []
-        """Tool calls in the models' answers whose tools have not begun yet."""
+        """Tool calls of the models' answers; a call is removed once the step of its tool begins."""
         self._open: dict[str, Step] = {}
         """Steps that have not ended, by the key that the framework uses for the step."""
 
@@ -99,7 +99,7 @@ class RunOfAgents(RunOfAFramework):
     """Base of the readers for frameworks whose events name the current agent."""
 
     _AGENT: ClassVar[str] = ""
-    """The key of the current agent's step; no tool call has an empty id."""
+    """The key of the current agent's step: "", because this is not the id of any tool call."""
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _LEGACY = "function_call"
 """The type of a call in the legacy form, and the field of the message for it."""
 _FIELDS_INSTEAD_OF_CONTENT = ("refusal", "audio", _LEGACY, "tool_calls")
-"""The fields of a message of which one must be set if the content is null."""
+"""Fields of a message; if the content is null, at least one of these fields must be set."""
 _DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}
 """Maps types of typed pieces of reasoning to the field for the text; it is `text` for all others."""
 _THINKING_BLOCKS = ("thinking", "redacted_thinking")

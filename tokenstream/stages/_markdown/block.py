@@ -37,7 +37,7 @@ class BlockShape(NamedTuple):
     info: str
     start: int
     last_text: list[Any]
-    """The state of the snapshot of this block whose text was built last, and that text; empty at first."""
+    """The state of a snapshot and its text, from the last time that a text was built; empty at first."""
     completion: Completion
     lines: list[str]
     """Whole lines with their endings; only the first `size` count."""
@@ -56,7 +56,7 @@ class BlockShape(NamedTuple):
     text_from: int = 0
     """Number of lines at the paragraph's beginning that are definitions."""
     may_define: bool = False
-    """True if a definition may still be unfinished after those lines."""
+    """True if a definition may still be unfinished after these definitions."""
     leaf_end: str = ""
     """The fence that closes the leaf, or the kind of its HTML."""
     containers: tuple[Container, ...] = ()

@@ -114,7 +114,7 @@ class MarkdownBlocks:
         """Pieces of a line whose block is decided; None if there is no such line."""
         self._decided_size = 0
         self._blank_lines: list[str] = []
-        """Blank lines that belong to the open block only if that continues."""
+        """Blank lines that belong to the open block only if the block continues."""
         self._holds_cr = False
         """True if the last piece ended with CR, which is held back."""
         self._shortcut: tuple[BlockShape, list[str], _OpenBlock] | None = None

@@ -83,7 +83,7 @@ class _OpeningLine:
         self.container_at = line_match.content_starts[-1]
         """The start of the content of the innermost container."""
         self.content_at = line_match.content_at
-        """The position of the first character there that is not blank."""
+        """The position of the first character in the innermost container that is not blank."""
         self.math = math
         self.complete = complete
         self.same_level = same_level
@@ -91,7 +91,7 @@ class _OpeningLine:
         self.containers: list[Container] = []
         """The containers that the line opens."""
         self.content_starts = [self.container_at]
-        """The start of the content before them and within each of them."""
+        """The start of the content before these containers, and within each of them."""
         self.rule_ends: dict[str, int] = {}
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 

@@ -22,7 +22,7 @@ class PossibleRow(NamedTuple):
     """A line that may be the first row of a table, at one of several levels of containers."""
 
     level: int
-    """The lowest of these levels: the number of containers around the table."""
+    """The lowest possible level: the number of containers around the table."""
     content_starts: list[int]
     """The start of the row if the table begins at `level`, one level deeper, and so on."""
     text: str = ""

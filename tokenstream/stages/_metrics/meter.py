@@ -100,9 +100,9 @@ class Meter:
         self.framed_chunks = 0
         """Number of chunks that were cut into frames; a chunk on the fast path is not, and is one delta."""
         self.framed_content_chunks = 0
-        """Number of those chunks that had content."""
+        """Number of chunks that were cut into frames and had content."""
         self.framed_deltas = 0
-        """Number of events with content in those chunks."""
+        """Number of events with content in chunks that were cut into frames."""
         self.waiting = True
         """True while the answer has not reached all of the marks that most answers reach."""
         self.away = 0.0
