@@ -336,7 +336,7 @@ class Glancing:
 
 
 def is_callers_fault(cause: StreamError) -> bool:
-    """Return True if a source of the application failed, such as its own generator, and not a transport."""
+    """Return True if the application's own source failed, such as a generator, not a transport."""
     return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
 
 

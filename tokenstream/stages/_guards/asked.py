@@ -139,7 +139,7 @@ class AnswerQuestion(Question):
             self.call(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the whole answer, unless it was called with it already.
+        """Call the function with the whole answer, unless an earlier call was made with all of it.
 
         Args:
             message: Returns the answer.

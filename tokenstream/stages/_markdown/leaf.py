@@ -21,7 +21,15 @@ _FIRST_KIND_ENDED_BY_BLANK = 6
 
 
 class Leaf:
-    """The open leaf: the innermost open block, which contains only lines, such as a paragraph or a fence."""
+    """The open leaf: the innermost open block, which contains only lines, such as a paragraph or a fence.
+
+    Args:
+        kind: The kind of the leaf, from `LineKind`.
+        text: The leaf's first line, with expanded tabs.
+        content_at: The offset of the leaf's content in `text`.
+        line: The original line; not needed for a leaf whose offsets are not recorded.
+        size: The fence's length, the heading's level, or the kind of HTML block; 0 for other leaves.
+    """
 
     __slots__ = ("first_line", "kind", "mark", "offsets", "reader", "size", "start")
 

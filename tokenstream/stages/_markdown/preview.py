@@ -272,7 +272,9 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
         # A script and the like: its end is the closing tag of the same name.
         opening = _RAW_NAME.search(source, shape.settled)
         if opening is None or not opening[0].endswith(">"):
+            # The opening tag is not whole.
             return source[: shape.settled]
+        # The beginning of the closing tag is replaced by the whole tag.
         partial = _RAW_END.search(source, max(0, len(source) - MOST_TAG))
         source = source[: partial.start()] if partial else source
         ending = f"</{opening[1]}>"

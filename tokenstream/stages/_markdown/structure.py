@@ -40,6 +40,8 @@ class BlockStructure:
     Pass a growing line to `decide_line` until that decides, and to `finish_line` when the line is whole.
     If parsers disagree about a line, no block ends before the next blank line: fewer, longer
     blocks are always right, since each parser then sees the same text as in the whole document.
+    The options are those of `MarkdownBlocks`. In the methods, `line` is the original line, and
+    `line_match` is the line with tabs expanded, together with the containers that it continues.
     """
 
     def __init__(self, *, tables: bool, math: Math | None = None, merge_html: bool = False) -> None:
@@ -197,8 +199,7 @@ class BlockStructure:
                 leaf.offsets.append(0)
             return True
         # Indented code may go on after the blank line; every other leaf ends here.
-        may_go_on = continues_all and leaf is not None and leaf.kind == LineKind.CODE
-        if leaf is not None and not may_go_on:
+        if leaf is not None and not (continues_all and leaf.kind == LineKind.CODE):
             self._close_leaf()
         self.containers.close_inner(level)
         return False
