@@ -149,7 +149,7 @@ class Reorder:
         return self._give_up("the input ended") if self._held and self.error is None else []
 
     def tick(self, now: float) -> list[Frame]:
-        """Return the held frames if only the first frame is missing in time; any other gap is an error.
+        """Return the held frames if only the first frame has not come in time; any other gap is an error.
 
         Args:
             now: A clock reading, in seconds.

@@ -73,13 +73,16 @@ class Completion:
         self._options: tuple[bool, ...] = ()
         """The options of the completer."""
         self._line_pieces: list[str] | None = None
+        """The pieces of the line that was joined last."""
         self._piece_count = 0
         self._line = ""
         """The first `_piece_count` of the line's pieces, joined."""
         self._shape: BlockShape | None = None
+        """The state of the block whose paragraph was read last."""
         self._paragraph = _NO_LINES
         """The whole lines of the paragraph in that shape."""
         self._block_lines: list[str] | None = None
+        """The lines of the block that was joined last."""
         self._line_count = 0
         self._joined_lines = ""
         """The first `_line_count` of the block's whole lines, joined."""

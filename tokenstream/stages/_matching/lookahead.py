@@ -67,7 +67,7 @@ def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of
 
 
 class _Rewriter:
-    """Rewrites one pattern; see `watch_end`.
+    """Rewrites one pattern, so that it demands another character wherever it tests the next one.
 
     Args:
         stage: Name of the calling stage, for error messages.
@@ -131,6 +131,7 @@ class _Rewriter:
             self.ahead.append("")
             return _NEXT + escape
         if escape[1] in _CLUSTERS:
+            # A cluster has characters of its own; the next character comes after them.
             self.ahead.append("")
             return escape + _NEXT
         return escape

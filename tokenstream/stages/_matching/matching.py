@@ -48,6 +48,7 @@ class Matcher:
         self.sure_at_end = True
         """True if a match that reaches the end of the text so far stays a match, whatever follows."""
         if self._literal:
+            # Plain text needs none of the following: its matches have one length and test nothing else.
             return
         watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
         self._partial_only = _make_partial_only(stage, compiled, watched)

@@ -115,6 +115,7 @@ class Signature:
         """
         only = self._only
         if only is not None and not only.is_named(text):
+            # The JSON is the value of the parameter, without the parameter's name.
             return {only.name: only.schema.validate_text(text)}
         arguments: dict[str, Any] = self._schema.validate_text(text)
         return arguments
