@@ -31,6 +31,7 @@ def around_tools(receivers: Receivers, inner: Around | None) -> Around:
 
     @contextmanager
     def around(call: ToolCall) -> Generator[Any]:
+        """Report the run of a tool call; yield the value of the inner context manager, or None."""
         running = _RunningTool(receivers, call)
         run_quietly(running.start_span)
         try:

@@ -108,6 +108,7 @@ class ValidatedCalls:
         Args:
             call: A finished call.
         """
+        # Unlike `feed`, this accepts arguments to which an end has to be added.
         return self._check_call(call, self._lenient.get(call.name, False))
 
     def feed(self, call: ToolCall, *, now: float = 0.0) -> list[ToolCall]:
