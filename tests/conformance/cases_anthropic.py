@@ -48,7 +48,7 @@ CASES = [
     CompatibleCase(
         "claude-text-in-the-start",
         "anthropic",
-        "a block's first text already in its start (gateways)",
+        "a block's first text in its start event (gateways)",
         wire.claude_start()
         + wire.claude_open(0, type="text", text="Hel")
         + wire.claude_delta(0, "text_delta", text="lo")
@@ -59,7 +59,7 @@ CASES = [
     CompatibleCase(
         "claude-input-in-the-start",
         "anthropic",
-        "a call's whole input in its start, no deltas (gateways)",
+        "a call's whole input in its start event, and no deltas (gateways)",
         wire.claude_start() + _claude_call(0, "toolu_1", given=OSLO) + wire.claude_end("tool_use"),
         calls=[("toolu_1", "weather", OSLO)],
     ),
@@ -84,7 +84,7 @@ CASES = [
     CompatibleCase(
         "claude-input-invalid",
         "anthropic",
-        "a call's input is no JSON (fine-grained streaming); the text after it counts",
+        "a call's input that is not JSON (fine-grained streaming); the text after it counts",
         wire.claude_start()
         + _claude_call(0, "toolu_1", '{"city": Oslo}')
         + _claude_text("Hello", index=1)
@@ -94,7 +94,7 @@ CASES = [
     CompatibleCase(
         "claude-unknown-types",
         "anthropic",
-        "an event, a block and a delta of kinds that came later",
+        "an event, a block and a delta of kinds that were introduced later",
         wire.claude_start()
         + wire.claude("later_event", value=1)
         + wire.claude_open(0, type="later_block", value=1)
@@ -127,7 +127,7 @@ CASES = [
     CompatibleCase(
         "claude-usage-null",
         "anthropic",
-        "nulls in the last usage, which must not erase what the start said (gateways)",
+        "nulls in the last usage, which must not erase the counts from the start (gateways)",
         wire.claude_start()
         + _claude_text("Hello")
         + wire.claude(

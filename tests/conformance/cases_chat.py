@@ -54,7 +54,7 @@ CASES = [
     CompatibleCase(
         "id-and-name-repeated",
         "openai-chat",
-        "a call's id and name in every fragment (a parser of vLLM)",
+        "a call's id and name in every fragment (one of vLLM's parsers)",
         b"".join([_begun(arguments=piece) for piece in pieces_of(OSLO_TEXT, 6)]) + _CALLED,
         calls=_OSLO_CALL,
     ),
@@ -98,14 +98,14 @@ CASES = [
     CompatibleCase(
         "one-index-for-two-calls",
         "openai-chat",
-        "two calls with ids of their own, both on index 0 (Gemini's OpenAI endpoint)",
+        "two calls with different ids, both on index 0 (Gemini's OpenAI endpoint)",
         _begun(arguments=OSLO_TEXT) + _begun("call_2", BERGEN_TEXT) + _CALLED,
         calls=_BOTH_CALLS,
     ),
     CompatibleCase(
         "calls-in-turns",
         "openai-chat",
-        "fragments of two calls in turns",
+        "fragments of two calls, alternating",
         _begun()
         + _begun("call_2", index=1)
         + b"".join(
@@ -143,14 +143,14 @@ CASES = [
     CompatibleCase(
         "arguments-an-object",
         "openai-chat",
-        "arguments as a JSON object where text belongs (gateways)",
+        "arguments as a JSON object rather than text (gateways)",
         _begun(arguments=OSLO) + _CALLED,
         calls=_OSLO_CALL,
     ),
     CompatibleCase(
         "arguments-glued",
         "openai-chat",
-        "the arguments of two calls as those of one, `{…}{…}`",
+        "the arguments of two calls joined into one, `{…}{…}`",
         _begun() + _rest(OSLO_TEXT) + _rest(BERGEN_TEXT) + _CALLED,
         calls=[("call_1", "weather", OSLO), (None, "weather", BERGEN)],
     ),
@@ -194,7 +194,7 @@ CASES = [
     CompatibleCase(
         "usage-with-the-finish",
         "openai-chat",
-        "usage in the chunk of the finish reason (llama.cpp, DeepSeek)",
+        "usage in the same chunk as the finish reason (llama.cpp, DeepSeek)",
         wire.chat({"role": "assistant", "content": "Hello"})
         + wire.chat({}, "stop", usage={"prompt_tokens": 7, "completion_tokens": 21, "total_tokens": 28})
         + wire.DONE,
@@ -204,7 +204,7 @@ CASES = [
     CompatibleCase(
         "usage-grows",
         "openai-chat",
-        "usage so far in every chunk (vLLM's continuous statistics, xAI)",
+        "the usage so far, in every chunk (vLLM's continuous statistics, xAI)",
         b"".join(
             [
                 wire.chat(
@@ -308,7 +308,7 @@ CASES = [
     CompatibleCase(
         "invalid-utf-8",
         "openai-chat",
-        "a byte that is no UTF-8 in the text",
+        "a byte in the text that is not UTF-8",
         wire.chat({"content": "Hel?"}).replace(b"?", b"\xff") + wire.chat({"content": "lo"}) + _END,
         text="Hel\N{REPLACEMENT CHARACTER}lo",
     ),
@@ -325,7 +325,7 @@ CASES = [
     CompatibleCase(
         "error-as-an-object-type",
         "openai-chat",
-        '`"object": "error"` with the message beside it (older vLLM)',
+        '`"object": "error"` next to the message (older vLLM)',
         wire.chat({"content": "Hel"})
         + wire.sse({"object": "error", "message": "m", "type": "BadRequestError", "code": 400})
         + wire.DONE,

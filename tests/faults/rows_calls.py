@@ -110,7 +110,7 @@ ROWS = [
     ),
     Row(
         "F63b",
-        "The call of index 1 comes before that of index 0.",
+        "The call with index 1 comes before the one with index 0.",
         asked(begun(1, "a", "{}"), begun(0, "b", "{}"), calls=2),
         whole(TWO, kept="Hi, f({}), f({})"),
     ),
@@ -131,7 +131,7 @@ ROWS = [
     ),
     Row(
         "F65",
-        "Two calls with ids of their own have the same index.",
+        "Two calls with different ids have the same index.",
         asked(begun(0, "a", '{"a": 1}'), begun(0, "b", '{"b": 2}'), calls=2),
         whole("counted as `call_index_reused`", TWO, kept='Hi, f({"a": 1}), f({"b": 2})'),
     ),
@@ -155,13 +155,13 @@ ROWS = [
     ),
     Row(
         "F69",
-        "The arguments of one call are two documents.",
+        "One call's arguments are two JSON documents.",
         asked(begun(0, "a", '{}{"a": 1}'), calls=2),
         whole("counted as `call_glued`, `call_id_missing`", TWO, kept='Hi, f({}), f({"a": 1})'),
     ),
     Row(
         "F69b",
-        "The same in a format that has a place for each call.",
+        "One call's arguments are two JSON documents, in a format that has a place for each call.",
         claude(
             wire.claude_start(),
             wire.claude_open(0, type="tool_use", id="a", name="f", input={}),
@@ -180,7 +180,7 @@ ROWS = [
     ),
     Row(
         "F70b",
-        "An answer begins a second time in its middle.",
+        "An answer begins again in the middle.",
         claude(wire.claude_start(), *TEXT_BLOCK, wire.claude_start()),
         whole("counted as `start_repeated`", kept="Hi"),
     ),
@@ -198,13 +198,13 @@ ROWS = [
     ),
     Row(
         "F71b",
-        "Half of a surrogate pair stays alone.",
+        "Half of a surrogate pair never gets its other half.",
         answered(chunked([START, *halves("\ud83d", "!"), FINISH])),
         whole("counted as `lone_surrogate`", kept="Hi\N{REPLACEMENT CHARACTER}!"),
     ),
     Row(
         "F72",
-        "A call comes in thousands of deltas, and its value is looked at with each of them.",
+        "A call comes in thousands of deltas, and its value is read after each.",
         at_each_delta,
         whole("the work is linear", kept='Hi, f({"a": ["0123456789abcd","0123456789abcd",0]})'),
     ),

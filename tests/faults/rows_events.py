@@ -44,7 +44,7 @@ def _unknown(outcome: Outcome) -> Iterator[str]:
 
 def _words(words: str) -> Callable[[Outcome], Iterator[str]]:
     def told(outcome: Outcome) -> Iterator[str]:
-        yield saw("the words are in the message", words in str(outcome.error))
+        yield saw("the provider's words are in the message", words in str(outcome.error))
 
     return told
 
@@ -59,7 +59,7 @@ def _protocol(*told: str) -> Any:
 
 
 def _provider(kind: str, *, retryable: bool = True) -> Any:
-    words = (f"`.kind` is `{kind}`", "the words are in the message")
+    words = (f"`.kind` is `{kind}`", "the provider's words are in the message")
     return failed(ProviderError, *words, retryable=retryable, ending="failed", kept="Hel")
 
 
@@ -70,7 +70,7 @@ _OVERLOADED = {"error": {"message": "boom", "type": "overloaded_error"}}
 ROWS = [
     Row(
         "F38",
-        "A byte order mark stands before the first event.",
+        "A byte order mark precedes the first event.",
         answered(chunked([b"\xef\xbb\xbf" + HELLO, END])),
         whole(),
     ),
@@ -89,7 +89,7 @@ ROWS = [
     Row("F40b", "An event has empty data.", around(sse("")), whole("counted as `empty_data`")),
     Row(
         "F43",
-        "Lines end with CR, LF or CRLF, mixed; each event is wanted before the next byte comes.",
+        "Lines end with a mixture of CR, LF and CRLF, and each event is due before the next byte.",
         every(*[_prompt(end, blank) for end in (b"\n", b"\r", b"\r\n") for blank in (b"\r", b"\r\n")]),
         whole(),
     ),
@@ -139,13 +139,13 @@ ROWS = [
     ),
     Row(
         "F49",
-        "A payload says that the answer failed.",
+        "A payload reports that the answer failed.",
         around(sse(_OVERLOADED), also=_words("boom")),
         _provider("overloaded"),
     ),
     Row(
         "F50",
-        "An event is named `error`, and its payload has no such field.",
+        "An event is named `error`, but its payload has no such field.",
         around(sse({"message": "boom"}, event="error"), also=_words("boom")),
         _provider("unknown", retryable=False),
     ),
@@ -187,13 +187,13 @@ ROWS = [
     ),
     Row(
         "F58",
-        "Comments and pings come in between.",
+        "Comments and pings arrive between events.",
         around(b": keep-alive\n\n", sse({"type": "ping"}, event="ping")),
         whole(),
     ),
     Row(
         "F58b",
-        "The same, with `pings=True`.",
+        "Comments and pings arrive between events, with `pings=True`.",
         around(b": keep-alive\n\n", sse({"type": "ping"}, event="ping"), pings=True, also=_pings),
         whole("two `Ping` events"),
     ),

@@ -92,7 +92,7 @@ _DATED = [("Retry-After", "Fri, 20 Nov 2026 08:00:30 GMT"), ("Date", "Fri, 20 No
 
 
 def _page_kept(outcome: Outcome) -> Iterator[str]:
-    yield saw("the title is in the message", "502 Bad Gateway" in str(outcome.error))
+    yield saw("the page's title is in the message", "502 Bad Gateway" in str(outcome.error))
     yield saw("`.body` has the first 4 KiB", getattr(outcome.error, "body", "").encode() == _PAGE[:4096])
 
 
@@ -101,7 +101,7 @@ def _words_told(outcome: Outcome) -> Iterator[str]:
 
 
 def _title_told(outcome: Outcome) -> Iterator[str]:
-    yield saw("the title is in the message", "Please log in" in str(outcome.error))
+    yield saw("the page's title is in the message", "Please log in" in str(outcome.error))
     yield saw("`.body` has its start", getattr(outcome.error, "body", "").encode() == _LOGIN)
 
 
@@ -191,13 +191,13 @@ ROWS = [
     ),
     Row(
         "F02",
-        "The name server fails for the moment (EAI_AGAIN).",
+        "The name server fails temporarily (EAI_AGAIN).",
         unresolved(socket.EAI_AGAIN),
         refused(CONNECT, retryable=True, closed=None),
     ),
     Row(
         "F02b",
-        "The host's name has no address (EAI_NONAME).",
+        "The host name has no address (EAI_NONAME).",
         unresolved(socket.EAI_NONAME),
         refused(CONNECT, retryable=False, closed=None),
     ),
@@ -221,7 +221,7 @@ ROWS = [
     ),
     Row(
         "F04",
-        "The head is cut in its middle, or is garbage.",
+        "The head is cut in the middle, or is garbage.",
         every(answered([b"HTTP/1.1 200 OK\r\nContent-Ty"]), answered([b"what?\r\n\r\n"])),
         refused(HEAD, retryable=True),
     ),
@@ -239,7 +239,7 @@ ROWS = [
             StatusError,
             "`.status` is `502`",
             "`.kind` is `server`",
-            "the title is in the message",
+            "the page's title is in the message",
             "`.body` has the first 4 KiB",
             retryable=True,
             ending="failed",
@@ -263,13 +263,13 @@ ROWS = [
     ),
     Row(
         "F08",
-        "Status 200 with an error as its JSON body.",
+        "Status 200 with a JSON error as the body.",
         answered(sized(_BUSY, content_type="application/json")),
         failed(ProviderError, "`.kind` is `overloaded`", retryable=True, ending="failed", kept=""),
     ),
     Row(
         "F09",
-        "Status 200 labelled `text/event-stream`, and the body is a JSON error.",
+        "Status 200 labelled `text/event-stream` with a JSON error as the body.",
         answered(sized(_BUSY)),
         failed(ProviderError, "`.kind` is `overloaded`", retryable=True, ending="failed", kept=""),
     ),
@@ -279,7 +279,7 @@ ROWS = [
         answered(sized(_LOGIN, content_type="text/html"), also=_title_told),
         failed(
             NotAStream,
-            "the title is in the message",
+            "the page's title is in the message",
             "`.body` has its start",
             retryable=False,
             ending="failed",

@@ -66,12 +66,12 @@ def interpreter_exits(world: World) -> Result:
 
 NO_LOOP = "There is no event loop."
 TRIO_DROPS = (
-    "The HTTP client's generators are garbage collected too, and Python may print an error of one of "
-    "them on stderr: on trio, read inside `async with`."
+    "The HTTP client's generators are garbage-collected as well, and Python may print an error from one of "
+    "them on stderr. On trio, read inside `async with`."
 )
 TRIO_EXITS = (
-    "Outside of `async with`, trio closes the HTTP client's generators in its own order, and Python "
-    "may print an error of one of them on stderr."
+    "Outside `async with`, trio closes the HTTP client's generators in its own order, and Python "
+    "may print an error from one of them on stderr."
 )
 STOPPED = "stopped"
 EXITS, SILENT = "it exits with status 0", "nothing is written on stderr"
@@ -82,36 +82,36 @@ ROWS = [
         "F73",
         "The loop is left with `break`, in a `with` block.",
         either(life_sync.break_in_a_block, life_async.break_in_a_block),
-        Result(ending=STOPPED, kept="Hel", told=("open until the block ends",)),
+        Result(ending=STOPPED, kept="Hel", told=("the source stays open until the block ends",)),
     ),
     Row(
         "F74",
         "The loop is left with `break`, without a block, and the stream is dropped.",
         either(life_sync.break_and_drop, life_async.break_and_drop),
-        Result(ending="", kept="Hel", told=("a `ResourceWarning` says so",)),
+        Result(ending="", kept="Hel", told=("you get a `ResourceWarning`",)),
         notes={"trio": TRIO_DROPS},
     ),
     Row(
         "F75",
         "The loop's body raises, in a `with` block.",
         either(life_sync.exception_in_a_block, life_async.exception_in_a_block),
-        Result("ZeroDivisionError", None, STOPPED, "Hel", told=("it leaves unchanged",)),
+        Result("ZeroDivisionError", None, STOPPED, "Hel", told=("it propagates unchanged",)),
     ),
     Row(
         "F76",
-        "A loop is begun after `close()`.",
+        "A loop begins after `close()`.",
         either(life_sync.read_after_close, life_async.read_after_close),
-        Result("StreamClosed", None, STOPPED, "Hel", told=("the views give what has arrived",)),
+        Result("StreamClosed", None, STOPPED, "Hel", told=("the views return what has arrived",)),
     ),
     Row(
         "F77",
-        "`stop()` is called in another thread, while the loop waits.",
+        "`stop()` is called in another thread while the loop is waiting.",
         prompt(either(life_sync.stop_in_another_thread, life_async.stop_in_another_thread)),
         Result(ending=STOPPED, told=(AT_ONCE,)),
     ),
     Row(
         "F78",
-        "A second thread or task reads while the first one waits.",
+        "A second thread or task reads while the first is waiting.",
         either(life_sync.second_reader, life_async.second_reader),
         Result("ConcurrentRead", kept="Hello €!", told=("the first reader goes on",)),
     ),
@@ -119,14 +119,14 @@ ROWS = [
         "F79",
         "The task that reads is cancelled.",
         either(None, life_async.cancelled),
-        Result("the cancellation", None, STOPPED, told=("closed before it leaves the block",)),
+        Result("the cancellation", None, STOPPED, told=("the source is closed before it leaves the block",)),
         without={"sync": "A thread cannot be cancelled."},
     ),
     Row(
         "F80",
-        "The loop is left with `break`, without a block, and the stream is read on later.",
+        "The loop is left with `break`, without a block, and the stream is read again later.",
         either(life_sync.break_and_read_on, life_async.break_and_read_on),
-        Result(kept="Hello €!", told=("open until the end is read",)),
+        Result(kept="Hello €!", told=("the source stays open until the end is read",)),
     ),
     Row(
         "F81",
@@ -136,19 +136,19 @@ ROWS = [
     ),
     Row(
         "F81b",
-        "`close()` or `aclose()` is called in another thread or task, while the loop waits.",
+        "`close()` or `aclose()` is called in another thread or task while the loop is waiting.",
         prompt(either(life_sync.close_in_another_thread, life_async.close_in_another_task)),
         Result(ending=STOPPED, told=(AT_ONCE,)),
     ),
     Row(
         "F82",
-        "Ctrl-C in a `with` block, with half an event read.",
+        "Ctrl-C is pressed in a `with` block, with half an event read.",
         either(life_sync.interrupted_by_keyboard, life_async.interrupted_by_keyboard),
         Result("KeyboardInterrupt", None, STOPPED, told=("no event comes twice",)),
     ),
     Row(
         "F83",
-        "The interpreter exits with a stream open.",
+        "The interpreter exits while a stream is open.",
         interpreter_exits,
         Result(ending="", kept="Hel", told=(EXITS, SILENT)),
         differs={"trio": Result(ending="", kept="Hel", told=(EXITS,))},
@@ -162,7 +162,7 @@ ROWS = [
     ),
     Row(
         "F85",
-        "The source reads the stream that reads it.",
+        "The source reads the very stream that reads it.",
         either(life_sync.read_within_a_read, life_async.read_within_a_read),
         Result("ConcurrentRead", told=("the first read goes on",)),
     ),
@@ -175,7 +175,7 @@ ROWS = [
     ),
     Row(
         "F86b",
-        "The event loop in which the stream was read is over.",
+        "The event loop in which the stream was read has ended.",
         life_async.after_its_loop,
         failed(StreamInterrupted, retryable=False),
         without={"sync": NO_LOOP},

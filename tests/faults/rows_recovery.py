@@ -215,7 +215,7 @@ ROWS = [
     ),
     Row(
         "F56b",
-        "The connection breaks, and the next one sends all again, from the first event on.",
+        "The connection breaks, and the next one repeats everything from the first event.",
         going_on(numbered(FIRST), numbered(FIRST) + REST, _asks_for_the_rest),
         whole("the rest is asked for by the last id that counts"),
     ),
@@ -227,7 +227,7 @@ ROWS = [
     ),
     Row(
         "F57",
-        "The fragments of two calls come in turns, the second call first.",
+        "The fragments of two calls alternate, the second call first.",
         asked(
             begun(1, "a", '{"a":'),
             begun(0, "b", '{"b":'),
@@ -264,19 +264,20 @@ ROWS = [
     ),
     Row(
         "F59b",
-        "The last event's id holds NUL, which no header can, and the connection breaks.",
+        "The last event's id contains NUL, which is illegal in a header, and the connection breaks.",
         going_on(numbered(FIRST) + b"id: a\0b\n\n", REST, _asks_for_the_rest),
         whole("the rest is asked for by the last id that counts"),
     ),
     Row(
         "F60",
-        "The connection breaks inside an event, a character or a line end; the next one begins with a mark.",
+        "The connection breaks inside an event, a character or a line end, and the next one "
+        "begins with a byte order mark.",
         every(*[going_on(numbered(FIRST) + cut, b"\xef\xbb\xbf" + REST, _asks_for_the_rest) for cut in CUTS]),
         whole("the rest is asked for by the last id that counts"),
     ),
     Row(
         "F60b",
-        "The connection breaks, and the server no longer holds the position (status 410).",
+        "The connection breaks, and the server no longer has the position (status 410).",
         asking_again(until_close(numbered(FIRST)), sized(b"gone", status=410), _asks_for_the_rest),
         failed(
             PositionLost,
