@@ -31,6 +31,6 @@ def test_every_format_has_all_its_places(name: str) -> None:
 def test_a_format_that_was_only_begun_lacks_every_place_of_the_table() -> None:
     """The page's table and the command name the same places."""
     page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = page.partition("| place | holds |")[2].partition("\n\n")[0].splitlines()[2:]
+    rows = page.partition("| place | what it has |")[2].partition("\n\n")[0].splitlines()[2:]
 
     assert len(rows) == len(missing("parrot"))
