@@ -195,9 +195,9 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
         (JSONCase("[12", "partial"), "[]", None),
         (JSONCase("[12", "partial"), NOTHING, None),
         (JSONCase("[12", "partial"), "[12]", "`[120]` takes it back"),
-        (JSONCase("[12", "partial"), REFUSED, "a document may begin so: `[12]`"),
+        (JSONCase("[12", "partial"), REFUSED, "a document may begin like this: `[12]`"),
         (JSONCase('["a', "partial"), '["b"]', '`["a"]` takes it back'),
-        (JSONCase("]", "partial"), "[]", "no document begins so"),
+        (JSONCase("]", "partial"), "[]", "no document begins like this"),
         (JSONCase("[1.0]", "strict"), "[1]", None),
         (JSONCase("[1]", "strict"), "[true]", "RFC 8259 has this document"),
         (JSONCase("[NaN]", "strict"), "[NaN]", "RFC 8259 has no such document"),
@@ -206,10 +206,14 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
         (JSONCase("[0]", "label", label="i", file="i_x"), REFUSED, None),
         (JSONCase("7", "allow", [7], "it shows", allow=2), NOTHING, "it shows"),
         (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), '{"a": 1}', None),
-        (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), REFUSED, "it has one reading: a key"),
+        (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), REFUSED, "it can be read in one way: a key"),
         (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), "{}", "a key"),
         (JSONCase("1/2", "lenient", [0.5, "1/2"], "which"), REFUSED, None),
-        (JSONCase("1/2", "lenient", [0.5, "1/2"], "which"), "0.5", "a guess, for it has two readings: which"),
+        (
+            JSONCase("1/2", "lenient", [0.5, "1/2"], "which"),
+            "0.5",
+            "a guess, because it can be read in two ways: which",
+        ),
         (JSONCase("x", "lenient", [], "no document"), '"x"', "no document"),
     ],
 )
@@ -274,7 +278,7 @@ def test_a_row_shows_what_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     text = json_page.render({name: {"json": {"any": found}} for name, found in told.items()})
 
-    assert "| `{a: 1}⏎` | `1` | refused | theirs | it has one reading: why |" in text
+    assert "| `{a: 1}⏎` | `1` | refused | theirs | it can be read in one way: why |" in text
     assert "| `\\u0000` | `1` |" in text
     assert "| ``` `a` ``b`` ``` | `1` |" in text
     assert f"| `{'x' * 75}…` | `1` |" in text

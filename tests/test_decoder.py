@@ -283,7 +283,7 @@ def test_garbage_after_the_finish_reason_is_a_broken_end() -> None:
 @pytest.mark.parametrize("name", ["keepalive", "status", "end", "ping"])
 @pytest.mark.parametrize("data", [b"2026-11-20 10:00:00", b"ok", b"1", b"[1]", b'"x"'])
 def test_a_named_event_in_no_format_is_never_fatal(name: str, data: bytes) -> None:
-    """It is a sign of life or carried as unknown, also where it comes first."""
+    """It is a heartbeat or carried as unknown, also where it comes first."""
     odd = sse(data.decode(), event=name)
     for chunks in ([odd, *ANSWER], [*ANSWER[:4], odd, *ANSWER[4:]]):
         events, decoder = read(chunks)

@@ -327,13 +327,13 @@ def _made() -> list[str]:
     counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
     reasons = sorted({reason for found in finish.values() for reason in found})
     return [
-        "Where a concept stands on the wire; the payload's type comes first, where it has one.",
+        "Where each format has a concept on the wire. If the payload has a type, the type comes first.",
         _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
-        "Where `message.usage` is read.",
+        "Where the counts in `message.usage` come from.",
         _table("format", names, lambda name, field: usage[name].get(field, []), counts),
-        "What the providers' finish reasons mean; other words are `unknown`, and the word is kept.",
+        "What the providers' finish reasons mean. Any other word is `unknown`, and the word is kept.",
         _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
-        "What an error inside a stream is taken for, and whether asking again may help.",
+        "How an error inside a stream is classified, and whether asking again may help.",
         _errors(),
     ]
 

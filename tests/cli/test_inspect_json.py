@@ -103,7 +103,7 @@ def test_json_tells_the_error_with_all_that_it_carries(
 def test_pings_are_events_when_asked_for(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """Otherwise signs of life are not shown."""
+    """Otherwise heartbeats are not shown."""
     path = body(b": still there\n\n" + SHORT)
 
     assert "Ping" not in [line.get("event") for line in inspected(path)[1]]

@@ -156,8 +156,10 @@ def judge(case: JSONCase, told: str) -> str | None:
         return None
     if case.kind == "lenient":
         if told == REFUSED:
-            return f"it has one reading: {case.why}"
-        return case.why if len(case.readings) < 2 else f"a guess, for it has two readings: {case.why}"
+            return f"it can be read in one way: {case.why}"
+        return (
+            case.why if len(case.readings) < 2 else f"a guess, because it can be read in two ways: {case.why}"
+        )
     if right == REFUSED:
         return case.why or "RFC 8259 has no such document"
     return case.why or "RFC 8259 has this document"
@@ -166,9 +168,9 @@ def judge(case: JSONCase, told: str) -> str | None:
 def _judge_part(text: str, told: str) -> str | None:
     wholes = continuations(text)
     if not wholes:
-        return None if told == REFUSED else "no document begins so"
+        return None if told == REFUSED else "no document begins like this"
     if told == REFUSED:
-        return f"a document may begin so: `{wholes[0][0]}`"
+        return f"a document may begin like this: `{wholes[0][0]}`"
     if told == NOTHING:
         return None
     value = json.loads(told)

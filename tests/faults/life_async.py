@@ -97,7 +97,7 @@ async def ended_by(end: Callable[[AsyncStream], Awaitable[None]]) -> Result:
                 begun[0] = time.monotonic()
                 await end(stream)
             soon = 0 < ended[0] - begun[0] < AT_ONCE
-            return state_of(stream, server, saw("its loop ends at once", soon))
+            return state_of(stream, server, saw("the loop ends at once", soon))
 
 
 async def stop_in_another_thread() -> Result:
@@ -260,7 +260,7 @@ def in_another_loop(world: World) -> Result:
         loop.run_until_complete(stream.aclose())
         loop.close()
         named = "asyncio loop 0x" in str(error) and f"{world} loop 0x" in str(error)
-        return state_of(stream, server, saw("both loops are named", named), error=error)
+        return state_of(stream, server, saw("the message names both loops", named), error=error)
 
 
 def after_its_loop(world: World) -> Result:

@@ -74,7 +74,7 @@ def ended_by(how: str) -> Result:
             begun = time.monotonic()
             getattr(stream, how)()
             soon = loop.ended() - begun < AT_ONCE
-        return state_of(stream, server, saw("its loop ends at once", soon and not loop.error))
+        return state_of(stream, server, saw("the loop ends at once", soon and not loop.error))
 
 
 def stop_in_another_thread() -> Result:

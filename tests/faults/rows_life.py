@@ -74,8 +74,8 @@ TRIO_EXITS = (
     "may print an error from one of them on stderr."
 )
 STOPPED = "stopped"
-EXITS, SILENT = "it exits with status 0", "nothing is written on stderr"
-AT_ONCE = "its loop ends at once"
+EXITS, SILENT = "it exits with status 0", "nothing is written to stderr"
+AT_ONCE = "the loop ends at once"
 
 ROWS = [
     Row(
@@ -170,7 +170,7 @@ ROWS = [
         "F86",
         "The stream is read in another event loop than before.",
         life_async.in_another_loop,
-        Result("MisuseError", None, STOPPED, told=("both loops are named",)),
+        Result("MisuseError", None, STOPPED, told=("the message names both loops",)),
         without={"sync": NO_LOOP},
     ),
     Row(

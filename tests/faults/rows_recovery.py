@@ -79,14 +79,14 @@ def waits(seconds: float) -> Look:
     """Return what looks how long is waited before the second attempt."""
 
     def look(attempts: list[Attempt], _: list[Request]) -> Iterable[str]:
-        yield saw(f"it goes on after {seconds} s", [attempt.wait for attempt in attempts] == [seconds])
+        yield saw(f"it continues after {seconds} s", [attempt.wait for attempt in attempts] == [seconds])
 
     return look
 
 
 def _asks_for_the_rest(_: list[Attempt], requests: list[Request]) -> Iterable[str]:
     ids = [request.headers.get("last-event-id") for request in requests]
-    yield saw("the rest is asked for by the last id that counts", ids == [None, "7"])
+    yield saw("the rest is requested after the last valid id", ids == [None, "7"])
 
 
 def _sends_the_id(_: list[Attempt], requests: list[Request]) -> Iterable[str]:
@@ -193,13 +193,13 @@ ROWS = [
                 for value in ("+40", "4_0", "-40", "٤٠")
             ]
         ),
-        whole("it goes on after 0.0 s"),
+        whole("it continues after 0.0 s"),
     ),
     Row(
         "F42",
         "`retry: 0`, and the connection breaks.",
         going_on(b"retry: 0\n\n" + numbered(FIRST), REST, waits(0.1)),
-        whole("it goes on after 0.1 s"),
+        whole("it continues after 0.1 s"),
     ),
     Row(
         "F42b",
@@ -217,7 +217,7 @@ ROWS = [
         "F56b",
         "The connection breaks, and the next one repeats everything from the first event.",
         going_on(numbered(FIRST), numbered(FIRST) + REST, _asks_for_the_rest),
-        whole("the rest is asked for by the last id that counts"),
+        whole("the rest is requested after the last valid id"),
     ),
     Row(
         "F56c",
@@ -266,14 +266,14 @@ ROWS = [
         "F59b",
         "The last event's id contains NUL, which is illegal in a header, and the connection breaks.",
         going_on(numbered(FIRST) + b"id: a\0b\n\n", REST, _asks_for_the_rest),
-        whole("the rest is asked for by the last id that counts"),
+        whole("the rest is requested after the last valid id"),
     ),
     Row(
         "F60",
         "The connection breaks inside an event, a character or a line end, and the next one "
         "begins with a byte order mark.",
         every(*[going_on(numbered(FIRST) + cut, b"\xef\xbb\xbf" + REST, _asks_for_the_rest) for cut in CUTS]),
-        whole("the rest is asked for by the last id that counts"),
+        whole("the rest is requested after the last valid id"),
     ),
     Row(
         "F60b",
@@ -281,7 +281,7 @@ ROWS = [
         asking_again(until_close(numbered(FIRST)), sized(b"gone", status=410), _asks_for_the_rest),
         failed(
             PositionLost,
-            "the rest is asked for by the last id that counts",
+            "the rest is requested after the last valid id",
             retryable=False,
             ending="failed",
             kept="Hel",

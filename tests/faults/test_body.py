@@ -319,7 +319,7 @@ def _for_ever(first: bytes, again: bytes) -> Script:
 def test_f32_comments_do_not_hide_that_nothing_comes(
     colour: str, first: bytes, deadlines: Deadlines, limit: str
 ) -> None:
-    """They are signs of life, and no content."""
+    """They are heartbeats, and no content."""
     with Loopback(_for_ever(first, b": ping\n\n")) as server:
         error = failed(colour, server, StreamStalled, deadlines=deadlines)
 

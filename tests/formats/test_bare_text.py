@@ -127,7 +127,7 @@ def test_without_done_the_answer_is_truncated(frames: list[bytes]) -> None:
     assert whole == b"".join(frames).decode()
 
 
-def test_empty_data_is_a_sign_of_life() -> None:
+def test_empty_data_is_a_heartbeat() -> None:
     """It is counted, and no text."""
     format = Text(joiner=" ", pings=True)
     events, whole = read(format, b"The", b"", b"cat", DONE)

@@ -46,7 +46,7 @@ def test_what_looks_like_an_end_or_an_error_is_text() -> None:
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["[DONE]", '{"error": "no"}']
 
 
-def test_an_empty_piece_is_a_sign_of_life() -> None:
+def test_an_empty_piece_is_a_heartbeat() -> None:
     """It gives an event only to those who ask for pings."""
     assert Pieces().feed("") == []
     assert Pieces(pings=True).feed("") == [Ping()]

@@ -203,7 +203,7 @@ def test_what_makes_no_event_takes_constant_memory(line: bytes) -> None:
 
 
 def test_comments_for_ever_take_constant_memory() -> None:
-    """100,000 of them without a blank line; they are signs of life, so they are counted."""
+    """100,000 of them without a blank line; they are heartbeats, so they are counted."""
     parser = SSEParser()
     feed_all(parser, [b": ping\n" * 100] * 1_000)
 

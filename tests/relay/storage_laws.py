@@ -159,7 +159,7 @@ class StorageLaws:
             assert [bytes(5_000)] == await _all(other, 1_000)
 
     async def test_a_producer_is_alive_as_long_as_its_lease(self, opened: Opened) -> None:
-        """A beat and a record are signs of life; without one for a lease the producer is dead."""
+        """A beat and a record are heartbeats; without one for a lease the producer is dead."""
         async with opened() as (one, other):
             await _create(one, lease=0.0)
             assert not (await _state(other)).alive

@@ -290,7 +290,7 @@ def test_a_payload_as_it_is_stands_in_a_chunk() -> None:
 
 @pytest.mark.parametrize("format", BOTH)
 def test_a_ping_is_not_sent(format: str) -> None:
-    """Bedrock has no sign of life."""
+    """Bedrock has no heartbeat."""
     silent = testing.script().text("Hi").finish()
     assert silent.chunks(format) == testing.script().text("Hi").ping().finish().chunks(format)
 

@@ -260,7 +260,7 @@ def test_a_count_without_a_place_is_refused(format: str) -> None:
 
 
 @each_format
-def test_silence_and_signs_of_life_are_not_sent(format: str) -> None:
+def test_silence_and_heartbeats_are_not_sent(format: str) -> None:
     """Google has no pings; a pause moves what comes behind it."""
     script = testing.script().text("a").ping().pause(2).text("b").finish()
     assert testing.script().text("a", "b").finish().chunks(format) == script.chunks(format)

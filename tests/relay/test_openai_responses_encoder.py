@@ -192,7 +192,7 @@ def test_an_image_in_a_response_is_an_item() -> None:
     assert (b"\x00\x01", "image/webp") == (image.data, image.mime_type)
 
 
-def test_a_sign_of_life_in_a_response_is_a_keepalive() -> None:
+def test_a_heartbeat_in_a_response_is_a_keepalive() -> None:
     """It has a number, as all events have; the other APIs have none."""
     silent = testing.script().text("Hi")
 

@@ -198,7 +198,7 @@ def test_the_code_of_an_error_is_the_scripts(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_has_no_content_is_not_sent(format: str) -> None:
-    """None of these has a sign of life, or a place for what the library has no word for."""
+    """None of these has a heartbeat, or a place for what the library has no word for."""
     script = testing.script().text("Hi")
 
     assert script.chunks(format) == script.ping().chunks(format)

@@ -1,4 +1,4 @@
-"""The response of a relay over ASGI: its head, its chunks, its signs of life, and its ends."""
+"""The response of a relay over ASGI: its head, its chunks, its heartbeats, and its ends."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def silent() -> AsyncIterator[bytes]:
     await anyio.sleep_forever()
 
 
-async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_sign_of_life() -> None:
+async def test_each_chunk_is_sent_for_itself_behind_the_head_and_a_heartbeat() -> None:
     """Nothing waits for what comes after it; the outlet is entered and left once; headers may be given."""
     outlet, client = Scripted(three), Client()
     await client.call(make_response(outlet, status=201, headers={"X-Own": "1", "cache-control": "no-store"}))
@@ -124,7 +124,7 @@ async def test_who_asks_for_the_head_alone_gets_it_and_nothing_is_read() -> None
     )
 
 
-async def test_signs_of_life_are_sent_in_a_silence_and_never_in_the_middle_of_a_chunk() -> None:
+async def test_heartbeats_are_sent_in_a_silence_and_never_in_the_middle_of_a_chunk() -> None:
     """Whoever sends, the other waits; the client checks that no two send at once."""
 
     async def halting() -> AsyncIterator[bytes]:

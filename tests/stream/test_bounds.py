@@ -1,4 +1,4 @@
-"""Bounds, deadlines, metrics and signs of life, through the drivers."""
+"""Bounds, deadlines, metrics and heartbeats, through the drivers."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_metrics_count_from_the_clock_that_was_given() -> None:
     assert metrics.duration == 1.5 + 0.25 * len(ANSWER)
 
 
-def test_signs_of_life_are_events_only_when_asked_for() -> None:
+def test_heartbeats_are_events_only_when_asked_for() -> None:
     """Comments and pings come in their place, at every chunking."""
     body = b": a\n\n" + ANSWER[2] + b": b\n" + ANSWER[3] + b": c\n\n" + ANSWER[8] + DONE
     for size in (1, 7, len(body)):

@@ -235,7 +235,7 @@ def test_a_cancelled_read_before_the_end_is_an_interruption() -> None:
     ],
 )
 def test_what_a_server_sends_after_the_end_does_not_hold_the_loop(again: bytes, most: int) -> None:
-    """A server that keeps a finished stream open with signs of life is left: each has a bound of its own."""
+    """A server that keeps a finished stream open with heartbeats is left: each has a bound of its own."""
     asked_for = 0
 
     def body() -> Any:

@@ -192,7 +192,7 @@ def test_a_payload_is_sent_as_it_is() -> None:
     assert "ab" == stream.message.text
 
 
-def test_a_ping_is_a_sign_of_life() -> None:
+def test_a_ping_is_a_heartbeat() -> None:
     """It is seen by who asks for it."""
     stream = testing.script().text("a").ping().text("b").finish().stream("anthropic", pings=True)
 

@@ -47,7 +47,7 @@ def test_f40_a_block_without_data_is_no_event(format: str, block: str) -> None:
 
 @every_format
 @pytest.mark.parametrize("block", [b"data:\n\n", b"data\n\n", sse("")])
-def test_f40_empty_data_is_a_sign_of_life(format: str, block: bytes) -> None:
+def test_f40_empty_data_is_a_heartbeat(format: str, block: bytes) -> None:
     """F40: the parser gives an event with data "", which says nothing to a format; it is counted."""
     chunks = BODIES[format].around(block)
 

@@ -148,7 +148,7 @@ def test_f57_tool_calls_that_come_in_turns_or_in_another_order_keep_their_own_ar
 @every_format
 @pytest.mark.parametrize("sign", [b": keep-alive\n\n", sse('{"type": "ping"}', event="ping"), b":\n:\n:\n"])
 def test_f58_pings_and_comments_are_no_events_unless_asked_for(format: str, sign: bytes) -> None:
-    """F58: they are signs of life and no content."""
+    """F58: they are heartbeats and no content."""
     body = BODIES[format]
     plain = outcome(body.around(sign))
     pings = [event for event in outcome(body.around(sign), pings=True).events if isinstance(event, Ping)]

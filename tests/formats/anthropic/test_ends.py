@@ -115,7 +115,7 @@ def test_a_call_that_the_token_limit_cut_is_never_handed_out() -> None:
 
 
 def test_pings_are_given_only_to_those_who_ask() -> None:
-    """They are signs of life, anywhere in the stream."""
+    """They are heartbeats, anywhere in the stream."""
     quiet, loud = read(PING, start(), PING), read(PING, start(), PING, format=Anthropic(pings=True))
 
     assert not [event for event in quiet.events if isinstance(event, Ping)]

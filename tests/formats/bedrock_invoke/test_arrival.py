@@ -135,7 +135,7 @@ def test_bounds_are_those_of_the_stream() -> None:
     assert "choices" == came.error.limit
 
 
-def test_signs_of_life_of_the_models_format_are_told_where_they_are_asked_for() -> None:
+def test_heartbeats_of_the_models_format_are_told_where_they_are_asked_for() -> None:
     """As everywhere."""
     frames = [chunk(ANTHROPIC[0]), chunk({"type": "ping"})]
     came = read_frames(BedrockInvoke(pings=True), frames, end=False)
@@ -213,7 +213,7 @@ def test_done_without_a_finish_reason_is_the_finish() -> None:
     assert ("complete", {"finish_missing": 1, "answer_empty": 1}) == (alone.message.ending, alone.departures)
 
 
-def test_a_chunk_of_nothing_is_a_sign_of_life() -> None:
+def test_a_chunk_of_nothing_is_a_heartbeat() -> None:
     """It is counted, and the answer goes on."""
     came = frames(b"", {"generation": "Hello", "stop_reason": "stop"}, b" ")
 

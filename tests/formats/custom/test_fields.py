@@ -49,7 +49,7 @@ def test_payloads_in_which_no_path_leads_anywhere_are_carried_whole() -> None:
     assert ["log", "note", "payload", "payload", "payload"] == told.unknown
 
 
-def test_signs_of_life_are_no_content() -> None:
+def test_heartbeats_are_no_content() -> None:
     """By event name, by type, or empty."""
     format = custom(text="t").fresh(limits=Limits(), pings=True)
     told = tell(format, ("ping", {}), {"type": "heartbeat"}, b"", b" ", {"t": "Hi"})

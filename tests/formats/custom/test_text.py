@@ -96,7 +96,7 @@ def test_only_payloads_that_say_so_hold_text() -> None:
 
 
 def test_bare_data_are_text_as_they_stand() -> None:
-    """White space, JSON and all; what is empty is a sign of life."""
+    """White space, JSON and all; what is empty is a heartbeat."""
     told = tell(
         custom(text="", event="output", end="done"),
         *[("output", piece) for piece in (b"", b" ", b"\n", b'{"a": 1}', b"[DONE]")],

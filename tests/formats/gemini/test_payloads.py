@@ -150,7 +150,7 @@ def test_a_chunk_is_known_by_its_fields(payload: Payload, answer: bool | None) -
         assert registry.detect(payload, "") == ("gemini", False)
 
 
-def test_signs_of_life_are_given_where_they_are_asked_for() -> None:
+def test_heartbeats_are_given_where_they_are_asked_for() -> None:
     """Empty data is one."""
     format = Gemini(pings=True)
 

@@ -179,6 +179,6 @@ def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answe
         assert registry.detect(payload, name) == ("gemini-interactions", False)
 
 
-def test_signs_of_life_are_given_where_they_are_asked_for() -> None:
+def test_heartbeats_are_given_where_they_are_asked_for() -> None:
     """Empty data is one."""
     assert [type(each) for each in GeminiInteractions(pings=True).feed(b" ")] == [Ping]

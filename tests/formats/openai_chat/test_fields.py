@@ -130,7 +130,7 @@ def test_a_payload_that_is_no_chunk_is_an_unknown_event() -> None:
     ]
 
 
-def test_pings_are_signs_of_life() -> None:
+def test_pings_are_heartbeats() -> None:
     """They are told only to those who ask."""
     ping = ServerSentEvent(b"{}", event="ping")
 

@@ -214,7 +214,7 @@ def test_limits_and_the_responses_own_fields_are_kept() -> None:
     assert came.message.model == "gpt-realtime-2"
 
 
-def test_pings_are_signs_of_life() -> None:
+def test_pings_are_heartbeats() -> None:
     """XAI sends them as events."""
     came = read(event("ping"), *HELLO, done(), format=OpenAIRealtime(pings=True))
 

@@ -198,7 +198,7 @@ def test_a_cut_answer_is_truncated() -> None:
     assert came.message.text == "Hello"
 
 
-def test_a_sign_of_life_is_no_content() -> None:
+def test_a_heartbeat_is_no_content() -> None:
     """It comes as an event of its own."""
     alive = {"type": "keepalive", "sequence_number": 3}
     silent = read(frame(alive))

@@ -82,7 +82,7 @@ def test_an_encoder_without_an_end_says_so() -> None:
     ],
 )
 def test_an_encoder_has_to_write_nothing_for_what_has_no_content(event: Event) -> None:
-    """Heads, borders of parts and signs of life are nothing unless a format has something for them."""
+    """Heads, borders of parts and heartbeats are nothing unless a format has something for them."""
     encoder = _Unwritten()
     encoder.feed(PartStart(OpaquePart(type="x", data={})))
 

@@ -54,7 +54,7 @@ class FailureLaws:
             assert records_of(entries) == records_of(await read(one, id))
 
     async def test_a_silent_model_is_not_taken_for_dead(self, opened: Opened) -> None:
-        """A producer that waits gives signs of life."""
+        """A producer that waits sends heartbeats."""
         found: list[Entry] = []
         async with two_journals(opened, lease=LEASE) as (one, other, *_):
             answer = Answer("Hel")

@@ -64,7 +64,7 @@ def test_an_answer_that_breaks_off_is_judged_as_far_as_it_came() -> None:
 @three_worlds
 @pytest.mark.parametrize("beats", [False, True])
 def test_time_stops_an_answer_in_which_nothing_comes(world: str, beats: bool) -> None:
-    """By the stream's own clock, counted from the request; signs of life are nothing, either."""
+    """By the stream's own clock, counted from the request; heartbeats are nothing, either."""
     steps: list[Any] = [step for chunk in ANSWER.chunks("openai-chat")[:3] for step in (1.0, chunk)]
     steps += [step for _ in range(20 * beats) for step in (0.3, b": beat\n\n")]
     playback = silent_after(*steps)
