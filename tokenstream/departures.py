@@ -15,7 +15,7 @@ __all__ = ["RULES", "Departure", "Departures"]
 
 RULES: dict[str, str] = {
     "not_streamed": (
-        "the answer came as one JSON document and not as a stream: it is accepted, but nothing of it "
+        "the answer came as one JSON document instead of a stream: it is accepted, but none of it "
         "could be shown before its end"
     ),
     "broken_after_finish": (
@@ -27,7 +27,7 @@ RULES: dict[str, str] = {
         "the input ended without the terminal event, but with a finish reason: the answer is complete"
     ),
     "finish_missing": (
-        "the terminal event came without a finish reason: the answer is complete, its reason None"
+        "the terminal event came without a finish reason: the answer is complete, and its reason is None"
     ),
     "finish_repeated": "a finish reason was sent again: the last one counts",
     "content_after_finish": "content came after its choice's finish reason: it is added",
@@ -44,14 +44,16 @@ RULES: dict[str, str] = {
     "reasoning_twice": "the same reasoning came in two fields: it is used once",
     "text_twice": "the same text came in two fields: it is used once",
     "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
-    "text_rewritten": "a text that is sent whole again as it grows was changed: the text already given stays",
+    "text_rewritten": (
+        "a text that is sent again in full as it grows was changed: the text delivered before stays"
+    ),
     "call_id_missing": "a tool call came without an id: one is generated",
     "call_index_missing": "a tool call came without an index: it is identified by its id or its position",
-    "call_index_reused": "two tool calls came on one index: they are two calls",
+    "call_index_reused": "two tool calls had the same index: they are two calls",
     "call_repeated": (
         "a tool call's id or name was sent again: it is not appended, and a whole call is dropped"
     ),
-    "call_id_repeated": "another tool call came under an id that was already used: it gets a new id",
+    "call_id_repeated": "another tool call came with an id that was in use: it gets a new id",
     "call_twice": "the same call came in two fields: it is used once",
     "call_nameless": "a tool call had no name: it is carried as an unknown part",
     "call_unnamed": "arguments came before their tool call had a name: they wait for it",
@@ -59,29 +61,29 @@ RULES: dict[str, str] = {
     "call_after_done": "a fragment came for a tool call that had been handed out: it is ignored",
     "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
     "call_invalid": "a tool call ended with arguments that are not JSON: it is kept, never handed out",
-    "arguments_parsed": "arguments came as JSON values and not as text: they are written as JSON",
-    "arguments_unparsed": "arguments came as text and not as JSON values: they are used unchanged",
+    "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
+    "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",
     "arguments_rewritten": "the arguments at a call's end differ from its joined fragments: the end counts",
     "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
     "answer_empty": "the answer ended normally but without any content: it is complete and empty",
     "media_invalid": "media were not base64: they are carried as an opaque part",
-    "arguments_placeholder": "an empty object came before a call's arguments: it is not one of them",
+    "arguments_placeholder": "an empty object came before a call's arguments: it is not part of them",
     "arguments_null": "null was sent as the arguments: they are empty",
     "frame_repeated": "a frame was sent again, by its number or id: it is dropped",
     "frame_reordered": "a frame came too early, by its number: it waits for its turn",
     "start_repeated": "the answer's start was sent again: the first one counts",
-    "content_twice": "blocks that the answer already held whole were sent again: they are used once",
+    "content_twice": "blocks that the answer contained in full were sent again: they are used once",
     "start_missing": "content came before the answer's start: it is accepted",
-    "start_with_content": "the answer's start already held content: it is accepted",
+    "start_with_content": "the answer's start contained content: it is accepted",
     "part_index_missing": "a part came without an index: it is assumed to be the one opened last",
-    "part_index_reused": "two parts came on one index: they are two parts",
+    "part_index_reused": "two parts had the same index: they are two parts",
     "part_end_unmatched": "the end of a part was sent again, or without its start: it is ignored",
     "delta_misfits": "a delta did not match the kind of the part that it names: it is carried as unknown",
     "part_unopened": "a delta came for a part that was never started: the part is opened",
     "part_unclosed": "a part was never closed: the end of the answer closes it",
-    "part_after_close": "a delta came for a part that was already closed: it is added as a new part",
+    "part_after_close": "a delta came for a part that had been closed: it becomes a new part",
     "part_repeated": "a part's start was sent again: the first one counts",
-    "part_empty": "the start or end of a part held nothing: it is ignored",
+    "part_empty": "the start or end of a part was empty: it is ignored",
     "parts_interleaved": "the deltas of several parts came interleaved: each part keeps its own text",
     "usage_misplaced": "usage came in an undocumented place: it is read there",
     "error_unmarked": "an error came without being marked as one: it is read as an error",
