@@ -194,9 +194,9 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
     [
         (JSONCase("[12", "partial"), "[]", None),
         (JSONCase("[12", "partial"), NOTHING, None),
-        (JSONCase("[12", "partial"), "[12]", "`[120]` takes it back"),
+        (JSONCase("[12", "partial"), "[12]", "`[120]` changes it"),
         (JSONCase("[12", "partial"), REFUSED, "a document may begin like this: `[12]`"),
-        (JSONCase('["a', "partial"), '["b"]', '`["a"]` takes it back'),
+        (JSONCase('["a', "partial"), '["b"]', '`["a"]` changes it'),
         (JSONCase("]", "partial"), "[]", "no document begins like this"),
         (JSONCase("[1.0]", "strict"), "[1]", None),
         (JSONCase("[1]", "strict"), "[true]", "RFC 8259 has this document"),

@@ -175,4 +175,4 @@ def _judge_part(text: str, told: str) -> str | None:
         return None
     value = json.loads(told)
     taken = next((whole for whole, document in wholes if not _is_start(value, document)), None)
-    return None if taken is None else f"`{taken}` takes it back"
+    return None if taken is None else f"`{taken}` changes it"

@@ -64,17 +64,17 @@ class Hop:
 
 _ANY_VALUE = ""
 _KEEP_ALIVE = "send a comment or a ping every 10 seconds"
-_KEEP_ALIVE_ONLY = f"{_KEEP_ALIVE}: it cannot be changed"
-_SEND_HEAD = "send a comment with the head: it cannot be changed"
+_KEEP_ALIVE_ONLY = f"{_KEEP_ALIVE}, because the limit is fixed"
+_SEND_HEAD = "send a comment with the head, because the limit is fixed"
 
 HOPS = (
     Hop(
         name="nginx",
         signs=(("server", "nginx"), ("server", "openresty")),
         unbuffer=(
-            "`proxy_buffering off;` in its location, or `X-Accel-Buffering: no` on the server's own response"
+            "`proxy_buffering off;` in its location, or `X-Accel-Buffering: no` on your server's response"
         ),
-        uncompress="leave text/event-stream out of `gzip_types`, or `gzip off;` in its location",
+        uncompress="leave text/event-stream out of `gzip_types`, or set `gzip off;` in its location",
         limits=(Limit(60, "silence", f"raise `proxy_read_timeout`, or {_KEEP_ALIVE}"),),
         source="https://nginx.org/en/docs/http/ngx_http_proxy_module.html",
     ),
@@ -87,13 +87,13 @@ HOPS = (
     Hop(
         name="Caddy",
         signs=(("server", "caddy"), ("via", "caddy")),
-        unbuffer="name the body text/event-stream, which it flushes at once, or `flush_interval -1`",
+        unbuffer="label the body text/event-stream, which it flushes at once, or set `flush_interval -1`",
         source="https://caddyserver.com/docs/caddyfile/directives/reverse_proxy",
     ),
     Hop(
         name="Traefik",
-        unbuffer="`responseForwarding.flushInterval` of the service, for what is no event stream",
-        uncompress="`excludedContentTypes: text/event-stream` of its compress middleware",
+        unbuffer="the service's `responseForwarding.flushInterval`, for anything but event streams",
+        uncompress="`excludedContentTypes: text/event-stream` in its compress middleware",
         source="https://doc.traefik.io/traefik/middlewares/http/compress/",
     ),
     Hop(
@@ -134,11 +134,11 @@ HOPS = (
     Hop(
         name="AWS API Gateway",
         signs=(("x-amz-apigw-id", _ANY_VALUE), ("apigw-requestid", _ANY_VALUE)),
-        unbuffer="`responseTransferMode: STREAM` of a REST API's integration, without cache, encoding or VTL",
+        unbuffer="`responseTransferMode: STREAM` in a REST API's integration, without cache, encoding or VTL",
         limits=(
             Limit(30, "silence", f"{_KEEP_ALIVE}, or use a regional endpoint"),
             Limit(300, "silence", _KEEP_ALIVE),
-            Limit(900, "answer", "ask for shorter answers: it cannot be changed"),
+            Limit(900, "answer", "ask for shorter answers, because the limit is fixed"),
         ),
         source="https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html",
     ),
@@ -173,7 +173,7 @@ HOPS = (
     ),
     Hop(
         name="Azure Application Gateway",
-        unbuffer="turn its response buffers off",
+        unbuffer="turn off its response buffers",
         source="https://learn.microsoft.com/azure/application-gateway/use-server-sent-events",
     ),
     Hop(
@@ -203,7 +203,7 @@ HOPS = (
         name="ngrok",
         limits=(
             Limit(30, "silence", _KEEP_ALIVE),
-            Limit(900, "answer", "ask for shorter answers: it cannot be changed"),
+            Limit(900, "answer", "ask for shorter answers, because the limit is fixed"),
         ),
         source="https://ngrok.com/docs/whats-new/",
     ),
