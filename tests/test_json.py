@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream._basics.json import decode, decode_lenient, is_deeper, is_one_value, split_values
+from tokenstream._basics.json import decode, decode_tolerantly, is_deeper, is_one_value, split_values
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 
@@ -27,7 +27,7 @@ def test_any_value_comes_back(value: Any) -> None:
     """What json writes is read as json reads it, the fast way and the forgiving way."""
     text = json.dumps(value)
 
-    assert decode(text) == decode(text.encode()) == decode_lenient(text) == json.loads(text)
+    assert decode(text) == decode(text.encode()) == decode_tolerantly(text) == json.loads(text)
 
 
 @given(st.binary(max_size=40))
@@ -113,7 +113,7 @@ def test_the_first_bound_that_a_text_outgrows_is_the_error(text: str, depth: int
     limits = Limits(depth=depth, digits=digits)
     outgrown = None
     try:
-        decode_lenient(text, limits)
+        decode_tolerantly(text, limits)
     except LimitExceeded as error:
         outgrown = error.limit
     except ProtocolError:

@@ -280,7 +280,7 @@ class Accumulator:
         state = self._choices.get(choice)
         return self.ending if state is None else state.ending
 
-    def standing(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
+    def state_to_copy(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
         """Return the state to copy: choices, head with shared fields, usage, usage of given-up attempts."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent

@@ -343,18 +343,18 @@ def test_a_message_that_says_it_is_longer_or_shorter_is_no_message() -> None:
     """With right checksums its lengths count, as they do in the plain way."""
     parser = AWSEventStreamParser()
     parser.feed(SECOND)
-    look = parser.alone("contentBlockDelta", b"", bytes)
+    look = parser.shortcut("contentBlockDelta", b"", bytes)
 
     assert look is not None
     assert look(SECOND) == parser.feed(SECOND)[0].payload
     assert look(SECOND + b"?") is None
     assert look(SECOND[:-1]) is None
     assert look(b"") is None
-    assert parser.alone("messageStart", b"", bytes) is None
+    assert parser.shortcut("messageStart", b"", bytes) is None
     parser.feed(FIRST)
-    assert parser.alone("messageStart", b"", bytes) is not None
+    assert parser.shortcut("messageStart", b"", bytes) is not None
     parser.feed(SECOND[:-1])
-    assert parser.alone("contentBlockDelta", b"", bytes) is None
+    assert parser.shortcut("contentBlockDelta", b"", bytes) is None
 
 
 def test_messages_beyond_a_bound_are_none_at_a_glance() -> None:
@@ -363,7 +363,7 @@ def test_messages_beyond_a_bound_are_none_at_a_glance() -> None:
     for limits in (Limits(event=200), Limits(line=200)):
         parser = AWSEventStreamParser(limits=limits)
         parser.feed(SECOND)
-        look = parser.alone("contentBlockDelta", b"", bytes)
+        look = parser.shortcut("contentBlockDelta", b"", bytes)
 
         assert look is not None
         assert look(long) is None
@@ -375,7 +375,7 @@ def test_many_lengths_are_proved_each_time() -> None:
     """Only so many are kept."""
     parser = AWSEventStreamParser()
     parser.feed(SECOND)
-    look = parser.alone("contentBlockDelta", b"", len)
+    look = parser.shortcut("contentBlockDelta", b"", len)
 
     assert look is not None
     for _ in range(2):
@@ -388,7 +388,7 @@ def test_a_chunk_that_is_one_event_is_proved_at_a_glance_too() -> None:
     """Any byte that was changed makes it none, and what follows has its place in the body."""
     parser = AWSEventStreamParser()
     parser.feed(SECOND)
-    look = parser.alone("contentBlockDelta", b"", bytes)
+    look = parser.shortcut("contentBlockDelta", b"", bytes)
 
     assert look is not None
     for _ in range(2):
@@ -398,22 +398,22 @@ def test_a_chunk_that_is_one_event_is_proved_at_a_glance_too() -> None:
             assert look(bytes(broken)) is None
         assert look(SECOND) is not None
     parser.feed(FIRST)
-    assert parser.alone("messageStart", b"", bytes) is not None
+    assert parser.shortcut("messageStart", b"", bytes) is not None
     parser.feed(SECOND[:-1] + b"?")
     assert f"at byte {3 * len(SECOND) + len(FIRST)} has" in str(parser.error)
-    assert parser.alone("contentBlockDelta", b"", bytes) is None
+    assert parser.shortcut("contentBlockDelta", b"", bytes) is None
 
 
 def test_what_is_read_at_a_glance_may_be_left_to_the_plain_way() -> None:
     """Where its payload's reader returns None, the chunk has not been read."""
     parser = AWSEventStreamParser()
     parser.feed(SECOND)
-    look = parser.alone("contentBlockDelta", b"", lambda _: None)
+    look = parser.shortcut("contentBlockDelta", b"", lambda _: None)
 
     assert look is not None
     assert look(SECOND) is None
     assert 1 == len(parser.feed(SECOND))
-    again = parser.alone("contentBlockDelta", b"", bytes)
+    again = parser.shortcut("contentBlockDelta", b"", bytes)
     assert again is not None
     assert again(SECOND) is not None
 
@@ -422,7 +422,7 @@ def test_lengths_that_cannot_be_are_none_at_a_glance() -> None:
     """They are right by their checksum, and wrong all the same."""
     parser = AWSEventStreamParser()
     parser.feed(SECOND)
-    look = parser.alone("contentBlockDelta", b"", bytes)
+    look = parser.shortcut("contentBlockDelta", b"", bytes)
     of_headers = int.from_bytes(SECOND[4:8], "big")
 
     assert look is not None

@@ -376,7 +376,7 @@ def test_a_look_costs_what_has_changed() -> None:
         accumulator.take(PartDone(part=part))
     cursor.ready()
     seen = _Counted(accumulator.parts_from(0, 0))
-    accumulator.standing()[0][0].parts = seen
+    accumulator.state_to_copy()[0][0].parts = seen
     accumulator.take(TextDelta("more", part=1_000))
 
     assert [PartStart(TextPart(), part=1_000), TextDelta("more", part=1_000)] == cursor.ready()

@@ -43,12 +43,12 @@ def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noq
         value = from_json(payload)
     except (TypeError, ValueError):
         # pydantic_core raises TypeError for text with half a surrogate pair.
-        return decode_lenient(payload, limits)
+        return decode_tolerantly(payload, limits)
     check_bounds(payload, limits)
     return value
 
 
-def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
+def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON value of a payload that pydantic_core refuses, if `json.loads` accepts the payload.
 
     Examples are lone surrogates in escapes, and invalid UTF-8, which becomes U+FFFD.

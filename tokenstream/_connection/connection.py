@@ -249,10 +249,10 @@ class Connection:
             return None
         if isinstance(framing, SSEParser):
             # The longest chunk that may be read without the parser; 0 while bytes are held.
-            longest = framing.alone
+            longest = framing.longest_alone
             return format.shortcut("event", longest) if longest else None
         if isinstance(framing, JSONBody):
-            longest = framing.alone
+            longest = framing.longest_alone
             if longest:
                 return format.shortcut("line", longest, b"", b"\n")
             return framing.shortcut(partial(format.shortcut, "element"))
@@ -264,7 +264,7 @@ class Connection:
             return None
         # The framing has to verify a chunk's checksum, so it calls the format's function itself.
         payload_shortcut = format.payload_shortcut()
-        return None if payload_shortcut is None else framing.alone(*payload_shortcut)
+        return None if payload_shortcut is None else framing.shortcut(*payload_shortcut)
 
     def end(self, *, broken: bool = False) -> list[Event]:
         """End the input and return the remaining events; sets `error` if the answer is not complete.

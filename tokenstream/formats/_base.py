@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from pydantic_core import from_json
 
 from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
-from tokenstream._basics.json import check_bounds, decode_lenient
+from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
@@ -411,7 +411,7 @@ class Format(Resuming, ABC):
         except ValueError:
             # Never reset: a format may keep a value and report it later.
             self.parts.may_hold_surrogates = True
-            return decode_lenient(payload, self.limits)
+            return decode_tolerantly(payload, self.limits)
         if self.limits is not DEFAULT_LIMITS:
             check_bounds(payload, self.limits)
         return data

@@ -99,12 +99,12 @@ class JSONBody:
         return isinstance(self._framing, JSONArrayParser) and self._framing.is_open
 
     @property
-    def alone(self) -> int:
+    def longest_alone(self) -> int:
         """The longest chunk of NDJSON, in bytes, that a caller may read as one line without this parser.
 
         It is 0 while the parser holds bytes of an unfinished line, and for other bodies.
         """
-        return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
+        return self._framing.longest_alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
         """Return a function that reads chunks that are one more array element each.

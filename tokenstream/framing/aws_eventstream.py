@@ -185,7 +185,7 @@ class AWSEventStreamParser:
         self._ended = True
         return []
 
-    def alone(
+    def shortcut(
         self, name: str, start: bytes, read: Callable[[bytes], EventT | None]
     ) -> Callable[[bytes], EventT | None] | None:
         """Return a function that reads chunks that are one whole event each; None while bytes are held.

@@ -118,7 +118,7 @@ class NDJSONParser(PlainNDJSONParser):
     __slots__ = ()
 
     @property
-    def alone(self) -> int:
+    def longest_alone(self) -> int:
         """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
         return self._small_chunk if self._clean else 0
 

@@ -363,7 +363,7 @@ class SSEParser(PlainSSEParser):
         return self._read_unusual(chunk)
 
     @property
-    def alone(self) -> int:
+    def longest_alone(self) -> int:
         """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
         return self._small_chunk if self._clean and not self._id else 0
 

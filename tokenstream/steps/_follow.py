@@ -100,7 +100,7 @@ class _Follower:
                 self.item_count,
             )
 
-    def broke(self, error: BaseException, *, final: bool) -> None:
+    def note_read_error(self, error: BaseException, *, final: bool) -> None:
         """End the open steps with an exception that was raised while the events were read.
 
         Args:
@@ -111,7 +111,7 @@ class _Follower:
         if isinstance(error, Exception) or final:
             self._end(error)
 
-    def not_opened(self, error: BaseException) -> None:
+    def note_open_error(self, error: BaseException) -> None:
         """End the open steps with an exception that was raised while the events were being opened."""
         self._end(error)
 
@@ -121,10 +121,10 @@ class _Follower:
             self._reader.stop()
         self._has_ended = True
 
-    def sent(self) -> None:
+    def note_sent(self) -> None:
         """Ignore the time of the request: the steps have times of their own."""
 
-    def opened(self, head: ResponseHead | None, coding: str) -> None:
+    def note_head(self, head: ResponseHead | None, coding: str) -> None:
         """Ignore a response: only the events matter."""
 
     def see(self, chunk: bytes) -> None:

@@ -13,7 +13,7 @@ from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.cli._demo.shows import Recipe, show_events, show_form, show_markdown
+from tokenstream.cli._demo.shows import Recipe, events_display, form_display, markdown_display
 from tokenstream.cli._screen import open_screen
 from tokenstream.connect import connect
 from tokenstream.errors import StreamError
@@ -87,7 +87,7 @@ class Part:
     """The answer that is read; None to go on with the stream of the part before."""
     opening: str = OPENING
     """The line that opens the stream, which is shown unless it is the one that the demo begins with."""
-    show: Callable[[Screen], AbstractContextManager[Callable[[Any], None]]] = show_events
+    show: Callable[[Screen], AbstractContextManager[Callable[[Any], None]]] = events_display
     """Gives the function `show` of the code."""
     ending: Ending = "complete"
     """The ending of the message that is expected."""
@@ -156,7 +156,7 @@ PARTS = (
             first=0.8,
             rate=20.0,
         ),
-        show=show_form,
+        show=form_display,
     ),
     Part(
         title="Markdown, block by block",
@@ -171,7 +171,7 @@ PARTS = (
             first=0.8,
             rate=45.0,
         ),
-        show=show_markdown,
+        show=markdown_display,
     ),
     Part(
         title="The answer is cut",

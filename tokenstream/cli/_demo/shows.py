@@ -37,7 +37,7 @@ class Recipe(BaseModel):
 
 
 @contextmanager
-def show_events(screen: Screen) -> Generator[Callable[[Event | Message], None], None, None]:
+def events_display(screen: Screen) -> Generator[Callable[[Event | Message], None], None, None]:
     """Return a context manager whose value is a function `show`, which takes an event or a message.
 
     Of an event, `show` prints the content, each kind of content on lines of its own; of a message, the
@@ -58,7 +58,7 @@ def show_events(screen: Screen) -> Generator[Callable[[Event | Message], None], 
 
 
 @contextmanager
-def show_form(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None], None, None]:
+def form_display(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None], None, None]:
     """Return a context manager whose value is a function `show`, which takes a draft of the form.
 
     On a terminal with rich, `show` draws the form again for each draft. Otherwise it prints each line of the
@@ -77,7 +77,7 @@ def show_form(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None], No
 
 
 @contextmanager
-def show_markdown(screen: Screen) -> Generator[Callable[[MarkdownBlock], None], None, None]:
+def markdown_display(screen: Screen) -> Generator[Callable[[MarkdownBlock], None], None, None]:
     """Return a context manager whose value is a function `show`, which takes a block of markdown.
 
     On a terminal with rich, `show` draws the block. Otherwise it prints the source of each block once the

@@ -187,7 +187,7 @@ def _read_stream(
     except StreamError as failure:
         error = failure
         if isinstance(failure, ProviderError | ProtocolError):
-            collected.mark(notes.count, "error")
+            collected.raise_kind(notes.count, "error")
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
@@ -228,9 +228,9 @@ class _Collected:
         self.counts[type(event).__name__] += 1
         seen = SeenEvent(self.count, at, event)
         (self.first if self.count <= FIRST_EVENTS else self.last).append(seen)
-        self.mark(chunk, kind_of(event))
+        self.raise_kind(chunk, kind_of(event))
 
-    def mark(self, chunk: int, kind: Kind) -> None:
+    def raise_kind(self, chunk: int, kind: Kind) -> None:
         """Set the kind of a chunk, unless the chunk already has a more important kind.
 
         Args:

@@ -58,7 +58,7 @@ class CheckedCursor(CallCursor):
         if lacks_end:
             # If another part follows the call, the call was not cut off.
             self._maybe_cut = call
-            choices, *_ = self.accumulator.standing()
+            choices, *_ = self.accumulator.state_to_copy()
             state = choices.get(choice)
             if state is None or not state.has_gone_on(call.id):
                 return None

@@ -19,7 +19,7 @@ _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
 class BodyWatcher(Protocol):
     """Watcher of a response body: receives the response's head, the bytes and the end."""
 
-    def opened(self, head: ResponseHead | None, coding: str) -> None:
+    def note_head(self, head: ResponseHead | None, coding: str) -> None:
         """Receive the response's head and content coding."""
         ...
 
@@ -31,7 +31,7 @@ class BodyWatcher(Protocol):
         """Record that the source has ended."""
         ...
 
-    def broke(self, error: BaseException, *, final: bool) -> None:
+    def note_read_error(self, error: BaseException, *, final: bool) -> None:
         """Record that a read raised an exception.
 
         Args:
@@ -61,7 +61,7 @@ def watch_body(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - 
     """Show a watcher every chunk that any code reads from a response's body."""
     make_source = from_async_response if is_asynchronous(response) else from_response
     source = make_source(response)
-    onlooker.opened(source.head, source.coding)
+    onlooker.note_head(source.head, source.coding)
     body = response.stream
     response.stream = _make_watched_class(_find_bases(body))(body, onlooker)
 
@@ -94,7 +94,7 @@ class _SyncWatchedBody(_WatchedBody):
             # The reading code left the loop; its call of `close` is reported separately.
             raise
         except BaseException as error:
-            onlooker.broke(error, final=True)
+            onlooker.note_read_error(error, final=True)
             raise
         onlooker.end()
 
@@ -120,7 +120,7 @@ class _AsyncWatchedBody(_WatchedBody):
             # The reading code left the loop; its call of `aclose` is reported separately.
             raise
         except BaseException as error:
-            onlooker.broke(error, final=True)
+            onlooker.note_read_error(error, final=True)
             raise
         finally:
             # Otherwise the event loop would close the generator later, in another task.

@@ -21,11 +21,11 @@ class Watcher(BodyWatcher, Protocol):
     item_count: int
     """Number of items that have passed so far."""
 
-    def sent(self) -> None:
+    def note_sent(self) -> None:
         """Record that the request is sent now, unless the caller has set `started_at`."""
         ...
 
-    def not_opened(self, error: BaseException) -> None:
+    def note_open_error(self, error: BaseException) -> None:
         """Record that opening the stream raised an exception."""
         ...
 
@@ -101,7 +101,7 @@ class WatchedIterator(Generic[ItemT]):
             self._onlooker.end()
             raise
         except BaseException as error:
-            self._onlooker.broke(error, final=_is_spent(self._items, "gi_frame"))
+            self._onlooker.note_read_error(error, final=_is_spent(self._items, "gi_frame"))
             raise
         self._filter.see(as_received(self._items, item))
         return item
@@ -128,7 +128,7 @@ class AsyncWatchedIterator(Generic[ItemT]):
             self._onlooker.end()
             raise
         except BaseException as error:
-            self._onlooker.broke(error, final=_is_spent(self._items, "ag_frame"))
+            self._onlooker.note_read_error(error, final=_is_spent(self._items, "ag_frame"))
             raise
         self._filter.see(as_received(self._items, item))
         return item

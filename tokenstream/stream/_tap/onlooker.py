@@ -68,20 +68,20 @@ class Onlooker:
 
     # -- beginning ---------------------------------------------------------
 
-    def sent(self) -> None:
+    def note_sent(self) -> None:
         """Record that the request is sent now, unless the caller has set `started_at`."""
         if not self._is_start_known:
             self._is_start_known = True
             self.machine.meter.begin(self.clock(), wrapped=False)
 
-    def not_opened(self, error: BaseException) -> None:
+    def note_open_error(self, error: BaseException) -> None:
         """Record that opening the stream raised an exception."""
         if isinstance(error, Exception):
             self._finish(opening_failed(error, "the server"))
         else:
             self.stop()
 
-    def opened(self, head: ResponseHead | None, coding: str) -> None:
+    def note_head(self, head: ResponseHead | None, coding: str) -> None:
         """Process the response's head and content coding."""
         try:
             if head is not None:
@@ -155,7 +155,7 @@ class Onlooker:
         )
         self._finish(lost_error if self._was_read_lost else None)
 
-    def broke(self, error: BaseException, *, final: bool) -> None:
+    def note_read_error(self, error: BaseException, *, final: bool) -> None:
         """Record that a read of the source raised an exception.
 
         Args:

@@ -125,11 +125,11 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         enter = _find_method(self._source, "__enter__")
         if enter is not None:
             if not self._is_open:
-                self._onlooker.sent()
+                self._onlooker.note_sent()
             try:
                 result = enter(self._source)
             except BaseException as error:
-                self._onlooker.not_opened(error)
+                self._onlooker.note_open_error(error)
                 raise
             self._note_entered(self._source, result)
         return self
@@ -185,7 +185,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
         An exception from either is also reported to the watcher.
         """
         if not self._is_open:
-            self._onlooker.sent()
+            self._onlooker.note_sent()
         try:
             source: Any = self._source
             enter = _find_method(source, "__aenter__")
@@ -196,7 +196,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
             if enter is not None:
                 self._note_entered(source, await enter(source))
         except BaseException as error:
-            self._onlooker.not_opened(error)
+            self._onlooker.note_open_error(error)
             raise
         return self
 

@@ -68,7 +68,7 @@ class EventCursor:
 
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
-        self._choices, *_ = accumulator.standing()
+        self._choices, *_ = accumulator.state_to_copy()
         self._restarts = accumulator.restarts
         self._spent: Usage | None = None
         """Usage of abandoned attempts, as of the last call."""
@@ -93,7 +93,7 @@ class EventCursor:
 
     def ready(self) -> list[Event]:
         """Return events for all changes since the last call."""
-        choices, head, usage, spent = self._accumulator.standing()
+        choices, head, usage, spent = self._accumulator.state_to_copy()
         *_, fields = head
         events: list[Event] = []
         if choices is not self._choices or spent is not self._spent:

@@ -93,7 +93,7 @@ class Case:
     def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
         """Readings of the frames, with one frame replaced by an odd one; see `odd_frames`."""
         return [
-            (odd, self.read_exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
+            (odd, self.read_replaced(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
         ]
 
     @cached_property
@@ -101,7 +101,7 @@ class Case:
         """The recording's frames."""
         return split_frames(self.recording)
 
-    def read_exchanged(self, index: int, *frames: Framed) -> FormatReading:
+    def read_replaced(self, index: int, *frames: Framed) -> FormatReading:
         """Return a reading of the frames, with the frame at `index` replaced by other frames."""
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 

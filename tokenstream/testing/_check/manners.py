@@ -77,13 +77,13 @@ def find_dropped_content(case: Case) -> Iterator[Violation]:
     for index, payload in kinds:
         frame = replace_payload(case.frames[index], {**payload, PROBE: "kept"})
         # A heartbeat has no event that could carry the field.
-        if _feed_until(case, index) and not _contains_probe(case.read_exchanged(index, frame)):
+        if _feed_until(case, index) and not _contains_probe(case.read_replaced(index, frame)):
             yield case.violation_at(index, frame, "an unknown field is in neither message nor events")
     if kinds:
         # Insert an unknown frame in the middle of the answer.
         index, _ = kinds[len(kinds) // 2]
         frame = make_unknown_frame(case.frames[index])
-        reading = case.read_exchanged(index, frame, case.frames[index])
+        reading = case.read_replaced(index, frame, case.frames[index])
         if not _contains_probe(reading):
             outcome = "dropped" if reading.error is None else "fatal"
             yield case.violation_at(index, frame, f"an unknown payload is {outcome}")

@@ -18,7 +18,7 @@ def note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp
     notes.method = response.method
     source: AsyncSource = from_aiohttp(response)
     read = getattr(response, "_body", None)
-    notes.opened(source.head, source.coding)
+    notes.note_head(source.head, source.coding)
     if read is not None:
         notes.see(read)
         notes.end()
@@ -74,15 +74,15 @@ class _NotedContent:
 
     async def readany(self) -> bytes:
         """Read the bytes that have arrived."""
-        return self._note_some(await self._await_read(self._content.readany()))
+        return self._note_read(await self._await_read(self._content.readany()))
 
     async def readline(self, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
         """Read a line."""
-        return self._note_some(await self._await_read(self._content.readline(**options)))
+        return self._note_read(await self._await_read(self._content.readline(**options)))
 
     async def readuntil(self, *args: Any, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
         """Read up to a separator."""
-        return self._note_some(await self._await_read(self._content.readuntil(*args, **options)))
+        return self._note_read(await self._await_read(self._content.readuntil(*args, **options)))
 
     async def readexactly(self, n: int) -> bytes:
         """Read exactly `n` bytes."""
@@ -107,7 +107,7 @@ class _NotedContent:
         unread, self._unread = self._unread, b""
         return unread
 
-    def _note_some(self, data: bytes) -> bytes:
+    def _note_read(self, data: bytes) -> bytes:
         """Note the bytes that a read has returned, and return them.
 
         Args:
@@ -136,5 +136,5 @@ class _NotedContent:
             read_buffered = getattr(self._content, "_read_nowait", None)
             self._unread = read_buffered(-1) if read_buffered is not None else b""
             self._note(self._unread, is_end=False)
-            self._notes.broke(error, final=True)
+            self._notes.note_read_error(error, final=True)
             raise

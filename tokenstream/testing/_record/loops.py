@@ -139,11 +139,11 @@ class _NotedAwaitable(_NotedAsyncManager):
 
     async def _await_source(self) -> Any:  # noqa: ANN401 - what the source gives
         """Await the source; return the object that the application gets."""
-        self._onlooker.sent()
+        self._onlooker.note_sent()
         try:
             self._attach(await self._source)
         except BaseException as error:
-            self._onlooker.not_opened(error)
+            self._onlooker.note_open_error(error)
             raise
         return self._choose_returned_object()
 

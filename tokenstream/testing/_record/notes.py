@@ -112,15 +112,15 @@ class Notes:
 
     # -- how it begins -----------------------------------------------------
 
-    def sent(self) -> None:
+    def note_sent(self) -> None:
         """Note that the request is sent now: the times of the chunks count from here."""
         self._started_at = self._terms.clock()
 
-    def not_opened(self, error: BaseException) -> None:
+    def note_open_error(self, error: BaseException) -> None:
         """Give up the recording, because opening the source failed, and there is no answer."""
         self.is_finished = True
 
-    def opened(self, head: ResponseHead | None, coding: str) -> None:
+    def note_head(self, head: ResponseHead | None, coding: str) -> None:
         """Note the head of the response.
 
         Args:
@@ -184,7 +184,7 @@ class Notes:
 
     def note_complete(self, source: SyncSource) -> None:
         """Note a body that has arrived completely, and write the recording."""
-        self.opened(source.head, source.coding)
+        self.note_head(source.head, source.coding)
         for chunk in source.chunks:
             if chunk:
                 self.see(chunk)
@@ -200,7 +200,7 @@ class Notes:
             self._write(None)
         self.is_finished = True
 
-    def broke(self, error: BaseException, *, final: bool) -> None:
+    def note_read_error(self, error: BaseException, *, final: bool) -> None:
         """Write the recording after a read of the body has failed.
 
         If writing fails as well, that failure is added to `error` as a note, and is not raised.

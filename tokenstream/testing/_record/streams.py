@@ -63,7 +63,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
 
     def open_noted() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
         """Send the request, and note the source of its answer."""
-        notes.sent()
+        notes.note_sent()
         source: Any = open_source()
         return await_noted(source) if is_awaitable(source) else note(source)
 
@@ -72,7 +72,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
 
 def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
     """Note the bytes of an open source, by wrapping its chunks and its `close`."""
-    notes.opened(source.head, source.coding)
+    notes.note_head(source.head, source.coding)
     notes.messages = source.messages
     notes.survives_timeout = source.bound is not None
     if isinstance(source, SyncSource):

@@ -50,7 +50,7 @@ def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: AN
         source: The response as a source, for its head.
         notes: Receives the bytes.
     """
-    notes.opened(source.head, source.coding)
+    notes.note_head(source.head, source.coding)
     wrappers = _ReadWrappers(raw, notes)
     for name, wrap in _WRAPPERS.items():
         method = getattr(raw, name, None)
@@ -161,7 +161,7 @@ class _ReadWrappers:
         try:
             return method(*args, **options)
         except BaseException as error:
-            self._notes.broke(error, final=True)
+            self._notes.note_read_error(error, final=True)
             raise
         finally:
             self._in_method = False

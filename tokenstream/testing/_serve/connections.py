@@ -261,7 +261,7 @@ class _Connection(BaseHTTPRequestHandler):
                 exchange.sent += len(data)
         if reply.cut is None:
             return True
-        self._break_connection(reply.cut, exchange)
+        self._cut_body(reply.cut, exchange)
         return False
 
     def _hold_conversation(self, request: Request, reply: Reply, exchange: Exchange) -> None:
@@ -270,7 +270,7 @@ class _Connection(BaseHTTPRequestHandler):
 
         self.close_connection = True
         if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
-            self._break_connection(reply.cut, exchange)
+            self._cut_body(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         """Send the status line and the headers of a reply."""
@@ -311,7 +311,7 @@ class _Connection(BaseHTTPRequestHandler):
         remaining = None if due == math.inf else max(0.0, due - time.monotonic())
         return not self._listener.stopping.wait(remaining)
 
-    def _break_connection(self, kind: Breaks, exchange: Exchange) -> None:
+    def _cut_body(self, kind: Breaks, exchange: Exchange) -> None:
         """Break the connection inside the body; for "stall", only wait until the client leaves.
 
         Args:

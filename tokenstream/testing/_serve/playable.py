@@ -1,4 +1,4 @@
-"""The choice of the answer to a request, for servers and mocks that play recordings and scripts."""
+"""The selection of the answer to a request, for servers and mocks that play recordings and scripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Answer: TypeAlias = Recording | Script
 Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
 """Any object that can be played: a recording; a script; a sequence of these, one for each request; a
 mapping from paths to these; or a function that takes the request and returns a recording or a script."""
-_Choice: TypeAlias = Callable[[Request], Recording]
+_Chooser: TypeAlias = Callable[[Request], Recording]
 
 _CONNECTION_HEADERS = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
 """Headers about the connection on which a recording was made; they are not sent again."""
@@ -66,7 +66,7 @@ class Player:
         self._chunking: Chunking = chunking
         # An iterator of faults can be read only once, and every request needs them.
         self._fault = None if fault is None else combined(fault)
-        self._choose = self._make_choice(what)
+        self._choose = self._make_chooser(what)
 
     def recording(self, request: Request) -> Recording:
         """Return the answer to a request, with pace, chunking and fault applied.
@@ -92,7 +92,7 @@ class Player:
 
     # -- within ------------------------------------------------------------
 
-    def _make_choice(self, what: object) -> _Choice:
+    def _make_chooser(self, what: object) -> _Chooser:
         """Return the function that takes a request and returns the recording to play.
 
         Args:
@@ -106,7 +106,7 @@ class Player:
         if isinstance(what, Mapping):
             return self._choose_by_path(cast("Mapping[str, object]", what))
         if isinstance(what, Sequence) and not isinstance(what, str | bytes):
-            return _choose_in_turn([self._make_choice(item) for item in cast("Sequence[object]", what)])
+            return _choose_in_turn([self._make_chooser(item) for item in cast("Sequence[object]", what)])
         if callable(what):
             return lambda request: self._prepare(cast("Callable[[Request], object]", what)(request), request)
         raise MisuseError(
@@ -114,7 +114,7 @@ class Player:
             "each request), a mapping from paths, or a function of the request that returns one"
         )
 
-    def _choose_by_path(self, what: Mapping[str, object]) -> _Choice:
+    def _choose_by_path(self, what: Mapping[str, object]) -> _Chooser:
         """Return the function that takes a request and returns the recording for the request's path.
 
         For a path that is not in `what`, the recording is an answer with status 404.
@@ -122,11 +122,11 @@ class Player:
         Args:
             what: Maps paths to the answers to play.
         """
-        choices = {path: self._make_choice(item) for path, item in what.items()}
+        choosers = {path: self._make_chooser(item) for path, item in what.items()}
 
         def choose(request: Request) -> Recording:
-            choice = choices.get(request.route)
-            return _refuse_path(request.route, choices) if choice is None else choice(request)
+            chooser = choosers.get(request.route)
+            return _refuse_path(request.route, choosers) if chooser is None else chooser(request)
 
         return choose
 
@@ -153,22 +153,22 @@ def _format_for_path(path: str) -> str:
     return format
 
 
-def _choose_in_turn(choices: Sequence[_Choice]) -> _Choice:
-    """Return a function that passes each request to the next of several choices."""
-    remaining = iter(choices)
+def _choose_in_turn(choosers: Sequence[_Chooser]) -> _Chooser:
+    """Return a function that passes each request to the next of several functions that choose the answer."""
+    remaining = iter(choosers)
     # The server's threads call this concurrently.
     lock = threading.Lock()
 
     def choose(request: Request) -> Recording:
         """Return the next answer; raise `MisuseError` if there is none."""
         with lock:
-            choice = next(remaining, None)
-        if choice is None:
+            chooser = next(remaining, None)
+        if chooser is None:
             raise MisuseError(
-                f"all {len(choices)} prepared answers have been given, and {request.route} asks for one "
+                f"all {len(choosers)} prepared answers have been given, and {request.route} asks for one "
                 "more: prepare another, or switch off the client's retries"
             )
-        return choice(request)
+        return chooser(request)
 
     return choose
 

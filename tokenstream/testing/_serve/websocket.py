@@ -94,12 +94,12 @@ class Conversation:
             due += delay
             if not self._listen(_return_fixed(due)):
                 return False
-            self._send_message(data)
+            self._prepare_message(data)
             self._write()
             self._exchange.sent += len(data)
         return True
 
-    def _send_message(self, data: bytes) -> None:
+    def _prepare_message(self, data: bytes) -> None:
         """Pass a message to the protocol, which prepares its bytes for `_write`.
 
         Args:
@@ -112,14 +112,14 @@ class Conversation:
         else:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
-    def _listen(self, find_end: Callable[[], float]) -> bool:
+    def _listen(self, end_at: Callable[[], float]) -> bool:
         """Read the client's messages until a moment; return False if the client has left.
 
         Args:
-            find_end: Returns the moment; it is called again after each read, since a message may
+            end_at: Returns the moment; it is called again after each read, since a message may
                 postpone the moment.
         """
-        while self._protocol.state is not CLOSED and (remaining := find_end() - time.monotonic()) > 0:
+        while self._protocol.state is not CLOSED and (remaining := end_at() - time.monotonic()) > 0:
             self._connection.settimeout(None if remaining == math.inf else remaining)
             with suppress(TimeoutError):
                 self._receive(self._connection.recv(_READ_SIZE))
