@@ -370,8 +370,7 @@ class Accumulator:
         start = ToolCall.model_construct(
             id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
         )
-        part = self._get_or_begin_part(event, lambda: start)
-        part.start = start
+        self._get_or_begin_part(event, lambda: start).start = start
         return True
 
     def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
@@ -466,6 +465,7 @@ class Accumulator:
             self.built = None
 
     def _take_unknown(self, event: Unknown) -> bool:
+        """Store a field that has no place in the message's own fields in `provider_data`; return False."""
         if event.kind == "event":
             return False  # a payload of its own, which belongs to no message
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data

@@ -51,9 +51,9 @@ class Limits:
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 msg = f"Limits.{name} takes a whole number of at least 0, not {value!r}"
                 raise ValueError(msg)
-        for name, most in (("depth", 200), ("digits", 4_300)):
-            if getattr(self, name) > most:
-                msg = f"Limits.{name} can only be lowered: the JSON decoder takes {most:,} at most"
+        for name, maximum in (("depth", 200), ("digits", 4_300)):
+            if getattr(self, name) > maximum:
+                msg = f"Limits.{name} can only be lowered: the JSON decoder takes {maximum:,} at most"
                 raise ValueError(msg)
 
 

@@ -70,7 +70,7 @@ class Router:
         tools: Tools to begin with, each of them a function; more can be registered. None for no tools.
         concurrency: The most tools that run at the same time on an `AsyncStream`; a
             `Stream` runs them one after the other.
-        lenient: Whether to read the arguments of these tools leniently, as in `router.tool`.
+        lenient: True to read the arguments of these tools leniently; see `router.tool`.
 
     Example:
         >>> from tokenstream import Stream
@@ -358,7 +358,7 @@ class Router:
             function: The function that runs the tool's calls.
             name: The tool's name for the model.
             arguments: The type of the arguments; None to use the function's signature.
-            lenient: Whether to read almost-JSON arguments.
+            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
             made: A ready-made checker of the tool's calls; None to create one when it is needed.
         """
         purpose = f"tool {name!r}"

@@ -148,7 +148,7 @@ class _MissingNames:
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
     """Make a stream class explain attributes that it lacks, but that users may expect; return the class.
 
-    Neither `dir` nor `help` shows these names, as they would show descriptors. Each access to an
+    `dir` and `help` do not show these names; they would show descriptors. Each access to an
     attribute of a stream takes some 60 ns longer, but no loop over a stream or a view accesses one.
     """
     # Unknown to type checkers, so that they report these names.

@@ -94,7 +94,7 @@ class Joint:
         """
         if len(words) < _SHORTEST_OVERLAP or self._base.find(words) != len(self._base) - len(words):
             return False
-        # If they end with their own beginning, that alone may be a repetition, and the rest new text.
+        # If they do, perhaps only their beginning is repeated, and new text follows it.
         beginning = words[: min(_SHORTEST_OVERLAP, (len(words) + 1) // 2)]
         position = words.find(beginning, 1)
         while position > 0 and not words.startswith(words[position:]):
@@ -164,7 +164,7 @@ class PrefixJoint(Joint):
             if self._echoes or (is_long and self._is_distinct(self._base)):
                 return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
         # Nothing but white space is dropped. That is in doubt if the server should have repeated the prefix,
-        # or has: a text that repeats itself may also continue with the words with which it began.
+        # or seems to have done so: new text may also begin with the words with which the answer began.
         in_doubt = self._echoes or self._is_echo
         text = self._base[: self._echoed] + beyond
         return self._decide(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, ended=ended)

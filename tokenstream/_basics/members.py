@@ -1,8 +1,8 @@
 """Members and defaults as `help` shows them: the members in one place, the defaults in words.
 
-`pydoc` has a section for each base class. How this package spreads a class over base
-classes is no matter for its users, so public classes get the members of private bases
-as their own. This happens once, when the class is made.
+`pydoc` has a section for each base class. Users of this package need not know its
+private base classes, so public classes get the members of these bases as their own.
+This happens once, when the class is made.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def show_members(kind: T) -> T:
     of wrong calls; what `super()` finds is unchanged. A method that a private base inherits
     from a public class stays with that class.
     """
-    _collect(kind)
+    _copy_members(kind)
     return kind
 
 
@@ -171,28 +171,29 @@ def show_members_like(twin: type) -> Callable[[T], T]:
     """
 
     def show(kind: T) -> T:
-        for member in _collect(kind):
+        for member in _copy_members(kind):
             _complete_docstring(member, twin)
         return kind
 
     return show
 
 
-def _collect(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which type checkers see unchanged
+def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which type checkers see unchanged
     """Copy the members of private bases into a class; return the functions of the class."""
     own = kind.__dict__
     found = {*own}
-    _prepare(kind)
+    _describe_slots(kind)
     for base in kind.__mro__[1:-1]:
         members = base.__dict__
         if _is_private(base):
-            _prepare(base)
+            _describe_slots(base)
             for name, member in [*members.items()]:
                 if name not in found and _is_shown(name, member):
                     setattr(kind, name, _copy_for(kind, member))
         found.update(members)
     for name in _STATE_METHODS:
-        # Those of frozen dataclasses are shared, and `help` shows a comment of the standard library for them.
+        # All frozen dataclasses share these methods, for which `help` would show a comment of the standard
+        # library.
         if getattr(own.get(name), "__module__", None) == "dataclasses":
             copy = _copy_for(kind, own[name])
             copy.__name__, copy.__qualname__ = name, f"{kind.__qualname__}.{name}"
@@ -210,7 +211,7 @@ def _collect(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which 
 
 
 @cache
-def _prepare(kind: Any) -> None:  # noqa: ANN401 - a class
+def _describe_slots(kind: Any) -> None:  # noqa: ANN401 - a class
     """Make `help` show words for the slots of a class, and hide the slot for weak references."""
     own = kind.__dict__
     if own.get("__slots__"):
@@ -253,13 +254,13 @@ def _copy_for(kind: type, member: Any) -> Any:  # noqa: ANN401 - any member
 
 
 def _complete_docstring(function: FunctionType, twin: type) -> None:
-    """Add to a function's docstring the sections of another docstring to which the function's points.
+    """Complete a docstring that points to the docstring of a twin's method; see `show_members_like`.
 
-    The sections go before the example, if there is one; see `show_members_like`.
+    The sections of the other docstring, such as "Args:", go before the example, if there is one.
 
     Args:
         function: The function.
-        twin: The class with the method that has the other docstring.
+        twin: The class with the method to whose docstring this one points.
     """
     text = function.__doc__ or ""
     pointer = _POINTER.search(text) if "those of `" in text else None

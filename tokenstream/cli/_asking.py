@@ -77,9 +77,9 @@ def build_request(options: argparse.Namespace) -> RequestParts:
     Raises:
         CommandFailed: The body cannot be read or is not JSON, or an environment variable is missing.
     """
-    plain: list[tuple[str, str]] = options.header
+    from_command_line: list[tuple[str, str]] = options.header
     from_environment = [_read_env_header(header) for header in options.header_env]
-    headers = [*plain, *from_environment]
+    headers = [*from_command_line, *from_environment]
     body: dict[str, Any] = {}
     if options.data is not None:
         body["content"] = content = _read_data(options.data)

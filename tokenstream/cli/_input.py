@@ -122,7 +122,7 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
         clock: The clock, which moves to the time of each chunk.
         pings: True to show heartbeats.
     """
-    # One that stalls for ever ends with the library's own deadlines; others keep their silences.
+    # The library's own deadlines end a recording that stalls for ever. No silence ends any other recording.
     deadlines = None if recording.breaks == "stall" else _NO_DEADLINES
     format = options.format or recording.format
     return recording.stream(pace="recorded", clock=clock, format=format, deadlines=deadlines, pings=pings)

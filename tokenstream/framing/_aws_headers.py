@@ -28,7 +28,7 @@ def read_headers(data: bytes) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     position = 0
     while position < len(data):
-        # A header is its name, after the name's length, the type of its value, and the value.
+        # A header consists of the length of its name, the name, the type of its value, and the value.
         name, position = _read_sized(data, position, 1)
         key = str(name, "utf-8", "replace")
         if key in headers:

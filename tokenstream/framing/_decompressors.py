@@ -137,7 +137,7 @@ class _Gzip(_ZlibLayer):
         self._undecided = b""
         if not data or self._padding:
             return b""
-        # A member begins with 1F 8B. If only one of these two bytes is right, the member is broken.
+        # A member begins with 1F 8B. Data with only one of these bytes is read, too, so that zlib refuses it.
         if data[0] in b"\x1f\x8b" or data[1:2] == b"\x8b":
             self._member, self.ended = _make_gzip_reader(), False
             return data

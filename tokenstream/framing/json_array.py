@@ -71,7 +71,7 @@ class ElementReader(Protocol[MadeT_co]):
     """A function that makes a reader: a function that reads chunks with exactly one element each."""
 
     def __call__(
-        self, most: int, before: bytes, after: bytes, /
+        self, max_size: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
         """Return a function that reads chunks with one element and the separators around it.
 
@@ -79,7 +79,7 @@ class ElementReader(Protocol[MadeT_co]):
         chunk.
 
         Args:
-            most: The maximum size of a chunk, in bytes.
+            max_size: The maximum size of a chunk, in bytes.
             before: The bytes before the element.
             after: The bytes after the element.
         """
@@ -232,7 +232,7 @@ class JSONArrayParser(LineFraming[bytes]):
         while position < size and self.error is None:
             position = self._step(text, position, frames)
         self._offset += size
-        # From the next step follows what a chunk with exactly one element looks like.
+        # The next step determines whether a chunk with exactly one element begins or ends with the comma.
         self._last_match = self._match_next = None
         if self._step == self._read_separator:
             self._match_next = _compile_after_comma().fullmatch

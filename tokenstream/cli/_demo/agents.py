@@ -186,6 +186,7 @@ async def _print_steps(screen: Screen, events: RunEvents) -> None:
             case StepStart(id, name, parent, agent, cause):
                 indent = "" if parent is None else f"{names[parent][0]}  "
                 names[id] = indent, name
+                # The agent of an inner step has the name of the step's tool, so it is not printed.
                 details = [
                     f"({agent})" if parent is None and agent else "",
                     f"for {cause.id}" if cause else "",

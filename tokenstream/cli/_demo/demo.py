@@ -88,7 +88,7 @@ class Part:
     opening: str = OPENING
     """The line that opens the stream, which is shown unless it is the one that the demo begins with."""
     show: Callable[[Screen], AbstractContextManager[Callable[[Any], None]]] = events_display
-    """Gives the function `show` of the code."""
+    """Returns a context manager; its value is the function `show` that the code calls."""
     ending: Ending = "complete"
     """The ending of the message that is expected."""
 
@@ -236,7 +236,7 @@ def run(*, program: str, fast: bool = False) -> int:
 
     screen = open_screen(MAX_WIDTH)
     if screen.console is not None:
-        # What rich draws is as wide as the rest.
+        # Tables and markdown, which rich draws, get the width of the other output.
         screen.console.width = screen.width
     _print_introduction(screen, fast=fast)
     answers = [part.answer for part in PARTS if part.answer is not None]

@@ -40,8 +40,8 @@ class Recipe(BaseModel):
 def events_display(screen: Screen) -> Generator[Callable[[Event | Message], None], None, None]:
     """Return a context manager whose value is a function `show`, which takes an event or a message.
 
-    Of an event, `show` prints the content, each kind of content on lines of its own; of a message, the
-    ending and the parts.
+    For an event, `show` prints the content, each kind of content on lines of its own. For a message, it
+    prints the ending and the parts.
 
     Args:
         screen: The screen to print on.

@@ -212,18 +212,18 @@ def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[
     limits_met = find_limits(times, hops)
     if limits_met:
         return tuple(_write_limit(*limit) for limit in limits_met)
-    perhaps = tuple(f"perhaps {_write_limit(*limit)}" for limit in find_limits(times)[:_MAX_GUESSES])
-    if perhaps and not hops:
-        return perhaps
+    guesses = tuple(f"perhaps {_write_limit(*limit)}" for limit in find_limits(times)[:_MAX_GUESSES])
+    if guesses and not hops:
+        return guesses
     # No default limit of a hop that is known to be on the path fits: somebody may have set another.
-    whose = " or ".join(hop.name for hop in hops) or "the proxies before the server"
+    places = " or ".join(hop.name for hop in hops) or "the proxies before the server"
     limits_set = (
         f"{time} s {_LIMIT_WORDS[on]} may be a limit that somebody has set: look for it in the settings of "
-        f"{whose}, and in the server's own"
+        f"{places}, and in the server's own"
         for on, seconds in times.items()
         if (time := round_time(seconds)) is not None
     )
-    return (*limits_set, *perhaps)
+    return (*limits_set, *guesses)
 
 
 def _write_limit(hop: Hop, limit: Limit) -> str:

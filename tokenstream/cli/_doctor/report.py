@@ -125,7 +125,7 @@ def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
 def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
     """Yield a line for each moment at which chunks arrived, with a bar for the number of events.
 
-    Of a long timeline, the lines in the middle are replaced by one line.
+    In a long timeline, one line replaces the lines in the middle.
     """
     moments = moments_of(probe.arrivals)
     most_events = max([_BAR_LENGTH, *(moment.events for moment in moments)])

@@ -1,4 +1,4 @@
-"""The page of `inspect --html`: one HTML file that shows an answer, for reports and for looking.
+"""The page of `inspect --html`: one HTML file that shows an answer, to read or to send with a report.
 
 Everything that the server sent reaches the page through `markup`, which escapes it.
 """

@@ -104,8 +104,8 @@ def _describe_command(options: argparse.Namespace, path: Path) -> str:
 def _refuse_secrets(reading: Reading, page: str, secrets: list[str]) -> None:
     """Raise if the answer or the page contains something that looks like a secret.
 
-    A page is refused as a recording is: what is spread over many events cannot be blacked out
-    reliably, and a page with holes would seem to be safe.
+    Such a page is not written at all, like such a recording. A secret that is spread over many
+    events cannot be blacked out reliably, and a page with blacked-out words would seem to be safe.
     """
     recording = reading.recording
     recording = recording.replaced(headers=without_secret_headers(recording.headers))
@@ -115,8 +115,9 @@ def _refuse_secrets(reading: Reading, page: str, secrets: list[str]) -> None:
         in_page = find_secret(text.encode())
         found = None if in_page is None else (in_page, "in what the page would show")
     if found is not None:
-        raise _refusal_of(found[0].kind, found[1])
-    words = {word for secret in secrets for word in secret.split() if len(word) >= _MIN_SECRET}
+        secret, place = found
+        raise _refusal_of(secret.kind, place)
+    words = {word for value in secrets for word in value.split() if len(word) >= _MIN_SECRET}
     if any(word in text for word in words):
         raise _refusal_of("a header of the request", "in the answer")
 

@@ -1,4 +1,4 @@
-"""The message of the page: parts, tool calls, usage; and the error with what is kept of the answer."""
+"""The message of the page: parts, tool calls, usage; and the error, with the amount that had arrived."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class _Texts:
         return shown
 
     def _show_part(self, index: int, part: Part) -> Markup:
+        """Return a part as elements: a heading, its fields and its text."""
         pairs, text = split_part(part)
         state = "" if part.complete else " (not complete)"
         shown = cut(text, max(0, self._characters_left))
@@ -89,7 +90,7 @@ class _Texts:
 
 
 def show_error(reading: Reading) -> Markup | None:
-    """Return the error that ended the answer, with what is kept; None for an answer that is complete."""
+    """Return the error that ended the answer, and the amount that had arrived; None for a complete answer."""
     report = reading.report
     if report.ending == "complete":
         return None

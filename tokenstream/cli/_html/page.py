@@ -16,7 +16,7 @@ from tokenstream.cli._html.tables import (
     metrics_tables,
     pairs_table,
 )
-from tokenstream.cli._html.timeline import draw_timeline
+from tokenstream.cli._html.timeline import draw_timeline, list_gaps
 from tokenstream.cli._lines import describe_finish
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def build_page(reading: Reading, command: str) -> str:
     """
     ending = reading.report.ending
     format = reading.report.stream.format or "unknown format"
+    gaps = list_gaps(reading)
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -51,9 +52,9 @@ def build_page(reading: Reading, command: str) -> str:
         _list_facts(reading),
         _describe_content(reading),
         show_error(reading),
-        _section("Time line", draw_timeline(reading)),
+        _section("Time line", draw_timeline(reading, gaps)),
         _section("Message", show_messages(reading)),
-        _section("Gaps and metrics", metrics_tables(reading)),
+        _section("Gaps and metrics", metrics_tables(reading, gaps)),
         _section("Departures", departures_table(reading)),
         _section("Events", events_table(reading)),
         _section("Made by", _describe_maker(command)),
@@ -89,7 +90,7 @@ def _list_facts(reading: Reading) -> Markup:
 
 
 def _describe_content(reading: Reading) -> Markup:
-    """Return the note that says what a reader of the page learns, before it is shared."""
+    """Return the note for the person who shares the page: the content that its readers will see."""
     shown = len(reading.events)
     events = (
         "all its events"

@@ -15,17 +15,8 @@ from tokenstream.cli._asking import open_file
 from tokenstream.cli._input import load_recording, open_stream, origin_of, play
 from tokenstream.cli._report import StreamReport
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
-from tokenstream.events import (
-    CitationAdded,
-    MediaDelta,
-    PartDelta,
-    Ping,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStart,
-)
+from tokenstream.events import CitationAdded, Ping, ReasoningDelta
+from tokenstream.stages._content import GROWING
 from tokenstream.testing._record.notes import Notes, Terms
 from tokenstream.testing._record.streams import note_stream
 from tokenstream.testing._recordings.clock import VirtualClock
@@ -50,16 +41,8 @@ Unit: TypeAlias = Literal["chunk", "frame"]
 """The thing that a page counts: chunks as they arrived, or frames where the chunks are not known."""
 KINDS: tuple[Kind, ...] = ("nothing", "heartbeat", "other", "content", "error")
 """The kinds of chunks, by rising importance."""
-_CONTENT = (
-    CitationAdded,
-    MediaDelta,
-    PartDelta,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStart,
-)
+_CONTENT = (*GROWING, CitationAdded, ReasoningDelta)
+"""Events that are drawn as content: those that always count as content, citations, and all reasoning."""
 _NO_PATH = Path("answer.rec")
 """The name of recordings that are kept in memory."""
 
@@ -118,12 +101,13 @@ def read(options: argparse.Namespace) -> Reading:
         stream = open_stream(options)
         if origin_of(options.source) != "file" or not Path(options.source).is_file():
             return _read_stream(stream, options.source, clock=time.monotonic, start=time.monotonic())
+        # A file with only a body: the stream has checked the options, and the body is read as a whole.
         stream.close()
         with ExitStack() as stack:
             recording = Recording.of([open_file(options.source, stack).read()])
     unit: Unit = "chunk"
     if len(recording.arrivals) == 1:
-        # One chunk shows nothing of the answer's course: its frames do.
+        # A single chunk would be a single bar: show its frames instead.
         at, unit = recording.arrivals[0].at, "frame"
         recording = recording.replaced(arrivals=tuple(Arrival(at, data) for data in frames_of(recording)))
     clock = VirtualClock()

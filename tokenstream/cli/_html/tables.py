@@ -8,7 +8,7 @@ from tokenstream._basics.visible import one_line
 from tokenstream.cli._advice import describe_error
 from tokenstream.cli._html.markup import Markup, element, escape, join, preformatted
 from tokenstream.cli._html.reading import kind_of
-from tokenstream.cli._html.timeline import describe_gap, list_gaps, list_longest
+from tokenstream.cli._html.timeline import describe_gap, list_longest
 from tokenstream.cli._lines import describe_fields
 from tokenstream.cli._report import metrics_of
 from tokenstream.cli._visible import to_compact_json
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream.cli._html.markup import Child
     from tokenstream.cli._html.reading import Reading, SeenEvent
+    from tokenstream.cli._html.timeline import Gap
 
 _MAX_FIELDS = 400
 """Largest number of characters of an event's fields in its row."""
@@ -35,9 +36,9 @@ _LEFT_OUT = ("started", "own_seconds", "away")
 """Metrics about the reader of the stream, which here is this command."""
 
 
-def cut(text: str, most: int) -> str:
-    """Return a text with at most `most` characters, and the number of those that were left out."""
-    return text if len(text) <= most else f"{text[:most]}… and {len(text) - most:,} more characters"
+def cut(text: str, length: int) -> str:
+    """Return the first `length` characters of a text, and the number of characters that are left out."""
+    return text if len(text) <= length else f"{text[:length]}… and {len(text) - length:,} more characters"
 
 
 def pairs_table(rows: Iterable[tuple[str, Child]]) -> Markup:
@@ -56,7 +57,7 @@ def pairs_table(rows: Iterable[tuple[str, Child]]) -> Markup:
 
 
 def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
-    """Return a list of short facts side by side; those that are None or empty are left out."""
+    """Return a list of short facts side by side, without the facts that are None or empty."""
     return element(
         "dl",
         *[
@@ -77,7 +78,7 @@ def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
 
 
 def events_table(reading: Reading) -> Markup:
-    """Return the table of the events, with the number of those that were left out."""
+    """Return the table of the events, with a row for the events that are left out."""
     rows: list[Markup] = []
     payloads = _Payloads()
     expected = 1
@@ -112,12 +113,13 @@ def _count_events(reading: Reading) -> str:
 
 
 def _event_row(seen: SeenEvent, payloads: _Payloads, *, has_times: bool) -> Markup:
+    """Return the row of an event: its number, time, kind, part and fields, with its payload to open."""
     event = seen.event
     part = "" if event.part is None else str(event.part)
     if event.choice:
         part = f"{part} (choice {event.choice})".strip()
     fields = describe_fields(event)
-    # The kind of the event says what its only field is.
+    # A single field needs no name: the event's kind tells its meaning.
     text = (
         next(iter(fields.values()))
         if set(fields) in ({"text"}, {"fragment"})
@@ -135,10 +137,11 @@ def _row(cells: list[str], kind: str) -> Markup:
 
 
 class _Payloads:
-    """Shows the payload of each event, up to a bound for the page, and one of several events only once."""
+    """Shows the payloads of events, up to a bound for the page; the payload of several events only once."""
 
     def __init__(self) -> None:
         self._last: tuple[int, Any] = (0, None)
+        """The payload shown last, after the number of its first event."""
         self._left = _MAX_PAYLOADS
 
     def show_below(self, text: str, number: int, raw: Any) -> Markup:  # noqa: ANN401 - any payload
@@ -151,9 +154,9 @@ class _Payloads:
         """
         if raw is None:
             return escape(text)
-        first, last = self._last
-        if raw is last:
-            return join(text, " ", element("small", f"payload of event {first:,}"))
+        first_number, last_payload = self._last
+        if raw is last_payload:
+            return join(text, " ", element("small", f"payload of event {first_number:,}"))
         self._last = (number, raw)
         if self._left <= 0:
             return join(text, " ", element("small", "payload left out"))
@@ -165,19 +168,24 @@ class _Payloads:
 # -- gaps, metrics, departures --------------------------------------------------
 
 
-def metrics_tables(reading: Reading) -> Markup:
-    """Return the gaps and the metrics."""
+def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
+    """Return the longest gaps and the metrics.
+
+    Args:
+        reading: The reading.
+        gaps: All gaps, the longest first.
+    """
     metrics = metrics_of(reading.report)
     if not reading.has_times:
         note = element("p", "The file has no times: gaps and all metrics in seconds are unknown.")
         return join(note, facts_list((name, _figure(metrics[name])) for name in _TIMELESS))
     percentiles = ("gap_p50", "gap_p95", "gap_max")
-    gaps = [(name.removeprefix("gap_"), _figure(metrics[name], " s")) for name in percentiles]
+    gap_facts = [(name.removeprefix("gap_"), _figure(metrics[name], " s")) for name in percentiles]
     others = [name for name in metrics if name not in {*percentiles, *_LEFT_OUT}]
-    longest = [element("li", describe_gap(gap)) for gap in list_longest(list_gaps(reading))]
+    longest = [element("li", describe_gap(gap)) for gap in list_longest(gaps)]
     return join(
         element("h3", "Between chunks with content"),
-        facts_list([*gaps, ("stalls", str(metrics["stalls"]))]),
+        facts_list([*gap_facts, ("stalls", str(metrics["stalls"]))]),
         element("h3", "The longest gaps") if longest else None,
         element("ol", *longest) if longest else None,
         element("h3", "Metrics"),

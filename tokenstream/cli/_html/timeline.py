@@ -124,14 +124,18 @@ def list_gaps(reading: Reading) -> list[Gap]:
     return sorted(gaps, key=lambda gap: -gap.seconds)
 
 
-def draw_timeline(reading: Reading) -> Markup:
-    """Return the section with the picture, its scale and its legend."""
+def draw_timeline(reading: Reading, gaps: list[Gap]) -> Markup:
+    """Return the section with the picture, its scale and its legend.
+
+    Args:
+        reading: The reading.
+        gaps: All gaps, the longest first.
+    """
     chunks = reading.chunks
     if not chunks:
         return element("p", "No byte arrived.", class_="none")
     axis = Axis(reading)
     bars = _collect_bars(reading, axis)
-    gaps = list_gaps(reading)
     picture = element(
         "svg",
         *_draw_gaps(gaps, axis),
@@ -176,6 +180,7 @@ def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
 
 
 def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
+    """Return the bars as rectangles, and below the bars those for heartbeats."""
     columns = _count_columns(reading)
     width = _WIDTH / columns
     largest = max([bar.size for bar in bars]) or 1
@@ -196,6 +201,7 @@ def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
 
 
 def _title_of(reading: Reading, bar: _Bar) -> str:
+    """Return the words about a bar: its chunks, their time, size and kind, and its heartbeats."""
     chunks = (
         f"{reading.unit} {bar.first}" if bar.first == bar.last else f"{reading.unit}s {bar.first}–{bar.last}"
     )
@@ -241,6 +247,7 @@ def _rect(x: float, y: float, width: float, height: float, *, class_: str, title
 
 
 def _describe(reading: Reading, axis: Axis, bars: list[_Bar]) -> str:
+    """Return the sentences above the picture: the amount that arrived, and how it is drawn."""
     unit, chunks = reading.unit, reading.chunks
     count = f"{len(chunks):,} {unit}{'' if len(chunks) == 1 else 's'}"
     size = sum(chunk.size for chunk in chunks)
@@ -270,6 +277,7 @@ def _draw_scale(reading: Reading, axis: Axis) -> Markup:
 
 
 def _draw_legend(reading: Reading, gaps: list[Gap]) -> Markup:
+    """Return the list of the colours that occur in the picture, with their meanings."""
     present = {chunk.kind for chunk in reading.chunks}
     entries: list[tuple[str, str]] = [(kind, label) for kind, label in _LABELS.items() if kind in present]
     if any(not gap.is_stall for gap in gaps):

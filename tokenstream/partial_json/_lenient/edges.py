@@ -288,7 +288,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
         return True
     if reader.gap == LINE_GAP:
         return False
-    # What follows is on the same line as the document.
+    # The text after the document is on the same line.
     if reader.owed_closers >= 0:
         # A closing bracket of the wrong kind may have ended the document too early.
         return True

@@ -326,6 +326,7 @@ class _Trial(Generic[ResultT]):
         """
         run = self._new_run("")
         yield run
+        # With several backends, `first` is the first run on the first backend.
         first = self._first = self._first or run
         run.compare_with(first)
         for chunking in self._chunkings:

@@ -93,7 +93,7 @@ def check_format(
         (rule, [(case, violation) for case in cases for violation in _find_first(rule, case)])
         for rule in RULES
     ]
-    reports = [_write_report(rule, places) for rule, places in results if places]
+    reports = [_write_report(rule, violations) for rule, violations in results if violations]
     if reports:
         raise AssertionError(
             "\n".join([f"{format_in_code} breaks {len(reports)} of {len(RULES)} rules", *reports])
@@ -105,10 +105,10 @@ def _find_first(rule: Rule, case: Case) -> list[Violation]:
     return list(islice(rule.find_violations(case), 1))
 
 
-def _write_report(rule: Rule, places: list[tuple[Case, Violation]]) -> str:
+def _write_report(rule: Rule, violations: list[tuple[Case, Violation]]) -> str:
     """Return the lines about a broken rule: its name and sentence, then one violation per recording."""
     lines = [f"- {rule.name}: {rule.sentence}"]
-    for case, violation in places:
+    for case, violation in violations:
         lines += [f"    {case.recording.name}: {line}" for line in violation.description.splitlines()[:1]]
         lines += [f"      {line}" for line in violation.description.splitlines()[1:]]
         lines.append(f"      to see it again: {violation.how_to_reproduce}")

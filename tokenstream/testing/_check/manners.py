@@ -111,16 +111,17 @@ def find_late_events(case: Case) -> Iterator[Violation]:
 def find_shared_state(case: Case) -> Iterator[Violation]:
     """Find state that two formats made by `fresh` of one format share, and arguments that `fresh` ignores."""
     limits = Limits(event=999_983)
-    pattern = case.make()
+    original = case.make()
     with CrashWatch():
-        fresh = pattern.fresh(limits=limits, pings=True)
-        if fresh is pattern or type(fresh) is not type(pattern):
+        fresh = original.fresh(limits=limits, pings=True)
+        if fresh is original or type(fresh) is not type(original):
             yield case.violation("fresh() must return a new format of the same class")
         if fresh.limits is not limits or not fresh.pings:
             yield case.violation("fresh() must pass on `limits` and `pings`")
-        alone, one, other = (pattern.fresh(limits=Limits(), pings=False) for _ in range(3))
-        in_turns = feed_frames(one, case.frames, second_format=other)
-        if feed_frames(alone, case.frames).events != in_turns.events or pattern.frames:
+        alone, first, second = (original.fresh(limits=Limits(), pings=False) for _ in range(3))
+        in_turns = feed_frames(first, case.frames, second_format=second)
+        # The frames that were fed to the others must not be counted by the original either.
+        if feed_frames(alone, case.frames).events != in_turns.events or original.frames:
             yield case.violation("two formats from fresh(), fed in turns, give other events than one alone")
 
 

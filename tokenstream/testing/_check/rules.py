@@ -308,7 +308,7 @@ def _content_of(message: Message) -> tuple[object, ...]:
 
 
 def _is_opaque(event: Event) -> bool:
-    """Return True if an event belongs to an opaque part, which may be sent again to replace itself."""
+    """Return True if an event belongs to an opaque part, which a server may send again as a whole."""
     return (
         isinstance(event, PartStart | PartDone)
         and event.content is not None

@@ -132,19 +132,19 @@ class Notes:
 
     # -- what passes -------------------------------------------------------
 
-    def see(self, chunk: Any, *, plain: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
+    def see(self, chunk: Any, *, is_decoded: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
         """Note a chunk.
 
         Args:
             chunk: Bytes, or text.
-            plain: True if the reader has already removed the content coding of these bytes.
+            is_decoded: True if the reader has already undone the content coding of these bytes.
         """
         if self.is_finished:
             return
         now = self._terms.clock()
         data = chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else bytes(chunk)
         self._breaks = None
-        if self._decoder is not None and not plain:
+        if self._decoder is not None and not is_decoded:
             data = b"".join(self._decoder.feed(data))
             if not data:
                 return
@@ -167,11 +167,7 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Return False.
-
-        The object that the application iterates asks for each item if the iteration has started again, which
-        bytes alone cannot show.
-        """
+        """Return False: equal bytes do not show that a loop has started over."""
         return False
 
     def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests

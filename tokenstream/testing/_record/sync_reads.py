@@ -43,7 +43,7 @@ def note_http_client(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of 
 
 
 def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: ANN401 - a response that is read
-    """Note what is read from a response, by replacing those methods of the object that read.
+    """Note the bytes that are read from a response, by replacing its methods that read.
 
     Args:
         raw: The response of urllib3 or http.client.
@@ -79,7 +79,7 @@ class _ReadWrappers:
             """Note the bytes that the method returned, and the end of the body."""
             amount = options.get("amt", args[0] if args else None)
             if data:
-                self._notes.see(data, plain=self._is_plain(args, options))
+                self._notes.see(data, is_decoded=self._decodes(args, options))
             is_empty = not data and amount != 0
             reads_all = method.__name__ == "read" and (amount is None or amount < 0)
             if is_empty or reads_all:
@@ -93,7 +93,7 @@ class _ReadWrappers:
         def note_result(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - the result, and the arguments
             buffer = args[0]
             if count:
-                self._notes.see(memoryview(buffer)[:count], plain=self._is_plain((), {}))
+                self._notes.see(memoryview(buffer)[:count], is_decoded=self._decodes((), {}))
             elif len(buffer):
                 self._notes.end()
 
@@ -124,9 +124,9 @@ class _ReadWrappers:
         def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             """Yield the chunks of the method, and note each."""
             chunks = method(*args, **options)
-            plain = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
+            is_decoded = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
             while (chunk := self._call_method(next, (chunks, None), {})) is not None:
-                self._notes.see(chunk, plain=plain)
+                self._notes.see(chunk, is_decoded=is_decoded)
                 yield chunk
             self._notes.end()
 
@@ -166,8 +166,8 @@ class _ReadWrappers:
         finally:
             self._in_method = False
 
-    def _is_plain(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """Return True if a read removes the content coding, as urllib3 can; http.client never does."""
+    def _decodes(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Return True if a read undoes the content coding, as urllib3 can; http.client never does."""
         decode = options.get("decode_content", args[1] if len(args) > 1 else None)
         if decode is None:
             # The response's own setting counts.

@@ -169,7 +169,7 @@ def parse(data: bytes, path: Path) -> Recording:
         >>> parse(b"tokenstream-recording 1\n\n@ 0.5\n+ Hello\n", Path("answer.rec")).arrivals
         (Arrival(at=0.5, data=b'Hello'),)
     """
-    return _FileReader(data, path).recording()
+    return _FileReader(data, path).read_recording()
 
 
 class _InvalidLine(Exception):
@@ -190,7 +190,7 @@ class _FileReader:
             self._number = data.count(b"\n", 0, error.start) + 1
             raise self._make_error("it is not UTF-8: save the file in that encoding") from None
 
-    def recording(self) -> Recording:
+    def read_recording(self) -> Recording:
         """Read the whole file, and return its recording."""
         try:
             self._read_version()

@@ -185,7 +185,7 @@ class _EventMaker:
             case AddCitation(citation, choice):
                 index = yield from self._begin_part(choice, "citation")
                 if citation.cites is None:
-                    # It cites the part before it.
+                    # The citation belongs to the part before its own.
                     citation = citation.model_copy(update={"cites": max(0, index - 1)})
                 yield CitationAdded(citation, choice=choice, part=index)
             case AddMedia(data, mime_type, choice):

@@ -312,7 +312,7 @@ class _Connection(BaseHTTPRequestHandler):
         return not self._listener.stopping.wait(remaining)
 
     def _cut_body(self, kind: Breaks, exchange: Exchange) -> None:
-        """Break the connection inside the body; for "stall", only wait until the client leaves.
+        """Cut the body: break the connection inside it; for "stall", only wait until the client leaves.
 
         Args:
             kind: The way in which the connection breaks.
