@@ -74,7 +74,7 @@ _STREAM_HINTS = {
     **{name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()},
     **OF_STREAM,
 }
-"""Names that a stream does not have, each with the place here."""
+"""Names that streams of other libraries have, each with the end of an error that says what to use here."""
 OF_MESSAGE = {
     "candidates": "this is one of them; `stream.messages` has all",
     "choices": "this is one of them; `stream.messages` has all",

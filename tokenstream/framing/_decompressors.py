@@ -117,6 +117,7 @@ class _Gzip(_ZlibLayer):
         self._padding = False
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`, member by member."""
         while data:
             if self._member is None:
                 data = self._find_next_member(data)
@@ -161,6 +162,7 @@ class _Deflate(_ZlibLayer):
         self._stream: zlib._Decompress | None = None
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`; wait for two bytes to see if there is a zlib header."""
         if self.ended:
             # Bytes after the end are ignored.
             return
@@ -189,6 +191,7 @@ class _Brotli(Decompressor):
         self._fault: type[Exception] = module.error
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`, slice by slice."""
         for start in range(0, len(data), _SLICE):
             if self.ended:
                 # Brotli allows no bytes after the end of the stream.
@@ -222,6 +225,7 @@ class _Zstd(Decompressor):
         self._fault: type[Exception] = module.ZstdError
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
+        """Yield the output for `data`, slice by slice and frame by frame."""
         for start in range(0, len(data), _SLICE):
             unread = data[start : start + _SLICE]
             while unread:

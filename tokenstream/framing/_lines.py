@@ -27,7 +27,7 @@ FrameT = TypeVar("FrameT")
 class LineFraming(ABC, Generic[FrameT]):
     """Read the lines of one connection, wherever the transport cut the chunks.
 
-    A subclass defines in `_read` what a line means, and in `_find_bound` how long a line may be.
+    A subclass defines the meaning of a line in `_read_text`, and its largest length in `_find_bound`.
     """
 
     __slots__ = (

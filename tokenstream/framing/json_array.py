@@ -284,7 +284,7 @@ class JSONArrayParser(LineFraming[bytes]):
     def _read_nested(
         self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None
     ) -> int:
-        """Continue an object, an array or a string, up to its end; return the position after what was read.
+        """Continue an object, an array or a string up to its end; return the position at which reading ended.
 
         Args:
             text: The chunk.

@@ -112,7 +112,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _clear(self) -> None:
-        """Drop what was read of the open event (the event whose blank line has not arrived)."""
+        """Drop the open event, which is the event whose blank line has not arrived."""
         self._name = ""
         self._data: bytes | bytearray | None = None
         # Number of payload bytes held, including the LF that another data line would add.
@@ -169,6 +169,7 @@ class PlainSSEParser(LineFraming[Frame]):
         if self.error is not None or self._clean or not (self._line or self._data is not None):
             return None
         frames: list[Frame] = []
+        # A copy reads the missing line ends, so that this parser does not change.
         deepcopy(self)._read_text(b"\n\n", frames)  # noqa: SLF001 - its own copy
         return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in frames), None)
 
@@ -290,8 +291,7 @@ class PlainSSEParser(LineFraming[Frame]):
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
     def _peek_held(self) -> bytes:
-        """Return the start of the open event as the lines of which it consists."""
-        # The fields of the open event that were already read are written again as lines.
+        """Return the start of the open event, with the fields already read written as lines again."""
         max_size = self._limits.tail
         fields: list[bytes] = []
         if self._name:

@@ -150,7 +150,7 @@ class MarkdownPrinter:
         if block.kind == "math":
             # rich does not know formulas and would read their characters as markdown.
             text = f"{_FENCE}latex\n{text}\n{_FENCE}"
-        # The definitions precede the text, since an open code fence would include what follows.
+        # The definitions precede the text, since an open code fence would include all text after it.
         text = f"{block.definitions}\n\n{text}" if block.definitions else text
         return self._document_class(
             text, code_theme=self._code_theme, hyperlinks=self._hyperlinks, space_before=self._needs_space
@@ -168,7 +168,7 @@ class MarkdownPrinter:
             self._rows = []
         elif rows:
             self._write("".join(f"{row}\n" for row in rows))
-        # A block of which nothing is printed, such as link definitions, changes nothing.
+        # If nothing is printed, as for link definitions, the need for an empty line stays as it was.
         if not document.empty:
             self._needs_space = document.space_after
         self._open_block = None

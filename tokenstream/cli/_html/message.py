@@ -19,7 +19,7 @@ _MAX_FIELD = 2_000
 _MAX_PARTS = 100
 """Largest number of parts, of all messages together."""
 _MAX_MESSAGES = 8
-"""Largest number of messages, which are those of the choices."""
+"""Largest number of choices whose messages are shown."""
 _TITLES = {
     "complete": "The answer is complete",
     "truncated": "The answer was truncated",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.cli._html.reading import Reading
 
 OPENING = "<!doctype html>\n<!-- written by tokenstream inspect -->\n"
-"""The first lines of every page, by which a page is told from other files."""
+"""The first lines of every page, which distinguish it from other files."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """The content security policy, under which a browser runs no script and asks for nothing."""
 

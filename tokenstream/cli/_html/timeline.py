@@ -89,11 +89,11 @@ class Axis:
         self._places = [0.0, *accumulate([min(gap, self.longest) for gap in gaps])]
 
     def place(self, time: float) -> float:
-        """Return the place of a time, from 0 to 1."""
+        """Return the place of a time on the scale, from 0 to 1."""
         return _interpolate(time, self._times, self._places) / (self._places[-1] or 1.0)
 
     def time(self, place: float) -> float:
-        """Return the time at a place from 0 to 1."""
+        """Return the time at a place on the scale, from 0 to 1."""
         return _interpolate(place * self._places[-1], self._places, self._times)
 
 
@@ -180,7 +180,7 @@ def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
 
 
 def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
-    """Return the bars as rectangles, and below the bars those for heartbeats."""
+    """Return a rectangle for the size of each bar, and below it one for the heartbeats of the bar."""
     columns = _count_columns(reading)
     width = _WIDTH / columns
     largest = max([bar.size for bar in bars]) or 1

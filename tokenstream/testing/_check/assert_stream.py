@@ -371,7 +371,7 @@ def _as_tuple(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
 def _is_compared_by_identity(value: object) -> bool:
     """Return True if a value equals nothing but itself, so that results of two calls cannot be compared.
 
-    Members of an Enum and None can be compared all the same: they are the same objects in every call.
+    Members of an Enum and None can be compared nevertheless, because they are the same objects in every call.
     """
     equality: object = type(value).__eq__
     return equality is object.__eq__ and not isinstance(value, Enum | None)

@@ -46,7 +46,7 @@ CONTENT = _STARTS + _DONES + _DELTAS
 _NAMES = ("expected", "came")
 _TEXT_NAMES = ("text", "reasoning", "refusal")
 _ENOUGH_TO_COMPARE = 16
-"""Deltas of one part in a row of which a format with `fast` must read at least one without decoding."""
+"""Number of deltas of one part in a row; a format with `fast` must read one of so many undecoded."""
 _PLACEHOLDER = "{}"
 """Arguments that some servers send before the real arguments; a cut answer may end between the two."""
 

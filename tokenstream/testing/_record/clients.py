@@ -61,7 +61,7 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
 
 
 class _Hooks:
-    """Event hooks of a client: it calls one at each request, and the other at the head of each answer."""
+    """Event hooks, of which a client calls one at each request, and one at the head of each response."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms

@@ -1,4 +1,4 @@
-"""Noting of sources that are iterated, entered or awaited: the application gets an object in their place.
+"""Noting of sources that are iterated, entered or awaited: the application reads them through another object.
 
 *Noting* means adding the bytes to the `Notes`, from which the recording is written.
 """

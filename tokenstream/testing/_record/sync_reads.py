@@ -73,7 +73,7 @@ class _ReadWrappers:
         """True while a replaced method runs: if it calls another, the bytes are noted only once."""
 
     def wrap_read(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that returns bytes, and whose first argument is their largest number."""
+        """Wrap a method that returns bytes, and takes the largest number of bytes as its first argument."""
 
         def note_result(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - the result, and the arguments
             """Note the bytes that the method returned, and the end of the body."""
@@ -88,7 +88,7 @@ class _ReadWrappers:
         return self._wrap(method, note_result)
 
     def wrap_read_into(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method whose first argument is a buffer to fill, and which returns the number of bytes."""
+        """Wrap a method that fills the buffer in its first argument, and returns the number of bytes."""
 
         def note_result(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - the result, and the arguments
             buffer = args[0]
@@ -184,4 +184,4 @@ _WRAPPERS: dict[str, Callable[[_ReadWrappers, Any], Any]] = {
     "readline": _ReadWrappers.wrap_read,
     "stream": _ReadWrappers.wrap_body_iterator,
 }
-"""Maps the names of methods, of which a response has some, to the functions that wrap them."""
+"""Maps names of methods to the functions that wrap them; no response has all these methods."""

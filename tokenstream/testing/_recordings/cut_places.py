@@ -19,7 +19,7 @@ Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
 """Any object that can be replayed: a recording, its path, or a script (in the format of OpenAI Chat)."""
 
 _MAX_TOTAL_BYTES = 4_000_000
-"""Largest size of all cut recordings together; at least `_MIN_PLACES` places are chosen all the same."""
+"""Largest size of all cut recordings together; at least `_MIN_PLACES` places are chosen in any case."""
 _MIN_PLACES = 16
 
 

@@ -80,7 +80,7 @@ class Server(ReplayServer):
             await to_thread.run_sync(self.stop)
 
     def _play(self, request: Request) -> Reply:
-        """Return the reply to a request; if there is none, a refusal with the mistake in the test."""
+        """Return the reply to a request; for a mistake in the test, a refusal that describes the mistake."""
         try:
             recording = self._player.recording(request)
             if recording.messages:
