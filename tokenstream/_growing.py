@@ -276,7 +276,7 @@ class ChoiceState:
         is_followed = not isinstance(last, ToolCall) or last.id != id
         return is_followed or ended_itself(self.finish_reason, self.ending)
 
-    def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
+    def get_or_begin_part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
         """Return a part that is about to change; create the part if no event has started it.
 
         Args:
@@ -306,7 +306,7 @@ class ChoiceState:
         """
         log = part.log
         if log is None or log.kind != kind:
-            log = part.log = self.log(kind)
+            log = part.log = self.get_or_begin_log(kind)
         writer = log.writer
         if writer is not part:
             # An odd number of offsets means that the other part's last span is still open.
@@ -394,7 +394,7 @@ class ChoiceState:
         """Return the log for one kind of text; None if no text of that kind has arrived."""
         return next((log for log in self.logs if log.kind == kind), None)
 
-    def log(self, kind: str) -> SharedLog:
+    def get_or_begin_log(self, kind: str) -> SharedLog:
         """Return the log for one kind of text; create the log if necessary."""
         log = self.find_log(kind)
         if log is None:

@@ -332,7 +332,7 @@ class Accumulator:
     # -- taking: each method returns True if the event has content ---------
 
     def _get_or_begin_part(self, event: Any, start: Callable[[], Part]) -> GrowingPart:  # noqa: ANN401 - any event of a part
-        return self._choice(event.choice).part(event.part, start)
+        return self._choice(event.choice).get_or_begin_part(event.part, start)
 
     def _grow(self, length: int) -> None:
         self.held += length
@@ -345,7 +345,7 @@ class Accumulator:
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
         choice = self._choice(event.choice)
-        log = choice.begin_writing(choice.part(event.part, start), kind)
+        log = choice.begin_writing(choice.get_or_begin_part(event.part, start), kind)
         log.append(event.text)
         self.target = Target(event.__class__, event.choice, event.part, log)
         self._grow(len(event.text))

@@ -224,14 +224,14 @@ class _HandlerRun:
             if not self.replay_arguments:
                 # On the unchanged recording, the handler's own exception is reported.
                 return False
-            raise self.failure(
+            raise self.make_failure(
                 f"the handler raised {_write_error(error)}, which `allow` does not permit"
             ) from error
         elif error is not None:
             # KeyboardInterrupt, or a cancellation.
             return False
         if not self.playback.closed:
-            raise self.failure(
+            raise self.make_failure(
                 "the handler left the stream open: have it read in `with stream:`, or to its end"
             )
         return True
@@ -258,7 +258,7 @@ class _HandlerRun:
     def compare_with(self, first: _HandlerRun) -> None:
         """Raise unless this call and the first one return equal values, or raise the same type of error."""
         if type(first.error) is not type(self.error):
-            raise self.failure(
+            raise self.make_failure(
                 f"the handler {_describe_outcome(self)}, where it {_describe_outcome(first)} at first"
             ) from (self.error or first.error)
         differing_lines = differences(first.value_copy, self.value, names=("expected", "came"))
@@ -270,15 +270,15 @@ class _HandlerRun:
             )
         if differing_lines and self.value is first.value:
             kind = type(self.value).__name__
-            raise self.failure(
+            raise self.make_failure(
                 f"the handler returned the same {kind} as before, and has changed it: have it make a new one "
                 "for each stream",
                 differing_lines,
             )
         if differing_lines:
-            raise self.failure("the handler returned another value", differing_lines)
+            raise self.make_failure("the handler returned another value", differing_lines)
 
-    def failure(self, failed_check: str, differing_lines: Sequence[str] = ()) -> AssertionError:
+    def make_failure(self, failed_check: str, differing_lines: Sequence[str] = ()) -> AssertionError:
         """Return the error that reports this call as failed.
 
         Args:
