@@ -12,7 +12,7 @@ import pytest
 from tests.project import ROOT
 from tokenstream import Stream
 from tokenstream._connection.status import status_error
-from tokenstream._sources.failures import opening_failed
+from tokenstream._sources.failures import opening_error
 from tokenstream.errors import (
     ConnectError,
     LimitExceeded,
@@ -277,7 +277,7 @@ def test_a_mapping_refuses_what_is_no_answer_to_that(retryable: Any) -> None:
 def _unreachable(message: str, cause: Exception | None = None) -> StreamError | MisuseError:
     error = httpx.ConnectError(message)
     error.__cause__ = cause
-    return opening_failed(error, "a.test")
+    return opening_error(error, "a.test")
 
 
 @pytest.mark.parametrize(
@@ -288,9 +288,9 @@ def _unreachable(message: str, cause: Exception | None = None) -> StreamError | 
         (_unreachable("m", socket.gaierror(socket.EAI_AGAIN, "m")), True),
         (_unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] m"), False),
         (_unreachable("[SSL: WRONG_VERSION_NUMBER] m"), False),
-        (opening_failed(httpx.ConnectTimeout("m"), "a.test"), True),
-        (opening_failed(httpx.ReadTimeout("m"), "a.test"), True),
-        (opening_failed(httpx.TooManyRedirects("m"), "a.test"), False),
+        (opening_error(httpx.ConnectTimeout("m"), "a.test"), True),
+        (opening_error(httpx.ReadTimeout("m"), "a.test"), True),
+        (opening_error(httpx.TooManyRedirects("m"), "a.test"), False),
         (ConnectError("m", stage="head"), True),
         (NotAStream("m"), False),
         (StreamInterrupted("m"), True),

@@ -98,12 +98,12 @@ class Server:
 
     def open(self) -> SyncSource:
         chunks = Chunks(self._next(), self.clock)
-        return SyncSource(chunks, self._closer(), bound=chunks.bound)
+        return SyncSource(chunks, self._closer(), limit_read=chunks.limit_read)
 
     async def aopen(self) -> AsyncSource:
         chunks = AsyncChunks(self._next(), self.clock)
         # A task reads it, which real time would end; the client's own read timeout ends it here.
-        chunks.bound(PATIENCE.idle_bytes)
+        chunks.limit_read(PATIENCE.idle_bytes)
         close = self._closer()
 
         async def aclose() -> None:

@@ -15,7 +15,7 @@ from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
 from tokenstream import AsyncStream, Stream, tap
-from tokenstream._sources import opening_failed
+from tokenstream._sources import opening_error
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StatusError, StreamTruncated
 
 boto3 = needed("boto3")
@@ -333,7 +333,7 @@ def test_what_boto3_raises_instead_of_a_response_keeps_its_status() -> None:
     with Loopback(sized(b'{"message": "no access"}', status=403)) as server, client(server.url) as own:
         with pytest.raises(needed("botocore.exceptions").ClientError) as caught:
             asked(own)
-        found = opening_failed(caught.value, "the server")
+        found = opening_error(caught.value, "the server")
 
     assert isinstance(found, StatusError)
     assert (403, "authentication", False) == (found.status, found.kind, found.retryable)
@@ -346,10 +346,10 @@ def test_an_exception_of_boto3_that_says_nothing_is_a_broken_source() -> None:
     nothing = type("ClientError", (Exception,), {})
     answered = type("ClientError", (Exception,), {"response": {"Error": {}, "ResponseMetadata": {}}})
 
-    kinds = [type(opening_failed(kind("x"), "the server")).__name__ for kind in (client_error, nothing)]
+    kinds = [type(opening_error(kind("x"), "the server")).__name__ for kind in (client_error, nothing)]
 
     assert ["ConnectError", "ConnectError"] == kinds
-    assert isinstance(opening_failed(answered("x"), "the server"), ProviderError)
+    assert isinstance(opening_error(answered("x"), "the server"), ProviderError)
 
 
 def test_a_status_without_headers_is_told_all_the_same() -> None:
@@ -357,7 +357,7 @@ def test_a_status_without_headers_is_told_all_the_same() -> None:
     response = {"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
     error = type("ClientError", (Exception,), {"response": response})("x")
 
-    found = opening_failed(error, "the server")
+    found = opening_error(error, "the server")
 
     assert isinstance(found, StatusError)
     assert 429 == found.status

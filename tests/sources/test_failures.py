@@ -19,7 +19,7 @@ import urllib3
 from tests.support.loopback import Loopback, refusing_url, sized
 from tests.support.packages import needed
 from tokenstream import Deadlines, aconnect, connect
-from tokenstream._sources import opening_failed, reading_failed
+from tokenstream._sources import opening_error, reading_error
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -63,7 +63,7 @@ def test_what_is_raised_instead_of_a_response_is_told_apart(
     error: Exception, kind: type[Exception], words: str
 ) -> None:
     """Blame is the class, and the library's own exception is the cause."""
-    found = opening_failed(error, HOST)
+    found = opening_error(error, HOST)
 
     assert type(found) is kind
     assert words in str(found)
@@ -104,7 +104,7 @@ READING: dict[str, tuple[Exception, type[Exception]]] = {
 @pytest.mark.parametrize("error, kind", READING.values(), ids=READING)
 def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception]) -> None:
     """An interruption by the transport is one of the network, by anything else of who knows what."""
-    found = reading_failed(error, None, begun=True)
+    found = reading_error(error, None, begun=True)
 
     assert type(found) is kind
     assert error is found.__cause__
@@ -115,9 +115,9 @@ def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception
 @pytest.mark.parametrize("begun, limit", [(False, "first_event"), (True, "idle_bytes")])
 def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: str) -> None:
     """A client of our own waits for as long as the deadlines say; another one's timeout is its own."""
-    ours = reading_failed(httpx.ReadTimeout(""), Deadlines(), begun=begun)
-    theirs = reading_failed(httpx.ReadTimeout(""), None, begun=begun)
-    opening = opening_failed(httpx.ReadTimeout(""), HOST, Deadlines())
+    ours = reading_error(httpx.ReadTimeout(""), Deadlines(), begun=begun)
+    theirs = reading_error(httpx.ReadTimeout(""), None, begun=begun)
+    opening = opening_error(httpx.ReadTimeout(""), HOST, Deadlines())
 
     assert isinstance(ours, StreamStalled)
     assert isinstance(theirs, StreamStalled)
@@ -128,8 +128,8 @@ def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: s
 @pytest.mark.parametrize("error", [StreamInterrupted("x"), MisuseError("x")], ids=["world", "misuse"])
 def test_an_error_of_ours_stays_what_it_is(error: StreamError | MisuseError) -> None:
     """It is not wrapped in another one."""
-    assert error is opening_failed(error, HOST)
-    assert error is reading_failed(error, None, begun=False)
+    assert error is opening_error(error, HOST)
+    assert error is reading_error(error, None, begun=False)
 
 
 def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:
@@ -144,7 +144,7 @@ def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:
     with pytest.raises(ConnectionResetError) as caught:
         cut_while_handling()
 
-    assert isinstance(reading_failed(caught.value, None, begun=True), StreamInterrupted)
+    assert isinstance(reading_error(caught.value, None, begun=True), StreamInterrupted)
 
 
 def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
@@ -154,7 +154,7 @@ def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
         def __str__(self) -> str:
             raise ValueError("no words")
 
-    read, opened = reading_failed(Mute(), None, begun=True), opening_failed(Mute(), HOST)
+    read, opened = reading_error(Mute(), None, begun=True), opening_error(Mute(), HOST)
 
     assert (StreamInterrupted, MisuseError) == (type(read), type(opened))
     assert "(Mute)" in str(read)
@@ -165,7 +165,7 @@ def test_where_a_connection_failed_is_looked_for_beneath() -> None:
     """A library's general error stands on the one that says what happened."""
     with pytest.raises(requests.ConnectionError) as caught:
         requests.post(refusing_url(), timeout=3)
-    found = opening_failed(caught.value, HOST)
+    found = opening_error(caught.value, HOST)
 
     assert isinstance(found, ConnectError)
     assert ("connect", True) == (found.stage, found.retryable)
@@ -176,13 +176,13 @@ def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
     one, other = KeyError("one"), KeyError("other")
     one.__cause__, other.__cause__ = other, one
 
-    assert isinstance(opening_failed(one, HOST), MisuseError)
+    assert isinstance(opening_error(one, HOST), MisuseError)
 
 
 def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
     """Asking again is of no use."""
     error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    found = opening_failed(error, HOST)
+    found = opening_error(error, HOST)
 
     assert isinstance(found, ConnectError)
     assert not found.retryable
@@ -196,7 +196,7 @@ def test_a_host_that_nobody_knows_is_no_more_known_next_time(number: int, retrya
     """A name server that does not answer may do so later; the numbers are each system's own."""
     error = httpx.ConnectError("no address")
     error.__cause__ = socket.gaierror(number, "no address")
-    found = opening_failed(error, HOST)
+    found = opening_error(error, HOST)
 
     assert isinstance(found, ConnectError)
     assert ("connect", retryable) == (found.stage, found.retryable)
@@ -246,7 +246,7 @@ def test_a_certificate_that_an_sdk_does_not_trust_is_named(asking: Any) -> None:
     """The SDK says "Connection error."; the reason is beneath, and asking again is of no use."""
     with Loopback(REFUSED, tls=True) as server, pytest.raises(Exception, match="Connection error") as caught:
         asking(server.url)
-    found = opening_failed(caught.value, HOST)
+    found = opening_error(caught.value, HOST)
 
     assert isinstance(found, ConnectError)
     assert ("connect", False) == (found.stage, found.retryable)
@@ -265,7 +265,7 @@ def test_what_was_handled_when_a_connection_failed_is_not_the_reason() -> None:
     with pytest.raises(ConnectionRefusedError) as caught:
         refused_while_handling()
 
-    assert "(ConnectionRefusedError: refused)" in str(opening_failed(caught.value, HOST))
+    assert "(ConnectionRefusedError: refused)" in str(opening_error(caught.value, HOST))
 
 
 REFUSED = sized(
@@ -286,7 +286,7 @@ def test_a_status_that_a_library_raised_is_a_status_error(asking: Any) -> None:
     """`raise_for_status` in a source that opens itself loses nothing of what the provider said."""
     with Loopback(REFUSED) as server, pytest.raises((requests.HTTPError, httpx.HTTPStatusError)) as caught:
         asking(server.url)
-    found = opening_failed(caught.value, HOST)
+    found = opening_error(caught.value, HOST)
 
     assert isinstance(found, StatusError)
     assert (429, "rate_limited", 2.0, "rate") == (found.status, found.kind, found.retry_after, found.code)
@@ -298,7 +298,7 @@ def test_a_status_whose_body_nobody_read_is_a_status_error_too() -> None:
     with Loopback(REFUSED) as server, httpx.stream("POST", server.url) as response:
         with pytest.raises(httpx.HTTPStatusError) as caught:
             response.raise_for_status()
-        found = reading_failed(caught.value, None, begun=False)
+        found = reading_error(caught.value, None, begun=False)
 
     assert isinstance(found, StatusError)
     assert 429 == found.status
@@ -317,7 +317,7 @@ def test_a_status_whose_body_was_read_away_is_a_status_error_too(library: Any) -
         pass
     with pytest.raises(library.HTTPStatusError) as caught:
         response.raise_for_status()
-    found = opening_failed(caught.value, HOST)
+    found = opening_error(caught.value, HOST)
 
     assert isinstance(found, StatusError)
     assert (429, 3.0) == (found.status, found.retry_after)
@@ -329,7 +329,7 @@ def test_an_sdks_error_without_a_body_keeps_its_words() -> None:
     class APIError(Exception):
         """As SDKs name it."""
 
-    found = reading_failed(_raised(APIError("the model is busy")), None, begun=True)
+    found = reading_error(_raised(APIError("the model is busy")), None, begun=True)
 
     assert "the model is busy" in str(found)
 
@@ -358,7 +358,7 @@ def test_what_broke_beneath_a_wrappers_error_counts() -> None:
     said = _raised(MidStreamFallbackError("500"), Refused("busy"))
     bug = _raised(MidStreamFallbackError("500"), KeyError("x"))
     bare = MidStreamFallbackError("500")
-    found = [reading_failed(error, None, begun=True) for error in (cut, said, bug, bare)]
+    found = [reading_error(error, None, begun=True) for error in (cut, said, bug, bare)]
 
     assert [StreamInterrupted, ProviderError, StreamInterrupted, StreamInterrupted] == [
         type(one) for one in found
@@ -370,8 +370,8 @@ def test_what_broke_beneath_a_wrappers_error_counts() -> None:
 
 def test_an_error_line_that_was_made_an_exception_is_the_providers() -> None:
     """Its class says of which type it was; the root of them says nothing."""
-    named = reading_failed(OverloadedError("too much"), None, begun=True)
-    other = reading_failed(TextGenerationError(""), None, begun=True)
+    named = reading_error(OverloadedError("too much"), None, begun=True)
+    other = reading_error(TextGenerationError(""), None, begun=True)
 
     assert isinstance(named, ProviderError)
     assert isinstance(other, ProviderError)
@@ -411,7 +411,7 @@ def test_what_a_library_cannot_read_is_no_break_of_the_network(
     error: Exception, kind: type[StreamError]
 ) -> None:
     """What came is to blame, which libraries quote and we do not."""
-    found = reading_failed(error, None, begun=True)
+    found = reading_error(error, None, begun=True)
 
     assert kind is type(found)
     assert PRIVATE not in str(found)
@@ -421,7 +421,7 @@ def test_what_a_library_cannot_read_is_no_break_of_the_network(
 @pytest.mark.parametrize("error, kind", UNFIT.values(), ids=UNFIT)
 def test_what_a_library_refuses_at_once_is_no_misuse(error: Exception, kind: type[StreamError]) -> None:
     """The server answered, and with what the library was not made for."""
-    found = opening_failed(error, HOST)
+    found = opening_error(error, HOST)
 
     assert kind is type(found)
     assert PRIVATE not in str(found)
@@ -431,7 +431,7 @@ def test_an_error_in_a_body_that_an_sdk_refuses_is_the_providers() -> None:
     """Mistralai's asynchronous client reads whatever is no stream, and raises it with its status of 200."""
     body = '{"error": {"message": "busy", "type": "overloaded_error"}}'
     error = _named("SDKError", type("MistralError", (Exception,), {}), status_code=200, body=body)
-    found = opening_failed(error, HOST)
+    found = opening_error(error, HOST)
 
     assert isinstance(found, ProviderError)
     assert ("overloaded_error", "overloaded", True) == (found.type, found.kind, found.retryable)
@@ -441,7 +441,7 @@ def test_a_body_that_an_sdk_has_read_away_counts_from_its_exception() -> None:
     """Google-genai's interactions keep it only there."""
     said = {"message": "slow down", "type": "rate_limit_error"}
     error = _named("APIStatusError", body=said, response=httpx.Response(429, stream=httpx.ByteStream(b"")))
-    found = reading_failed(error, None, begun=False)
+    found = reading_error(error, None, begun=False)
 
     assert isinstance(found, StatusError)
     assert "slow down" in str(found)

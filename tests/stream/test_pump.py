@@ -43,12 +43,12 @@ def pump_of(*chunks: Any, closed: Closed | None = None, **options: Any) -> Pump:
 
 def read(pump: Pump, until: float | None = None) -> Any:
     """Read as a driver does, which says when an item is in its place."""
-    assert pump.enter()
+    assert pump.begin_read()
     try:
         return pump.read(until)
     finally:
         pump.pending = False
-        pump.leave()
+        pump.end_read()
 
 
 def test_a_source_gives_its_chunks_and_then_its_end() -> None:
@@ -130,7 +130,7 @@ def test_a_source_that_can_be_told_waits_no_longer() -> None:
                 raise item
             return item
 
-    pump = Pump(SyncSource(Patient(), Closed(), bound=told.append), lambda: 10.0)
+    pump = Pump(SyncSource(Patient(), Closed(), limit_read=told.append), lambda: 10.0)
 
     assert read(pump, 12.5) is WAITED
     assert read(pump) == b"a"
@@ -140,13 +140,13 @@ def test_a_source_that_can_be_told_waits_no_longer() -> None:
 def test_one_reads_at_a_time() -> None:
     """Neither another thread nor the same one again may enter."""
     pump, refused = pump_of(b"a"), list[bool]()
-    assert pump.enter()
-    thread = threading.Thread(target=lambda: refused.append(pump.enter()))
+    assert pump.begin_read()
+    thread = threading.Thread(target=lambda: refused.append(pump.begin_read()))
     thread.start()
     thread.join()
 
-    assert (refused, pump.enter()) == ([False], False)
-    pump.leave()
+    assert (refused, pump.begin_read()) == ([False], False)
+    pump.end_read()
     assert read(pump) == b"a"
 
 

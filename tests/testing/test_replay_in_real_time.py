@@ -148,10 +148,10 @@ async def test_who_reads_the_chunks_may_bound_each_read(clock: Callable[[], floa
     playback = Playback(HASTY, pace="recorded", clock=clock)
     chunks = AsyncChunks(HASTY, playback.clock)
     came = [await anext(chunks), await anext(chunks)]
-    chunks.bound(0.01)
+    chunks.limit_read(0.01)
     with pytest.raises(TimeoutError):
         await anext(chunks)
-    chunks.bound(None)
+    chunks.limit_read(None)
     came += [chunk async for chunk in chunks]
 
     assert HASTY.chunks() == came

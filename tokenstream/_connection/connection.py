@@ -154,7 +154,7 @@ class Connection:
         format = self.format
         if not format.finished:
             return False
-        # In some formats, any payload may contain a finish reason, so a cut frame may have held more.
+        # In the other formats, content may follow a finish reason, so a cut frame may have contained more.
         return format.finish_is_last or format.ended or not self._is_cut
 
     @property
@@ -238,7 +238,7 @@ class Connection:
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
-        """Return a fast function for chunks like the last one; None if there is no such function.
+        """Return a fast function that reads chunks like the last one; None if no fast function can read them.
 
         For a chunk that is one more delta like the last one, the function returns the event. For any
         other chunk the function returns None, and the chunk has to be read in the usual way.
@@ -310,7 +310,7 @@ class Connection:
     def find_position(self) -> _Position:
         """Return the position at which a server can resume, and the state of the format at that position."""
         format = self.format
-        # After a malformed payload, another connection may bring it whole; the provider's own error is final.
+        # A malformed payload may arrive intact on another connection; an error from the provider is final.
         may_resume = format.error is None or type(format.error) is ProtocolError
         if not format.resumes or not may_resume:
             return _Position(None, None)

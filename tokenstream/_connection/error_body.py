@@ -1,4 +1,4 @@
-"""The format of a response's body if its status means that the body is no answer."""
+"""The format of a response's body if the status says that the body is an error or a redirect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ErrorBody(Format):
         head: The response's head.
         limits: `Limits.tail` bounds the part of the body that the error keeps.
         pings: Unused; every format has this parameter.
-        named: The format that the caller expects for the answer, if named.
+        expected: The format that the caller expects for the answer; None if unknown.
 
     Example:
         >>> from tokenstream._connection.head import ResponseHead
@@ -49,11 +49,13 @@ class ErrorBody(Format):
         *,
         limits: Limits | None = None,
         pings: bool = False,
-        named: str | type[Format] | Format | None = None,
+        expected: str | type[Format] | Format | None = None,
     ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._head = head
-        self._named = None if named is None else registry.create(named, limits=self.limits, pings=False)
+        self._expected = (
+            None if expected is None else registry.create(expected, limits=self.limits, pings=False)
+        )
         """The format that the caller expects, which may know the provider's errors better."""
         self._body = bytearray()
         self._document = Wholeness()
@@ -61,7 +63,7 @@ class ErrorBody(Format):
 
     def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
         """Return a new reader for the body of the same response."""
-        return type(self)(self._head, limits=limits, pings=pings, named=self._named)
+        return type(self)(self._head, limits=limits, pings=pings, expected=self._expected)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
@@ -112,7 +114,7 @@ class ErrorBody(Format):
         if self.error is None:
             head, body = self._head, bytes(self._body)
             self.error = (
-                make_status_error(head, body, self.limits, self._named)
+                make_status_error(head, body, self.limits, self._expected)
                 if head.status >= LOWEST_ERROR_STATUS
                 else make_redirect_error(head, body, self.limits)
             )

@@ -40,7 +40,7 @@ class ResponseHead:
     @property
     def place(self) -> str:
         """The address without the parts that may be secret: user, password and query."""
-        return place_of(self.url)
+        return strip_secrets(self.url)
 
     @property
     def request_id(self) -> str | None:
@@ -51,7 +51,7 @@ class ResponseHead:
         return None
 
 
-def place_of(url: str) -> str:
+def strip_secrets(url: str) -> str:
     """Return an address without its user, password and query; "" for a malformed address."""
     from urllib.parse import urlsplit, urlunsplit
 
@@ -73,6 +73,6 @@ REQUEST_IDS = (
 """Headers that contain a request's id, in lower case."""
 
 
-def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+def lower_header_names(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers as a dict with lower-case names, as `ResponseHead` expects them."""
     return {name.lower(): value for name, value in headers}

@@ -1,4 +1,4 @@
-"""The errors of HTTP responses that are no answer: error statuses, and redirects that were not followed."""
+"""The errors for HTTP responses with an error status, and for redirects that were not followed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tokenstream._basics.error_marks import add_code_hint, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
-from tokenstream._connection.head import ResponseHead, lowered, place_of
+from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._base import Format, name_of
 from tokenstream.formats._kit.errors import (
@@ -49,18 +49,18 @@ _SHOULD_RETRY = {"true": True, "false": False}
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
     """Return the error for a response with an error status and, if available, its body."""
     return make_status_error(
-        ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS
+        ResponseHead(status=status, headers=lower_header_names(headers.items())), body, DEFAULT_LIMITS
     )
 
 
 def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
     """Return the error for a redirect that was not followed, or for status 304."""
     target = head.headers.get("location")
-    named = f"status {head.status} {head.reason}".rstrip()
+    status = f"status {head.status} {head.reason}".rstrip()
     hint = ""
     if target is not None:
         place, same_origin = _target_of(head.url, target)
-        message = f"the server redirects to {place} ({named}), which was not followed" + (
+        message = f"the server redirects to {place} ({status}), which was not followed" + (
             " by default: use that address"
             if same_origin
             else ", because credentials must not reach another origin; use that address if it is intended"
@@ -68,11 +68,11 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
         hint = ", or set follow_redirects=True in the request" if same_origin else ""
     elif head.status == _NOT_MODIFIED:
         message = (
-            f"the server answered with {named} and no body: remove If-None-Match or If-Modified-Since "
+            f"the server answered with {status} and no body: remove If-None-Match or If-Modified-Since "
             "from the request's headers"
         )
     else:
-        message = f"the server redirects ({named}) but does not say where to; check the address"
+        message = f"the server redirects ({status}) but does not say where to; check the address"
     error = NotAStream(message, body=str(body[: limits.tail], "utf-8", "replace"))
     error.request_id = head.request_id
     if target is not None:
@@ -97,7 +97,7 @@ def _target_of(url: str, location: str) -> tuple[str, bool]:
         same_origin = _origin_of(urlsplit(target)) == _origin_of(urlsplit(url))
     except ValueError:
         return "an invalid address", False
-    place = place_of(target)
+    place = strip_secrets(target)
     return place if len(place) <= _MOST_WORDS else f"{place[: _MOST_WORDS - 1]}…", same_origin
 
 
@@ -106,7 +106,7 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def make_status_error(
-    head: ResponseHead, body: bytes, limits: Limits, named: Format | None = None
+    head: ResponseHead, body: bytes, limits: Limits, expected: Format | None = None
 ) -> StatusError:
     """Return the error for an error status, with what the body and the headers say about it.
 
@@ -114,15 +114,15 @@ def make_status_error(
         head: The response's head.
         body: The response's body.
         limits: Bounds on untrusted input.
-        named: The format that the caller expects, which may know the provider's errors better.
+        expected: The format that the caller expects, which may know the provider's errors better.
     """
     text = str(body, "utf-8", "replace")
     found, payload = _find_error(body, limits)
-    kind, retryable = _classify(head, found, named)
+    kind, retryable = _classify(head, found, expected)
     retry_after = _find_wait(head, found, payload)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
-        f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, again=retryable)}",
+        f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, retryable=retryable)}",
         status=head.status,
         code=found.code if found is not None else None,
         type=(found.type if found is not None else None) or _exception_of(head),
@@ -136,14 +136,14 @@ def make_status_error(
 
 
 def _classify(
-    head: ResponseHead, found: ProviderError | None, named: Format | None
+    head: ResponseHead, found: ProviderError | None, expected: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of the error for an error status, and whether it is retryable.
+    """Return the kind of the error for an error status, and whether a retry may help.
 
     Args:
         head: The response's head.
         found: The provider's error in the body; None if the body contains none.
-        named: The format that the caller expects; None if unknown.
+        expected: The format that the caller expects; None if unknown.
 
     Returns:
         The kind; and True or False, or None if the kind decides whether a retry may help.
@@ -152,7 +152,7 @@ def _classify(
     retryable: bool | None = False if is_final(head.status) else None
     exception_kind, exception_retryable = error_kind(_exception_of(head))
     # The format's own table and the name of an AWS exception are more specific than the status.
-    if found is not None and named is not None and named.judge(found):
+    if found is not None and expected is not None and expected.judge(found):
         kind, retryable = found.kind, found.retryable
     elif exception_kind != "unknown":
         kind, retryable = exception_kind, exception_retryable
@@ -209,18 +209,18 @@ def _words_of(text: str, found: ProviderError | None) -> str:
     return f"; its body says: {words if len(words) <= _MOST_WORDS else f'{words[: _MOST_WORDS - 1]}…'}"
 
 
-def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: bool | None) -> str:
+def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:
     """Return what to do about an error status, for the end of the error's message.
 
     Args:
         status: The HTTP status.
         kind: The kind of the error.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
-        again: True if a retry may help, False if not; None if the kind decides.
+        retryable: True if a retry may help, False if not; None if the kind decides.
     """
-    if again is False and is_final(status):
+    if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
-    if again is False and _ADVICE.get(kind) == "ask again later":
+    if retryable is False and _ADVICE.get(kind) == "ask again later":
         return "asking again will not help: check your plan and its limits"
     if retry_after is not None:
         return f"ask again in {retry_after:g} s"

@@ -89,7 +89,7 @@ class Unframed:
         if self._refused is not None:
             return self._collect(chunk, self._refused)
         if self._has_read_message:
-            # White space after the first message reveals that it was a line without its line end.
+            # White space is a line end here, so the first chunk was a line, not a whole message.
             framing = self._make_json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)

@@ -202,7 +202,7 @@ class Machine(Glancing):
         if head.status < _LOWEST_OTHER_STATUS:
             self.connect(head.content_type, coding)
         else:
-            refusal = ErrorBody(head, limits=self.limits, pings=self.pings, named=self.wanted)
+            refusal = ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted)
             self.connect(head.content_type, coding, refusal)
 
     def take_messages(self) -> None:

@@ -39,8 +39,8 @@ def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Opti
         asked: The arguments of the request.
         options: Options for reading the answer.
     """
-    plain: Any = kind
-    is_async = plain is AsyncStream
+    stream_class: Any = kind
+    is_async = stream_class is AsyncStream
     retry = check_retry(retry, is_async=is_async)
     first_opener: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
     fallback_opener: type[SourceOpener] = AsyncOpener if is_async else SyncOpener
@@ -130,12 +130,12 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
         # The same address is asked again, with a header for the position.
-        others = [
+        other_headers = [
             (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})
         ]
         # NDJSON lines have no event ids, but have positions inside their payloads.
-        last = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
-        headers = [*others, (b"Last-Event-ID", last_event_id_header(last))]
+        position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
+        headers = [*other_headers, (b"Last-Event-ID", last_event_id_header(position_id))]
         return method, url, client, deadlines, {**options, "headers": headers}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has its own address, which is fetched without the body of the original request.
@@ -146,18 +146,18 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
     return "GET", address, client, deadlines, {**options_without_body, "params": params}
 
 
-def _answer_address(url: str, name: str) -> tuple[str, str]:
+def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
     """Return the address of a stored answer.
 
     Args:
         url: The address of the endpoint.
-        name: The answer's id.
+        answer_id: The answer's id.
 
     Returns:
         The endpoint's address without its query, followed by the id; and the query.
     """
     parts = urlsplit(url)
-    path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"
+    path = f"{parts.path.rstrip('/')}/{quote(answer_id, safe='')}"
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
 
 

@@ -104,15 +104,15 @@ def check_continuable(
             f'requests of {name} cannot carry a partial answer, as mode="continue" needs; these can: {known}'
         )
     shapes = [_SHAPES[name]] if name is not None else list(_SHAPES.values())
-    if not any(_holds(payload, shape) for shape in shapes):
+    if not any(_has_turns(payload, shape) for shape in shapes):
         fields = ", ".join(sorted({shape.turns for shape in shapes}))
         raise MisuseError(
             f'the payload has no turns for mode="continue" to append a partial answer to, under {fields}'
         )
 
 
-def _holds(payload: dict[str, Any], shape: _Shape) -> bool:
-    """Return True if a payload has the turns, or the prompt, that a format's request has."""
+def _has_turns(payload: dict[str, Any], shape: _Shape) -> bool:
+    """Return True if a payload contains the turns or the prompt, at the place where the format has them."""
     turns = payload.get(shape.turns)
     if shape.is_text:
         return isinstance(turns, str)
@@ -145,7 +145,7 @@ class ContinuationRequests:
         payload, shape = self._payload, _SHAPES.get(message.format or "")
         if shape is None:
             return f"requests of {message.format} cannot carry a partial answer"
-        if not is_dict(payload) or not _holds(payload, shape):
+        if not is_dict(payload) or not _has_turns(payload, shape):
             return "the request was not given as json={…} with turns"
         count = _find(payload, shape.count)
         if isinstance(count, int) and count > 1:

@@ -55,7 +55,7 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
         MisuseError: An option is unknown.
     """
     for option in options:
-        if option in OPTIONS or _is_taken_by(client, option):
+        if option in OPTIONS or _is_accepted_by(client, option):
             continue
         parameters = inspect.signature(function).parameters.values()
         known = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
@@ -64,7 +64,7 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
         raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
 
 
-def _is_taken_by(client: object, option: str) -> bool:
+def _is_accepted_by(client: object, option: str) -> bool:
     """Return True if the client's `stream` method accepts an option."""
     try:
         parameters = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]

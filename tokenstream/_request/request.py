@@ -18,9 +18,9 @@ from tokenstream._sources import (
     SyncSource,
     from_async_response,
     from_response,
-    opening_failed,
+    opening_error,
 )
-from tokenstream._sources.failures import unsendable_request
+from tokenstream._sources.failures import unsendable_request_error
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import Deadlines
 from tokenstream.stream._reading.wake import shut_down
@@ -108,17 +108,17 @@ class _Redirects:
     Args:
         client: The client that sends the request.
         options: The request's options, as the caller passed them.
-        where: The host of the request, for error messages.
+        host: The host of the request, for error messages.
     """
 
-    def __init__(self, client: Any, options: dict[str, Any], where: str) -> None:  # noqa: ANN401 - of httpx or httpx2
+    def __init__(self, client: Any, options: dict[str, Any], host: str) -> None:  # noqa: ANN401 - of httpx or httpx2
         wanted = options.get("follow_redirects")
         # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
         self._following: bool = (
             wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
         )
         self._redirects_left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
-        self._where = where
+        self._host = host
         # Redirects are followed here, one request at a time, and not by the client.
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
@@ -136,7 +136,7 @@ class _Redirects:
             return None
         if not self._redirects_left:
             raise ConnectError(
-                f"{self._where} redirects endlessly; check the address", stage="head", retryable=False
+                f"{self._host} redirects endlessly; check the address", stage="head", retryable=False
             )
         self._redirects_left -= 1
         if _origin(next_request.url) != _origin(response.request.url):
@@ -344,6 +344,7 @@ class HTTPRequest:
         """
         import httpx
 
+        # The deadlines end the stream in time; this timeout must not fire before either of them.
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
         timeout = httpx.Timeout(_CONNECT_SECONDS, read=read)
@@ -352,13 +353,13 @@ class HTTPRequest:
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert an exception that a client raised instead of returning a response.
 
-        An error that blames the request quotes nothing of the request's headers or address,
-        because these may contain a key.
+        The message of an error about the request itself quotes neither the headers nor the address,
+        because they may contain a key.
         """
-        found = opening_failed(error, self._host(), self._read_deadlines)
-        if isinstance(found, MisuseError) and found is not error:
-            return unsendable_request(error, self._options)
-        return found
+        converted = opening_error(error, self._host(), self._read_deadlines)
+        if isinstance(converted, MisuseError) and converted is not error:
+            return unsendable_request_error(error, self._options)
+        return converted
 
     def _host(self) -> str:
         """Return the host for a message, without user and password."""

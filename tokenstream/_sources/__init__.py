@@ -5,7 +5,7 @@ The caller opens an object, such as a response, and the stream that reads the ob
 
 from __future__ import annotations
 
-from tokenstream._sources.failures import opening_failed, reading_failed
+from tokenstream._sources.failures import opening_error, reading_error
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.httpx import from_async_response, from_response
 from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
@@ -17,7 +17,7 @@ __all__ = [
     "async_source",
     "from_async_response",
     "from_response",
-    "opening_failed",
-    "reading_failed",
+    "opening_error",
+    "reading_error",
     "sync_source",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.head import ResponseHead, lowered
-from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_like
+from tokenstream._connection.head import ResponseHead, lower_header_names
+from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError
 
@@ -17,14 +17,14 @@ _NAMES = ("status", "headers", "content", "release", "real_url")
 
 def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
     """Return True for an aiohttp response."""
-    return is_like(source, _NAMES) and hasattr(source.content, "iter_any")
+    return is_response_like(source, _NAMES) and hasattr(source.content, "iter_any")
 
 
 def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
     """Return the source of an aiohttp response for an `AsyncStream`."""
     head = ResponseHead(
         status=response.status,
-        headers=lowered(response.headers.items()),
+        headers=lower_header_names(response.headers.items()),
         reason=response.reason or "",
         url=str(response.url),
     )

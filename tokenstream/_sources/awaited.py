@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenstream._sources.failures import opening_failed
+from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import Deferred
 from tokenstream._sources.sdk import refused_response
 from tokenstream.errors import MisuseError
@@ -30,17 +30,17 @@ def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
     return isinstance(source, Awaitable)
 
 
-def is_manager(source: object) -> bool:
+def is_manager_of_answer(source: object) -> bool:
     """Return True for a context manager of a single answer; False for a client, a session or a lock."""
-    return hasattr(type(source), "__enter__") and not _is_owned(source)
+    return hasattr(type(source), "__enter__") and not _outlives_answer(source)
 
 
-def is_async_manager(source: object) -> bool:
+def is_async_manager_of_answer(source: object) -> bool:
     """Return True for an asynchronous context manager of a single answer; False for a client, for example."""
-    return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _is_owned(source))
+    return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _outlives_answer(source))
 
 
-def _is_owned(source: object) -> bool:
+def _outlives_answer(source: object) -> bool:
     """Return True for an object that outlives an answer, such as a client, a session or a lock."""
     return any(hasattr(source, name) for name in _OWNED)
 
@@ -59,7 +59,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred
         try:
             manager_result = stack.enter_context(source)
         except Exception as error:
-            raise opening_failed(error, _WHERE) from error
+            raise opening_error(error, _WHERE) from error
         try:
             opened = make_source(manager_result)
             while isinstance(opened, Deferred):
@@ -90,7 +90,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
         try:
             manager_result = await stack.enter_async_context(source)
         except Exception as error:
-            raise opening_failed(error, _WHERE) from error
+            raise opening_error(error, _WHERE) from error
         try:
             opened = await _open_result(manager_result, make_source)
             stack.push_async_callback(opened.close)
@@ -126,7 +126,7 @@ def from_awaitable(
             # An SDK's exception may have an error response with an unread body: read that response.
             result = refused_response(error)
             if result is None:
-                raise opening_failed(error, _WHERE) from error
+                raise opening_error(error, _WHERE) from error
         return await _open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.

@@ -105,7 +105,7 @@ _ALREADY_READ = frozenset(
 )
 
 
-def reading_failed(
+def reading_error(
     error: Exception, read_deadlines: Deadlines | None, *, begun: bool
 ) -> StreamError | MisuseError:
     """Convert an exception that a source raised while it was read.
@@ -129,7 +129,7 @@ def reading_failed(
             f"the response was already read or closed ({type(error).__name__}); pass it unread"
         )
     elif isinstance(error, ImportError):
-        converted = _missing_package(error)
+        converted = _missing_package_error(error)
     elif _is_timeout(error):
         # The read timeout is that of the caller's client, or one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
@@ -156,7 +156,7 @@ def reading_failed(
 def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
-        return _unreadable(error)
+        return _unreadable_error(error)
     is_transport = _is_transport(error)
     return StreamInterrupted(
         f"the {'connection' if is_transport else 'source'} broke ({_describe(error)}); "
@@ -165,7 +165,7 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     )
 
 
-def _missing_package(error: ImportError) -> MisuseError:
+def _missing_package_error(error: ImportError) -> MisuseError:
     """Return the error for a package that is needed but not installed."""
     named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
     return MisuseError(f"{named} is needed here and cannot be imported: install it")
@@ -178,7 +178,7 @@ def _convert_cause(
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, Exception):
         return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
-    converted = reading_failed(cause, read_deadlines, begun=begun)
+    converted = reading_error(cause, read_deadlines, begun=begun)
     if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
         # The class of the exception is not known, but its status is that of an error of the provider.
         details = {"message": _message_of(cause), "code": _status_of(cause)}
@@ -186,7 +186,7 @@ def _convert_cause(
     return converted
 
 
-def opening_failed(
+def opening_error(
     error: Exception, where: str, read_deadlines: Deadlines | None = None
 ) -> StreamError | MisuseError:
     """Convert an exception that was raised while a source was opened, before there was a response.
@@ -217,7 +217,7 @@ def _convert_opening(
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
-        return _missing_package(error)
+        return _missing_package_error(error)
     fault = _find_request_fault(error, names)
     if fault:
         return MisuseError(f"the request cannot be made: {fault}")
@@ -255,7 +255,7 @@ def _find_advice(error: Exception) -> str:
     return ""
 
 
-def unsendable_request(error: Exception, names: Iterable[str]) -> MisuseError:
+def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseError:
     """Return the error for a request that an httpx or httpx2 client refuses to send.
 
     The message contains no quoted values, because one of them may be a key. If the message of
@@ -296,7 +296,7 @@ def _find_request_fault(error: Exception, names: set[str]) -> str:
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
     """Convert a library's exception about a response that is not a readable stream; else return None."""
     if names & _UNUSABLE_RESPONSES:
-        return _unreadable(error)
+        return _unreadable_error(error)
     if "SSEError" in names:
         return NotAStream(
             "the server answered with a content type other than text/event-stream, which the library that "
@@ -305,7 +305,7 @@ def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
     return None
 
 
-def _unreadable(error: Exception) -> ProtocolError:
+def _unreadable_error(error: Exception) -> ProtocolError:
     return ProtocolError(
         f"the SDK could not read what the server sent ({type(error).__name__}); "
         "what had arrived is in .partial"
@@ -363,10 +363,10 @@ def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an e
     else:
         error_in_body = provider_error(body) if is_dict(body) else None
     # Without a status, the exception is not about a response.
-    return error_in_body or (_sdk_refusal(error, body) if _status_of(error) else None)
+    return error_in_body or (_sdk_refusal_error(error, body) if _status_of(error) else None)
 
 
-def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
+def _sdk_refusal_error(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
     """Return the error for a response with a status below 400 that an SDK refuses as a stream."""
     kind = _headers_of(error).get("content-type") or "no content type"
     return NotAStream(

@@ -11,7 +11,7 @@ from tokenstream._sources import awaited, boto3, plain, requests, sdk
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
 from tokenstream._sources.http_client import from_http_client, is_http_client
 from tokenstream._sources.httpx import from_async_response, from_response, is_response
-from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource, named
+from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource, class_name_of
 from tokenstream._sources.payloads import is_whole
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError
@@ -50,14 +50,16 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - disting
     if direct_source is not None:
         return direct_source
     if is_asynchronous(source):
-        raise MisuseError(f"{named(source)} is asynchronous: read it with AsyncStream, in `async for`")
+        raise MisuseError(
+            f"{class_name_of(source)} is asynchronous: read it with AsyncStream, in `async for`"
+        )
     if plain.is_file(source):
         return plain.from_file(source)
     if _is_iterable(source):
         return plain.from_iterable(source)
-    if awaited.is_manager(source):
+    if awaited.is_manager_of_answer(source):
         return awaited.from_manager(source, sync_source)
-    raise _unreadable_source(source)
+    raise _unreadable_source_error(source)
 
 
 def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - distinguished by its methods
@@ -76,7 +78,7 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - disti
     response = _find_async_response(source)
     if response is not None:
         return response
-    if awaited.is_async_manager(source) and not _is_async_iterable(source):
+    if awaited.is_async_manager_of_answer(source) and not _is_async_iterable(source):
         return awaited.from_async_manager(source, async_source)
     if awaited.is_awaitable(source):
         return awaited.from_awaitable(source, async_source)
@@ -88,9 +90,9 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - disti
     if plain.is_file(file) and file.seekable():
         # A file on disk does not wait for data, as a pipe does.
         return plain.read_at_once(plain.from_file(file))
-    if plain.is_file(source) or _is_iterable(source) or awaited.is_manager(source):
-        raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
-    raise _unreadable_source(source)
+    if plain.is_file(source) or _is_iterable(source) or awaited.is_manager_of_answer(source):
+        raise MisuseError(f"{class_name_of(source)} is not asynchronous: read it with Stream, in `for`")
+    raise _unreadable_source_error(source)
 
 
 def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguished by its methods
@@ -143,7 +145,7 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - d
         return from_aiohttp(source)
     if requests.is_requests(source) or requests.is_urllib3(source):
         if not requests.was_read(source):
-            raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
+            raise MisuseError(f"{class_name_of(source)} is not asynchronous: read it with Stream, in `for`")
         # The body is in memory, so no read waits.
         stored = _find_response(source)
         return None if stored is None else plain.read_at_once(stored)
@@ -168,8 +170,8 @@ def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noq
     if socket is None or socket.is_async is is_async:
         return socket
     if is_async:
-        raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
-    raise MisuseError(f"{named(source)} is asynchronous: read it with AsyncStream, in `async for`")
+        raise MisuseError(f"{class_name_of(source)} is not asynchronous: read it with Stream, in `for`")
+    raise MisuseError(f"{class_name_of(source)} is asynchronous: read it with AsyncStream, in `async for`")
 
 
 def is_asynchronous(source: object) -> bool:
@@ -177,9 +179,9 @@ def is_asynchronous(source: object) -> bool:
     # aiohttp responses and awaitables may be iterable, too, but only in their event loop.
     if awaited.is_awaitable(source) or is_aiohttp(source):
         return True
-    if _is_iterable(source) or awaited.is_manager(source):
+    if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False
-    return _is_async_iterable(source) or awaited.is_async_manager(source)
+    return _is_async_iterable(source) or awaited.is_async_manager_of_answer(source)
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
@@ -204,11 +206,11 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
     return isinstance(source, AsyncIterable)
 
 
-def _unreadable_source(source: object) -> MisuseError:
+def _unreadable_source_error(source: object) -> MisuseError:
     """Return the error for an object that cannot be read, with advice on what to pass instead."""
     if is_whole(source):
         return MisuseError(
-            f"{named(source)} is a whole answer, not a stream: pass stream=True in the request, "
+            f"{class_name_of(source)} is a whole answer, not a stream: pass stream=True in the request, "
             "or use the SDK's method that streams"
         )
     if boto3.is_response(source):
@@ -218,7 +220,7 @@ def _unreadable_source(source: object) -> MisuseError:
         )
     if _is_mapping(source):
         return MisuseError(
-            f"{named(source)} is one payload, or a whole answer: put it into a list, "
+            f"{class_name_of(source)} is one payload, or a whole answer: put it into a list, "
             f"or pass one of these: {_ACCEPTED}"
         )
-    return MisuseError(f"{named(source)} cannot be read; pass one of these: {_ACCEPTED}")
+    return MisuseError(f"{class_name_of(source)} cannot be read; pass one of these: {_ACCEPTED}")

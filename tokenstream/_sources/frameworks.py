@@ -58,7 +58,7 @@ def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
     return event.data if event.type == _MODEL_EVENT else None
 
 
-def holds_a_run(items: object) -> bool:
+def is_run_iterator(items: object) -> bool:
     """Return True for an iterator over the events of an OpenAI Agents run, which may have several answers.
 
     The iterator is recognised by the name of the generator function that has made the iterator,

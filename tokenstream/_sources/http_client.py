@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.head import ResponseHead, lowered
-from tokenstream._sources.kinds import SyncSource, is_like
+from tokenstream._connection.head import ResponseHead, lower_header_names
+from tokenstream._sources.kinds import SyncSource, is_response_like
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ _SHUT_RDWR = 2
 
 def is_http_client(source: object) -> bool:
     """Return True for an http.client response."""
-    return is_like(source, _NAMES)
+    return is_response_like(source, _NAMES)
 
 
 def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.client
     """Return the source of an http.client response for a `Stream`."""
     head = ResponseHead(
         status=response.status,
-        headers=lowered(response.getheaders()),
+        headers=lower_header_names(response.getheaders()),
         reason=response.reason or "",
         url=getattr(response, "url", None) or "",
     )

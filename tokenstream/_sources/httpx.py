@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
-from tokenstream._connection.head import ResponseHead, lowered
-from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_like
+from tokenstream._connection.head import ResponseHead, lower_header_names
+from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError
 
@@ -15,7 +15,7 @@ _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
 def is_response(source: object) -> bool:
     """Return True for an httpx or httpx2 response."""
-    return is_like(source, _NAMES, "status_code")
+    return is_response_like(source, _NAMES, "status_code")
 
 
 def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or httpx2's
@@ -60,7 +60,7 @@ def _head_of(response: Any) -> ResponseHead:  # noqa: ANN401 - httpx's or httpx2
     """Return the head of a response in this library's form."""
     return ResponseHead(
         status=response.status_code,
-        headers=lowered(response.headers.items()),
+        headers=lower_header_names(response.headers.items()),
         reason=response.reason_phrase,
         url=_url_of(response),
     )

@@ -38,10 +38,10 @@ class SyncSource:
     """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
-    bound: Callable[[float | None], object] | None = None
+    limit_read: Callable[[float | None], object] | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing."""
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
-    """Starts a thread that reads for all readers of a shared source; returns the new `bound`."""
+    """Starts a thread that reads for all readers of a shared source; returns the new `limit_read`."""
     lent: bool = False
     """True if another object closes the connection, so that a dropped stream must leave it open."""
     asked: tuple[str, object] | None = None
@@ -90,7 +90,7 @@ class AsyncSource:
     """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
-    bound: Callable[[float | None], object] | None = None
+    limit_read: Callable[[float | None], object] | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing.
 
     Only for an instant source; the seconds are those of the source's own clock.
@@ -135,7 +135,7 @@ class Deferred:
     """The address and the JSON of the request, if this library sends it."""
 
 
-def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:
+def is_response_like(source: object, names: Iterable[str], status: str = "status") -> bool:
     """Return True if an object has the attributes of a library's responses, and a status that is an int.
 
     Args:
@@ -147,7 +147,7 @@ def is_like(source: object, names: Iterable[str], status: str = "status") -> boo
     return all(hasattr(source, name) for name in names) and isinstance(getattr(source, status, None), int)
 
 
-def named(source: object) -> str:
+def class_name_of(source: object) -> str:
     """Return an object's class name for an error message."""
     kind = type(source)
     return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__

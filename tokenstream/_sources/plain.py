@@ -7,7 +7,7 @@ from contextlib import closing
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.frameworks import holds_a_run
+from tokenstream._sources.frameworks import is_run_iterator
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
 from tokenstream._sources.payloads import Converter
 from tokenstream.errors import MisuseError
@@ -132,7 +132,7 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return the source of an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
     return AsyncSource(
-        items, _AsyncCloser(items, source), convert=Converter(items), messages=holds_a_run(items)
+        items, _AsyncCloser(items, source), convert=Converter(items), messages=is_run_iterator(items)
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.head import ResponseHead, lowered
-from tokenstream._sources.kinds import SyncSource, do_nothing, is_like
+from tokenstream._connection.head import ResponseHead, lower_header_names
+from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ _ALREADY_READ = "the response was already read or closed; pass it unread"
 
 def is_requests(source: object) -> bool:
     """Return True for a requests response."""
-    return is_like(source, _REQUESTS, "status_code")
+    return is_response_like(source, _REQUESTS, "status_code")
 
 
 def is_urllib3(source: object) -> bool:
     """Return True for a urllib3 response."""
-    return is_like(source, _URLLIB3)
+    return is_response_like(source, _URLLIB3)
 
 
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
@@ -38,7 +38,7 @@ def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
     """Return the source of a requests response for a `Stream`."""
     head = ResponseHead(
         status=response.status_code,
-        headers=lowered(response.headers.items()),
+        headers=lower_header_names(response.headers.items()),
         reason=response.reason or "",
         url=response.url or "",
     )
@@ -52,7 +52,7 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
     """Return the source of a urllib3 response for a `Stream`."""
     head = ResponseHead(
         status=response.status,
-        headers=lowered(response.headers.items()),
+        headers=lower_header_names(response.headers.items()),
         reason=response.reason or "",
         url=_url_of(response),
     )

@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import status_error
-from tokenstream._sources.kinds import AsyncSource, SyncSource, named
+from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.formats._kit.errors import error_kind, kind_of_status
 
@@ -89,7 +89,8 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguis
         connection = getattr(source, "_ws", None)
         if connection is None or not _is_connection(connection):
             raise MisuseError(
-                f"the connection inside {named(source)} cannot be found: pass the WebSocket connection itself"
+                f"the connection inside {class_name_of(source)} cannot be found: "
+                "pass the WebSocket connection itself"
             )
         return OpenWebSocket(_find_receive(connection), source.close, connection)
     return None
@@ -125,7 +126,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
         partial(_close, socket),
         socket=lambda: getattr(connection, "socket", None),
         messages=True,
-        bound=messages.bound if isinstance(messages, _TimedSocketMessages) else None,
+        limit_read=messages.limit_read if isinstance(messages, _TimedSocketMessages) else None,
     )
 
 
@@ -245,7 +246,7 @@ class _TimedSocketMessages(_SocketMessages):
         super().__init__(lambda: recv(timeout=self._seconds))
         self._seconds: float | None = None
 
-    def bound(self, seconds: float | None) -> None:
+    def limit_read(self, seconds: float | None) -> None:
         """Limit the wait for the next message, in seconds; None for no limit."""
         self._seconds = seconds
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, async_source, sync_source
-from tokenstream._sources.failures import opening_failed
+from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
 from tokenstream.stream._continuation import Prefix
@@ -139,7 +139,7 @@ class SyncOpener(SourceOpener):
                     inner_sources.append(source)
                     source = source.open()
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
-                failed = opening_failed(error, _WHERE)
+                failed = opening_error(error, _WHERE)
                 raise failed from failed.__cause__
             return source
 
@@ -183,7 +183,7 @@ class AsyncOpener(SourceOpener):
                 # The caller's function returned a source that is still to be opened.
                 source = await source.open()
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            failed = opening_failed(error, _WHERE)
+            failed = opening_error(error, _WHERE)
             raise failed from failed.__cause__
         return source
 

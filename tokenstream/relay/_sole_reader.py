@@ -49,7 +49,7 @@ class SoleReader:
         """True if a deadline was found passed once. It takes effect only the second time, because data that
         has arrived already may not have been read yet.
         """
-        driver.refuse_if_ended()
+        driver.check_events_left()
         driver.begin_polling(self)
 
     async def next(self) -> Event:

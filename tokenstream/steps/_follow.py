@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.frameworks import is_run_event
-from tokenstream._sources.kinds import named
+from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
@@ -70,7 +70,7 @@ class _Follower:
             self._read_event(self._reader, item)
         elif self.item_count == 1 and _is_answer_piece(item):
             raise MisuseError(
-                f"{named(item)} is a piece of a model's answer and not an event of a run: follow the "
+                f"{class_name_of(item)} is a piece of a model's answer and not an event of a run: follow the "
                 "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
             )
 
@@ -145,7 +145,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
     if sync and events.__class__ not in (str, bytes, dict):
         return Followed(events, _Follower(run))
     raise MisuseError(
-        f"a run cannot follow {named(events)}: pass the events of a framework, such as "
+        f"a run cannot follow {class_name_of(events)}: pass the events of a framework, such as "
         "astream_events(…), result.stream_events() or handler.stream_events()"
     )
 

@@ -241,11 +241,11 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         """
         from tokenstream.stream._guards.guarding import guard, is_awaited
 
-        kept = guard(
+        added_rule = guard(
             self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
         )
         if callable(rule):
-            self._driver.source_driver.await_guard(kept, awaited=is_awaited(rule))
+            self._driver.source_driver.add_awaitable_guard(added_rule, awaited=is_awaited(rule))
         return self
 
     # -- several consumers ---------------------------------------------------
@@ -326,7 +326,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         driver = self._driver
         if driver.verdict.closed:
             # This raises `StreamClosed`.
-            driver.refuse_if_ended()
+            driver.check_events_left()
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
             # This is checked first, so that nothing has to be undone.
             raise concurrent_read_error()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from tokenstream.events import Event
-    from tokenstream.stages._guards.asked import Question
+    from tokenstream.stages._guards.asked import AskedRule
     from tokenstream.stream._guards.judges import Judges
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
@@ -66,7 +66,7 @@ class AsyncDriver(Driver):
     # -- reading -----------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        self.refuse_if_ended()
+        self.check_events_left()
         return self
 
     async def __anext__(self) -> Event:
@@ -314,18 +314,18 @@ class AsyncDriver(Driver):
         self.verdict.request_end(reason or "stop")
         self.pump.call_soon(self.end)
 
-    def await_guard(self, question: Question, *, awaited: bool) -> None:
+    def add_awaitable_guard(self, rule: AskedRule, *, awaited: bool) -> None:
         """Let a guard's function be awaited in separate tasks, if it returns awaitables.
 
         Args:
-            question: The rule that calls the guard's function.
+            rule: The rule that calls the guard's function.
             awaited: True if the function is known to return awaitables.
         """
         from tokenstream.stream._guards.judges import Judges
 
         if self.judges is None:
             self.judges = Judges(self.machine, self.pump)
-        self.judges.add(question, awaited=awaited)
+        self.judges.add(rule, awaited=awaited)
 
     def end(self) -> None:
         """Stop the stream; must be called in the thread of the event loop."""
@@ -341,7 +341,7 @@ class AsyncDriver(Driver):
         Args:
             failed: True if another error is being raised: closing must neither replace nor delay it.
         """
-        self.ask_to_close()
+        self.record_closing()
         self.cut_short("stopped", "closed")
         if self.judges is not None:
             await self.judges.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream._pipeline.renewable import RenewableMachine
-from tokenstream._sources import reading_failed
+from tokenstream._sources import reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.stages import Chain
@@ -146,7 +146,7 @@ class Driver(SingleConsumer):
 
     # -- the phases of a stream --------------------------------------------
 
-    def refuse_if_ended(self) -> None:
+    def check_events_left(self) -> None:
         """Refuse a new loop over the events if no events are left."""
         if self.phase is not _ENDED or self.machine.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
@@ -355,7 +355,7 @@ class Driver(SingleConsumer):
             MisuseError: The calling code made a mistake.
         """
         begun = self.machine.meter.first_event_at is not None
-        converted = reading_failed(error, self._read_deadlines, begun=begun)
+        converted = reading_error(error, self._read_deadlines, begun=begun)
         if isinstance(converted, MisuseError):
             raise converted
         self._end_input(converted, self.clock())
@@ -439,7 +439,7 @@ class Driver(SingleConsumer):
         self.conclude()
         return self.exhausted() if self.error is None else self.error
 
-    def ask_to_close(self) -> None:
+    def record_closing(self) -> None:
         """Record that the stream is closed early; if nothing was read, set its error to `StreamClosed`."""
         if self.phase is _ENDED:
             return
@@ -462,7 +462,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
-        """Log an error of closing the source, which was closed without the caller's request.
+        """Log an error of closing the source, if the caller has not asked to close the source.
 
         Args:
             error: The error. A `MisuseError` is raised, or added as a note to the stream's error.

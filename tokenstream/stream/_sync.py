@@ -382,7 +382,7 @@ class Stream(SyncStreamBase, Choice):
         driver = self._driver
         if driver.verdict.closed:
             # This raises `StreamClosed`.
-            driver.refuse_if_ended()
+            driver.check_events_left()
         if isinstance(driver.pump.source, Deferred) and driver.phase is not Phase.ENDED:
             try:
                 driver.open_now()

@@ -57,7 +57,7 @@ class SyncDriver(Driver):
     # -- reading -----------------------------------------------------------
 
     def __iter__(self) -> Iterator[Event]:
-        self.refuse_if_ended()
+        self.check_events_left()
         return self
 
     def __next__(self) -> Event:
@@ -104,7 +104,7 @@ class SyncDriver(Driver):
             self._check_broken()
             raise
         finally:
-            # This does the same as `leave`, without the cost of a call for each event.
+            # This does the same as `end_read`, without the cost of a call for each event.
             pump.busy = False
             pump.lock.release()
             if self.verdict.end_request is not None:
@@ -160,17 +160,17 @@ class SyncDriver(Driver):
     @property
     def waits_in_time(self) -> bool:
         """True if a read can stop waiting at a given time without losing anything."""
-        return self.pump.bound is not None or self.pump.awaits_retry
+        return self.pump.limit_read is not None or self.pump.awaits_retry
 
     def read_ahead(self) -> None:
         """Let a thread read the source, so that `step_until` can stop waiting on time."""
         if self.phase is not _ENDED:
-            if not self.pump.enter():
+            if not self.pump.begin_read():
                 raise self._busy_error()
             try:
                 self.pump.read_ahead()
             finally:
-                self.leave()
+                self.end_read()
 
     def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
         """Return the next item from the source; deadlines apply only if the source's reads can be limited.
@@ -179,7 +179,7 @@ class SyncDriver(Driver):
             until: Time at which the caller stops waiting.
         """
         pump = self.pump
-        if pump.bound is not None:
+        if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))
         is_open = pump.chunks is not None
         if is_open and not self.machine.answered:
@@ -194,14 +194,14 @@ class SyncDriver(Driver):
 
     def open_now(self) -> None:
         """Open the source before the first read; like a read, this needs the pump."""
-        if not self.pump.enter():
+        if not self.pump.begin_read():
             raise concurrent_read_error()
         try:
             # A failed attempt may be retried with another source; `plain` is False after a final error.
             while self.is_unopened and self.machine.continues and self.verdict.end_request is None:
                 self._read()
         finally:
-            self.leave()
+            self.end_read()
 
     def wait_open(self, first: First) -> None:
         """Read until the answer has begun, or raise the answer's error.
@@ -224,7 +224,7 @@ class SyncDriver(Driver):
 
     def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None."""
-        return None if self.pump.bound is None else self._advance(self.clock())
+        return None if self.pump.limit_read is None else self._advance(self.clock())
 
     @property
     def will_ring(self) -> bool:
@@ -271,11 +271,11 @@ class SyncDriver(Driver):
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
         # If another thread reads, that read has deadlines of its own.
-        if self.pump.enter():
+        if self.pump.begin_read():
             try:
                 self.process_item(WAITED, self.clock())
             finally:
-                self.leave()
+                self.end_read()
 
     def finish_polling(self) -> bool:
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
@@ -288,7 +288,7 @@ class SyncDriver(Driver):
             advance: Reads a chunk, and returns its event if the machine's fast path produced one.
             until: Time at which to stop reading; None to read a single chunk.
         """
-        if not self.pump.enter():
+        if not self.pump.begin_read():
             raise self._busy_error()
         try:
             # An event may be left from an earlier chunk.
@@ -304,7 +304,7 @@ class SyncDriver(Driver):
             self._check_broken()
             raise
         finally:
-            self.leave()
+            self.end_read()
         return event
 
     # -- ending ------------------------------------------------------------
@@ -328,7 +328,7 @@ class SyncDriver(Driver):
         Args:
             quiet: True to log errors instead of raising them.
         """
-        self.ask_to_close()
+        self.record_closing()
         self.end(quiet=quiet)
 
     def end(self, *, quiet: bool = False) -> None:
@@ -466,9 +466,9 @@ class SyncDriver(Driver):
             self.close_source(quiet=True)
             raise self.break_off() from None
 
-    def leave(self) -> None:
+    def end_read(self) -> None:
         """End the read; also end the stream, if `stop` was called during the read."""
-        self.pump.leave()
+        self.pump.end_read()
         if self.verdict.end_request is not None:
             # Quiet, because an event or another error may be on its way to the caller.
             self.end(quiet=True)

@@ -13,7 +13,7 @@ from websockets.sync.server import ServerConnection, serve
 from tests.sources.sockets import open_socket, talk
 from tests.sources.websockets.support import on_asyncio, opened
 from tokenstream import AsyncStream, Stream, aconnect, connect
-from tokenstream._sources import reading_failed
+from tokenstream._sources import reading_error
 from tokenstream._sources.websocket import handshake_error
 from tokenstream.errors import MisuseError, StatusError, StreamError
 
@@ -95,6 +95,6 @@ def test_whoever_reads_the_connection_himself_is_told() -> None:
     class ConcurrencyError(RuntimeError):
         pass
 
-    found = reading_failed(ConcurrencyError("cannot call recv"), None, begun=True)
+    found = reading_error(ConcurrencyError("cannot call recv"), None, begun=True)
 
     assert isinstance(found, MisuseError)

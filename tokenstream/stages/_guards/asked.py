@@ -36,7 +36,7 @@ def check_reason(result: object) -> str | None:
     )
 
 
-class Question:
+class AskedRule:
     """Base class of the rules that ask a function of the application whether to stop the answer.
 
     Args:
@@ -97,7 +97,7 @@ class Question:
         self.was_called = True
 
 
-class AnswerQuestion(Question):
+class AnswerRule(AskedRule):
     """Calls a function with the answer after a number of pieces of content, or at the end.
 
     Args:
@@ -152,7 +152,7 @@ class AnswerQuestion(Question):
             self.call(message())
 
 
-class FieldQuestion(Question):
+class FieldRule(AskedRule):
     """Calls a function with each value at a path of the answer's JSON, as soon as the value is finished.
 
     Args:

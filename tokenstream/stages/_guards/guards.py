@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
-from tokenstream.stages._guards.asked import AnswerQuestion, FieldQuestion, Question
+from tokenstream.stages._guards.asked import AnswerRule, AskedRule, FieldRule
 from tokenstream.stages._guards.budget import Budget
 from tokenstream.stages._guards.match import Match, compile_pattern
 from tokenstream.stages._guards.repetition import Repetition
@@ -107,7 +107,7 @@ class _TextRule:
                 self.stop = self.stop or stage.stop
 
 
-Rule: TypeAlias = _BudgetRule | _TextRule | AnswerQuestion | FieldQuestion
+Rule: TypeAlias = _BudgetRule | _TextRule | AnswerRule | FieldRule
 """An object that watches an answer and may stop it."""
 
 
@@ -149,7 +149,7 @@ def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any
             "a guard is a regular expression, a function that takes the message and returns why it stops, "
             f"a Budget or a Repetition, and not {rule!r}"
         )
-    return AnswerQuestion(rule, first, every) if field is None else FieldQuestion(rule, field)
+    return AnswerRule(rule, first, every) if field is None else FieldRule(rule, field)
 
 
 class _Guard:
@@ -188,7 +188,7 @@ class _Guard:
         """True once the rule has decided, so that the answer need not be held back for it."""
         if self.rule.stop is not None:
             return True
-        return self.rule.has_returned if isinstance(self.rule, Question) else self._pieces >= self._first
+        return self.rule.has_returned if isinstance(self.rule, AskedRule) else self._pieces >= self._first
 
 
 class Guards:

@@ -87,7 +87,7 @@ class SyncHub(Hub[SyncDriver]):
     def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
         # No other thread may read while the pump is replaced.
-        if not pump.enter():
+        if not pump.begin_read():
             raise concurrent_read_error()
         # Reentrant, because a guard or a listener, which is called under the lock, may stop the stream
         # or read a view.
@@ -98,7 +98,7 @@ class SyncHub(Hub[SyncDriver]):
         self._room = threading.Condition(self.lock)
         """Wakes the watcher, which waits for room in a full queue."""
         driver.pump = _SharedPump(pump, self.lock)
-        pump.leave()
+        pump.end_read()
         super().__init__(driver)
 
     def wait_for(
@@ -166,7 +166,7 @@ class SyncHub(Hub[SyncDriver]):
     def end(self, function: Callable[[], object]) -> None:
         """Call a function that ends the stream, and wake all readers."""
         with self.lock:
-            self.release_driver()
+            self.free_pump()
             try:
                 function()
             finally:
@@ -192,7 +192,7 @@ class SyncHub(Hub[SyncDriver]):
         """Close the stream for all readers."""
         self.end(partial(self.driver.close, quiet=quiet))
 
-    def leave(self, place: ReaderPlace) -> None:
+    def remove_reader(self, place: ReaderPlace) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
         place.is_closed = True
         with self.lock:
@@ -275,7 +275,7 @@ class _SyncReaderDriver(ReaderDriver):
 
     def __iter__(self) -> Iterator[Event]:
         with self.hub.lock:
-            self.refuse_if_ended()
+            self.check_events_left()
         return self
 
     def __next__(self) -> Event:

@@ -141,7 +141,7 @@ class AsyncHub(Hub[AsyncDriver]):
         Args:
             failed: True if another error is being raised.
         """
-        self.release_driver()
+        self.free_pump()
         try:
             await self.driver.close(failed=failed)
         finally:
@@ -162,7 +162,7 @@ class AsyncHub(Hub[AsyncDriver]):
         self.announce_room()
         self.notify_listeners()
 
-    async def leave(self, place: ReaderPlace) -> None:
+    async def remove_reader(self, place: ReaderPlace) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
         place.is_closed = True
         self.wake()
@@ -232,7 +232,7 @@ class _AsyncReaderDriver(ReaderDriver):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        self.refuse_if_ended()
+        self.check_events_left()
         return self
 
     def stop(self, reason: str | None = None) -> None:

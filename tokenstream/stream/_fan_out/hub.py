@@ -63,7 +63,7 @@ class Hub(EventQueue[DriverT]):
         Returns:
             A function that ends these calls.
         """
-        # The function itself is no key, because it may be added twice.
+        # The function itself cannot be the key, because it may be added twice.
         key = object()
         self._listeners[key] = function
 
@@ -116,7 +116,7 @@ class Hub(EventQueue[DriverT]):
         if self.leader is None:
             self.driver.begin_polling(bell)
 
-    def release_driver(self) -> None:
+    def free_pump(self) -> None:
         """Mark the driver's pump as free, so that the stream can be ended; not while a reader is reading."""
         if self.leader is None:
             self.driver.pump.busy = False

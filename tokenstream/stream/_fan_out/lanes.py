@@ -221,7 +221,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
     # -- turns -------------------------------------------------------------
 
-    def _refuse_if_ended(self) -> None:
+    def _check_events_left(self) -> None:
         """Refuse a new loop if no events are left to read."""
         if self._live_count == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
@@ -234,7 +234,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             if driver.verdict.stop_reason is None:
                 # A stream that was stopped before is not an error; it just has no events.
                 with label_errors(label):
-                    driver.refuse_if_ended()
+                    driver.check_events_left()
             self._lanes.append(lane)
             lane.entry.set()
         self._live_count = len(self._lanes)

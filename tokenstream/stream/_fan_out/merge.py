@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream._sources.kinds import named
+from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import StreamBase
@@ -88,7 +88,7 @@ def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
     if not _is_mapping(streams):
         raise MisuseError(
             'merge takes streams by their labels, merge({"search": stream, "write": other}), '
-            f"not {named(streams)}"
+            f"not {class_name_of(streams)}"
         )
     labels: dict[int, object] = {}
     kinds: dict[type[Stream | AsyncStream], object] = {}
@@ -97,7 +97,9 @@ def _find_common_kind(streams: object) -> type[Stream | AsyncStream] | None:
         if kind is None and isinstance(stream, StreamBase):
             raise MisuseError(f"{label!r} is one of several readers: merge takes the stream itself")
         if kind is None:
-            raise MisuseError(f"merge takes streams, and {label!r} is {named(stream)}: wrap it in a Stream")
+            raise MisuseError(
+                f"merge takes streams, and {label!r} is {class_name_of(stream)}: wrap it in a Stream"
+            )
         other = labels.setdefault(id(stream), label)
         if other != label:
             raise MisuseError(f"{label!r} and {other!r} are the same stream: give it one label")

@@ -48,7 +48,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         """On trio, inside of `async with`, the group of the reading tasks; otherwise None."""
 
     def __aiter__(self) -> AsyncIterator[Labelled[K]]:
-        self._refuse_if_ended()
+        self._check_events_left()
         return self
 
     async def __anext__(self) -> Labelled[K]:
@@ -153,7 +153,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             failed: True if another error is being raised: closing must neither replace nor delay it.
         """
         for driver in self._drivers:
-            driver.ask_to_close()
+            driver.record_closing()
             driver.end()
         errors: list[Exception] = []
 
@@ -163,7 +163,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             except Exception as error:  # noqa: BLE001 - the other streams must still be closed
                 errors.append(error)
 
-        # Streams whose reading task must still end are closed at the same time.
+        # Closing these streams waits for their reading tasks to end, so they are closed at the same time.
         with_task = [driver for driver in self._drivers if not driver.pump.release()]
         if with_task:
             from anyio import create_task_group
@@ -171,7 +171,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             async with create_task_group() as tasks:
                 for driver in with_task:
                     tasks.start_soon(close, driver)
-        # A stream that is already closed is not closed twice.
+        # Closing the streams above once more does no harm.
         for driver in self._drivers:
             await close(driver)
         if errors:

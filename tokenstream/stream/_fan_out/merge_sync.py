@@ -38,7 +38,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         self._arrival = self._queue.waiter = threading.Event()
 
     def __iter__(self) -> Iterator[Labelled[K]]:
-        self._refuse_if_ended()
+        self._check_events_left()
         return self
 
     def __next__(self) -> Labelled[K]:
@@ -114,9 +114,9 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         Args:
             quiet: If closing fails, log the error instead of raising it: another error is being raised.
         """
-        # First all threads are asked to end, and only then is waited for each of them.
+        # All threads are asked to end first, so that the waits for them below overlap.
         for driver in self._drivers:
-            driver.ask_to_close()
+            driver.record_closing()
             driver.pump.finish()
         errors: list[Exception] = []
         for driver in self._drivers:

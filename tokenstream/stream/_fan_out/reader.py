@@ -82,17 +82,17 @@ class ReaderDriver(SingleConsumer):
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Wait like `step`, but at most until a time; return None if nothing has arrived by then."""
-        return self.hub.wait_for(self.place, self._look_for_news(), until)
+        return self.hub.wait_for(self.place, self._make_news_finder(), until)
 
     def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Do the same as `step` without waiting; return None if nothing has arrived."""
-        return self.hub.look_now(self._look_for_news())
+        return self.hub.look_now(self._make_news_finder())
 
-    def _look_for_news(self) -> Callable[[], Any]:
+    def _make_news_finder(self) -> Callable[[], Any]:
         """Return a function that returns `NEWS` once something arrives after this call."""
         return partial(self.hub.look_for_news, self.place, self.place.seen_count)
 
-    def refuse_if_ended(self) -> None:
+    def check_events_left(self) -> None:
         """Refuse a new loop over the events if no events are left for this reader."""
         hub, place = self.hub, self.place
         if place.is_closed:
@@ -100,7 +100,7 @@ class ReaderDriver(SingleConsumer):
         are_events_left = not place.reads_events or self.has_events
         if hub.has_ended and not are_events_left and hub.driver.error is None:
             # The driver refuses the loop. (After an error, the loop itself raises that error.)
-            hub.driver.refuse_if_ended()
+            hub.driver.check_events_left()
 
     # -- beside other streams, in one loop -----------------------------------
 
@@ -157,10 +157,10 @@ class ReaderDriver(SingleConsumer):
         """Read until the answer has begun; see `Stream.wait_open`."""
         return self.hub.run_alone(partial(self.hub.driver.wait_open, first))
 
-    def ask_to_close(self) -> None:
+    def record_closing(self) -> None:
         """Record that the stream is closed before its end."""
-        self.hub.release_driver()
-        self.hub.driver.ask_to_close()
+        self.hub.free_pump()
+        self.hub.driver.record_closing()
 
     def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
         """Close this reader; if this reader is the stream itself, close the stream for all readers.
@@ -168,7 +168,7 @@ class ReaderDriver(SingleConsumer):
         Args:
             how: The keyword arguments of the hub's `close`, which closes the stream.
         """
-        return self.hub.close(**how) if self.is_stream else self.hub.leave(self.place)
+        return self.hub.close(**how) if self.is_stream else self.hub.remove_reader(self.place)
 
 
 class _EventDriver:

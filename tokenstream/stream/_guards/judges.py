@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anyio import CancelScope, Event
 
     from tokenstream._pipeline.guarded import GuardedMachine
-    from tokenstream.stages._guards.asked import Question
+    from tokenstream.stages._guards.asked import AskedRule
     from tokenstream.stream._reading.async_pump import AsyncPump
 
 
@@ -29,7 +29,7 @@ class Judges:
         pump: The stream's pump, which starts the tasks.
     """
 
-    __slots__ = ("_answered", "_machine", "_needs_task", "_pump", "_running")
+    __slots__ = ("_has_returned", "_machine", "_needs_task", "_pump", "_running")
 
     def __init__(self, machine: GuardedMachine, pump: AsyncPump) -> None:
         self._machine = machine
@@ -38,18 +38,18 @@ class Judges:
         """True if a guard is known to need a task."""
         self._running: set[CancelScope] = set()
         """Cancel scopes of the guards that are awaited now."""
-        self._answered: Event | None = None
-        """Set once a guard has answered; None unless somebody waits for that."""
+        self._has_returned: Event | None = None
+        """Set once a guard has returned its verdict; None unless somebody waits for that."""
 
-    def add(self, question: Question, *, awaited: bool) -> None:
+    def add(self, rule: AskedRule, *, awaited: bool) -> None:
         """Let a guard function be awaited in separate tasks, if it returns awaitables.
 
         Args:
-            question: The rule that calls the guard function.
+            rule: The rule that calls the guard function.
             awaited: True if the function is known to return awaitables.
         """
         self._needs_task = self._needs_task or awaited
-        question.ask_async = lambda argument: self._ask_guard(question, argument)
+        rule.ask_async = lambda argument: self._ask_guard(rule, argument)
 
     def check(self) -> None:
         """Refuse to begin to read if a guard needs a task, and no task can be started.
@@ -69,9 +69,9 @@ class Judges:
         from anyio import Event, move_on_after
 
         if self._running:
-            self._answered = self._answered or Event()
+            self._has_returned = self._has_returned or Event()
             with move_on_after(seconds):
-                await self._answered.wait()
+                await self._has_returned.wait()
 
     def cancel(self) -> None:
         """Cancel all running guards."""
@@ -99,67 +99,67 @@ class Judges:
                 "call .guard(), and read the stream inside `async with stream`"
             )
 
-    def _ask_guard(self, question: Question, argument: Any) -> None:  # noqa: ANN401 - the function's argument
+    def _ask_guard(self, rule: AskedRule, argument: Any) -> None:  # noqa: ANN401 - the function's argument
         """Call a guard function; if the result is awaitable, await the result in a separate task."""
         from anyio import CancelScope
 
-        answer = question.ask(argument)
-        if not isawaitable(answer):
-            question.record_result(answer)
+        result = rule.ask(argument)
+        if not isawaitable(result):
+            rule.record_result(result)
             return
         try:
             self._check_task_group()
         except MisuseError:
-            if iscoroutine(answer):
+            if iscoroutine(result):
                 # Otherwise Python warns that it was never awaited.
-                answer.close()
+                result.close()
             raise
         scope = CancelScope()
         self._running.add(scope)
-        self._pump.spawn(self._run_guard, question, answer, scope)
+        self._pump.spawn(self._run_guard, rule, result, scope)
 
-    async def _run_guard(self, question: Question, answer: Awaitable[object], scope: CancelScope) -> None:
+    async def _run_guard(self, rule: AskedRule, awaitable: Awaitable[object], scope: CancelScope) -> None:
         """Await a guard's verdict and pass it to the machine, unless the answer was restarted meanwhile.
 
         Args:
-            question: The rule that has called the guard's function.
-            answer: The awaitable that the function has returned.
+            rule: The rule that has called the guard's function.
+            awaitable: The awaitable that the function has returned.
             scope: Cancels the function.
         """
         # A restart begins another answer, for which the guard is asked again.
-        answer_number = question.answer_number
-        record_answer: Callable[[], object] | None = None
+        answer_number = rule.answer_number
+        record_verdict: Callable[[], object] | None = None
         try:
             with scope:
-                record_answer = await _await_answer(question, answer)
+                record_verdict = await _await_verdict(rule, awaitable)
         finally:
             self._running.discard(scope)
-            if question.answer_number == answer_number:
-                question.pending = False
-            answered, self._answered = self._answered, None
-            if answered is not None:
-                answered.set()
-        if record_answer is not None and question.answer_number == answer_number:
-            self._machine.take_verdict(record_answer)
+            if rule.answer_number == answer_number:
+                rule.pending = False
+            has_returned, self._has_returned = self._has_returned, None
+            if has_returned is not None:
+                has_returned.set()
+        if record_verdict is not None and rule.answer_number == answer_number:
+            self._machine.take_verdict(record_verdict)
             self._pump.wake()
 
 
-async def _await_answer(question: Question, awaitable: Awaitable[object]) -> Callable[[], object]:
+async def _await_verdict(rule: AskedRule, awaitable: Awaitable[object]) -> Callable[[], object]:
     """Await a guard's verdict; return a function that records the verdict or raises the guard's exception."""
     from anyio import get_cancelled_exc_class
 
     try:
-        answer = await awaitable
+        result = await awaitable
     except Exception as error:  # noqa: BLE001 - a guard may raise anything; the loop raises it again
         return _make_raiser(error)
     except get_cancelled_exc_class() as error:
         if _is_cancelled():
             raise
-        # A guard that gave no answer must not look like a guard that lets the stream go on.
+        # A guard without a verdict must not look like a guard that lets the answer go on.
         failed = RuntimeError("the guard gave no answer: something that it awaited was cancelled")
         failed.__cause__ = error
         return _make_raiser(failed)
-    return lambda: question.record_result(answer)
+    return lambda: rule.record_result(result)
 
 
 def _is_cancelled() -> bool:
@@ -177,7 +177,7 @@ def _is_cancelled() -> bool:
 def _make_raiser(error: Exception) -> Callable[[], object]:
     """Return a function that raises an error."""
 
-    def answer() -> None:
+    def raise_error() -> None:
         raise error
 
-    return answer
+    return raise_error

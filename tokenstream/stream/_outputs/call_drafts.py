@@ -223,7 +223,7 @@ class _OpenCall:
         self.is_new = True
         """True until the first draft of the call is made."""
         self.stage: CallPartials = tools.drafting(call.start)
-        self.text = ArgumentsText(call.part, free=call.start.type == "custom")
+        self.text = ArgumentsText(call.part, is_free_text=call.start.type == "custom")
         self.document: OutputDocument[Partial[Any]] = OutputDocument(self.text, self.stage, "drafts")
 
     def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:

@@ -73,7 +73,7 @@ class ArgumentsText:
 
     Args:
         part: The growing part with the call.
-        free: True if the arguments are free text, which is never held back.
+        is_free_text: True if the arguments are free text, which is never held back.
     """
 
     __slots__ = (
@@ -86,16 +86,16 @@ class ArgumentsText:
         "rewritten",
     )
 
-    def __init__(self, part: GrowingPart, *, free: bool = False) -> None:
+    def __init__(self, part: GrowingPart, *, is_free_text: bool = False) -> None:
         self._part = part
-        self._is_free_text = free
+        self._is_free_text = is_free_text
         self._log: TextLog | None = None
         """The fragments of the arguments, until the call is complete."""
         self._position = 0
         """Number of characters of the arguments that were delivered."""
         self._follows_empty_object = False
         """True if the arguments follow an empty object, so that they are read only at the end."""
-        self._has_begun = free
+        self._has_begun = is_free_text
         """True once a piece of the arguments was delivered."""
         self.rewritten = False
         """True if the arguments of the complete call differ from the delivered pieces."""

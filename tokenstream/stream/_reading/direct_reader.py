@@ -188,11 +188,11 @@ class DirectReader:
     # -- within ------------------------------------------------------------
 
     async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
-        """Read a chunk of a source that never waits; only the source's own `bound` limits the time."""
-        if source.bound is None:
+        """Read a chunk of a source that never waits; only the source's own `limit_read` limits the time."""
+        if source.limit_read is None:
             self._put_item(await source.next_chunk())
             return
-        source.bound(seconds)
+        source.limit_read(seconds)
         # The source raises this error when the time has passed by its own clock.
         with suppress(TimeoutError):
             self._put_item(await source.next_chunk())

@@ -1,4 +1,4 @@
-"""Stages for deadlines that the machine itself applies: of a gap between frames, and of the guards."""
+"""Stages with deadlines that the machine itself applies: for a missing frame, and for the guards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class GapDeadline:
-    """A stage that passes items on unchanged, and has the deadline for a frame that is missing in the order.
+    """A stage that passes items on unchanged, and has the deadline by which a missing frame must arrive.
 
     Args:
         reorder: The stage that waits for the missing frame.
@@ -27,7 +27,7 @@ class GapDeadline:
 
     @property
     def deadline(self) -> float | None:
-        """Time at which the gap will have been open for too long; None without a gap."""
+        """Time at which the wait for the missing frame ends; None if no frame is missing."""
         return self._reorder.deadline
 
     def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
@@ -47,7 +47,7 @@ class GapDeadline:
 
 
 class GuardDeadline:
-    """A stage that passes items on unchanged, and has the deadline that the guards set for the answer.
+    """A stage that passes items on unchanged, and has the earliest deadline of the guards.
 
     Args:
         machine: The machine with the guards.

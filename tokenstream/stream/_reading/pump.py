@@ -24,7 +24,7 @@ _LONG_SECONDS = 590.0
 class Pump:
     """Reads a source for one reader at a time.
 
-    Call `enter` before a read and `leave` after it; `stop` and `close` may be
+    Call `begin_read` before a read and `end_read` after it; `stop` and `close` may be
     called from any thread. Between two reads the source may be replaced.
 
     Args:
@@ -38,11 +38,11 @@ class Pump:
         "_socket",
         "_stopped",
         "_wake_event",
-        "bound",
         "busy",
         "chunks",
         "closed",
         "direct",
+        "limit_read",
         "lock",
         "pending",
         "source",
@@ -71,20 +71,20 @@ class Pump:
         """The reading thread; None if the loop itself reads."""
         self.chunks: Iterator[Any] | None = None
         """The chunks of the open source; None until it is opened."""
-        self.bound: Callable[[float | None], object] | None = None
+        self.limit_read: Callable[[float | None], object] | None = None
         """Limits the source's next read to a number of seconds; None if its reads cannot be limited."""
         self.direct: Iterator[Any] | None = None
         """The chunks, if a read is only a call of `next`, which drivers then make themselves; else None."""
         self._socket = source.socket
         if isinstance(source, SyncSource):
             self.chunks = source.chunks
-            self.bound = source.bound
-            self.direct = None if source.bound is not None else source.chunks
+            self.limit_read = source.limit_read
+            self.direct = None if source.limit_read is not None else source.chunks
 
     def put_back(self, items: Iterable[Any]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
         self.chunks = chain(items, self.chunks or ())
-        self.direct = None if self.bound is not None else self.chunks
+        self.direct = None if self.limit_read is not None else self.chunks
 
     def listen(self, bell: ArrivalBell) -> None:
         """Let a thread open and read the source; the thread rings the bell when something has arrived."""
@@ -96,13 +96,18 @@ class Pump:
                 # The source is closed.
                 return
             elif source.read_ahead is not None:
-                reader = ReadAhead(self.chunks, self._socket, bound=source.read_ahead())
+                reader = ReadAhead(self.chunks, self._socket, limit_read=source.read_ahead())
             else:
-                if self.bound is not None:
+                if self.limit_read is not None:
                     # The thread waits without a limit; only the loop's wait for the thread has one.
-                    self.bound(None)
+                    self.limit_read(None)
                 reader = ReadAhead(self.chunks, self._socket)
-            self._read_ahead, self.chunks, self.bound, self.direct = reader, reader, reader.bound, None
+            self._read_ahead, self.chunks, self.limit_read, self.direct = (
+                reader,
+                reader,
+                reader.limit_read,
+                None,
+            )
         reader.bell = bell
 
     @property
@@ -130,26 +135,26 @@ class Pump:
 
     def read_ahead(self) -> None:
         """Let a thread read the open source, so that a read can have a time limit."""
-        if self.chunks is None or self.bound is not None:
+        if self.chunks is None or self.limit_read is not None:
             # The source is closed, or its reads can be limited without a thread.
             return
         if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
-            self.bound = self.source.read_ahead()
+            self.limit_read = self.source.read_ahead()
         else:
             reader = self._read_ahead = ReadAhead(self.chunks, self._socket)
-            self.chunks, self.bound = reader, reader.bound
+            self.chunks, self.limit_read = reader, reader.limit_read
         self.direct = None
 
     # -- reading -----------------------------------------------------------
 
-    def enter(self) -> bool:
+    def begin_read(self) -> bool:
         """Begin to read; return False if a read is already in progress."""
         if self.busy or not self.lock.acquire(blocking=False):
             return False
         self.busy = True
         return True
 
-    def leave(self) -> None:
+    def end_read(self) -> None:
         """End the read, so that other threads can read."""
         self.busy = False
         self.lock.release()
@@ -182,8 +187,8 @@ class Pump:
             seconds = None if until is None else max(until - self._clock(), 0.0)
             if chunks is None:
                 return self._open(seconds) if self._wait_for_retry(seconds) else WAITED
-            if self.bound is not None:
-                self.bound(seconds)
+            if self.limit_read is not None:
+                self.limit_read(seconds)
             elif seconds is not None and self._socket is not None:
                 # The timer ends the read, and the source with it.
                 with ReadTimer(self._socket, seconds) as timer:
@@ -193,7 +198,7 @@ class Pump:
             if timer is None:
                 # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
                 timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
-                is_timeout = self.bound is not None and isinstance(error, timeout_error)
+                is_timeout = self.limit_read is not None and isinstance(error, timeout_error)
             else:
                 is_timeout = timer.fired
             return WAITED if is_timeout else SourceFailed(error)

@@ -38,12 +38,11 @@ class ReadAhead:
         socket: Returns the socket whose shutdown wakes the thread; None if no socket is known.
         opening: The source that the thread opens first, instead of `chunks`; the thread then
             delivers a `SourceOpened` before the source's chunks.
-        bound: Limits the source's next read to a number of seconds without losing chunks, so that
+        limit_read: Limits the source's next read to a number of seconds without losing chunks, so that
             the thread notices that it should end.
     """
 
     __slots__ = (
-        "_bound",
         "_changed",
         "_chunks",
         "_close",
@@ -52,6 +51,7 @@ class ReadAhead:
         "_is_ending",
         "_is_reading",
         "_items",
+        "_limit_read",
         "_opened",
         "_opening",
         "_seconds",
@@ -67,10 +67,10 @@ class ReadAhead:
         chunks: Iterable[Any],
         socket: Callable[[], Any] | None,
         opening: Deferred | None = None,
-        bound: Callable[[float | None], object] | None = None,
+        limit_read: Callable[[float | None], object] | None = None,
     ) -> None:
         self._chunks = chunks
-        self._bound = bound
+        self._limit_read = limit_read
         self._socket = socket
         self._opening = opening
         self._opened: SyncSource | None = None
@@ -100,7 +100,7 @@ class ReadAhead:
         self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
         self._thread.start()
 
-    def bound(self, seconds: float | None) -> None:
+    def limit_read(self, seconds: float | None) -> None:
         """Limit the next read to this many seconds; None for no limit."""
         self._seconds = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
@@ -108,7 +108,7 @@ class ReadAhead:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return the next chunk; raise the source's error, or `ReadTimeout` after the limit of `bound`."""
+        """Return the next chunk; raise the source's error, or `ReadTimeout` after the time limit."""
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._has_ended or self._stopped, self._seconds)
             if self._stopped:
@@ -167,8 +167,8 @@ class ReadAhead:
             self._changed.notify_all()
             is_blocked = self._is_reading and not self._has_ended
         self._ring()
-        # With `_bound`, the thread checks at intervals whether it should end.
-        ends_soon = not is_blocked or self._woken or self._bound is not None
+        # With `_limit_read`, the thread checks at intervals whether it should end.
+        ends_soon = not is_blocked or self._woken or self._limit_read is not None
         if ends_soon or shut_down(self._socket):
             self._thread.join(_CLOSING_SECONDS)
         with self._changed:
@@ -181,7 +181,8 @@ class ReadAhead:
         """Read the source to its end, in the thread."""
         try:
             if self._opening is None or self._open(self._opening):
-                for item in self._chunks if self._bound is None else self._read_patiently(self._bound):
+                limit_read = self._limit_read
+                for item in self._chunks if limit_read is None else self._read_patiently(limit_read):
                     if not self._put_item(item):
                         break
         except BaseException as error:  # noqa: BLE001 - the loop raises it
@@ -206,11 +207,11 @@ class ReadAhead:
         self._chunks, self._socket = source.chunks, source.socket
         return self._put_item(SourceOpened(source))
 
-    def _read_patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
+    def _read_patiently(self, limit_read: Callable[[float | None], object]) -> Iterator[Any]:
         """Yield the chunks, and check at intervals whether the thread should end."""
         chunks = iter(self._chunks)
         while not self._should_end:
-            bound(_CHECK_SECONDS)
+            limit_read(_CHECK_SECONDS)
             with suppress(TimeoutError):
                 # The iterator itself stands for its end, since it cannot be one of its own items.
                 item = next(chunks, chunks)

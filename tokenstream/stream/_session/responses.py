@@ -72,7 +72,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         """The stream that was returned last; None once it was read to its end."""
 
     def __iter__(self) -> Iterator[StreamT]:
-        self._session.refuse_if_ended()
+        self._session.check_answers_left()
         return self
 
     def __next__(self) -> StreamT:
@@ -82,7 +82,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         while session.has_several is None:
             self._read()
         if session.claim_single_answer():
-            # The parent stream reads what was read to find this out.
+            # The items that were read to learn this go back to the pump, for the parent stream.
             pump.put_back(session.unsorted)
             self._current = self._stream
             return self._stream
@@ -92,12 +92,12 @@ class Responses(UncopyableObject, Generic[StreamT]):
             self._read()
         # The stream of one answer leaves the connection open for the other answers, hence `lent`.
         messages = _LaneMessages(self.next_message, lane)
-        bound = None if pump.bound is None else messages.bound
+        limit_read = None if pump.limit_read is None else messages.limit_read
         source = SyncSource(
             messages,
             lane.drop,
             messages=True,
-            bound=bound,
+            limit_read=limit_read,
             read_ahead=partial(self._read_ahead, messages),
             lent=True,
         )
@@ -141,7 +141,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
     def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
         """Let a thread read the connection, so that the wait for a message can have a time limit."""
         self._driver.read_ahead()
-        return messages.bound
+        return messages.limit_read
 
     def _read(self, until: float | None = None) -> None:
         """Read one item of the connection, as the parent stream would.
@@ -154,7 +154,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         """
         driver, session = self._driver, self._session
         pump = driver.pump
-        if not pump.enter():
+        if not pump.begin_read():
             raise concurrent_read_error()
         try:
             if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
@@ -167,7 +167,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         finally:
             # Whatever was read is stored by now; see `Pump.read`.
             pump.pending = False
-            driver.leave()
+            driver.end_read()
             if session.has_ended and session.has_several:
                 # A single answer belongs to the parent stream, which closes the source itself.
                 driver.close_source(quiet=True)
@@ -189,7 +189,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         except Exception:
             raise
         except BaseException:
-            if driver.pump.bound is None:
+            if driver.pump.limit_read is None:
                 # An interrupted generator has ended, which would look like the end of the connection.
                 # With another kind of source, a chunk may be lost.
                 session.end(interrupted_read_error())
@@ -216,7 +216,7 @@ class _LaneMessages:
         self._lane = lane
         self._seconds: float | None = None
 
-    def bound(self, seconds: float | None) -> None:
+    def limit_read(self, seconds: float | None) -> None:
         """Limit the wait for the next message to a number of seconds; None for no limit."""
         self._seconds = seconds
 
@@ -253,7 +253,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         """The stream that was returned last; None once it was read to its end."""
 
     def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
-        self._session.refuse_if_ended()
+        self._session.check_answers_left()
         return self
 
     async def __anext__(self) -> AsyncStreamT:
@@ -263,7 +263,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         while session.has_several is None:
             await self._read()
         if session.claim_single_answer():
-            # The parent stream reads what was read to find this out.
+            # The items that were read to learn this go back to the pump, for the parent stream.
             self._driver.pump.put_back(session.unsorted)
             self._current = self._stream
             return self._stream

@@ -48,7 +48,7 @@ class Session:
         """True once the stream of an answer, or the loop over the answers, has raised `failure`."""
         self.has_ended = False
         """True once nothing more can arrive."""
-        self.handed_out = False
+        self.was_parent_returned = False
         """True once the loop over the answers has returned the parent stream as the only answer."""
 
     @property
@@ -68,12 +68,12 @@ class Session:
             self.sorter.has_several = False
         self._take_over_answers()
 
-    def sort_chunk(self, chunk: Any, with_time: Any = None) -> None:  # noqa: ANN401 - what the source gives
+    def sort_chunk(self, chunk: Any, timed_item: Any = None) -> None:  # noqa: ANN401 - what the source gives
         """Sort a chunk into the lanes of its answers.
 
         Args:
             chunk: A piece of a body, or a payload.
-            with_time: The chunk with the time of its arrival, if the pump takes chunks back in that form.
+            timed_item: The chunk with the time of its arrival, if the pump takes chunks back in that form.
 
         Raises:
             MisuseError: The chunk is neither bytes nor a payload, or a guard watches several answers.
@@ -81,7 +81,7 @@ class Session:
         machine = self._driver.machine
         sorter: Any = self.sorter
         if not sorter.has_several:
-            self.unsorted.append(chunk if with_time is None else with_time)
+            self.unsorted.append(chunk if timed_item is None else timed_item)
         if not isinstance(chunk, bytes):
             # The machine refuses the chunk, or converts it and stores the result in its `chunk`.
             machine.push(chunk, machine.now)
@@ -113,12 +113,12 @@ class Session:
                 driver.machine.wanted = sorter.name
                 driver.machine.connect(None)
 
-    def end_if_last(self, item: Any, with_time: Any = None) -> bool:  # noqa: ANN401 - what a pump brings
+    def end_if_last(self, item: Any, timed_item: Any = None) -> bool:  # noqa: ANN401 - what a pump brings
         """End the session if an item is the last one, and return True; return False for any other item.
 
         Args:
             item: An item of the pump.
-            with_time: The item with the time of its arrival; see `sort_chunk`.
+            timed_item: The item with the time of its arrival; see `sort_chunk`.
         """
         if item.__class__ is SourceFailed:
             failure: Exception | None = item.error
@@ -128,7 +128,7 @@ class Session:
             failure = None
         else:
             return False
-        self.unsorted.append(item if with_time is None else with_time)
+        self.unsorted.append(item if timed_item is None else timed_item)
         self.end(failure)
         return True
 
@@ -199,12 +199,12 @@ class Session:
 
         Later calls return False.
         """
-        if self.handed_out or self.has_several or self._driver.verdict.end_request is not None:
+        if self.was_parent_returned or self.has_several or self._driver.verdict.end_request is not None:
             return False
-        self.handed_out = True
+        self.was_parent_returned = True
         return True
 
-    def refuse_if_ended(self) -> None:
+    def check_answers_left(self) -> None:
         """Refuse a new loop over the answers if nothing is left to read."""
         if not self.new_lanes:
-            self._driver.refuse_if_ended()
+            self._driver.check_events_left()

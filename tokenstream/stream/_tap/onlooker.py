@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources import opening_failed, reading_failed
+from tokenstream._sources import opening_error, reading_error
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
 
@@ -77,7 +77,7 @@ class Onlooker:
     def note_open_error(self, error: BaseException) -> None:
         """Record that opening the stream raised an exception."""
         if isinstance(error, Exception):
-            self._finish(opening_failed(error, "the server"))
+            self._finish(opening_error(error, "the server"))
         else:
             self.stop()
 
@@ -165,7 +165,7 @@ class Onlooker:
         if isinstance(error, Exception):
             machine = self.machine
             begun = machine.meter.first_event_at is not None
-            self._finish(reading_failed(error, None, begun=begun))
+            self._finish(reading_error(error, None, begun=begun))
         elif final:
             self.stop()
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import name_defaults, show_members
 from tokenstream._sources.boto3 import stream_key_of
-from tokenstream._sources.kinds import named
+from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
 from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
@@ -81,7 +81,7 @@ class _TapBase(WatchedStream[ItemT]):
 
     def __repr__(self) -> str:
         what = f"{self._onlooker.machine.format or 'unknown format'}, {self.message.ending}"
-        return f"<tap of {named(self._target)}: {what}>"
+        return f"<tap of {class_name_of(self._target)}: {what}>"
 
 
 @show_members
@@ -217,6 +217,6 @@ def _find_tap_type(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN4
             "or read it with Stream"
         )
     raise MisuseError(
-        f"{named(source)} cannot be tapped: pass the stream of an SDK, its context manager or "
+        f"{class_name_of(source)} cannot be tapped: pass the stream of an SDK, its context manager or "
         "awaitable, or an iterable of its objects; was stream=True forgotten in the request?"
     )

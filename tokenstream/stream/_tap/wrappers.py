@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from tokenstream._sources.awaited import is_async_manager, is_awaitable, is_manager
+from tokenstream._sources.awaited import is_async_manager_of_answer, is_awaitable, is_manager_of_answer
 from tokenstream._sources.httpx import is_response
-from tokenstream._sources.kinds import named
+from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import is_whole
 from tokenstream._sources.plain import close_object
 from tokenstream._sources.sdk import response_beneath
@@ -111,8 +111,20 @@ class WatchedStream(Generic[ItemT]):
         """
         if not self._is_open:
             block = f"{statement} {self._made_by} as stream"
-            raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{block}`")
+            raise MisuseError(
+                f"{class_name_of(self._source)} is not open yet: enter it first, with `{block}`"
+            )
         return self._target
+
+    def _watch_items(self, wrapper: Any, items: Any, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
+        """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body.
+
+        Args:
+            wrapper: The class of wrappers: `WatchedIterator`, or `AsyncWatchedIterator`.
+            items: The iterator.
+            iterable: The object over which a new loop begins; None if an earlier loop goes on.
+        """
+        return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
 
 
 class SyncWatchedManager(WatchedStream[ItemT]):
@@ -162,16 +174,12 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
 
     def __iter__(self) -> Iterator[ItemT]:
         target: Iterable[ItemT] = self._require_open("with")
-        items = iter(target)
-        return (
-            WatchedIterator(items, self._onlooker, iterable=target)
-            if self._watched_response is None
-            else items
-        )
+        items: Iterator[ItemT] = self._watch_items(WatchedIterator, iter(target), target)
+        return items
 
     def __next__(self) -> ItemT:
-        items: Iterator[ItemT] = self._require_open("with")
-        return next(WatchedIterator(items, self._onlooker) if self._watched_response is None else items)
+        items: Iterator[ItemT] = self._watch_items(WatchedIterator, self._require_open("with"))
+        return next(items)
 
 
 class AsyncWatchedManager(WatchedStream[ItemT]):
@@ -228,18 +236,14 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
         target: AsyncIterable[ItemT] = self._require_open("async with")
-        items = aiter(target)
-        return (
-            AsyncWatchedIterator(items, self._onlooker, iterable=target)
-            if self._watched_response is None
-            else items
-        )
+        items: AsyncIterator[ItemT] = self._watch_items(AsyncWatchedIterator, aiter(target), target)
+        return items
 
     async def __anext__(self) -> ItemT:
-        items: AsyncIterator[ItemT] = self._require_open("async with")
-        return await anext(
-            AsyncWatchedIterator(items, self._onlooker) if self._watched_response is None else items
+        items: AsyncIterator[ItemT] = self._watch_items(
+            AsyncWatchedIterator, self._require_open("async with")
         )
+        return await anext(items)
 
 
 def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods
@@ -253,7 +257,7 @@ def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished 
     response = response_of(source)
     if response is not None:
         return not is_asynchronous(response), is_asynchronous(response)
-    return is_manager(source), is_async_manager(source) or is_awaitable(source)
+    return is_manager_of_answer(source), is_async_manager_of_answer(source) or is_awaitable(source)
 
 
 def can_loop(source: object) -> tuple[bool, bool]:

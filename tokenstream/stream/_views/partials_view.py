@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _newest(hz: float) -> Any:  # noqa: ANN401 - a stage
+def _make_newest_stage(hz: float) -> Any:  # noqa: ANN401 - a stage
     """Return a stage that delivers only the newest draft, at a limited rate."""
     from tokenstream.stages import Newest
 
     return Newest[Any](hz)
 
 
-def _patches(*, append: bool, by_alias: bool | None) -> Any:  # noqa: ANN401 - a stage
+def _make_patches_stage(*, append: bool, by_alias: bool | None) -> Any:  # noqa: ANN401 - a stage
     """Return a stage that turns drafts into patches."""
     from tokenstream.stages import Patches
 
@@ -58,11 +58,11 @@ class _DraftShaping:
             >>> [draft.to_json() for draft in stream.partials(dict[str, int]).throttle(hz=20)]
             ['{"a":1}', '{"a":1,"b":2,"c":3}']
         """
-        shaped: Self = self._with(self._plan.then("throttle", partial(_newest, hz), timer=timer))
+        shaped: Self = self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
         return shaped
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        return self._plan.then("patches", partial(_patches, append=append, by_alias=by_alias))
+        return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
         raise NotImplementedError

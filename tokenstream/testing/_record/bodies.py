@@ -11,7 +11,7 @@ from tokenstream._sources import from_response
 from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.boto3 import is_event_stream, stream_of
 from tokenstream._sources.http_client import is_http_client
-from tokenstream._sources.kinds import named
+from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import is_requests, is_urllib3
 from tokenstream.errors import MisuseError
 from tokenstream.stream._tap.body import can_watch_body, watch_body
@@ -63,7 +63,7 @@ def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's o
 
 
 def _already_read(response: object) -> MisuseError:
-    return MisuseError(f"{named(response)} was read or closed before; record it before that")
+    return MisuseError(f"{class_name_of(response)} was read or closed before; record it before that")
 
 
 _NOTE_FUNCTIONS: list[tuple[Callable[[Any], bool], Callable[[Any, Notes], None]]] = [

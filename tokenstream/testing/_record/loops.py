@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.awaited import is_awaitable
-from tokenstream._sources.kinds import named
+from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.plain import is_file
 from tokenstream.errors import MisuseError
 from tokenstream.stream._tap.wrappers import (
@@ -43,7 +43,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     sync, asynchronous = can_read(source)
     if _is_complete(source):
         raise MisuseError(
-            f"{named(source)} is complete already: Recording.load(path) reads a file, and "
+            f"{class_name_of(source)} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
     # If a source can only be entered, the returned object must not be iterable: a `Stream` would
@@ -53,7 +53,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     if wrapper_class is not None:
         return wrapper_class(source, notes)
     raise MisuseError(
-        f"{named(source)} cannot be recorded: pass a response (httpx, httpx2, requests, "
+        f"{class_name_of(source)} cannot be recorded: pass a response (httpx, httpx2, requests, "
         "urllib3, aiohttp), a stream of an SDK that reads from one, a Stream or AsyncStream, a client of "
         "httpx or httpx2, such as one to pass to an SDK, or an iterable of bytes; was stream=True "
         "forgotten in the request?"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import reading_failed
-from tokenstream._sources.kinds import named
+from tokenstream._sources import reading_error
+from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
@@ -162,8 +162,8 @@ class Notes:
             return
         self.is_finished = True
         raise MisuseError(
-            f"an iterable of {named(item)} does not show the bytes that arrived, which a recording needs: "
-            "record the HTTP client to pass to the SDK, with testing.record(httpx2.Client(), path)"
+            f"an iterable of {class_name_of(item)} does not show the bytes that arrived, which a recording "
+            "needs: record the HTTP client to pass to the SDK, with testing.record(httpx2.Client(), path)"
         )
 
     def is_first(self, item: object) -> bool:
@@ -267,7 +267,7 @@ def _no_format() -> None:
 
 def _classify_break(error: Exception) -> Breaks | None:
     """Return the way in which the connection broke; None if the error is a mistake of the calling code."""
-    stream_error = reading_failed(error, None, begun=True)
+    stream_error = reading_error(error, None, begun=True)
     if isinstance(stream_error, MisuseError):
         return None
     if isinstance(stream_error, StreamStalled):

@@ -74,7 +74,7 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
     """Note the bytes of an open source, by wrapping its chunks and its `close`."""
     notes.note_head(source.head, source.coding)
     notes.messages = source.messages
-    notes.survives_timeout = source.bound is not None
+    notes.survives_timeout = source.limit_read is not None
     if isinstance(source, SyncSource):
         source.chunks = WatchedIterator(source.chunks, notes)
     else:

@@ -73,7 +73,7 @@ class Playback:
             head=head,
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
-            bound=None if chunks is None else chunks.bound,
+            limit_read=None if chunks is None else chunks.limit_read,
             socket=None if self._on_virtual_clock else lambda: chunks,
         )
         # Calling the bound method is faster than calling the clock, and the stream does it for each chunk.
@@ -92,7 +92,7 @@ class Playback:
             messages=recording.messages,
             instant=self._on_virtual_clock,
             survives=True,
-            bound=chunks.bound if self._on_virtual_clock else None,
+            limit_read=chunks.limit_read if self._on_virtual_clock else None,
         )
         return AsyncStream(source, clock=self.clock.__call__, **options)
 
@@ -119,7 +119,7 @@ class _Schedule:
     """The schedule of a replay: the time to wait for the next chunk, and the chunk or error that follows."""
 
     bounded = True
-    """True if `bound` is the only way to end a wait."""
+    """True if `limit_read` is the only way to end a wait."""
     end_exception: type[Exception] = StopIteration
     """Class of the exception that ends the iteration."""
 
@@ -133,7 +133,7 @@ class _Schedule:
         self._limit_comes_first = False
         """True if the awaited chunk arrives after the limit."""
 
-    def bound(self, seconds: float | None) -> None:
+    def limit_read(self, seconds: float | None) -> None:
         """Set the limit of the next read, in seconds; None for no limit."""
         self._read_limit = math.inf if seconds is None else self._clock() + seconds
 

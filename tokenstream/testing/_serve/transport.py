@@ -176,7 +176,7 @@ class _PlayedBody:
     @contextmanager
     def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
         """Return a context for reading a chunk, with the client's read timeout and the client's errors."""
-        chunks.bound(self._client_request.extensions.get("timeout", {}).get("read"))
+        chunks.limit_read(self._client_request.extensions.get("timeout", {}).get("read"))
         try:
             yield
         except OSError as error:
