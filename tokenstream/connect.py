@@ -88,7 +88,7 @@ def connect(
         )
     asked = HTTPRequest(method, url, client, deadlines, options)
     return Stream(
-        asked.deferred(),
+        asked.make_deferred(),
         format=format,
         limits=limits,
         deadlines=deadlines,
@@ -163,7 +163,7 @@ def aconnect(
         )
     asked = HTTPRequest(method, url, client, deadlines, options)
     return AsyncStream(
-        asked.async_deferred(),
+        asked.make_async_deferred(),
         format=format,
         limits=limits,
         deadlines=deadlines,

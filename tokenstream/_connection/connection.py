@@ -66,7 +66,8 @@ class Connection:
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
         make_stage: Creates the stage that the format's events pass through; None for no stage.
-        kept: A format that has read another connection and continues with this one.
+        continued_format: A format that has read another connection, and continues with this connection;
+            None for a new format.
     """
 
     __slots__ = (
@@ -93,7 +94,7 @@ class Connection:
         departures: Departures,
         found: Callable[[str], None],
         make_stage: StageFactory | None = None,
-        kept: Format | None = None,
+        continued_format: Format | None = None,
     ) -> None:
         self._limits = limits
         self._found = found
@@ -110,9 +111,9 @@ class Connection:
         """Reads the frames."""
         self.last_position: _Position | None = None
         """The position before the end of the input closed the open parts; None before the end."""
-        if kept is not None:
-            self._use_format(kept)
-            kept.go_on()
+        if continued_format is not None:
+            self._use_format(continued_format)
+            continued_format.go_on()
         elif format is None:
             self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
         else:

@@ -158,7 +158,7 @@ class Machine(Glancing):
             departures=self.departures,
             found=self._name_format,
             make_stage=self.make_stage,
-            kept=kept_format or self.kept_format,
+            continued_format=kept_format or self.kept_format,
         )
         self.unit = str if self._connection.takes_text else bytes
 

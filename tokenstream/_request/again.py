@@ -109,14 +109,14 @@ class _SyncRequests(_Requests, SyncOpener):
     """Sends requests for a `Stream`."""
 
     def _make_source(self, asked: Asked) -> Deferred:
-        return HTTPRequest(*asked).deferred()
+        return HTTPRequest(*asked).make_deferred()
 
 
 class _AsyncRequests(_Requests, AsyncOpener):
     """Sends requests for an `AsyncStream`."""
 
     def _make_source(self, asked: Asked) -> Deferred:
-        return HTTPRequest(*asked).async_deferred()
+        return HTTPRequest(*asked).make_async_deferred()
 
 
 def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
@@ -133,7 +133,7 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
         other_headers = [
             (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})
         ]
-        # NDJSON lines have no event ids, but have positions inside their payloads.
+        # NDJSON lines have no event ids; the position then is a number inside their payloads.
         position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
         headers = [*other_headers, (b"Last-Event-ID", last_event_id_header(position_id))]
         return method, url, client, deadlines, {**options, "headers": headers}

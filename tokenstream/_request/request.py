@@ -59,7 +59,7 @@ Any other header may be a credential, because each provider and gateway has its 
 """
 
 
-class _Trusted(threading.local):
+class _TLSCache(threading.local):
     """The TLS context of the library's own clients, loaded once in each thread.
 
     Threads do not share it: each new connection writes into the context, while
@@ -71,7 +71,7 @@ class _Trusted(threading.local):
         """The settings from which the context was created."""
         self._context: ssl.SSLContext | None = None
 
-    def context(self) -> ssl.SSLContext:
+    def get_context(self) -> ssl.SSLContext:
         """Return the TLS context that an httpx client would create.
 
         The context is created once, and created anew if settings such as the certificate file have changed.
@@ -99,7 +99,7 @@ def _version_of(file: str | None) -> object:
     return found and (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-_trusted = _Trusted()
+_tls_cache = _TLSCache()
 
 
 class _Redirects:
@@ -125,7 +125,7 @@ class _Redirects:
         if "auth" in options:
             self.sending["auth"] = options["auth"]
 
-    def after(self, response: Any) -> Any:  # noqa: ANN401 - of httpx or httpx2
+    def find_next_request(self, response: Any) -> Any:  # noqa: ANN401 - of httpx or httpx2
         """Return the request to send after a redirect, or None if the response is the answer.
 
         Raises:
@@ -227,7 +227,7 @@ class HTTPRequest:
         self._read_deadlines = self._deadlines if sets_timeout else None
         """The deadlines, if the client's read timeout is derived from them; otherwise None."""
 
-    def deferred(self) -> Deferred:
+    def make_deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
         if self._client is not None and not hasattr(self._client, "close"):
             raise MisuseError("the client is asynchronous: use aconnect")
@@ -254,7 +254,7 @@ class HTTPRequest:
                         client, self._method, self._url, **_with_own_headers(options, client)
                     )
                     response = stack.enter_context(sse_response).response
-                    while (next_request := redirects.after(response)) is not None:
+                    while (next_request := redirects.find_next_request(response)) is not None:
                         response.close()
                         response = client.send(next_request, **redirects.sending)
                         stack.callback(response.close)
@@ -276,7 +276,7 @@ class HTTPRequest:
             asked=self._asked,
         )
 
-    def async_deferred(self) -> Deferred:
+    def make_async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
         if self._client is not None and not hasattr(self._client, "aclose"):
             raise MisuseError("the client is not asynchronous: use connect")
@@ -300,7 +300,7 @@ class HTTPRequest:
                         client, self._method, self._url, **_with_own_headers(self._options, client)
                     )
                     response = (await stack.enter_async_context(sse_response)).response
-                    while (next_request := redirects.after(response)) is not None:
+                    while (next_request := redirects.find_next_request(response)) is not None:
                         await response.aclose()
                         response = await client.send(next_request, **redirects.sending)
                         stack.push_async_callback(response.aclose)
@@ -348,7 +348,7 @@ class HTTPRequest:
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
         timeout = httpx.Timeout(_CONNECT_SECONDS, read=read)
-        return getattr(httpx, kind)(timeout=timeout, verify=_trusted.context())
+        return getattr(httpx, kind)(timeout=timeout, verify=_tls_cache.get_context())
 
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert an exception that a client raised instead of returning a response.

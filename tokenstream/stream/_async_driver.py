@@ -102,7 +102,7 @@ class AsyncDriver(Driver):
     async def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
-            # Views do not take the `Stopped` event of a guard.
+            # Views deliver no `Stopped` event of a guard, so the event is dropped.
             self.machine.stopped_event = None
             await self.close_source(quiet=True)
             if self.error is not None:

@@ -125,7 +125,7 @@ class SyncDriver(Driver):
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
-            # Views do not take the `Stopped` event of a guard.
+            # Views deliver no `Stopped` event of a guard, so the event is dropped.
             self.machine.stopped_event = None
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.

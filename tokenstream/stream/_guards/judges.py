@@ -93,7 +93,7 @@ class Judges:
 
     def _check_task_group(self) -> None:
         """Raise `MisuseError` if no task can be started."""
-        if not self._pump.has_room:
+        if not self._pump.can_start_task:
             raise MisuseError(
                 "a guard that has to be awaited runs in a task beside the stream: "
                 "call .guard(), and read the stream inside `async with stream`"

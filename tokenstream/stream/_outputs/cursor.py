@@ -239,13 +239,13 @@ class OutputCursor(Generic[ItemT]):
 
     def _set_failure(self, document: OutputDocument[ItemT], error: Exception) -> None:
         """Record the error to raise: at the end, or at once if the program's own code has raised it."""
-        self._failure = add_context(error, self._answer.message, document.text.text, document.best)
+        self._failure = add_context(error, self._answer.message, document.text.text, document.last_snapshot)
         self._raise_at_once = not isinstance(error, TokenStreamError)
 
     def _read_end(self) -> None:
         """Read the rest of the answer at its end, and record the error if the output is not as requested."""
         self._read_arrived()
-        documents = self._documents.required
+        documents = self._documents.to_validate
         for document in documents:
             self._read_piece(document, document.text.end())
         message, tool = self._answer.message, self._answer.tool

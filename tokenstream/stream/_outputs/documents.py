@@ -103,7 +103,7 @@ class OutputDocument(Generic[ItemT]):
         """The last item that was returned."""
 
     @property
-    def best(self) -> Partial[Any] | None:
+    def last_snapshot(self) -> Partial[Any] | None:
         """The last snapshot; None if the stage returns items of another kind."""
         return cast("Partial[Any] | None", self.last) if self._kind == "drafts" else None
 
@@ -148,7 +148,7 @@ class OutputDocument(Generic[ItemT]):
             # The text is whole, or would be wrong even if it were whole.
             return self._count_items(items), error
         if error is None:
-            return [], incomplete_error(message, text.text, whole=is_complete, best=self.best)
+            return [], incomplete_error(message, text.text, whole=is_complete, best=self.last_snapshot)
         if not isinstance(error, OutputInvalid | OutputIncomplete):
             return [], error
         # The errors of validation are only a consequence of the cut.
@@ -269,7 +269,7 @@ class OutputDocuments(Generic[ItemT]):
         return documents[self._selected_index : self._selected_index + 1]
 
     @property
-    def required(self) -> list[OutputDocument[ItemT]]:
+    def to_validate(self) -> list[OutputDocument[ItemT]]:
         """The documents that must be valid at the end: all with content; the first one, if all are empty."""
         return [document for document in self.selected if not document.text.empty] or self.selected[:1]
 

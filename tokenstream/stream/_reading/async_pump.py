@@ -295,7 +295,7 @@ class AsyncPump:
             await leave_group(tasks)
 
     @property
-    def has_room(self) -> bool:
+    def can_start_task(self) -> bool:
         """True if another task can be started beside the reading task."""
         return self._tasks is not None or (
             self._entered and self._host is not None and self._host.name == "asyncio"

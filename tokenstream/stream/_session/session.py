@@ -110,7 +110,7 @@ class Session:
             driver.diverted = True
             if driver.machine.format is None:
                 # The sorter has detected the format before the parent stream, which reads nothing more.
-                driver.machine.wanted = sorter.name
+                driver.machine.wanted = sorter.format_name
                 driver.machine.connect(None)
 
     def end_if_last(self, item: Any, timed_item: Any = None) -> bool:  # noqa: ANN401 - what a pump brings

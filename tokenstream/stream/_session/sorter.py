@@ -179,7 +179,7 @@ class Sorter:
     # -- within ------------------------------------------------------------
 
     @property
-    def name(self) -> str | None:
+    def format_name(self) -> str | None:
         """The format's name; None until the format is known."""
         return None if self._connection_format is None else self._connection_format.name
 
@@ -227,7 +227,7 @@ class Sorter:
         frames, self._undecided_frames = self._undecided_frames, []
         return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
 
-    def _may_begin(self, name: str, payload: dict[str, Any], connection_format: Format) -> bool:
+    def _may_begin(self, answer_name: str, payload: dict[str, Any], connection_format: Format) -> bool:
         """Return True if a message of the connection may begin an answer.
 
         A late message of a finished answer must not begin that answer again.
@@ -236,11 +236,12 @@ class Sorter:
         share one id; recording: none.
 
         Args:
-            name: The name of the message's answer.
+            answer_name: The name of the message's answer; "" if the format's answers have no names.
             payload: The message's payload.
             connection_format: The format object for messages that belong to no answer.
         """
-        return not name or name not in self._finished_names or connection_format.begun_by(payload, "") == name
+        is_unfinished = not answer_name or answer_name not in self._finished_names
+        return is_unfinished or connection_format.begun_by(payload, "") == answer_name
 
     def _put_in_lane(
         self, connection_format: Format, frame: Frame, payload: dict[str, Any]
@@ -252,25 +253,25 @@ class Sorter:
             frame: The message.
             payload: The message's payload, decoded.
         """
-        name, is_end = connection_format.place_of(payload)
-        if name is None:
+        answer_name, is_end = connection_format.place_of(payload)
+        if answer_name is None:
             # The message belongs to no answer, but the answers may need what it says.
             connection_format.feed(payload)
             if not self._open_lanes and payload.get("type", "error") == "error":
                 self.server_error = provider_error(payload, "") or self.server_error
         new_lanes: list[AnswerLane] = []
         if (
-            name is not None
-            and name not in self._open_lanes
-            and self._may_begin(name, payload, connection_format)
+            answer_name is not None
+            and answer_name not in self._open_lanes
+            and self._may_begin(answer_name, payload, connection_format)
         ):
-            new_lanes.append(self._open_lane(name, connection_format))
+            new_lanes.append(self._open_lane(answer_name, connection_format))
         oldest = next((name for name, lane in self._open_lanes.items() if not lane.dropped), None)
-        if is_end and name is None:
-            # The end of an answer that is not named is that of the oldest answer.
-            name = oldest
-        lane = None if name is None else self._open_lanes.get(name)
-        # A message without an open answer goes to the oldest one; if there is none, to the next one.
+        if is_end and answer_name is None:
+            # The message ends an answer without naming it: the oldest one.
+            answer_name = oldest
+        lane = None if answer_name is None else self._open_lanes.get(answer_name)
+        # A message that belongs to no open answer goes to the oldest answer, or else to the next answer.
         receiver = lane or (None if oldest is None else self._open_lanes[oldest])
         if receiver is not None:
             receiver.put_message(payload_of(frame))
@@ -279,15 +280,17 @@ class Sorter:
             self._waiting.size += _size_of(self._messages_between[-1])
         if self._waiting.size > self._limits.body:
             self.error = LimitExceeded(limit="body", value=self._limits.body)
-        if lane is not None and name is not None and is_end:
+        if lane is not None and answer_name is not None and is_end:
             lane.has_ended = lane.is_whole = True
-            del self._open_lanes[name]
-            self._finished_names.append(name)
+            del self._open_lanes[answer_name]
+            self._finished_names.append(answer_name)
         return new_lanes
 
-    def _open_lane(self, name: str, connection_format: Format) -> AnswerLane:
+    def _open_lane(self, answer_name: str, connection_format: Format) -> AnswerLane:
         """Add a lane for an answer that begins; the lane also gets the messages that wait for an answer."""
-        lane = self._open_lanes[name] = AnswerLane(connection_format.of_answer(name), self._waiting)
+        lane = self._open_lanes[answer_name] = AnswerLane(
+            connection_format.of_answer(answer_name), self._waiting
+        )
         self._move_waiting_messages(lane)
         return lane
 

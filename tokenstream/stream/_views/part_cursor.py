@@ -205,7 +205,7 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _take_new_words(self) -> str:
-        """Return the part's new text from the log that several parts share, and advance behind it."""
+        """Return the part's new text from the log that several parts share, and count it as delivered."""
         log = self._part.log
         if log is None:
             return ""
@@ -230,7 +230,7 @@ class PartCursor:
         return "".join([text[start - begin : stop - begin] for start, stop in sections])
 
     def _take_new_text(self, start: str, *, is_all: bool) -> str:
-        """Return the new characters of a text that belongs to this part alone, and advance behind them.
+        """Return the new characters of a text that belongs to this part alone, and count them as delivered.
 
         Args:
             start: The text at the start of the part.
@@ -250,12 +250,12 @@ class PartCursor:
         return text
 
     def _take_new_extra(self, start_length: int = 0) -> list[Any]:
-        """Return the new pieces of a signature or of media data, and advance behind them.
+        """Return the new pieces of a signature or of media data, and count them as delivered.
 
         Args:
             start_length: The length of the data at the start of the part.
         """
-        # The number of missing characters is known, so the pieces are taken from the end.
+        # The pieces are taken from the end, until they have all characters or bytes that are missing.
         pieces = [*(self._part.extra or ())]
         missing = start_length + sum(map(len, pieces)) - self._data_length
         self._data_length += max(missing, 0)

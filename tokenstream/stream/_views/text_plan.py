@@ -67,7 +67,7 @@ class ShapingPlan(NamedTuple):
                 raise MisuseError(
                     f".{step.method}() {promise}, which .{method}() after it would undo: {advice}"
                 )
-            # Several stages may change the text, but only one may set its pieces, and so on.
+            # Several stages may change the text, but only one may set its pieces, and only one its pace.
             if earlier_rank == rank != _CHANGES:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
         if self.text is refuse_closed:
