@@ -155,6 +155,7 @@ class OutputCursor(Generic[ItemT]):
             return None
         cursor = documents[0].text
         text = cursor.text
+        # After a closing bracket or quote, the JSON is either complete or invalid; validation decides that.
         is_closed = not lenient and text.rstrip(_SPACE)[-1:] in _CLOSING
         return None if cursor.is_cut(self._answer.message, complete=is_closed) else text
 

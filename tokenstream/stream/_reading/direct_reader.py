@@ -216,6 +216,7 @@ class DirectReader:
                     self._put_item(LOST)
                 else:
                     await self._open(source)
+            # `cancelled_caught` is True if the time has passed, or `wake` or `stop` has cancelled the read.
             self._was_lost = self._was_lost or (
                 self._scope.cancelled_caught and not self._survives_cancellation
             )

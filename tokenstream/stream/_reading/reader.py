@@ -226,6 +226,7 @@ class Reader:
             if not failed:
                 await self._wait_for_end()
         finally:
+            # After an error or a cancellation, wait for `CLOSING_SECONDS` at most; then cancel the closing.
             with move_on_after(CLOSING_SECONDS, shield=True):
                 await self._wait_for_end()
                 if not self._closed:

@@ -97,6 +97,7 @@ class Silence:
         """Exclude a number of seconds in which the loop was busy and did not read."""
         self._machine.meter.away += seconds
         if self._machine.resting:
+            # The server waits for the client, so no silence is measured.
             return
         counted_from, busy_seconds = self._busy_since_content
         content_at = self._machine.meter.content_at
