@@ -53,9 +53,7 @@ class ErrorBody(Format):
     ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._head = head
-        self._expected = (
-            None if expected is None else registry.create(expected, limits=self.limits, pings=False)
-        )
+        self._named = None if expected is None else registry.create(expected, limits=self.limits, pings=False)
         """The format that the caller expects, which may know the provider's errors better."""
         self._body = bytearray()
         self._document = Wholeness()
@@ -63,7 +61,7 @@ class ErrorBody(Format):
 
     def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
         """Return a new reader for the body of the same response."""
-        return type(self)(self._head, limits=limits, pings=pings, expected=self._expected)
+        return type(self)(self._head, limits=limits, pings=pings, expected=self._named)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
@@ -114,7 +112,7 @@ class ErrorBody(Format):
         if self.error is None:
             head, body = self._head, bytes(self._body)
             self.error = (
-                make_status_error(head, body, self.limits, self._expected)
+                make_status_error(head, body, self.limits, self._named)
                 if head.status >= LOWEST_ERROR_STATUS
                 else make_redirect_error(head, body, self.limits)
             )
