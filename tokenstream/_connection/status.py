@@ -81,7 +81,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return the target of a redirect, and whether its origin is that of the request.
+    """Return the target of a redirect, and whether the target has the origin of the request.
 
     Args:
         url: The address of the response.
@@ -108,7 +108,7 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
 def make_status_error(
     head: ResponseHead, body: bytes, limits: Limits, expected: Format | None = None
 ) -> StatusError:
-    """Return the error for an error status, with what the body and the headers say about it.
+    """Return the error for an error status, with the details from the body and the headers.
 
     Args:
         head: The response's head.
@@ -117,32 +117,32 @@ def make_status_error(
         expected: The format that the caller expects, which may know the provider's errors better.
     """
     text = str(body, "utf-8", "replace")
-    found, payload = _find_error(body, limits)
-    kind, retryable = _classify(head, found, expected)
-    retry_after = _find_wait(head, found, payload)
+    reported, payload = _find_error(body, limits)
+    kind, retryable = _classify(head, reported, expected)
+    retry_after = _find_wait(head, reported, payload)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
-        f"{_words_of(text, found)}; {_advice(head.status, kind, retry_after, retryable=retryable)}",
+        f"{_words_of(text, reported)}; {_advice(head.status, kind, retry_after, retryable=retryable)}",
         status=head.status,
-        code=found.code if found is not None else None,
-        type=(found.type if found is not None else None) or _exception_of(head),
+        code=reported.code if reported is not None else None,
+        type=(reported.type if reported is not None else None) or _exception_of(head),
         body=text[: limits.tail],
         kind=kind,
         retryable=retryable,
         retry_after=retry_after,
     )
-    error.request_id = (found.request_id if found is not None else None) or head.request_id
+    error.request_id = (reported.request_id if reported is not None else None) or head.request_id
     return error
 
 
 def _classify(
-    head: ResponseHead, found: ProviderError | None, expected: Format | None
+    head: ResponseHead, reported: ProviderError | None, expected: Format | None
 ) -> tuple[ErrorKind, bool | None]:
     """Return the kind of the error for an error status, and whether a retry may help.
 
     Args:
         head: The response's head.
-        found: The provider's error in the body; None if the body contains none.
+        reported: The provider's error in the body; None if the body contains none.
         expected: The format that the caller expects; None if unknown.
 
     Returns:
@@ -152,33 +152,33 @@ def _classify(
     retryable: bool | None = False if is_final(head.status) else None
     exception_kind, exception_retryable = error_kind(_exception_of(head))
     # The format's own table and the name of an AWS exception are more specific than the status.
-    if found is not None and expected is not None and expected.judge(found):
-        kind, retryable = found.kind, found.retryable
+    if reported is not None and expected is not None and expected.judge(reported):
+        kind, retryable = reported.kind, reported.retryable
     elif exception_kind != "unknown":
         kind, retryable = exception_kind, exception_retryable
-    elif found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
+    elif reported is not None and reported.kind != "unknown" and kind in ("unknown", "rate_limited"):
         # A status that names the server as the cause takes precedence over the words in the body.
-        retryable = None if found.retryable else False
-        kind = found.kind
+        retryable = None if reported.retryable else False
+        kind = reported.kind
     # The server's explicit word takes precedence over everything else.
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
 
-def _find_wait(head: ResponseHead, found: ProviderError | None, payload: dict[str, Any]) -> float | None:
+def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict[str, Any]) -> float | None:
     """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask.
 
     Args:
         head: The response's head.
-        found: The provider's error in the body; None if the body contains none.
+        reported: The provider's error in the body; None if the body contains none.
         payload: The JSON object in the body; empty if there is none.
     """
     wait = retry_after_of(head.headers, head.received_at)
-    if wait is None and found is not None:
-        wait = found.retry_after
+    if wait is None and reported is not None:
+        wait = reported.retry_after
     rate_limited = head.status == _TOO_MANY_REQUESTS
     if wait is None and (rate_limited or head.status >= _LOWEST_SERVER_STATUS):
         # Otherwise, the time at which a used-up rate limit resets. A gateway's body may repeat the
-        # provider's headers; the date is that of the gateway.
+        # provider's headers, but the date comes from the gateway.
         repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(payload)}
         for headers in (head.headers, repeated):
             wait = reset_of(headers, head.received_at, limited=rate_limited) if wait is None else wait
@@ -190,15 +190,15 @@ def _exception_of(head: ResponseHead) -> str | None:
     return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 
 
-def _words_of(text: str, found: ProviderError | None) -> str:
+def _words_of(text: str, reported: ProviderError | None) -> str:
     """Return the part of the error's message that describes the body; "" if nothing can be said.
 
     Args:
         text: The start of the body.
-        found: The provider's error in the body; None if the body contains none.
+        reported: The provider's error in the body; None if the body contains none.
     """
-    if found is not None:
-        return f"; {found}"
+    if reported is not None:
+        return f"; {reported}"
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
         title = title_of(text)
         return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"

@@ -161,8 +161,8 @@ def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
 
 
-def _bytes(word: str | bytes) -> bytes:
-    return word if isinstance(word, bytes) else word.encode("utf-8")
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8")
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:

@@ -99,9 +99,10 @@ def check_continuable(
         )
     name = format if isinstance(format, str) or format is None else format.name
     if name is not None and name not in _SHAPES:
-        known = ", ".join(sorted(_SHAPES))
+        accepted_names = ", ".join(sorted(_SHAPES))
         raise MisuseError(
-            f'requests of {name} cannot carry a partial answer, as mode="continue" needs; these can: {known}'
+            f'requests of {name} cannot carry a partial answer, as mode="continue" needs; these can: '
+            f"{accepted_names}"
         )
     shapes = [_SHAPES[name]] if name is not None else list(_SHAPES.values())
     if not any(_has_turns(payload, shape) for shape in shapes):
@@ -269,8 +270,8 @@ def _spelt(payload: dict[str, Any], name: str) -> str:
     """Return a name in the payload's spelling: Google accepts `maxOutputTokens` and `max_output_tokens`."""
     if name in payload:
         return name
-    plain = name.lower()
-    return next((key for key in payload if key.replace("_", "").lower() == plain), name)
+    lower_name = name.lower()
+    return next((key for key in payload if key.replace("_", "").lower() == lower_name), name)
 
 
 def _forces(choice: object) -> bool:

@@ -58,9 +58,9 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
         if option in OPTIONS or _is_accepted_by(client, option):
             continue
         parameters = inspect.signature(function).parameters.values()
-        known = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
-        close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known, n=1)), None)
-        advice = f"did you mean {close}=?" if close else f"the options are {', '.join(known)}"
+        known_options = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
+        close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known_options, n=1)), None)
+        advice = f"did you mean {close}=?" if close else f"the options are {', '.join(known_options)}"
         raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
 
 

@@ -92,11 +92,11 @@ class _TLSCache(threading.local):
 def _version_of(file: str | None) -> object:
     """Return values that change whenever a file does; None without a file, or if it cannot be read."""
     try:
-        found = Path(file).stat() if file else None
+        status = Path(file).stat() if file else None
     except OSError:
         # httpx itself reports an unreadable file.
         return None
-    return found and (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 _tls_cache = _TLSCache()
@@ -363,14 +363,14 @@ class HTTPRequest:
 
     def _host(self) -> str:
         """Return the host for a message, without user and password."""
-        place, *rest = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
+        host, *after_host = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
         # With an unescaped password such as "a/b", the apparent host is the first half of the password.
-        return "the server" if "@" in "".join(rest) else place.rpartition("@")[2] or "the server"
+        return "the server" if "@" in "".join(after_host) else host.rpartition("@")[2] or "the server"
 
 
 def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - of httpx or httpx2
     """Return a request's options with a copy of the headers, because httpx-sse modifies them."""
-    # The client's own class for headers, because httpx2 does not accept that of httpx.
+    # The headers have the client's own class, because httpx2 does not accept the class of httpx.
     headers = type(client.headers)(options.get("headers"))
     # A proxy that compresses a stream would hold the stream back until a block is full.
     headers.setdefault("Accept-Encoding", "identity")
@@ -385,10 +385,10 @@ def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tup
         options: The request's options for httpx.
         names: The names of the headers to leave out, in lower case.
     """
-    given: Any = options.get("headers") or {}
+    headers: Any = options.get("headers") or {}
     # httpx's headers may contain a name several times.
-    items: Any = getattr(given, "multi_items", None) or getattr(given, "items", None)
-    return [(name, value) for name, value in (items() if items else given) if _lowered(name) not in names]
+    items: Any = getattr(headers, "multi_items", None) or getattr(headers, "items", None)
+    return [(name, value) for name, value in (items() if items else headers) if _lowered(name) not in names]
 
 
 def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes

@@ -131,7 +131,7 @@ def reading_error(
     elif isinstance(error, ImportError):
         converted = _missing_package_error(error)
     elif _is_timeout(error):
-        # The read timeout is that of the caller's client, or one of our deadlines.
+        # The timeout was set by the caller's client, or derived from one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
         limit = "transport" if read_deadlines is None else deadline
         converted = StreamStalled(
@@ -180,14 +180,14 @@ def _convert_cause(
         return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
     converted = reading_error(cause, read_deadlines, begun=begun)
     if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
-        # The class of the exception is not known, but its status is that of an error of the provider.
+        # The class of the exception is not known, but its status means an error of the provider.
         details = {"message": _message_of(cause), "code": _status_of(cause)}
         converted = provider_error({"error": details}) or converted
     return converted
 
 
 def opening_error(
-    error: Exception, where: str, read_deadlines: Deadlines | None = None
+    error: Exception, server: str, read_deadlines: Deadlines | None = None
 ) -> StreamError | MisuseError:
     """Convert an exception that was raised while a source was opened, before there was a response.
 
@@ -195,7 +195,7 @@ def opening_error(
 
     Args:
         error: The exception.
-        where: The host of the request, or "the server".
+        server: The host of the request, or "the server".
         read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
     """
     if isinstance(error, StreamError | MisuseError):
@@ -204,18 +204,18 @@ def opening_error(
     converted = (
         _convert_refusal(error, names)
         or _convert_provider_error(error, names)
-        or _convert_opening(error, names, where, read_deadlines)
+        or _convert_opening(error, names, server, read_deadlines)
     )
     converted.__cause__ = error
     return converted
 
 
 def _convert_opening(
-    error: Exception, names: set[str], where: str, read_deadlines: Deadlines | None
+    error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None
 ) -> StreamError | MisuseError:
     """Return the error for an exception from opening a source which no other function has converted."""
     if "TooManyRedirects" in names:
-        return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
+        return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
         return _missing_package_error(error)
     fault = _find_request_fault(error, names)
@@ -225,15 +225,15 @@ def _convert_opening(
     had_no_connection = bool(_chain_class_names(error) & _CONNECT_ERRORS)
     if _is_timeout(error) and not had_no_connection:
         limit = "first_event" if read_deadlines is not None else "transport"
-        return StreamStalled(f"no response came from {where} ({_describe(error)})", limit=limit)
+        return StreamStalled(f"no response came from {server} ({_describe(error)})", limit=limit)
     if not had_no_connection and not _is_transport(error):
         return MisuseError(f"the source cannot be opened: {_describe(error)}")
     cause = _describe_chain(error)[-1]
     advice = _find_advice(error)
     description = (
-        f"no connection to {where} ({cause})"
+        f"no connection to {server} ({cause})"
         if had_no_connection
-        else f"{where} was reached but gave no response ({cause})"
+        else f"{server} was reached but gave no response ({cause})"
     )
     return ConnectError(
         f"{description}; {advice}" if advice else description,

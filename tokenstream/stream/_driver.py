@@ -109,8 +109,8 @@ class Driver(SingleConsumer):
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
 
     def __repr__(self) -> str:
-        where = f" of {self.head.place}" if self.head is not None and self.head.url else ""
-        return f"<{self.name}{where}: {self.machine.format or 'unknown format'}, {self.message.ending}>"
+        of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""
+        return f"<{self.name}{of_address}: {self.machine.format or 'unknown format'}, {self.message.ending}>"
 
     @property
     def options(self) -> Options:
@@ -484,7 +484,7 @@ class Driver(SingleConsumer):
         raise error
 
     def _decide_ending(self, ending: Ending | None) -> Ending | None:
-        """Return the ending: that of a stop, or else the given one; None lets the machine decide."""
+        """Return "stopped" or "complete" after a stop, or else `ending`; None lets the machine decide."""
         if self.verdict.decide():
             ending = "stopped"
         # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.

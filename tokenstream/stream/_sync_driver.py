@@ -183,7 +183,7 @@ class SyncDriver(Driver):
             return pump.read(self.find_read_limit(None, until))
         is_open = pump.chunks is not None
         if is_open and not self.machine.answered:
-            # A timeout would end a source whose reads have no limit.
+            # Without `limit_read`, a timeout would shut down the socket, which ends the source.
             return pump.read(None)
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.

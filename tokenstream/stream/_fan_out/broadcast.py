@@ -49,7 +49,7 @@ class _SharedPump(Pump):
     __slots__ = ("_lock",)
 
     def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
-        # This object takes the place of the other pump, with its state.
+        # This pump replaces the given pump, and takes over its state.
         for name in Pump.__slots__:
             setattr(self, name, getattr(pump, name))
         self._lock = lock
@@ -102,13 +102,13 @@ class SyncHub(Hub[SyncDriver]):
         super().__init__(driver)
 
     def wait_for(
-        self, place: ReaderPlace, look: Callable[[], LookedForT | None], until: float | None
+        self, place: ReaderPlace, find_item: Callable[[], LookedForT | None], until: float | None
     ) -> LookedForT | None:
-        """Read, or wait for another reader, until `look` returns an item; return None if the time passes.
+        """Read, or wait for another reader, until `find_item` returns an item; return None if time is up.
 
         Args:
             place: The place of the reader that waits.
-            look: Returns the item for which the reader waits, or None.
+            find_item: Returns the item for which the reader waits, or None.
             until: Time at which to stop waiting; None for no limit.
         """
         with self.lock:
@@ -116,7 +116,7 @@ class SyncHub(Hub[SyncDriver]):
                 raise concurrent_read_error()
             place.in_use = True
             try:
-                while (item := look()) is None:
+                while (item := find_item()) is None:
                     if self.has_ended:
                         # This raises the stream's error, or the exception that ends the reader's loop.
                         self.driver.step()
@@ -127,13 +127,13 @@ class SyncHub(Hub[SyncDriver]):
                 self.end_reading(place)
         return item
 
-    def look_now(self, look: Callable[[], LookedForT | None]) -> LookedForT | None:
-        """Return the result of `look`; if that is None, read what has already arrived, and look again."""
+    def look_now(self, find_item: Callable[[], LookedForT | None]) -> LookedForT | None:
+        """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
         with self.lock:
             caller = self.identify_caller()
-            if (item := look()) is None and self._may_read(caller):
+            if (item := find_item()) is None and self._may_read(caller):
                 self._read(caller, self.driver.step_now)
-                item = look()
+                item = find_item()
             if item is None and self.has_ended:
                 # This raises the stream's error, or the exception that ends the reader's loop.
                 self.driver.step()

@@ -72,14 +72,14 @@ class AsyncHub(Hub[AsyncDriver]):
         return current() or threading.current_thread()
 
     async def wait_for(
-        self, place: ReaderPlace, look: Callable[[], LookedForT | None], until: float | None
+        self, place: ReaderPlace, find_item: Callable[[], LookedForT | None], until: float | None
     ) -> LookedForT | None:
-        """Read, or wait for another reader, until `look` returns an item; see `SyncHub.wait_for`."""
+        """Read, or wait for another reader, until `find_item` returns an item; see `SyncHub.wait_for`."""
         if place.in_use:
             raise concurrent_read_error()
         place.in_use = True
         try:
-            while (item := look()) is None:
+            while (item := find_item()) is None:
                 if self.has_ended:
                     # This raises the stream's error, or the exception that ends the reader's loop.
                     await self.driver.step()
@@ -90,12 +90,12 @@ class AsyncHub(Hub[AsyncDriver]):
             self.end_reading(place)
         return item
 
-    async def look_now(self, look: Callable[[], LookedForT | None]) -> LookedForT | None:
-        """Return the result of `look`; if that is None, read what has already arrived, and look again."""
+    async def look_now(self, find_item: Callable[[], LookedForT | None]) -> LookedForT | None:
+        """Return the result of `find_item`; if that is None, read what has arrived, and call it again."""
         caller = self.identify_caller()
-        if (item := look()) is None and self._may_read(caller):
+        if (item := find_item()) is None and self._may_read(caller):
             await self._read(caller, self.driver.step_now)
-            item = look()
+            item = find_item()
         if item is None and self.has_ended:
             # This raises the stream's error, or the exception that ends the reader's loop.
             await self.driver.step()

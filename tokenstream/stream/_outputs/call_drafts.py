@@ -144,7 +144,7 @@ class CallDraftCursor:
         return None
 
     def _read_arrived(self) -> None:
-        """Read what has arrived since the last call, and queue the drafts for it."""
+        """Read all that has arrived since the last call of this method, and queue the drafts."""
         for call in self._begun_calls.find_new():
             self._open_calls[call.part_index] = _OpenCall(
                 call, self._tools, was_delivered=call.number in self._delivered

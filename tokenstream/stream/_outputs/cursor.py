@@ -201,7 +201,7 @@ class OutputCursor(Generic[ItemT]):
         return cast("ItemT", NULL) if item is None else item
 
     def _read_arrived(self) -> None:
-        """Read what has arrived since the last call."""
+        """Read all that has arrived since the last call of this method."""
         for document in self._documents.find_growing():
             self._read_piece(document, document.text.ready())
 

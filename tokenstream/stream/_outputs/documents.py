@@ -73,7 +73,7 @@ class OutputChoice:
 
     @property
     def index(self) -> int:
-        """The choice's index; if the index 0 was given, that of the first choice that exists."""
+        """The choice's index; for 0, the index of the first choice that exists."""
         return self.choice or self.accumulator.main
 
     @property

@@ -336,7 +336,7 @@ class Reader:
 
     def _find_chunk_limit(self, chunk: bytes) -> int:
         """Return the number of chunks that may be held; 0 if their bytes, with `chunk`, are too many."""
-        size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
+        size = len(chunk) + sum(len(item) for _, item in self._items if item.__class__ is bytes)
         return _MAX_AHEAD if size < _MAX_BYTES_AHEAD else 0
 
     async def _close(self) -> None:

@@ -165,7 +165,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             else:
                 self._read_item(until)
         finally:
-            # Whatever was read is stored by now; see `Pump.read`.
+            # The item that was read is stored by now; see `Pump.read`.
             pump.pending = False
             driver.end_read()
             if session.has_ended and session.has_several:

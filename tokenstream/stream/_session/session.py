@@ -54,9 +54,9 @@ class Session:
     @property
     def has_several(self) -> bool | None:
         """True if the connection has several answers; None while the number is unknown."""
-        known = None if self.sorter is None else self.sorter.has_several
+        has_several = None if self.sorter is None else self.sorter.has_several
         # At its end, a connection with too few messages to tell counts as a single answer.
-        return False if known is None and self.has_ended else known
+        return False if has_several is None and self.has_ended else has_several
 
     def open(self, source: SyncSource | AsyncSource) -> None:
         """Prepare to sort the messages of the source, which was just opened."""

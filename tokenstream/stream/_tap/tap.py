@@ -80,8 +80,8 @@ class _TapBase(WatchedStream[ItemT]):
         return self._onlooker.error
 
     def __repr__(self) -> str:
-        what = f"{self._onlooker.machine.format or 'unknown format'}, {self.message.ending}"
-        return f"<tap of {class_name_of(self._target)}: {what}>"
+        state = f"{self._onlooker.machine.format or 'unknown format'}, {self.message.ending}"
+        return f"<tap of {class_name_of(self._target)}: {state}>"
 
 
 @show_members

@@ -172,7 +172,7 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """Base class of drivers: what views and `run` need, as it is for a stream without a broadcast."""
+    """Base class of drivers, with members that views and `run` use; the readers of a broadcast override some."""
 
     __slots__ = ()
 

@@ -66,7 +66,7 @@ class TextCursor:
         log = self._log
         if log is None:
             if self._expected is not None:
-                # The answer was restarted, and what has arrived of it was equal so far.
+                # The answer was restarted, and its text has equalled the delivered text so far.
                 return self._compare(self._expected)
             log = self._log = self._find_log()
             if log is None:
