@@ -172,7 +172,7 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """Base class of drivers, with members that views and `run` use; the readers of a broadcast override some."""
+    """Base class of drivers, with members that views and `run` use; readers of a broadcast override some."""
 
     __slots__ = ()
 
