@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Ending
 
-_MOST_BODY = 64 * 1024
+_MAX_BODY_BYTES = 64 * 1024
 """The number of bytes of an error body that are read."""
 
 
@@ -78,12 +78,12 @@ class ErrorBody(Format):
             frame: A piece of the body.
             now: Unused; every stage has this parameter.
         """
-        piece = frame[: max(0, _MOST_BODY - len(self._body))]
+        piece = frame[: max(0, _MAX_BODY_BYTES - len(self._body))]
         self._body += piece
         # latin-1 suffices: JSON's punctuation is ASCII, whose bytes occur in no other UTF-8 character.
         self._document.add(str(piece.removeprefix(BOM), "latin-1"))
         self.ended = self._document.whole
-        if len(self._body) >= _MOST_BODY:
+        if len(self._body) >= _MAX_BODY_BYTES:
             self.end()
         return []
 

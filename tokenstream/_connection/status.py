@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 LOWEST_ERROR_STATUS = 400
-_MOST_WORDS = 200
+_MAX_CHARACTERS = 200
 """The number of characters of a plain-text body, or of an address, that an error message contains."""
 _NOT_MODIFIED = 304
 _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
@@ -98,7 +98,7 @@ def _target_of(url: str, location: str) -> tuple[str, bool]:
     except ValueError:
         return "an invalid address", False
     place = strip_secrets(target)
-    return place if len(place) <= _MOST_WORDS else f"{place[: _MOST_WORDS - 1]}…", same_origin
+    return place if len(place) <= _MAX_CHARACTERS else f"{place[: _MAX_CHARACTERS - 1]}…", same_origin
 
 
 def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -202,11 +202,13 @@ def _words_of(text: str, reported: ProviderError | None) -> str:
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
         title = title_of(text)
         return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"
-    words = " ".join(text[: 2 * _MOST_WORDS].split())
+    words = " ".join(text[: 2 * _MAX_CHARACTERS].split())
     # Bodies that are not text, or are JSON that may repeat the request, appear only in `.body`.
     if not words or not words.isprintable() or words[:1] in "{[":
         return ""
-    return f"; its body says: {words if len(words) <= _MOST_WORDS else f'{words[: _MOST_WORDS - 1]}…'}"
+    return (
+        f"; its body says: {words if len(words) <= _MAX_CHARACTERS else f'{words[: _MAX_CHARACTERS - 1]}…'}"
+    )
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:

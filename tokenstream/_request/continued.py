@@ -72,7 +72,7 @@ _SHAPES: dict[str, _Shape] = {
     "openai-completions": _Shape("prompt", (("max_tokens",),), is_text=True),
     "tgi": _Shape("inputs", (("parameters", "max_new_tokens"),), is_text=True),
 }
-_OF_THE_BODY = frozenset({"content-length", "idempotency-key"})
+_BODY_HEADERS = frozenset({"content-length", "idempotency-key"})
 """Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
@@ -237,7 +237,7 @@ class ContinuationRequests:
         options = {**self._options, "json": payload}
         if options.get("headers"):
             # Headers that describe only the original body are removed.
-            options["headers"] = headers_without(options, _OF_THE_BODY)
+            options["headers"] = headers_without(options, _BODY_HEADERS)
         return options
 
     @property

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10.0
 """The connect timeout of the library's own client, in seconds."""
-_MOST_REDIRECTS = 20
+_MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
     {
@@ -117,7 +117,7 @@ class _Redirects:
         self._following: bool = (
             wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
         )
-        self._redirects_left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
+        self._redirects_left: int = getattr(client, "max_redirects", _MAX_REDIRECTS)
         self._host = host
         # Redirects are followed here, one request at a time, and not by the client.
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 _WHERE = "the server"
-_OWNED = ("close", "aclose", "acquire", "request")
+_LASTING_METHODS = ("close", "aclose", "acquire", "request")
 """Methods of objects that outlive an answer, such as clients, sessions and locks."""
 _CLOSING: set[Any] = set()
 """The tasks that close unread sources; an event loop itself has only weak references to its tasks."""
@@ -42,7 +42,7 @@ def is_async_manager_of_answer(source: object) -> bool:
 
 def _outlives_answer(source: object) -> bool:
     """Return True for an object that outlives an answer, such as a client, a session or a lock."""
-    return any(hasattr(source, name) for name in _OWNED)
+    return any(hasattr(source, name) for name in _LASTING_METHODS)
 
 
 def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401

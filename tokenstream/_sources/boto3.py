@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _STREAM_KEYS = ("stream", "body")
 """Keys under which the stream is in the responses of `converse_stream` and
 `invoke_model_with_response_stream`."""
-_DAMAGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
+_DAMAGED_STREAM = frozenset(
+    {"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"}
+)
 """Names of botocore's exceptions for an event stream whose bytes were changed on the way."""
 _LOWEST_ERROR_STATUS = 400
 
@@ -73,7 +75,7 @@ def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
         error: The exception.
         names: The names of the exception's class and base classes.
     """
-    if names & _DAMAGED:
+    if names & _DAMAGED_STREAM:
         return ProtocolError(
             f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way; "
             "check any proxy in between"

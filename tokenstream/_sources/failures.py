@@ -95,9 +95,9 @@ _UNUSABLE_RESPONSES = frozenset(
 )
 """Exceptions of SDKs that cannot create their objects from a response."""
 _UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
-"""The same exceptions, and their causes.
+"""Exceptions of SDKs that cannot create their objects, and the exceptions that cause them.
 
-Only looked for while a source is read; while it is opened, the causes may concern the request.
+Used only for errors of reading: in errors of opening, these causes may concern the request instead.
 """
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 _ALREADY_READ = frozenset(

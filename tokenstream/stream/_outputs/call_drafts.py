@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _UNRELATED_EVENTS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
 """Events that have nothing to do with tool calls."""
-_NOTHING = "null"
+_NULL_TEXT = "null"
 """The arguments text that some servers send instead of an empty object."""
 
 
@@ -244,7 +244,7 @@ class _OpenCall:
                 document.feed(piece)
         takes_json = text.call_so_far.type != "custom"
         # Some servers send null for a call without arguments.
-        is_null = takes_json and text.text.strip() == _NOTHING
+        is_null = takes_json and text.text.strip() == _NULL_TEXT
         if text.rewritten or is_null:
             self.stage = self._tools.drafting(self.call.start)
             self.stage.feed(text.text if text.rewritten else "{}")

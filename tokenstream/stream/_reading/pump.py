@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
 _LONG_SECONDS = 590.0
-"""Time limits for the head from which on the transport's own timeout must do: a timer needs a thread."""
+"""Time limit from which on the transport's own timeout suffices for the head; a timer needs a thread."""
 
 
 class Pump:

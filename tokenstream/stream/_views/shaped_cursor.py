@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT")
 
-_MOST_GATHERED = 4_096
+_MAX_GATHERED = 4_096
 """Maximum number of pieces to join for a busy reader, so that fast input does not starve it."""
 
 
@@ -140,7 +140,7 @@ class ShapedCursor(Generic[ItemT]):
         piece = self._read_piece(self._text.after, event)
         if piece is not None:
             self._gathered.append(piece)
-        return self._failure is None and len(self._gathered) < _MOST_GATHERED
+        return self._failure is None and len(self._gathered) < _MAX_GATHERED
 
     # -- within ------------------------------------------------------------
 
