@@ -206,9 +206,8 @@ def _words_of(text: str, reported: ProviderError | None) -> str:
     # Bodies that are not text, or are JSON that may repeat the request, appear only in `.body`.
     if not words or not words.isprintable() or words[:1] in "{[":
         return ""
-    return (
-        f"; its body says: {words if len(words) <= _MAX_CHARACTERS else f'{words[: _MAX_CHARACTERS - 1]}…'}"
-    )
+    shortened = words if len(words) <= _MAX_CHARACTERS else f"{words[: _MAX_CHARACTERS - 1]}…"
+    return f"; its body says: {shortened}"
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:
