@@ -139,6 +139,7 @@ class Unframed:
     def _make_framing(self, kind: Sniffed) -> Framing | None:
         """Return the framing for a kind of body; None if the body cannot be read."""
         format = self._format
+        # Bare text has no mark of its own, so all other kinds of bodies are ruled out first.
         is_text = (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text)
         if is_text:
             return TextBody()
@@ -148,6 +149,7 @@ class Unframed:
         if kind == "sse":
             if self._content_type and "event-stream" not in self._content_type.lower():
                 self._departures.note("content_type_wrong", event=0)
+            # A `CommentedSSEParser` also returns comments, which are heartbeats, as frames.
             return (CommentedSSEParser if self._pings else SSEParser)(limits=self._limits)
         if kind == "json":
             return self._make_json_body()

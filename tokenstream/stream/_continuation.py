@@ -90,6 +90,7 @@ class Continuation:
         question: Any = self.question
         field = _LIST_FIELDS.get(name or "")
         if field is not None:
+            # In these formats, the content of a turn is a list.
             question = [{"text": question}]
         return [*turns, {"role": "user", field or "content": question}]
 

@@ -67,6 +67,7 @@ class AsyncHub(Hub[AsyncDriver]):
         host = find_host()
         if host is None:
             return threading.current_thread()
+        # The function is `asyncio.current_task` or `trio.lowlevel.current_task`.
         library = sys.modules[host.name]
         self._current = current = getattr(library, "lowlevel", library).current_task
         return current() or threading.current_thread()

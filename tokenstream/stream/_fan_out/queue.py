@@ -114,7 +114,7 @@ class EventQueue(Generic[DriverT]):
         self.size = _SIZE
         """Number of events to hold for loops over events."""
         machine = driver.machine
-        # If the stream gives its first event again, that event is not lost for readers.
+        # `wait_open` gives the event that it has read back to the machine, so readers still get that event.
         were_events_read = machine.meter.first_event_at is not None and not machine.gives_again
         # Readers begin at event 0. If events were read before, the ring begins at 1, so that
         # readers get a summary instead.
@@ -221,6 +221,7 @@ class EventQueue(Generic[DriverT]):
         ring = self.ring
         position = place.position
         if place.lost_by or position < ring.begin:
+            # The reader's next event is no longer held.
             position = self._apply_policy(place)
         if position == ring.end:
             return None

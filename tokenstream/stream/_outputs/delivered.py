@@ -71,6 +71,7 @@ class DeliveredItems:
                 item = pop_item()
             except OutputInvalid:
                 if not self.lacks_items:
+                    # All delivered items were found again, so this error is new.
                     self._record(_INVALID)
                     raise
                 item = _INVALID

@@ -172,10 +172,12 @@ class AsyncPump:
         """
         reader = self._reader
         if self.source is None:
+            # The source is closed.
             return False
         without_task = self._is_instant and not even_if_instant
         can_continue_in_task = isinstance(reader, DirectReader) and reader.is_intact and not without_task
         if reader is None or can_continue_in_task:
+            # On trio without a task group, the new reader is a `DirectReader` again.
             reader = self._reader = self._start_reader(without_task=without_task)
         if isinstance(reader, DirectReader):
             if reader.is_intact and not without_task:

@@ -272,7 +272,7 @@ class Pump:
             return END
         deferred, self.source = self.source, None
         if not isinstance(deferred, Deferred):
-            # Ctrl-C has interrupted an earlier call, after this line.
+            # Ctrl-C interrupted an earlier call after it had taken the source, as the line above does.
             return LOST
         timer: ReadTimer | None = None
         if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:

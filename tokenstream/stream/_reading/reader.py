@@ -305,6 +305,7 @@ class Reader:
             max_items = _MAX_AHEAD
             if chunk.__class__ is bytes:
                 if len(chunk) > _LARGE_CHUNK:
+                    # Smaller chunks reach the limit of items before the limit of bytes.
                     max_items = self._find_chunk_limit(chunk)
             elif convert is not None:
                 chunk = convert(chunk)

@@ -119,6 +119,7 @@ class Silence:
             silent_since = self._find_silence_start(meter.started_at)
             if self.since is not None:
                 silent_since = max(silent_since, self.since)
+            # Placed before `total`, because `tick` reports the first deadline that has passed.
             starts.insert(0, ("first_event", deadlines.first_event, silent_since))
         else:
             starts.append(

@@ -325,6 +325,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         """
         driver, session = self._driver, self._session
         if driver.phase is Phase.ENDED:
+            # The parent stream was stopped or closed, so no answer goes on.
             item = END
         elif item is WAITED or item.__class__ in (SourceOpened, BusyTime):
             driver.process_item(item, now)
