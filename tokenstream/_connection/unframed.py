@@ -139,7 +139,7 @@ class Unframed:
     def _make_framing(self, kind: Sniffed) -> Framing | None:
         """Return the framing for a kind of body; None if the body cannot be read."""
         format = self._format
-        # Bare text has no mark of its own, so all other kinds of bodies are ruled out first.
+        # A format that reads bare text gets it from a `text/plain` body, or from a body without other marks.
         is_text = (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text)
         if is_text:
             return TextBody()
