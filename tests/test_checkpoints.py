@@ -310,7 +310,7 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
             other.feed(frame)
         if known.error is not None:
             break
-        known.go_on()
+        known.prepare_to_continue()
 
         assert [] == [event for frame in frames[:place] for event in known.feed(frame)]
         assert [other.feed(frame) for frame in frames[place:]] == [

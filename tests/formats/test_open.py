@@ -93,4 +93,4 @@ def test_a_choice_knows_its_open_calls_in_order() -> None:
     choice.opened = {0: OpenPart("text", 3, 0), 1: first, 2: second}
     choice.finish = Finish("stop", "stop", choice=3)
 
-    assert [first, second] == choice.calls()
+    assert [first, second] == choice.open_calls()

@@ -330,7 +330,7 @@ def test_the_end_of_the_answer_closes_what_is_open(complete: bool) -> None:
     parts = _Noting()
     parts.call("{}")
     parts.write(0, "text", f"a{_HIGH}")
-    before = parts.open_calls
+    before = parts.open_call_count
     parts.close_all(complete=complete)
     events = parts.take()
     parts.close_all(complete=complete)
@@ -339,7 +339,7 @@ def test_the_end_of_the_answer_closes_what_is_open(complete: bool) -> None:
         any(isinstance(event, kind) for event in events) for kind in (ToolCallDone, PartDone)
     ]
     assert "a\ufffd" == "".join([event.text for event in events if isinstance(event, TextDelta)])
-    assert ([], 1, 0) == (parts.take(), before, parts.open_calls)
+    assert ([], 1, 0) == (parts.take(), before, parts.open_call_count)
 
 
 # -- tool calls ---------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tests.support.effort import trials
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
 from tokenstream.partial_json._typed.draft import Draft
-from tokenstream.partial_json._typed.patch import pointer_key
+from tokenstream.partial_json._typed.patch import make_pointer_segment
 from tokenstream.stages import Patches
 
 
@@ -187,7 +187,7 @@ def test_another_draft_replaces_the_root() -> None:
 
 def test_keys_are_escaped() -> None:
     """As RFC 6901 says: of slashes and tildes there are some that are no pointer's own."""
-    assert [pointer_key(key) for key in ("", "a/b", "~1", 3)] == ["/", "/a~1b", "/~01", "/3"]
+    assert [make_pointer_segment(key) for key in ("", "a/b", "~1", 3)] == ["/", "/a~1b", "/~01", "/3"]
 
 
 def test_a_patch_costs_what_has_changed() -> None:

@@ -44,7 +44,7 @@ def test_a_field_that_grows_stands_for_a_finished_one(fields: list[Any], name: s
     wanted = {**dict(fields), name: -1}
 
     assert (wanted, list(wanted), len(wanted)) == (dict(view), list(view), len(view))
-    assert [key for key in wanted if key != name] == [key for key in wanted if view.is_finished(key)]
+    assert [key for key in wanted if key != name] == [key for key in wanted if view.is_final(key)]
 
 
 @given(
@@ -62,7 +62,7 @@ def test_an_array_view_is_the_list_of_its_moment(values: list[int], more: list[i
     assert [wanted[place] for place in range(-size, size)] == [view[place] for place in range(-size, size)]
     assert wanted[1:-1] == view[1:-1]
     assert [place % size < len(values) for place in range(-size, size)] == [
-        view.is_finished(place) for place in range(-size, size)
+        view.is_final(place) for place in range(-size, size)
     ]
 
 
@@ -74,7 +74,7 @@ def test_an_element_that_has_not_come_is_an_index_error() -> None:
         _ = view[2]
     with pytest.raises(IndexError):
         _ = view[-3]
-    assert [False, False, False] == [view.is_finished(key) for key in (2, -3, "a")]
+    assert [False, False, False] == [view.is_final(key) for key in (2, -3, "a")]
 
 
 def test_a_name_that_has_not_come_is_a_key_error() -> None:

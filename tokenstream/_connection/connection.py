@@ -113,7 +113,7 @@ class Connection:
         """The position before the end of the input closed the open parts; None before the end."""
         if continued_format is not None:
             self._use_format(continued_format)
-            continued_format.go_on()
+            continued_format.prepare_to_continue()
         elif format is None:
             self.format = Undetected(limits=limits, pings=pings, found=self._use_format)
         else:
@@ -277,7 +277,7 @@ class Connection:
         self._store_position(len(events))
         hidden_error = self._find_hidden_error()
         if hidden_error is not None:
-            self.format.judge(hidden_error)
+            self.format.classify_error(hidden_error)
             self.error = hidden_error
         if broken or hidden_error is not None:
             return events + self.abandon()

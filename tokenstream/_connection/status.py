@@ -152,7 +152,7 @@ def _classify(
     retryable: bool | None = False if is_final(head.status) else None
     exception_kind, exception_retryable = error_kind(_exception_of(head))
     # The format's own table and the name of an AWS exception are more specific than the status.
-    if reported is not None and expected is not None and expected.judge(reported):
+    if reported is not None and expected is not None and expected.classify_error(reported):
         kind, retryable = reported.kind, reported.retryable
     elif exception_kind != "unknown":
         kind, retryable = exception_kind, exception_retryable

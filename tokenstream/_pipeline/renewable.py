@@ -125,7 +125,7 @@ class RenewableMachine(GuardedMachine):
         self.hold_back(hold)
         self.connect(None)
         if kept_format is not None and self._id_before is not None:
-            kept_format.expect_events(self._id_before, self._first_id)
+            kept_format.drop_repeated_events(self._id_before, self._first_id)
 
     def align(self, restarted: Restarted) -> None:
         """Begin to drop the events of the new answer that repeat the old one.

@@ -16,7 +16,7 @@ from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats._fast.path import Fast, FastPath
-from tokenstream.formats._kit.errors import exception_error, judge, provider_error, text_error
+from tokenstream.formats._kit.errors import classify_error, exception_error, provider_error, text_error
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._resume.resuming import Resuming
 from tokenstream.framing import ServerSentEvent
@@ -220,7 +220,7 @@ class Format(Resuming, ABC):
 
     @property
     def withheld(self) -> StreamError | None:
-        """The error that ends the answer at the end of its input, since content may follow; None for none."""
+        """The error to raise at the end of the input, because content may still follow; or None."""
         return None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
@@ -242,7 +242,7 @@ class Format(Resuming, ABC):
         if self.error is not None:
             return []
         self.frames += 1
-        if self._replayed_events is not None and self._is_replayed_event(self._replayed_events, frame):
+        if self._replayed_events is not None and self._check_repeated_event(self._replayed_events, frame):
             return []
         if self.ended:
             self.after_end(frame)
@@ -257,12 +257,12 @@ class Format(Resuming, ABC):
                 error.args = (f"frame {self.frames}: {error}{advice}",)
             self.error = error
         if self.error is not None:
-            self.judge(self.error)
+            self.classify_error(self.error)
         return self.parts.take()
 
-    def judge(self, error: StreamError) -> bool:
+    def classify_error(self, error: StreamError) -> bool:
         """Classify an error by `retryable`; return True if that table has the error's code or type."""
-        return judge(error, self.retryable)
+        return classify_error(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
@@ -280,7 +280,7 @@ class Format(Resuming, ABC):
             elif not self.ends_with_input:
                 self.error = self.cut_short()
         if self.error is not None:
-            self.judge(self.error)
+            self.classify_error(self.error)
         try:
             self.finish_input()
         except ProtocolError as error:
@@ -315,8 +315,8 @@ class Format(Resuming, ABC):
         """
         return None
 
-    def take_beside(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the fast path's callback: that of `follow`, extended by that of `parts.stage`; or None.
+    def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return the callback of `follow`, extended by the callback of the stage; None if neither has one.
 
         Args:
             delta: A delta that was decoded.
@@ -325,7 +325,7 @@ class Format(Resuming, ABC):
         return follow if stage is None else stage.follow(delta, follow)
 
     def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+        self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
         """Return a function that makes a chunk's event without decoding the chunk; None if there is none.
 
@@ -335,12 +335,12 @@ class Format(Resuming, ABC):
 
         Args:
             unit: What each chunk contains, such as one SSE event or one line.
-            most: The size of the longest chunk that may be read this way, in bytes.
+            max_size: The size of the longest chunk that may be read this way, in bytes.
             before: The bytes before the payload in a chunk; not used for SSE events, whose bytes are known.
             after: The bytes after the payload in a chunk; not used for SSE events, either.
         """
         fast = self._fast_path
-        return None if fast is None else fast.shortcut(unit, most, before, after)
+        return None if fast is None else fast.shortcut(unit, max_size, before, after)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
         """Return a function that makes a frame's event without decoding the frame; None if there is none.
@@ -357,7 +357,7 @@ class Format(Resuming, ABC):
         before its payload may be used; the conditions are the same as for `shortcut`.
         """
         fast = self._fast_path
-        return None if fast is None else fast.split()
+        return None if fast is None else fast.make_split_reader()
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -397,7 +397,7 @@ class Format(Resuming, ABC):
         if not is_dict(data):
             msg = f"a JSON object is expected, not {kind_of(data)}"
             raise ProtocolError(msg, offset=0)
-        if self._replay is None or not self._is_replayed(self._replay, data, event):
+        if self._replay is None or not self._check_repeated(self._replay, data, event):
             self._read_object(data, event)
 
     def decode(self, payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -422,7 +422,7 @@ class Format(Resuming, ABC):
         if isinstance(frame, dict):
             # An SDK has decoded this payload.
             self.parts.may_hold_surrogates = True
-            if self._replay is None or not self._is_replayed(self._replay, frame, ""):
+            if self._replay is None or not self._check_repeated(self._replay, frame, ""):
                 self._read_object(frame, "")
             return
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
@@ -440,12 +440,12 @@ class Format(Resuming, ABC):
             self.note("empty_data")
             self.ping()
         elif event and event not in self.event_names and frame.lstrip()[:1] != b"{":
-            # The format does not know this SSE event, whose data are no JSON object.
-            self._report_named(event, frame)
+            # The format does not know this SSE event, and its data are not a JSON object.
+            self._report_unknown_event(event, frame)
         else:
             self.read_text(frame, event)
 
-    def _report_named(self, event: str, payload: bytes) -> None:
+    def _report_unknown_event(self, event: str, payload: bytes) -> None:
         """Report an event as unknown: the format does not know its name, and its data need not be JSON."""
         if event in PING_NAMES:
             self.ping()
@@ -460,7 +460,7 @@ class Format(Resuming, ABC):
             # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends
             # with the sentinel, and then the connection breaks; recording: none.
             self.note("finish_missing")
-            # As long as all payloads repeat those of the earlier connection, so does the sentinel.
+            # While the server repeats payloads of the earlier connection, the sentinel is a repetition, too.
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
@@ -485,7 +485,7 @@ class Format(Resuming, ABC):
         if not self.frames:
             error = StreamTruncated("the input ended without a single event")
             return add_code_hint(error, EMPTY_INPUT_HINT)
-        open_calls = self.parts.open_calls
+        open_calls = self.parts.open_call_count
         # "s" * True is a plural "s".
         inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
         return StreamTruncated(

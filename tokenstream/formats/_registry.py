@@ -89,7 +89,7 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 
 
 def load_for(address: str) -> None:
-    """Load the formats that detection asks first, up to the one that an address suggests."""
+    """Load the formats that detection asks first, up to the format that an address suggests."""
     from tokenstream.formats._detect.places import format_of_path
 
     likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))
@@ -101,7 +101,7 @@ def load_for(address: str) -> None:
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the name of a payload's format; and, second, whether a later payload may decide.
+    """Return the name of a payload's format, and True if a later payload may decide.
 
     The name is None if no format recognises the payload for certain.
 
@@ -119,7 +119,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     return (None, True) if wait else _third_parties.detect(payload, event)
 
 
-def undecided(payload: dict[str, Any], event: str) -> set[str]:
+def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
     """Return the names of the formats that a payload may belong to, but not for certain.
 
     Args:

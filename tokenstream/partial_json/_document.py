@@ -36,7 +36,7 @@ class Frame(Place):
         self.container = container
 
 
-def forget(event: ValueDone) -> None:
+def release_value(event: ValueDone) -> None:
     """Release the parser's reference to a finished value, which the caller does not need any more.
 
     None takes the place of the value in its open container. The key or index remains, because
@@ -131,7 +131,7 @@ class Document:
         """Return a copy of the current value that never changes.
 
         All snapshots share the finished objects and arrays; each open object or array
-        is copied, but not what it contains.
+        is copied, but not the values in it.
         """
         value = self.value
         if not self.has_value:

@@ -240,7 +240,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         """Return a copy of the current value that never changes.
 
         All snapshots share the finished objects and arrays; each open object or array
-        is copied, but not what it contains.
+        is copied, but not the values in it.
         """
         return self._get_current_document().snapshot()
 

@@ -37,8 +37,8 @@ class Pattern:
 
     Example:
         >>> pattern = Pattern("recipes.*.steps")
-        >>> len(pattern), pattern.takes(0, "recipes"), pattern.takes(1, 4), pattern.takes(2, "title")
-        (3, True, True, False)
+        >>> len(pattern), [pattern.matches_key(*pair) for pair in ((0, "recipes"), (1, 4), (2, "title"))]
+        (3, [True, True, False])
     """
 
     __slots__ = ("_allowed", "_at")
@@ -51,7 +51,7 @@ class Pattern:
     def __len__(self) -> int:
         return len(self._allowed)
 
-    def takes(self, position: int, key: str | int) -> bool:
+    def matches_key(self, position: int, key: str | int) -> bool:
         """Return True if a key matches at a position."""
         allowed = self._allowed[position]
         return allowed is None or key in allowed
@@ -95,7 +95,7 @@ class PathMatcher:
         [0, 1, 2]
     """
 
-    __slots__ = ("_length", "_on_way", "_open", "_scalar", "pattern")
+    __slots__ = ("_length", "_open", "_open_on_path", "_scalar", "pattern")
 
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
@@ -103,7 +103,7 @@ class PathMatcher:
         self._length = len(pattern)
         self._open = 0
         """Number of objects and arrays that are open."""
-        self._on_way = 0
+        self._open_on_path = 0
         """Number of open containers, from the outermost on, that are above, at or inside the path."""
         self._scalar = OFF
         """Position of the current string, number or literal; it ends before the next value starts."""
@@ -122,27 +122,27 @@ class PathMatcher:
         depth = self._open
         key = event.key
         # The values around this one are on the path, and so is its key, as far as the path reaches.
-        is_on_path = self._on_way == depth and (
-            key is None or depth > self._length or self.pattern.takes(depth - 1, key)
+        is_on_path = self._open_on_path == depth and (
+            key is None or depth > self._length or self.pattern.matches_key(depth - 1, key)
         )
         position = depth - self._length if is_on_path else OFF
         if event.kind in CONTAINERS:
             self._open = depth + 1
             if is_on_path:
-                self._on_way += 1
+                self._open_on_path += 1
         else:
             self._scalar = position
         return position
 
     def finish(self, event: ValueDone) -> int:
-        """Return the position of a finished value; see `start`."""
+        """Leave a finished value; return its position, as `start` did."""
         if event.value.__class__ is not dict and event.value.__class__ is not list:
             return self._scalar
         depth = self._open
         self._open = depth - 1
-        if self._on_way < depth:
+        if self._open_on_path < depth:
             return OFF
-        self._on_way = depth - 1
+        self._open_on_path = depth - 1
         return depth - 1 - self._length
 
 

@@ -74,13 +74,13 @@ def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
     return found
 
 
-def find_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
+def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
     """Return the `how` of a `Show` that is recorded in a core schema, or None."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
-def find_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
+def find_show_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     """Return the `how` of a `Show` in the annotation of a type, or None."""
     unit: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):

@@ -26,7 +26,7 @@ def test_what_is_sent_again_is_dropped() -> None:
             for each in sent[:2]:
                 reader.feed(each)
             assert 2 == reader.position
-            reader.go_on()
+            reader.prepare_to_continue()
             events = [event for each in sent[start - 1 :] for event in reader.feed(each)]
             assert "cd" == "".join(event.text for event in events if isinstance(event, TextDelta))
             assert reader.dropped == max(0, 3 - start)
@@ -49,7 +49,7 @@ def test_a_gap_is_told() -> None:
     """Where the relay goes on further behind, something is missing, and nothing is skipped silently."""
     known = registry.create("tokenstream", limits=Limits(), pings=False)
     known.feed(line(2, record(TextDelta("b"))))
-    known.go_on()
+    known.prepare_to_continue()
     known.feed(line(5, record(PartDone())))
 
     assert isinstance(known.error, PositionLost)

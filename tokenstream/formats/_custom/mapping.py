@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._custom.paths import Path, find, path_of, single_places
+from tokenstream.formats._custom.paths import Path, compile_path, find, list_single_places
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.message import FinishReason, Usage
@@ -81,7 +81,7 @@ class Mapped:
         conditions = [path for path, _ in self.where]
         texts, others = [*self.text, *self.reasoning], [*single_values, *counts, *conditions]
         fields = frozenset(str(path[0]) for path in [*texts, *others] if path)
-        places = single_places(texts, others)
+        places = list_single_places(texts, others)
         # The dataclass is frozen.
         object.__setattr__(self, "fields", fields)
         fast = Fast(texts=places, padding=PADDING - fields) if places else None
@@ -92,7 +92,7 @@ class Mapped:
         """True if the mapping names a mark for the end of the answer."""
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
-    def holds_text(self, data: object, event: str) -> bool:
+    def may_hold_text(self, data: object, event: str) -> bool:
         """Return True if a payload meets the mapping's conditions for text, so that text is looked for in it.
 
         Args:
@@ -120,7 +120,7 @@ def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path,
     if not paths:
         msg = f"{option}={value!r} holds no path"
         raise MisuseError(msg)
-    return tuple([path_of(option, path) for path in paths])
+    return tuple([compile_path(option, path) for path in paths])
 
 
 def check_event_names(option: str, value: str | Collection[str] | None) -> frozenset[str] | None:
@@ -193,7 +193,7 @@ def compile_usage_paths(value: Mapping[str, str] | None) -> tuple[tuple[str, Pat
         if name not in _COUNTS:
             msg = f"usage has no field {name!r}; its counts are {', '.join(_COUNTS)}"
             raise MisuseError(msg)
-        paths.append((name, path_of(f"usage[{name!r}]", path)))
+        paths.append((name, compile_path(f"usage[{name!r}]", path)))
     return tuple(paths)
 
 
@@ -241,5 +241,5 @@ def compile_conditions(value: Mapping[str, Any] | None) -> tuple[tuple[Path, tup
         if not allowed:
             msg = f"where[{path!r}]={values!r} holds no value: no payload could ever hold text"
             raise MisuseError(msg)
-        conditions.append((path_of("where", path), allowed))
+        conditions.append((compile_path("where", path), allowed))
     return tuple(conditions)

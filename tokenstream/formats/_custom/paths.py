@@ -21,7 +21,7 @@ _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]$")
 _LONGEST_INDEX = 9
 
 
-def path_of(option: str, path: object) -> Path:
+def compile_path(option: str, path: object) -> Path:
     """Compile a path.
 
     Args:
@@ -32,7 +32,7 @@ def path_of(option: str, path: object) -> Path:
         MisuseError: `path` is not a path.
 
     Example:
-        >>> path_of("text", "choices.0.text"), path_of("text", "$")
+        >>> compile_path("text", "choices.0.text"), compile_path("text", "$")
         (('choices', 0, 'text'), ())
     """
     if not isinstance(path, str):
@@ -97,7 +97,7 @@ def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSO
     return "".join(texts) if texts else None
 
 
-def single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
+def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
     """Return the single places that paths lead to, except places that overlap with another path.
 
     A number in a path may be an index or an object's key, so each such path gives two places.
@@ -107,7 +107,7 @@ def single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
         others: Other paths; a place that one of them leads to, through or into is left out.
 
     Example:
-        >>> single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
+        >>> list_single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
         [('choices', 0, 'text'), ('choices', '0', 'text')]
     """
     single = [path for path in paths if path and _EACH not in path]

@@ -9,7 +9,7 @@ from tokenstream.formats._base import PING_NAMES, Format, Frame, name_of
 from tokenstream.formats._custom.paths import Path, find, find_text
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.errors import judge, provider_error, text_error
+from tokenstream.formats._kit.errors import classify_error, provider_error, text_error
 from tokenstream.formats._kit.values import json_text
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage
@@ -69,7 +69,7 @@ class Custom(Format):
         """Return a callback that keeps the fast path from taking the sentinel for a delta.
 
         A sentinel that is a JSON object may look like a delta. For such a sentinel, the callback
-        returns False, so that it is decoded. If the sentinel is no JSON object, no callback is
+        returns False, so that it is decoded. If the sentinel is not a JSON object, no callback is
         needed, and the result is None.
         """
         sentinel = self.mapped.sentinel
@@ -82,13 +82,13 @@ class Custom(Format):
 
         return is_no_sentinel
 
-    def judge(self, error: StreamError) -> bool:
+    def classify_error(self, error: StreamError) -> bool:
         """Classify an error by the mapping's table `retryable`.
 
         Returns:
             True if the table has the error's code or type.
         """
-        return judge(error, self.mapped.retryable)
+        return classify_error(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
@@ -161,7 +161,7 @@ class Custom(Format):
         may_have_text = self.mapped.events is None or event in self.mapped.events
         looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
         if event and not may_have_text and not looks_like_json:
-            self._report_named(event, payload)
+            self._report_unknown_event(event, payload)
         else:
             self._read_value(self.decode(payload), event)
 
@@ -185,7 +185,7 @@ class Custom(Format):
             return
         mapped = self.mapped
         found = self._read_head(data)
-        if mapped.holds_text(data, event):
+        if mapped.may_hold_text(data, event):
             found = self._read_texts(data) or found
         if mapped.usage:
             found = self._read_usage(data) or found

@@ -83,7 +83,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
                 candidates = {"openai-chat"} if candidates is None else candidates
                 continue
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
-        fitting = registry.undecided(payload, event) if is_dict(payload) else set[str]()
+        fitting = registry.possible_formats(payload, event) if is_dict(payload) else set[str]()
         candidates = fitting if candidates is None else candidates & fitting
     return candidates.pop() if candidates is not None and len(candidates) == 1 else None
 

@@ -90,7 +90,7 @@ def _check(loaded: Any, name: str, description: str) -> type[Format]:  # noqa: A
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the name of the installed format of a payload; and, second, whether a later payload may decide.
+    """Return the name of the installed format of a payload, and True if a later payload may decide.
 
     The name is None if no installed format recognises the payload.
 

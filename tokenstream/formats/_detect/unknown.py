@@ -190,10 +190,12 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
     return f"the keys seen are {_join_names(keys)}" if keys else "no name was seen"
 
 
-def _start_of(frame: Frame, most: int) -> str:
-    """Return the start of a frame's payload as text, at most `most` bytes or characters."""
+def _start_of(frame: Frame, max_size: int) -> str:
+    """Return the start of a frame's payload as text, at most `max_size` bytes or characters."""
     payload = payload_of(frame)
-    return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]
+    return (
+        str(payload[:max_size], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:max_size]
+    )
 
 
 def _object_of(frame: Frame, limits: Limits) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class DecodedShape:
             if text.isprintable():
                 return text or None
             try:
-                # Half a surrogate pair must be held back until the other half arrives.
+                # The format must read half a surrogate pair, and hold it back until the other half arrives.
                 text.encode()
             except UnicodeEncodeError:
                 return None
@@ -98,7 +98,7 @@ class DecodedShape:
         """
         if value.__class__ is not dict or depth <= _MOST_DEEP:
             return None
-        holes: _Holes = {place: _is_count if place in counts else _is_plain for place in changing}
+        holes: _Holes = {place: _is_count if place in counts else _is_code_or_number for place in changing}
         holes |= {(name,): lambda aside: not is_deeper(aside, depth - 1) for name in asides}
         holes |= {(name,): _is_padding for name in padding}
         holes[path] = _is_anything
@@ -208,7 +208,7 @@ def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
     return True
 
 
-def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_code_or_number(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     """Return True for a value that a changing place may hold: a code such as an id, or a number."""
     if value.__class__ is str:
         return _is_code(value) is not None

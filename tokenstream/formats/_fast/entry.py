@@ -53,18 +53,20 @@ class ShapeEntry:
         self.name = name
         self.shape = shape
         self.example = example
-        self.follow = format.take_beside(example)
+        self.follow = format.make_delta_callback(example)
         self.log = log
         self._format = format
         self.read: Read | None = None
-        """Function that reads a payload; created on first use by `make_reader`."""
+        """Function that reads a payload; created on first use by `create_read`."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
+        """Functions made by `make_framed_reader`, by its first three arguments."""
         self._split: tuple[str, bytes, Read] | None = None
+        """The result of `make_split_reader`; None before its first call."""
 
-    def make_reader(self) -> Read:
+    def create_read(self) -> Read:
         """Create the function `read` of this entry, store it, and return it.
 
-        It is created late because a stream that reads whole chunks uses `make_framed`, and never needs it.
+        It is created late, because a stream that reads whole chunks needs only `make_framed_reader`.
         """
         self.read = make_reader(self._format, self.shape.match, self.example, self.follow, self.log)
         return self.read
@@ -88,7 +90,7 @@ class ShapeEntry:
         match: Callable[[Any], str | None] = self.shape.match
         return means_the_same and match(payload) == text
 
-    def make_framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
+    def make_framed_reader(self, before: bytes, after: bytes, max_size: int, *, lines: bool) -> Read | None:
         """Return a function that reads a chunk: one payload between two fixed pieces of bytes.
 
         The function is stored for the next call with these pieces. The result is None if a payload of this
@@ -97,10 +99,10 @@ class ShapeEntry:
         Args:
             before: The bytes before the payload.
             after: The bytes after the payload.
-            most: The longest chunk that may be read this way, in bytes.
+            max_size: The longest chunk that may be read this way, in bytes.
             lines: True if a payload may take several lines.
         """
-        key = (before, after, most)
+        key = (before, after, max_size)
         reader = self._framed.get(key)
         shape = self.shape
         if reader is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
@@ -108,11 +110,11 @@ class ShapeEntry:
             # `or None`: with nothing after it, the payload extends to the end.
             payload = slice(len(before), -len(after) or None)
             reader = self._framed[key] = make_reader(
-                self._format, match, self.example, self.follow, self.log, payload=payload, most=most
+                self._format, match, self.example, self.follow, self.log, payload=payload, max_size=max_size
             )
         return reader
 
-    def split(self, multiple: int) -> tuple[str, bytes, Read] | None:
+    def make_split_reader(self, multiple: int) -> tuple[str, bytes, Read] | None:
         """Return the SSE event's name, the first bytes of payloads, and a function that reads the rest.
 
         The tuple is stored for the next call. The result is None if payloads arrive decoded.
@@ -135,7 +137,7 @@ def make_reader(
     log: TextLog | None,
     *,
     payload: slice | None = None,
-    most: int | None = None,
+    max_size: int | None = None,
     start: bytes = b"",
 ) -> Read:
     """Return a function that turns each payload of a shape into a delta like an earlier one.
@@ -147,18 +149,19 @@ def make_reader(
         follow: The format's callback for each of these deltas; None if the format needs none.
         log: The argument text of the delta's call; None if the delta is not of a call.
         payload: The payload's place in the bytes; None if the bytes are the payload.
-        most: The longest bytes that may be read this way; None for any.
+        max_size: The maximum number of bytes that may be read this way; None for `Limits.event`.
         start: The beginning of the payload, if the bytes do not include it.
     """
     kind: type[Any] = example.__class__
     choice, part = example.choice, example.part
     call_id = example.id if kind is ToolCallDelta else None
     is_text, is_reasoning = kind in TEXT_DELTAS, kind is ReasoningDelta
-    longest = format.limits.event if most is None else most
+    longest = format.limits.event if max_size is None else max_size
     pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
         text = match(data)
+        # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
             return None
         event = _new(kind)

@@ -59,12 +59,12 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
     if not _GIVES_BACK:
         return _match_nothing
     if holes == (Hole.TEXT,):
-        return _match_text(*pieces)
+        return _make_text_match(*pieces)
     if holes == (Hole.TEXT, Hole.PADDING):
-        return _match_padded(*pieces)
+        return _make_padded_match(*pieces)
     if holes == (Hole.TEXT, Hole.SPACES):
-        return _match_spaced(*pieces)
-    return _match_twice(*pieces) if Hole.AGAIN in holes else _match_each(*pieces, holes=holes)
+        return _make_spaced_match(*pieces)
+    return _make_twice_match(*pieces) if Hole.AGAIN in holes else _make_each_match(*pieces, holes=holes)
 
 
 def _match_nothing(payload: bytes) -> None:  # noqa: ARG001 - as every match
@@ -86,7 +86,7 @@ _NUMBER = re.compile(NUMBER).fullmatch
 _IN_CODES = bytes(code for code in range(128) if re.match(CODE, bytes([code])))
 
 # `removeprefix` and `removesuffix` compare and cut in one call. With nothing to cut, CPython returns the
-# very same object, so `rest is payload` below means "there was no such prefix". On an interpreter that
+# very same object, so `after_prefix is payload` means "there was no such prefix". On an interpreter that
 # returns a copy, every payload is decoded.
 _PIECE = bytes([97, 98])
 _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") is _PIECE
@@ -96,14 +96,14 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 # repeated in each function: they run for every token, and a call would make them a tenth slower.
 
 
-def _match_text(prefix: bytes, tail: bytes) -> Match:
+def _make_text_match(prefix: bytes, tail: bytes) -> Match:
     """Return the function that finds a text between two constant pieces."""
 
     def match(payload: bytes) -> str | None:
-        rest = payload.removeprefix(prefix)
-        inside = rest.removesuffix(tail)
+        after_prefix = payload.removeprefix(prefix)
+        inside = after_prefix.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if rest is payload or inside is rest:
+        if after_prefix is payload or inside is after_prefix:
             return None
         if _BACKSLASH in inside or _QUOTE in inside:
             return _parse_string(inside)
@@ -116,21 +116,22 @@ def _match_text(prefix: bytes, tail: bytes) -> Match:
     return match
 
 
-def _match_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Return the function that finds a text with padding in a later field."""
+    # Without the closing quote of the text, at which `partition` cuts.
     middle = between[1:]
 
     def match(payload: bytes) -> str | None:
-        rest = payload.removeprefix(prefix)
-        inside, _, after = rest.partition(b'"')
+        after_prefix = payload.removeprefix(prefix)
+        inside, _, after = after_prefix.partition(b'"')
         padded = after.removeprefix(middle)
         padding = padded.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if padding is padded or rest is payload:
+        if padding is padded or after_prefix is payload:
             return None
         is_padding = padding.isalnum() or not padding
         if padded is after or not is_padding:
-            return match_escaped(rest)
+            return match_escaped(after_prefix)
         if _BACKSLASH in inside:
             return _parse_string(inside)
         try:
@@ -139,25 +140,25 @@ def _match_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
             return None
         return (text or None) if text.isprintable() else _parse_string(inside)
 
-    def match_escaped(rest: bytes) -> str | None:
+    def match_escaped(after_prefix: bytes) -> str | None:
         # The first quote is inside the text. Padding cannot contain the bytes before it.
-        inside, found, padding = rest.removesuffix(tail).rpartition(between)
+        inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
         return _parse_string(inside) if found and _is_padding(padding) else None
 
     return match
 
 
-def _match_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Return the function that finds a text in a payload with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
-        rest = payload.removeprefix(prefix)
-        inner = rest.removesuffix(tail)
+        after_prefix = payload.removeprefix(prefix)
+        inner = after_prefix.removesuffix(tail)
         # `between` ends with a brace.
         stripped = inner.rstrip(b" ")
         inside = stripped.removesuffix(between)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if inside is stripped or inner is rest or rest is payload:
+        if inside is stripped or inner is after_prefix or after_prefix is payload:
             return None
         if _BACKSLASH in inside or _QUOTE in inside:
             return _parse_string(inside)
@@ -170,16 +171,16 @@ def _match_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
     return match
 
 
-def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Return the function that finds a text that occurs twice in the payload."""
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
-        rest = payload.removeprefix(prefix)
-        inner = rest.removesuffix(tail)
+        after_prefix = payload.removeprefix(prefix)
+        inner = after_prefix.removesuffix(tail)
         # The size of each text, if there are two equal texts around `between`, which is checked below.
         size = (len(inner) - between_size) // 2
-        if inner is rest or rest is payload or size <= 0 or inner[size:-size] != between:
+        if inner is after_prefix or after_prefix is payload or size <= 0 or inner[size:-size] != between:
             return None
         inside = inner[:size]
         return _parse_string(inside) if inside == inner[-size:] else None
@@ -187,7 +188,7 @@ def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
     return match
 
 
-def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
+def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     """Return the function that finds a text among other holes.
 
     The function cuts off the holes before the text, then the holes after the text.
@@ -199,10 +200,10 @@ def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     after = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:text_index:-1], inner[::-1], strict=False)]
 
     def match(payload: bytes) -> str | None:
-        rest = payload.removeprefix(prefix)
-        inside = rest.removesuffix(tail)
+        after_prefix = payload.removeprefix(prefix)
+        inside = after_prefix.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
-        if inside is rest or rest is payload:
+        if inside is after_prefix or after_prefix is payload:
             return None
         for fits, piece in before:
             value, found, inside = inside.partition(piece)

@@ -84,7 +84,7 @@ class Fast:
     turns: bool = False
 
 
-def refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
+def always_decode(_delta: Any) -> bool:  # noqa: ANN401 - a delta
     """Return False, so that the delta's payload is decoded.
 
     `Format.follow` returns this function as the callback for deltas that must always be decoded.
@@ -153,14 +153,14 @@ class FastPath:
         entries = self.entries
         event = None
         if entries and entries[0].name == name:
-            read = entries[0].read or entries[0].make_reader()
+            read = entries[0].read or entries[0].create_read()
             event = read(payload)
         return self._try_other_entries(name, payload) if event is None and len(entries) > 1 else event
 
     def _try_other_entries(self, name: str | None, payload: Payload) -> Event | None:
         """Read a payload by an entry after the first, and move that entry to the front; None if none fits."""
         for index, entry in enumerate(self.entries[1:], 1):
-            event = (entry.read or entry.make_reader())(payload) if entry.name == name else None
+            event = (entry.read or entry.create_read())(payload) if entry.name == name else None
             if event is not None:
                 self.entries.insert(0, self.entries.pop(index))
                 return event
@@ -171,7 +171,7 @@ class FastPath:
         if not self.entries or self.entries[0].name is None:
             return None
         entry = self.entries[0]
-        read, name = entry.read or entry.make_reader(), entry.name
+        read, name = entry.read or entry.create_read(), entry.name
         if name == _NAMELESS:
             # An event without a name arrives as its bare payload.
             return lambda frame: read(frame) if frame.__class__ is bytes else None
@@ -189,7 +189,8 @@ class FastPath:
             frame: The frame.
             events: The events that the format decoded from the frame.
         """
-        if self._misses > _MOST_MISSES and self._deltas_to_wait > 1 and not self.entries:
+        is_paused = self._misses > _MOST_MISSES and self._deltas_to_wait > 1
+        if is_paused and not self.entries:
             # The shapes keep differing: learning would cost half as much as decoding.
             self._deltas_to_wait -= 1
             return
@@ -248,6 +249,7 @@ class FastPath:
         changing = self._find_changing(value)
         path = self._find_path(value, text)
         if path is None:
+            # The payload has other text, too, or half a surrogate pair is held back: no entry may be used.
             self.clear()
             return None
         self._deltas_to_wait -= 1
@@ -279,6 +281,7 @@ class FastPath:
             return
         self.entries.clear()
         if self._format.frames - self._learnt_at >= _WORTH_LEARNING:
+            # Learning has paid off: learn the next shape at once.
             self._last_wait, self._deltas_to_wait = 1, 0
         else:
             self._wait_longer()
@@ -287,25 +290,25 @@ class FastPath:
         """Wait for twice as many deltas as last time before another shape is learnt."""
         self._last_wait = self._deltas_to_wait = min(2 * self._last_wait, _LONGEST_WAIT)
 
-    def shortcut(self, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
+    def shortcut(self, unit: Unit, max_size: int, before: bytes, after: bytes) -> Read | None:
         """Return a function that reads whole chunks by the entries, without decoding; None if none fits them.
 
         Args:
             unit: The kind of each chunk.
-            most: The longest chunk that may be read this way, in bytes.
+            max_size: The longest chunk that may be read this way, in bytes.
             before: The bytes before the payload in a chunk; unused for SSE events.
             after: The bytes after the payload in a chunk; unused for SSE events.
         """
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
-        readers = [self._make_chunk_reader(entry, unit, most, before, after) for entry in self.entries]
+        readers = [self._make_chunk_reader(entry, unit, max_size, before, after) for entry in self.entries]
         usable = [reader for reader in readers if reader is not None]
         if len(usable) > 1:
             return partial(_try_each, usable)
         return usable[0] if usable else None
 
     def _make_chunk_reader(
-        self, entry: ShapeEntry, unit: Unit, most: int, before: bytes, after: bytes
+        self, entry: ShapeEntry, unit: Unit, max_size: int, before: bytes, after: bytes
     ) -> Read | None:
         """Return a function that reads whole chunks by one entry; None if the entry does not fit the chunks.
 
@@ -313,27 +316,27 @@ class FastPath:
         """
         if entry.name is None:
             # The entry is for payloads that arrive decoded.
-            return (entry.read or entry.make_reader()) if unit == "payload" else None
+            return (entry.read or entry.create_read()) if unit == "payload" else None
         if unit == "payload":
             return None
         if unit != "event":
             if entry.name != _NAMELESS:
                 # Only an event stream has event names.
                 return None
-            return entry.make_framed(before, after, most, lines=unit != "line")
+            return entry.make_framed_reader(before, after, max_size, lines=unit != "line")
         head = self._fast.head
         before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
-        read_lf = entry.make_framed(before, b"\n\n", most, lines=False)
+        read_lf = entry.make_framed_reader(before, b"\n\n", max_size, lines=False)
         if not self._fast.crlf or read_lf is None:
             return read_lf
-        read_crlf = entry.make_framed(before, b"\r\n\r\n", most, lines=False)
+        read_crlf = entry.make_framed_reader(before, b"\r\n\r\n", max_size, lines=False)
         return read_crlf and (lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk))
 
-    def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
-        """Return the result of `ShapeEntry.split` for the first entry; None if there is no entry."""
+    def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
+        """Return the result of `make_split_reader` of the first entry; None if there is no entry."""
         if not self.entries:
             return None
-        return self.entries[0].split(multiple)
+        return self.entries[0].make_split_reader(multiple)
 
     # -- features of a delta -----------------------------------------------------
 
@@ -360,7 +363,7 @@ class FastPath:
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
-        """Return the changing places whose values differed in any two payloads in a row.
+        """Record the values in the changing places; return the places whose values have changed so far.
 
         For the first payload, these are all changing places. A place that has held only
         zeros so far is left out: its first other value may have a meaning.

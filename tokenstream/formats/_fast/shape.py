@@ -202,7 +202,7 @@ def _find_holes(
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
     for found in re.finditer(field, payload):
         name, number, string = found[1].decode(), found[2], found[3]
-        # True or False for a field that may change; None for padding.
+        # True or False for a field that may change; None for padding, which is never a number.
         must_count = changing.get(name)
         if string is None:
             if must_count is False or (must_count and is_count(number)):
@@ -234,7 +234,7 @@ def _is_proved(
     value: dict[str, Any],
     holes: list[_HoleSpan],
     changing: list[Path],
-    silent: frozenset[str],
+    ignored: frozenset[str],
 ) -> bool:
     """Return True if putting other values in the holes changes only the places that may change.
 
@@ -243,7 +243,7 @@ def _is_proved(
         value: The payload, decoded.
         holes: The holes, in order of position.
         changing: The place of the text, and then the other places that may change.
-        silent: Names of the fields that need not be compared.
+        ignored: Names of the fields that need not be compared.
     """
     kinds = [kind for _, _, kind in holes]
     if Hole.AGAIN in kinds and kinds != [Hole.TEXT, Hole.AGAIN]:
@@ -263,7 +263,7 @@ def _is_proved(
     except (ProtocolError, LookupError, TypeError):
         return False
     return probed.keys() == value.keys() and all(
-        probed[name] == inner for name, inner in value.items() if name not in silent
+        probed[name] == inner for name, inner in value.items() if name not in ignored
     )
 
 

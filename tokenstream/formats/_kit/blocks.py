@@ -66,8 +66,8 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
     def stop(self, index: int) -> None:
         """Close a block; if it is a tool call with whole arguments, hand out the call.
 
-        A call whose arguments are no object may have been cut off, although they look whole. It waits
-        until the next payload arrives; see `_hand_out_waiting`.
+        Arguments that are not an object may have been cut off, although they look whole. Their call
+        waits until the next payload arrives; see `_hand_out_waiting`.
         """
         block = self._open.pop(index, None)
         if block is None:
@@ -88,7 +88,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self._close_part(part, whole=True)
 
     def cut(self) -> None:
-        """Close the blocks left open without handing out their calls, which may not be whole."""
+        """Close the blocks that are still open; their calls, which may not be whole, are not handed out."""
         for block in self._open.values():
             if block.part is not None:
                 self.note("part_unclosed")

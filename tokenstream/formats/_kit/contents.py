@@ -64,7 +64,7 @@ class ContentParts(Answer):
         state = self.choice(choice)
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
-        part = OpenPart(content.kind, choice, self._next_index(state))
+        part = OpenPart(content.kind, choice, self._count_part(state))
         state.opened[part.index] = part
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
@@ -83,7 +83,7 @@ class ContentParts(Answer):
         self._close_current(state)
         self.close(self.open(choice, content), content)
 
-    def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
+    def add_undecodable_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
         """Add media that cannot be decoded, unchanged, as an opaque part; count a departure.
 
         Media are sent in base64; these are not valid base64.
@@ -172,7 +172,7 @@ class ContentParts(Answer):
 
     def cite(self, choice: int, citation: Citation) -> None:
         """Add a citation as a separate part; the text around the citation stays open."""
-        index = self._next_index(self.choice(choice))
+        index = self._count_part(self.choice(choice))
         if self.may_hold_surrogates:
             citation = mend_surrogates(citation)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))

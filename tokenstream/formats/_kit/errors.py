@@ -120,7 +120,7 @@ def is_final(status: int) -> bool:
     return status in _FINAL
 
 
-def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
+def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
     """Set `retryable` and `kind` of an error by a format's own table; return True if the table has the error.
 
     Args:
@@ -129,7 +129,7 @@ def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
 
     Example:
         >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
-        >>> judge(error, {"bio_policy": False}), judge(error, {"moulting": True})
+        >>> classify_error(error, {"bio_policy": False}), classify_error(error, {"moulting": True})
         (True, False)
         >>> error.kind, error.retryable
         ('invalid_request', False)
@@ -256,9 +256,9 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
 
 
 def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
-    """Return the object or text in a payload that describes an error; None if the payload is no error.
+    """Return the object or text in a payload that describes an error; None if there is no error.
 
-    Providers put the error in different places; the order of the checks is that of wire-formats §17.2.
+    Providers put the error in different places, which are checked in a fixed order.
 
     Args:
         payload: The decoded payload.

@@ -24,7 +24,6 @@ class NamedParts(Parts):
 
     The server chooses the ids, and may use an id again once its part is closed. Parts
     also have an index, which counts up without gaps in the order of their starts.
-    The id of a text or of reasoning is called its name here; a call has an id and the name of its tool.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -58,27 +57,27 @@ class NamedParts(Parts):
 
     # -- text and reasoning ------------------------------------------------
 
-    def start(self, kind: NamedKind, name: str, data: dict[str, Any] | None = None) -> OpenPart:
+    def start(self, kind: NamedKind, id: str, data: dict[str, Any] | None = None) -> OpenPart:
         """Open a part.
 
         Args:
             kind: Text or reasoning.
-            name: The part's name, which is its id on the wire.
+            id: The part's id on the wire.
             data: Further data about the part.
         """
-        unclosed = self.open_parts[kind].pop(name, None)
+        unclosed = self.open_parts[kind].pop(id, None)
         if unclosed is not None:
             self.note("part_unclosed")
             self.close(unclosed)
-        self.note_late_content()
+        self.note_if_late()
         part = self.open(0, self.make_empty_part(kind, data))
         if data is not None:
             self._data[part.index] = data
-        self.open_parts[kind][name] = part
-        self.newest[kind] = name
+        self.open_parts[kind][id] = part
+        self.newest[kind] = id
         return part
 
-    def note_late_content(self) -> None:
+    def note_if_late(self) -> None:
         """Count a departure if the finish reason has arrived already; called when content arrives."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
@@ -94,16 +93,16 @@ class NamedParts(Parts):
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
-    def named(self, kind: NamedKind, name: str) -> OpenPart:
-        """Return the open part with this name, its id; if there is none, count a departure and open one."""
-        part = self.open_parts[kind].get(name)
+    def get_or_open(self, kind: NamedKind, id: str) -> OpenPart:
+        """Return the open part with this id; if there is none, count a departure and open one."""
+        part = self.open_parts[kind].get(id)
         if part is None:
-            self.note("part_after_close" if (kind, name) in self.closed_names else "part_unopened")
-            part = self.start(kind, name)
+            self.note("part_after_close" if (kind, id) in self.closed_names else "part_unopened")
+            part = self.start(kind, id)
         return part
 
     def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add the text in a payload's `delta` to the part that the payload names.
+        """Add the text in a payload's `delta` to the part with the payload's id.
 
         Args:
             payload: The payload.
@@ -114,46 +113,46 @@ class NamedParts(Parts):
             self.note("delta_misfits")
             self.unknown(text_of(payload, "type") or kind, payload)
             return
-        part = self.named(kind, self.name_in(payload, kind))
+        part = self.get_or_open(kind, self.id_in(payload, kind))
         self.merge_data(part, kind, fields_except(payload, *self.text_fields))
         self.add(part, delta)
 
-    def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the name in a payload: the part's id on the wire.
+    def id_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
+        """Return the id in a payload of a text or of reasoning.
 
-        If the payload has no id, return that of the part of this kind opened last, or "" for a new part.
+        If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
 
         Args:
             payload: The payload.
             kind: Text or reasoning.
             new: True if the payload starts a part.
         """
-        name = payload.get(self.id_field)
-        if isinstance(name, str):
-            return name
-        if self.expects_name(payload):
+        id = payload.get(self.id_field)
+        if isinstance(id, str):
+            return id
+        if self.expects_id(payload):
             self.note("part_index_missing")
         return "" if new else self.newest[kind]
 
-    def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return True if the documentation promises an id, the part's name, in a payload of this type.
+    def expects_id(self, payload: dict[str, Any]) -> bool:
+        """Return True if the documentation promises an id in a payload of this type.
 
         Args:
             payload: A payload of a text or of reasoning.
         """
         return True
 
-    def stop(self, kind: NamedKind, name: str) -> None:
-        """Close the open part with this name, its id; if there is none, count a departure."""
-        part = self.open_parts[kind].pop(name, None)
+    def stop(self, kind: NamedKind, id: str) -> None:
+        """Close the open part with this id; if there is none, count a departure."""
+        part = self.open_parts[kind].pop(id, None)
         if part is None:
             self.note("part_end_unmatched")
             return
-        self.closed_names.add((kind, name))
+        self.closed_names.add((kind, id))
         self.close(part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Merge further data into those of an open part; if they change, report the part's start again."""
+        """Merge data into the data of an open part; if these change, report the part's start again."""
         if data is None:
             return
         merged = {**(self.data_of(part) or {}), **data}
@@ -203,8 +202,8 @@ class NamedParts(Parts):
         """Add a fragment to the arguments of the open call with this id.
 
         Returns:
-            False if there was never a call with this id. True otherwise, even if the call is closed,
-            so that the fragment is dropped.
+            False if there was never a call with this id; otherwise True. A fragment of a closed call
+            is dropped.
         """
         part = self.calls.get(id)
         if part is None:
@@ -234,7 +233,7 @@ class NamedParts(Parts):
         # The fragment is not text, or its call does not exist.
         self.unknown(text_of(payload, "type") or field, payload)
 
-    def take_call(self, id: str) -> OpenPart | None:
+    def remove_call(self, id: str) -> OpenPart | None:
         """Remove the call with this id from the open calls and return it, for the caller to close it.
 
         Returns:
@@ -254,9 +253,9 @@ class NamedParts(Parts):
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason and close every open part."""
         for kind in self.open_parts:
-            for name in list(self.open_parts[kind]):
+            for id in list(self.open_parts[kind]):
                 self.note("part_unclosed")
-                self.stop(kind, name)
+                self.stop(kind, id)
         self.forget_calls()
         if not self.unanswered:
             # The client need not run calls that the server ran, so "stop" must not become "tool_calls".

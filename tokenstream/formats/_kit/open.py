@@ -123,7 +123,7 @@ class OpenChoice:
         self.reader: Any = None
         """The format's own state for the choice, if any."""
 
-    def calls(self) -> list[OpenCall]:
+    def open_calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""
         return [part for part in self.opened.values() if isinstance(part, OpenCall)]
 
@@ -141,7 +141,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     """
     if part.held:
         text, part.held = part.held + text, ""
-    if _has_only_pairs(text):
+    if _has_no_halves(text):
         return text
     ends_with_first_half = "\ud800" <= text[-1] <= "\udbff"
     if ends_with_first_half:
@@ -162,7 +162,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
     """
     mended: Any = value
     if isinstance(value, str):
-        mended = value if _has_only_pairs(value) else _mend_text(value)
+        mended = value if _has_no_halves(value) else _mend_text(value)
     elif is_dict(value):
         mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
     elif is_list(value):
@@ -173,7 +173,7 @@ def mend_surrogates(value: ValueT) -> ValueT:
     return result
 
 
-def _has_only_pairs(text: str) -> bool:
+def _has_no_halves(text: str) -> bool:
     """Return True if a text contains no half of a surrogate pair."""
     try:
         text.encode()

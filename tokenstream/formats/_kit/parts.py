@@ -46,9 +46,9 @@ class Parts(ContentParts):
         self.calls_seen = 0
 
     @property
-    def open_calls(self) -> int:
+    def open_call_count(self) -> int:
         """Number of open tool calls over all choices."""
-        return sum(len(choice.calls()) for choice in self.choices.values())
+        return sum(len(choice.open_calls()) for choice in self.choices.values())
 
     def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
         """Return the open part that an earlier event belongs to; None if the part is closed."""
@@ -63,7 +63,7 @@ class Parts(ContentParts):
 
         The reason "stop" becomes "tool_calls" if the message calls tools: some providers
         send "stop" in both cases. Open calls with whole arguments are handed out, but not
-        the last one if the reason is that of a cut, such as "length".
+        the last one if the reason means a cut, such as "length".
         """
         state = self.choice(choice)
         if self.may_hold_surrogates:
@@ -90,7 +90,7 @@ class Parts(ContentParts):
                 open calls are not handed out: the last one, even if it looks whole, and
                 calls without arguments, which may have been cut off before their first piece.
         """
-        last_call = next(reversed(choice.calls()), None)
+        last_call = next(reversed(choice.open_calls()), None)
         for part in list(choice.opened.values()):
             if isinstance(part, OpenCall):
                 was_followed = part is not last_call and part.arguments.length > 0
@@ -203,7 +203,7 @@ class Parts(ContentParts):
             state.handed_out[call.sent_id] = []
         # Until now, the call had a temporary index.
         del state.opened[call.index]
-        call.index = self._next_index(state)
+        call.index = self._count_part(state)
         state.opened[call.index] = call
         self._out.append(
             ToolCallStart(

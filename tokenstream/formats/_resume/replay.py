@@ -11,7 +11,7 @@ class Replay:
     """Detects repeated payloads, up to the first new payload.
 
     If payloads are numbered, the number of a payload decides. If they have ids, only the last
-    id is known: if the server sends the answer from its start, all up to that id is dropped.
+    id is known: if the server sends the answer from its start, all payloads up to that id are dropped.
 
     Args:
         after: The position (number or id) of the last payload that was read.
@@ -19,7 +19,7 @@ class Replay:
 
     Example:
         >>> replay = Replay(7, None)
-        >>> [replay.is_repeated(number, None) for number in (6, 7, 8)], replay.ended
+        >>> [replay.check_repeated(number, None) for number in (6, 7, 8)], replay.ended
         ([True, True, False], True)
     """
 
@@ -29,21 +29,22 @@ class Replay:
         self._after = after
         self._answer = answer
         self._from_start = False
+        """True once the server has sent the beginning of the answer again."""
         self.ended = False
         """True once the payloads are new."""
 
-    def is_repeated(self, position: int | str | None, begun: str | None) -> bool:
+    def check_repeated(self, position: int | str | None, begun_id: str | None) -> bool:
         """Return True if a payload was read before, so that it has to be dropped.
 
         Args:
             position: The payload's position; None if it has none.
-            begun: If the payload begins an answer, the answer's id, or "" if it has none; else None.
+            begun_id: The id of the answer that the payload begins, "" without an id; None if it begins none.
 
         Raises:
             PositionLost: The payload belongs to another answer, or payloads before it are missing.
         """
-        if begun is not None:
-            if begun and self._answer and begun != self._answer:
+        if begun_id is not None:
+            if begun_id and self._answer and begun_id != self._answer:
                 msg = "the server begins another answer, where it was to go on with this one"
                 raise PositionLost(msg)
             self._from_start = True
@@ -78,7 +79,7 @@ class ReplayOfEvents:
 
     Example:
         >>> replay = ReplayOfEvents("c", "a")
-        >>> [(replay.is_repeated(id), replay.ended) for id in ("a", "b", "c")]
+        >>> [(replay.check_repeated(id), replay.ended) for id in ("a", "b", "c")]
         [(True, False), (True, False), (True, True)]
     """
 
@@ -88,10 +89,11 @@ class ReplayOfEvents:
         self._after = after
         self._first = first
         self._from_start = False
+        """True once the server has sent the first event of the answer again."""
         self.ended = False
         """True once the payloads are new."""
 
-    def is_repeated(self, id: str) -> bool:
+    def check_repeated(self, id: str) -> bool:
         """Return True if an event was read before.
 
         Args:

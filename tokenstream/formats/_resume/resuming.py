@@ -105,7 +105,7 @@ class Resuming:
 
         restore_format(cast("Format", self), state, messages)
 
-    def go_on(self) -> None:
+    def prepare_to_continue(self) -> None:
         """Prepare for another connection, which continues the answer after `position`.
 
         Payloads that the server repeats on that connection will be dropped.
@@ -117,7 +117,7 @@ class Resuming:
         position = self.position
         self._replay = None if position is None else Replay(position, self.parts.id)
 
-    def expect_events(self, after: str, first: str) -> None:
+    def drop_repeated_events(self, after: str, first: str) -> None:
         """Prepare to drop the SSE events that a server repeats on another connection.
 
         Formats with positions of their own ignore the call: it is for servers that have only event ids.
@@ -128,16 +128,16 @@ class Resuming:
         """
         self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
 
-    def _is_replayed_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
+    def _check_repeated_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
         """Return True if a frame is an SSE event that the server repeats on another connection."""
         # The `id` of an event that was sent without one is the id of the event before it.
-        repeated = replay.is_repeated(frame.id) if isinstance(frame, ServerSentEvent) else False
+        repeated = replay.check_repeated(frame.id) if isinstance(frame, ServerSentEvent) else False
         self.dropped += repeated
         if replay.ended:
             self._replayed_events = None
         return repeated
 
-    def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+    def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True if a payload has to be dropped, because the server repeats it on another connection.
 
         Args:
@@ -153,7 +153,7 @@ class Resuming:
             return False
         if self.recognises(payload, event) is False:
             raise PositionLost("the server goes on in another format than it began in")
-        repeated = replay.is_repeated(self.position_of(payload), self.begun_by(payload, event))
+        repeated = replay.check_repeated(self.position_of(payload), self.begun_by(payload, event))
         if replay.ended:
             self._replay = None
         self.dropped += repeated

@@ -39,11 +39,11 @@ def state_of(format: Format) -> dict[str, Any] | None:
         return None
     layout = _layout_of(format)
     try:
-        kept = StateWriter(layout).write_roots([format, format.parts])
+        slots = StateWriter(layout).write_roots([format, format.parts])
     except TypeError:
         return None
-    written = [name if isinstance(name, str) else [*name] for name in format.parts.fields]
-    return _seal({"layout": _layout_checksum(layout), "fields": written, "kept": kept})
+    field_names = [name if isinstance(name, str) else [*name] for name in format.parts.fields]
+    return _add_checksum({"layout": _layout_checksum(layout), "fields": field_names, "kept": slots})
 
 
 def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
@@ -58,7 +58,7 @@ def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Mes
         MisuseError: The state was altered, or is from another version of the library.
     """
     layout = _layout_of(format)
-    body = _unseal(state)
+    body = _check_and_unwrap(state)
     if body["layout"] != _layout_checksum(layout):
         raise MisuseError(
             f"the checkpoint was written by another version of tokenstream, which reads {format.name} in "
@@ -84,24 +84,24 @@ def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Mes
 def write_events(events: Iterable[Event]) -> dict[str, Any]:
     """Return events as JSON, without the payloads in their `raw`."""
     writer = StateWriter({})
-    return _seal({"events": [writer.write(event) for event in events]})
+    return _add_checksum({"events": [writer.write(event) for event in events]})
 
 
-def read_events(kept: dict[str, Any]) -> list[Event]:
+def read_events(saved: dict[str, Any]) -> list[Event]:
     """Return the events that `write_events` wrote.
 
     Raises:
         MisuseError: The saved events were altered.
     """
     reader = StateReader({}, {})
-    return [reader.read(event) for event in _unseal(kept)["events"]]
+    return [reader.read(event) for event in _check_and_unwrap(saved)["events"]]
 
 
-def _seal(body: dict[str, Any]) -> dict[str, Any]:
+def _add_checksum(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "sum": _checksum_of(body)}
 
 
-def _unseal(state: dict[str, Any]) -> dict[str, Any]:
+def _check_and_unwrap(state: dict[str, Any]) -> dict[str, Any]:
     """Check the checksum of a saved state, and return the state without it."""
     body = {name: value for name, value in state.items() if name != "sum"}
     if state.get("sum") != _checksum_of(body):
@@ -123,7 +123,7 @@ def _layout_of(format: Format) -> Layout:
 
 
 def _list_slots(kind: type) -> Iterator[str]:
-    """Yield the names of a class's saved slots, those of its base classes first."""
+    """Yield the names of a class's saved slots, the slots of its base classes first."""
     for base in reversed(kind.__mro__):
         slots: tuple[str, ...] = base.__dict__.get("__slots__", ())
         unkept: frozenset[str] = base.__dict__.get("unkept", frozenset())

@@ -38,10 +38,10 @@ class StateWriter:
         self._layout = layout
         self._numbers: dict[int, int] = {}
 
-    def write_roots(self, things: list[object]) -> list[Any]:
+    def write_roots(self, roots: list[object]) -> list[Any]:
         """Return the slots of each object as JSON, for objects that exist already when they are read back."""
-        self._numbers = {id(thing): number for number, thing in enumerate(things)}
-        return [self._write_slots(thing) for thing in things]
+        self._numbers = {id(thing): number for number, thing in enumerate(roots)}
+        return [self._write_slots(thing) for thing in roots]
 
     def write(self, value: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
         """Return any value as JSON."""
@@ -70,7 +70,7 @@ class StateWriter:
             step = {} if value.step is None else {"step": value.step}
             return {"event": [kind.__name__, *written], **step}
         if kind is ToolCall and self._layout:
-            # The message has the finished call: its id suffices.
+            # The id suffices, because the message has the call. Events that are saved alone have no layout.
             return {"call": value.id}
         if kind in _VALUE_KINDS:
             return {"value": [kind.__name__, value.model_dump_json(exclude_defaults=True)]}
@@ -107,15 +107,15 @@ class StateReader:
         self._calls = calls
         self._objects: list[Any] = []
 
-    def fill_roots(self, things: list[object], saved: list[Any]) -> None:
+    def fill_roots(self, roots: list[object], saved: list[Any]) -> None:
         """Set the slots of existing objects to the values that `write_roots` wrote."""
-        self._objects = [*things]
-        for thing, slots in zip(things, saved, strict=True):
+        self._objects = [*roots]
+        for thing, slots in zip(roots, saved, strict=True):
             self._fill_slots(thing, slots)
 
-    def read(self, kept: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
+    def read(self, saved: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
         """Return the value that was written as this JSON."""
-        match kept:
+        match saved:
             case {"text": codes}:
                 return "".join(map(chr, codes))
             case {"bytes": encoded}:
@@ -140,8 +140,8 @@ class StateReader:
                 names = [each.name for each in fields(kind) if each.name != "raw"]
                 event = kind(**{name: self.read(each) for name, each in zip(names, written, strict=True)})
                 # The step of a run is not a field of the event's class.
-                if "step" in kept:
-                    event.step = kept["step"]
+                if "step" in saved:
+                    event.step = saved["step"]
                 return event
             case {"call": call_id}:
                 return self._calls.get(call_id) or ToolCall(id=call_id)
@@ -157,11 +157,11 @@ class StateReader:
                 return thing
             case _:
                 # A scalar, or text that JSON can hold, was written unchanged.
-                return kept
+                return saved
 
     def _fill_slots(self, thing: object, slots: list[Any]) -> None:
-        for name, kept in zip(self._layout[thing.__class__], slots, strict=True):
-            setattr(thing, name, self.read(kept))
+        for name, saved in zip(self._layout[thing.__class__], slots, strict=True):
+            setattr(thing, name, self.read(saved))
 
 
 def _has_half_pair(text: str) -> bool:

@@ -133,7 +133,7 @@ class Text(Format):
         return super().end(now=now)
 
     def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+        self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk with one piece of text on one line, or None.
 
@@ -141,7 +141,7 @@ class Text(Format):
 
         Args:
             unit: What each chunk contains; the function needs one SSE event.
-            most: The size of the longest chunk that the function may read, in bytes.
+            max_size: The size of the longest chunk that the function may read, in bytes.
             before: Not used.
             after: Not used.
         """
@@ -153,7 +153,7 @@ class Text(Format):
         def read(chunk: bytes) -> Event | None:
             """Return the text delta in a chunk; None if the chunk must be decoded as usual."""
             found = _match_one_line(chunk)
-            if found is None or b"[DONE]" in chunk or len(chunk) > most or part.closed:
+            if found is None or b"[DONE]" in chunk or len(chunk) > max_size or part.closed:
                 return None
             try:
                 text = found[1].decode()

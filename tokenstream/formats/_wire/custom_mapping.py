@@ -15,7 +15,7 @@ from tokenstream.formats._custom.mapping import (
     compile_paths,
     compile_usage_paths,
 )
-from tokenstream.formats._custom.paths import Path, path_of
+from tokenstream.formats._custom.paths import Path, compile_path
 from tokenstream.formats._custom.reader import Custom
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def custom(
             "leave reasoning= and where= out, or name the paths of JSON data"
         )
         raise MisuseError(msg)
-    # `path_of` raises the error for a text that is neither a path nor several.
+    # `compile_path` raises the error for a text that is neither a path nor several.
     mapped = Mapped(
-        text=() if is_bare_text else compile_paths("text", text) or (path_of("text", text),),
+        text=() if is_bare_text else compile_paths("text", text) or (compile_path("text", text),),
         bare=is_bare_text,
         reasoning=compile_paths("reasoning", reasoning),
         finish=_path("finish", finish),
@@ -106,4 +106,4 @@ def custom(
 
 def _path(option: str, path: str | None) -> Path | None:
     """Return the path that an option's value describes; None if the option is not used."""
-    return None if path is None else path_of(option, path)
+    return None if path is None else compile_path(option, path)

@@ -89,7 +89,7 @@ class Pieces(Format):
         return self.parts.take()
 
     def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+        self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[Any], Event | None] | None:
         """Return a function for pieces that only add text to the open part; see `Format.shortcut`."""
         part = self._part

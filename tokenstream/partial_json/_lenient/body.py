@@ -129,6 +129,7 @@ def push_bracket(reader: LenientReader, closer: str) -> None:
 def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip the second of two opening braces, as in `{{`; the template of a prompt doubles them."""
     if reader.closers[-1] == "}}":
+        # This is a third brace.
         return reader.refuse_here(position)
     reader.repair_log.note("doubled_brace", reader.base + position)
     reader.closers[-1] = "}}"
@@ -150,7 +151,7 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         return position + 1
     closers = reader.closers
     is_wrong = closers[-1][0] != char
-    if ends_plain_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
+    if ends_grouping_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
         return reader.refuse_two_readings(position)
     if reader.comma_at >= 0:
         reader.repair_log.note("trailing_comma", reader.comma_at)
@@ -173,8 +174,8 @@ def may_close_other(reader: LenientReader, closer: str) -> bool:
     return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.closer_counts[")"]))
 
 
-def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
-    """Return True if `closer` ends round brackets around a single value: in Python, that is no tuple."""
+def ends_grouping_brackets(reader: LenientReader, closer: str) -> bool:
+    """Return True if `closer` ends round brackets around a single value, which in Python are not a tuple."""
     return reader.closers[-1] == closer == ")" and reader.comma_at < 0 and len(reader.document.container) == 1
 
 
@@ -269,7 +270,7 @@ def _open_quoted(
 def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a whole key that has already arrived and needs no repair; any other key is only begun."""
     end = text.find('"', position + 1)
-    # A backslash for a key that has not arrived whole: it is not read here, either.
+    # Without a closing quote, the key has not arrived whole. The backslash has it read like one with escapes.
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
         return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
@@ -281,7 +282,7 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 def read_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a whole string that has already arrived and needs no repair; any other string is only begun."""
     end = text.find('"', position + 1)
-    # A backslash for a string that has not arrived whole: it is not read here, either.
+    # Without a closing quote, the string has not arrived whole; see `read_plain_key`.
     string = text[position + 1 : end] if end > 0 else "\\"
     match_continuation = _VALID_AFTER_STRING[reader.closers[-1][0]]
     if "\\" in string or not string.isprintable() or match_continuation(text, end + 1) is None:
@@ -419,7 +420,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         return reader.hold_back(position)
     if not quoted.is_closed and not reader.text_ended:
         return position
-    if not quoted.is_closed and (container is None or not quoted.may_be_cut):
+    if not quoted.is_closed and (container is None or not quoted.seems_cut):
         # Perhaps the closing quote is missing, and the fields after the string were read as part of it.
         return reader.refuse_two_readings(position)
     return _end_string(reader, position, out)

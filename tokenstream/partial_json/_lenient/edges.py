@@ -79,7 +79,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
     """Continue the string of `begin_root_string`; if it is a key, its object lacks the opening brace."""
     quoted, pieces = reader.quoted, reader.key_pieces
     position = quoted.read(text, position, pieces, StringContext(reader.base, reader.text_ended))
-    # One piece at most, so that its length is that of the string.
+    # Keep one piece at most: its length is then the length of the string.
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
     if pieces and len(pieces[0]) > MOST_HELD:
@@ -282,6 +282,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
         char: The first character after the document that is not white space.
     """
     if reader.gap == FENCE_GAP:
+        # The code fence ended together with the document.
         return False
     root: Any = reader.document.root
     if isinstance(root, str):
@@ -378,7 +379,7 @@ def read_comma_after_document(reader: LenientReader, text: str, position: int, o
 def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip a comma after the document, if the text ends there, or another document may begin.
 
-    Otherwise, the text is refused: what follows the comma may belong to the document.
+    Otherwise, the text is refused: the text after the comma may belong to the document.
     """
     char = text[position : position + 1]
     if char and char in WHITE:

@@ -117,7 +117,7 @@ def _read_double_escape(
 def _read_html_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string whose quotes are HTML entities; before such a quote, it escapes it."""
+    """Read a backslash in a string with HTML entities as quotes; it may escape such a quote."""
     quote = string.kind.quote(text, position + 1)
     if quote is not None:
         string.add('"', pieces, context)
@@ -159,11 +159,11 @@ def _read_control(
         end: Position after the letter.
     """
     letter = text[end - 1]
-    is_kept = _is_kept(string, text, end - 1)
-    if is_kept is None:
+    is_raw = _is_raw_backslash(string, text, end - 1)
+    if is_raw is None:
         return len(text) if context.text_ended else MORE_NEEDED
     offset = context.base + position
-    if is_kept:
+    if is_raw:
         string.repair_log.note("kept_escape", offset)
         _note_raw_backslash(string, offset)
         string.add("\\" + letter, pieces, context)
@@ -174,7 +174,7 @@ def _read_control(
     return end
 
 
-def _is_kept(string: QuotedString, text: str, position: int) -> bool | None:
+def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | None:
     """Return True if the backslash before a letter is a character, not an escape; None if later text decides.
 
     Args:

@@ -1,4 +1,4 @@
-"""Steps that read what is between the values of a lenient document: white space, comments, commas, dots."""
+"""Steps that read the text between the values of a lenient document: space, comments, commas, dots."""
 
 from __future__ import annotations
 
@@ -181,6 +181,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
     """
     reader.inside_step = reader.step_after_comment
     if reader.step_after_comment is None:
+        # The comment is outside of the document.
         return len(text)
     return reader.refuse_two_readings(reader.token_at - reader.base)
 

@@ -106,7 +106,7 @@ class Lookahead:
             return ""
         raise MoreTextNeeded
 
-    def _match_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
+    def _skip_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
         """Return the end of the run of characters that `match` accepts from a position on.
 
         The character after the run must have arrived, because the run may be longer otherwise;
@@ -118,7 +118,7 @@ class Lookahead:
 
     def skip_spaces(self, position: int, match: Callable[[str, int, int], Any] = SPACES) -> int:
         """Return the end of the white space at a position; the position itself if there is none."""
-        end = self._match_run(match, position)
+        end = self._skip_run(match, position)
         if match is SPACES_TWICE and self.get_char(end) == "\\":
             # This may be half of a line break that is written as an escape.
             self.get_char(end + 1)
@@ -126,7 +126,7 @@ class Lookahead:
 
     def skip_word(self, position: int) -> int:
         """Return the end of the word or number at a position; the position itself if there is none."""
-        return self._match_run(_WORD, position)
+        return self._skip_run(_WORD, position)
 
     def get_text(self, start: int, end: int) -> str:
         """Return the text between two positions."""
@@ -159,7 +159,7 @@ class Lookahead:
         quote: Any = kind.quote(self._text, position)
         end: int = quote.end()
         while True:
-            end = self._match_run(kind.run, end)
+            end = self._skip_run(kind.run, end)
             char = self.get_char(end)
             if not char:
                 return end
@@ -173,6 +173,7 @@ class Lookahead:
         """Return the length of an escape, or 1 for a special character that is neither escape nor quote."""
         if char != "\\":
             return 1
+        # Escaped twice, a backslash is written as four of them; any other escape begins with two.
         if kind is ESCAPED and self.get_char(position + 1) == "\\":
             return 4 if self.get_char(position + 2) == "\\" else 3
         return 2

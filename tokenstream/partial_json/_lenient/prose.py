@@ -166,6 +166,7 @@ class Prose:
         except MoreTextNeeded:
             return None
         except LookaheadExceeded:
+            # A bracket directly after a document begins another one, unless it proves to be a mark.
             return adjacent
 
     @under("{[", _STEPS)
@@ -344,7 +345,7 @@ class Prose:
         return self._skip_character(text, position)
 
     def _skip_reasoning(self, text: str, position: int) -> tuple[int, SearchResult]:
-        """Skip reasoning up to its end tag."""
+        """Skip reasoning up to its end tag; return the position after it, and the result of the search."""
         end_tag = self._end_tag
         end = text.find(end_tag, position)
         if end < 0:

@@ -122,7 +122,7 @@ class LenientReader:
         self.is_done = False
         """True once the whole text has been read."""
 
-        self.outside_step: Step = STEPS["read_start"]
+        self.outside_step: Step = STEPS["read_possible_start"]
         """The step with which reading continues outside of the document."""
         self.prose_noted = False
         """True if the prose on this side of the document is already recorded in the repairs."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @register_step
-def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_possible_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read the text where a bracket begins the document without further proof.
 
     That is the start of the text, and the place after a code fence's first line or after reasoning.
@@ -57,7 +57,9 @@ def begin_prose(reader: LenientReader, position: int) -> int:
 
 
 @under("/", START)
-def begin_comment_before(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_comment_before_document(
+    reader: LenientReader, text: str, position: int, out: list[JSONEvent]
+) -> int:
     """Begin a comment before the document; a slash that begins no comment is prose."""
     opener = text[position : position + 2]
     if opener == "/" and not reader.text_ended:
@@ -97,7 +99,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
         reader.repair_log.note("reasoning" if is_thought else "code_fence", prose.found_at)
     if finding in {SearchResult.FENCE, SearchResult.THOUGHT, SearchResult.THOUGHT_END}:
         # After a fence or a tag, a document may begin without further proof.
-        reader.outside_step = STEPS["read_after_document" if has_document(reader) else "read_start"]
+        reader.outside_step = STEPS["read_after_document" if has_document(reader) else "read_possible_start"]
         reader.gap = LINE_GAP
     return position
 
@@ -144,7 +146,7 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
         return replace_placeholder(reader, position)
     first = reader.document
     if reader.choose is not None:
-        # All documents are read: this one may be chosen now, and the other one takes its place.
+        # All documents are read: the finished one may be chosen now, and the new one replaces it here.
         reader.choose(reader)
         reader.repair_log.note("other_document", reader.second_at)
     document = Document(max_depth=first.max_depth, decimals=first.decimals)

@@ -101,7 +101,7 @@ class QuotedString:
         """True while the whole string so far is a path with unescaped backslashes."""
 
     @property
-    def may_be_cut(self) -> bool:
+    def seems_cut(self) -> bool:
         """True if the string, which is open at the end of the text, was cut there.
 
         Otherwise its closing quote may be missing: the string appears to contain quotes or closing
@@ -139,6 +139,7 @@ class QuotedString:
         Returns:
             The decoded string, and the unfinished escape at the end of this piece.
         """
+        # The text after a held-back quote must be examined, which only `read` does.
         if self.kind is not PLAIN or self.has_raw_backslash or (held_back and held_back[0] == '"'):
             return None
         escaped = held_back + text
@@ -211,9 +212,10 @@ class QuotedString:
                 if self.may_have_ended:
                     # Search as if the escaped quote of the piece before were part of this text.
                     text, end = '\\"' + text, end + 2
-                # Without a quote at the end: what follows it decides later.
+                # A quote at the end is left out: the text after it decides later.
                 closing = CLOSING.search(text, 0, end - 2 * (string[-1] == '"'))
                 self._seems_closed = closing is not None and closing[0][-1] in "}]"
+                # Only `read` knows whether a fence is open, and finds a quote that is written as a code.
                 if not self._seems_closed and (closing is not None or text.find("\\u0022", 0, end) >= 0):
                     return False
             self.may_have_ended = has_quote and string[-1] == '"'

@@ -44,7 +44,7 @@ _known_values: ContextVar[Any] = ContextVar("_known_values")
 """The values that were validated before, by key or number; called "known values" below."""
 
 
-def _check_known(value: Any) -> Any:  # noqa: ANN401 - any value
+def _get_known(value: Any) -> Any:  # noqa: ANN401 - any value
     """Return a value that was validated before; raise a placeholder error for an `InvalidEntry`.
 
     `convert_errors` replaces the placeholder by the errors of the entry.
@@ -60,10 +60,10 @@ def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
 
 def make_known_value_schema(key: object) -> CoreSchema:
     """Return a schema that ignores its input, and returns the value validated before for a key."""
-    return _make_plain_validator(lambda _: _check_known(_known_values.get()[key]))
+    return _make_plain_validator(lambda _: _get_known(_known_values.get()[key]))
 
 
-KNOWN_BY_NUMBER = _make_plain_validator(lambda number: _check_known(_known_values.get()[number]))
+KNOWN_BY_NUMBER = _make_plain_validator(lambda number: _get_known(_known_values.get()[number]))
 """A schema that reads a number, and returns the known value with that number."""
 
 
@@ -98,9 +98,9 @@ def strip_ref(schema: CoreSchema) -> CoreSchema:
 
 
 def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator of only what a schema adds around the schema inside it, such as a constructor.
+    """Return a validator that does only the work of a wrapper, such as calling a constructor.
 
-    The inner schema is replaced by the value that was validated before.
+    The schema inside the wrapper is replaced by the value that was validated before.
     """
     return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
@@ -142,7 +142,7 @@ def is_assembly_sound() -> bool:
     schema: Any = ProbeModel.__pydantic_core_schema__
     try:
         validator = make_layer_validator(schema, None)
-        # The known value is what pydantic reads for a model: fields, extra data, names of the fields set.
+        # The known value has the form of a model's data: fields, extra data, names of the fields set.
         # The text in place of an int shows that pydantic does not validate the field again.
         made = validate_with_known(validator, "0", [({"value": "kept"}, None, {"value"})])
     except ValidationError:
@@ -182,13 +182,14 @@ class AssembledStructure(ValueStructure):
 
     def __init__(self, layered: LayeredSchema) -> None:
         self._tentative = layered.tentative
+        # The tags of the union members around the value, with which the locations of errors begin.
         prefix: list[str] = []
         around: list[tuple[SchemaValidator, tuple[str, ...]]] = []
-        for layers in layered.layers:
-            if isinstance(layers, str):
-                prefix.append(layers)
+        for layer in layered.layers:
+            if isinstance(layer, str):
+                prefix.append(layer)
             else:
-                around.append((layers, tuple(prefix)))
+                around.append((layer, tuple(prefix)))
         self._around = around[::-1]
         self.prefix = tuple(prefix)
 

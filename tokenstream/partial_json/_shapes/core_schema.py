@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from tokenstream.partial_json._show import find_in_schema
+from tokenstream.partial_json._show import find_show_in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +142,7 @@ class Definitions:
         """Return the unit in which values of a schema become visible; None if no annotation sets it."""
         # The annotation may be on any of the schemas that wrap the value's own.
         while True:
-            unit = find_in_schema(schema)
+            unit = find_show_in_schema(schema)
             if unit is not None:
                 return unit
             kind = schema["type"]
@@ -264,11 +264,11 @@ def find_keys(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSche
     keys = [name] if by_name else []
     if not config.get("validate_by_alias", True):
         return keys
-    aliases = single_keys(alias)
+    aliases = list_single_keys(alias)
     return None if aliases is None else aliases + keys
 
 
-def single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path or a list of paths
+def list_single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path or a list of paths
     """Return the keys of an alias; None if a path of the alias leads into a nested value."""
     if isinstance(alias, str):
         return [alias]

@@ -30,8 +30,8 @@ from tokenstream.partial_json._shapes.write import (
     FieldWriter,
     find_special_fields,
     make_serializer,
-    plain_json,
     strip_serializers,
+    write_plain_json,
 )
 from tokenstream.partial_json._typed.defaults import Defaults
 
@@ -67,7 +67,7 @@ def make_fields(
         keys = find_keys(name, field, schema, config)
         if keys is None or not _is_simple(types, field):
             return None
-        # A key that two fields read does not belong to one of them.
+        # If two fields read the same key, its value cannot be read as the value of one field.
         if any(key in names for key in keys):
             return None
         names.update(dict.fromkeys(keys, name))
@@ -131,6 +131,7 @@ class _FieldsStructure(AssembledStructure):
         config = layered.config or {}
         self._fields = list_fields(layered.schema)
         self._by_alias: bool = config.get("loc_by_alias", True)
+        """True if the locations of errors contain aliases, False if they contain the fields' names."""
         extra = layered.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
         self._extra_validator = None if extra == "ignore" else self._make_validator_with([])
         """Validates an object that has only an unknown key; None if the type ignores unknown keys."""
@@ -194,7 +195,7 @@ class _FieldsStructure(AssembledStructure):
         keys = self._keys.get(str(name))
         slot = None if keys is None else self.find_slot(keys[0])
         if slot is None:
-            return plain_json(value, by_alias)
+            return write_plain_json(value, by_alias)
         writer = self._writer
         if writer is None:
             writer = self._writer = self._make_writer()
@@ -251,7 +252,7 @@ class _FieldsStructure(AssembledStructure):
             entries_before: The entries of the fields before it, by key.
         """
         known_values = {self.find_name(earlier): entry for earlier, entry in entries_before.items()}
-        json_text = _write_object([*_number_entries(entries_before), (key, text)])
+        json_text = _write_object([*_list_entry_texts(entries_before), (key, text)])
         try:
             made = validate_with_known(self._find_late_validator(name), json_text, known_values)
         except ValidationError as error:
@@ -273,13 +274,13 @@ class _FieldsStructure(AssembledStructure):
         validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]
-            fields = [*map(_replace_field, self._fields[:number]), self._fields[number]]
+            fields = [*map(_use_known_value, self._fields[:number]), self._fields[number]]
             validator = self._late_validators[name] = self._make_validator_with(fields, extra=False)
         return validator
 
     # -- keys without a field ------------------------------------------------------
 
-    def check_extra(self, key: str | int, text: str) -> bool:
+    def accepts_extra(self, key: str | int, text: str) -> bool:
         """Validate a key that belongs to no field; return False if the type ignores such keys."""
         if self._extra_validator is None:
             return False
@@ -315,19 +316,21 @@ class _FieldsStructure(AssembledStructure):
         )
 
     def _write_text(self, entries: Entries) -> str:
-        """Return the text for the assembly: a number for each validated value, else the unread text."""
+        """Return the JSON to assemble: the text of each unread value, a number in place of any other."""
         keys = tuple(entries)
         if any(entry.__class__ is UnreadEntry for entry in entries.values()):
-            return _write_object(_number_entries(entries))
+            return _write_object(_list_entry_texts(entries))
         text = self._texts.get(keys)
-        return _remember(self._texts, keys, _write_object(_number_entries(entries))) if text is None else text
+        return (
+            _remember(self._texts, keys, _write_object(_list_entry_texts(entries))) if text is None else text
+        )
 
     def _find_validator(self, unread: frozenset[str]) -> SchemaValidator:
         """Return the validator that assembles the fields, and reads the fields in `unread` from the text."""
         validator = self._validators.get(unread)
         if validator is None:
             fields = [
-                (name, schema) if name in unread else _replace_field((name, schema))
+                (name, schema) if name in unread else _use_known_value((name, schema))
                 for name, schema in self._fields
             ]
             validator = _remember(self._validators, unread, self._make_validator_with(fields))
@@ -340,7 +343,7 @@ class _FieldsStructure(AssembledStructure):
             fields: The fields, in place of the object's own.
             extra: True to treat unknown keys as the object does; False to ignore them.
         """
-        # The schema of a dataclass has a list of fields; those of models and typed dicts have a dict.
+        # The schema of a dataclass has a list of fields; the schemas of models and typed dicts have a dict.
         has_dict = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if has_dict else [field for _, field in fields]}
         if not extra:
@@ -353,11 +356,11 @@ _MOST_KEPT = 64
 """Maximum number of texts and validators to cache, each for one set of keys; most documents need one."""
 
 
-def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
+def _remember(cache: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
     """Add a value to a cache, which is emptied if it is full; return the value."""
-    if len(known) >= _MOST_KEPT:
-        known.clear()
-    known[key] = value
+    if len(cache) >= _MOST_KEPT:
+        cache.clear()
+    cache[key] = value
     return value
 
 
@@ -389,7 +392,7 @@ class _LateSlot(Slot):
         return self._slot.find_defaults()
 
 
-def _replace_field(field: Field) -> Field:
+def _use_known_value(field: Field) -> Field:
     """Return a copy of a field whose value is taken from the values validated before; the default stays."""
     name, schema = field
     inner = schema["schema"]
@@ -408,7 +411,7 @@ def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
     return schema["type"] == "default" and bool(checked)
 
 
-def _number_entries(entries: Entries) -> list[tuple[str | int, str]]:
+def _list_entry_texts(entries: Entries) -> list[tuple[str | int, str]]:
     """Return each key with the text of its entry if the entry is unread; otherwise with the text "0"."""
     return [(key, entry.text if entry.__class__ is UnreadEntry else "0") for key, entry in entries.items()]
 

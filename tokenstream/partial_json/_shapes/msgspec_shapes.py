@@ -26,7 +26,7 @@ from tokenstream.partial_json._shapes.shape import (
     UnreadEntry,
     ValueStructure,
 )
-from tokenstream.partial_json._show import find_in_annotation
+from tokenstream.partial_json._show import find_show_in_annotation
 from tokenstream.partial_json._typed.defaults import Defaults
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class _StructSlot(Slot):
         """Return the slots at a key in all members of the type; None if any type is possible there."""
         found: list[Slot] = []
         for member in _list_members(self._type):
-            inner = _list_within(member, key, attribute=attribute)
+            inner = _list_types_within(member, key, attribute=attribute)
             if inner is None:
                 return None
             found += map(self._slots.get_slot, inner)
@@ -170,7 +170,7 @@ def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 def _find_show(type_: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     """Return the unit in which values of a type become visible; None if no annotation sets it."""
-    unit = find_in_annotation(type_)
+    unit = find_show_in_annotation(type_)
     if unit is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):
             unit = unit or _find_show(member)
@@ -225,7 +225,7 @@ def _find_maker(
     return None if origin in _SCALAR_TYPES or origin in {list, dict} else _make_no_structure
 
 
-def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
+def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
     """Return the types that the value at a key may have; None if it may have any type.
 
     Args:
@@ -284,7 +284,7 @@ class _StructStructure(ValueStructure):
     ) -> str | None:
         return msgspec.json.encode(value).decode()
 
-    def check_extra(self, key: str | int, text: str) -> bool:
+    def accepts_extra(self, key: str | int, text: str) -> bool:
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
@@ -320,15 +320,15 @@ class _ListStructure(ValueStructure):
         return self._slot
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
-        return list(_check_values(entries).values())
+        return list(_copy_valid_entries(entries).values())
 
 
 class _DictStructure(_ListStructure):
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
-        return _check_values(entries)
+        return _copy_valid_entries(entries)
 
 
-def _check_values(entries: Entries) -> Entries:
+def _copy_valid_entries(entries: Entries) -> Entries:
     """Return a copy of the entries.
 
     Raises:
@@ -365,6 +365,7 @@ def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
     location = _LOCATION.search(message)
     loc: list[str | int] = []
     for name, index in _LOCATION_STEP.findall(location.group(1) if location is not None else ""):
+        # msgspec writes "..." for a key of a dict.
         loc.append(name or (int(index) if index != "..." else index))
     # The value at that location.
     value: Any = json.loads(text)

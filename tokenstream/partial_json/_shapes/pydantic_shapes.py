@@ -28,7 +28,7 @@ from tokenstream.partial_json._shapes.core_schema import (
     is_plain_default,
     list_choices,
     list_fields,
-    single_keys,
+    list_single_keys,
 )
 from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
 from tokenstream.partial_json._shapes.shape import ContextNeeded, InvalidValue, Slot, TagChoice, TypeNames
@@ -223,7 +223,7 @@ class _ArrayStructure(AssembledStructure):
     Args:
         types: The slots of the items' types.
         layered: The schema, and the layers around it.
-        schemas: The schemas of the items; that of a list has one for all items.
+        schemas: The schemas of the items; a list has one schema for all items.
         last_repeats: True if the last of the schemas applies to all further items.
     """
 
@@ -276,7 +276,7 @@ class _UnionChoice(TagChoice):
         self._chosen: dict[str, ValueStructure | None] = {}
 
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
-        """Return the structure of the member with this tag; None if there is no such member or structure."""
+        """Return the structure of the member with this tag; None without a member, or without a structure."""
         if not isinstance(value, str):
             return None
         if value not in self._chosen:
@@ -374,7 +374,7 @@ def _make_typed_dict(types: PydanticSlots, layered: LayeredSchema) -> ValueStruc
 def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
     discriminator: Any = layered.schema["discriminator"]
     # The function may depend on any part of the value.
-    keys = None if callable(discriminator) else single_keys(discriminator)
+    keys = None if callable(discriminator) else list_single_keys(discriminator)
     return None if keys is None else _UnionChoice(types, layered, keys)
 
 

@@ -1,4 +1,4 @@
-"""The shape of a type: what is needed to validate and show a document while it arrives.
+"""The shape of a type: the means to validate and show a document while it arrives.
 
 | name | meaning |
 |---|---|
@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.partial_json._shapes.write import plain_json
+from tokenstream.partial_json._shapes.write import write_plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +89,7 @@ class TypeNames(NamedTuple):
         # A slot holds validators, which cannot be pickled.
         return TypeNames, tuple(self._replace(slot=None))
 
-    def key(self, name: str, by_alias: ByAlias) -> str | None:
+    def find_key(self, name: str, by_alias: ByAlias) -> str | None:
         """Return the key under which a field is written; None if the field is left out.
 
         Args:
@@ -182,9 +182,9 @@ class ValueStructure(ABC):
             by_alias: True to write fields under their aliases.
         """
         slot = self.find_slot(name)
-        return plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
+        return write_plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
-    def check_extra(self, key: str | int, text: str) -> bool:
+    def accepts_extra(self, key: str | int, text: str) -> bool:
         """Return True if a key without a slot still belongs to the value.
 
         Args:
@@ -201,7 +201,7 @@ class TagChoice(ValueStructure):
     """An object whose structure is chosen by one of its values, such as the tag of a union's member."""
 
     discriminators: tuple[str, ...]
-    """The keys whose values choose; if several are present, the first in this order decides."""
+    """The keys that may hold the tag; if several are present, the first in this order decides."""
 
     def find_slot(self, key: str | int) -> Slot | None:
         """Return None: before the choice, no key has a slot."""
@@ -259,7 +259,7 @@ class Slot(ABC):
         Raises:
             PydanticSerializationError: A serializer of the type failed.
         """
-        return plain_json(value, by_alias)
+        return write_plain_json(value, by_alias)
 
     def find_name(self, key: str) -> str:
         """Return the name of the field that is read from a key, for a value that is read as a whole."""

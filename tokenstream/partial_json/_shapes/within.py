@@ -51,7 +51,7 @@ def _step_to_field(
 
     The list is empty if there is no such field. The result is None if the object allows any key.
     """
-    # The fields of a typed dict are items, those of any other object are attributes.
+    # The fields of a typed dict are items, the fields of any other object are attributes.
     has_items = schema["type"] == "typed-dict"
     if attribute == has_items:
         return []
@@ -81,8 +81,8 @@ def _step_through(
 ) -> list[CoreSchema] | None:
     """Return the schemas at a key in all alternatives of a schema; None if any schema is possible."""
     found: list[CoreSchema] = []
-    for inner, own, _ in definitions.iter_alternatives(schema, config):
-        schemas_within = find_schemas_within(definitions, inner, own, key, attribute=attribute)
+    for inner, inner_config, _ in definitions.iter_alternatives(schema, config):
+        schemas_within = find_schemas_within(definitions, inner, inner_config, key, attribute=attribute)
         if schemas_within is None:
             return None
         found += schemas_within

@@ -27,11 +27,11 @@ write_string = json.encoder.encode_basestring
 _string_end = json.JSONDecoder().raw_decode
 
 
-def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - any value
+def write_plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - any value
     """Return the JSON of a value of unknown type; NaN and infinities become null.
 
     Example:
-        >>> plain_json({"a": [1, float("nan")]})
+        >>> write_plain_json({"a": [1, float("nan")]})
         '{"a":[1,null]}'
     """
     try:
@@ -124,7 +124,7 @@ class FieldWriter:
             text = serialize(self._serializer, self._make_stand_in(fields_so_far), by_alias, include={name})
         except PydanticSerializationError:
             # The method may need a field that has not arrived.
-            return plain_json(fields_so_far[name], by_alias)
+            return write_plain_json(fields_so_far[name], by_alias)
         # The text is an object with one field: cut the value out of it.
         return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
 

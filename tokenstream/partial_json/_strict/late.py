@@ -186,7 +186,7 @@ class LateReader(ABC):
             self._read_without_events("".join(without_events))
 
     def _read_without_events(self, text: str) -> None:
-        """Read a text whose events nobody needs, in C as far as possible."""
+        """Read a text, and drop its events; use C as far as possible."""
         document = self.document
         position, size = 0, len(text)
         may_use_c = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN

@@ -96,7 +96,9 @@ def parse_number(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, 
 
 
 def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
-    """Return the value of an unfinished number: that of its longest prefix that is a number within limits.
+    """Return the value of the longest prefix of an unfinished number that is a number; None without one.
+
+    Prefixes that exceed a limit do not count.
 
     Args:
         number: The text so far.

@@ -70,7 +70,7 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
 
     Returns:
         The number of containers before the piece that it closes; the brackets that it leaves
-        open; True if it ends inside a string; the maximum depth in it. None if the brackets
+        open; True if the piece ends inside a string; a bound on its depth. None if the brackets
         cannot belong to JSON, or are nested too deeply.
 
     Example:
@@ -93,8 +93,8 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
         return None
     closed_count = size - len(opened)
     # Each pass removes two levels at most: `[]`, and then a `{}` around it.
-    most_depth = len(opened) + 2 * passes
-    return closed_count, opened, in_string, most_depth
+    max_depth = len(opened) + 2 * passes
+    return closed_count, opened, in_string, max_depth
 
 
 def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
@@ -114,29 +114,32 @@ def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
         marks = marks[:-1]
     if b'"' not in marks:
         return marks, in_string
-    # Every second part is between the quotes of a string. If the number of quotes is odd, the text
-    # ends inside another string than the one whose quote was cut off above.
+    # Every second part is between the quotes of a string. The text ends inside a string if the number
+    # of quotes is odd, together with the quote that was cut off above.
     parts = marks.split(b'"')
     return b"".join(parts[::2]), len(parts) % 2 == in_string
 
 
-def is_nested_at_most(text: str, room: int) -> bool:
-    """Return True if the nesting of a JSON text is at most `room` levels deep.
+def is_nested_at_most(text: str, max_depth: int) -> bool:
+    """Return True if the nesting of a JSON text is at most `max_depth` levels deep.
 
     Example:
         >>> is_nested_at_most("[[1]]", 2), is_nested_at_most("[[1]]", 1)
         (True, False)
     """
-    if len(text) < _SHORT and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= room:
+    if (
+        len(text) < _SHORT
+        and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= max_depth
+    ):
         # All opening brackets together, even those in strings, would not be too deep.
         return True
-    plain = blank_escapes(text)
-    outlined = outline(plain)
-    if outlined is not None and outlined[3] <= room:
+    blanked = blank_escapes(text)
+    outlined = outline(blanked)
+    if outlined is not None and outlined[3] <= max_depth:
         return True
-    brackets, _ = _collect_brackets(plain, in_string=False)
+    brackets, _ = _collect_brackets(blanked, in_string=False)
     # The exact depth, one bracket at a time.
-    return max(accumulate(array("b", brackets.translate(_DEPTH_CHANGES))), default=0) <= room
+    return max(accumulate(array("b", brackets.translate(_DEPTH_CHANGES))), default=0) <= max_depth
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:

@@ -41,8 +41,8 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
     parts = text.split('"')
     last_part = parts.pop()
     position = 0
-    begins = False
     # True from the opening quote of a string until its first part is in the container.
+    is_unstored = False
     event: Any
     for part in parts:
         if state is IN_STRING:
@@ -57,8 +57,8 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 event.member = key
                 event.text = part
                 out.append(event)
-            if begins:
-                begins = False
+            if is_unstored:
+                is_unstored = False
                 if container.__class__ is dict:
                     container[key] = part
                 else:
@@ -106,7 +106,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
                 state = IN_KEY
             elif (state is VALUE or state is FIRST_ELEMENT) and document.container is not None:
                 state = IN_STRING
-                begins = True
+                is_unstored = True
                 event = new_event(ValueStart)
                 event.place = document.frame
                 event.member = document.key
@@ -130,9 +130,9 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
             elif state is IN_STRING:
                 out.append(StringDelta(document.frame, last_part, document.key))
                 document.show(last_part)
-                begins = False
+                is_unstored = False
                 position = len(text)
-    if begins:
+    if is_unstored:
         # The string has begun, but its first characters are read later.
         document.show("")
     reader.state = state

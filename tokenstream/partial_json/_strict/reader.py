@@ -142,7 +142,7 @@ class StrictReader(LateReader):
         self.incomplete = ""
         self._end_string(string, end, out)
         if size >= self._postpone_from and size - end > SHORT:
-            # The piece is long, and so is the text after the string: put that off.
+            # The piece is long, and so is the text after the string: put that text off.
             self.base += end
             return self._postpone(text[end:], out)
         if end < size:

@@ -151,19 +151,19 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     """
     # 1. Outline the brackets.
     frames = document.frames
-    plain = blank_escapes(text)
-    outlined = outline(plain, in_string=state.__class__ is not dict)
+    blanked = blank_escapes(text)
+    outlined = outline(blanked, in_string=state.__class__ is not dict)
     if outlined is None or _WRITTEN_MARK in text:
         return None
     closed, opened, in_string, depth = outlined
-    kept_count = len(frames) - closed
-    closes_too_many = kept_count < 0
+    staying_count = len(frames) - closed
+    closes_too_many = staying_count < 0
     may_be_too_deep = len(frames) + depth > document.max_depth
-    begins_another_document = opened and frames and not kept_count
+    begins_another_document = opened and frames and not staying_count
     if closes_too_many or may_be_too_deep or begins_another_document:
         return None
     # The containers that the text closes, and the one around them.
-    touched_frames = frames[kept_count - 1 if kept_count else 0 :]
+    touched_frames = frames[staying_count - 1 if staying_count else 0 :]
     # 2. Write brackets around the text.
     reopening = ""
     if touched_frames:
@@ -173,16 +173,17 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
         if innermost is None:
             return None
         reopening = "".join(outer) + innermost
-    open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if kept_count else opened
+    open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if staying_count else opened
     end_of_cut, ending, is_empty = len(text), "", False
     if open_brackets:
         bracket = open_brackets[-1:]
-        end_of_cut = find_last_boundary(plain, in_string=in_string, in_object=bracket == b"{")
+        end_of_cut = find_last_boundary(blanked, in_string=in_string, in_object=bracket == b"{")
         if end_of_cut <= 0:
+            # No prefix can be closed, so nothing is read.
             return 0, state
         # If the end cuts a key, the key is excluded.
-        in_string = in_string and plain.find('"', end_of_cut) < 0
-        is_empty = plain[end_of_cut - 1] == _SIGNS[bracket]
+        in_string = in_string and blanked.find('"', end_of_cut) < 0
+        is_empty = blanked[end_of_cut - 1] == _SIGNS[bracket]
         if in_string:
             end_of_cut += count_decided(text[end_of_cut:])
             ending = _WRITTEN_MARK + '"'
@@ -196,7 +197,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     if read is None or (open_brackets and read[1] != len(run)):
         return None
     value, end = read
-    if kept_count and not opened and not value:
+    if staying_count and not opened and not value:
         # There is only white space after a bracket, so the closing bracket may still follow.
         return end_of_cut, state
     keys = _find_open_keys(value, open_brackets, in_string=in_string, is_marked=bool(opened))
@@ -206,7 +207,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     if touched_frames:
         key = document.key
         _merge(touched_frames, value, state, document)
-        del frames[kept_count:]
+        del frames[staying_count:]
         if keys:
             container = touched_frames[0].container
             if container.__class__ is list:
@@ -279,7 +280,7 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
     """Merge the value of a text into the containers that were open before it.
 
     Args:
-        touched_frames: The frames of those containers that the text changes, outermost first.
+        touched_frames: The frames of the containers that the text changes, outermost first.
         value: The value of the text with brackets, and often placeholders, written in front of it.
         state: The state of the reader before the text.
         document: The document.

@@ -72,7 +72,7 @@ def count_decided(text: str) -> int:
     length = size - last_backslash
     is_whole_code = length == LONGEST_CODE and text[last_backslash + 2] not in "dD"
     if length > 1 and (text[last_backslash + 1] != "u" or is_whole_code):
-        # A whole escape: of two characters, or the code of a character that is no half of a pair.
+        # A whole escape: of two characters, or the code of a character that is not half of a pair.
         return size
     if last_backslash and text[last_backslash - 1] == "\\" and _is_escaped(text, last_backslash):
         # The last backslash is the second half of an escape.

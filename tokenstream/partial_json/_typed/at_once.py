@@ -47,22 +47,22 @@ def may_have_nan(text: str) -> bool:
     return ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text)
 
 
-def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN401 - any value
+def read_at_once(slot: Slot, text: str, *, max_depth: int) -> Any:  # noqa: ANN401 - any value
     """Return the value of a whole text; MISSING if the text must be read value by value.
 
     Args:
         slot: The slot of the whole document, a pydantic type.
         text: The text.
-        most_depth: The maximum nesting of objects and arrays.
+        max_depth: The maximum nesting of objects and arrays.
     """
-    # Pydantic accepts both, but the parser does not.
+    # Pydantic accepts NaN, and numbers that are too long; the parser does not.
     if may_have_nan(text) or may_be_too_long(text):
         return MISSING
     try:
         value = slot.read(text)
     except Exception:  # noqa: BLE001 - validators may raise anything; the second reading raises it
         return MISSING
-    return value if is_nested_at_most(text, most_depth) else MISSING
+    return value if is_nested_at_most(text, max_depth) else MISSING
 
 
 def pick_fields(names: Iterable[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
@@ -79,7 +79,7 @@ class LateObject(FilledObject):
     """The view of an object that was validated at once; its fields are read when they are first used.
 
     For that, the text is parsed a second time, by a new draft. The values shown are
-    nevertheless those of `outcome`, so that the second reading is not visible.
+    nevertheless the values of `outcome`, so that the second reading is not visible.
 
     Args:
         make: The class of drafts, and the arguments for a new draft: the schema, whether
@@ -125,11 +125,11 @@ class LateObject(FilledObject):
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
         partial = draft.partial()
-        view, other = get_names_and_view(partial)[1], get_state(partial).outcome
+        view, second_outcome = get_names_and_view(partial)[1], get_state(partial).outcome
         values = view.log.values
         for position, name in enumerate(view.log.names):
             # Show the object in `outcome`, not its copy; a field that a validator of the whole has changed
             # is shown as it was read.
-            if values[position] is get_member(other, name):
+            if values[position] is get_member(second_outcome, name):
                 values[position] = get_member(self._outcome, name)
         return FilledObject(view.log, "", MISSING, pick_fields(self._names, self._outcome))

@@ -46,8 +46,8 @@ class Draft(Generic[T]):
     """A typed object that is filled in as its text arrives.
 
     Each value is validated once, when it is finished, and is assembled with its
-    siblings when their container closes. The result equals what pydantic makes of the
-    whole text. The time for a snapshot depends on what is open, not on the whole document.
+    siblings when their container closes. The result equals the value that pydantic makes of
+    the whole text. The time for a snapshot depends on the open values, not on the whole document.
 
     Args:
         type_or_adapter: The type of the document.
@@ -240,7 +240,7 @@ class Draft(Generic[T]):
             self._snapshot = None
 
     def _validate_whole(self, text: str) -> bool:
-        """Validate the first piece at once if it is the whole document; return True if it was.
+        """Validate the first piece at once if it is the whole document; return True if it is, and is valid.
 
         A later piece, after a whole document, makes the parser read both, because that is an error.
         """
@@ -252,7 +252,7 @@ class Draft(Generic[T]):
                 self._parser.end()
         may_be_whole = text.__class__ is str and not is_complete
         closer = find_closer(text) if may_be_whole else ""
-        outcome = read_at_once(self._slot, text, most_depth=MOST_DEPTH) if closer else MISSING
+        outcome = read_at_once(self._slot, text, max_depth=MOST_DEPTH) if closer else MISSING
         self._is_untouched = outcome is not MISSING or not text
         if outcome is MISSING:
             return False

@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import TypeNames
-from tokenstream.partial_json._shapes.write import plain_json, write_string
+from tokenstream.partial_json._shapes.write import write_plain_json, write_string
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
         return _dump_text(view)
     if isinstance(view, GrowingObject):
         return _dump_object(view, type_names, by_alias)
-    return _dump_array(view, by_alias) if isinstance(view, GrowingArray) else plain_json(view, by_alias)
+    return _dump_array(view, by_alias) if isinstance(view, GrowingArray) else write_plain_json(view, by_alias)
 
 
 def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
@@ -100,6 +100,7 @@ def dump_element(values: list[Any], position: int, by_alias: ByAlias) -> str:
         value, structure = values[position], values.structure
         if values.plain_positions is not None and position in values.plain_positions:
             structure = None
+        # An array has no fields: `dict` returns an empty dict.
         text = texts.setdefault(position, _dump_value(structure, position, value, dict, by_alias))
     return text or "null"
 
@@ -142,7 +143,7 @@ def _dump_value(
         return structure.write(name, value, get_fields, by_alias)
     except PydanticSerializationError:
         # A field's serializer may need fields that are missing: until all are there, use the plain value.
-        return plain_json(value, by_alias)
+        return write_plain_json(value, by_alias)
 
 
 def _dump_text(text: GrowingText) -> str:
@@ -191,7 +192,7 @@ def _dump_object(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) 
 
 def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias: ByAlias) -> str:
     """Return the JSON of a field with its key; "" if the field is left out."""
-    key = type_names.key(name, by_alias)
+    key = type_names.find_key(name, by_alias)
     if key is None:
         return ""
     if view.growing is not MISSING and name == view.name:
@@ -246,7 +247,7 @@ def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # 
         return _dump_object_data(view, type_names, by_alias, fresh=fresh)
     if isinstance(view, GrowingArray):
         return _dump_array_data(view, by_alias, fresh=fresh)
-    return json.loads(plain_json(view, by_alias))
+    return json.loads(write_plain_json(view, by_alias))
 
 
 def _dump_object_data(
@@ -256,7 +257,7 @@ def _dump_object_data(
     data: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
-        key = type_names.key(name, by_alias)
+        key = type_names.find_key(name, by_alias)
         if key is None:
             continue
         if view.growing is not MISSING and name == view.name:

@@ -59,7 +59,12 @@ class Excerpt:
         self._start = 0
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
-        """End the open value, which ends before `offset`, and return its text."""
+        """End the open value, and return its text.
+
+        Args:
+            offset: The offset after the value.
+            value: The value, which only `WrittenExcerpt` needs.
+        """
         start, self._start = self._start, None
         text = self._text[start : offset - self._base]
         if self._earlier_text is not None:

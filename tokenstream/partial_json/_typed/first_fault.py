@@ -14,7 +14,7 @@ _HIDDEN = "*"
 """Replaces a key that the model wrote; it is also the wildcard in paths."""
 _MSGSPEC = "msgspec"
 _TELLING = ("Expected `", "Object missing required field")
-"""Beginnings of those msgspec messages that contain only words of the type."""
+"""Beginnings of the msgspec messages that contain only words of the type."""
 _QUOTING = frozenset({"error", "tag", "encoding_error"})
 """Context keys of pydantic's errors whose content comes from the value."""
 _TELLING_ERRORS = frozenset(
@@ -107,8 +107,8 @@ def _describe_error(error: Mapping[str, Any]) -> str:
     kind, message = str(error["type"]), str(error["msg"])
     if kind == _MSGSPEC:
         return message if message.startswith(_TELLING) else "Invalid value"
-    quotes = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
-    if quotes or kind not in _find_kinds():
+    may_quote = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
+    if may_quote or kind not in _find_kinds():
         return kind
     return message if len(message) <= _MOST_OF_MESSAGE else f"{message[:_MOST_OF_MESSAGE]}…"
 

@@ -21,7 +21,7 @@ from tokenstream.partial_json._typed.walk import (
     get_member,
     is_as_typed,
     is_collection,
-    is_finished_at,
+    is_final_at,
     unwrap_root,
 )
 
@@ -215,7 +215,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         is_final = self.complete and self._state.is_final
         for key in check_keys(path):
             # Everything inside a final value is final.
-            is_final = is_final or is_finished_at(self._get_growing() if value is self else value, key)
+            is_final = is_final or is_final_at(self._get_growing() if value is self else value, key)
             value = self._get_at(key) if value is self else get_member(value, key)
         return is_final and value is not MISSING
 

@@ -28,11 +28,11 @@ Operation: TypeAlias = dict[str, Any]
 """One step of a patch: `op`, `path`, and a `value` if the operation needs one."""
 
 
-def pointer_key(key: str | int) -> str:
+def make_pointer_segment(key: str | int) -> str:
     """Return a key as a segment of a JSON pointer, including the slash.
 
     Example:
-        >>> pointer_key("a/b~c")
+        >>> make_pointer_segment("a/b~c")
         '/a~1b~0c'
     """
     return f"/{str(key).replace('~', '~0').replace('/', '~1')}"
@@ -165,10 +165,10 @@ class Changes:
             if view.growing is not MISSING:
                 names[view.name] = None
         for name in names:
-            key = type_names.key(name, self._by_alias)
+            key = type_names.find_key(name, self._by_alias)
             if key is None:
                 continue
-            child_path = path + pointer_key(key)
+            child_path = path + make_pointer_segment(key)
             open_before = before.growing is not MISSING and name == before.name
             open_after = after.growing is not MISSING and name == after.name
             if open_before and open_after:
@@ -227,9 +227,9 @@ class Changes:
     def _compare_dicts(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for key in old:
             if key not in new:
-                self._add("remove", path + pointer_key(key))
+                self._add("remove", path + make_pointer_segment(key))
         for key, value in new.items():
-            self._compare_data(path + pointer_key(key), old.get(key, MISSING), value)
+            self._compare_data(path + make_pointer_segment(key), old.get(key, MISSING), value)
 
     def _compare_lists(self, path: str, old: list[Any], new: list[Any]) -> None:
         for index in range(len(old) - 1, len(new) - 1, -1):

@@ -79,7 +79,7 @@ class Schema(Generic[T]):
         """The words of the type itself, such as field names; error messages may show these words."""
         return collect_words(self.core)
 
-    def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
+    def describe_errors(self, errors: Sequence[Mapping[str, Any]]) -> str:
         """Return the error message for an invalid output: its first error, without the model's text."""
         return describe_invalid(self.title, errors, self.words)
 
@@ -95,7 +95,7 @@ class Schema(Generic[T]):
             errors = locate_errors((), invalid.errors)
             if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
                 _check_json(json_text)
-            raise OutputInvalid(self.reason(errors), text=json_text, errors=errors) from None
+            raise OutputInvalid(self.describe_errors(errors), text=json_text, errors=errors) from None
         return value
 
     def fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
@@ -126,7 +126,7 @@ def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any ty
         title = _MODULES.sub("", str(type_or_adapter))
     # The repr of an object that is not a type may contain private data.
     title = title or f"an object of {type(type_or_adapter).__name__}"
-    _refuse_no_type(type_or_adapter, title)
+    _refuse_non_type(type_or_adapter, title)
     if is_struct_type(type_or_adapter):
         from tokenstream.partial_json._shapes.msgspec_shapes import make_struct_slot
 
@@ -215,7 +215,7 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
     return Schema(slot, title, adapter.core_schema)
 
 
-def _refuse_no_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
+def _refuse_non_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
     """Raise an error for a model of pydantic 1, or for an object in place of its class; else return None."""
     cls = candidate if isinstance(candidate, type) else type(candidate)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):

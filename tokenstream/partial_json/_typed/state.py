@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import PartialJSONParser
-from tokenstream.partial_json._shapes.write import plain_json
+from tokenstream.partial_json._shapes.write import write_plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class DocumentText:
         words: Callable[[], frozenset[str]],
         repairs: Callable[[], tuple[Repair, ...]] = tuple,
         choice: DocumentChoice | None = None,
-        write: Callable[[Any, ByAlias], str] = plain_json,
+        write: Callable[[Any, ByAlias], str] = write_plain_json,
     ) -> None:
         self.log = log
         self.write = write

@@ -396,6 +396,7 @@ class ValueTree:
         node.add_value(name, entry if is_value else shown, is_final=is_final, is_plain=not is_value)
         if isinstance(node.structure, TagChoice):
             node.entries[key] = entry
+            # Nothing is validated before the choice, so `shown` is the value as the document has it.
             node.tag_values[key] = shown
             self._choose_structure(node, node.structure)
         elif node.structure is not None:
@@ -436,7 +437,7 @@ class ValueTree:
     ) -> None:
         """Keep the entry of a key that the type does not define, if the key still belongs to the value."""
         try:
-            belongs = structure.check_extra(key, entry.text)
+            belongs = structure.accepts_extra(key, entry.text)
         except InvalidValue as invalid:
             self._add_fault(node, key, invalid.errors)
             belongs = True

@@ -57,8 +57,8 @@ def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
 class FieldLog:
     """The finished fields of an object, in order; the same name may occur more than once.
 
-    Methods with a parameter `length` look only at that many fields; of those with the same name,
-    the last one counts.
+    Methods with a parameter `length` look only at that many fields. Of several fields with the same
+    name, the last one counts.
     """
 
     __slots__ = (
@@ -189,7 +189,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
             return resolve(self.growing)
         return self.log.find(name, self.length)
 
-    def is_finished(self, name: object) -> bool:
+    def is_final(self, name: object) -> bool:
         """Return True if the value that is shown under a name is final: it cannot change any more."""
         growing = self.growing is not MISSING and name == self.name
         return not growing and self.log.is_final(name, self.length)
@@ -235,7 +235,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = [(name, value, self.is_finished(name)) for name, value in self.items()]
+        fields = [(name, value, self.is_final(name)) for name, value in self.items()]
         return _rebuild_object, (fields,)
 
 
@@ -273,7 +273,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         """The list of finished elements, which all views of the array share."""
         return self.values
 
-    def is_finished(self, index: object) -> bool:
+    def is_final(self, index: object) -> bool:
         """Return True if the element at an index is final: it cannot change any more."""
         if not isinstance(index, int):
             return False
@@ -285,8 +285,8 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)
-        plain: set[int] | None = getattr(self.values, "plain_positions", None)
-        return 0 <= position < self.length and (plain is None or position not in plain)
+        plain_positions: set[int] | None = getattr(self.values, "plain_positions", None)
+        return 0 <= position < self.length and (plain_positions is None or position not in plain_positions)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401 - any value
@@ -319,7 +319,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        unvalidated = {position for position in range(len(self)) if not self.is_finished(position)}
+        unvalidated = {position for position in range(len(self)) if not self.is_final(position)}
         return GrowingArray, (list(self), MISSING, unvalidated)
 
 

@@ -37,13 +37,13 @@ def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
 
 
-def is_finished_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
+def is_final_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
     """Return True if the member of a growing value at a key is finished."""
     if _is_partial(value):
         return value.is_complete(key)
     if isinstance(value, GrowingObject):
-        return value.is_finished(str(key))
-    return isinstance(value, GrowingArray) and value.is_finished(key)
+        return value.is_final(str(key))
+    return isinstance(value, GrowingArray) and value.is_final(key)
 
 
 def is_as_typed(

@@ -171,7 +171,7 @@ class Partials(DocumentStage, Generic[T]):
                 pass
             else:
                 return None
-        why = draft.schema.reason(best.errors)
+        why = draft.schema.describe_errors(best.errors)
         return OutputInvalid(why, text=draft.text, errors=best.errors, best=best)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
-from tokenstream.partial_json._document import forget
+from tokenstream.partial_json._document import release_value
 from tokenstream.partial_json._events import StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, PathMatcher, Pattern
@@ -191,7 +191,7 @@ class Search(DocumentStage, Generic[OutT]):
             self._note_nearest(_NULL if value is None else "literal", position, out)
         # Only what is inside an element is still needed: it is part of the element's value.
         if position <= 1:
-            forget(event)
+            release_value(event)
         self._on_end(event, position, out)
 
     def _note_nearest(self, kind: str, position: int, out: list[OutT]) -> None:

@@ -54,14 +54,14 @@ class RunParts(NamedParts):
 
     def read_message_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open the part of a message; `kind` tells whether the message is text or reasoning."""
-        name = self.name_in(payload, kind, new=True)
+        name = self.id_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
             self._reasoning_by_id[name] = part
 
     def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close the part of a message; `kind` tells whether the message is text or reasoning."""
-        self.stop(kind, self.name_in(payload, kind))
+        self.stop(kind, self.id_in(payload, kind))
 
     def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Add the text of a chunk event to its message.
@@ -81,13 +81,10 @@ class RunParts(NamedParts):
             if message_id not in self.open_parts[kind]:
                 self.read_message_start({**payload, "messageId": message_id}, kind=kind)
                 self._chunked_part = (kind, message_id)
-        self.add(self.named(kind, message_id), text_of(payload, "delta") or "")
+        self.add(self.get_or_open(kind, message_id), text_of(payload, "delta") or "")
 
-    def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return True if AG-UI's documentation promises an id in this payload of a text or reasoning.
-
-        The base class calls this id a name.
-        """
+    def expects_id(self, payload: dict[str, Any]) -> bool:
+        """Return True if AG-UI's documentation promises an id in this payload of a text or reasoning."""
         # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 
@@ -141,7 +138,7 @@ class RunParts(NamedParts):
         self.whole(0, result)
 
     def _end_call(self, id: str) -> None:
-        call = self.take_call(id)
+        call = self.remove_call(id)
         # All calls of a run are the client's, so each one is an `OpenCall`.
         self.close_call(cast("OpenCall", call))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
@@ -136,16 +136,16 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return `refuse` if the payload of a delta also contains redacted reasoning; otherwise None.
+        """Return `always_decode` if the payload of a delta also contains redacted reasoning; otherwise None.
 
-        The fast path would read only the text of such payloads; `refuse` has each of them decoded.
+        The fast path would read only the text of such payloads; `always_decode` has each of them decoded.
 
         Args:
             delta: A delta that was decoded.
         """
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
-        return refuse if "redactedContent" in reasoning else None
+        return always_decode if "redactedContent" in reasoning else None
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload that is not a known event: a wrapped event, an error, or a whole answer."""

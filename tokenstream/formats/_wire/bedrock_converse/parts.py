@@ -276,7 +276,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         fields = source if is_dict(source) else {}
         data = bytes_of(fields.get("bytes", ""))
         if data is None:
-            self.refuse_media(0, "image", delta)
+            self.add_undecodable_media(0, "image", delta)
             return True
         self.add_media(part, data)
         for name, value in (("s3Location", fields.get("s3Location")), ("error", delta.get("error"))):

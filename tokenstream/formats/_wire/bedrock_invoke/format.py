@@ -9,7 +9,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import UsageUpdate
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_invoke.chunk import BYTES_PER_GROUP, make_chunk_reader, unpack
@@ -130,7 +130,7 @@ class BedrockInvoke(Format):
             # Learn from this payload how to read similar payloads without decoding them. If the frame had
             # other content, too, `_data` is empty, and an empty payload teaches nothing.
             fast.learn_from(self._data or {}, events)
-            split = fast.split(BYTES_PER_GROUP)
+            split = fast.make_split_reader(BYTES_PER_GROUP)
             # The first item of `split` is the name of an SSE event, which a payload in a chunk does not have.
             self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])
         return events
@@ -138,8 +138,8 @@ class BedrockInvoke(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return the callback of the model's format for later deltas like this one; None if there is none.
 
-        If the payloads have token counts that the model's format does not store, return `refuse`, which has
-        each later payload decoded.
+        If the payloads have token counts that the model's format does not store, return
+        `always_decode`, which has each later payload decoded.
 
         Args:
             delta: A delta that was decoded.
@@ -150,7 +150,7 @@ class BedrockInvoke(Format):
         has_counts = is_dict(delta.raw) and not COUNTS.isdisjoint(delta.raw)
         if has_counts and not isinstance(inner, PlainModel):
             # Only `PlainModel` stores deltas to read their counts later.
-            return refuse
+            return always_decode
         return inner.follow(delta)
 
     def end(self, *, now: float = 0.0) -> list[Event]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import refuse
+from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.bedrock_invoke.shapes import (
@@ -135,7 +135,7 @@ class PlainModel(Format):
         """Return a callback that stores each later delta, so that its token counts can be read later.
 
         If the payload of the delta has no known shape, or has counts that the shape does not name, return
-        `refuse` instead, which has each later payload decoded.
+        `always_decode` instead, which has each later payload decoded.
 
         Args:
             delta: A delta that was decoded.
@@ -143,9 +143,9 @@ class PlainModel(Format):
         payload = delta.raw
         shape = shape_of(payload) if is_dict(payload) else None
         if shape is None:
-            return refuse
+            return always_decode
         named = {path[0] for path in (shape.input, shape.output) if path}
-        return self._counted_parts.store_unread_delta if COUNTS & payload.keys() <= named else refuse
+        return self._counted_parts.store_unread_delta if COUNTS & payload.keys() <= named else always_decode
 
     def _read_item(
         self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]

@@ -257,7 +257,7 @@ class InteractionSteps(Parts):
             return False
         if data is None:
             # The data are not base64.
-            self.refuse_media(0, kind, delta)
+            self.add_undecodable_media(0, kind, delta)
             return True
         part = step.part
         # Only audio arrives in pieces; any other content is a part by itself.

@@ -154,7 +154,7 @@ class LiveTurn(Parts):
         """Add inline media: audio to the turn's audio part, other media as a part by itself."""
         content, mime_type = base64_bytes(data.get("data")), text_of(data, "mimeType")
         if content is None:
-            self.refuse_media(0, "inlineData", fields)
+            self.add_undecodable_media(0, "inlineData", fields)
         elif mime_type is not None and not mime_type.startswith("audio/"):
             self.whole(0, MediaPart(mime_type=mime_type, data=content))
         else:

@@ -146,7 +146,7 @@ class LangChainBlocks:
         encoded = block.get("base64")
         data = b"" if encoded is None else base64_bytes(encoded)
         if data is None or not (data or text_of(block, "url")):
-            self._parts.refuse_media(0, str(block["type"]), block)
+            self._parts.add_undecodable_media(0, str(block["type"]), block)
             return
         part = self._parts.open(
             0,

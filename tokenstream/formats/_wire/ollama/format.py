@@ -189,7 +189,7 @@ class Ollama(Format):
         """Add an image in base64; if it cannot be decoded, add it as an opaque part."""
         data = base64_bytes(encoded)
         if data is None:
-            self.parts.refuse_media(0, "image", {"image": encoded})
+            self.parts.add_undecodable_media(0, "image", {"image": encoded})
             return
         part = self.parts.open(0, MediaPart())
         self.parts.add_media(part, data)

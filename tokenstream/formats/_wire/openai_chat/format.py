@@ -23,7 +23,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
@@ -162,7 +162,7 @@ class OpenAIChat(Format):
         has_two_texts = "choices" in raw and not BARE_FIELDS.isdisjoint(raw)
         if has_other_calls or has_two_texts:
             # The payloads contain more than the text of the delta.
-            return refuse
+            return always_decode
         if "id_changed" in self.departures:
             # The ids of payloads alternate. Each change is a departure, which decoding counts.
             fields, id = self.parts.fields, raw.get("id")

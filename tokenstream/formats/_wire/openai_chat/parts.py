@@ -172,7 +172,7 @@ class ChatContent:
         if url is None:
             self._read_opaque(item)
         elif (media := _media_of(url, item)) is None:
-            self.parts.refuse_media(self.choice, text_of(item, "type") or "", item)
+            self.parts.add_undecodable_media(self.choice, text_of(item, "type") or "", item)
         else:
             self.parts.whole(self.choice, media)
 
@@ -353,7 +353,7 @@ class ChatContent:
         data = b"" if encoded is None else base64_bytes(encoded)
         transcript = text_of(audio, "transcript") or ""
         if data is None:
-            self.parts.refuse_media(self.choice, "audio", {"data": encoded})
+            self.parts.add_undecodable_media(self.choice, "audio", {"data": encoded})
             data = b""
         if self._audio is None:
             self.end_current_part()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.openai_realtime.events import is_event, response_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
@@ -135,11 +135,11 @@ class OpenAIRealtime(Format):
         return not self._open_responses
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None if the text was in a delta event, and `refuse` if it was in an event with a whole text.
+        """Return None if the text was in a delta event, `always_decode` if in an event with a whole text.
 
-        `refuse` has later events of the second type decoded, because they may repeat reported deltas.
+        `always_decode` has later events of the second type decoded, because they may repeat reported deltas.
         """
-        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
+        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back at the input's end; set `error` if a response is open or failed."""

@@ -268,7 +268,7 @@ class RealtimeOutputs(Parts):
         content.reported.add("audio")
         data = base64_bytes(encoded)
         if data is None:
-            self.refuse_media(0, "audio", {"data": encoded})
+            self.add_undecodable_media(0, "audio", {"data": encoded})
         else:
             self.add_media(content.part, data)
 

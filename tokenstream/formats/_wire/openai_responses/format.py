@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, is_list, says_nothing, text_of
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._base import PING_NAMES, Format
-from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.openai_responses.events import READERS
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
@@ -211,12 +211,12 @@ class OpenAIResponses(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
         """Return a callback that stores each later delta, for its sequence number, and counts its characters.
 
-        For a text that was not in a delta event, return `refuse`, which has later events of that type
+        For a text that was not in a delta event, return `always_decode`, which has later events of that type
         decoded. See `Format.follow`.
         """
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
             # A whole content must be decoded, to check that it does not repeat reported deltas.
-            return refuse
+            return always_decode
         items = self._items
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section
         is_numbered = sequence_number_of(delta.raw) is not None

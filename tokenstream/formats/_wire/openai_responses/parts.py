@@ -310,7 +310,7 @@ class ResponseItems(Parts):
         """
         audio = media_of(data)
         if audio is None:
-            self.refuse_media(0, "audio", {"data": data})
+            self.add_undecodable_media(0, "audio", {"data": data})
             return
         if self._audio is None or self._audio.closed:
             self._audio = self.open(0, MediaPart())

@@ -20,7 +20,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.formats._base import Format, Frame
-from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._resume.replay import Replay
 from tokenstream.formats._wire.tokenstream.events import EVENTS, event_of
@@ -191,7 +191,7 @@ class TokenStream(Format):
         See `Format.follow`. Deltas with a signature must always be decoded.
         """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
-            return refuse
+            return always_decode
         # The position is in the payload, or else it may be the id of the SSE event.
         step, has_position = delta.step, "at" in delta.raw
         if step is None and not has_position:
@@ -230,15 +230,15 @@ class TokenStream(Format):
         self._latest = None
         self._note_position(payload)
 
-    def go_on(self) -> None:
+    def prepare_to_continue(self) -> None:
         """Prepare for another connection, which continues after `position`; drop repeated events."""
-        super().go_on()
+        super().prepare_to_continue()
         position = self.position
         self._replay = None if position is None else _PositionReplay(position)
 
     # -- internals ---------------------------------------------------------------
 
-    def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+    def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
         positions = cast("_PositionReplay", replay)
         may_be_merged = text_of(payload, "type") in _DELTAS

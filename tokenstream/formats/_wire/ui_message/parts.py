@@ -83,11 +83,11 @@ class UIParts(NamedParts):
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a part with text or reasoning."""
-        self.start(kind, self.name_in(payload, kind, new=True), fields_except(payload, *_TEXT_FIELDS))
+        self.start(kind, self.id_in(payload, kind, new=True), fields_except(payload, *_TEXT_FIELDS))
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a part with text or reasoning."""
-        name = self.name_in(payload, kind)
+        name = self.id_in(payload, kind)
         part = self.open_parts[kind].get(name)
         if part is not None:
             self.merge_data(part, kind, fields_except(payload, *_TEXT_FIELDS))
@@ -119,7 +119,7 @@ class UIParts(NamedParts):
         if id_ in self.calls or id_ in self.calls_done:
             self.note("call_repeated")
             return None
-        self.note_late_content()
+        self.note_if_late()
         content = ServerToolCall(id=id_, name=name, provider_data=data)
         part = self.calls[id_] = self.open(0, content)
         self._server_calls[part.index] = content
@@ -175,7 +175,7 @@ class UIParts(NamedParts):
         id_ = call_id_of(payload)
         if id_ not in self.calls:
             self.read_call_start(payload)
-        return self.take_call(id_)
+        return self.remove_call(id_)
 
     def _merge_call_data(self, call: OpenCall, payload: dict[str, Any]) -> None:
         """Add the further fields of a payload to the `provider_data` of a call."""
