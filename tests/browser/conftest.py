@@ -10,19 +10,18 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.project import PACKAGE, ROOT
-from tests.support.proxies import program
+from tests.support.chromium import chromium, context, page
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+__all__ = ["chat", "chromium", "context", "page", "url"]
 
 _PATIENCE = 30.0
 
@@ -74,31 +73,3 @@ def _await(url: str, process: subprocess.Popen[bytes], said: Path) -> None:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with chat(tmp_path_factory.mktemp("chat"), pace=0.02) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = program("chromium", "chromium")
-    if find_spec("playwright") is None:
-        missing = pytest.fail if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1" else pytest.skip
-        missing("needs playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        # A container's root has no sandbox, and the pages are our own.
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    made = chromium.new_context(viewport={"width": 800, "height": 900})
-    made.set_default_timeout(60_000)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()

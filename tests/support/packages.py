@@ -36,6 +36,7 @@ _FRAMEWORKS = (
 _EXTRAS = {
     "test-frameworks": _FRAMEWORKS,
     "test-emitters": ("pydantic_ai",),
+    "docs": ("sphinx",),
     "test-litellm": ("litellm",),
     "test-sdks": _SDKS,
 }

@@ -1,0 +1,34 @@
+"""Configuration of the documentation site, for Sphinx: `sphinx-build -W docs build/site`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+import tokenstream
+
+project = "tokenstream"
+author = "the tokenstream authors"
+release = version = tokenstream.__version__
+html_title = "tokenstream"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "site_hooks",
+]
+exclude_patterns = ["quickstarts/*"]
+default_role = "py:obj"
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_copyright = False
+myst_heading_anchors = 4
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
