@@ -53,7 +53,10 @@ SLOW = {
     "docs/testing.md",
 }
 """Pages whose imports alone may take seconds on a busy machine."""
-PROGRAMS = {"docs/quickstarts.md"}
+PROGRAMS = {
+    "docs/quickstarts.md",
+    *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),
+}
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
 WARNS = {
     "docs/coming-from/litellm.md": (

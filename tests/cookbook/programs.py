@@ -1,0 +1,62 @@
+"""The programs of docs/cookbook: each page has one, and a module of tests here runs it as it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.docs_pages import blocks
+from tests.project import PACKAGE, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = ROOT / "docs" / "cookbook"
+INDEX = ROOT / "docs" / "cookbook.md"
+MAX_LINES = 60
+
+
+def program_of(recipe: str) -> str:
+    """Return the program of a page of the cookbook: its one block of Python."""
+    (block,) = blocks((FOLDER / f"{recipe}.md").read_text(encoding="utf-8"), "python")
+    return block.code
+
+
+def write_program(recipe: str, folder: Path) -> Path:
+    """Write a page's program into a folder, under the page's name, so that it can be run or imported."""
+    path = folder / f"{recipe.replace('-', '_')}.py"
+    path.write_text(program_of(recipe), encoding="utf-8")
+    return path
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment for a program: it finds this library, and asks no real provider."""
+    paths = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    return {
+        **os.environ,
+        "OPENAI_API_KEY": "none",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "NO_PROXY": "*",
+        "PYTHONPATH": paths,
+        "PYTHONIOENCODING": "utf-8",
+        **variables,
+    }
+
+
+def run_program(
+    recipe: str, folder: Path, *arguments: str, stdin: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a page's program as a script, and return what it printed."""
+    return subprocess.run(
+        [sys.executable, str(write_program(recipe, folder)), *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )

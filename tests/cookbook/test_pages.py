@@ -1,0 +1,34 @@
+"""Each recipe is one whole program that fits a screen, is listed, and is run by a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, program_of
+from tests.docs_pages import links
+
+RECIPES = sorted(path.stem for path in FOLDER.glob("*.md"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
+    """It can be copied whole, and read without scrolling far."""
+    program = program_of(recipe)
+
+    compile(program, recipe, "exec", dont_inherit=True)
+    assert len(program.splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_run_by_a_test_of_its_name(recipe: str) -> None:
+    """A page without one would rot."""
+    assert Path(__file__).with_name(f"test_{recipe.replace('-', '_')}.py").is_file()
+
+
+def test_the_list_of_recipes_is_whole() -> None:
+    """Each page is found from the list, and each row of the list leads to a page."""
+    listed = [link for link in links(INDEX.read_text(encoding="utf-8")) if link.startswith("cookbook/")]
+
+    assert RECIPES == sorted(link.removeprefix("cookbook/").removesuffix(".md") for link in listed)
