@@ -33,7 +33,9 @@ _FRAMEWORKS = (
     "langgraph",
     "llama_index",
 )
+_COOKBOOK = ("gradio", "ipykernel", "nbclient", "stamina", "streamlit", "telegram", "textual")
 _EXTRAS = {
+    "test-cookbook": _COOKBOOK,
     "test-frameworks": _FRAMEWORKS,
     "test-emitters": ("pydantic_ai",),
     "docs": ("sphinx",),

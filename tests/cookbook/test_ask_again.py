@@ -1,0 +1,35 @@
+"""The program of the cookbook that asks again sends the explanation, and returns the second answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.cookbook.programs import run_program
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_second_answer_counts(tmp_path: Path) -> None:
+    """The second request has the model's first answer, and the words about it."""
+    answers = ['{"name": "Tea", "minutes": "a few"}', '{"name": "Tea", "minutes": 5}']
+    scripts = [testing.script().text(answer).finish("stop") for answer in answers]
+    with testing.serve(scripts) as provider:
+        done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
+    messages = provider.requests[1].json["messages"]
+
+    assert done.stdout.endswith("\nTea: 5 minutes\n"), done.stderr
+    assert ["user", "assistant", "user"] == [message["role"] for message in messages]
+    assert answers[0] == messages[1]["content"]
+    assert "minutes" in messages[2]["content"]
+
+
+def test_a_second_wrong_answer_is_an_error(tmp_path: Path) -> None:
+    """It does not ask for ever."""
+    script = testing.script().text('{"name": "Tea"}').finish("stop")
+    with testing.serve([script, script]) as provider:
+        done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
+
+    assert "OutputInvalid" in done.stderr
+    assert 2 == len(provider.requests)
