@@ -87,6 +87,7 @@ class RunEvents:
 
         host, something_happened = find_host(), Event()
         if host is None:
+            # No event loop runs this coroutine: there is nothing to wait with, and the caller looks again.
             return
 
         def wake() -> None:

@@ -164,6 +164,7 @@ class GraphMessages(RunOfAFramework):
                 step = self._open[key] = self._run.step(node, agent=text_of(metadata, "lc_agent_name"))
                 self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
             self._model_answers[key].read_piece(message)
+            # An "ai" message is a whole answer, of a model that did not stream.
             is_last_piece = kind == "ai" or getattr(message, "chunk_position", None) == "last"
             if is_last_piece:
                 self._end_step(key, error=self._model_answers.pop(key).end())

@@ -148,7 +148,8 @@ class Log:
             version: The value of `Log.version` up to which the caller knows the run.
 
         Returns:
-            False if something has happened since that version, so that there is no need to wait.
+            False if something has happened since that version, so that there is no need to wait; the
+            function is registered all the same, and the caller cancels it.
         """
         with self._changed:
             self._wakers.append(wake)

@@ -35,6 +35,7 @@ class AgentsRun(RunOfAgents):
         kind = text_of(payload, "type")
         if self._answer is None or kind == "response.created":
             self._end_answers()
+            # The name stands for an agent that no event has announced.
             step = self._open.get(self._AGENT) or self._switch_agent("agent")
             self._answer = ModelAnswer(step, "openai-responses", self._calls)
         self._answer.read_piece(payload)

@@ -96,6 +96,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         reasoning_tags: bool | Iterable[str] = (),
     ) -> None:
         driver: Any = source
+        # This library itself passes a driver that it has made, for example in `from_checkpoint`.
         if not isinstance(driver, AsyncDriver):
             options = Options(
                 format,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import AskedRule
-    from tokenstream.stream._guards.judges import Judges
+    from tokenstream.stream._guards.awaited import AwaitedGuards
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
@@ -41,7 +41,7 @@ class AsyncDriver(Driver):
         options: The options of the stream.
     """
 
-    __slots__ = ("_next_source", "judges", "pump")
+    __slots__ = ("_next_source", "awaited_guards", "pump")
 
     block = "async with"
     exhausted = StopAsyncIteration
@@ -57,7 +57,7 @@ class AsyncDriver(Driver):
             raise
         self._next_source: Deferred | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
-        self.judges: Judges | None = None
+        self.awaited_guards: AwaitedGuards | None = None
         """The guards that have to be awaited; None if the stream has none."""
         self.pump = AsyncPump(source, self.clock)
         if isinstance(source, AsyncSource):
@@ -111,11 +111,7 @@ class AsyncDriver(Driver):
         return await self.__anext__()
 
     async def step_until(self, until: float) -> Event | None:
-        """Return the next event for a view with a time limit, or None if the time has passed.
-
-        Args:
-            until: Time at which to stop waiting.
-        """
+        """Return the next event for a view, or None if none has arrived by the time `until`."""
         if self.phase is _ENDED:
             return await self.step()
         return await self._step(partial(self._advance, until), until)
@@ -131,10 +127,12 @@ class AsyncDriver(Driver):
             bell: Rung when something may have arrived.
         """
         if self.verdict.end_request is not None:
+            # `stop` or `close` was called, perhaps in another thread; the events that are left follow.
             self.end()
-        if self.pump.listen(bell, even_if_instant=self.judges is not None):
+        # An awaited guard decides later, so the bell is needed even if no read of the source ever waits.
+        if self.pump.listen(bell, even_if_instant=self.awaited_guards is not None):
             return self._step(partial(self._advance_without_waiting, bell))
-        # The bell will not ring, because a read of this source never waits.
+        # The bell will not ring: the source never waits, is closed, or can no longer be given to a task.
         return self.__anext__()
 
     @property
@@ -144,7 +142,7 @@ class AsyncDriver(Driver):
 
     async def open_now(self) -> None:
         """Open the source before the first read."""
-        # A failed attempt may be retried with another source; `plain` is False after a final error.
+        # A failed attempt may be retried with another source; `continues` is False after a final error.
         while self.is_unopened and self.machine.continues:
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
@@ -184,7 +182,7 @@ class AsyncDriver(Driver):
         machine, pump = self.machine, self.pump
         fast_path = machine.shortcut
         # `poll` checks deadlines, refuses a second read, and waits for guards.
-        if fast_path is None or machine.now >= self.earliest_deadline or pump.busy or self.judges is not None:
+        if fast_path is None or machine.now >= self.earliest_deadline or pump.busy or self.awaited_guards:
             return None
         item = next(pump.batch, None) or pump.take_new_item()
         if item is None:
@@ -205,7 +203,7 @@ class AsyncDriver(Driver):
         """
         machine, pump = self.machine, self.pump
         event = None
-        while event is None and not self._awaits_judges:
+        while event is None and not self._waits_for_guards:
             if not self.wants_more():
                 # The reading task has to close the source before the end is reported.
                 if not pump.release():
@@ -233,7 +231,7 @@ class AsyncDriver(Driver):
         """
         if self.phase is not _ENDED and not self.pump.begun:
             self._begin()
-            self.pump.listen(bell, even_if_instant=self.judges is not None)
+            self.pump.listen(bell, even_if_instant=self.awaited_guards is not None)
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing arrives before then; None for never.
@@ -241,7 +239,7 @@ class AsyncDriver(Driver):
         Args:
             since: Time since which nothing has arrived.
         """
-        if self._awaits_judges:
+        if self._waits_for_guards:
             return self.chain.deadline
         has_input_ended = self.machine.input_ended or self.phase is _ENDED
         if has_input_ended or self._next_source is not None:
@@ -250,7 +248,7 @@ class AsyncDriver(Driver):
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
-        if self._awaits_judges:
+        if self._waits_for_guards:
             self._check_deadlines(self.clock())
         else:
             self.process_item(WAITED, self.clock())
@@ -261,9 +259,9 @@ class AsyncDriver(Driver):
         return self.pump.has_task and self._next_source is None
 
     @property
-    def _awaits_judges(self) -> bool:
+    def _waits_for_guards(self) -> bool:
         """True if every held-back event waits for the verdict of a guard."""
-        return self.judges is not None and self.machine.waits
+        return self.awaited_guards is not None and self.machine.waits
 
     async def _step(
         self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
@@ -321,16 +319,16 @@ class AsyncDriver(Driver):
             rule: The rule that calls the guard's function.
             awaited: True if the function is known to return awaitables.
         """
-        from tokenstream.stream._guards.judges import Judges
+        from tokenstream.stream._guards.awaited import AwaitedGuards
 
-        if self.judges is None:
-            self.judges = Judges(self.machine, self.pump)
-        self.judges.add(rule, awaited=awaited)
+        if self.awaited_guards is None:
+            self.awaited_guards = AwaitedGuards(self.machine, self.pump)
+        self.awaited_guards.add(rule, awaited=awaited)
 
     def end(self) -> None:
         """Stop the stream; must be called in the thread of the event loop."""
-        if self.judges is not None:
-            self.judges.cancel()
+        if self.awaited_guards is not None:
+            self.awaited_guards.cancel()
         if self.phase is not _ENDED:
             self.cut_short("stopped", self.verdict.end_request)
             self.pump.stop()
@@ -343,8 +341,8 @@ class AsyncDriver(Driver):
         """
         self.record_closing()
         self.cut_short("stopped", "closed")
-        if self.judges is not None:
-            await self.judges.close()
+        if self.awaited_guards is not None:
+            await self.awaited_guards.close()
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
@@ -385,8 +383,8 @@ class AsyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopAsyncIteration.
         """
-        if self.judges is not None and self.machine.waits:
-            await self._await_judges(self.judges, until)
+        if self.awaited_guards is not None and self.machine.waits:
+            await self._await_guards(self.awaited_guards, until)
             return None
         if self.wants_more():
             if self._next_source is not None:
@@ -395,7 +393,7 @@ class AsyncDriver(Driver):
             return await self._read(until) if item is None else self.process_item(item[1], item[0])
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
-        # `last` is the `Stopped` event of a guard, which the loop has not taken yet.
+        # `conclude` may have released events; the `Stopped` event of a guard is taken by the loop, too.
         if are_events_left or self.machine.stopped_event is not None:
             return None
         failed = not had_ended and self.error is not None
@@ -404,17 +402,17 @@ class AsyncDriver(Driver):
             raise self.error.with_traceback(None)
         raise StopAsyncIteration
 
-    async def _await_judges(self, judges: Judges, until: float | None) -> None:
+    async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
         """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most.
 
         Args:
-            judges: The guards.
+            guards: The guards that have to be awaited.
             until: Time at which the caller stops waiting; None for no limit.
         """
         until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
         self.pump.busy = True
         try:
-            await judges.wait(None if until is None else max(until - self.clock(), 0.0))
+            await guards.wait(None if until is None else max(until - self.clock(), 0.0))
         finally:
             self.pump.busy = False
         if self.machine.waits and self.phase is not _ENDED:
@@ -470,15 +468,15 @@ class AsyncDriver(Driver):
 
     def _begin(self) -> None:
         """Check that the guards have a task group, then start timing the request."""
-        if self.judges is not None:
-            self.judges.check()
+        if self.awaited_guards is not None:
+            self.awaited_guards.check()
         if isinstance(self.pump.source, Deferred):
             self.begin_request(self.pump.source)
 
     async def _take_arrived(self) -> tuple[float, Any] | None:
         """Return an item that has already arrived, with the time of its arrival; None if none has arrived."""
-        if self.judges is not None:
-            self.judges.check()
+        if self.awaited_guards is not None:
+            self.awaited_guards.check()
         self.pump.busy = True
         try:
             return await self.pump.take_arrived()

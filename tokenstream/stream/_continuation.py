@@ -81,6 +81,7 @@ class Continuation:
         if method is None:
             names = ", ".join(METHODS)
             raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {names}")
+        # "all" also leaves out the parts that this format cannot express, instead of raising an error.
         result: Any = getattr(self._select_accepted(), method)(drop="all")
         # Some of these methods return one turn, others a list of turns.
         turns: list[dict[str, Any]] = [*result] if isinstance(result, list) else [result]

@@ -142,6 +142,7 @@ class Driver(SingleConsumer):
         has_terminal_event = self.machine.answered and self.machine.format is not None
         if has_terminal_event or message.finish_reason:
             return message.model_copy(update={"ending": "complete"})
+        # No counts follow after a stop, so missing ones are estimated.
         return message.model_copy(update={"ending": "stopped", "usage": self.accumulator.counted})
 
     # -- the phases of a stream --------------------------------------------
@@ -485,8 +486,8 @@ class Driver(SingleConsumer):
 
     def _decide_ending(self, ending: Ending | None) -> Ending | None:
         """Return "stopped" or "complete" after a stop, or else `ending`; None lets the machine decide."""
-        if self.verdict.decide():
-            ending = "stopped"
+        # `decide` returns True if `stop` or `close` was called before the end.
+        ending = "stopped" if self.verdict.decide() else ending
         # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.
         is_complete = self.machine.answered and not self.machine.waits
         return "complete" if ending == "stopped" and is_complete else ending

@@ -90,6 +90,7 @@ class Stream(SyncStreamBase, Choice):
         reasoning_tags: bool | Iterable[str] = (),
     ) -> None:
         driver: Any = source
+        # This library itself passes a driver that it has made, for example in `from_checkpoint`.
         if not isinstance(driver, SyncDriver):
             options = Options(
                 format,

@@ -197,7 +197,7 @@ class SyncDriver(Driver):
         if not self.pump.begin_read():
             raise concurrent_read_error()
         try:
-            # A failed attempt may be retried with another source; `plain` is False after a final error.
+            # A failed attempt may be retried with another source; `continues` is False after a final error.
             while self.is_unopened and self.machine.continues and self.verdict.end_request is None:
                 self._read()
         finally:
@@ -396,7 +396,7 @@ class SyncDriver(Driver):
             return self._read(until)
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
-        # `last` is the `Stopped` event of a guard, which the loop has not taken yet.
+        # `conclude` may have released events; the `Stopped` event of a guard is taken by the loop, too.
         if are_events_left or self.machine.stopped_event is not None:
             return None
         self.close_source(quiet=True)

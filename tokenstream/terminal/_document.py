@@ -169,6 +169,7 @@ def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
     """
     index = 0
     while index < len(tokens):
+        # A link is three tokens: its beginning, its text and its end.
         link, *following = tokens[index : index + 3]
         if link.type == "link_open" and link.info == "auto" and len(following) == 2:
             yield following[0]

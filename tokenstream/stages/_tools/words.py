@@ -189,7 +189,9 @@ def _describe_problem(error: Mapping[str, Any]) -> str:
         return words(error.get("ctx") or {})
     message = str(error.get("msg", "is not valid"))
     if _PREFIX.match(message):
+        # A validator of the application has raised this message, which is kept in its own words.
         return _SPACE.sub(" ", _PREFIX.sub("", message))
+    # "Input should be …" becomes "should be …", since the line already names the place.
     problem = _SUBJECT.sub("should ", message)
     if "input" in error and not isinstance(error["input"], dict | list):
         problem += f", not {_show_value(error['input'])}"

@@ -218,6 +218,7 @@ class SyncHub(Hub[SyncDriver]):
             else:
                 self._wait(self._changed, until)
         elif until is None or self.driver.phase is Phase.ENDED:
+            # After the end, `step_until` would drop the `Stopped` event of a guard.
             self._read(caller, self.driver.__next__)
         else:
             self._read(caller, partial(self.driver.step_until, until))

@@ -188,6 +188,7 @@ class AsyncHub(Hub[AsyncDriver]):
             else:
                 await self._wait(until)
         elif until is None or self.driver.phase is Phase.ENDED:
+            # After the end, `step_until` would drop the `Stopped` event of a guard.
             await self._read(caller, self.driver.__anext__)
         else:
             await self._read(caller, partial(self.driver.step_until, until))

@@ -325,6 +325,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             self._is_last_call = True
             for other in self._lanes:
                 if not other.has_ended:
+                    # Each stream gets a turn, in which it delivers its remaining events, or ends.
                     other.entry.set()
                     # Without a reading thread or task, no chunks can be left.
                     if not other.driver.finish_polling():

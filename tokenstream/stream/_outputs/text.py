@@ -199,6 +199,7 @@ class ArgumentsText:
         """Return the first piece once the arguments have content; "" until then."""
         text = self._text_from(0)
         if len(text) <= _MAX_HELD_BACK and _IS_EMPTY(text):
+            # White space or an empty object, so far: the real arguments may follow.
             return ""
         if self._complete_call is None and _EMPTY_PREFIX.match(text):
             self._follows_empty_object = True

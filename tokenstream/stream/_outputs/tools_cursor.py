@@ -62,12 +62,13 @@ class CheckedCursor(CallCursor):
             state = choices.get(choice)
             if state is None or not state.has_gone_on(call.id):
                 return None
-            # Something follows the call, so the model itself ended it like this.
+            # Something follows the call, so the model itself ended it like this. Unlike `feed`, `settle`
+            # adds the missing end.
             (checked,) = self._tools.settle(call)
         else:
             (checked,) = self._tools.feed(call)
         if checked.repairs and checked.error is None:
-            # The format does not deliver a call with this error; here it is delivered, repaired.
+            # The accumulator records only calls with valid JSON as delivered, and this one was repaired.
             self.accumulator.note_delivered(checked.id)
         if checked.error is not None:
             checked.error.partial = self.accumulator.message_of(choice)

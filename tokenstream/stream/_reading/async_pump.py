@@ -175,6 +175,8 @@ class AsyncPump:
             # The source is closed.
             return False
         without_task = self._is_instant and not even_if_instant
+        # A `DirectReader`, which has no task, is intact if no read of it is in progress, or has lost or
+        # left anything: a task can then take its place.
         can_continue_in_task = isinstance(reader, DirectReader) and reader.is_intact and not without_task
         if reader is None or can_continue_in_task:
             # On trio without a task group, the new reader is a `DirectReader` again.

@@ -64,7 +64,7 @@ class Silence:
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Set `error` if a deadline has passed."""
+        """Set `error` if a deadline has passed; return an empty list, as this stage holds nothing back."""
         for limit, seconds, begun in self._active_deadlines():
             if now - begun > seconds and self.error is None:
                 self.error = StreamStalled(

@@ -109,7 +109,8 @@ class Session:
             self.unsorted.clear()
             driver.diverted = True
             if driver.machine.format is None:
-                # The sorter has detected the format before the parent stream, which reads nothing more.
+                # The sorter has detected the format before the parent stream, which reads nothing more:
+                # tell the parent, so that its `format` is known, too.
                 driver.machine.wanted = sorter.format_name
                 driver.machine.connect(None)
 

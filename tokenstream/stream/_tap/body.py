@@ -36,7 +36,8 @@ class BodyWatcher(Protocol):
 
         Args:
             error: The exception.
-            final: True if the source cannot be read any further after a cancelled or interrupted read.
+            final: True if nothing more can be read from the source. It matters only if the read was
+                cancelled or interrupted, since any other error ends the message anyway.
         """
         ...
 

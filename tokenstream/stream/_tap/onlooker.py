@@ -160,7 +160,8 @@ class Onlooker:
 
         Args:
             error: The exception, which also reaches the code that reads.
-            final: True if the source cannot be read any further after a cancelled or interrupted read.
+            final: True if nothing more can be read from the source. It matters only if the read was
+                cancelled or interrupted, since any other error ends the message anyway.
         """
         if isinstance(error, Exception):
             machine = self.machine
@@ -174,7 +175,8 @@ class Onlooker:
     def stop(self) -> None:
         """Record that the code that reads the source has closed it."""
         if not self.has_ended and self.machine.end_is_assumed:
-            # Code that stops at the sentinel has read the whole answer, so its tool calls are valid.
+            # The sentinel, such as `[DONE]`, has come without a finish reason. Code that stops there has
+            # read the whole answer, so its tool calls are valid.
             self._finish(None)
         elif not self.has_ended:
             # Some programs close the source right after the terminal event, before the end of the body.

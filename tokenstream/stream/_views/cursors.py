@@ -90,6 +90,7 @@ class TextCursor:
             # Only this event is new, so its text need not be read from the log.
             self._position = log.length
             return text or None
+        # More is new, or the text is the first one, or a restarted answer is compared.
         return self.ready()
 
     def end(self) -> str | None:
@@ -171,6 +172,7 @@ class CallCursor:
         self._restarts = 0
         """Number of the answer's restarts for which this cursor has started over."""
         self._until_complete = wait
+        """True to deliver no call before the answer is complete."""
         self.renamed: dict[str, str] = {}
         """Maps ids of calls that were delivered before a restart to the ids of the same calls after it."""
 

@@ -139,6 +139,7 @@ class EventCursor:
         has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
         self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
+        # Without any counts, an empty usage, because None would mean that no attempt was abandoned.
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
         if not restarted and self._begun:

@@ -59,6 +59,7 @@ class ShapedView(PlannedView[ItemT]):
         event: Any
         try:
             if cursor.is_behind:
+                # The loop was busy for a while: the pieces since then become one.
                 self._catch_up(cursor)
             item: ItemT | None = cursor.ready()
             while item is None and not cursor.has_text_ended:
@@ -141,6 +142,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
         event: Any
         try:
             if cursor.is_behind:
+                # The loop was busy for a while: the pieces since then become one.
                 await self._catch_up(cursor)
             item: ItemT | None = cursor.ready()
             while item is None and not cursor.has_text_ended:

@@ -167,6 +167,8 @@ def _call_sync(
     for run in trial.runs():
         stream = run.playback.stream(**options)
         try:
+            # `run` stores an allowed exception as the outcome. Any other exception fails the test, and so
+            # does a stream that was left open.
             with run:
                 run.store_result(handler(stream))
         finally:
@@ -182,6 +184,8 @@ async def _call_async(
     for run in trial.runs():
         stream = run.playback.astream(**options)
         try:
+            # `run` stores an allowed exception as the outcome. Any other exception fails the test, and so
+            # does a stream that was left open.
             with run:
                 run.store_result(await handler(stream))
         finally:
@@ -216,6 +220,11 @@ class _HandlerRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        """Store an allowed exception; report any other, or a stream that was left open, as a failure.
+
+        Interruptions and cancellations are raised as they are, and so is the handler's own exception
+        on the unchanged recording.
+        """
         __tracebackhide__ = True
         if isinstance(error, self._allow):
             self.error = error

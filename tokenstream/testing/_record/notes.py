@@ -143,6 +143,7 @@ class Notes:
             return
         now = self._terms.clock()
         data = chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else bytes(chunk)
+        # A chunk after a read that timed out: the connection was not broken.
         self._breaks = None
         if self._decoder is not None and not is_decoded:
             data = b"".join(self._decoder.feed(data))

@@ -74,6 +74,7 @@ class Playback:
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
             limit_read=None if chunks is None else chunks.limit_read,
+            # In real time, `Chunks.shutdown` ends a wait, as the shutdown of a socket would.
             socket=None if self._on_virtual_clock else lambda: chunks,
         )
         # Calling the bound method is faster than calling the clock, and the stream does it for each chunk.
@@ -148,6 +149,7 @@ class _Schedule:
         else:
             # The end comes at once, or never.
             due = math.inf if self._breaks == "stall" else -math.inf
+        # `bounded` is False if something else can end the wait, such as a cancellation in real time.
         if due == self._read_limit == math.inf and self.bounded:
             raise MisuseError(
                 "the recording stalls for ever, and nothing ends the wait: pass `deadlines=` with one to the "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.async_pump import AsyncPump
 
 
-class Judges:
+class AwaitedGuards:
     """Calls guards that have to be awaited, and passes their verdicts to the machine.
 
     This object has no reference to the driver, so that an unused stream can be garbage-collected.
