@@ -251,6 +251,7 @@ class PlainSSEParser(LineFraming[Frame]):
             # int() accepts 640 digits whatever limit the interpreter has been given.
             if len(digits) <= 640:
                 self.retry = self._event_retry = int(digits)
+        # No field of the standard: it may be an error as bare JSON, which `stray` returns.
         elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
             self._stray += line
             self._stray += b"\n"

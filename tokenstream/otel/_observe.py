@@ -58,11 +58,11 @@ def observe(
 ) -> StreamT:
     r"""Report an answer to OpenTelemetry, as a span and metrics with the names of the GenAI conventions.
 
-    Everything is reported at the end of the answer, in whatever way it ends; no OpenTelemetry
-    code runs before. Failures of OpenTelemetry are logged and never reach the application's
-    loop. The span starts at the request and is a child of the span that is current when this
-    function is called; it never becomes the current span. It contains no text of the question
-    or the answer.
+    Everything is reported at the end of the answer, in whatever way it ends; if the stream is
+    dropped before that, with a later report or at exit. No OpenTelemetry code runs for this
+    answer before. Failures of OpenTelemetry are logged and never reach the application's loop.
+    The span starts at the request and is a child of the span that is current when this function
+    is called; it never becomes the current span. It contains no text of the question or the answer.
 
     Args:
         stream: A stream or a tap, before it is read.
@@ -122,6 +122,7 @@ def observe(
     )
     _report_at_exit()
     machine.observer = observer
+    # Report earlier streams that were garbage-collected before their end; that was no safe moment for it.
     report_dropped()
     return stream
 
@@ -187,6 +188,7 @@ class Observer:
             return
         self._has_reported = True
         run_quietly(lambda: self._report_now(machine))
+        # Operations of other streams, which were garbage-collected before their end.
         run_quietly(report_dropped)
 
     def around_tool(self, within: Around | None) -> Around:
@@ -208,6 +210,7 @@ class Observer:
         report = self._build_report(machine, driver, error if isinstance(error, StreamError) else None)
         if report is not None:
             report_operation(report, self._receivers)
+        # Release the memory of the gaps, which are reported: the stream keeps its observer.
         self._gaps = array("d")
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:

@@ -176,6 +176,7 @@ class LlamaIndex(Format):
         call = self._calls.get(key)
         if call is None:
             if name is None:
+                # The name may follow in a later response, which repeats the call.
                 return
             call = _RepeatedCall(self.parts.open_call(0, id or self.parts.new_id(0), name))
             self._calls[key] = call

@@ -175,7 +175,10 @@ class OpenAICompletions(Format):
             self.parts.field(name, value, index)
 
     def _read_text(self, index: int, name: str, value: object) -> None:
-        """Add text or reasoning, or a number or boolean as text."""
+        """Add a choice's text or, from a field of another name, its reasoning.
+
+        A number or boolean is added as text; any other value is reported as a field.
+        """
         kind: TextKind = "text" if name == "text" else "reasoning"
         if isinstance(value, str):
             self.parts.write(index, kind, value)
@@ -215,7 +218,10 @@ class OpenAICompletions(Format):
             self._finish_native(choice, payload)
 
     def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
-        """Report the finish reason of a choice; end the answer once all choices have a finish reason."""
+        """Report the finish reason of a choice of llama.cpp's native route.
+
+        The answer ends once all choices have a finish reason.
+        """
         flagged = [word for name, word in _STOP_FLAGS.items() if payload.get(name) is True]
         word = text_of(payload, "stop_type") or (flagged[0] if flagged else None)
         self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)

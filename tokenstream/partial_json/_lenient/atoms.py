@@ -54,6 +54,8 @@ class Atom(NamedTuple):
 def read_atom(token: str) -> Atom | None:
     """Return the meaning of a token; None if it has none, or more than one.
 
+    A number that JSON can express stays text, which is parsed later.
+
     Example:
         >>> read_atom("True").value, read_atom("0x1F").value, read_atom(".5").value, read_atom("007")
         (True, 31, '0.5', None)

@@ -66,6 +66,7 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
     step = table.get(char)
     if step is None:
         step = table[OTHER]
+    # Only white space may stand between the two closing braces of `}}`.
     if reader.may_skip_brace and char not in " \t\r\n}":
         reader.may_skip_brace = False
     if reader.owed_closers >= 0 and step not in AFTER_MISMATCH:
@@ -150,6 +151,7 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         reader.may_skip_brace = False
         return position + 1
     closers = reader.closers
+    # The closer is "}}" if the opening brace was doubled.
     is_wrong = closers[-1][0] != char
     if ends_grouping_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
         return reader.refuse_two_readings(position)
@@ -185,7 +187,7 @@ def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) ->
     reader.closer_counts[closer[0]] -= 1
     is_empty_document = closer[0] == "}" and not (reader.closers or reader.document.container)
     if is_empty_document and not (reader.text_ended or reader.is_second):
-        # Another object may follow, and replace this one.
+        # Another object may follow, and replace this one. (The reader of a second document ends with it.)
         reader.empty_end = offset
         reader.inside_step = None
     else:
@@ -306,6 +308,7 @@ def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: li
         is_end = reader.prose.fence == char
         return end_cut_document(reader, text, position, out) if is_end else reader.refuse_here(position)
     if char == "~":
+        # A backtick may also be a quote, a tilde only part of a fence.
         return reader.refuse_here(position)
     return begin_quoted(reader, text, position, out)
 

@@ -117,12 +117,14 @@ class ChoosingReader:
         document.error = scanner.document.error
         if document.error is not None:
             return []
+        # Read the chosen document again, now for its events.
         self._reader = reader = LenientReader(document, takes_first=True)
         reader.base, reader.prose.fence = self._chosen
         skipped = self._chosen[0] - self._pieces[0][0]
         text = "".join(piece for _, piece in self._pieces)[skipped:]
         self._pieces.clear()
         events = [*reader.feed(text), *reader.end()]
+        # Repairs in other documents do not count; those of the text around all documents do.
         around = [each for each in scanner.repairs if each.name in _AROUND]
         others = [Repair("other_document", at) for at in self._starts if at != self._chosen[0]]
         self._repairs_made = tuple(sorted((*around, *others, *reader.repairs), key=lambda each: each.offset))

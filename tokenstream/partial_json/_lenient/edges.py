@@ -66,7 +66,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
         return reader.hold_back(position)
     is_quoted_document = kind is not PLAIN and (following in _BRACKETS or following == "\\")
     if is_quoted_document:
-        # The document itself, written as a string literal of a programming language.
+        # The document itself, as a string literal of a programming language: as prose, the quote is skipped.
         return turn_to_prose(reader, text, position, out)
     reader.quoted = QuotedString(kind, reader.repair_log)
     reader.root_at = reader.base + position
@@ -117,6 +117,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
         return position
     value = read_atom(token)
     if value is None or value.kind == "string":
+        # A word, which could be a value only inside a document, is prose here.
         reader.outside_step = STEPS["read_prose"]
         return position
     reader.root_at = reader.base + position
@@ -153,6 +154,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
         # The quote may be an apostrophe, and the string may contain the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
     note_prose(reader, reader.root_at)
+    # On the same line, numbers in brackets are then no array.
     reader.prose.note_value_before()
     reader.outside_step = STEPS["read_prose"]
     return position

@@ -75,6 +75,7 @@ def _read_single_escape(
         if decoded == "\\":
             _note_doubtful_escape(string, context.base + position)
         string.add(decoded, pieces, context)
+        # An escaped quote may be meant as the closing quote; the text after it tells.
         string.may_have_ended = decoded == '"'
         return position + length
     if OPENING.get(escape[1]) not in (None, ESCAPED, HTML):
@@ -110,6 +111,7 @@ def _read_double_escape(
         _note_doubtful_escape(string, context.base + position)
     decoded, _ = unescape("\\" + (character or escaped_twice or escaped_once))
     string.add(decoded, pieces, context)
+    # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
     string.may_have_ended = character == '"'
     return end
 
@@ -121,6 +123,7 @@ def _read_html_escape(
     quote = string.kind.quote(text, position + 1)
     if quote is not None:
         string.add('"', pieces, context)
+        # As in `_read_single_escape`: an escaped quote may be meant as the closing quote.
         string.may_have_ended = True
         return int(quote.end())
     following = text[position + 1 : position + 1 + _MOST_ENTITY]
@@ -201,6 +204,7 @@ def _keep_backslash(
 ) -> int:
     """Add a backslash that begins no escape to the string, and record it as a repair."""
     string.repair_log.note("bad_escape", context.base + position)
+    # A letter, digit or bracket after it shows that backslashes are not escaped in this string.
     if PROVES_RAW(escape, 1) is not None:
         _note_raw_backslash(string, context.base + position)
     string.add("\\", pieces, context)

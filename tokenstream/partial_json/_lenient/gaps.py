@@ -81,6 +81,7 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
         return skip_terminal_code(reader, text, position, out)
     if is_odd_space(char):
         reader.repair_log.note("odd_space", reader.base + position)
+        # The widest gap counts: the kinds of gap are numbers, and a line break is more than a space.
         reader.gap = max(reader.gap, SPACE_GAP)
         return position + 1
     return reader.refuse_here(position)
@@ -151,7 +152,7 @@ def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
 
 @register_step
 def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a comment up to the end of its line."""
+    """Skip a comment up to the end of its line."""
     end = _LINE_END(text, position)
     if end is None:
         return end_cut_comment(reader, text) if reader.text_ended else len(text)
@@ -162,7 +163,7 @@ def skip_line_comment(reader: LenientReader, text: str, position: int, out: list
 
 @register_step
 def skip_block_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a comment up to `*/`."""
+    """Skip a comment up to `*/`."""
     end = text.find("*/", position)
     if end >= 0:
         reader.inside_step = reader.step_after_comment
@@ -260,6 +261,7 @@ def read_colon(reader: LenientReader, text: str, position: int, out: list[JSONEv
 @under("-0123456789{[", COLON)
 def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Supply a missing colon, if there is a gap between the key and the value."""
+    # A key with brackets, commas or colons in it may lack its closing quote.
     seems_cut_off = not NO_KEY.isdisjoint(str(reader.document.key))
     if reader.gap == NO_GAP or seems_cut_off:
         return reader.refuse_here(position)

@@ -189,6 +189,7 @@ class Prose:
         start = peek.skip_spaces(position + 1, SPACES_TWICE)
         char = peek.get_char(start)
         if char == "}":
+            # `{}` may also be code in the prose: it must be introduced, and be the last thing on its line.
             return self._introduces_json and self._ends_line(peek, start + 1)
         if char == "{":
             # Two opening braces, as in the template of a prompt.
@@ -238,8 +239,12 @@ class Prose:
         return is_mark and peek.get_char(peek.skip_spaces(end + 1)) in {"[", "{"}
 
     def _is_array(self, peek: Lookahead, position: int) -> bool:
-        """Return True if a bracket begins an array; the docstring of the class has the rules."""
-        # Skip the brackets of arrays in arrays.
+        """Return True if a bracket begins an array, and not a link, a reference or a list in the prose.
+
+        An object in the array proves it, and so does a string before a comma or a bracket, unless a
+        word directly precedes the array. `[]` and numbers prove it only where the prose introduces JSON.
+        """
+        # Skip the brackets of arrays in arrays. JSON that was escaped twice has line breaks as `\n`.
         start = position
         for _ in range(_MOST_BRACKETS):
             start = peek.skip_spaces(start + 1, SPACES_TWICE)

@@ -100,6 +100,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if finding in {SearchResult.FENCE, SearchResult.THOUGHT, SearchResult.THOUGHT_END}:
         # After a fence or a tag, a document may begin without further proof.
         reader.outside_step = STEPS["read_after_document" if has_document(reader) else "read_possible_start"]
+        # They separate the document from the text after them as a line break does.
         reader.gap = LINE_GAP
     return position
 

@@ -83,6 +83,7 @@ class _StructSlot(Slot):
         }
         if structs:
             title = " | ".join(struct.__name__ for struct in structs)
+            # Reversed, so that the first key counts if Structs of a union have several for one name.
             aliases: dict[str, str | None] = {name: key for key, name in reversed(self._names.items())}
             self.type_names = TypeNames(title, dict.fromkeys(self._names.values()), self, aliases, None)
 

@@ -124,6 +124,7 @@ class PydanticSlot(Slot):
         self._validator = validator
         self.serializer: Any = None
         """Writes values of this type as JSON; made when first needed."""
+        # Only the slot of a whole document is given its validator; others make theirs.
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
@@ -394,6 +395,7 @@ def _make_union(types: PydanticSlots, layered: LayeredSchema, kind: JSONKind) ->
         return None
     # Without a label of its own, a member is called by the title of its validator in locations.
     member = layered.inside(schema, label or types.make_validator(schema, None).title)
+    # Tentative: for an invalid value, the union as a whole reports the errors of all its members.
     return types.make_structure(member._replace(tentative=True), kind)
 
 
@@ -433,5 +435,6 @@ def _find_config(adapter: TypeAdapter[Any]) -> Config:
     config = vars(adapter).get("_config")
     if config is None:
         return None
+    # The schema of a model contains its config in that form; the title in it is this model's.
     schema: Any = create_model("Configured", __config__=config).__pydantic_core_schema__
     return {key: value for key, value in schema["config"].items() if key != "title"}

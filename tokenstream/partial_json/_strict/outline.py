@@ -70,7 +70,7 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
 
     Returns:
         The number of containers before the piece that it closes; the brackets that it leaves
-        open; True if the piece ends inside a string; a bound on its depth. None if the brackets
+        open; True if the piece ends inside a string; an upper bound on its depth. None if the brackets
         cannot belong to JSON, or are nested too deeply.
 
     Example:

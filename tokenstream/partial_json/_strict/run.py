@@ -154,6 +154,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     blanked = blank_escapes(text)
     outlined = outline(blanked, in_string=state.__class__ is not dict)
     if outlined is None or _WRITTEN_MARK in text:
+        # The brackets do not fit together; or the text contains the placeholder that would be written.
         return None
     closed, opened, in_string, depth = outlined
     staying_count = len(frames) - closed
@@ -171,6 +172,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
         cls = touched_frames[-1].container.__class__
         innermost = _BEFORE[cls].get(id(state)) if state.__class__ is dict else _BEFORE_STRING[cls]
         if innermost is None:
+            # No other table is the state inside a container.
             return None
         reopening = "".join(outer) + innermost
     open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if staying_count else opened

@@ -65,6 +65,7 @@ class DefaultsFiller:
         if node.is_object and node.slot.type_names is not None and node.fillers is None:
             defaults = node.slot.find_defaults()
             if node.parent is None and self._first_defaults is not None:
+                # The outermost object: its defaults were shown before it began, and stay the same.
                 node.fillers = self._first_defaults
             elif defaults is not None:
                 node.fillers = defaults.make()

@@ -201,10 +201,10 @@ class Draft(Generic[T]):
                 end,
                 complete,
                 faults,
-                None,
+                None,  # no errors precede the document
                 error,
                 outcome,
-                True,
+                True,  # final once it is complete
                 repair_count,
                 innermost,
             )

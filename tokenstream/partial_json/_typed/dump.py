@@ -99,14 +99,17 @@ def dump_element(values: list[Any], position: int, by_alias: ByAlias) -> str:
     if text is None:
         value, structure = values[position], values.structure
         if values.plain_positions is not None and position in values.plain_positions:
+            # Plain data, which the structure has not read, and so cannot write.
             structure = None
         # An array has no fields: `dict` returns an empty dict.
         text = texts.setdefault(position, _dump_value(structure, position, value, dict, by_alias))
+    # A field may be left out, but an element keeps its place.
     return text or "null"
 
 
 def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | None:
     """Return the JSON of the finished field at a position; None if it is left out."""
+    # Positions of plain data, which the structure has not read, and so cannot write.
     plain_positions = log.plain_positions or ()
 
     def collect_before() -> dict[str, Any]:

@@ -418,6 +418,7 @@ class ValueTree:
         fields before them. These are read now.
         """
         if slot is PLAIN_SLOT and entry.__class__ is UnreadEntry:
+            # A key that the type does not define: its entry is kept only if the type accepts further keys.
             self._keep_extra(node, structure, key, entry)
             return
         node.entries[key] = entry

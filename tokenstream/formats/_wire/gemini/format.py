@@ -123,6 +123,7 @@ class Gemini(Format):
         events = super().feed(frame, now=now)
         # `read` has set `is_plain_delta`; the counts of plain deltas are reported only now and then.
         if parts.is_plain_delta and events:
+            # Any event of the payload serves: only its `raw`, the payload, is needed.
             parts.latest_delta = events[0]
             parts.deltas_since_usage += 1
             if parts.deltas_since_usage >= parts.usage_interval:

@@ -50,7 +50,7 @@ def _is_snake_case(fields: dict[str, Any]) -> bool:
 
 
 def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value with all names converted, except in the fields `_FREE_NAMES`."""
+    """Return a value with all names in camelCase, except in the fields `_FREE_NAMES`."""
     if depth > _DEEPEST:
         return value
     if is_dict(value):
@@ -62,6 +62,7 @@ def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
         }
     if is_list(value):
         return [_rename(inner, depth + 1) for inner in value]
+    # Enum members and bytes are from the objects of a Python client.
     if isinstance(value, Enum):
         return value.value
     return b64encode(value).decode() if isinstance(value, bytes) else value

@@ -118,6 +118,7 @@ class GeminiParts(CallParts):
         latest, self.latest_delta = self.latest_delta, None
         if latest is not None:
             self._report = dict_of(latest.raw, "usageMetadata") or self._report
+            # The `raw` of the usage event is the payload that has the counts.
             self.raw = latest.raw
         if self._report is not None and self._report != self._emitted_report:
             self._emitted_report = self._report
@@ -130,6 +131,7 @@ class GeminiParts(CallParts):
         report = report or self._report or {}
         if not report:
             return None
+        # A copy of the counts, because `usage_of` updates them.
         usage = usage_of(report, {**self._counts})
         return mend_surrogates(usage) if self.may_hold_surrogates else usage
 

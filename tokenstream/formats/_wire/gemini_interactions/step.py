@@ -62,9 +62,11 @@ def whole_content(
     """
     if part.kind == "server_tool_result":
         return server_result(step)
+    # An opaque part of the model's output is a whole piece of content, and not the step.
     if part.kind == "opaque" and step.type != OUTPUT:
         return OpaquePart(type=step.type, data=data)
     if part.kind != "server_tool_call" or step.has_fragments:
+        # The deltas of a text, and the fragments of a call, add up to the content.
         return None
     arguments = data.get("arguments")
     text = arguments if isinstance(arguments, str) else json_text(arguments or {})
@@ -81,7 +83,7 @@ def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = ""
     """
     return ServerToolCall(
         id=text_of(data, "id") or "",
-        name=text_of(step.data, "name") or step.type,
+        name=text_of(data, "name") or step.type,
         arguments_text=arguments,
         provider_data={**data},
     )

@@ -86,6 +86,7 @@ class ChoiceReader:
         delta: Any = choice.get("delta")
         if delta.__class__ is dict:
             self._read_delta(delta)
+        # Chunks repeat many fields; a reader records here the values that need not be read again.
         last_values = self._last_values
         for key, reader in _CHOICE_PLANS.of(choice):
             value = choice[key]
@@ -239,6 +240,7 @@ class ChoiceReader:
         # The number 0 is a piece of reasoning; other empty values are not.
         if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
             self.content.read_reasoning(delta)
+        # As in `read`: the values of fields that need not be read again.
         last_values = self._last_delta_values
         for key, reader in field_readers:
             value = delta[key]

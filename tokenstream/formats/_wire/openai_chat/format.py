@@ -234,6 +234,7 @@ class OpenAIChat(Format):
 
     def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
         """Read a chunk: its head, its choices, and then its other fields if their values are new."""
+        # The fields that were reported, with their values; most chunks repeat them.
         last_values = self.parts.fields
         if not self.parts.started:
             self._report_head(payload)

@@ -245,6 +245,7 @@ class OpenAIResponses(Format):
         if number is not None:
             self._items.number, self._items.unread_delta = number, None
         if not self.tolerates(data, event):
+            # Not an event about the response: an error in it concerns the connection.
             error = error_of(data, event)
             if error is not None:
                 self._set_error(error)

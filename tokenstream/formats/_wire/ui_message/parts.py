@@ -119,6 +119,7 @@ class UIParts(NamedParts):
         if id_ in self.calls or id_ in self.calls_done:
             self.note("call_repeated")
             return None
+        # A call after the finish reason is a departure.
         self.note_if_late()
         content = ServerToolCall(id=id_, name=name, provider_data=data)
         part = self.calls[id_] = self.open(0, content)
@@ -281,6 +282,7 @@ class UIParts(NamedParts):
             # The part stays open: another start replaces its content.
             self.report_start_again(part, content)
         if part.closed:
+            # A closed part has no further start: another end replaces its content.
             self._replace_content(part, content)
         elif not growing:
             self.close(part, content)
@@ -298,6 +300,7 @@ class UIParts(NamedParts):
 
         The new step may use their ids again.
         """
+        # Nobody has to answer a call that is never handed out.
         self.unanswered.difference_update(self.calls)
         self._cut_calls()
         self.calls.clear()
@@ -320,6 +323,7 @@ class UIParts(NamedParts):
         for part in self.calls.values():
             if isinstance(part, OpenCall):
                 self.drop_call(part)
+        # Nobody has to answer a call that is never handed out.
         self.unanswered.difference_update(self.calls)
         self.calls.clear()
         self.calls_done.clear()
