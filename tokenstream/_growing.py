@@ -176,6 +176,7 @@ class GrowingPart:
                 changes["transcript"] = start.transcript + self.pieces.join()
         if self.extra:
             if isinstance(start, MediaPart):
+                # Joined in place, so that the next call need not join these pieces again.
                 self.extra[:] = [b"".join(self.extra)]
                 changes["data"] = start.data + self.extra[0]
             elif isinstance(start, ReasoningPart):
@@ -312,6 +313,7 @@ class ChoiceState:
             # An odd number of offsets means that the other part's last span is still open.
             if writer is not None and len(writer.spans) % 2:
                 writer.spans.append(log.length)
+            # From here on, the log's text belongs to this part.
             part.spans.append(log.length)
             log.writer = part
         return log

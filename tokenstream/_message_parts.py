@@ -167,6 +167,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         Raises:
             OutputInvalid: The call has an `error`.
         """
+        # Only the calls that `validated_calls` and routers give have a function: `CheckedCall` runs it.
         raise MisuseError(
             f"tool call {self.id!r} has no function to run: loop over "
             "stream.validated_calls(function), and run the calls that it gives"

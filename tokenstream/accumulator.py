@@ -95,7 +95,7 @@ class Accumulator:
     def __init__(
         self, *, limits: Limits | None = None, late_usage: Callable[[], Usage | None] | None = None
     ) -> None:
-        self.stop: str | None = None
+        self.stop: str | None = None  # an attribute of every stage, never set here
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
@@ -157,7 +157,7 @@ class Accumulator:
                 self.overflow()
             content = True
         else:
-            self.target = NOWHERE
+            self.target = NOWHERE  # a taker of deltas sets it anew
             taker = self._takers.get(event.__class__)
             content = taker(self, event) if taker is not None else False
             target = self.target

@@ -148,10 +148,10 @@ class _MissingNames:
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
     """Make a stream class explain attributes that it lacks, but that users may expect; return the class.
 
-    `dir` and `help` do not show these names; they would show descriptors. Each access to an
+    `dir` and `help` do not show these names, as they would if each were a descriptor. Each access to an
     attribute of a stream takes some 60 ns longer, but no loop over a stream or a view accesses one.
     """
-    # Unknown to type checkers, so that they report these names.
+    # Type checkers do not see what `setattr` adds, so that they still report these names as errors.
     setattr(kind, "__getattr__", _MissingNames.__getattr__)  # noqa: B010
     return kind
 

@@ -68,9 +68,11 @@ class Joint:
         if self._after_echo is None:
             repeated = _common_length(piece, self._compared_text[self._echoed : self._echoed + len(piece)])
             self._echoed += repeated
-            if repeated == len(piece) and not self._is_echo:
-                # So far, the continuation only repeats the answer from its beginning.
+            if repeated == len(piece) and not self._echoed_all:
+                # So far, the continuation repeats the answer from its beginning, but not yet all of it.
                 return False
+            # The repetition is over. If it broke off, it may be new text: `_try_to_decide` then puts it back,
+            # since it knows the repeated characters by their number, `_echoed`.
             piece, self._after_echo = piece[repeated:], ""
         self._after_echo += piece
         self.decided = self._try_to_decide(self._after_echo, ended=False)
@@ -83,7 +85,7 @@ class Joint:
             self.decided = True
 
     @property
-    def _is_echo(self) -> bool:
+    def _echoed_all(self) -> bool:
         """True if the continuation has repeated the whole answer so far, from the answer's beginning."""
         return self._echoed == len(self._compared_text)
 
@@ -148,6 +150,7 @@ class PrefixJoint(Joint):
     def __init__(self, answer: str, *, echoes: bool | None) -> None:
         super().__init__(answer)
         self._echoes = echoes
+        """True if the server repeats the prefix first, False if it does not, None if unknown."""
         if echoes is False:
             self._after_echo = ""
 
@@ -157,15 +160,17 @@ class PrefixJoint(Joint):
         The arguments and the result are those of `Joint._try_to_decide`.
         """
         if self._echoes is False:
-            # No text is repeated, so only white space may be.
+            # The server repeats no text (None would mean that this is unknown), so only white space may be.
             return self._decide(0, beyond[: len(self._space)], _SURE, ended=ended)
-        if self._is_echo:
+        if self._echoed_all:
+            # Where it is unknown if the server repeats, only a long, distinct repetition counts as an echo.
             is_long = self._echoed >= _ANCHOR
             if self._echoes or (is_long and self._is_distinct(self._base)):
                 return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
         # Nothing but white space is dropped. That is in doubt if the server should have repeated the prefix,
         # or seems to have done so: new text may also begin with the words with which the answer began.
-        in_doubt = self._echoes or self._is_echo
+        in_doubt = self._echoes or self._echoed_all
+        # The repeated characters count as new text.
         text = self._base[: self._echoed] + beyond
         return self._decide(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, ended=ended)
 
@@ -187,8 +192,10 @@ class AskedJoint(Joint):
         super().__init__(answer)
         self._compared_text = self._base.lstrip()
         self._patient = patient
+        """True to wait for the anchor if the model writes an introductory sentence first."""
         self._anchor = anchor_of(answer)
         self._tail = self._base[-_LONGEST_OVERLAP:]
+        """The end of the answer, in which an overlap is searched for."""
         self._leading_space = ""
         """White space before the first word of the continuation."""
 
@@ -210,7 +217,7 @@ class AskedJoint(Joint):
         an overlap, which is a beginning of the text with which the answer ends. The arguments and the
         result are those of `Joint._try_to_decide`.
         """
-        if self._is_echo:
+        if self._echoed_all:
             confidence = _SURE if self._is_distinct(self._compared_text) else _DOUBTFUL
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
         text = self._compared_text[: self._echoed] + beyond

@@ -134,7 +134,9 @@ def _check_bounds(text: str, limits: Limits) -> None:
     depth = position = 0
     while found := match(text, position):
         position = found.end()
+        # A long string has no group 1, and its brackets do not count.
         block = found[1] or ""
+        # One byte for each bracket: 1 if it opens, 255 (-1 as a signed byte) if it closes.
         signs = _bracket_signs(block)
         if signs and '"' in block:
             # Some of the brackets may be inside strings.

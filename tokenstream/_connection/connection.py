@@ -253,6 +253,7 @@ class Connection:
             longest = framing.longest_alone
             return format.shortcut("event", longest) if longest else None
         if isinstance(framing, JSONBody):
+            # Other than 0 only for NDJSON, whose chunks are lines; other chunks may be elements of an array.
             longest = framing.longest_alone
             if longest:
                 return format.shortcut("line", longest, b"", b"\n")
@@ -283,7 +284,7 @@ class Connection:
             return events + self.abandon()
         if self.error is None:
             events += self._end_format()
-        self._note_replaced()
+        self._note_replaced_characters()
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
             # No frame ended: perhaps because the body has lost its line ends on the way.
             self.error = find_lost_line_ends(self.tail, self._limits) or self.error
@@ -392,7 +393,7 @@ class Connection:
         if format.error is None and format.finished and not is_streamed_line:
             format.note("not_streamed")
 
-    def _note_replaced(self) -> None:
+    def _note_replaced_characters(self) -> None:
         """Count a departure for each character that replaced malformed UTF-8."""
         if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)

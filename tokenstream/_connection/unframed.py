@@ -95,6 +95,7 @@ class Unframed:
             return framing.frames(chunk)
         is_first_chunk = not self.tail
         if is_first_chunk and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
+            # A missing event name is a departure only in an event stream.
             self._departures.leave_out(OF_SSE)
             self._has_read_message = True
             message = WholeMessages(self._limits)

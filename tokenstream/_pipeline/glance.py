@@ -157,6 +157,7 @@ class Glancing:
         if self.shortcut is None or not self._connection.takes_payloads:
             return False
         self._glanced_event = self.shortcut(cast("Any", payload), now)
+        # If the fast path fails, it leaves the payload in `chunk`, but `push` still has to prepare it.
         self.chunk = None
         if self._glanced_event is None:
             return False
@@ -183,8 +184,10 @@ class Glancing:
         log, pieces = TextLog(), list[str]()
 
         def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+            """Return the event of a chunk, which the message then contains; None if `pull` has to read it."""
             nonlocal target, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
+            # From time to time, the meter has work to do with the times of arrival.
             if len(stamps) >= meter.check_at:
                 if len(pieces) >= log.full_at:
                     # It is enough to join the pieces here: a block may contain a few pieces more.
@@ -302,6 +305,7 @@ class Glancing:
             self.ready = self.reorder.tick(now)
             self.error = self.error or self.reorder.error
             if self.ready:
+                # An empty chunk makes `pull` read, and no fast path may come between.
                 self.chunk, self.now, self.shortcut = b"", now, None
 
     def sorted_frames(
@@ -331,6 +335,7 @@ class Glancing:
                 for frame in frames:
                     # A comment has no number by which it could be put in order.
                     yield from (frame,) if frame is COMMENT else reorder.feed(frame, now=now)
+            # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
             if connection.framing.error is not None or self.gap is not None:
                 return
 

@@ -94,9 +94,11 @@ class GuardedMachine(Machine):
         if self.take == self.accumulator.take:
             # While events are held back, `take` is already another function.
             self.take = self._take_guarded
+        # Set `pull` anew: the same function as before, but its events pass through the guards now.
         self._pull_from(self._unguarded_pull)
         if guards.is_holding:
             if self._hold is None:
+                # This hold itself ends with any event; the guards extend it until they have decided.
                 self.hold_back(Hold(_ends_at_once))
             self._extend_hold()
 
@@ -110,6 +112,7 @@ class GuardedMachine(Machine):
         # The hold has these events now, so none of them waits here.
         self._events_left, self._current_events = [], ([], self._returned_count)
         self._hold, self.holding = hold, True
+        # Tells only if an event has content; the accumulator takes the event when it is released.
         self.take = hold.has_content
         self._extend_hold()
         self._pull_from(self._pull_held)

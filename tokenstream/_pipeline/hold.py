@@ -62,7 +62,9 @@ class Hold:
         self, until: Callable[[Event], bool], announce: Callable[[bool], list[Event] | None] | None = None
     ) -> None:
         self._until = until
+        """Returns True for an event that ends the hold."""
         self._announce = announce
+        """Called at the release: returns events to be returned first, or None to drop the held events."""
         self._met = False
         """True once the event that ends the hold has arrived."""
         self.guarded: Callable[[], bool] | None = None

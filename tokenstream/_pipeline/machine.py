@@ -367,6 +367,7 @@ class Machine(Glancing):
 
     @property
     def _last_event_id(self) -> str | None:
+        """The id of the last SSE event that was read; None if there is none."""
         # After an error in a frame, the framing's own id is ahead, by the rest of the chunk.
         last_id = self._connection.last_event_id
         if last_id is None or self._id_at_fault is None:
@@ -386,6 +387,7 @@ class Machine(Glancing):
         frames: Any
         events: Sequence[Event]
         event: Event | None
+        # After `restore`: the events that the checkpoint holds, but that were never returned.
         for event in self._current_events[0]:
             self.take(event)
             self._returned_count += 1

@@ -140,7 +140,7 @@ class ReasoningTags:
                 if isinstance(event, CitationAdded):
                     self._begin_cited_parts(event, out)
                 out.append(self._renumber(event))
-        # The text that is held back for a part that was cut off becomes no tag any more.
+        # Text of a part that was cut off, held back because a tag might begin with it, is released.
         for choice, part in self._parts_cut:
             text = self._open_texts.pop((choice, part), None)
             if text is not None:
@@ -206,6 +206,7 @@ class ReasoningTags:
         elif text.start != start:
             text.start = start
             if text.within is False:
+                # The message has the text part already: another start updates its fields.
                 self._open(text, event, out)
         if content.text:
             self._write(

@@ -121,6 +121,7 @@ class RenewableMachine(GuardedMachine):
             hold.adopt(self._hold)
         self.seam = seam
         if self.guards is not None and kept_format is None and seam is None:
+            # The answer begins anew, so the guards that hold it back judge it from its start.
             self.guards.hold_again()
         self.hold_back(hold)
         self.connect(None)
@@ -168,6 +169,7 @@ class RenewableMachine(GuardedMachine):
             PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
         ]
         self._events_left = [*ended, Finish("length")]
+        # A checkpoint made before these are returned has to contain them.
         self._current_events = [*self._events_left], self._returned_count
 
     @property

@@ -154,7 +154,8 @@ class Seam:
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
         """Return only the events that may be added to the answer; see `_is_left_out`."""
         if not any(_needs_reasoning(event) for event in events):
-            # The model's reasoning before the continuation is about the request to continue.
+            # The model's reasoning before the continuation is about the request to continue. It stays only
+            # with a call, since providers accept a call back only together with its reasoning.
             self._left_out = {event.part for event in events if event.choice == 0 and _is_reasoning(event)}
         new: list[Event] = []
         for event in events:

@@ -127,6 +127,7 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
     method, url, client, deadlines, options = asked
     if attempt.mode != "resume":
         return asked
+    # The parameter for the position, in formats whose answers have addresses of their own.
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
         # The same address is asked again, with a header for the position.

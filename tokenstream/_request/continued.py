@@ -225,6 +225,7 @@ class ContinuationRequests:
             before = payload[shape.turns]
             if isinstance(before, str):
                 before = [{"role": "user", "content": before}]
+            # Mistral's format is `openai-chat`, but its API wants turns of another shape.
             turns = attempt.continuation("mistral" if self._host == "api.mistral.ai" else name)
             payload[shape.turns] = [*before, *turns]
             if attempt.asked is not None and attempt.asked.prefix is not None:

@@ -260,6 +260,7 @@ class HTTPRequest:
                         stack.callback(response.close)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     failed = self._convert_error(error)
+                    # With the cause that it has already, or none: the message of `error` may quote a key.
                     raise failed from failed.__cause__
                 source = from_response(response)
                 return replace(
@@ -306,6 +307,7 @@ class HTTPRequest:
                         stack.push_async_callback(response.aclose)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     failed = self._convert_error(error)
+                    # With the cause that it has already, or none: the message of `error` may quote a key.
                     raise failed from failed.__cause__
                 source = from_async_response(response)
                 return replace(

@@ -142,6 +142,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
         stream = getattr(connection, "stream", None)
         return getattr(getattr(stream, "transport_stream", stream), "socket", None)
 
+    # `survives`: a cancelled read loses no message, so the source can be read on.
     return AsyncSource(
         _AsyncSocketMessages(socket.recv), partial(_close, socket), socket=find, survives=True, messages=True
     )
@@ -152,6 +153,7 @@ def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an 
     # The server's closing frame cannot be read before the unread messages that are queued before it.
     seconds = getattr(socket.connection, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
+        # Not every library lets the attribute be set.
         with suppress(AttributeError):
             socket.connection.close_timeout = _FAREWELL_SECONDS
     return socket.close()

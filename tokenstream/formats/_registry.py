@@ -76,7 +76,7 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
     Args:
         format: A name, a class, or a format object to take the options from.
         limits: Bounds for the format.
-        pings: Whether frames without content, such as pings, become events.
+        pings: True to return heartbeats as events.
     """
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)

@@ -340,7 +340,11 @@ class _OneMessage:
             self._verified = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Return the result of `inner`; None if the chunk is not one message with the known headers."""
+        """Return what `inner` reads in a chunk, after the expected beginning of the message's payload.
+
+        The result is None if `inner` cannot read the rest of the payload, or if the chunk is not one valid
+        message with the known headers and this beginning.
+        """
         size, total = self._size, len(chunk)
         start, checksum = self._verified.get(total) or self._verify_start(chunk)
         if chunk[:size] != start:
@@ -354,10 +358,11 @@ class _OneMessage:
         return result
 
     def _verify_start(self, chunk: bytes) -> tuple[bytes, int]:
-        """Verify the bytes before the part of the payload that `inner` reads.
+        """Verify a message's prelude, its known headers, and the expected beginning of its payload.
 
         Returns:
-            These bytes and their checksum; (b"", 0) if the chunk is not one message with the known headers.
+            These bytes and their checksum; (b"", 0) if the chunk is not one message that starts like this, or
+            is too long.
         """
         size = self._size
         start = chunk[:size]

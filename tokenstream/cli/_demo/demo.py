@@ -325,6 +325,7 @@ class _Player:
                     self._names["error"] = error
                     screen.print_line(f"{type(error).__name__}: {error}", "bad")
                     if part.ending == "complete":
+                        # The error was not part of the demo, so the other lines make no sense.
                         return
                     self._print_captions((_AFTER_THE_ERROR,))
                 screen.end_line()

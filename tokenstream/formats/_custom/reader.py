@@ -61,7 +61,7 @@ class Custom(Format):
         return type(self)(self.mapped, limits=limits, pings=pings)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: a mapping is used only if the caller passes it."""
         return False
 

@@ -62,7 +62,7 @@ class Undetected(Format):
         """True if the frames are WebSocket messages, where the client may have to speak first."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: no payload is of this format."""
         return False
 

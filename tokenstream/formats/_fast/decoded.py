@@ -55,6 +55,7 @@ class DecodedShape:
         *steps, last = path
 
         def match(payload: dict[str, Any]) -> str | None:
+            """Return the text of a payload of this shape; None for any other payload or an empty text."""
             if payload.__class__ is not dict or not fits(payload):
                 return None
             inner: Any = payload
@@ -62,6 +63,7 @@ class DecodedShape:
                 inner = inner[step]
             text: str = inner[last]
             if text.isprintable():
+                # Halves of surrogate pairs are not printable, so there are none.
                 return text or None
             try:
                 # The format must read half a surrogate pair, and hold it back until the other half arrives.
@@ -183,6 +185,7 @@ def _make_comparison(
     kinds = [*kinds, kinds[0]]
 
     def fits(value: Any) -> bool:  # noqa: ANN401 - an object or array, as the types of its parent tell
+        """Return True if a value has the learnt keys, types and constants, and passes all further checks."""
         if len(value) != size:
             return False
         try:

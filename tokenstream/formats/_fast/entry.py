@@ -51,10 +51,14 @@ class ShapeEntry:
         log: TextLog | None,
     ) -> None:
         self.name = name
+        """The name of the payload's SSE event; None for payloads that arrive decoded."""
         self.shape = shape
         self.example = example
+        """The delta in the payload, which the format decoded."""
         self.follow = format.make_delta_callback(example)
+        """The format's callback for each delta like the example; None if the format needs none."""
         self.log = log
+        """The argument text of the delta's call; None if the delta is not of a call."""
         self._format = format
         self.read: Read | None = None
         """Function that reads a payload; created on first use by `create_read`."""
@@ -160,6 +164,7 @@ def make_reader(
     pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
+        """Return the delta in a payload, of the example's kind and part; None if it must be decoded."""
         text = match(data)
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
@@ -177,6 +182,7 @@ def make_reader(
         event.part = part
         event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
+            # The format cannot do without decoding this payload.
             return None
         if log is not None:
             # `TextLog.append` inlined: its call would cost time for every fragment.

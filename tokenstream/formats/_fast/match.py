@@ -100,6 +100,7 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
     """Return the function that finds a text between two constant pieces."""
 
     def match(payload: bytes) -> str | None:
+        """Return the text between `prefix` and `tail`; None if the payload has other bytes, or no text."""
         after_prefix = payload.removeprefix(prefix)
         inside = after_prefix.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
@@ -111,6 +112,7 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
+        # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     return match
@@ -122,6 +124,10 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     middle = between[1:]
 
     def match(payload: bytes) -> str | None:
+        """Return the text between `prefix` and `between`; None for another payload or an empty text.
+
+        Between `between` and `tail` is padding: letters and digits, or nothing.
+        """
         after_prefix = payload.removeprefix(prefix)
         inside, _, after = after_prefix.partition(b'"')
         padded = after.removeprefix(middle)
@@ -138,6 +144,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
+        # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(after_prefix: bytes) -> str | None:
@@ -152,6 +159,10 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Return the function that finds a text in a payload with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
+        """Return the text between `prefix` and `between`; None for another payload or an empty text.
+
+        Between `between` and `tail` are spaces, or nothing.
+        """
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)
         # `between` ends with a brace.
@@ -166,6 +177,7 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
+        # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     return match
@@ -176,6 +188,7 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
+        """Return the text that `between` separates from its repetition; None for any other payload."""
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)
         # The size of each text, if there are two equal texts around `between`, which is checked below.
@@ -200,6 +213,10 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     after = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:text_index:-1], inner[::-1], strict=False)]
 
     def match(payload: bytes) -> str | None:
+        """Return the text in a payload with the known pieces, if each other hole holds what it may hold.
+
+        The result is None for any other payload, and for an empty text.
+        """
         after_prefix = payload.removeprefix(prefix)
         inside = after_prefix.removesuffix(tail)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
@@ -222,6 +239,7 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
             text = inside.decode()
         except UnicodeDecodeError:
             return None
+        # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     return match

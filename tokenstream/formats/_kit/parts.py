@@ -198,6 +198,7 @@ class Parts(ContentParts):
         if call.sent_id in state.handed_out:
             self.note("call_id_repeated")
             call.id = self.new_id(call.choice)
+            # An empty list reserves an id, so that no later call gets it.
             state.handed_out[call.id] = []
         else:
             state.handed_out[call.sent_id] = []

@@ -27,7 +27,9 @@ class Replay:
 
     def __init__(self, after: int | str, answer: str | None) -> None:
         self._after = after
+        """The position (number or id) of the last payload that was read."""
         self._answer = answer
+        """The answer's id; None if it has none."""
         self._from_start = False
         """True once the server has sent the beginning of the answer again."""
         self.ended = False
@@ -87,7 +89,9 @@ class ReplayOfEvents:
 
     def __init__(self, after: str, first: str) -> None:
         self._after = after
+        """The id of the last event that was read."""
         self._first = first
+        """The id of the first event of the answer; "" if unknown."""
         self._from_start = False
         """True once the server has sent the first event of the answer again."""
         self.ended = False

@@ -79,7 +79,7 @@ class Text(Format):
         return type(self)(joiner=self.joiner, limits=limits, pings=pings)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: a JSON object belongs to another format."""
         return False
 

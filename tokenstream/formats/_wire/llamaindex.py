@@ -69,7 +69,7 @@ class LlamaIndex(Format):
         """Number of blocks of other kinds reported so far."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
         """Return whether a stream's first payload is a response of a chat or completion model."""
         return payload.keys() >= _RESPONSE_FIELDS and (
             "blocks" in dict_of(payload, "message") or "text" in payload

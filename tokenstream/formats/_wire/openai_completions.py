@@ -85,7 +85,7 @@ class OpenAICompletions(Format):
         self._created_reported = False
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload belongs to a completion.
 
         Args:

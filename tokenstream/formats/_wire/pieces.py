@@ -49,7 +49,7 @@ class Pieces(Format):
         """The part being written."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - any format is asked
         """Return False: this format must be named."""
         return False
 

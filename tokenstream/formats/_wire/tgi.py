@@ -71,7 +71,7 @@ class TGI(Format):
         """True once a token or the whole text has arrived."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a first payload is a token or a whole generation of this format.
 
         Args:

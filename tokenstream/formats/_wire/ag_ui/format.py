@@ -97,7 +97,7 @@ class AGUI(Format):
         self._started = False
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload is an event of a run.
 
         Args:

@@ -110,7 +110,7 @@ class PlainModel(Format):
         self.parts = self._counted_parts
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload has one of the shapes in the table."""
         return not event and shape_of(payload) is not None
 

@@ -54,7 +54,7 @@ class Cohere(V1, V2):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a stream's first payload is of this format."""
+        """Return whether a stream's first payload is of this format; None if other formats send it, too."""
         kind = text_of(payload, "type")
         if kind is None and "event_type" not in payload and not event:
             return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)

@@ -94,7 +94,7 @@ class GeminiInteractions(Format):
         """The last event id that was reported as a field of the answer."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
         """Return whether a first payload is of this format.
 
         Args:

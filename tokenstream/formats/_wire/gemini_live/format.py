@@ -96,7 +96,7 @@ class GeminiLive(Format):
         return GeminiLive(limits=limits, pings=pings, one=self._one)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
         """Return whether a first payload is of this format, judging by the names of its fields."""
         if "type" in payload:
             return False

@@ -64,7 +64,7 @@ class LangChain(Format):
         """The sum of all reports of token counts so far."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
         """Return whether a stream's first payload is a model's message or a chunk of one."""
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 

@@ -84,7 +84,7 @@ class Ollama(Format):
         """True once the time of the first line has been reported, as the time of the answer."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - lines have no names
         """Return whether a stream's first payload is of this format."""
         if not isinstance(payload.get("done"), bool) or "choices" in payload:
             return False

@@ -60,7 +60,7 @@ class OpenAIAssistants(Format):
         self._steps = AssistantsSteps(self.parts)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
         """Return whether a stream's first payload is an event of a run.
 
         Args:

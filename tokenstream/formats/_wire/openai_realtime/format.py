@@ -103,7 +103,7 @@ class OpenAIRealtime(Format):
         return OpenAIRealtime(limits=limits, pings=pings, answer=self._answer, session=self._session)
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
         """Return whether a stream's first payload is an event of this API; see `is_event`."""
         return is_event(payload)
 

@@ -121,7 +121,7 @@ class TokenStream(Format):
         """The id of the current SSE event, "" if it has none."""
 
     @classmethod
-    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
         """Return whether a first payload is of this format."""
         kind = text_of(payload, "type")
         # A relay gives its SSE events no names.
