@@ -238,6 +238,11 @@ SPOKEN: dict[str, tuple[str, list[str]]] = {
     "quotes": ("> a\n> > - b\n", ["a\n", "b\n"]),
     "rules": ("a\n\n---\n***\nb", ["a\n\n\n\n", "b"]),
     "a table": ("| a | **b** |\n|---|:-:|\n| &amp; | 2 |\n", ["a, b\n\n", "&, 2\n"]),
+    "single marks as cells": (
+        "| & | b |\n| < | b |\n| ! | b |\n| ~ | b |\n| \\ | b |\n| [ | b |\n| * | b |\n",
+        ["&, b\n", "<, b\n", "!, b\n", "~, b\n", "\\, b\n", "[, b\n", "*, b\n"],
+    ),
+    "a cell that begins with a mark": ("| & Co | b |\n| \\d | b |\n", ["& Co, b\n", "\\d, b\n"]),
     "escapes": ("\\*a\\* \\# c:\\d\\\ne", ["*a* # c:\\d\n", "e"]),
     "what only begins like it": ("[a](b\n<c d\n![x\n`e\n", ["[a](b\n", "<c d\n", "![x\n", "e\n"]),
     "nothing but code": ("```\nx\n```\n", []),

@@ -297,12 +297,12 @@ class MarkdownSpeech:
         self._row_has_text = True
         return stop
 
-    @staticmethod
-    def _speak_char(text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    def _speak_char(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Append a character to `out`; return the position after it, or _WAIT if no text follows yet."""
         if position + 1 == len(text) and not at_end:
             return _WAIT
         out.append(text[position])
+        self._row_has_text = True
         return position + 1
 
     def _read_run(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
@@ -324,6 +324,7 @@ class MarkdownSpeech:
             is_text = _is_plain_text(text[position], count, self._last_char, text[stop : stop + 1])
         if is_text:
             out.append(text[position:stop])
+            self._row_has_text = True
         return stop
 
     def _read_cell_end(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
@@ -361,6 +362,7 @@ class MarkdownSpeech:
             return _WAIT
         if close_at == _NO_BRACKET:
             out.append(text[position : open_at + 1])
+            self._row_has_text = True
             return open_at + 1
         if close_at + 1 == len(text) and not at_end:
             # An address may follow.
@@ -376,6 +378,7 @@ class MarkdownSpeech:
         if link_end == _NO_BRACKET:
             # Brackets without an address are text.
             out.append(text[position : open_at + 1])
+            self._row_has_text = True
             return open_at + 1
         if not is_footnote:
             inner = MarkdownSpeech()
@@ -426,6 +429,7 @@ class MarkdownSpeech:
         if _HALF_ENTITY.match(text, position) and not at_end:
             return _WAIT
         out.append("&")
+        self._row_has_text = True
         return position + 1
 
     def _read_escape(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
@@ -444,6 +448,7 @@ class MarkdownSpeech:
             self._row_has_text = True
             return position + 2
         out.append("\\")
+        self._row_has_text = True
         return position + 1
 
 
