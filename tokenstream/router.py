@@ -271,6 +271,7 @@ class Router:
         """
         check_lenient(lenient)
         if name is not None and not isinstance(name, str):
+            # `@router.tool` without parentheses: the argument is the function.
             return self._add_tool(name, _name_of(name), None, lenient)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -204,7 +204,7 @@ class Document:
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
     def show(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Insert a value at `key` into the innermost open container.
+        """Insert a value at the current key (`self.key`) into the innermost open container.
 
         If no container is open, the value becomes the document.
         """
@@ -218,7 +218,7 @@ class Document:
             container.append(value)
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Replace the value at `key` in the innermost open container.
+        """Replace the value at the current key (`self.key`) in the innermost open container.
 
         If no container is open, the value replaces the document.
         """

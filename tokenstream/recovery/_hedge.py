@@ -84,6 +84,7 @@ class Contender:
         source = self._source
         if source is None:
             raise self._error or RuntimeError("the attempt was not begun")
+        # A replay is read like any other source, even if its own source never waits.
         return replace(source, chunks=_Replay(self._chunks, source, self._error), instant=False)
 
     @property

@@ -112,6 +112,7 @@ class ContinuationRules:
                 ends with this error.
         """
         resumed, least = seam.make_announcement(), self._retry.least
+        # Without an error, there is nothing with which the answer could end here.
         if broken_by is None or resumed.confidence >= least:
             self._counted_before += self._counted_now
             return [resumed]

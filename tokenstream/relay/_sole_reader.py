@@ -49,6 +49,7 @@ class SoleReader:
         """True if a deadline was found passed once. It takes effect only the second time, because data that
         has arrived already may not have been read yet.
         """
+        # Raises an error if the events were read to their end already, or the stream was closed.
         driver.check_events_left()
         driver.begin_polling(self)
 
@@ -107,7 +108,8 @@ class SoleReader:
         # While the running timer suffices, waiting costs no timer of its own.
         if not (self._timer_suffices and self._timer is not None):
             until = driver.idle_until(self._idle_since)
-            # While the answer simply continues, new events set no deadline before the earliest known one.
+            # While the answer simply continues, new events set no deadline before the earliest one, which is
+            # -inf while it is not known.
             self._timer_suffices = driver.earliest_deadline > -math.inf and driver.machine.continues
             self._set_timer(loop, until)
         self._future = loop.create_future()

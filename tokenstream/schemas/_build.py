@@ -112,6 +112,7 @@ def _describe_function(signature: Signature) -> SchemaDescription:
         SchemaRefused: A parameter whose type has no schema has no default either.
     """
     if signature.only is not None:
+        # The only parameter is an object: the model writes that object, without the parameter's name.
         return describe_type(signature.only)
     parameters, types = dict(signature.parameters), signature.types
     try:

@@ -185,6 +185,7 @@ class _SchemaWriter:
             written.setdefault("properties", {})
             written["additionalProperties"] = False
             if rules.complete:
+                # Some of these APIs also want all keys to be required.
                 written["required"] = list(written["properties"])
         return written
 

@@ -265,7 +265,7 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
 
 
 def _call_in_context(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-    """Call a handler; a tool runs inside the `around_tool` context."""
+    """Call a handler; a tool runs inside the context manager of its step or of an observer."""
     if run.around_tool is None or not work.is_tool:
         return _call_handler(work)
     with run.around_tool(work.item) as step:

@@ -173,7 +173,8 @@ class ValueTree:
             return view
         document, faults = self._document, self.faults
         repair_count = self._parser.repair_count if document.lenient else 0
-        # `_make` with a tuple takes a fifth of the time, and each piece makes a snapshot.
+        # `_make` with a tuple (in the order of the fields) takes a fifth of the time, and each piece makes a
+        # snapshot.
         state = SnapshotState._make(
             (
                 document,
@@ -224,6 +225,7 @@ class ValueTree:
         name: str | int | None = ""
         if node is not None and key is not None:
             slot, name = node.find_child(key)
+            # After the choice of a structure, another discriminator counts as a repetition of the first.
             if key in node.entries or key in node.used_discriminators:
                 self._note_repeated_key(node, key)
         # A value inside one that is read as a whole has no slot of its own: the outer slot finds the unit.
@@ -271,7 +273,7 @@ class ValueTree:
         """
         node.must_reread = True
         if key in node.invalid_keys:
-            # Cancel the errors of the earlier value.
+            # Cancel the errors of the earlier value, by a link without errors.
             node.invalid_keys.remove(key)
             self.faults = FaultLink(self.faults, (*node.location, *node.locate(key)), None)
 
@@ -379,7 +381,7 @@ class ValueTree:
         Args:
             node: The container; None for the document itself.
             key: The value's key or index in the container.
-            name: The name under which the value is shown.
+            name: The name under which the value is shown; None if it is hidden.
             slot: The slot that has read the value.
             entry: The entry that was read.
             shown: The view to show if the entry is `InvalidEntry` or `UnreadEntry`.
@@ -387,6 +389,7 @@ class ValueTree:
         is_value = entry.__class__ not in _NOT_READ
         if node is None:
             self.outcome = entry if is_value else MISSING
+            # An object stays a view, in which a `Partial` finds its fields; any other value is shown itself.
             self.root = shown if isinstance(shown, GrowingObject) or not is_value else entry
             return True
         faults_before = self.faults
@@ -454,6 +457,7 @@ class ValueTree:
             if not arrived:
                 break
             node.used_discriminators.update(structure.discriminators)
+            # Several discriminators have arrived: reading the whole object again tells which of them counts.
             node.must_reread = node.must_reread or len(arrived) > 1
             structure = structure.choose(node.tag_values[arrived[0]])
         node.structure = node.log.structure = structure

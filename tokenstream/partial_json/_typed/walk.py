@@ -75,6 +75,8 @@ def is_as_typed(
         holder = None if get_view is None else get_view(holder)
     if isinstance(holder, GrowingObject):
         return holder.is_read(str(key))
+    # A member of a finished value was read together with it. Without a key, the value is the whole document,
+    # which is stored elsewhere once its type has read it.
     return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
 
 
@@ -82,6 +84,7 @@ def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
     """Return the member of a value at a name, key or index, or MISSING."""
     if _is_partial(value):
         return value.get(key)
+    # A root model is shown as the value in it; only the key "root" names the model's own field.
     if key != "root":
         value = unwrap_root(value)
     if _is_mapping(value):

@@ -58,6 +58,7 @@ class Delivery(ABC):
         from anyio import CancelScope, create_task_group
 
         self._sending = CancelScope()
+        # Left by `leave_group`, which raises a single error without an exception group around it.
         self._tasks = await create_task_group().__aenter__()
         try:
             with watch_shutdown(self._on_shutdown, *self._callables):

@@ -93,6 +93,7 @@ class FollowOutlet(Outlet):
             feed = await follower.open()
             self._transcript = feed.get_product(self._transcript_key, self._make_transcript)
         except JournalError as error:
+            # If the head was sent already, the reader is told to reconnect; it then gets the error's status.
             return refuse_journal_error(error, self._retry)
         self._follower, self._has_begun = follower, True
         if follower.has_all:
@@ -184,6 +185,7 @@ class StartOutlet(FollowOutlet):
                 self._stream,
                 id=self.id,
                 owner=self.owner,
+                # No limit here: if the first event is late, the delivery sends the head meanwhile.
                 open_within=math.inf,
                 raw=self._raw,
                 shape=self._shape,

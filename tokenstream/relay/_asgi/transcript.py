@@ -143,6 +143,7 @@ class _Transcoder:
 
     def _encode_end(self, record: bytes) -> list[bytes]:
         """Return the chunks that end the answer if the record is the last one, else no chunks."""
+        # Most records are not the last, and their first bytes show that without decoding.
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
             return []
         end = read_record(record)

@@ -284,6 +284,7 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no word for the finish reason.
         """
+        # Called only for its check: `NotExpressible` is raised now, and not at the end.
         self.choose_reason(event.reason)
         self.finishes[event.choice] = event
         return ()

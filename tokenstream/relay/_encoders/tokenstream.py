@@ -46,6 +46,7 @@ class TokenStreamEncoder(Encoder):
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks for an event."""
         if event.__class__ is Ping:
+            # A heartbeat is not part of the answer, so it gets no number.
             return [self.frame_record(None, record(event))]
         if isinstance(event, Finish):
             self.finishes[event.choice] = event
@@ -75,6 +76,7 @@ class TokenStreamEncoder(Encoder):
             return []
         self._end_sent = True
         error = ProviderError(message or "", kind=kind, code=code)
+        # `raw` sends the message: the caller has passed it for the reader.
         return [self._frame_next(error_record(error, raw=message is not None))]
 
     def frame_record(self, position: int | None, record: bytes) -> bytes:

@@ -331,10 +331,10 @@ class Journal:
             producer.finished.set()
 
     async def _run_feed(self, feed: Feed) -> None:
-        """Run a feed to its end; if the storage fails, end the feed with an error."""
+        """Run a feed to its end; if it raises, as when the storage fails, end the feed with an error."""
         try:
             await feed.run()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - must not end all other answers
             warn("an answer of a journal could not be read: %r", error)
             feed.fail(JournalUnavailable("the journal's storage has failed"))
         if not feed.is_complete and self._feeds.get(feed.id) is feed:

@@ -138,11 +138,13 @@ def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any
             "every= goes with a function of the message; other rules look at each piece as it comes"
         )
     if isinstance(rule, str) or _is_pattern(rule):
+        # All text of a choice is one text, so that a match may span several parts.
         return _TextRule(Match(compile_pattern(rule)), (TextDelta,), apart=False)
     if isinstance(rule, Budget):
         return _BudgetRule(rule)
     if isinstance(rule, Repetition):
         kinds = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
+        # Each part is searched for itself: two parts that begin alike do not repeat each other.
         return _TextRule(rule, kinds, apart=True)
     if not is_function or isinstance(rule, type):
         raise MisuseError(

@@ -113,6 +113,7 @@ class ViewWorkFinder(WorkFinder):
         if not self.entry.reads(message):
             return _NO_WORK
         error_before = self.error
+        # Each call of `end` returns one item; unlike `ready`, also one that the end of the text completes.
         work = self._read_items(self._cursor.end, self._cursor.end)
         is_prose = (
             self.entry.source is None
@@ -187,7 +188,8 @@ class CallWorkFinder(WorkFinder):
             if entry is not None and call.error is None:
                 work.append(Work(entry, call))
             elif entry is not None or call.name not in self._names_of_views:
-                # The arguments are invalid, or there is no tool of that name: the model is told so.
+                # The arguments are invalid, or there is no tool of that name: the model is told so. A call
+                # whose arguments only a view reads needs neither a tool nor a result.
                 self._store_error(call, call.error_for_model)
             read = self._cursor.ready
         return work

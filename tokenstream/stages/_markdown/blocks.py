@@ -322,6 +322,7 @@ class MarkdownBlocks:
         ):
             # There is no fence, or a line within it.
             return
+        # Within a list or quote, the block is that list or quote, which has no such words.
         if self._structure.kind == "fence" and (match := _FENCE.search(line)) is not None:
             block.info = match[1].rstrip(" \t")
 
@@ -404,7 +405,7 @@ class MarkdownBlocks:
         if leaf is not None and leaf.reader is not None:
             # A paragraph that begins with `[` may be a link definition.
             content = self._decided[0][leaf.offsets[-1] :] if self._decided else ""
-            text_from, may_define = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
+            text_from, may_define = leaf.reader.shown_from, leaf.reader.may_continue(content)
         self._shape = shape = BlockShape(
             block.id, structure.kind, block.info, block.start, block.last_text, block.completion, block.lines,
             len(block.lines), settled, self._registry, self._definition_count, kind, leaf_first_line, offsets,

@@ -81,6 +81,7 @@ def _make_run(mark: str, position: int, length: int, before: str, after: str) ->
         opens = left_flanking and (not right_flanking or punctuation_before)
         closes = right_flanking and (not left_flanking or punctuation_after)
     in_word = _is_in_word(before) and _is_in_word(after)
+    # Bare runs are most likely ordinary characters, as in `2*3` and `*.py`.
     emphasizes_nothing = length == 1 and (in_word or after in _NOTHING_TO_EMPHASIZE)
     bare = emphasizes_nothing or (length > 3 and in_word)
     return DelimiterRun(mark, position, length, opens, closes, bare)

@@ -200,6 +200,7 @@ class InlineCompleter:
             end = self._find_shown_end(text, stop, openers, cut=stop < end)
         if not openers and bracket_at is None:
             return text[:end] + closing_ticks
+        # Only the marks at the end, and the character before them, matter.
         before = "`" if closing_ticks else text[max(end - 8, 0) : end]
         marks, escaped = find_closing_marks(openers, before, end)
         shown = text[:end]
@@ -234,6 +235,7 @@ class InlineCompleter:
     def _scan_escape(self, text: str, position: int, end: int) -> int:
         """Read an escaped character, a line break or a formula; return the end of it, or _WAIT."""
         if end == len(text) or _LAST_LINE_BREAK.match(text, position):
+            # The next character decides; a line break at the end is shown only with a line after it.
             return _WAIT
         if text[end] == "\n":
             # A line break that follows another one, with only blanks between them, extends its stretch.

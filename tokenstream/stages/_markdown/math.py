@@ -32,6 +32,7 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
             # Some renderers treat an empty formula as text.
             is_empty = is_first_line and "\\]" not in text[3:]
             return None if is_empty else False
+    # A first line of up to three characters has an opening mark, and no room for an end.
     elif not is_first_line or len(text) > 3:
         if text.endswith("$$") or _LABEL.search(text):
             return False

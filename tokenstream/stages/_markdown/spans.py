@@ -132,6 +132,7 @@ def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
         return UNFINISHED
     if text[position] == "<":
         match = _ANGLED.match(text, position)
+        # The group is the closing mark; without it, the mark may still arrive.
         if match is None or not match[1]:
             return _unfinished_or_none(text, position, match)
         return _find_link_end(text, match.end())
@@ -152,6 +153,7 @@ def _find_link_end(text: str, position: int) -> int | None:
     title = _TITLES.get(text[start : start + 1]) if start > position else None
     if title is not None:
         match = title.match(text, start)
+        # The group is the closing quote or parenthesis, which may still arrive.
         if match is None or not match[1]:
             return _unfinished_or_none(text, start, match)
         start = _skip_blanks(text, match.end())

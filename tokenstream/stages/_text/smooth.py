@@ -104,6 +104,7 @@ class Smooth(TextStage):
         # The newest piece has the most time left: spread all of the text over that time.
         newest_arrived_at = self._held[-1][0]
         seconds_left = newest_arrived_at + self._max_delay - now
+        # A share of that time, because a tick may come late.
         rate = self._length / (seconds_left * _SHARE) if seconds_left > 0 else math.inf
         self._credit = min(self._credit + rate * (now - self._last_return), float(self._length))
         self._last_return = now

@@ -151,7 +151,7 @@ class TagScanner:
                 opening = self._opening.pattern.match(text, tag_at)
                 if opening is not None or self._opening.may_begin(text, tag_at):
                     break
-            # This is no tag: go on after it.
+            # This is no tag (it is in code, directly after a word, or has another name): go on after it.
             self._note_outside("<")
             position = tag_at + 1
         else:

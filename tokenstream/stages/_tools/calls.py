@@ -98,6 +98,7 @@ class ValidatedCalls:
         if lenient is not True or call.complete or call.type == "custom":
             return False
         text = call.arguments_text
+        # "closed" allows every repair except the addition of an end.
         return bool(text.strip()) and _repair(text, "closed") is None and _repair(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:

@@ -20,8 +20,8 @@ _MAX_LINE = 300
 _MAX_PLACE = 120
 _MAX_VALUE = 60
 _AROUND = 20
-_THEY = "they end", "they are", "they go"
-_IT = "it ends", "it is", "it goes"
+_WORDS_FOR_ARGUMENTS = "they end", "they are", "they go"
+_WORDS_FOR_OUTPUT = "it ends", "it is", "it goes"
 _SUBJECT = re.compile(r"^\w+(?: input)? should ")
 _PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
 _SPACE = re.compile(r"\s+")
@@ -34,14 +34,14 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
 
     Args:
         name: The tool's name.
-        error: The error.
+        error: The error of the arguments, with all faults.
         text: The arguments as JSON.
     """
-    again = f"Call {name} again with all of its arguments, corrected."
     if isinstance(error, InvalidJSON):
-        where = _describe_position(text, error.offset, _THEY)
+        where = _describe_position(text, error.offset, _WORDS_FOR_ARGUMENTS)
         return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
     lines = _make_lines(error.errors, _decode(text), "the arguments")
+    again = f"Call {name} again with all of its arguments, corrected."
     return "\n".join([f"The arguments of {name} are not valid:", *lines, again])
 
 
@@ -51,10 +51,10 @@ def words_for_output(error: OutputInvalid) -> str:
     The message names places as in JSON, and no class of the program; its length is limited.
 
     Args:
-        error: The error.
+        error: The error of the output, with all faults.
     """
     if isinstance(error, InvalidJSON):
-        where = f": {_describe_position(error.text, error.offset, _IT)}" if error.text else ""
+        where = f": {_describe_position(error.text, error.offset, _WORDS_FOR_OUTPUT)}" if error.text else ""
         return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
     if not error.errors:
         return "The output is not the JSON that was asked for. Write that, and nothing else."

@@ -86,6 +86,7 @@ class TextCursor:
             return None
         text: str = event.text
         log = self._log
+        # Without a log, the text has not begun, or is compared after a restart: `ready` handles both.
         if log is not None and log.length == self._position + len(text):
             # Only this event is new, so its text need not be read from the log.
             self._position = log.length

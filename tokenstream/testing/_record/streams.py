@@ -92,7 +92,7 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
             notes.stop()
 
     def close_and_stop(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
-        """Close the source; end the recording at once, or for an async source when it is awaited."""
+        """Close the source and end the recording: at once, or once the returned awaitable is awaited."""
         is_async = False
         try:
             result = close(*args, **options)

@@ -81,14 +81,14 @@ class AddMedia:
 
 @dataclass(frozen=True, slots=True)
 class ReportUsage:
-    """A step that reports token counts."""
+    """A step of a script that reports token counts."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class FinishChoice:
-    """A step that ends a choice, with its finish reason."""
+    """A step of a script that ends a choice, with its finish reason."""
 
     reason: FinishReason
     choice: int = 0

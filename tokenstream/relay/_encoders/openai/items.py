@@ -189,6 +189,7 @@ class ItemEncoder(Encoder, ABC):
                 without calls.
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
+            # A call that was left out is no item, but `has_calls` counts it.
             if "all" not in self.drop and not self.has_calls():
                 raise self.not_expressible("the finish reason 'tool_calls' without a tool call")
             # The calls were left out, so the client has nothing to run.

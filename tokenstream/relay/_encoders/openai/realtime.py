@@ -99,6 +99,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
             head: The bytes before the text in the chunk.
             tail: The bytes after the text in the chunk.
         """
+        # `head` has the number of the event that was sent: the next number takes its place in each chunk.
         make_template = super().make_template
         return add_number(
             lambda before_text: make_template(event, before_text, tail), head, _NUMBER, self._next_number

@@ -75,7 +75,7 @@ class AGUIEncoder(NamedEncoder):
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> list[Payload]:
-        """Return the end of a text's message; for reasoning, also the encrypted form and the span's end."""
+        """Return the end of a text's message; for reasoning, also its encrypted form and its span's end."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         fields = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
         encrypted = [("", {"type": "REASONING_ENCRYPTED_VALUE", **fields})] if part.redacted else []
