@@ -32,7 +32,7 @@ In rows where an answer continues over another connection, a GET is sent with `r
 [recovery](recovery.md) describes the other ways to continue. All other rows send one request.
 A test runs all rows and compares the results with this page.
 
-In each row in which an answer was read, these hold:
+For each row in which an answer was read, all of this is true:
 
 - Everything before the fault was delivered, and stays in `stream.message`.
   The text in the events is the message's text.
@@ -43,16 +43,16 @@ In each row in which an answer was read, these hold:
 
 How to read the tables:
 
-- **what you get**: the class of the [error](errors.md) that the loop raises after everything before it,
+- **what you get**: the class of the [error](errors.md) that the loop raises after it has yielded everything before the fault,
   whether a retry may help (`.retryable`), and other facts that were checked.
   A fault that is not an error is counted in `stream.departures`,
   under a [name](departures.md).
-- **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`,
-  which are also those in the error's `.partial`. An incomplete call is never handed out.
-- **closed**: whether the source was closed when the loop ended, as the server saw it;
+- **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`.
+  The error's `.partial` has the same. An incomplete call is never handed out.
+- **closed**: whether the server saw that the source was closed when the loop ended;
   empty if there was no connection.
-- **sync**, **asyncio**, **trio**: ✓ if the measurement agrees, – if the case is impossible there;
-  a note below the table gives the reason, or the difference.
+- **sync**, **asyncio**, **trio**: ✓ if the measured result matches the row, – if the case can't occur there.
+  A note below the table explains each – and any difference.
 - A letter after a row's number marks another case of the same fault.
 """
 _COLUMNS = ["row", "what goes wrong", "what you get", "ending", "kept", "closed", *WORLDS]

@@ -161,7 +161,7 @@ ROWS = [
     ),
     Row(
         "F69b",
-        "One call's arguments are two JSON documents, in a format that has a place for each call.",
+        "One call's arguments are two JSON documents, in a format that has a separate block for each call.",
         claude(
             wire.claude_start(),
             wire.claude_open(0, type="tool_use", id="a", name="f", input={}),

@@ -168,7 +168,7 @@ def _http2(how: str, gate: threading.Event) -> Handler:
 
 
 def _connection_kept(outcome: Outcome) -> Iterator[str]:
-    yield saw("the connection stays for other requests", not outcome.left)
+    yield saw("the connection stays open for other requests", not outcome.left)
 
 
 def given_up(how: str, **options: Any) -> Run:
@@ -333,6 +333,6 @@ ROWS = [
         "F15b",
         "HTTP/2: the server resets the answer's stream (RST_STREAM).",
         given_up("RST_STREAM", patience=0.05, also=_connection_kept),
-        replace(interrupted("the connection stays for other requests"), closed=False),
+        replace(interrupted("the connection stays open for other requests"), closed=False),
     ),
 ]

@@ -93,7 +93,7 @@ ROWS = [
     ),
     Row(
         "F75",
-        "The loop's body raises, in a `with` block.",
+        "The loop's body raises an exception, in a `with` block.",
         either(life_sync.exception_in_a_block, life_async.exception_in_a_block),
         Result("ZeroDivisionError", None, STOPPED, "Hel", told=("it propagates unchanged",)),
     ),

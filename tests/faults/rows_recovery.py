@@ -215,7 +215,7 @@ ROWS = [
     ),
     Row(
         "F56b",
-        "The connection breaks, and the next one repeats everything from the first event.",
+        "The connection breaks, and the next connection repeats everything from the first event.",
         going_on(numbered(FIRST), numbered(FIRST) + REST, _asks_for_the_rest),
         whole("the rest is requested after the last valid id"),
     ),
@@ -270,7 +270,7 @@ ROWS = [
     ),
     Row(
         "F60",
-        "The connection breaks inside an event, a character or a line end, and the next one "
+        "The connection breaks inside an event, a character or a line end, and the next connection "
         "begins with a byte order mark.",
         every(*[going_on(numbered(FIRST) + cut, b"\xef\xbb\xbf" + REST, _asks_for_the_rest) for cut in CUTS]),
         whole("the rest is requested after the last valid id"),
