@@ -327,11 +327,11 @@ def _made() -> list[str]:
     counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
     reasons = sorted({reason for found in finish.values() for reason in found})
     return [
-        "This table shows where each format has a concept on the wire. If the payload has a type, the type comes first.",
+        "This table shows where each format has a concept. If a payload has a type, the type comes first.",
         _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
         "This table shows where the counts in `message.usage` come from.",
         _table("format", names, lambda name, field: usage[name].get(field, []), counts),
-        "This table shows what the providers' finish reasons mean. Any other word becomes `unknown`, and the word itself is kept.",
+        "This table shows what finish reasons mean. Any other word is `unknown`, and the word is kept.",
         _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
         "This table shows how an error inside a stream is classified, and whether a retry may help.",
         _errors(),

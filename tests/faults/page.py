@@ -43,8 +43,8 @@ For each row in which an answer was read, all of this is true:
 
 How to read the tables:
 
-- **what you get**: the class of the [error](errors.md) that the loop raises after it has yielded everything before the fault,
-  whether a retry may help (`.retryable`), and other facts that were checked.
+- **what you get**: the class of the [error](errors.md) that the loop raises, after it has yielded
+  everything before the fault; whether a retry may help (`.retryable`); and other facts that were checked.
   A fault that is not an error is counted in `stream.departures`,
   under a [name](departures.md).
 - **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`.
