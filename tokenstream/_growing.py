@@ -47,9 +47,11 @@ class Arguments(TextLog):
     def __init__(self, *, free: bool = False) -> None:
         super().__init__()
         self._free = free
+        """True for the free text of a custom tool, which is not JSON."""
         self._read = 0
         """The number of characters of the text that have been parsed."""
         self._reader: Any = None
+        """Parses the text; None until the value is read for the first time."""
         self._lenient: Arguments | None = None
         """The same text, parsed leniently; created at the first access to `lenient_value`."""
 

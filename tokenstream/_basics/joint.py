@@ -96,7 +96,8 @@ class Joint:
         """
         if len(words) < _SHORTEST_OVERLAP or self._base.find(words) != len(self._base) - len(words):
             return False
-        # If they do, perhaps only their beginning is repeated, and new text follows it.
+        # If the words end with their own beginning, perhaps only that is repeated, and new text follows it.
+        # Look for a place from which on they equal their beginning.
         beginning = words[: min(_SHORTEST_OVERLAP, (len(words) + 1) // 2)]
         position = words.find(beginning, 1)
         while position > 0 and not words.startswith(words[position:]):
@@ -163,7 +164,7 @@ class PrefixJoint(Joint):
             # The server repeats no text (None would mean that this is unknown), so only white space may be.
             return self._decide(0, beyond[: len(self._space)], _SURE, ended=ended)
         if self._echoed_all:
-            # Where it is unknown if the server repeats, only a long, distinct repetition counts as an echo.
+            # If nothing is known about the server, only a long and distinct repetition counts as an echo.
             is_long = self._echoed >= _ANCHOR
             if self._echoes or (is_long and self._is_distinct(self._base)):
                 return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
@@ -242,6 +243,7 @@ class AskedJoint(Joint):
                 return False
         # No repetition was found: only white space is dropped.
         self.dropped = _common_length(self._leading_space, self._space)
+        # A text that began like the answer, but differs from some place on, is perhaps the answer told anew.
         self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else _UNKNOWN
         return True
 

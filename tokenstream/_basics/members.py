@@ -181,6 +181,7 @@ def show_members_like(twin: type) -> Callable[[T], T]:
 def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which type checkers see unchanged
     """Copy the members of private bases into a class; return the functions of the class."""
     own = kind.__dict__
+    # The names seen so far: as in attribute look-up, the first class that has a name decides.
     found = {*own}
     _describe_slots(kind)
     for base in kind.__mro__[1:-1]:

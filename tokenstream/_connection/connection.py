@@ -121,6 +121,7 @@ class Connection:
         self.framing: Framing
         """Cuts the input into frames."""
         if self.format.framing in _COMES_FRAMED:
+            # Each chunk is a frame already.
             self.framing = Payloads(limits)
         else:
             self.framing = Unframed(
@@ -451,6 +452,7 @@ class Connection:
             return []
         events = self._read_frames([frame])
         self._accepted_unfinished = True
+        # A blank line should have ended the SSE event.
         if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):
             self.format.note("blank_line_missing")
         return events

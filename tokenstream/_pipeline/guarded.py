@@ -130,6 +130,7 @@ class GuardedMachine(Machine):
         Infinity if no guard has a deadline.
         """
         deadline = None
+        # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
         if self.guards is not None and (self.waits or not self.input_ended):
             self.guards.start(self.meter.started_at)
             deadline = self.guards.deadline
@@ -199,6 +200,7 @@ class GuardedMachine(Machine):
 
     def _pull_guarded(self) -> Event | None:
         """Do the work of `pull` while guards check each event."""
+        # A finish event about which the guards had yet to decide is shown to them once more.
         event, self._finish, self.waits = self._finish, None, False
         if event is None:
             event = self._unguarded_pull()
@@ -235,6 +237,7 @@ class GuardedMachine(Machine):
             if guards.pending:
                 self._finish, self.waits = event, True
                 return None
+        # Only now, because `_take_guarded` leaves finish events out.
         self.accumulator.take(event)
         return event
 

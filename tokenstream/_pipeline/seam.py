@@ -222,6 +222,7 @@ class Seam:
         # `Resumed` is our own announcement, not an event of the continuation.
         if isinstance(event, Resumed) or _may_precede_text(event):
             return False
+        # `drop_overlap` makes the event that ends the text; `relocate` finds the text's index under this one.
         self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
         return True
 

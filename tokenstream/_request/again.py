@@ -71,6 +71,7 @@ class _Requests(SourceOpener):
         # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._make_source(asked)
         self.prepare, self.asked = self._first.prepare, self._first.asked
+        # Servers may resume a GET after the last event id, so that is tried unless the caller forbids it.
         self.replays = asked[0].upper() == "GET"
         self._continued = ContinuationRequests(asked[1], asked[-1])
 

@@ -191,7 +191,8 @@ class ContinuationRequests:
         of_server = find_prefix(self._host, self._path, self._model, confirmed=is_confirmed, json=json)
         if of_server is not None or asked is None:
             return of_server
-        # The server is unknown, but the caller says that it continues a prefix.
+        # The server is unknown, but the caller says that it continues a prefix. Of servers with the format
+        # `openai-chat`, that is mostly vLLM or SGLang, which need further fields for it.
         return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})
 
     def remember_refusal(self) -> None:
@@ -234,6 +235,7 @@ class ContinuationRequests:
             # The continuation gets only the rest of the output limit.
             for path in shape.limits:
                 if isinstance(_find(payload, path), int):
+                    # `least`: the lowest limit that the API accepts.
                     _put(payload, path, max(attempt.limit_left, shape.least))
         options = {**self._options, "json": payload}
         if options.get("headers"):

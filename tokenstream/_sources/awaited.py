@@ -98,6 +98,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
             # As in `from_manager`.
             await stack.__aexit__(type(error), error, error.__traceback__)
             raise
+        # `entered` and `enters`: the manager may hold a cancel scope open, which its task has to leave.
         return replace(opened, close=stack.aclose, entered=True)
 
     return Deferred(open_source, lambda: _discard(source), enters=True)

@@ -157,8 +157,11 @@ class _AnswerRecorder:
         self._head_at: float | None = None
         self._version = ""
         self._pieces: list[tuple[float, bytes]] = []
+        """The chunks, each with the time of its arrival."""
         self._failure: Exception | None = None
+        """The exception with which the answer broke off; None if there was none."""
         self._ended: Ended = "stopped"
+        """The way in which the answer ended; "stopped" if its end was not awaited, as after Ctrl-C."""
         self._ended_at = 0.0
 
     def begin(self) -> None:
@@ -274,6 +277,7 @@ class _EventCounter:
         self._content_type = None if head is None else head.content_type
         self._decoder = ContentDecoder("" if head is None else head.content_coding, limits=self._limits)
         self._start = b""
+        """The first bytes, until they reveal the kind of body."""
         self._framing: _Framing | None = None
         self.kind: Sniffed = "undecided"
 
