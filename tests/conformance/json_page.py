@@ -22,30 +22,31 @@ _LONGEST = 76
 _HEAD = """\
 ## JSON
 
-`json.loads` and the case decide which result is right, never one of the parsers that are compared:
+What counts as right is decided by `json.loads` and by the case itself, never by one of the parsers compared:
 
 - A **document** follows RFC 8259: `json.loads` reads it, and it has neither `NaN` nor infinities.
 - The value shown for a **part** of a document is right if every document that continues it keeps that value:
   objects gain keys, arrays gain elements, strings gain characters, and nothing else changes. A number that
-  has not ended may still become another one. It is also right to show less. A text that begins no document
-  must be refused.
-- A **damaged** text that can be read in only one way means just that. If there are two ways, readers that
-  do not guess refuse it; the case names both. json_repair and BAML promise an answer, tokenstream promises
-  the only possible one, and an application may want either.
+  has not ended may still become another one. It is also right to show less. If no document begins with the
+  text, the reader must refuse it.
+- For a **damaged** text that can be read in only one way, that reading is right. If there are two ways,
+  the case names both, and refusing the text is right. json_repair and BAML promise an answer, even if they
+  have to guess; tokenstream promises the only possible one. Which of these you want depends on your
+  application.
 
 tokenstream's contract is in [Partial JSON](partial-json.md#the-contract), with the rules for
 [damaged texts](partial-json.md#lenient).
-It returns the same result for a text in one piece and character by character.
-JSONTestSuite's files are read as they are published. We wrote the other cases after the tests of the parser
-that they are named after, and judge them by the rules above.
+It returns the same result whether a text arrives in one piece or character by character.
+JSONTestSuite's files are read as they are published. Each of the other groups is named after a parser; we
+modelled its cases on that parser's tests, and judge them by the rules above.
 
 For each reader, the table shows how many of the cases that it claims to read are right:
 
 """
 _TABLE_HEAD = """\
 - **refused**: the text was refused, although it is a document, a part of one, or has only one reading.
-- **another value**: the value is changed by a continuation, was not meant, or is a guess; or there is a value
-  although the text must be refused.
+- **another value**: a continuation changes the value, the text means a different one, or the value is a
+  guess; or there is a value although the text must be refused.
 
 """
 
@@ -147,8 +148,9 @@ def _labels(suite: JSONSuite, readers: dict[str, Any]) -> str:
         "replacement characters. Strict decoding raises `UnicodeDecodeError` before any parser\n"
         "sees them, so all of those that are labelled `n_` are refused either way.\n\n"
         f"Among the files that may go either way, tokenstream refuses {free},\n"
-        "because a byte order mark belongs to the bytes, and UTF-16 is not JSON on the wire.\n\n"
-        f"Files with a result that contradicts their label:\n\n{''.join(wrong)}\n"
+        "because a byte order mark is part of the encoding, not of the text, and JSON is not sent\n"
+        "as UTF-16.\n\n"
+        f"With these files, the result contradicts the label:\n\n{''.join(wrong)}\n"
     )
 
 
@@ -160,7 +162,7 @@ def _who(case: JSONCase, theirs: str, ours: str) -> tuple[str, str]:
     against_us, against_them = judge(case, ours), judge(case, theirs)
     if against_us is None and against_them is None:
         earlier = "tokenstream" if same_told(ours, expected(case) or REFUSED) else "the other"
-        return "both", f"every continuation keeps the value that {earlier} shows sooner"
+        return "both", f"every continuation keeps the value that {earlier} shows earlier"
     if against_us is None:
         return "ours", against_them or ""
     if against_them is None:
@@ -193,7 +195,7 @@ def _differences(suite: JSONSuite, readers: dict[str, Any]) -> str:
             whole = " (whole)" if case.kind == "strict" else ""
             rows.append([f"{_code(case.text)}{flags}{whole}", _told(theirs), _told(ours), who, _why(why)])
     if not rows:
-        return f"{suite.owner} and tokenstream read all of them alike.\n\n"
+        return f"{suite.owner} and tokenstream read all of them in the same way.\n\n"
     return f"Where {suite.owner} and tokenstream differ:\n\n" + table(
         ["text", suite.owner, "tokenstream", "right", "why"], rows
     )

