@@ -50,6 +50,7 @@ class RunOfAFramework(ABC):
         Args:
             error: The exception that ended the events; None if they ended regularly.
         """
+        # After an exception, the open answers end with their steps, which get that exception.
         answer_errors: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
         for key, step in reversed(self._open.items()):
             step.end(error or answer_errors.get(key))

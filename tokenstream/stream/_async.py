@@ -246,6 +246,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
             self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
         )
         if callable(rule):
+            # Even a plain function may return an awaitable.
             self._driver.source_driver.add_awaitable_guard(added_rule, awaited=is_awaited(rule))
         return self
 

@@ -75,6 +75,7 @@ class AsyncDriver(Driver):
         if pump.busy:
             raise concurrent_read_error()
         try:
+            # While there is a fast path, no event is left from an earlier chunk.
             event, fast_path = None, machine.shortcut
             if fast_path is None:
                 event = machine.pull()

@@ -141,6 +141,7 @@ class Driver(SingleConsumer):
             return message
         has_terminal_event = self.machine.answered and self.machine.format is not None
         if has_terminal_event or message.finish_reason:
+            # The answer had ended before the stop.
             return message.model_copy(update={"ending": "complete"})
         # No counts follow after a stop, so missing ones are estimated.
         return message.model_copy(update={"ending": "stopped", "usage": self.accumulator.counted})
@@ -202,7 +203,7 @@ class Driver(SingleConsumer):
             if machine.holding and self._try_recover(None, machine.now):
                 return True
             self._begin_draining()
-            return self._begin_rest().allow(machine, self.clock())
+            return self._limits_after_end().allow(machine, self.clock())
         if machine.now >= self.earliest_deadline:
             # No read is in progress.
             self.silence.since = None
@@ -221,7 +222,8 @@ class Driver(SingleConsumer):
             until: Time at which the caller stops waiting.
         """
         if self.machine.answered:
-            deadline: float | None = self._begin_rest().until
+            # After the terminal event, the rest of the connection is read only for a short time.
+            deadline: float | None = self._limits_after_end().until
         else:
             self.silence.since = self.clock() if since is None else since
             deadline = self.chain.deadline
@@ -244,6 +246,7 @@ class Driver(SingleConsumer):
             # The stream was stopped while it was being read.
             return None
         if item.__class__ is machine.unit:
+            # A usual chunk: bytes, or str for text.
             return machine.give(item, now)
         if item.__class__ is BusyTime:
             self.silence.exclude_busy_time(item.seconds)
@@ -258,12 +261,7 @@ class Driver(SingleConsumer):
         return None
 
     def _process_rare_item(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
-        """Process an item that is rare: an end, an opened or failed source, or an unusual chunk.
-
-        Args:
-            item: The item.
-            now: Time of its arrival.
-        """
+        """Process a rare item that arrived at `now`: an end, an opened or failed source, or an odd chunk."""
         machine = self.machine
         if item is END:
             self._end_input(None, now)
@@ -272,6 +270,7 @@ class Driver(SingleConsumer):
         elif item.__class__ is SourceOpened:
             self.open(item.source)
             if item.late:
+                # The head arrived after its deadline, and the socket was shut down.
                 self._process_wait(now)
         elif item.__class__ is SourceFailed:
             self.fail(item.error)
@@ -341,7 +340,7 @@ class Driver(SingleConsumer):
         """Close the current source, and read from another one."""
         raise NotImplementedError
 
-    def _begin_rest(self) -> RestLimits:
+    def _limits_after_end(self) -> RestLimits:
         """Return the limits for reading after the terminal event; the first call sets the limits."""
         if self._rest_limits is None:
             self._rest_limits = RestLimits.begin(self.machine, self.clock())

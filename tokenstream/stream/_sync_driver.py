@@ -68,6 +68,7 @@ class SyncDriver(Driver):
         try:
             pump.busy = True
             machine = self.machine
+            # While there is a fast path, no event is left from an earlier chunk.
             event = machine.pull() if machine.shortcut is None else None
             while event is None:
                 chunks = pump.direct
@@ -183,7 +184,8 @@ class SyncDriver(Driver):
             return pump.read(self.find_read_limit(None, until))
         is_open = pump.chunks is not None
         if is_open and not self.machine.answered:
-            # Without `limit_read`, a timeout would shut down the socket, which ends the source.
+            # Without `limit_read`, a timeout would shut down the socket, which ends the source. Nothing is
+            # lost by that only before the source is open, and after the terminal event.
             return pump.read(None)
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.

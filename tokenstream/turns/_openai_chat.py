@@ -110,6 +110,7 @@ class _OpenAIChatTurn(Turn):
         if is_redacted:
             fields["data"] = part.redacted
         elif part.text or kind != "reasoning.encrypted":
+            # Every other kind of piece has a text, even an empty one, in a field that depends on the kind.
             fields[_DETAIL_TEXT.get(kind, "text")] = part.text
         if part.signature:
             fields["signature"] = part.signature

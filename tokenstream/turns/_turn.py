@@ -142,6 +142,7 @@ class Turn(ABC):
             if part.kind in self._drop:
                 continue
             obstacle = self._find_obstacle(part) or self._WRITERS[part.kind](self, part, index)
+            # A part that was written may still have a signature that this API does not take.
             self._count_obstacle(obstacle or self._find_lost_signature(part))
         if self._obstacles:
             raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)

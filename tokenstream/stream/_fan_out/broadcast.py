@@ -166,6 +166,7 @@ class SyncHub(Hub[SyncDriver]):
     def end(self, function: Callable[[], object]) -> None:
         """Call a function that ends the stream, and wake all readers."""
         with self.lock:
+            # Between two reads the pump seems busy, and the driver would leave the ending to that read.
             self.free_pump()
             try:
                 function()

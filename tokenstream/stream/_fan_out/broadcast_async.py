@@ -142,6 +142,7 @@ class AsyncHub(Hub[AsyncDriver]):
         Args:
             failed: True if another error is being raised.
         """
+        # Between two reads the pump seems busy, so that only a leader can use it.
         self.free_pump()
         try:
             await self.driver.close(failed=failed)

@@ -360,6 +360,7 @@ class AsyncPump:
         if reader is None:
             if source is None:
                 return None
+            # Nothing was read: this reader only closes the source.
             reader = self._reader = DirectReader(source, self._clock, self._host or find_host())
         if reader.has_ended and source is None:
             # An earlier call has closed the source.

@@ -108,7 +108,7 @@ class NativeReader(Reader):
 
         task = self._task
         while self.stopped and task is not None and task.cancelling():
-            # This class itself made these cancellations.
+            # This class itself made these cancellations, to end the read; the closing must not count them.
             task.uncancel()
         with CancelScope(shield=True, deadline=current_time() + seconds) as self._task_scope:
             await self._close()

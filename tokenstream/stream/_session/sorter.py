@@ -147,7 +147,7 @@ class Sorter:
             self._set_format(wanted)
 
     def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
-        """Sort a chunk; return the lanes of the answers that begin in it."""
+        """Sort a chunk; return the lanes of the answers that begin in it; `now` is not used here."""
         if is_dict(chunk):
             # The source delivers decoded payloads, which need no framing.
             self._connection.take_payloads()
@@ -257,6 +257,7 @@ class Sorter:
         if answer_name is None:
             # The message belongs to no answer, but the answers may need what it says.
             connection_format.feed(payload)
+            # Between two answers, an error of the server ends none of them; it may lack a type.
             if not self._open_lanes and payload.get("type", "error") == "error":
                 self.server_error = provider_error(payload, "") or self.server_error
         new_lanes: list[AnswerLane] = []

@@ -52,6 +52,7 @@ class Onlooker:
         """Decodes the answer."""
         self._is_start_known = started_at is not None
         """True once the time of the request is known."""
+        # `wrapped` marks times that are counted from now, and not from the request.
         self.machine.meter.begin(
             clock() if started_at is None else started_at, wrapped=not self._is_start_known
         )
@@ -168,6 +169,7 @@ class Onlooker:
             begun = machine.meter.first_event_at is not None
             self._finish(reading_error(error, None, begun=begun))
         elif final:
+            # The cancellation or the interrupt has ended the source, as closing it would.
             self.stop()
         else:
             self._was_read_lost = True

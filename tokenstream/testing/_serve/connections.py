@@ -90,6 +90,7 @@ class Listener(socketserver.TCPServer):
         try:
             # Clients may reset a connection or distrust a certificate at any time; this is no error here.
             with contextlib.suppress(ConnectionError, SSLError):
+                # The constructor answers all requests of the connection.
                 _Connection(connection, client_address, self)
         finally:
             with self._lock:
