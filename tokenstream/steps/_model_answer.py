@@ -46,6 +46,7 @@ class ModelAnswer:
     def end(self) -> StreamError | None:
         """End the answer; return its error, or None if the answer is complete or nothing of it arrived."""
         if self.step.ended is not None:
+            # The end of a step concludes its answers.
             return None
         self._feed_step(self._format.end())
         if not self.has_begun:

@@ -76,6 +76,7 @@ class Steps(RunNode):
         Raises:
             MisuseError: The run has ended.
         """
+        # The steps whose `with` blocks are running in this task or thread, the innermost one first.
         for parent in reversed(OPEN.get()):
             if parent.run is self and parent.ended is None:
                 return parent.step(what, agent=agent, cause=cause)

@@ -244,6 +244,7 @@ class AsyncDriver(Driver):
             return self.chain.deadline
         has_input_ended = self.machine.input_ended or self.phase is _ENDED
         if has_input_ended or self._next_source is not None:
+            # No source is being read, so nothing can be late.
             return None
         return self.find_read_limit(self.pump.since or since)
 

@@ -396,6 +396,7 @@ class Driver(SingleConsumer):
         """End a stream that could not be opened; return its error, unless a read has already raised it."""
         machine = self.machine
         has_ended = self.phase is _ENDED or self.verdict.end_request is not None
+        # If the opening fails, the input ends before any chunk.
         was_opened = not machine.input_ended or machine.meter.chunks > 0
         if has_ended or was_opened:
             return None

@@ -41,6 +41,7 @@ class _CohereTurn(Turn):
             NotExpressible: Nothing of the message remains.
         """
         plan = self.message.provider_data.get("tool_plan") if self.is_own else None
+        # The format keeps the plan as the list of its pieces.
         plan_pieces = plan if is_list(plan) else []
         turn: dict[str, Any] = {}
         if plan_pieces:

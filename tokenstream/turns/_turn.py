@@ -236,6 +236,7 @@ class Turn(ABC):
             return None
         if part.type not in _FUNCTIONS and not self.can_send_call(part):
             return "custom_tool_call"
+        # An API that does not take text as arguments needs a JSON object.
         has_arguments = self.sends_text_arguments or object_in(part) is not None
         is_valid = bool(part.id) and bool(part.name) and has_arguments
         return None if is_valid else "invalid_tool_call"

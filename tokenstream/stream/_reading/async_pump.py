@@ -311,6 +311,7 @@ class AsyncPump:
             self._tasks.start_soon(function, *args)
         elif self._host is not None:
             task = self._host.loop.create_task(function(*args), name="tokenstream guard")
+            # asyncio itself has only a weak reference to the task.
             RUNNING.add(task)
             task.add_done_callback(RUNNING.discard)
 

@@ -194,6 +194,7 @@ class ReadAhead:
                 self._changed.notify_all()
             self._ring()
             if close is not None:
+                # The `close` method did not wait for this thread, which therefore closes the source.
                 _close_late(close)
 
     def _open(self, opening: Deferred) -> bool:

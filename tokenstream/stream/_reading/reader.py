@@ -109,6 +109,7 @@ class Reader:
             tasks.start_soon(self._run, name="tokenstream reader")
             return
         task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
+        # asyncio itself has only a weak reference to the task.
         RUNNING.add(task)
         task.add_done_callback(self._on_done)
         self._store_task(task)

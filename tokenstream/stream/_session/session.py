@@ -154,6 +154,7 @@ class Session:
             for response in self.drivers:
                 response.verdict.request_end(stop_reason)
         elif self.has_several:
+            # With a single answer, the parent stream reads that answer, and ends by itself.
             self._conclude("truncated" if is_truncated else "complete")
 
     def _conclude(self, ending: Ending) -> None:

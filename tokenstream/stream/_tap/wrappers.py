@@ -61,6 +61,7 @@ class WatchedStream(Generic[ItemT]):
         self._watched_response: Any = None
         """The response whose body the watcher sees; if it is set, the watcher does not see items."""
         if any(can_loop(source)) or response_of(source) is not None:
+            # The source can be read without being entered or awaited.
             self._attach(source)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has

@@ -83,6 +83,7 @@ class Case:
     def damaged_readings(self) -> list[tuple[Fault, FormatReading]]:
         """Readings of the recording with changed bytes, or with events in another order."""
         if self.recording.messages:
+            # Each message is one payload, and `odd_readings` has odd payloads.
             return []
         faults = [garble(at=at, data=b'"') for at in choose_cut_places(self.recording, _GARBLED_PLACES)]
         if len(self.frames) > 1:

@@ -62,6 +62,7 @@ def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
             continue
         checked_types.add(type(error))
         restored: Any = None
+        # `CrashWatch` suppresses an exception of pickle; `restored` is then None.
         with CrashWatch():
             restored = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
         if type(restored) is not type(error) or (restored.args, restored.partial) != (
@@ -95,6 +96,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
     with CrashWatch():
         for frame in case.frames:
             format.feed(frame)
+        # A format whose answers have no terminal event has not ended yet, and may read on.
         for index, frame in enumerate(case.frames if format.ended else ()):
             if any(isinstance(event, CONTENT) for event in format.feed(frame)):
                 yield case.violation_at(index, frame, "fed again after the terminal event, it gives content")

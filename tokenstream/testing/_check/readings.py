@@ -67,6 +67,7 @@ def read(recording: Recording, format: Format | str, **replay: Any) -> FormatRea
     """
     reading = FormatReading()
     with Playback(recording, **replay).stream(format=format) as stream:
+        # Any other exception than a `StreamError` is stored as `reading.crash`, and suppressed.
         with reading:
             try:
                 for event in stream:
@@ -88,6 +89,7 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
     async def run() -> None:
         """Read the recording inside an event loop."""
         async with Playback(recording).astream(format=format) as stream:
+            # Any other exception than a `StreamError` is stored as `reading.crash`, and suppressed.
             with reading:
                 try:
                     async for event in stream:
@@ -113,6 +115,7 @@ def feed_frames(
     """
     reading = FormatReading()
     accumulator = Accumulator()
+    # An exception of the format is stored as `reading.crash`, and suppressed.
     with reading:
         for frame in frames:
             _take_events(reading, accumulator, format.feed(frame))

@@ -121,6 +121,7 @@ def find_unbalanced_parts(case: Case) -> Iterator[Violation]:
     """Find parts that end twice, go on after their end, or stay open."""
     ended: set[tuple[int, int]] = set()
     for event in case.whole_reading.events:
+        # A server may send an opaque part again, as a whole.
         if isinstance(event, CONTENT) and not _is_opaque(event):
             part_key = (event.choice, event.part)
             if part_key in ended:

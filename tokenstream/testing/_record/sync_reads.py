@@ -81,6 +81,7 @@ class _ReadWrappers:
             if data:
                 self._notes.see(data, is_decoded=self._decodes(args, options))
             is_empty = not data and amount != 0
+            # Without an amount, `read` reads to the end; methods such as `read1` may return less.
             reads_all = method.__name__ == "read" and (amount is None or amount < 0)
             if is_empty or reads_all:
                 self._notes.end()

@@ -118,6 +118,7 @@ def _chunk_lines(data: bytes) -> Iterator[str]:
             yield f"= {piece.decode()}"
         return
     *lines, unfinished_line = text.split("\n")
+    # There is no plain line for a text with characters that need an escape.
     for line in lines:
         yield _plain_text_line("|", line) or _escaped_line(f"{line}\n")
     if unfinished_line:

@@ -300,6 +300,7 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
             timeline.moments.append((timeline.end, step))
             continue
         if not has_started:
+            # The answer begins with its first event, and not with a raw payload.
             has_started = True
             timeline.moments.append((timeline.end, start))
         for event in maker.make_events(step):
