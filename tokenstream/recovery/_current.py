@@ -98,6 +98,7 @@ class CurrentAttempt:
             now: A clock reading, in seconds; None while the attempt is running.
         """
         seam = self._machine.seam
+        # The first attempt began with the request, whose time only the meter knows.
         begun_at = self._begun_at or self._machine.meter.started_at
         return AttemptReport(
             number=self.number,

@@ -70,6 +70,7 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
         # No outcome applies that is to be rejected.
         return None
     error = AnswerRejected(_WORDS[outcome], outcome=outcome)
+    # The answer itself has ended properly; only its content is useless.
     error.partial = message.model_copy(update={"ending": "complete"})
     return error
 

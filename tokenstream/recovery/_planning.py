@@ -135,6 +135,7 @@ class Planner:
         current = self._current
         opener, continuation = self._openers[current.opener_index], current.continuation
         if continuation is None or continuation.prefix is None or current.was_released:
+            # No prefix was sent, or the server has accepted it.
             return False
         is_known_refusal = refuses_prefill(error)
         if not (is_known_refusal or is_bad_request(error)):
@@ -204,7 +205,8 @@ class Planner:
         resume_requested = self._retry.mode == "resume"
         reader = machine.answer_format
         if reader.ended and not reader.assumed:
-            # The server has sent the end of the answer, so nothing is left to replay.
+            # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
+            # without a finish reason, the end is only assumed.)
             return None
         # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
         if reader.position is not None and (resume_requested or reader.is_kept(machine.accumulator.message)):

@@ -211,6 +211,7 @@ class Recovery:
             error = machine.cut_short(cause)
             if error is not None:
                 return self._as_position_lost(error)
+            # The answer is complete, or only the end of the format can tell: `finish` ends the format.
         machine.finish(cause, now)
         # An attempt that ended without an error may still have brought a useless answer.
         return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
@@ -283,6 +284,7 @@ class Recovery:
             self._rules.begin_again()
             if current.has_delivered:
                 self._broken_by = self._broken_by or error
+        # If JSON is restarted in place of a continuation, the loop gets only what is new, as when continuing.
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
         self._renew_machine(plan, continuation, now)
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)

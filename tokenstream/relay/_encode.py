@@ -300,6 +300,11 @@ def payloads(
 def _make_iterator(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - sync or async
     """Return the iterator over the encoded events of a source; sync or async, like the source.
 
+    Args:
+        source: The stream or other iterable that yields the events.
+        sending: Encodes the events.
+        joins: Whether to join all chunks of one event into one piece.
+
     Raises:
         MisuseError: The source is not iterable.
     """

@@ -55,6 +55,7 @@ def describe(tool: Tool) -> SchemaDescription:
         docstring = docstring_of(tool.function)
         description = _describe_function(tool.signature)
     else:
+        # The function that takes a value of the type describes the tool, if there is one.
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
         description = describe_type(tool.type)
     if description.schema.get("type") != "object":

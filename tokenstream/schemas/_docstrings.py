@@ -29,6 +29,7 @@ def first_paragraph(docstring: str) -> str:
     lines: list[str] = []
     for line in map(str.strip, inspect.cleandoc(docstring).splitlines()):
         if line.startswith(_UNDERLINE):
+            # The line before is the title of a section in NumPy style.
             lines = lines[:-1]
             break
         if not line or _begins_section(line):

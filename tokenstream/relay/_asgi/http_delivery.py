@@ -87,6 +87,7 @@ class HTTPDelivery(Delivery):
                 await self._send_refusal(refusal)
                 return
             async for chunk in outlet:
+                # After a disconnect, the answer is still read for the grace period.
                 if not self._disconnected:
                     await self._send_chunk(chunk)
             if not self._disconnected:
@@ -101,6 +102,7 @@ class HTTPDelivery(Delivery):
         """
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
+        # It stays True if the sending is cancelled, because the chunk may be incomplete then.
         self._busy = True
         await self._write(chunk, more=more)
         self._busy = False

@@ -91,6 +91,7 @@ class _WebSocketDelivery(Delivery):
         try:
             async with self._events:
                 await self._send_all()
+            # `_conclude` reports the mistake of a client that broke the protocol.
             if self._refused is None:
                 await self._send_last(self._writer.end(self._events.ending))
         except StreamError as error:

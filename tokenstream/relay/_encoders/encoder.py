@@ -403,7 +403,7 @@ class Encoder(Vocabulary):
             sent: The payload that was sent for the event.
         """
         if key not in self._writers:
-            # This is the part's first piece; the template is made from the second one.
+            # This is the part's first piece; the template is made from the second one, if any fits.
             if self.steady:
                 self._writers[key] = None
             return

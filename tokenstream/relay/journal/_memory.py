@@ -169,6 +169,7 @@ class MemoryStorage(Storage):
         """Begin an answer; return False if another producer's answer with this id exists."""
         answer = self._find(id)
         if answer is not None:
+            # True if an earlier call of the same producer has begun the answer.
             return answer.token == token
         if len(self._answers) >= self._max_answers:
             self._make_room()

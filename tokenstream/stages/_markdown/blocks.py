@@ -144,6 +144,7 @@ class MarkdownBlocks:
             item: The next piece of the text.
             now: A clock reading, in seconds.
         """
+        # Within a line whose block is decided, a piece only makes the block longer.
         shortcut = self._shortcut
         if shortcut is not None and item and "\n" not in item and "\r" not in item:
             shape, line_pieces, block = shortcut
@@ -391,6 +392,7 @@ class MarkdownBlocks:
         """Return the state of the open block at this line, from which its snapshots are built."""
         structure = self._structure
         leaf = structure.leaf
+        # `settled`: the number of leading characters that no later snapshot changes.
         if leaf is None:
             kind, leaf_first_line, offsets, leaf_end, settled = "", 0, [], "", block.chars
         else:

@@ -78,7 +78,7 @@ class Containers:
             if container.quote:
                 if content_at == size or text[content_at] != ">":
                     break
-                # markdown-it continues a quote no matter how far its mark is indented.
+                # markdown-it continues a quote no matter how far its mark is indented; other parsers do not.
                 in_doubt = in_doubt or content_at - start > 3
                 start = skip_quote_mark(text, content_at)
                 content_at = skip_blanks(text, start)

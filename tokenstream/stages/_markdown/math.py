@@ -34,6 +34,7 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
             return None if is_empty else False
     # A first line of up to three characters has an opening mark, and no room for an end.
     elif not is_first_line or len(text) > 3:
+        # A label such as `(1)` may follow the end.
         if text.endswith("$$") or _LABEL.search(text):
             return False
         if is_first_line and "$$" in text[2:]:

@@ -262,6 +262,7 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
         tail: The block's unfinished last line.
     """
     source = before + tail
+    # For HTML, this is the number of its kind in CommonMark.
     kind = shape.leaf_end
     if kind in {"6", "7"}:
         # These kinds have no end of their own, but their last tag may be half-open.

@@ -75,6 +75,7 @@ def find_tag_end(text: str, position: int) -> int | None:
         (4, -1, None)
     """
     if _PROSE.match(text, position, position + LONGEST):
+        # Several words without values, as in "if a <b and c is less": a tag is unlikely.
         return None
     tag = _WHOLE_TAG.match(text, position, position + LONGEST)
     if tag is not None:

@@ -41,6 +41,7 @@ def as_regex(source: str, flags: int) -> str:
         >>> print(as_regex(r"a{i}\s[[:x]", 0))
         a\{i}[\s\x1c-\x1f][\[:x]
     """
+    # In an ASCII pattern, both packages agree about these escapes.
     escapes, in_set = ({}, {}) if flags & re.ASCII else (_ESCAPES, _IN_SET)
     out: list[str] = []
     position = 0

@@ -226,6 +226,7 @@ class TagScanner:
             self._held = text[tag_at:]
             return len(text)
         self.inside, self._drops_space, self._after_space = False, True, True
+        # The text after the tag begins outside of code.
         self._code = CodeMarks()
         return closing.end()
 
