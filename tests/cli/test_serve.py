@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,10 +20,11 @@ import pytest
 from tests.cli.commands import COMMAND, RECORDINGS, environment, run
 from tests.support.aws_eventstream import event
 from tests.support.packages import needed
-from tokenstream import Stream, connect
+from tokenstream import StatusError, Stream, StreamInterrupted, connect, testing
 from tokenstream.cli import _serve as serve
 from tokenstream.cli import main
 from tokenstream.cli._folder import Folder
+from tokenstream.testing import Recording
 from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
@@ -444,3 +446,38 @@ def test_inspect_reads_what_serve_serves(url: str) -> None:
 
     assert (0, b"") == (done.returncode, done.stderr)
     assert b"\nending         complete\n" in done.stdout
+
+
+def test_a_whole_recording_is_served_with_its_status_and_its_break(tmp_path: Path) -> None:
+    """`testing.record` writes such files; the folder has them beside bodies."""
+    testing.script().text("Hel", "lo").finish("stop").recording("openai-chat").save(tmp_path / "whole.rec")
+    refused = Recording.of([b'{"error": {"message": "slow down"}}'], status=429)
+    refused.save(tmp_path / "refused.rec")
+    broken = testing.script().text("Hel", "lo").recording("openai-chat")
+    replace(broken, breaks="reset").save(tmp_path / "broken.rec")
+    (tmp_path / "odd.rec").write_text("not a recording", encoding="utf-8")
+
+    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
+        with connect(f"{server.url}/whole/v1/chat/completions", json={}) as stream:
+            assert "Hello" == stream.final().text
+        with pytest.raises(StatusError) as refusal, connect(f"{server.url}/refused", json={}) as stream:
+            stream.final()
+        with pytest.raises(StreamInterrupted) as cut, connect(f"{server.url}/broken.rec", json={}) as stream:
+            stream.final()
+        odd = httpx.get(f"{server.url}/odd", trust_env=False)
+
+    assert 429 == refusal.value.status
+    assert "Hello" == cut.value.partial.text
+    assert 500 == odd.status_code
+    assert "odd.rec" in odd.text
+
+
+def test_a_recording_of_a_websocket_is_refused_over_http(tmp_path: Path) -> None:
+    """With the way out."""
+    testing.script().text("Hello").finish("stop").recording("openai-realtime").save(tmp_path / "socket.rec")
+
+    with ReplayServer(serve.answer_from_folder(tmp_path)) as server:
+        response = httpx.get(f"{server.url}/socket", trust_env=False)
+
+    assert 501 == response.status_code
+    assert "testing.serve plays it" in response.text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tokenstream import Retry, resilient, tap, testing
-from tokenstream.errors import StreamError
+from tokenstream import AsyncStream, Retry, Stream, resilient, tap, testing
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.testing import faults
 
 PACED = testing.script().pause(1).reasoning("Hm.").pause(2).text("Well, ").pause(4).text("yes.").finish()
@@ -80,3 +81,10 @@ def test_a_tap_has_metrics() -> None:
 
     assert tapped.metrics.first_text is not None
     assert tapped.metrics.bytes == sum(map(len, chunks))
+
+
+@pytest.mark.parametrize("kind", [Stream, AsyncStream])
+def test_a_start_in_the_future_is_refused(kind: Any) -> None:
+    """It is mostly `time.time()`, which would make the time to the first token negative."""
+    with pytest.raises(MisuseError, match="started_at is in the future"):
+        kind([], format="text", started_at=time.time() + 1e9)

@@ -273,3 +273,10 @@ def test_a_recording_that_cannot_be_written_is_told_of_at_the_end(tmp_path: Path
 
     assert CHAT == got
     assert "could not be written" in "".join([str(raised.value), *getattr(raised.value, "__notes__", ())])
+
+
+@pytest.mark.parametrize("whole", [b"data: Hel\n\n", "data: Hel\n\n", Path("answer.sse")])
+def test_a_body_that_is_complete_already_is_refused(whole: Any, path: Path) -> None:
+    """There is nothing to wait for; the error says how to load or save it."""
+    with pytest.raises(MisuseError, match=r"is complete already: Recording\.load\(path\) reads a file"):
+        record(whole, path)

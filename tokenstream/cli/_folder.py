@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from tokenstream.testing._recordings import file_format
 from tokenstream.testing._recordings.body_types import AWS, JSON, NDJSON, SNIFFED, SSE, TYPES, content_type_of
+from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _EXPECTATION_SUFFIX = ".expected.json"
 """Ending of files that describe a recording in the same folder, and are not recordings themselves."""
+_EXTENSIONS = (*TYPES, file_format.EXTENSION)
+"""The extensions of files that are served: those of bodies, and that of whole recordings."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
@@ -31,8 +35,16 @@ class RecordingFile:
     file: Path
 
     @property
+    def is_whole(self) -> bool:
+        """True for a recording with its head and times; False for a body alone."""
+        return self.file.suffix.lower() == file_format.EXTENSION
+
+    @property
     def content_type(self) -> str:
-        """Content type of the body, from the file's extension or from its content."""
+        """Content type of the body: as recorded, or else from the file's extension or content."""
+        if self.is_whole:
+            recording = Recording.load(self.file)
+            return recording.content_type or content_type_of(".bin", recording.body, is_whole=True)
         with self.file.open("rb") as file:
             start = file.read(SNIFFED)
         return content_type_of(self.file.suffix, start, is_whole=len(start) < SNIFFED)
@@ -89,7 +101,7 @@ class Folder:
             recording = self._find_within(folders[name], (*parents, name), rest)
             if recording is not None:
                 return recording
-        for candidate in (name, *(name + extension for extension in TYPES)):
+        for candidate in (name, *(name + extension for extension in _EXTENSIONS)):
             if candidate in files:
                 return _make_recording(parents, candidate, files)
         return None
@@ -113,7 +125,7 @@ class Folder:
                 # A link to a folder could lead out of the root, or in an endless circle.
                 if not path.is_symlink():
                     folders[path.name] = path
-            elif path.suffix.lower() in TYPES and path.is_file():
+            elif path.suffix.lower() in _EXTENSIONS and path.is_file():
                 file = path.resolve()
                 if file.is_relative_to(self._root):
                     files[path.name] = path
@@ -124,7 +136,7 @@ def _make_recording(parents: tuple[str, ...], name: str, files: dict[str, Path])
     """Return a file as a recording, at a path without the extension unless that leads to another file."""
     stem = Path(name).stem
     # Without an extension, `Folder.find` tries the name itself, then each extension in order.
-    found_by_stem = next((stem + extension for extension in TYPES if stem + extension in files), None)
+    found_by_stem = next((stem + extension for extension in _EXTENSIONS if stem + extension in files), None)
     stem_suffices = found_by_stem == name and stem not in files
     path = "/".join(["", *parents, stem if stem_suffices else name])
     return RecordingFile(quote(os.fsencode(path)), "/".join([*parents, name]), files[name])

@@ -17,6 +17,8 @@ from tokenstream._basics.visible import one_line
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli._folder import Folder
 from tokenstream.cli._numbers import parse_number
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
 
 if TYPE_CHECKING:
@@ -170,6 +172,8 @@ class _FolderAnswers:
         """Return the reply to a request."""
         try:
             reply, description = self._choose_reply(request)
+        except RecordingInvalid as error:
+            reply, description = refusal(500, str(error)), "500"
         except OSError as error:
             reply, description = refusal(500, f"the recording cannot be read: {reason_of(error)}"), "500"
         # The request must be answered even if standard output is closed.
@@ -205,11 +209,19 @@ class _FolderAnswers:
         body = json.dumps({"recordings": listed}, indent=2) + "\n"
         return Reply(chunks=[(0.0, body.encode())], content_type="application/json")
 
-    def _replay(self, recording: RecordingFile) -> Reply:
-        chunks = paced(
-            recording.file.read_bytes(), rate=self._rate, first=self._first, framing=recording.framing
-        )
-        return Reply(chunks=chunks, content_type=recording.content_type)
+    def _replay(self, file: RecordingFile) -> Reply:
+        """Return the reply that plays a file; a whole recording has its own status, and may break."""
+        if not file.is_whole:
+            return self._play(file.file.read_bytes(), file)
+        recording = Recording.load(file.file)
+        if recording.messages:
+            return refusal(501, f"{file.name} is a recording of a WebSocket: testing.serve plays it")
+        return replace(self._play(recording.body, file), status=recording.status, cut=recording.breaks)
+
+    def _play(self, body: bytes, file: RecordingFile) -> Reply:
+        """Return the reply that sends a body in the rhythm of a model."""
+        chunks = paced(body, rate=self._rate, first=self._first, framing=file.framing)
+        return Reply(chunks=chunks, content_type=file.content_type)
 
 
 def _answer_preflight(request: Request) -> Reply:

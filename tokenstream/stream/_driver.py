@@ -105,8 +105,7 @@ class Driver(SingleConsumer):
             self.machine.reorder = claim_reorder(options.reorder)
         self.chain: Chain[Any, Any] = self.make_timed_chain()
         """The stages that limit the time of a read."""
-        started_at = options.started_at
-        self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
+        self.machine.meter.begin(options.find_start(clock()), wrapped=options.started_at is None)
 
     def __repr__(self) -> str:
         of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""

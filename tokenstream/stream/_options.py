@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream.errors import MisuseError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,3 +32,18 @@ class Options(NamedTuple):
     checkpoint: Checkpoint | None = None
     make_stage: StageFactory | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""
+
+    def find_start(self, now: float) -> float:
+        """Return the time from which the metrics count: that of the request, or `now` if it is unknown.
+
+        Raises:
+            MisuseError: The time of the request is later than `now`.
+        """
+        if self.started_at is None:
+            return now
+        if self.started_at > now:
+            raise MisuseError(
+                "started_at is in the future: pass what the stream's clock returned before the request, "
+                "which is time.monotonic() unless you pass another clock"
+            )
+        return self.started_at

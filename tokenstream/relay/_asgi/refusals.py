@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +95,8 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
             protocol has no event for errors.
     """
     status = status_of(error)
+    cause = type(error).__name__ + (f" {error.status}" if isinstance(error, StatusError) else "")
+    warn("an answer failed before its first event (%s); its reader gets status %d", cause, status)
     message = _MESSAGES.get(error.kind, "The provider gave no answer.")
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE

@@ -63,7 +63,7 @@ class ShapingPlan(NamedTuple):
         for step in reversed(self.steps):
             earlier_rank, promise = _ORDER[step.method]
             if earlier_rank > rank:
-                advice = f"put .{method}() first" if earlier_rank != _LAST else "nothing can follow it"
+                advice = f"put .{method}() first"
                 raise MisuseError(
                     f".{step.method}() {promise}, which .{method}() after it would undo: {advice}"
                 )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.awaited import is_awaitable
@@ -62,7 +63,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
 
 def _is_complete(source: object) -> bool:
     """Return True if a source is the whole body itself, or a file."""
-    return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str)
+    return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str | PurePath)
 
 
 class _NotedSource(WatchedStream[Any]):
