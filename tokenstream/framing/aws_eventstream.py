@@ -160,6 +160,7 @@ class AWSEventStreamParser:
             now: Not used; every stage has this parameter.
         """
         if chunk.__class__ is not bytes or self._ended or self.error is not None:
+            # `as_bytes` refuses a chunk after the end; after an error, chunks are ignored.
             checked = as_bytes(chunk, type(self).__name__, ended=self._ended)
             chunk = checked if self.error is None else b""
         held = self._held

@@ -210,7 +210,7 @@ class PlainSSEParser(LineFraming[Frame]):
             self._dispatch(frames)
         elif line.startswith(b"data:"):
             self._append(line[6:] if line[5:6] == b" " else line[5:])
-        elif line[0] == 58:
+        elif line[0] == 58:  # a colon
             self.comments += 1
         else:
             self._read_field(line)

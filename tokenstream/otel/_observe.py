@@ -271,6 +271,7 @@ class Observer:
                 **_answer_attributes(messages),
                 **tokens,
                 **_attempt_count(driver),
+                # To drop a stream before its end is to stop it.
                 "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
             },
             error_type=None if error is None else _error_type_of(error),

@@ -199,6 +199,7 @@ class OpenAICompletions(Format):
 
     def _read_native(self, payload: dict[str, Any]) -> None:
         """Read a payload of llama.cpp's native route, which is one choice."""
+        # `_is_native` has checked that the payload has the text and `stop`.
         index = payload.get("index")
         choice = self.parts.choice(0 if index is None else index_of(index)).index
         model = text_of(payload, "model")

@@ -86,6 +86,7 @@ def _read_number_form(token: str) -> Atom | None:
         return None
     sign, point, digits = match.groups()
     if point and "." in digits:
+        # Two points, as in `.1.2`: not a number.
         return None
     return Atom("number", f"{sign}0.{digits}" if point else sign + digits, "number_form", in_json=True)
 

@@ -97,6 +97,7 @@ def _read_double_escape(
         return len(text) if context.text_ended else MORE_NEEDED
     match = _PAIR(escape)
     if match is not None:
+        # The two halves of a surrogate pair.
         decoded, _ = unescape(f"\\u{match[2]}\\u{match[4]}")
         string.add(decoded, pieces, context)
         return position + int(match.end())
@@ -104,6 +105,7 @@ def _read_double_escape(
     if match is None:
         return _keep_backslash(string, escape, position, pieces, context)
     end = position + int(match.end())
+    # One of the groups matched: an escaped backslash or quote; or the letter or code after the backslashes.
     character, escaped_twice, escaped_once = match.groups()
     if (escaped_twice or escaped_once) in CONTROLS:
         return _read_control(string, text, position, pieces, context, end=end)
@@ -139,9 +141,11 @@ def read_entity(
     entity = text[position : position + _MOST_ENTITY]
     is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
     if is_last and _CUT_ENTITY(entity):
+        # The rest of the entity may follow.
         return len(text) if context.text_ended else MORE_NEEDED
     match = _ENTITY(entity)
     if match is None or (match[1] and match[1] not in html5):
+        # No entity, or an unknown name: the ampersand stands for itself.
         string.add("&", pieces, context)
         return position + 1
     string.add(html.unescape(match[0]), pieces, context)

@@ -198,6 +198,7 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
     if dots not in {"...", "…"} or reader.is_at(*_NOTHING_YET):
         return reader.refuse_here(position)
     reader.repair_log.note("ellipsis", reader.base + position)
+    # A comma before the dots is not a trailing comma.
     reader.comma_at = -1
     reader.expects = reader.place_after_value()
     return position + len(dots)

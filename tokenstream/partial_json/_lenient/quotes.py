@@ -151,6 +151,7 @@ class QuoteJudge:
         except MoreTextNeeded:
             return QuoteVerdict.WAITS
         except LookaheadExceeded:
+            # The text that would decide is too far away.
             verdict = self._end_if_clean()
         if verdict is QuoteVerdict.ENDS and self._in_quotation:
             # The quote may also close the quotation.

@@ -167,6 +167,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     """Continue another document; unless `choose` is set, it must be equal to the first."""
     second = reader.second_reader
     if second is None:
+        # Impossible: `begin_another` has set the second reader together with this step.
         return position
     # Both readers read the same string: copying the rest would take longer for a longer rest.
     second.base, second.text_ended, second.needs_more = reader.base, reader.text_ended, False

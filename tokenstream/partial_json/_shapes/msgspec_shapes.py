@@ -235,6 +235,7 @@ def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[A
         attribute: True if the step is written as an attribute, False if as an item.
     """
     if _find_struct(type_) is not None:
+        # The fields of a Struct are attributes, and not items.
         fields = msgspec.structs.fields(type_) if attribute else ()
         return [field.type for field in fields if field.name == key]
     origin, args = get_origin(type_) or type_, get_args(type_)
@@ -244,6 +245,7 @@ def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[A
         return [args[1]]
     if origin is list and args:
         return [args[0]] if isinstance(key, int) else []
+    # A type that is not known here, or a list or dict of anything.
     return None
 
 

@@ -274,7 +274,7 @@ def _find_open_keys(
     elif is_marked:
         if node.__class__ is dict:
             return keys if node.pop(_MARK, None) == 0 else None
-        return keys if node and node.pop() == _MARK else None
+        return keys if node and node.pop() == _MARK else None  # the placeholder is the last element
     return keys
 
 

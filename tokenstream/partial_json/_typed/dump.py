@@ -216,6 +216,7 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
         cache = _get_cache(values, by_alias)
         joined_count, text = cache.joined
         if joined_count > length:
+            # The cache contains elements of a later snapshot.
             joined_count, text = 0, ""
         if joined_count < length:
             added = ",".join(
@@ -228,6 +229,7 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
         text = ",".join([dump_json(value, by_alias) for value in islice(values, length)])
     if view.growing is MISSING:
         return f"[{text}]"
+    # The element that is still growing is not cached.
     uncached = dump_json(view.growing, by_alias)
     return f"[{text},{uncached}]" if text else f"[{uncached}]"
 

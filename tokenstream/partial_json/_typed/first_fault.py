@@ -106,9 +106,11 @@ def _describe_error(error: Mapping[str, Any]) -> str:
     """Return the message of an error, or only its type if the message may quote the value."""
     kind, message = str(error["type"]), str(error["msg"])
     if kind == _MSGSPEC:
+        # Only messages of these forms are certain not to quote the value.
         return message if message.startswith(_TELLING) else "Invalid value"
     may_quote = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
     if may_quote or kind not in _find_kinds():
+        # The message of a kind that pydantic does not define was written by the application's validator.
         return kind
     return message if len(message) <= _MOST_OF_MESSAGE else f"{message[:_MOST_OF_MESSAGE]}…"
 

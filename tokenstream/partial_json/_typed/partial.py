@@ -335,9 +335,11 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
         if self._members is None and not isinstance(key, str):
+            # The value is not an object: the key is an index or a slice.
             elements: Any = self._get_elements()
             return elements[key]
         value = self._find(key) if isinstance(key, str) else MISSING
+        # A field of the type that has not arrived is MISSING; any other name is an error.
         if value is MISSING and key not in (self._type_names.field_names or ()):
             raise KeyError(key)
         return value

@@ -167,6 +167,7 @@ class Changes:
         for name in names:
             key = type_names.find_key(name, self._by_alias)
             if key is None:
+                # This field is left out of the JSON.
                 continue
             child_path = path + make_pointer_segment(key)
             open_before = before.growing is not MISSING and name == before.name

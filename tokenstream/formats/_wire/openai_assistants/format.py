@@ -145,6 +145,7 @@ class OpenAIAssistants(Format):
             reason = INCOMPLETE_REASONS.get(word, "unknown")
         self._steps.report_results()
         if status != "requires_action":
+            # The run has ended without waiting for the results of its open calls.
             self._steps.drop_calls()
         self.parts.finish(0, reason, status)
         if status == "failed":

@@ -110,6 +110,7 @@ class AssistantsSteps:
         if call is None:
             call = self._open_call(item, name)
         if call is None or call.closed:
+            # It has no name, and was reported as unknown; or it was handed out before.
             return
         if isinstance(arguments, str):
             streamed = call.arguments.join()

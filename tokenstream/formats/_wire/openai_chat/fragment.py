@@ -23,6 +23,7 @@ class Fragment:
     __slots__ = ("arguments", "extras", "id", "index", "name", "position", "type")
 
     def __init__(self, item: dict[str, Any], position: int | None) -> None:
+        # The body, mostly the object in the field `function`, has the name and the arguments.
         body_key, body = _body_of(item)
         self.id = _id_of(item.get("id"))
         index = index_of(item.get("index"))

@@ -145,6 +145,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
 def _create_error(cls: type[StreamError], message: str, payload: dict[str, Any]) -> StreamError:
     """Create an error of a class, with the attributes that this class requires."""
     code, error_type = _short_text(payload, "code"), _short_text(payload, "error_type")
+    # A derived class is looked for before its base class.
     if issubclass(cls, StatusError):
         return cls(message, status=int_of(payload, "status") or 0, code=code, type=error_type)
     if issubclass(cls, ProviderError):
