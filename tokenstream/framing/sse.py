@@ -437,6 +437,7 @@ class SSEParser(PlainSSEParser):
             lines: The lines, without the blank lines between them.
             frames: Receives the events.
         """
+        # Once an id was sent, every event has the last id, so that none is a bare payload.
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._longest_safe:
             return False

@@ -253,6 +253,7 @@ class Document:
         event.offset = offset
         out.append(event)
         if self.allow & (OBJ if is_object else ARR):
+            # Visible at once; otherwise `close` makes it visible.
             outer_container = self.container
             if outer_container.__class__ is list:
                 outer_container.append(container)

@@ -122,6 +122,7 @@ class PathMatcher:
         depth = self._open
         key = event.key
         # The values around this one are on the path, and so is its key, as far as the path reaches.
+        # The document itself has no key.
         is_on_path = self._open_on_path == depth and (
             key is None or depth > self._length or self.pattern.matches_key(depth - 1, key)
         )

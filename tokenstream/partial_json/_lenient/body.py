@@ -133,6 +133,7 @@ def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: lis
         # This is a third brace.
         return reader.refuse_here(position)
     reader.repair_log.note("doubled_brace", reader.base + position)
+    # The closing brace may be doubled, too.
     reader.closers[-1] = "}}"
     return position + 1
 
@@ -159,6 +160,7 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         reader.repair_log.note("trailing_comma", reader.comma_at)
     if is_wrong:
         reader.repair_log.note("wrong_closer", reader.base + position)
+        # -1 would mean that nothing was mismatched.
         reader.owed_closers = max(reader.owed_closers, 0)
         # Close the containers inside the one that the bracket fits; their brackets may still follow.
         while reader.closer_counts[char] and closers[-1][0] != char:

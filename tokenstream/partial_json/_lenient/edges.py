@@ -85,6 +85,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
     if pieces and len(pieces[0]) > MOST_HELD:
         # It is too long for a key, or for a quotation in prose.
         if quoted.kind is not PLAIN:
+            # The quote may be an apostrophe, and the text prose.
             return reader.refuse_two_readings(reader.root_at - reader.base)
         reader.document.begin_string(reader.root_at, out, pieces.pop())
         reader.inside_step = STEPS["read_string"]
@@ -97,6 +98,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
         reader.outside_step = STEPS["decide_root"]
         return position
     if reader.text_ended:
+        # Without a closing quote, the string may be the document, cut off, or prose after a stray quote.
         return reader.refuse_two_readings(position)
     return reader.hold_back(position)
 
@@ -178,6 +180,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     begin_object(reader, "", reader.root_at - reader.base, out)
     if reader.document.error is None:
         use_key(reader, key, reader.root_at)
+        # The colon is skipped here, too.
         reader.expects = VALUE
     return position + 1
 

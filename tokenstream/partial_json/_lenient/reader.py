@@ -293,6 +293,7 @@ class LenientReader:
         repairs = self.repair_log.made
         while repairs and repairs[-1].name == "unfinished_value":
             repairs.pop()
+        # Sets the error, as the document is not complete.
         self.document.end(self.base + position)
         return position
 

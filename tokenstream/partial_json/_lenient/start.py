@@ -196,7 +196,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
 
 
 def replace_document(reader: LenientReader, second: LenientReader) -> None:
-    """Replace the reader's document by another one, which is finished."""
+    """Replace the reader's document by another one, which is finished; the text after it is read next."""
     reader.document = second.document
     reader.root_at = reader.second_at
     reader.root_fence = reader.prose.fence

@@ -175,6 +175,7 @@ class QuotedString:
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece:
             if not piece or self.may_have_ended or not piece.isprintable():
+                # Left to `read`, which examines each character.
                 return position
             self.remember_end(piece)
             pieces.append(piece)

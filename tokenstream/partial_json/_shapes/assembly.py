@@ -200,7 +200,8 @@ class AssembledStructure(ValueStructure):
         except ValidationError as error:
             errors = convert_errors(error, self._locate_entries(entries), plain_data)
             raise self._make_refusal(self.prefix, errors) from None
-        # From the inside out: each layer validates the value that the layers inside it have made.
+        # From the inside out: each layer validates the value that the layers inside it have made. The
+        # text "0" stands for that value.
         for validator, prefix in self._around:
             try:
                 value = validate_with_known(validator, "0", (value,))

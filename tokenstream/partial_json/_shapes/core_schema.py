@@ -106,7 +106,10 @@ class Definitions:
         self._by_ref: dict[str, CoreSchema] = {}
 
     def resolve(self, schema: CoreSchema) -> CoreSchema:
-        """Return the schema to which a reference or a definition leads; any other schema unchanged."""
+        """Return the schema to which a reference or a definition leads; any other schema unchanged.
+
+        The definitions on the way are recorded, because later references may lead to them.
+        """
         while True:
             kind = schema["type"]
             if kind == "definitions":
@@ -147,7 +150,8 @@ class Definitions:
                 return unit
             kind = schema["type"]
             if kind == "definitions":
-                # One step at a time, because the reference may have an annotation of its own.
+                # `resolve` records the definitions. Its result would be several steps further on, but the
+                # reference may have an annotation of its own.
                 self.resolve(schema)
                 schema = schema["schema"]
             elif kind == "definition-ref":

@@ -66,6 +66,7 @@ def make_fields(
     for name, field in list_fields(schema):
         keys = find_keys(name, field, schema, config)
         if keys is None or not _is_simple(types, field):
+            # The field is in a nested value, or not read from the document, or its default may replace it.
             return None
         # If two fields read the same key, its value cannot be read as the value of one field.
         if any(key in names for key in keys):
@@ -166,6 +167,7 @@ class _FieldsStructure(AssembledStructure):
             field = dict(self._fields)[name]
             slot = self._types.get_slot(field["schema"], self._config)
             if name in self._late:
+                # This slot only shows the value: `read_late` reads it, with the fields before it.
                 slot = _LateSlot(slot)
             self._slots[name] = slot
         return slot

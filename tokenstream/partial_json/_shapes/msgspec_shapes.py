@@ -123,6 +123,7 @@ class _StructSlot(Slot):
                 # All members of a union have the same field for their tags.
                 tag_field = struct.__struct_config__.tag_field
                 tags[struct.__struct_config__.tag] = member
+        # Structs that are arrays in JSON are read as a whole.
         if kind == "array" or not tags or not all(isinstance(tag, str) for tag in tags):
             return None
         return _StructChoice(self._slots, tag_field, tags)
@@ -285,6 +286,7 @@ class _StructStructure(ValueStructure):
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
+        """Return the JSON of a field's value as msgspec writes it, which always uses aliases."""
         return msgspec.json.encode(value).decode()
 
     def accepts_extra(self, key: str | int, text: str) -> bool:

@@ -41,6 +41,7 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
         # The number is whole only if a character follows that cannot belong to it.
         if end < len(text) and text[end] not in ".eE" and end - position <= FEW_DIGITS:
             number = match[0]
+            # If only group 1 has matched, there is neither a fraction nor an exponent.
             value = (
                 int(number)
                 if match.lastindex == 1

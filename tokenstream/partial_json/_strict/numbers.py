@@ -110,6 +110,7 @@ def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as ab
     """
     value = None
     number = number[:MOST_LENGTH]
+    # An exponent too long for a Decimal is shortened at once, and not digit by digit in the loop.
     match = NUMBER(_CUT_POWER(r"\1", number) if decimals else number)
     while match is not None and value is None:
         prefix = match.group()

@@ -179,6 +179,7 @@ class StrictReader(LateReader):
             document.catch_up()
         is_whole_number = self.state is continue_number and self.atom_progress in ACCEPTED
         if is_whole_number and document.container is None:
+            # The number ended together with the last piece, so no further character belongs to it.
             end_number(self, 0, out)
         if not document.complete:
             document.end(self.base)
@@ -316,7 +317,7 @@ class StrictReader(LateReader):
         piece = text[start:] if end < 0 else text[start:end]
         is_plain = "\\" not in piece and piece.isprintable()
         if not is_plain:
-            # An end of -1 means that C cannot read the string.
+            # An end of -1 means that C cannot read the string; `continue_string` then finds the error.
             end, piece = self._read_in_c(text, start) or (-1, "")
         elif end < 0:
             end = len(text)
@@ -411,7 +412,7 @@ class StrictReader(LateReader):
             valid_part: Any = CUT_ESCAPE(escape)
             return self.refuse(position + valid_part.end() - cut_length, "the rest of an escape")
         pieces.append(string)
-        # After half a surrogate pair without the other half, more text may be left; it is read next.
+        # Half a surrogate pair may have waited together with text that is not its other half: read that text.
         self.incomplete = self.incomplete[length:]
         if self.incomplete:
             return self._read_escape(text, position, pieces)

@@ -135,6 +135,7 @@ def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | Non
         return _read_cut(document, state, text)
     before_string = _read_cut(document, state, text[:start])
     if before_string is None or before_string[1] is not IN_STRING:
+        # The text before the string was not read up to its opening quote.
         return before_string
     document.grow_string(string, [])
     document.write_pieces()

@@ -56,6 +56,7 @@ class Excerpt:
         if self._earlier_text is None:
             self._earlier_text = TextLog()
         self._earlier_text.append(self._text[self._start :])
+        # The value goes on at the start of the next piece.
         self._start = 0
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value

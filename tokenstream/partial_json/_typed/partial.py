@@ -146,6 +146,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if self._members is None:
             return resolve(self._whole)
         if self._type_names.field_names is None:
+            # A dict, whose view is a mapping of the keys so far.
             return self._members
         return self._state.document.parse(self._get_text(), complete=self.complete)
 

@@ -59,7 +59,7 @@ class DocumentText:
         if self.choice in {"last", "matching"} and not complete:
             # The document is chosen only at the end of the text.
             return MISSING
-        # The text begins with the chosen document.
+        # The text begins with the chosen document. It was read before, so no further limit is needed.
         first: Any = self.choice and "first"
         parser = PartialJSONParser(lenient=self.lenient, document=first, max_depth=len(text) + 1)
         parser.feed(text)

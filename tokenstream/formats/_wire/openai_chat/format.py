@@ -287,6 +287,7 @@ class OpenAIChat(Format):
         if not is_dict(value):
             self.read_answer_field(key, value)
         elif value:
+            # Recorded only so that later chunks with the same value are skipped.
             self.parts.fields[key] = value
             self.parts.usage(usage_of(value))
 
@@ -309,6 +310,7 @@ class OpenAIChat(Format):
         """Cite the sources of the whole answer, in its first choice."""
         choices = self.parts.choices
         if choices:
+            # Recorded only so that later chunks with the same value are skipped.
             self.parts.fields[key] = value
             next(iter(choices.values())).reader.content.read_sources(value)
         else:

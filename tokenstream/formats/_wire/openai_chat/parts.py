@@ -283,6 +283,7 @@ class ChatContent:
             self.parts.sign(self.choice, signature)
         unread: object = value
         if is_dict(value):
+            # Empty fields are left out, such as `google` if it had only the signature.
             unread = fields_except({**value, "google": fields_except(google, "thought_signature")})
         if unread is not None:
             self.parts.field("extra_content", unread, self.choice)

@@ -98,6 +98,7 @@ class CallItem(ResponseItem):
             data: The fields of the item for `provider_data`.
         """
         call_id = text_of(item, "call_id")
+        # The application answers a request for approval by the item's id.
         if call_id is None and self.type != "mcp_approval_request":
             self.parts.note("call_id_missing")
         self._call = self.parts.open_call(

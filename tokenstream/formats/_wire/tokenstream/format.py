@@ -227,6 +227,7 @@ class TokenStream(Format):
         else:
             event_read = event_of(payload)
             self._report_event(Unknown(kind, payload) if event_read is None else event_read, payload)
+        # The position of this payload is newer than that of the last delta read without decoding.
         self._latest = None
         self._note_position(payload)
 
