@@ -35,6 +35,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
         return binary
     first = start.lstrip(_SKIPPED)
     if not first:
+        # A body of nothing but white space is an event stream without events.
         return "undecided" if len(start) < _MOST_UNDECIDED and not over else "sse"
     if first[:1] in b"{[":
         return "json"

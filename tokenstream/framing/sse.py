@@ -298,6 +298,7 @@ class PlainSSEParser(LineFraming[Frame]):
         if self._name:
             fields.append(b"event: " + self._name[:max_size].encode())
         if self._id != self.last_event_id:
+            # The open event has an id of its own.
             fields.append(b"id: " + self._id[:max_size].encode())
         if self._event_retry is not None:
             fields.append(b"retry: %d" % self._event_retry)

@@ -234,6 +234,7 @@ class Observer:
         metrics = self._meter.read(now)
         head = None if machine is None else machine.head
         was_read = metrics.chunks > 0 or head is not None or error is not None
+        # "wrapped": the source was passed to the stream, so that the stream itself has sent no request.
         if metrics.started == "wrapped" and not was_read:
             return None
         messages: list[Message] = [] if machine is None else machine.accumulator.messages

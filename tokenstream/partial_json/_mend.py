@@ -25,5 +25,6 @@ def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Rep
     parser = PartialJSONParser(lenient=lenient, max_depth=max_depth)
     parser.feed(text)
     parser.end()
+    # Raises the parser's error, if there is one.
     parser.check()
     return json.dumps(parser.value), parser.repairs

@@ -301,6 +301,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
     if not root or char.isdigit():
         return True
     if is_list(root):
+        # Brackets around nothing but numbers and literals are common in prose.
         return not any(type(each) in {str, list, dict} for each in root)
     return not isinstance(root, dict)
 

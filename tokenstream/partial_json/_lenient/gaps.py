@@ -132,6 +132,7 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
         if opener not in {"//", "/*"}:
             return reader.refuse_here(position)
     elif reader.is_at(*VALUES):
+        # A hash sign in place of a value.
         following = text[position + 1 : position + 2]
         if not following and not reader.text_ended:
             return reader.hold_back(position)

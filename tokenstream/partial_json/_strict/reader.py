@@ -353,7 +353,7 @@ class StrictReader(LateReader):
     def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
         """Return the same as `_read_characters`, but read in C; None if the text is not JSON."""
         if position and len(text) - position > FAR:
-            # Read in place: the code below would copy all the text after the string.
+            # Read in place, from the opening quote: the code below would copy all the text after the string.
             whole = read_string(text, position - 1)
             if whole is not None:
                 string, end = whole

@@ -81,7 +81,7 @@ def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
     texts = _get_cache(log, by_alias).texts
     position = log.find_position(name, view.length)
     if position is None:
-        # The field has not arrived: its default is shown, if it has one.
+        # The field has not arrived: its default is shown; without one, it is left out.
         if name in view.fillers and name not in texts:
             return name, texts.setdefault(name, _dump_default(view, name, by_alias))
         return name, texts[name] if name in view.fillers else None

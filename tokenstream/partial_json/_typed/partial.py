@@ -330,6 +330,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if value is not MISSING:
             return value
         if name in (self._type_names.field_names or ()):
+            # A field of the type that has not arrived.
             return MISSING
         lacks = f"has no field {name!r}" if self._type_names.field_names is not None else _NO_FIELDS
         raise AttributeError(f"{self._type_names.title} {lacks}", name=name, obj=self)
@@ -381,7 +382,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         validated = MISSING if outcome is MISSING else get_member(outcome, name)
         if validated is not MISSING and name in (self._type_names.field_names or ()):
             return validated
-        # A name that the type does not define must also have arrived.
+        # A name that the type does not define must also have arrived. If it has, the validated value counts.
         value = self._members.find(name)
         return value if value is MISSING or validated is MISSING else validated
 

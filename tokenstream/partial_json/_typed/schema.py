@@ -94,6 +94,7 @@ class Schema(Generic[T]):
         except InvalidValue as invalid:
             errors = locate_errors((), invalid.errors)
             if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
+                # Raises the more exact `InvalidJSON`.
                 _check_json(json_text)
             raise OutputInvalid(self.describe_errors(errors), text=json_text, errors=errors) from None
         return value

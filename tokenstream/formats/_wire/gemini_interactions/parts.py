@@ -111,6 +111,7 @@ class InteractionSteps(Parts):
             self.note("delta_misfits")
             self.items(kind or "step.delta", [payload], 0)
         elif step.part is not None:
+            # A delta between those of another open part is a departure.
             self.record_written_part(step.part)
 
     def stop_step(self, index: int) -> None:

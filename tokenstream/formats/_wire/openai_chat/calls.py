@@ -309,6 +309,7 @@ class ChatCalls:
             The last call; None if the fragment begins a call.
         """
         call = self._last_call
+        # One list does not contain two fragments of the same call.
         if call is None or call.last_list == self._list_count:
             return None
         if not call.name:

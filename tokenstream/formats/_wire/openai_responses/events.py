@@ -141,6 +141,7 @@ def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     section = item.add_text(key, {"type": target.content_type}, text)
     if section is not None:
         item.report_logprobs(section, payload.get("logprobs"))
+    # On the fast path, `follow` counts the characters of later deltas of this text.
     items.last_section = section
     return section is not None
 
