@@ -132,7 +132,7 @@ async def second_reader() -> Result:
                 except ConcurrentRead as error:
                     refused.append(error)
                 gate.set()
-        told = saw("the first reader goes on", read == ["Hello €!"])
+        told = saw("the first reader continues", read == ["Hello €!"])
         return state_of(stream, server, told, error=refused[0])
 
 
@@ -223,7 +223,7 @@ async def read_within_a_read() -> Result:
 
     async with AsyncStream(body()) as stream:
         text = (await stream.final()).text
-    return state_of(stream, None, saw("the first read goes on", text == "Hello €"), error=refused[0])
+    return state_of(stream, None, saw("the first read continues", text == "Hello €"), error=refused[0])
 
 
 PROGRAM = """

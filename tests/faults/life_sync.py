@@ -98,7 +98,7 @@ def second_reader() -> Result:
                 refused.append(error)
             gate.set()
             loop.ended()
-        return state_of(stream, server, saw("the first reader goes on", not loop.error), error=refused[0])
+        return state_of(stream, server, saw("the first reader continues", not loop.error), error=refused[0])
 
 
 def break_and_read_on() -> Result:
@@ -165,7 +165,7 @@ def read_within_a_read() -> Result:
 
     stream = Stream(body())
     text = stream.final().text
-    return state_of(stream, None, saw("the first read goes on", text == "Hello €"), error=refused[0])
+    return state_of(stream, None, saw("the first read continues", text == "Hello €"), error=refused[0])
 
 
 PROGRAM = """

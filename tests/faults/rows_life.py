@@ -113,7 +113,7 @@ ROWS = [
         "F78",
         "A second thread or task reads while the first is waiting.",
         either(life_sync.second_reader, life_async.second_reader),
-        Result("ConcurrentRead", kept="Hello €!", told=("the first reader goes on",)),
+        Result("ConcurrentRead", kept="Hello €!", told=("the first reader continues",)),
     ),
     Row(
         "F79",
@@ -164,7 +164,7 @@ ROWS = [
         "F85",
         "The source reads the very stream that reads it.",
         either(life_sync.read_within_a_read, life_async.read_within_a_read),
-        Result("ConcurrentRead", told=("the first read goes on",)),
+        Result("ConcurrentRead", told=("the first read continues",)),
     ),
     Row(
         "F86",
