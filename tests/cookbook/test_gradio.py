@@ -1,0 +1,121 @@
+"""The chat of the cookbook on Gradio's own server: an answer grows, breaks off, is stopped."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.cookbook.programs import environment, write_program
+from tests.support.packages import needed
+from tests.support.proxies import free_port
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.slow
+"""Gradio alone takes seconds to import."""
+
+_GROWING = testing.script().text("The sky ", "is").pause(0.5).text(" blue.").finish("stop")
+_ENDLESS = testing.script()
+for _ in range(200):
+    _ENDLESS = _ENDLESS.text("word ").pause(0.1)
+_ANSWERS = {
+    "Why is the sky blue?": _GROWING.recording("openai-chat"),
+    "And at night?": testing.script().text("It is dark.").finish("stop").recording("openai-chat"),
+    "Go on and on": _ENDLESS.finish("stop").recording("openai-chat"),
+}
+
+
+class _Served(NamedTuple):
+    provider: testing.Server
+    url: str
+    client: Any
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
+    needed("gradio")
+    folder = tmp_path_factory.mktemp("gradio")
+    program = write_program("gradio", folder).rename(folder / "gradio_chat.py")
+    breaks = iter([_GROWING.recording("openai-chat").with_fault(testing.faults.close(event=3))])
+
+    def answer(request: testing.Request) -> testing.Recording:
+        question = request.json["messages"][-1]["content"]
+        return next(breaks, _ANSWERS["Why is the sky blue?"]) if question == "Break!" else _ANSWERS[question]
+
+    url = f"http://127.0.0.1:{(port := free_port())}/"
+    with testing.serve(answer, pace="recorded") as provider:
+        variables = environment(
+            OPENAI_BASE_URL=f"{provider.url}/v1",
+            GRADIO_ANALYTICS_ENABLED="False",
+            GRADIO_SERVER_PORT=str(port),
+        )
+        with subprocess.Popen([sys.executable, str(program)], cwd=folder, env=variables) as process:
+            try:
+                due = time.monotonic() + 30
+                while True:
+                    try:
+                        httpx.get(url, trust_env=False)
+                        break
+                    except httpx.TransportError:
+                        assert process.poll() is None
+                        assert time.monotonic() < due
+                        time.sleep(0.05)
+                client = needed("gradio_client").Client(url, verbose=False, analytics_enabled=False)
+                yield _Served(provider, url, client)
+                client.close()
+            finally:
+                process.terminate()
+
+
+def test_the_answer_grows(served: _Served) -> None:
+    """Each update has the whole text so far, and the next question is sent with the answer before it."""
+    job = served.client.submit("Why is the sky blue?", api_name="/answer")
+    assert "The sky is blue." == job.result(timeout=20)
+    assert "It is dark." == served.client.predict("And at night?", api_name="/answer")
+
+    assert ["The sky ", "The sky is", "The sky is blue."] == list(dict.fromkeys(job.outputs()))
+    assert [
+        {"role": "user", "content": "Why is the sky blue?"},
+        {"role": "assistant", "content": "The sky is blue."},
+        {"role": "user", "content": "And at night?"},
+    ] == served.provider.requests[-1].json["messages"]
+
+
+def test_a_broken_answer_stays_until_it_is_tried_again(served: _Served, page: Page) -> None:
+    """The user sees the text so far and a warning; the retry button asks the same question once more."""
+    page.goto(served.url)
+    page.locator("textarea").first.fill("Break!")
+    page.locator("textarea").first.press("Enter")
+    page.get_by_text("The answer broke off (network).").wait_for()
+    page.get_by_role("button", name="Retry").wait_for()
+
+    assert ["The sky is"] == page.locator(".bot.message").all_inner_texts()
+    broken = served.provider.requests[-1]
+    page.get_by_role("button", name="Retry").dispatch_event("click")
+    page.locator(".bot.message").get_by_text("The sky is blue.").wait_for()
+
+    assert broken is not served.provider.requests[-1]
+    assert broken.json == served.provider.requests[-1].json
+
+
+def test_the_provider_is_left_when_the_user_stops(served: _Served) -> None:
+    """Nobody pays for an answer that nobody reads."""
+    job = served.client.submit("Go on and on", api_name="/answer")
+    due = time.monotonic() + 10
+    while not job.outputs() and time.monotonic() < due:
+        time.sleep(0.01)
+    job.cancel()
+    exchange = served.provider.exchanges[-1]
+    while exchange.outcome == "answering" and time.monotonic() < due:
+        time.sleep(0.01)
+
+    assert "abandoned" == exchange.outcome
