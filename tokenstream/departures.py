@@ -31,7 +31,7 @@ RULES: dict[str, str] = {
     ),
     "finish_repeated": "a finish reason was sent again: the last one counts",
     "content_after_finish": "content came after its choice's finish reason: it is added",
-    "blank_line_missing": "the last SSE event lacked its blank line, but was whole: it is accepted",
+    "blank_line_missing": "the last SSE event lacked its blank line, but was complete: it is accepted",
     "invalid_utf8": "malformed UTF-8 was replaced by U+FFFD",
     "lone_surrogate": "half a surrogate pair never got its other half: it was replaced by U+FFFD",
     "event_name_differs": "the SSE event's name and the payload's type differ: the payload counts",
@@ -45,13 +45,13 @@ RULES: dict[str, str] = {
     "text_twice": "the same text came in two fields: it is used once",
     "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
     "text_rewritten": (
-        "a text that is sent again in full as it grows was changed: the text delivered before stays"
+        "a text that is sent in full each time as it grows was changed: the text already delivered stays"
     ),
     "call_id_missing": "a tool call came without an id: one is generated",
     "call_index_missing": "a tool call came without an index: it is identified by its id or its position",
     "call_index_reused": "two tool calls had the same index: they are two calls",
     "call_repeated": (
-        "a tool call's id or name was sent again: it is not appended, and a whole call is dropped"
+        "a tool call's id or name was sent again: it is not appended, and a repeated call is dropped"
     ),
     "call_id_repeated": "another tool call came with an id that was in use: it gets a new id",
     "call_twice": "the same call came in two fields: it is used once",

@@ -131,8 +131,8 @@ def _baml(case: JSONCase) -> str:
     )
 
 
-_JITER = "`from_json(text)`; with `partial_mode='trailing-strings'` for a part"
-_PYDANTIC = "`from_json(text)`; with `allow_partial='trailing-strings'` for a part"
+_JITER = "`from_json(text)`; with `partial_mode='trailing-strings'` for a part of a document"
+_PYDANTIC = "`from_json(text)`; with `allow_partial='trailing-strings'` for a part of a document"
 
 
 READERS = [
@@ -187,7 +187,7 @@ READERS = [
     ),
     PythonReader(
         "streaming-json-parser",
-        how="`decode_complete_json(text)`; `StreamingJsonParser().feed(…)` for a part",
+        how="`decode_complete_json(text)`; `StreamingJsonParser().feed(…)` for a part of a document",
         packages=("streaming-json-parser",),
         modules=("streaming_json_parser",),
         json_of=_whole(lambda text: found("streaming_json_parser").decode_complete_json(text.encode()))

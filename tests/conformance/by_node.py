@@ -121,8 +121,8 @@ def node_readers(folder: Path | None) -> list[NodeReader]:
         ),
         NodeReader(
             "ai",
-            how="`streamText()` with the providers for compatible servers and for Anthropic "
-            "and with schemas of zod for its tools, its `stream`",
+            how="the `stream` of `streamText()`, with the providers for compatible servers and for "
+            "Anthropic, and with zod schemas for the tools",
             packages=("ai", "@ai-sdk/openai-compatible", "@ai-sdk/anthropic", "zod"),
             folder=folder,
             formats=frozenset({"openai-chat", "anthropic"}),
@@ -137,7 +137,7 @@ def node_json_readers(folder: Path | None) -> list[NodeReader]:
     return [
         NodeReader(
             "jsonriver",
-            how="`parse(stream)`; for a part, a stream that goes on later",
+            how="`parse(stream)`; for a part of a document, a stream that has not ended",
             packages=("jsonriver",),
             folder=folder,
             json=part | {"strict"},
