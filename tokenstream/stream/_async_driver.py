@@ -395,7 +395,7 @@ class AsyncDriver(Driver):
             return await self._read(until) if item is None else self.process_item(item[1], item[0])
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
-        # `conclude` may have released events; the `Stopped` event of a guard is taken by the loop, too.
+        # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
             return None
         failed = not had_ended and self.error is not None

@@ -122,6 +122,7 @@ class _Tasks:
         if failure is None:
             return self._run.finish(self._driver.message)
         if self._must_end:
+            # A handler failed, or the run was cancelled: the rest of the answer is not read.
             await self._driver.close(failed=True)
         self._run.put_results_on(failure, self._driver.message)
         try:

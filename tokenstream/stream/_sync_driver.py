@@ -398,7 +398,7 @@ class SyncDriver(Driver):
             return self._read(until)
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
-        # `conclude` may have released events; the `Stopped` event of a guard is taken by the loop, too.
+        # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
             return None
         self.close_source(quiet=True)

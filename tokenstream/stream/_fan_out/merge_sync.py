@@ -79,6 +79,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             if lane is None:
                 self._wait()
                 continue
+            # If the bell rings from now on, `_dequeue` puts the stream back into the queue.
             lane.entry.was_rung = False
             try:
                 event = lane.driver.poll(lane.entry)

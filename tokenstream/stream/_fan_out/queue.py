@@ -290,6 +290,7 @@ class EventQueue(Generic[DriverT]):
         last_slow_position = self.ring.end - self.size
         is_anybody_slow = self.policy == "wait" and self._lowest_position <= last_slow_position
         if not is_anybody_slow or self.driver.phase is Phase.ENDED:
+            # After the end, only the report of a stop may follow, which does not wait for slow readers.
             return False
         if self._slow_count and not recheck and id(caller) not in self._slow_users:
             # The last check found slow readers, of which none is the caller's.

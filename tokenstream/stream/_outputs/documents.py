@@ -150,6 +150,7 @@ class OutputDocument(Generic[ItemT]):
         if error is None:
             return [], incomplete_error(message, text.text, whole=is_complete, best=self.last_snapshot)
         if not isinstance(error, OutputInvalid | OutputIncomplete):
+            # A limit was exceeded, or a validator failed: the cut is not the cause of such an error.
             return [], error
         # The errors of validation are only a consequence of the cut.
         cut_error = incomplete_error(

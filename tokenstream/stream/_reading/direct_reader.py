@@ -164,6 +164,7 @@ class DirectReader:
             self.abandon()
             return
         if self._host is None or self._is_instant:
+            # Nothing has to wait, and there may be no event loop for the scopes below.
             await self._close()
             return
         from anyio import current_effective_deadline, move_on_after

@@ -91,11 +91,13 @@ class Pump:
         reader, source = self._read_ahead, self.source
         if reader is None:
             if isinstance(source, Deferred):
+                # The thread also opens the source.
                 reader = ReadAhead((), source.socket, source)
             elif self.chunks is None or source is None:
                 # The source is closed.
                 return
             elif source.read_ahead is not None:
+                # The source is one answer of a shared connection, whose reads can then be limited.
                 reader = ReadAhead(self.chunks, self._socket, limit_read=source.read_ahead())
             else:
                 if self.limit_read is not None:

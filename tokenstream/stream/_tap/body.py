@@ -95,6 +95,7 @@ class _SyncWatchedBody(_WatchedBody):
             # The reading code left the loop; its call of `close` is reported separately.
             raise
         except BaseException as error:
+            # A body cannot be read any further after an exception.
             onlooker.note_read_error(error, final=True)
             raise
         onlooker.end()
@@ -121,6 +122,7 @@ class _AsyncWatchedBody(_WatchedBody):
             # The reading code left the loop; its call of `aclose` is reported separately.
             raise
         except BaseException as error:
+            # A body cannot be read any further after an exception.
             onlooker.note_read_error(error, final=True)
             raise
         finally:

@@ -100,6 +100,7 @@ class Onlooker:
         machine = self.machine
         try:
             if chunk.__class__ is not machine.unit:
+                # A payload, or another kind of chunk than usual.
                 machine.push(chunk, self.clock())
             elif machine.give(chunk, self.clock()) is not None:
                 # The fast path has read the chunk, so no events are left to pull.
@@ -135,6 +136,7 @@ class Onlooker:
             self._give_up(error)
             return
         if self.item_count == 1 and isinstance(payload, bytes | str | dict):
+            # The payload tells later whether another loop starts over.
             self._first = payload
         if payload is not None:
             self.see(payload)

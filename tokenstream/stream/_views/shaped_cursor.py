@@ -163,6 +163,7 @@ class ShapedCursor(Generic[ItemT]):
         elif piece is not None:
             self._feed(piece)
         elif self.is_timed and not self._have_stages_ended and self._chain.deadline is not None:
+            # Nothing has arrived, but a stage may hold an item that is due.
             return self.tick()
         return self._pop_item()
 
