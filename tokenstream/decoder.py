@@ -74,9 +74,11 @@ class Decoder:
             return []
         data: Any = chunk
         if data.__class__ is machine.unit:
+            # Plain bytes (or text) may be read on the fast path; `push` converts any other input first.
             glance = machine.shortcut or machine.give
             event = glance(data, now)
             if event is not None:
+                # Unless the answer simply continues, more events or an error follow this one.
                 return [event] if machine.continues else [event, *self._drain()]
         else:
             machine.push(chunk, now)
@@ -147,6 +149,7 @@ class Decoder:
         if machine.error is None and not machine.input_ended:
             return events
         if not machine.input_ended:
+            # The end of the input may release events that were held back.
             machine.finish(None, machine.now)
             events += self._drain()
         machine.conclude()

@@ -78,6 +78,7 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - disti
     response = _find_async_response(source)
     if response is not None:
         return response
+    # An object that is both a manager and an iterable, as the streams of SDKs are, is simply iterated over.
     if awaited.is_async_manager_of_answer(source) and not _is_async_iterable(source):
         return awaited.from_async_manager(source, async_source)
     if awaited.is_awaitable(source):
@@ -85,6 +86,7 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - disti
     if _is_async_iterable(source):
         return plain.from_async_iterable(source)
     if _is_in_pieces(source):
+        # A list or tuple is all there. Another sync iterable might block the event loop: it is refused below.
         return plain.read_at_once(plain.from_iterable(source))
     file: Any = source
     if plain.is_file(file) and file.seekable():

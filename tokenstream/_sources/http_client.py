@@ -30,6 +30,7 @@ def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.cli
         url=getattr(response, "url", None) or "",
     )
     body = _HttpClientBody(response, head.headers.get("content-length"))
+    # Without `fp`, the response is closed, so its socket must not be shut down any more.
     return SyncSource(
         iter(body),
         body.close,

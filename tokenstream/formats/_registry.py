@@ -83,6 +83,7 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
     if isinstance(format, type):
         if hasattr(format, "recognises"):
             return format(limits=limits, pings=pings)
+    # A format object stands for its options, such as the mapping of `custom(…)`; it is never used itself.
     elif callable(getattr(format, "fresh", None)):
         return format.fresh(limits=limits, pings=pings)
     raise MisuseError(f"format={format!r} is not a format; the formats are {', '.join(names())}")

@@ -151,6 +151,7 @@ def _read_stream(
         start: The clock's reading at the request.
         recording: The recording that is played; None to note the chunks while they arrive.
     """
+    # The page needs the chunks with their times, as a recording has them, but no recording is written.
     terms = Terms(
         path=_NO_PATH,
         overwrite=True,

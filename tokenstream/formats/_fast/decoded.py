@@ -99,6 +99,7 @@ class DecodedShape:
             depth: The limit on nesting.
         """
         if value.__class__ is not dict or depth <= _MOST_DEEP:
+            # With so low a limit on nesting, each payload has to be checked against it.
             return None
         holes: _Holes = {place: _is_count if place in counts else _is_code_or_number for place in changing}
         holes |= {(name,): lambda aside: not is_deeper(aside, depth - 1) for name in asides}

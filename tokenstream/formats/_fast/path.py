@@ -169,6 +169,7 @@ class FastPath:
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
         """Return a function that reads frames like the last one; None if there is no entry for them."""
         if not self.entries or self.entries[0].name is None:
+            # An entry whose name is None is for payloads that arrive decoded, which are not frames of bytes.
             return None
         entry = self.entries[0]
         read, name = entry.read or entry.create_read(), entry.name
@@ -299,6 +300,7 @@ class FastPath:
             before: The bytes before the payload in a chunk; unused for SSE events.
             after: The bytes after the payload in a chunk; unused for SSE events.
         """
+        # A payload that arrives decoded has no bytes around it; the format names the other possible chunks.
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
         readers = [self._make_chunk_reader(entry, unit, max_size, before, after) for entry in self.entries]
