@@ -336,6 +336,7 @@ class LimitExceeded(ProtocolError):
         hint = ""
         if message is None:
             message = f"the input outgrew Limits.{limit} = {value:,}"
+            # The JSON decoder has the limits in `_FIXED`, too, so they cannot be raised.
             if limit not in _FIXED:
                 hint = f"; if it is meant to be that large, pass limits=Limits({limit}=…) with a higher bound"
         super().__init__(f"{message}{hint}")

@@ -331,6 +331,7 @@ class GuardedMachine(Machine):
         if not is_held:
             # Without a last event, the input has ended before the hold was complete.
             hold.release(failed=event is None and self.error is not None)
+            # The message gets the format's name together with its first event.
             if self._held_format_name and hold.ready:
                 self.accumulator.format = self._held_format_name
             self.take = self._take_unheld

@@ -263,6 +263,7 @@ class RenewableMachine(GuardedMachine):
             self._pull_from(give_no_event)
             hold.ready.clear()
             return None, True
+        # The message gets the format's name together with its first event; a continuation leaves it.
         if self._held_format_name and hold.ready and self.seam is None:
             self.accumulator.format = self._held_format_name
         if hold.ready:

@@ -101,6 +101,7 @@ class Folder:
             recording = self._find_within(folders[name], (*parents, name), rest)
             if recording is not None:
                 return recording
+        # The name leads to a file of this folder; any further names are text that a client has added.
         for candidate in (name, *(name + extension for extension in _EXTENSIONS)):
             if candidate in files:
                 return _make_recording(parents, candidate, files)
