@@ -228,6 +228,7 @@ class PlainSSEParser(LineFraming[Frame]):
             self._data = value
         else:
             if isinstance(self._data, bytes):
+                # A bytearray grows in place.
                 self._data = bytearray(self._data)
             self._data += b"\n"
             self._data += value

@@ -269,6 +269,7 @@ def begin_comment_after_document(
     if opener == "/" and not reader.text_ended:
         return reader.hold_back(position)
     if opener[0] == "#":
+        # Only directly after a space on the document's line; after a line break, it is a heading.
         opener = "#" if reader.gap == SPACE_GAP else ""
     if opener not in {"//", "/*", "#"}:
         return read_text_after_document(reader, text, position, out)

@@ -120,7 +120,8 @@ class Lookahead:
         """Return the end of the white space at a position; the position itself if there is none."""
         end = self._skip_run(match, position)
         if match is SPACES_TWICE and self.get_char(end) == "\\":
-            # This may be half of a line break that is written as an escape.
+            # This may be half of a line break that is written as an escape; `get_char` raises if the other
+            # half has not arrived.
             self.get_char(end + 1)
         return end
 

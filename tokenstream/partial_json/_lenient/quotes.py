@@ -232,7 +232,7 @@ class QuoteJudge:
             # The first of the two quotes closes the quotation, the second may end the string.
             return QuoteVerdict.INNER
         if not self._context.in_object:
-            # Two strings of an array, each alone on its line: the comma between them is missing.
+            # If each of the two strings is alone on its line, only the comma between them is missing.
             is_alone = self._on_line and self._is_clean and "\n" in self._peek.get_text(self._start, position)
             return QuoteVerdict.ENDS if is_alone else QuoteVerdict.UNSURE
         if self._peek.is_key(position):

@@ -124,6 +124,7 @@ class QuotedString:
             return False
         if self.may_have_ended:
             if not is_ordinary(text[0]):
+                # Left to `read`: a bracket here, for example, makes the end of the string doubtful.
                 return False
             self.may_have_ended = False
         self.ending = text[-_KEPT:] if len(text) >= _KEPT else (self.ending + text)[-_KEPT:]

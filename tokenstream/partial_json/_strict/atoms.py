@@ -102,6 +102,7 @@ def continue_literal(reader: StrictReader, text: str, position: int, out: list[J
     word, value, allow_bit = reader.literal
     letters = reader.atom_progress
     piece = text[position : position + len(word) - letters]
+    # Shorten the piece to the letters that continue the word.
     while not word.startswith(piece, letters):
         piece = piece[:-1]
     position += len(piece)

@@ -92,6 +92,7 @@ class Sources:
         start, end = _span_of(segment)
         if url is None and title is None:
             return
+        # At the end, only the sources that no passage has cited are cited for the whole answer.
         self._cited_sources.add((url, title))
         if self._is_new("grounded", url, title, start, end):
             data: dict[str, Any] = {"groundingChunk": chunk}
