@@ -371,6 +371,7 @@ class Router:
                 f"@router.tool({name!r}, {function.__name__}) above the function that takes such arguments"
             )
         checked_by = function if arguments is None else arguments
+        # A function that cannot be called with the arguments alone gets the call, too.
         takes_call = arguments is not None and not _accepts(function, 1)
         if made is None and arguments is None:
             made = _local_tool(function, name)

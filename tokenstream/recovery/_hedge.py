@@ -59,6 +59,7 @@ class Contender:
             if source.messages:
                 # Each chunk is a whole payload, like a WebSocket message.
                 self._machine.take_messages()
+            # An error in the chunks ends the attempt here; the stream finds it again in the same chunks.
             while not self.has_content and self._machine.error is None:
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)

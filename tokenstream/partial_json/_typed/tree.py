@@ -210,6 +210,7 @@ class ValueTree:
                 if log is not None:
                     shown_length = log.length
                     log.append(event.text)
+                    # A log that shows only whole words does not grow with each piece.
                     changed = changed or log.length > shown_length
             elif isinstance(event, ValueDone):
                 changed = self._finish_value(event) or changed
@@ -280,6 +281,7 @@ class ValueTree:
     def _finish_value(self, event: ValueDone) -> bool:
         """Finish a value; return True if something visible has changed."""
         value, offset = event.value, event.offset
+        # The document itself has no key, and its key is not looked at.
         node, key = self._top, 0 if event.key is None else event.key
         if node is not None and isinstance(value, dict | list):
             self._top = node.parent
@@ -320,6 +322,7 @@ class ValueTree:
                 node.fillers = pick_fields(names or (), entry)
             shown = node.make_view()
         elif not is_value:
+            # An entry that was not read may still be read later, and change.
             is_final = entry.__class__ is InvalidEntry
             shown = self._make_nested_partial(
                 node, node.make_view(), offset, self._parser.error, complete=True, is_final=is_final
@@ -342,6 +345,7 @@ class ValueTree:
             except ContextNeeded:
                 pass
         document = self._document
+        # The text of a lenient document may be almost-JSON, so the value is written anew.
         text = json.dumps(plain_data) if document.lenient else document.log.slices([node.start, offset])
         self._reread_length += len(text)
         if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
@@ -478,5 +482,6 @@ class ValueTree:
             if entry.__class__ not in _NOT_READ:
                 node.add_value(name, entry)
             elif entry.__class__ is InvalidEntry or slot is PLAIN_SLOT:
+                # It will not be read later, so what is shown of it cannot change.
                 node.mark_final(name)
             self._keep_entry(node, structure, key, slot, entry)

@@ -197,6 +197,7 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no event for errors.
         """
+        # As in `feed`, the error may change the layout of the next pieces.
         self._writers.clear()
         payloads = list(
             self.encode_error(kind, _DEFAULT_MESSAGES[kind] if message is None else message, code)

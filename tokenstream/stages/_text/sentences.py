@@ -104,6 +104,7 @@ class Sentences(TextStage):
         out: list[str] = []
         start = 0
         while self._find_next_mark(text):
+            # `_find_next_mark` has set both; the zeros are for type checkers.
             mark_at, marks_end, next_start = self._mark_at or 0, self._marks_end or 0, self._scanned_to
             self._mark_at = self._marks_end = None
             start = self._cut_overlong(text, start, next_start, out)

@@ -173,6 +173,7 @@ class TagScanner:
         """
         space_end = _end_of_space(text, position)
         if space_end - position > _MAX_BLANK:
+            # No more white space is held back.
             return None
         opening = self._opening.pattern.match(text, space_end)
         if opening is not None:

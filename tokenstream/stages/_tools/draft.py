@@ -135,6 +135,7 @@ class CallPartials:
         self._free_text_frame: tuple[str, str] | None = None
         """The JSON before and after free text; the first is "" once it was passed on. None for JSON."""
         if tool is None:
+            # An unknown tool: its arguments may be any JSON value.
             anything: Any = Any
             self._partials: Partials[Any] = Partials(anything)
             return

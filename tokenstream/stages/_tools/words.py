@@ -167,6 +167,7 @@ def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str,
     missing = error.get("type") == "missing"
     member = outer = place = ""
     for position, key in enumerate(loc):
+        # The location of a missing value ends with the key that is absent.
         is_missing_key = missing and position == len(loc) - 1
         if is_list(value) and isinstance(key, int) and (is_missing_key or key < len(value)):
             value = None if is_missing_key else value[key]
