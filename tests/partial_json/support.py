@@ -74,7 +74,8 @@ def grew(before: Any, after: Any) -> bool:
         return len(before) <= len(after) and all(map(grew, before, after))
     if isinstance(before, str):
         return bool(after.startswith(before))
-    return bool(before == after)
+    # NaN, which lenient reading accepts, does not equal itself.
+    return before is after or bool(before == after)
 
 
 # -- any document --------------------------------------------------------------
