@@ -25,15 +25,15 @@ SUITES = [
     ),
     JSONSuite(
         "jsonriver",
-        about="These cases are the values shown for each prefix of some documents, odd characters in\n"
+        about="These cases test the values shown for each prefix of some documents, odd characters in\n"
         "strings, and texts that are not JSON.",
         owner="jsonriver",
         cases=json_partial.jsonriver,
     ),
     JSONSuite(
         "partial-json-parser",
-        about="These cases are parts of documents, with the parser's flags and without.\n"
-        "Without them, partial-json-parser and partial-json show everything that is open, and\n"
+        about="These cases are parts of documents, read with the parser's flags and without any.\n"
+        "Without flags, partial-json-parser and partial-json show everything that is open, and\n"
         "tokenstream uses its default.",
         owner="partial-json-parser",
         cases=json_partial.partial_json_parser,
@@ -46,8 +46,8 @@ SUITES = [
     ),
     JSONSuite(
         "jiter",
-        about="These cases are numbers, strings and texts that are not JSON, whole and in part, with open\n"
-        "strings shown.",
+        about="These cases are numbers, strings and texts that are not JSON, complete and in part.\n"
+        "Unfinished strings are shown.",
         owner="jiter",
         cases=json_partial.jiter,
     ),
