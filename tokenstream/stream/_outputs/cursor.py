@@ -128,6 +128,7 @@ class OutputCursor(Generic[ItemT]):
         if item is not None:
             return item
         if self._delivered is not None and self._delivered.lacks_items:
+            # The restarted answer has ended before all delivered items were found again.
             self._delivered.check(self._answer.accumulator)
         if self._failure is not None:
             raise self._failure.with_traceback(None) from self._failure.__cause__
@@ -232,6 +233,7 @@ class OutputCursor(Generic[ItemT]):
         if error is None:
             return
         if stage.stop is not None:
+            # The stage asks to end the input at its first error, as the caller wanted with `fail_fast`.
             self._answer.stop(stage.stop)
             self._set_failure(document, error)
         elif not isinstance(error, TokenStreamError):

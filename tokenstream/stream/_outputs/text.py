@@ -202,6 +202,7 @@ class ArgumentsText:
             # White space or an empty object, so far: the real arguments may follow.
             return ""
         if self._complete_call is None and _EMPTY_PREFIX.match(text):
+            # More text follows an empty object: only the end of the call shows which of them counts.
             self._follows_empty_object = True
             return ""
         self._has_begun = True

@@ -90,6 +90,7 @@ def find_host() -> Host | None:
             try:
                 host = Host(find(library), call, name)
             except RuntimeError:
+                # No loop of this library is running in this thread.
                 continue
             _last_host[0] = weakref.ref(host)
             return host

@@ -141,6 +141,7 @@ class Pump:
             # The source is closed, or its reads can be limited without a thread.
             return
         if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
+            # The source is one answer of a shared connection, which a thread reads from now on.
             self.limit_read = self.source.read_ahead()
         else:
             reader = self._read_ahead = ReadAhead(self.chunks, self._socket)
@@ -278,6 +279,7 @@ class Pump:
             return LOST
         timer: ReadTimer | None = None
         if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
+            # For so long a wait, the transport's own timeout suffices.
             source = deferred.open()
         else:
             # A server that sends the head byte by byte keeps the transport's own timeout from firing.

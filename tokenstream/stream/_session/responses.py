@@ -330,6 +330,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         elif item is WAITED or item.__class__ in (SourceOpened, BusyTime):
             driver.process_item(item, now)
         if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
+            # The source is open now.
             session.open(driver.pump.source)
         if driver.machine.error is not None:
             # A deadline of the connection has passed.

@@ -193,6 +193,7 @@ class Notes:
         """Write the recording, because the body has ended."""
         if self._decoder is not None:
             self._decoder.end()
+        # Of a client's answers, those without a body are not recorded.
         if self._keep_empty or self._arrivals:
             self._write(None)
         self.is_finished = True
