@@ -289,6 +289,7 @@ class ValueTree:
         self._text = None
         slot, name = self._scalar_slot, self._scalar_name
         if self._scalar_in_whole and node is not None:
+            # Inside a container that is read as a whole: plain data until that one closes.
             node.add_value(name, value, is_final=node.values_are_final, is_plain=True)
             return node.is_visible
         entry = self._read_entry(node, key, slot, self._excerpt.close(offset, value))
@@ -304,6 +305,7 @@ class ValueTree:
         """
         parent, key, name = node.parent, node.key, node.name
         if node.in_whole and parent is not None:
+            # Inside a container that is read as a whole: plain data until that one closes.
             parent.add_value(name, node.make_view(), is_final=node.values_are_final, is_plain=True)
             return name is not None and parent.is_visible
         if node.is_read_whole:
@@ -343,6 +345,7 @@ class ValueTree:
             except InvalidValue as invalid:
                 return self._add_fault(node.parent, node.key, invalid.errors)
             except ContextNeeded:
+                # The entries are not enough: read the whole text.
                 pass
         document = self._document
         # The text of a lenient document may be almost-JSON, so the value is written anew.

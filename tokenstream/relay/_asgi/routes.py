@@ -255,6 +255,7 @@ class Routes:
                 raise _RequestRefused(400, "invalid_request", "the body was cut")
             body += message.get("body", b"")
             if len(body) > self._max_body:
+                # The rest of the body is not read, so the connection cannot be used again.
                 raise _RequestRefused(
                     413, "too_large", f"the body is larger than {self._max_body:,} bytes", connection="close"
                 )

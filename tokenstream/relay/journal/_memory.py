@@ -299,6 +299,7 @@ class MemoryStorage(Storage):
                 id = next(iter(answers))
                 answer = answers.pop(id)
                 answer.drop()
+                # Tasks that wait for the answer read it again, and find that it is gone.
                 answer.notify()
                 del self._answers[id]
                 return

@@ -211,6 +211,7 @@ class Producer:
         """
         if not self._end_queued:
             self._last_records = records if self._last_records is None else self._last_records
+            # This replaces the last records if `shape` fails.
             self._queue_rest_of_text()
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
