@@ -126,6 +126,7 @@ class OutputDocument(Generic[ItemT]):
         if self._kind == "pieces":
             # Pieces may be split elsewhere this time, so characters are counted.
             return _join_pieces(_split_pieces(items)[delivered:])
+        # Each draft is a snapshot of the whole, so all drafts are new; elements are counted.
         return items if self._kind == "drafts" else items[delivered:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:

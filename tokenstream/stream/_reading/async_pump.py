@@ -212,6 +212,7 @@ class AsyncPump:
             return True
         if not reader.stopped:
             reader.stop()
+        # A task never ends if its event loop was ended before.
         return reader.is_loop_over
 
     def _start_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:

@@ -174,6 +174,7 @@ class Onlooker:
             # The cancellation or the interrupt has ended the source, as closing it would.
             self.stop()
         else:
+            # The next read shows whether the source goes on; see `end`.
             self._was_read_lost = True
 
     def stop(self) -> None:

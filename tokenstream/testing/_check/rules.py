@@ -105,7 +105,8 @@ def find_wrong_calls(case: Case) -> Iterator[Violation]:
 
 def find_false_completeness(case: Case) -> Iterator[Violation]:
     """Find a cut answer that is reported complete although content is missing."""
-    # If a server sends its finish reason before its last content, the answer is complete after the reason.
+    # A format that ends with its input cannot tell a cut from the end. If a server sends its finish reason
+    # before its last content, the answer is complete after the reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole_reading.departures:
         return
     for fault, reading in case.cut_readings:

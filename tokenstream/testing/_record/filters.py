@@ -148,6 +148,7 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
         new_ends.append(boundary - inside + growth + min(inside, change.new_size))
     if not new_ends and body:
         return recording.replaced(arrivals=(Arrival(0.0, body),))
+    # A chunk that has become empty is left out.
     return recording.replaced(
         arrivals=tuple(
             Arrival(arrival.at, body[start:stop])
