@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
 import pytest
 
-from tests.cookbook.programs import environment, write_program
+from tests.cookbook.programs import serving, write_program
 from tests.support.packages import needed
-from tests.support.proxies import free_port
 from tokenstream import testing
 
 if TYPE_CHECKING:
@@ -51,42 +47,32 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
         question = request.json["messages"][-1]["content"]
         return next(breaks, _ANSWERS["Why is the sky blue?"]) if question == "Break!" else _ANSWERS[question]
 
-    url = f"http://127.0.0.1:{(port := free_port())}/"
-    with testing.serve(answer, pace="recorded") as provider:
-        variables = environment(
-            OPENAI_BASE_URL=f"{provider.url}/v1",
+    with (
+        testing.serve(answer, pace="recorded") as provider,
+        serving(
+            folder,
+            str(program),
             GRADIO_ANALYTICS_ENABLED="False",
-            GRADIO_SERVER_PORT=str(port),
-        )
-        with subprocess.Popen([sys.executable, str(program)], cwd=folder, env=variables) as process:
-            try:
-                due = time.monotonic() + 30
-                while True:
-                    try:
-                        httpx.get(url, trust_env=False)
-                        break
-                    except httpx.TransportError:
-                        assert process.poll() is None
-                        assert time.monotonic() < due
-                        time.sleep(0.05)
-                client = needed("gradio_client").Client(url, verbose=False, analytics_enabled=False)
-                yield _Served(provider, url, client)
-                client.close()
-            finally:
-                process.terminate()
+            GRADIO_SERVER_PORT="{port}",
+            OPENAI_BASE_URL=f"{provider.url}/v1",
+        ) as url,
+    ):
+        client = needed("gradio_client").Client(url, verbose=False, analytics_enabled=False)
+        yield _Served(provider, url, client)
+        client.close()
 
 
 def test_the_answer_grows(served: _Served) -> None:
-    """Each update has the whole text so far, and the next question is sent with the answer before it."""
+    """Each update has the whole text so far, and a question is sent with the answer before it."""
+    assert "It is dark." == served.client.predict("And at night?", api_name="/answer")
     job = served.client.submit("Why is the sky blue?", api_name="/answer")
     assert "The sky is blue." == job.result(timeout=20)
-    assert "It is dark." == served.client.predict("And at night?", api_name="/answer")
 
     assert ["The sky ", "The sky is", "The sky is blue."] == list(dict.fromkeys(job.outputs()))
     assert [
-        {"role": "user", "content": "Why is the sky blue?"},
-        {"role": "assistant", "content": "The sky is blue."},
         {"role": "user", "content": "And at night?"},
+        {"role": "assistant", "content": "It is dark."},
+        {"role": "user", "content": "Why is the sky blue?"},
     ] == served.provider.requests[-1].json["messages"]
 
 

@@ -98,7 +98,7 @@ def test_a_script_that_is_stopped_keeps_its_text(tmp_path: Path, monkeypatch: py
     ):
         chat.chat_input[0].set_value("Hello?").run()
         with pytest.raises(RuntimeError, match="timed out"):
-            chat.chat_input[0].set_value("Why?").run(timeout=0.5)
+            chat.chat_input[0].set_value("Why?").run(timeout=1)
         outcome = provider.exchanges[1].outcome
         kept = chat.session_state["messages"][-1]
 

@@ -1,0 +1,71 @@
+"""A relay of the cookbook on its own server, between a scripted provider and a browser."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+
+from tests.cookbook.programs import serving, write_program
+from tokenstream import Stream, testing
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("stop")
+_WHOLE = _ANSWER.recording("openai-chat")
+_SILENT = testing.script().pause(60).text("too late").finish("stop").recording("openai-chat")
+_ENDLESS = testing.script()
+for _ in range(600):
+    _ENDLESS = _ENDLESS.text("word ").pause(0.1)
+_ANSWERS = {
+    "Answer": _WHOLE,
+    "Refuse": _WHOLE.with_fault(testing.faults.status(429)),
+    "Break": _WHOLE.with_fault(testing.faults.close(event=3)),
+    "Be silent": _SILENT,
+    "Go on": _ENDLESS.finish("stop").recording("openai-chat"),
+}
+
+
+class Relay(NamedTuple):
+    """A relay, which answers at /chat, and the provider behind it."""
+
+    provider: testing.Server
+    browser: httpx.Client
+
+    def ask(self, question: str) -> Stream:
+        """Return the answer as a browser reads it; it depends on the question."""
+        return Stream(self.browser.stream("POST", "/chat", json=asked(question)))
+
+    def outcome(self) -> str:
+        """Return what became of the provider's last answer."""
+        due = time.monotonic() + 10
+        while self.provider.exchanges[-1].outcome == "answering" and time.monotonic() < due:
+            time.sleep(0.01)
+        return self.provider.exchanges[-1].outcome
+
+
+def asked(question: str) -> dict[str, object]:
+    """Return the body of a browser's request."""
+    return {"messages": [{"role": "user", "content": question}]}
+
+
+@contextmanager
+def relaying(recipe: str, folder: Path, *command: str) -> Generator[Relay]:
+    """Run a page's program, as NAME_relay.py, with the command that the program names."""
+    write_program(recipe, folder).rename(folder / f"{recipe}_relay.py")
+
+    def answer(request: testing.Request) -> testing.Recording:
+        return _ANSWERS[request.json["messages"][-1]["content"]]
+
+    with (
+        testing.serve(answer, pace="recorded") as provider,
+        serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
+        httpx.Client(
+            base_url=url, headers={"Accept-Encoding": "gzip"}, timeout=20, trust_env=False
+        ) as browser,
+    ):
+        yield Relay(provider, browser)
