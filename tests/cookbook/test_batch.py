@@ -1,0 +1,113 @@
+"""The batch of the cookbook keeps answers and failures apart, never asks too much at once, and goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cookbook.programs import environment, run_program, write_program
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PAUSE = testing.script().text("Not ").pause(60).text("yet.").finish("stop").recording("openai-chat")
+
+
+def _question(request: testing.Request) -> str:
+    return str(request.json["messages"][0]["content"])
+
+
+def _answer(question: str) -> testing.Recording:
+    script = testing.script().text("The answer to ", question, ".").finish("stop")
+    return script.recording("openai-chat")
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    path = folder / f"questions.{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _write_questions(folder: Path, count: int) -> None:
+    (folder / "questions.txt").write_text("\n".join(map(str, range(count))))
+
+
+def test_answers_and_failures_are_kept_apart(tmp_path: Path) -> None:
+    """A failure that may pass is tried again, and the others have their own file, with the partial text."""
+    asked: Counter[str] = Counter()
+
+    def answer(request: testing.Request) -> testing.Recording:
+        asked[question := _question(request)] += 1
+        faults = {
+            "3": testing.faults.error_event("invalid_request", event=3),
+            "4": testing.faults.status(401),
+            "5": testing.faults.status(503),
+        }
+        fails = question in faults and (question != "5" or asked["5"] == 1)
+        return _answer(question).with_fault(faults[question]) if fails else _answer(question)
+
+    _write_questions(tmp_path, 8)
+    with testing.serve(answer) as provider:
+        done = run_program("batch", tmp_path, "questions.txt", OPENAI_BASE_URL=f"{provider.url}/v1")
+    answers, failures = _rows(tmp_path, "answers"), _rows(tmp_path, "failures")
+
+    assert not done.stderr
+    assert {(each, f"The answer to {each}.", "stop") for each in "012567"} == {
+        (row["question"], row["answer"], row["finish"]) for row in answers
+    }
+    assert {("3", "The answer to 3"), ("4", "")} == {(row["question"], row["partial"]) for row in failures}
+    assert all(row["error"] for row in failures)
+
+
+def test_an_answer_is_written_at_once_and_not_asked_for_again(tmp_path: Path) -> None:
+    """The program may be killed while it waits for one answer; the next run asks only for that one."""
+    _write_questions(tmp_path, 8)
+    first = testing.serve(
+        lambda it: _PAUSE if _question(it) == "3" else _answer(_question(it)), pace="recorded"
+    )
+    with first as provider:
+        variables = environment(OPENAI_BASE_URL=f"{provider.url}/v1")
+        program = [sys.executable, str(write_program("batch", tmp_path)), "questions.txt"]
+        with subprocess.Popen(program, cwd=tmp_path, env=variables) as process:
+            due = time.monotonic() + 20
+            while len(_rows(tmp_path, "answers")) < 7 and time.monotonic() < due:
+                time.sleep(0.02)
+            process.kill()
+    assert 7 == len(_rows(tmp_path, "answers"))
+    with testing.serve(lambda it: _answer(_question(it))) as provider:
+        run_program("batch", tmp_path, "questions.txt", OPENAI_BASE_URL=f"{provider.url}/v1")
+
+        assert ["3"] == [_question(request) for request in provider.requests]
+    assert [*"01234567"] == sorted(row["question"] for row in _rows(tmp_path, "answers"))
+
+
+@pytest.mark.slow
+def test_a_thousand_are_asked_a_hundred_at_a_time(tmp_path: Path) -> None:
+    """As many as there are slots are in flight, and never more."""
+    in_flight: list[int] = []
+
+    def answer(request: testing.Request) -> testing.Recording:
+        outcomes = [exchange.outcome for exchange in provider.exchanges[-200:]]
+        in_flight.append(outcomes.count("answering"))
+        question = _question(request)
+        script = testing.script().text("Answer ").pause(0.5).text(question).finish("stop")
+        recording = script.recording("openai-chat")
+        fault = testing.faults.error_event("invalid_request", event=3)
+        return recording.with_fault(fault) if question.endswith("99") else recording
+
+    _write_questions(tmp_path, 1000)
+    with testing.serve(answer, pace="recorded") as provider:
+        done = run_program("batch", tmp_path, "questions.txt", OPENAI_BASE_URL=f"{provider.url}/v1")
+    answers, failures = _rows(tmp_path, "answers"), _rows(tmp_path, "failures")
+
+    assert not done.stderr
+    assert (990, 10) == (len(answers), len(failures))
+    assert all(row["answer"] == f"Answer {row['question']}" for row in answers)
+    assert {"Answer "} == {row["partial"] for row in failures}
+    assert 50 < max(in_flight) <= 100
