@@ -159,7 +159,7 @@ class GuardedMachine(Machine):
             self._call_guards(record)
 
     def give_again(self, event: Event) -> None:
-        """Put an event back, so that the next `pull` returns it again; after a `Stopped`, nothing follows."""
+        """Put an event back, so that the next `pull` returns it again; a `Stopped` stays the last event."""
         if isinstance(event, Stopped):
             self.stopped_event, self.pull = event, self._pull_stopped
         else:

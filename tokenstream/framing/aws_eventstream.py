@@ -322,7 +322,10 @@ class _OneMessage:
     def __init__(self, name: str, headers: bytes, max_size: int) -> None:
         self.name = name
         self.inner: Callable[[bytes], Any] = len
-        """Reads the rest of a payload after its expected start; returns None if it cannot."""
+        """Reads the rest of a payload after its expected start; returns None if it cannot.
+
+        `len` is a placeholder: the function is set before the first read.
+        """
         self.bytes = 0
         """Number of bytes read this way."""
         self._headers = headers

@@ -206,7 +206,7 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
 
     Args:
         report: The operation.
-        receivers: The providers to use.
+        receivers: The OpenTelemetry providers to use.
         context: A context with the operation's span, so that exemplars refer to it.
     """
     instruments = instruments_of(receivers.meters)

@@ -36,7 +36,7 @@ __all__ = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker `recording`."""
     config.addinivalue_line("markers", f"{recordings.SIGNATURE}: {recordings.MEANING}")
 
 

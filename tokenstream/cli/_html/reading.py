@@ -171,8 +171,9 @@ def _read_stream(
                 collected.add(event, clock() - start, notes.count)
     except StreamError as failure:
         error = failure
+        # The last chunk brought the error; a cut or a deadline is no chunk's fault.
         if isinstance(failure, ProviderError | ProtocolError):
-            collected.raise_kind(notes.count, "error")
+            collected.mark_chunk(notes.count, "error")
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
@@ -213,9 +214,9 @@ class _Collected:
         self.counts[type(event).__name__] += 1
         seen = SeenEvent(self.count, at, event)
         (self.first if self.count <= FIRST_EVENTS else self.last).append(seen)
-        self.raise_kind(chunk, kind_of(event))
+        self.mark_chunk(chunk, kind_of(event))
 
-    def raise_kind(self, chunk: int, kind: Kind) -> None:
+    def mark_chunk(self, chunk: int, kind: Kind) -> None:
         """Set the kind of a chunk, unless the chunk already has a more important kind.
 
         Args:

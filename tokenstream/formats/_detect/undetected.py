@@ -93,6 +93,7 @@ class Undetected(Format):
             return [Ping(raw=payload_of(frame))] if self.pings else []
         self._held.append(frame)
         if isinstance(result, StreamError):
+            # The frame is the server's report of an error, which needs no format.
             self.error = result
             return []
         if result == WAIT and len(self._held) <= _MOST_HELD:

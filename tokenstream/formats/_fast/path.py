@@ -292,7 +292,7 @@ class FastPath:
         self._last_wait = self._deltas_to_wait = min(2 * self._last_wait, _LONGEST_WAIT)
 
     def shortcut(self, unit: Unit, max_size: int, before: bytes, after: bytes) -> Read | None:
-        """Return a function that reads whole chunks by the entries, without decoding; None if none fits them.
+        """Return a function that reads whole chunks by the entries, without decoding; None if no entry fits.
 
         Args:
             unit: The kind of each chunk.

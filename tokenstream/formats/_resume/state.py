@@ -123,7 +123,7 @@ def _layout_of(format: Format) -> Layout:
 
 
 def _list_slots(kind: type) -> Iterator[str]:
-    """Yield the names of a class's saved slots, the slots of its base classes first."""
+    """Yield the names of a class's `__slots__` except its `unkept` ones, those of its base classes first."""
     for base in reversed(kind.__mro__):
         slots: tuple[str, ...] = base.__dict__.get("__slots__", ())
         unkept: frozenset[str] = base.__dict__.get("unkept", frozenset())

@@ -62,7 +62,7 @@ def is_command(text: str, position: int) -> bool | None:
 
 
 def begins_path(before: str) -> bool:
-    r"""Return True if a string that begins with `before` and then a backslash is a path.
+    r"""Return True if a string that begins with `before` and then a backslash is a file path.
 
     Example:
         >>> begins_path("C:"), begins_path(".."), begins_path("see C:")
@@ -72,14 +72,14 @@ def begins_path(before: str) -> bool:
 
 
 def continues_path(piece: str) -> bool:
-    """Return True if a piece of a string may be part of a path."""
+    """Return True if a piece of a string may be part of a file path."""
     return _PATH(piece) is not None
 
 
 def is_rest_of_path(
     text: str, position: int, before: str, is_quote: Callable[[str, int], Any]
 ) -> bool | None:
-    r"""Return True if a path extends from a position to the closing quote; None if later text decides.
+    r"""Return True if a file path extends from a position to the closing quote; None if later text decides.
 
     After a file name, such as `a.txt`, a backslash may begin a line break instead.
 

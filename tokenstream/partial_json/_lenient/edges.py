@@ -318,7 +318,11 @@ def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEven
 
 @under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a closing bracket that closes nothing, if an earlier mismatched bracket explains it."""
+    """Skip a closing bracket that closes nothing; refuse it if the text then has two readings.
+
+    After a mismatched bracket, only the brackets of the containers that it closed early are skipped;
+    in prose, none.
+    """
     if reader.may_skip_brace and text[position] == "}":
         # The second of two closing braces, as in `}}`.
         reader.may_skip_brace = False

@@ -98,7 +98,7 @@ class QuotedString:
         self.is_mixed = False
         """True once the string contains both, and this has been recorded as a repair."""
         self.in_path = False
-        """True while the whole string so far is a path with unescaped backslashes."""
+        """True while the whole string so far is a file path with unescaped backslashes."""
 
     @property
     def seems_cut(self) -> bool:
@@ -290,7 +290,7 @@ class QuotedString:
         return position
 
     def add(self, piece: str, pieces: list[str], context: StringContext) -> None:
-        """Add a piece to the string; record if the string may still be a path, or seems to have ended."""
+        """Add a piece to the string; record if the whole may still be a file path, or seems to have ended."""
         pieces.append(piece)
         self.remember_end(piece)
         if self.in_path:

@@ -36,7 +36,10 @@ class ServerSocket(ABC):
 
     @property
     def wrapped(self) -> tuple[object, object]:
-        """The methods of the framework's object that receive and send, to detect the server's shutdown."""
+        """The framework's own methods that receive and send.
+
+        They lead to the server that runs the connection, so that its shutdown can be detected.
+        """
         return self._framework_socket.receive, self._framework_socket.send
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Raw HTML that stays open over several blocks."""
+"""Find raw HTML tags in a block that stay open, so that the blocks after it belong to them, too."""
 
 from __future__ import annotations
 

@@ -454,7 +454,7 @@ def complete_inline(
 
 
 def _to_result(end: int | None, otherwise: int) -> int:
-    """Convert the end of a span to the result of a scan step.
+    """Return the position at which a scan goes on after a span, or `_WAIT` if the span is unfinished.
 
     Args:
         end: The span's end, UNFINISHED, or None if there is no span.

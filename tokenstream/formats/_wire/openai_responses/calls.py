@@ -118,7 +118,7 @@ class CallItem(ResponseItem):
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
 
     def _read_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Set the arguments of a complete item, if it has any."""
+        """Set a call's arguments from its complete item, if the item has any."""
         if is_dict(arguments) and self.type in _TYPES:
             self.parts.note("arguments_parsed")
         text = arguments_text(arguments)

@@ -242,6 +242,7 @@ class TokenStream(Format):
     def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
         positions = cast("_PositionReplay", replay)
+        # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
         may_be_merged = text_of(payload, "type") in _DELTAS
         repeated = positions.check_if_read(self.position_of(payload), may_be_merged=may_be_merged)
         if positions.ended:

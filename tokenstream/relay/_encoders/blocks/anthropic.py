@@ -34,7 +34,7 @@ _ERRORS: dict[ErrorKind, str] = {
     "authentication": "authentication_error",
 }
 """Maps kinds of errors to Anthropic's error types; any other kind is "api_error"."""
-_COUNTS = {
+_REQUEST_COUNTS = {
     "input_tokens": "input_tokens",
     "cache_write_tokens": "cache_creation_input_tokens",
     "cached_tokens": "cache_read_input_tokens",
@@ -57,7 +57,7 @@ class AnthropicEncoder(BlockEncoder):
     expresses: ClassVar[frozenset[Kind]] = frozenset(
         {"text", "reasoning", "tool_call", "citation", "server_tool_call", "server_tool_result"}
     )
-    counts: ClassVar[frozenset[str]] = frozenset({*_COUNTS, "output_tokens", "reasoning_tokens"})
+    counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
@@ -68,7 +68,7 @@ class AnthropicEncoder(BlockEncoder):
         """Further fields for the last `message_delta`."""
 
     def encode_head(self) -> Payloads:
-        """Return a `message_start`, with the token counts known so far."""
+        """Return a `message_start`, with the known token counts of the request; `encode_ending` sends all."""
         message: dict[str, Any] = {
             "id": self.answer_id,
             "type": "message",
@@ -77,7 +77,7 @@ class AnthropicEncoder(BlockEncoder):
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": {"input_tokens": 0, **self.name_counts(_COUNTS), "output_tokens": 0},
+            "usage": {"input_tokens": 0, **self.name_counts(_REQUEST_COUNTS), "output_tokens": 0},
         }
         return [_event("message_start", message=message)]
 
@@ -161,7 +161,10 @@ class AnthropicEncoder(BlockEncoder):
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
         delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ending_fields}
-        usage: dict[str, Any] = {**self.name_counts(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
+        usage: dict[str, Any] = {
+            **self.name_counts(_REQUEST_COUNTS),
+            "output_tokens": self.usage.output_tokens or 0,
+        }
         if self.usage.reasoning_tokens is not None:
             usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
