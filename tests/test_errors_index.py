@@ -1,0 +1,146 @@
+"""The index of errors names every public error class, and quotes messages as the package has them.
+
+A message that is reworded fails here, as does one that is new: both would no longer be found on the page.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from typing import TYPE_CHECKING
+
+from tests.project import PACKAGE, ROOT
+from tests.public_names import PUBLIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = (ROOT / "docs" / "errors-index.md").read_text(encoding="utf-8")
+
+NOT_ON_THE_PAGE = {
+    "there is no forecast": "a tool of the command line's demo says it to the demo's model",
+}
+"""First words of messages that users cannot meet, each with the reason."""
+
+_SECTION = re.compile(r"^## (?P<name>\w+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
+_ROW = re.compile(r"^\| (?P<messages>`.*`) \| (?P<advice>.+) \|$", re.MULTILINE)
+_CODE = re.compile(r"(?P<fence>`+) ?(?P<code>.+?) ?(?P=fence)(?!`)")
+_HOLE = "…"
+_HOLES = re.compile(f"{_HOLE}+")
+
+
+def _texts(source: str) -> Iterator[str]:
+    """Give each text in `source` but for docstrings, with "…" in place of what is computed."""
+    tree = ast.parse(source)
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if id(node) not in bare and (text := _text_of(node)):
+            yield _shorten(text)
+
+
+def _shorten(text: str) -> str:
+    return _HOLES.sub(_HOLE, text)
+
+
+def _text_of(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text_of(part) or _HOLE for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return (_text_of(node.left) or _HOLE) + (_text_of(node.right) or _HOLE)
+    return ""
+
+
+SOURCES = {
+    path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+TEXTS = {text for source in SOURCES.values() for text in _texts(source)}
+
+
+def _quotes() -> list[str]:
+    rows = [row["messages"].replace("\\|", "|") for row in _ROW.finditer(PAGE)]
+    return [match["code"].rstrip(f"{_HOLE} ") for row in rows for match in _CODE.finditer(row)]
+
+
+QUOTES = _quotes()
+
+
+def _public_errors() -> set[str]:
+    found: set[str] = set()
+    for module, names in PUBLIC.items():
+        for name in names:
+            value = getattr(importlib.import_module(module), name)
+            if isinstance(value, type) and issubclass(value, BaseException):
+                found.add(name)
+    return found
+
+
+ERRORS = _public_errors()
+
+
+def _raised() -> Iterator[str]:
+    """Give the literal messages with which public errors are made, also those that a variable holds."""
+    for source in SOURCES.values():
+        for function in ast.walk(ast.parse(source)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from map(_shorten, filter(None, _raised_in(function)))
+
+
+def _raised_in(function: ast.AST) -> Iterator[str]:
+    held = {
+        target.id: _text_of(node.value)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS and node.args:
+            message = node.args[0]
+            yield held.get(message.id, "") if isinstance(message, ast.Name) else _text_of(message)
+
+
+MESSAGES = sorted({message for message in _raised() if re.search(r"\w", message)})
+
+
+def test_each_public_error_has_a_section() -> None:
+    """The anchor of a section is the name of its class; no section is about anything else."""
+    sections = [match["name"] for match in _SECTION.finditer(PAGE)]
+
+    assert sorted(ERRORS) == sections
+
+
+def test_each_section_says_when_its_error_is_raised() -> None:
+    """A sentence comes before the first table."""
+    for section in _SECTION.finditer(PAGE):
+        assert re.match(r"\n[A-Z].+\.\n", section["body"]), section["name"]
+
+
+def test_the_quoted_messages_are_those_of_the_package() -> None:
+    """The words of each stand in one text of the package, with the same placeholders."""
+    assert [] == [quote for quote in QUOTES if not any(quote in text for text in TEXTS)]
+
+
+def test_a_quote_has_words_to_search_for() -> None:
+    """Two of them at least, or it would be found in any message."""
+    assert [] == [quote for quote in QUOTES if len(re.findall(r"\w+", quote)) < 2]
+
+
+def test_each_message_is_on_the_page() -> None:
+    """Its first words are, so that a search for them finds it."""
+    known = (*QUOTES, *NOT_ON_THE_PAGE)
+
+    assert [] == [message for message in MESSAGES if not message.startswith(known)]
+
+
+def test_the_reasons_are_about_messages_that_exist() -> None:
+    """A message that is gone takes its reason along."""
+    assert [] == [words for words in NOT_ON_THE_PAGE if not any(text.startswith(words) for text in MESSAGES)]
+
+
+def test_the_messages_are_found() -> None:
+    """The search sees most of the literals; it would be of no use if it saw none."""
+    assert len(MESSAGES) > 300
