@@ -24,7 +24,6 @@ for _ in range(600):
 _ANSWERS = {
     "Answer": _WHOLE,
     "Refuse": _WHOLE.with_fault(testing.faults.status(429)),
-    "Break": _WHOLE.with_fault(testing.faults.close(event=3)),
     "Be silent": _SILENT,
     "Go on": _ENDLESS.finish("stop").recording("openai-chat"),
 }
@@ -55,11 +54,17 @@ def asked(question: str) -> dict[str, object]:
 
 @contextmanager
 def relaying(recipe: str, folder: Path, *command: str) -> Generator[Relay]:
-    """Run a page's program, as NAME_relay.py, with the command that the program names."""
-    write_program(recipe, folder).rename(folder / f"{recipe}_relay.py")
+    """Run a page's program, as NAME_relay.py, with the command that the program names.
+
+    The first answer to the question "Break" breaks off.
+    """
+    program = write_program(recipe, folder)
+    program.rename(program.with_stem(f"{program.stem}_relay"))
+    breaks = iter([_WHOLE.with_fault(testing.faults.close(event=3))])
 
     def answer(request: testing.Request) -> testing.Recording:
-        return _ANSWERS[request.json["messages"][-1]["content"]]
+        question = request.json["messages"][-1]["content"]
+        return next(breaks, _WHOLE) if question == "Break" else _ANSWERS[question]
 
     with (
         testing.serve(answer, pace="recorded") as provider,
