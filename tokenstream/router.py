@@ -42,8 +42,8 @@ ResultT = TypeVar("ResultT")
 FunctionT = TypeVar("FunctionT", bound="Callable[..., object]")
 
 _EVENTS: tuple[type, ...] = get_args(Event)
-_TEXT = (TextDelta,)
-_ARGUMENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
+_TEXT_EVENTS = (TextDelta,)
+_ARGUMENTS_EVENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
 
 
 class _ToolDecorator(Protocol[T]):
@@ -343,7 +343,8 @@ class Router:
 
         # Refuses an invalid path now instead of when the router is run.
         Pattern(at)
-        return self._make_decorator(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
+        events = _TEXT_EVENTS if tool is None else _ARGUMENTS_EVENTS
+        return self._make_decorator(f"{what} {at!r}", events, view, tool)
 
     def _add_tool(
         self,

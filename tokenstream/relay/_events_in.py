@@ -86,6 +86,7 @@ class EventsIn:
             StreamError: The answer failed.
         """
         if self._error is not None:
+            # `take_arrived` has met the end already.
             raise self._error
         if self._sole_reader is not None:
             return await self._sole_reader.next()
@@ -115,6 +116,7 @@ class EventsIn:
         """
         events: list[Event] = [] if self._take_ready is None else self._take_ready()
         if self._take_next is None:
+            # The source cannot tell what has arrived, or nothing has been read yet.
             return events
         try:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
@@ -147,8 +149,8 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
     """Return a function that returns the next event if it has arrived, else None.
 
     Args:
-        driver: The driver of the source. Only the driver of one reader of a stream can tell without waiting;
-            for any other driver the result is None.
+        driver: The driver of the source. The result is None unless it is the driver of one reader of a
+            shared stream; a stream without other readers gets its function with its `SoleReader`.
     """
     if isinstance(driver, ReaderDriver):
         # `look_now` also reads what has arrived at the source, if the reader's own queue is empty.

@@ -31,7 +31,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
     """Return an event without the provider's private ids and fields; None if nothing is left.
 
     Args:
-        event: The event; it is not changed.
+        event: The event; it is not changed. If nothing is private in it, the result is the same object.
         id: The id of the answer, which replaces the provider's id.
 
     Example:
@@ -49,6 +49,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
         stripped = copy(event)
         stripped.provider_data = None
     elif cls in _VALUE_FIELDS:
+        # The part, call or citation in the event.
         field = _VALUE_FIELDS[cls]
         value = getattr(event, field)
         stripped_value = _strip_part(value)

@@ -133,7 +133,7 @@ class Sending:
             # A step's finish reason is not the reason for which the run has ended.
             encoder.finishes.clear()
         if not encoder.finishes:
-            # Without a finish reason, encoders send no end.
+            # Without a finish reason, encoders send no end. `words` has the reasons that the protocol knows.
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
         return [*held_back, *self._add_id(encoder.end())]
@@ -253,7 +253,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     if not any(encoder.words.values()):
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
     is_binary = encoder.content_type == _AWS_EVENT_STREAM
-    # Templates would make bytes.
+    # A steady encoder fills the text of a delta into a template, whose result is bytes.
     encoder.steady = False
     encoder.frame = _to_named_object if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
@@ -277,6 +277,7 @@ def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN40
     if isinstance(payload, str):
         # The end of the iteration says the same as a sentinel.
         return None
+    # Most protocols name their events in the payload, too, under one of these keys.
     has_type = "type" in payload or "event_type" in payload
     return payload if has_type or not name else {"event": name, "data": payload}
 

@@ -22,7 +22,7 @@ from tokenstream.schemas._rules import (
 )
 
 _MOST_NAME = 64
-_OTHER = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @show_members
@@ -194,7 +194,8 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
         description, schema = describe_type(type)
     except SchemaRefused as refused:
         raise MisuseError(_describe_refusal(title, refused)) from refused.__cause__
-    allowed_name = _OTHER.sub("_", title if name is None else name)[:_MOST_NAME]
+    # APIs limit the characters and the length of a name.
+    allowed_name = _NOT_ALLOWED.sub("_", title if name is None else name)[:_MOST_NAME]
     return ResponseFormat(allowed_name or "answer", title, description, schema)
 
 

@@ -29,9 +29,9 @@ _MASKED = f'"{"*" * 10}"'
 """pydantic's placeholder for a secret; a model would take it for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
 """Keywords that tell a model nothing."""
-_BY_NAME = frozenset({"patternProperties", "properties"})
-_OF_ANY_KEY = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
-_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_SCHEMAS_BY_NAME = frozenset({"patternProperties", "properties"})
+_ONE_SCHEMA = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
+_SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _FORMATS = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"},
 )
@@ -191,15 +191,15 @@ class _SchemaWriter:
 
     def _write_inner(self, key: str, value: Any, path: str) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return the value of a keyword, with the schemas in it converted."""
-        if key in _BY_NAME and is_dict(value):
+        if key in _SCHEMAS_BY_NAME and is_dict(value):
             return {
                 name: self._write_node(each, f"{path}.{name}".lstrip(".")) for name, each in value.items()
             }
-        if key in _LISTS and is_list(value):
+        if key in _SCHEMA_LISTS and is_list(value):
             return [self._write_node(each, path) for each in value]
         if key == "items" and not isinstance(value, bool):
             return self._write_node(value, f"{path}[]")
-        if key in _OF_ANY_KEY and is_dict(value):
+        if key in _ONE_SCHEMA and is_dict(value):
             return self._write_node(value, f"{path}.*".lstrip("."))
         # The caller may modify the result.
         return copy.deepcopy(value)
@@ -230,7 +230,11 @@ class _SchemaWriter:
         return self._keep_supported_keywords({"anyOf": [reference], **other_keywords})
 
     def _keep_supported_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return a schema with only supported keywords; the others are added to its description."""
+        """Return a schema with only supported keywords.
+
+        `const` and `oneOf` are replaced by similar keywords; others that tell the model something are added
+        to the schema's description.
+        """
         rules = self._rules
         supported: dict[str, Any] = {}
         description: dict[str, Any] = {}

@@ -170,7 +170,7 @@ class Tools(ToolTable):
                 request, beside `tools`.
 
         Raises:
-            MisuseError: A tool has no required parameter, or one that `strict_tools` does not support.
+            MisuseError: With `strict`, a tool has no required parameter, or one that is not supported.
         """
         functions = self._declare(COHERE_STRICT if strict else PLAIN, "parameters", {})
         return [{"type": "function", "function": function} for function in functions]

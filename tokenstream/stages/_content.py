@@ -28,4 +28,5 @@ def has_content(event: Event) -> bool:
         >>> has_content(TextDelta("Hi")), has_content(ReasoningDelta("", "signature"))
         (True, False)
     """
+    # A delta of reasoning may bring a signature alone, which is no content.
     return isinstance(event, GROWING) or (isinstance(event, ReasoningDelta) and bool(event.text))

@@ -119,6 +119,8 @@ class Reorder:
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Frame]:
         """Return the frames that come next in the order, now that a frame has arrived.
 
+        A frame with an id that is not a number has no place in the order; it is dropped if it arrives again.
+
         Args:
             frame: A payload, an SSE event, or a payload that is already decoded.
             now: A clock reading, in seconds.

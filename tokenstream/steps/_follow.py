@@ -56,7 +56,7 @@ class _Follower:
         """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
-        """Build the run further from an event of the framework.
+        """Build the run further from an event of the framework; of no known framework, it is only counted.
 
         Raises:
             MisuseError: The item is a piece of a model's answer and not an event of a run.

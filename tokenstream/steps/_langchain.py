@@ -94,6 +94,7 @@ class LangChainRun(RunOfAFramework):
         """
         answer = self._model_answers.pop(id, None)
         if answer is None:
+            # The start of this model was not seen, or it has ended already.
             return
         if not answer.has_begun:
             # The model did not stream: the whole answer is in its last event.

@@ -10,7 +10,7 @@ from tokenstream._sources.payloads import payload_of
 from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._model_answer import ModelAnswer
 
-_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 """The types of the payloads that end an answer."""
 
 
@@ -39,7 +39,7 @@ class AgentsRun(RunOfAgents):
             step = self._open.get(self._AGENT) or self._switch_agent("agent")
             self._answer = ModelAnswer(step, "openai-responses", self._calls)
         self._answer.read_piece(payload)
-        if kind in _ENDS:
+        if kind in _LAST_EVENTS:
             self._end_answers()
 
     def _read_item(self, item: Any) -> None:  # noqa: ANN401 - an object of the SDK

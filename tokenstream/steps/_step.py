@@ -325,6 +325,8 @@ class Step(RunNode):
     def conclude(self, ending: Ending = "complete") -> None:
         """Set the ending of the last answer built by `feed`; without this call, it ends as the step does.
 
+        This has no effect if the step has no answer, or if its last answer is that of a stream.
+
         Args:
             ending: A value of `Message.ending`.
 

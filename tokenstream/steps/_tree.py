@@ -23,7 +23,10 @@ def draw_run(run: Steps) -> str:
 
 
 def describe_step(step: Step) -> str:
-    """Return a line that describes a step: name, agent, cause, state, duration, tokens and error."""
+    """Return a line that describes a step: name, agent, cause, state, duration, tokens and error.
+
+    An agent that is also the parent step's is left out.
+    """
     words = [one_line(step.name)]
     if step.agent is not None and (step.parent is None or step.parent.agent != step.agent):
         words.append(f"({one_line(step.agent)})")

@@ -189,6 +189,7 @@ class AsyncDriver(Driver):
         if item is None:
             return None
         now, chunk = item
+        # An item of another class than the machine's unit (bytes, or str for text) is no ordinary chunk.
         return fast_path(chunk, now) if chunk.__class__ is machine.unit else self.process_item(chunk, now)
 
     @property
@@ -421,11 +422,8 @@ class AsyncDriver(Driver):
             self._check_deadlines(self.clock())
 
     async def _replace_ended_source(self, source: Deferred) -> None:
-        """Close the source that has ended, and replace it, unless the stream was stopped meanwhile.
-
-        Args:
-            source: The new source.
-        """
+        """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
+        # An error of closing the old source must not prevent the next attempt.
         await self.close_source(failed=True)
         if self.phase is not _ENDED:
             self.pump.replace(source)

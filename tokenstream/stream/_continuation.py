@@ -58,6 +58,7 @@ class Continuation:
     @property
     def question(self) -> str:
         """The text of the user's turn that asks the model to continue."""
+        # The default text quotes the last words, and says if white space follows them.
         last_words = anchor_of(self.message.text)
         if self.ask is None:
             ends_in_space = self.message.text[-1:].isspace()
@@ -133,6 +134,7 @@ def _is_accepted(part: Part) -> bool:
     if isinstance(part, TextPart):
         # Providers refuse empty text, even with citations.
         return bool(part.text)
+    # All other parts are left out, such as tool calls, which would need results.
     return part.kind in ("citation", "opaque")
 
 

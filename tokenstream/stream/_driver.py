@@ -148,7 +148,7 @@ class Driver(SingleConsumer):
     # -- the phases of a stream --------------------------------------------
 
     def check_events_left(self) -> None:
-        """Refuse a new loop over the events if no events are left."""
+        """Raise `StreamClosed` or `StreamConsumed` if no events are left for a new loop."""
         if self.phase is not _ENDED or self.machine.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
@@ -181,7 +181,7 @@ class Driver(SingleConsumer):
             self.machine.take_messages()
 
     def wants_more(self) -> bool:
-        """Return True if the stream needs another item; False once the stream is over."""
+        """Return True if another item is to be read; False once the stream has only to be concluded."""
         machine = self.machine
         if machine.continues and machine.now < self.earliest_deadline:
             # The usual case: the answer goes on, and no deadline can have passed.

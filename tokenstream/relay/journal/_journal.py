@@ -124,6 +124,7 @@ class Journal:
         tasks = self._require_tasks()
         self._is_closing = True
         try:
+            # After an error in the block, the producers get no time to finish: they are cancelled below.
             if error is None:
                 await self._end_producers()
         finally:
@@ -312,7 +313,10 @@ class Journal:
         """Create an answer in the storage, even if the client disconnects meanwhile.
 
         Returns:
-            False if an answer with this id exists already.
+            True if the answer was created; False if an answer with this id exists already.
+
+        Raises:
+            JournalUnavailable: The storage is unreachable, or has not answered within a lease.
         """
         import anyio
 

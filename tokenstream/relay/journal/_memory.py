@@ -179,7 +179,12 @@ class MemoryStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records, and end the answer if `over` is True."""
+        """Write records, and end the answer if `over` is True.
+
+        Raises:
+            Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap
+                before `first`.
+        """
         answer = self._answer_of_producer(id, token)
         # A repeated call may contain records that were written before.
         new = records[max(answer.end + 1 - first, 0) :]
@@ -262,7 +267,11 @@ class MemoryStorage(Storage):
         return answer
 
     def _find(self, id: str) -> _StoredAnswer | None:
-        """Remove all answers that have expired, and return the answer with this id; None if there is none."""
+        """Return the answer with this id, None if there is none, after the work that is due for all answers.
+
+        The records of each answer that has expired are deleted; `expire` seconds later, the answer is
+        forgotten.
+        """
         now = self._clock()
         for id_, answer in _find_expired(self._ended, now):
             self._delete_records(id_, answer)

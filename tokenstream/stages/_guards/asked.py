@@ -29,6 +29,7 @@ def check_reason(result: object) -> str | None:
         MisuseError: The guard function returned neither text nor None.
     """
     if result is None or isinstance(result, str):
+        # Any text stops the answer, even an empty one.
         return result if result != "" else "a guard has stopped it"
     raise MisuseError(
         "a guard returns why the answer is stopped, as text, or None to let it go on, "
@@ -81,6 +82,7 @@ class AskedRule:
         """
         self.pending = False
         self.has_returned = True
+        # If several calls want to stop the answer, the first reason counts.
         self.stop = self.stop or check_reason(result)
 
     def call(self, argument: Any) -> None:  # noqa: ANN401 - what the function takes
@@ -121,7 +123,7 @@ class AnswerRule(AskedRule):
         """True if content has arrived since the last call."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Call the function if a call is due.
+        """Count an event with content, and call the function if its next call is due after so many of them.
 
         Args:
             event: The event.
@@ -173,6 +175,8 @@ class FieldRule(AskedRule):
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
         """Call the function with each value at the path that an event completes.
+
+        The values after one whose call is pending wait until the call has returned.
 
         Args:
             event: The event.

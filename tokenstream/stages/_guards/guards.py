@@ -261,6 +261,7 @@ class Guards:
 
         For such an event, the rules that held it back have received it already.
         """
+        # Held-back events are released in their order.
         was_held = bool(self._unreleased) and self._unreleased[0] is event
         if was_held:
             self._unreleased.popleft()

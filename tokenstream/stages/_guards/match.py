@@ -118,7 +118,7 @@ class Match(TextStage):
         start = match.start()
         is_final = at_end or match.end() + self._ahead <= len(tail)
         if not is_final and not self._must_wait:
-            # The match is final if it is found whatever character follows.
+            # The match is final if it is found with each text of `_NEXT`: they stand for all that may follow.
             is_final = all(_begins_at(start, search(tail + following, start)) for following in _NEXT)
         if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"

@@ -63,7 +63,9 @@ class HandlerRun:
             self._register(entry.events, find_work)
         self._finders += self._view_finders
         self._checked_calls: Cursor[Any] | None = None
+        """The view of the tool calls with their checked arguments; None without tools."""
         if tools:
+            # The names of the tools whose arguments a view reads.
             names_of_views = frozenset(entry.source for entry in entries)
             checkers = [entry.as_tool() for entry in tools.values()]
             lenient = {name: entry.lenient for name, entry in tools.items() if entry.lenient}

@@ -155,7 +155,7 @@ class MarkdownBlocks:
         return self._feed_lines(item)
 
     def end(self, *, now: float = 0.0) -> list[MarkdownBlock]:
-        """Return the open block as a closed block, whose text is the same as its source.
+        """Return the blocks that the end of the text closes; the text of each is the same as its source.
 
         Args:
             now: A clock reading, in seconds.
@@ -405,7 +405,8 @@ class MarkdownBlocks:
                 settled = block.chars
         text_from, may_define = 0, False
         if leaf is not None and leaf.reader is not None:
-            # A paragraph that begins with `[` may be a link definition.
+            # A paragraph that begins with `[` may be a link definition, which the line that is arriving may
+            # continue; `content` is the first piece of that line.
             content = self._decided[0][leaf.offsets[-1] :] if self._decided else ""
             text_from, may_define = leaf.reader.shown_from, leaf.reader.may_continue(content)
         self._shape = shape = BlockShape(
@@ -425,7 +426,7 @@ class MarkdownBlocks:
             return False
         if leaf.kind == LineKind.FENCE:
             return True
-        # The first line of a paragraph that begins with a letter.
+        # The first line of a paragraph that begins with a letter, and so with no definition (no `reader`).
         is_first_line = leaf.kind == LineKind.TEXT and leaf.reader is None and len(leaf.offsets) == 1
         return is_first_line and bool(line_pieces and line_pieces[0][leaf.offsets[0]].isalpha())
 

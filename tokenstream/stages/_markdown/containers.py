@@ -59,6 +59,7 @@ class Containers:
     def __init__(self) -> None:
         self.items: list[Container] = []
         self._frozen: tuple[Container, ...] | None = ()
+        """The stack as a tuple; None if it has changed since the last `freeze`."""
         self.outermost_quote = -1
         """Index of the outermost quote; -1 if there is none."""
         self.open_list_marker: str | None = None
@@ -83,6 +84,7 @@ class Containers:
                 start = skip_quote_mark(text, content_at)
                 content_at = skip_blanks(text, start)
                 if content_at == size and not complete:
+                    # The rest of the line tells how far its content is indented.
                     return None
             elif content_at - start >= container.indent:
                 # The line is indented far enough to be content of this list item.

@@ -102,6 +102,7 @@ class DefinitionReader:
         Args:
             content: The beginning of the line's content.
         """
+        # The keys of `_TITLES` are the marks that open a title.
         return self.is_open or (self.state == "after" and content[:1] in _TITLES)
 
     def read(self, line: str) -> None:

@@ -112,6 +112,7 @@ def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
     if run.opens and unused >= _min_marks(run.mark):
         openers.append(OpenRun(run, unused))
         if len(openers) > MOST_OPEN:
+            # The outermost run becomes text, which bounds the work for each run.
             del openers[0]
     return run.opens or not run.closes or unused == 0
 
@@ -151,7 +152,7 @@ def _may_pair(opener: DelimiterRun, closer: DelimiterRun) -> bool:
         return False
     if closer.mark == "~" or not (opener.closes or closer.opens):
         return True
-    # CommonMark's "rule of three": `*a**b*` is one emphasis around `a**b`.
+    # CommonMark's "rule of three", which `~` does not have: `*a**b*` is one emphasis around `a**b`.
     together = opener.length + closer.length
     return together % 3 != 0 or (opener.length % 3 == 0 and closer.length % 3 == 0)
 

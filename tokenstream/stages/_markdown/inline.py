@@ -168,6 +168,7 @@ class InlineCompleter:
             ('Quite *sure*', 5)
         """
         text = self._scan()
+        # A checkbox, or the beginning of one, is not shown without text after it.
         if self._item and _TASK_BOX.fullmatch(text):
             return 0
         positions = [self._scanned_to]
@@ -226,6 +227,7 @@ class InlineCompleter:
             position = len(text)
         self._scanned_to = position
         if self._brackets:
+            # The text of a link whose destination is arriving has ended at this position.
             self._drop_old_brackets(position if self._in_dest else len(text))
         return text
 
@@ -266,6 +268,7 @@ class InlineCompleter:
     def _scan_run(self, text: str, position: int, end: int) -> int:
         """Read a run of `*`, `_` or `~`, for the open bracket if there is one; return its end, or _WAIT."""
         if end == len(text):
+            # The run may go on, and the character after it decides what it does.
             return _WAIT
         run = classify_run(text, position, end - position)
         if self._brackets:
@@ -349,6 +352,7 @@ class InlineCompleter:
         if end == len(text):
             return _WAIT
         if end - position > 2:
+            # Three or more dollars are text.
             return end
         return _to_result(find_formula_end(text, position, text[position:end]), end)
 
@@ -371,15 +375,10 @@ class InlineCompleter:
     def _can_show_link(self, text: str, brackets: list[_Bracket]) -> bool:
         """Return True if the text of the open link can be shown without its brackets."""
         bracket = brackets[0]
-        if (
-            len(brackets) > 1
-            or bracket.is_image
-            or not _VISIBLE.search(text, bracket.position + 1, self._scanned_to)
-        ):
+        start = bracket.position + 1
+        if len(brackets) > 1 or bracket.is_image or not _VISIBLE.search(text, start, self._scanned_to):
             return False
-        if text[bracket.position + 1] in "*_~" and text.startswith(
-            text[bracket.position + 1], max(bracket.position - 1, 0)
-        ):
+        if text[start] in "*_~" and text.startswith(text[start], max(bracket.position - 1, 0)):
             # Without the bracket, the marks on both sides of it would merge.
             return False
         unclosed: list[OpenRun] = []
@@ -388,7 +387,7 @@ class InlineCompleter:
             return False
         line_start = text.rfind("\n", 0, bracket.position) + 1
         before = text[line_start : min(bracket.position, line_start + LONGEST)]
-        visible_line = before + text[bracket.position + 1 : self._scanned_to]
+        visible_line = before + text[start : self._scanned_to]
         # Without the bracket, the line might begin a block.
         return self._one_line or not _BLOCK_START.match(visible_line)
 

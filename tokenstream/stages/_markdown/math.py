@@ -29,7 +29,7 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
     is_first_line = not size
     if mark == "\\[":
         if "\\]" in text:
-            # Some renderers treat an empty formula as text.
+            # Some renderers treat an empty formula as text; the mark takes the first two characters.
             is_empty = is_first_line and "\\]" not in text[3:]
             return None if is_empty else False
     # A first line of up to three characters has an opening mark, and no room for an end.

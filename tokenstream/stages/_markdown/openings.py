@@ -207,6 +207,7 @@ class _OpeningLine:
         text = self.text
         if marker_end == len(text) and not self.complete:
             return _WAIT
+        # At the end of the line, the slice is "", which counts as a blank.
         if text[marker_end : marker_end + 1] not in BLANKS:
             return self.make_opening(LineKind.TEXT)
         content_start = skip_blanks(text, marker_end)
@@ -215,6 +216,7 @@ class _OpeningLine:
             return _WAIT
         interrupts = self.same_level and not self.containers
         if interrupts and (is_empty or limited):
+            # An empty item cannot interrupt a paragraph either.
             return self.make_opening(LineKind.TEXT)
         if is_empty:
             self.enter(Container(marker, marker_end - self.container_at + 1, is_empty=True), content_start)

@@ -106,7 +106,9 @@ def find_formula_end(text: str, position: int, mark: str) -> int | None:
     """
     start = position + len(mark)
     if mark == "$" and text[start : start + 1].isspace():
+        # A lone dollar before white space is no mark of a formula.
         return None
+    # A formula has at least one character.
     end = _FORMULA_ENDS[mark].search(text, start + 1, position + LONGEST)
     if end is not None:
         return end.end()
@@ -173,6 +175,7 @@ def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -
     """
     if match is None or len(text) - position > LONGEST:
         return None
+    # A backslash at the end waits for the character that it escapes.
     return UNFINISHED if text[match.end() :] in {"", "\\"} else None
 
 

@@ -49,6 +49,7 @@ def as_regex(source: str, flags: int) -> str:
         char = source[position]
         end = position + 1
         if char == "\\":
+            # An escape is a backslash and one character, except for `\N{…}`, a character by its name.
             named = _NAMED.match(source, position)
             end = position + 2 if named is None else named.end()
             out.append(escapes.get(source[position:end], source[position:end]))
@@ -64,6 +65,7 @@ def as_regex(source: str, flags: int) -> str:
             # A comment is left out.
             end = source.find(")", position) + 1
         elif char == "#" and flags & re.VERBOSE:
+            # So is one up to the end of its line.
             end = source.find("\n", position) + 1 or len(source)
         else:
             out.append(char)

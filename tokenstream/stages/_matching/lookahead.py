@@ -124,7 +124,11 @@ class _Rewriter:
         return "".join(out), position
 
     def _rewrite_escape(self, escape: str) -> str:
-        """Return an escape, with a demand for the next character if its result depends on that."""
+        """Return an escape, with a demand for the next character if its result depends on that.
+
+        Raises:
+            MisuseError: The escape depends on more than the text around a match.
+        """
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
         if escape[1] in _BOUNDARIES:
@@ -177,6 +181,7 @@ class _Rewriter:
         start = position + 1 if head is None else head.end()
         opening = source[position:start]
         is_numbered = opening == "("
+        # `(?P<name>`, or `(?<name>` in regex; an atomic group, `(?>`, has no name.
         is_named = opening.endswith(">") and opening[2] in "P<"
         if anonymous and (is_numbered or is_named):
             opening = "(?:"

@@ -185,7 +185,7 @@ def _make_partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa:
 def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
     """Return the most characters, or the fewest, that a match of a pattern may have.
 
-    A pattern that only `regex` can read counts as unbounded.
+    For a pattern that only `regex` can read, the result is `_UNBOUNDED`, or 1 for the fewest.
     """
     # The parser of `re` is the only code that computes the widths. It has no public name, but
     # the module has had this path since Python 3.11, and the tests run on every version.

@@ -39,6 +39,7 @@ class _Gaps(NamedTuple):
 
     def count_gaps(self) -> tuple[list[float], _Gaps]:
         """Return the gaps that were not counted yet, and new totals that include these gaps."""
+        # Another thread may add a stamp meanwhile.
         stamps = self.stamps[:]
         gaps = list(map(sub, stamps[1:], stamps))
         if not gaps:

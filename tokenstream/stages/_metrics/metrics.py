@@ -91,7 +91,8 @@ class Metrics:
     def tokens_per_second(self) -> float | None:
         """Tokens per second after the first: (tokens - 1) / (last content - first content).
 
-        The number of tokens is an estimate if `tokens_source` is "estimated".
+        The number of tokens is an estimate if `tokens_source` is "estimated". The result is None if the
+        number is unknown or less than two, or if all content arrived at once.
         """
         if self.output_tokens is None or self.last_content is None or self.ttft is None:
             return None

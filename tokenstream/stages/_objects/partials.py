@@ -195,6 +195,7 @@ def validate_output(
         InvalidJSON: The text is not JSON.
         OutputInvalid: The document does not fit the type.
         OutputIncomplete: The text ends before the document does.
+        LimitExceeded: The document is nested too deeply, or has too long a number.
 
     Example:
         >>> validate_output(dict[str, int], '{"eggs": 3}')

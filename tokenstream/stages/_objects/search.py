@@ -206,7 +206,7 @@ class Search(DocumentStage, Generic[OutT]):
         if position < self._nearest or position > 0:
             return
         self._nearest, self._kind = position, kind
-        # Null stands for "no value", which is no error.
+        # `_wanted` has the kinds that the subclass reads. Null stands for "no value", which is no error.
         if position == 0 and kind not in self._wanted and kind != _NULL:
             pattern = self._matcher.pattern
             self._on_invalid(

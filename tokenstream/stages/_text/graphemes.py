@@ -60,11 +60,13 @@ class Graphemes(TextStage):
             # A character after a line feed cannot belong to the same letter.
             boundary = len(text)
         elif text.isascii():
+            # Only the last character may still get a combining mark, or an LF after a CR.
             boundary = len(text) - 1
         else:
             match = self._match(text)
             boundary = match.end() if match is not None else 0
         if len(text) - boundary > self._longest:
+            # No more characters than that are held back, even if this splits a letter.
             boundary = len(text)
         self._held = text[boundary:]
         return [text[:boundary]] if boundary else []

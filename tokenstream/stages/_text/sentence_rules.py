@@ -64,6 +64,7 @@ def ends_clause(text: str, mark_at: int, blanks: str) -> bool:
         mark_at: Position of the mark.
         blanks: The white space after the mark.
     """
+    # No blank follows the full-width marks in `_UNSPACED`, nor a comma within a number.
     return text[mark_at] in _UNSPACED or bool(blanks)
 
 
@@ -131,4 +132,5 @@ def _is_abbreviated(text: str, start: int, mark_at: int, following: str) -> bool
         return name in _WITH_DOTS or all(len(letter) == 1 and letter.isalpha() for letter in name.split("."))
     if name in _NUMBERED and following.isdigit():
         return True
+    # These rarely end a sentence; a title such as "Dr.", before a name, has a capital letter.
     return word in _INSIDE or name in _NAMES or (name in _TITLES and word[0].isupper())

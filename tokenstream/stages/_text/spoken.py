@@ -104,6 +104,7 @@ class MarkdownSpeech:
             return self._read_code(text, position, at_end=at_end)
         if text[position] in "\n\r":
             out.append(text[position])
+            # Code whose closing backticks are missing must not swallow the next lines' marks.
             self._at_line_start, self._open_code = True, 0
             self._skips_line = self._in_table = self._row_has_text = False
             return position + 1
@@ -216,6 +217,7 @@ class MarkdownSpeech:
         if box := _BOX.match(text, position):
             return box.end()
         if definition := _DEFINITION.match(text, position):
+            # The text of a footnote is spoken; the target of a link is not.
             self._skips_line = definition["note"] is None
             return definition.end()
         # The bracket may become one of these with more text.
@@ -442,6 +444,7 @@ class MarkdownSpeech:
             return _WAIT
         following = text[position + 1 : position + 2]
         if following in {"\n", "\r"}:
+            # The backslash marks a line break.
             return position + 1
         if following in _PUNCTUATION:
             out.append(following)

@@ -95,6 +95,7 @@ class ValidatedCalls:
             call: A finished call.
         """
         lenient: Lenient = self._lenient.get(call.name, False)
+        # Strict and "closed" reading never add an end; a complete call and free text ("custom") need none.
         if lenient is not True or call.complete or call.type == "custom":
             return False
         text = call.arguments_text

@@ -70,6 +70,7 @@ class Signature:
             self.types = _types_of(function, self.parameters)
             """The types of the parameters; Any for a parameter without a type."""
             self._schema = Schema[Any].of(adapter_of(self.parameters, self.types))
+            # Models mostly write the object for an only parameter without the parameter's name.
             self._only = _OnlyParameter.find(self.parameters, self.types)
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
             name = getattr(function, "__qualname__", type(function).__qualname__)

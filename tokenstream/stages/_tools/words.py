@@ -178,6 +178,7 @@ def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str,
         elif not member:
             # A key that the value does not have is the name of a union member.
             member, outer, place = str(key), place, ""
+    # `outer` is the place of the union, and `place` has what came after its member.
     outer, inner = (outer, place) if member else (place, "")
     return outer.removeprefix("."), member, inner.removeprefix(".")
 

@@ -61,7 +61,7 @@ class SharedCursor(Generic[ItemT]):
         place = self._place
         number, last_event = self._hub.news
         place.seen_count = self._seen_count = number
-        # If only one event is new, the cursor can read that event itself.
+        # If only one event is new since the look before this news, the cursor can read that event itself.
         if event is NEWS and number == place.seen_before + 1:
             return self._cursor.after(last_event)
         return self._cursor.ready()

@@ -98,7 +98,10 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     # -- within ------------------------------------------------------------
 
     async def _next_event(self) -> Labelled[K]:
-        """Return the next event of any stream; wait for one if none has arrived."""
+        """Return the next event of any stream; wait for one if none has arrived.
+
+        At the end of all streams, this raises the first error of a stream, or else StopAsyncIteration.
+        """
         if self._live_count < 0:
             # This is the first call.
             self._begin()

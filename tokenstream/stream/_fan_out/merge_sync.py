@@ -68,7 +68,10 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
     # -- within ------------------------------------------------------------
 
     def _next_event(self) -> Labelled[K]:
-        """Return the next event of any stream; wait for one if none has arrived."""
+        """Return the next event of any stream; wait for one if none has arrived.
+
+        At the end of all streams, this raises the first error of a stream, or else StopIteration.
+        """
         if self._live_count < 0:
             # This is the first call.
             self._begin()

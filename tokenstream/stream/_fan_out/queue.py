@@ -193,6 +193,8 @@ class EventQueue(Generic[DriverT]):
     def look_for_news(self, place: ReaderPlace, seen_count: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Return the constant `NEWS` if something has arrived since a reader last looked, otherwise None.
 
+        For a closed reader, this raises the exception that ends its loop.
+
         Args:
             place: The reader's place.
             seen_count: Number of events that had arrived when the reader last looked.
@@ -207,6 +209,8 @@ class EventQueue(Generic[DriverT]):
 
     def take_event(self, place: ReaderPlace) -> Event | None:
         """Return the next event of a reader; None if no event has arrived for it.
+
+        For a closed reader, this raises the exception that ends its loop.
 
         Raises:
             MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
