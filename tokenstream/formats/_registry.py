@@ -81,6 +81,7 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
     if isinstance(format, type):
+        # A class without this method is no format; it gets the error below.
         if hasattr(format, "recognises"):
             return format(limits=limits, pings=pings)
     # A format object stands for its options, such as the mapping of `custom(…)`; it is never used itself.
@@ -90,7 +91,10 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 
 
 def load_for(address: str) -> None:
-    """Load the formats that detection asks first, up to the format that an address suggests."""
+    """Load the formats that detection asks first, up to the format that an address suggests.
+
+    If the address suggests none, only the first of all formats is loaded.
+    """
     from tokenstream.formats._detect.places import format_of_path
 
     likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))

@@ -165,5 +165,6 @@ def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None
     lists = value.items() if is_dict(value) else [("content", value)]
     for key, items in lists:
         if not says_nothing(items):
+            # Only the list `content` has the field's own name; the others have their key in it, too.
             listed = items if is_list(items) else [items]
             parts.items(name if key == "content" else f"{name}.{key}", listed, choice)

@@ -112,6 +112,7 @@ class Parts(ContentParts):
                     self._release(part)
                     part.closed = True
                     if self.stage is not None:
+                        # Without an event, the stage that reads this part's text must be told.
                         self.stage.cut(part.choice, part.index)
             choice.opened.clear()
             choice.current_part = None

@@ -111,6 +111,7 @@ class Resuming:
         Payloads that the server repeats on that connection will be dropped.
         """
         if self._fast_path is not None:
+            # Payloads on the fast path would not be checked for repetitions.
             self._fast_path.clear()
         self.error = None
         self.dropped = 0

@@ -42,6 +42,7 @@ def state_of(format: Format) -> dict[str, Any] | None:
         slots = StateWriter(layout).write_roots([format, format.parts])
     except TypeError:
         return None
+    # A field of a choice is named by a tuple of the choice and the name, which JSON can only hold as a list.
     field_names = [name if isinstance(name, str) else [*name] for name in format.parts.fields]
     return _add_checksum({"layout": _layout_checksum(layout), "fields": field_names, "kept": slots})
 

@@ -44,7 +44,11 @@ class StateWriter:
         return [self._write_slots(thing) for thing in roots]
 
     def write(self, value: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
-        """Return any value as JSON."""
+        """Return any value as JSON.
+
+        Raises:
+            TypeError: The value is an object of a class that is not in the layout.
+        """
         kind = value.__class__
         if kind in _SCALARS or (kind is str and value.isascii()):
             return value

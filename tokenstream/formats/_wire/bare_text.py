@@ -137,7 +137,7 @@ class Text(Format):
     ) -> Callable[[bytes], Event | None] | None:
         """Return a function that reads a chunk with one piece of text on one line, or None.
 
-        The result is None before the first piece of text has arrived.
+        The result is None before the first piece of text has arrived, and if `unit` is not "event".
 
         Args:
             unit: What each chunk contains; the function needs one SSE event.
@@ -210,6 +210,7 @@ def _decode_object(payload: bytes) -> dict[str, Any]:
         value = decode(payload)
     except ProtocolError:
         value = None
+    # `dict_of` replaces a value that is not an object by an empty dict.
     return dict_of({"value": value}, "value")
 
 

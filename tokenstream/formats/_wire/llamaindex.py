@@ -250,6 +250,7 @@ class LlamaIndex(Format):
         """
         choices = dicts_of(raw.get("choices")) or dicts_of(raw.get("candidates"))
         response = dict_of(raw, "response")
+        # The places where providers put the reason: the first choice, the chunk, or Bedrock's `messageStop`.
         holders = (*choices[:1], raw, dict_of(raw, "delta"), dict_of(raw, "messageStop"))
         reason = next((word for holder in holders if (word := text_of(holder, *_FINISH_REASON_FIELDS))), None)
         status = text_of(response, "status")

@@ -203,6 +203,7 @@ provider_data=None, phase=None))]
         if self._repeats_start():
             return
         delta = dict_of(payload, "delta")
+        # Without an index, a delta belongs to the newest block, or to block 0 if none has begun.
         index = self._block_index(payload, max(self._blocks.newest, 0))
         if not self._blocks.add_delta(index, delta, payload):
             # The payload was reported as unknown, with all its fields.

@@ -150,6 +150,7 @@ class BedrockConverse(Format):
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload that is not a known event: a wrapped event, an error, or a whole answer."""
         if event == _INITIAL_RESPONSE:
+            # The initial message of AWS has no content.
             return
         name = next(iter(payload), "")
         inner = payload.get(name)
@@ -181,9 +182,10 @@ class BedrockConverse(Format):
             self._blocks.stop(index)
         # The remaining fields are those of a stream's last two events, `messageStop` and `metadata`.
         stop_fields = ("stopReason", "additionalModelResponseFields")
-        already_read = (*stop_fields, "output", "ResponseMetadata")
+        # `ResponseMetadata` is about the HTTP response; boto3 adds it.
+        not_metadata = (*stop_fields, "output", "ResponseMetadata")
         self._read_message_stop({name: payload[name] for name in stop_fields if name in payload})
-        self._read_metadata({name: value for name, value in payload.items() if name not in already_read})
+        self._read_metadata({name: value for name, value in payload.items() if name not in not_metadata})
         self.conclude()
 
     # -- events --------------------------------------------------------------
@@ -229,7 +231,7 @@ class BedrockConverse(Format):
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
-        """Report the token counts, and the model that a prompt router chose."""
+        """Report the token counts, the model that a prompt router chose, and all fields except `usage`."""
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report))

@@ -116,6 +116,8 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _read_start_field(self, block: ConverseBlock, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
         """Open the part of a block that a field of the start event describes.
 
+        A field that belongs in a delta is read like one, and opens the part of its kind.
+
         Args:
             block: The block.
             name: The field's name; a name that is not known makes the part opaque.

@@ -247,7 +247,7 @@ class BedrockInvoke(Format):
             self.parts.raw = raw
             self.parts.unknown(next(iter(payload)), payload)
             return
-        # `feed` of the model's format counts this frame again.
+        # `feed` of the model's format counts this frame, too; the numbers of frames must agree.
         inner.frames = self.frames - 1
         events = inner.feed(payload)
         self.parts.stage = stage
@@ -307,6 +307,7 @@ def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     """
     choices = payload.get("choices")
     if not is_list(choices) or "object" in payload:
+        # OpenAI's own payloads have `object`; a `message` in them is that of a whole answer, and no delta.
         return payload
     if not any("message" in choice and "delta" not in choice for choice in dicts_of(choices)):
         return payload

@@ -101,6 +101,7 @@ class CohereContent:
             content: The delta.
         """
         if index is None:
+            # The delta is taken for one of the newest block, or of block 0 if none has begun.
             self._parts.note("part_index_missing")
             index = max(self._newest_block, 0)
         for key, kind in TEXT_KEYS.items():
@@ -223,7 +224,8 @@ class CohereContent:
             index = max([*self._open_calls, *self._closed_calls], default=-1) + 1
         open_call = self._open_calls.pop(index, None)
         if open_call is not None:
-            # Another call begins under this index, so the arguments of the open call are all there.
+            # Another call begins under this index, so the arguments of the open call are all there. Only a
+            # call without arguments is not whole, because its first fragment may have been lost.
             self._parts.note("call_index_reused")
             self._close_call(open_call, whole=isinstance(open_call, OpenCall) and open_call.has_arguments)
         elif index in self._closed_calls:
@@ -260,6 +262,7 @@ class CohereContent:
             function = dict_of(call, "function")
             self._add_arguments(opened, function.get("arguments"))
             return
+        # A call without a name was opened as an opaque part, which takes no arguments.
         if opened is None:
             self._parts.note("call_after_done" if index in self._closed_calls else "part_unopened")
         self._parts.items("tool-call-delta", [{"index": index, **call}])

@@ -26,7 +26,7 @@ _DEEPEST = 150
 def read_path(path: object) -> PathSteps | None:
     """Return the steps of a JSONPath to a single value, or None for any other path.
 
-    A path that may match several values, such as `$.a[*]`, is not read.
+    A path is not read if it may match several values (`$.a[*]`), names no member (`$`), or is too deep.
 
     Args:
         path: A path such as `$.a.b[0]['c d']` (RFC 9535).
@@ -83,6 +83,7 @@ class _Level:
     def __init__(self, step: str | int, first: str | int) -> None:
         self.step = step
         """The level's name or position in the enclosing level."""
+        # If the first step into the level is a name, the level is an object; otherwise, an array.
         self.names: set[str] | None = set() if isinstance(first, str) else None
         """The names written so far; None for an array."""
         self.count = 0

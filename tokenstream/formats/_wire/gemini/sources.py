@@ -48,6 +48,7 @@ class Sources:
         """
         chunks = metadata.get("groundingChunks")
         if is_list(chunks) and chunks:
+            # Anything that is not an object is kept as an empty one, because chunks are named by position.
             self._chunks = [chunk if is_dict(chunk) else {} for chunk in chunks]
         for support in dicts_of(metadata.get("groundingSupports")):
             indices = support.get("groundingChunkIndices")
@@ -81,6 +82,8 @@ class Sources:
         self, chunk: dict[str, Any], segment: dict[str, Any], support: dict[str, Any] | None
     ) -> Iterator[Citation]:
         """Yield a citation of a grounding chunk, unless the chunk was cited for the same passage before.
+
+        A chunk with neither URL nor title names no source, and is skipped.
 
         Args:
             chunk: The chunk.

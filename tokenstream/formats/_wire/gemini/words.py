@@ -42,6 +42,8 @@ _UNSET = "FINISH_REASON_UNSPECIFIED"
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
     """Return a candidate's finish reason, or None if the candidate has none yet.
 
+    A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text.
+
     Args:
         candidate: The candidate.
         filled: True if the payload was made from an SDK's object, in which unset fields have default values.

@@ -157,7 +157,7 @@ class GeminiInteractions(Format):
         """Return the held-back events; if the interaction has not ended, set `error` to `StreamTruncated`."""
         status = self._status
         if self.error is None and not self.ended and status is not None and status not in UNFINISHED:
-            # The terminal event is missing, but the final status has arrived.
+            # The terminal event, which describes a failure, is missing, but the final status has arrived.
             self._finish(status)
             if status == "failed":
                 self._set_error([])

@@ -151,7 +151,10 @@ class LiveTurn(Parts):
     # -- parts other than text ------------------------------------------------
 
     def _add_inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
-        """Add inline media: audio to the turn's audio part, other media as a part by itself."""
+        """Add inline media: audio to the turn's audio part, other media as a part by itself.
+
+        Media without a MIME type are taken for audio.
+        """
         content, mime_type = base64_bytes(data.get("data")), text_of(data, "mimeType")
         if content is None:
             self.add_undecodable_media(0, "inlineData", fields)

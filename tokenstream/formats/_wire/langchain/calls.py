@@ -66,6 +66,7 @@ class LangChainCalls:
             call = None
         else:
             call = self._last_call
+        # A chunk without a name can only continue a call, even if its id is another one.
         continues = call is not None and (id is None or id == call.sent_id)
         if continues or name is None:
             return call

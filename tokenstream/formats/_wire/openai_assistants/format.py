@@ -114,7 +114,7 @@ class OpenAIAssistants(Format):
         super().conclude()
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input.
+        """Report the results of the provider's tools and close the open parts, at the end of the input.
 
         Raises:
             LimitExceeded: The held-back text exceeds a limit.

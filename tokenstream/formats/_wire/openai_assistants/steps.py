@@ -80,7 +80,7 @@ class AssistantsSteps:
                 self._read_provider_tool(key, item)
 
     def read_step(self, step: dict[str, Any]) -> None:
-        """Read a whole step, except content that deltas have sent."""
+        """Read a whole step, except content that deltas have sent; ignore a step that goes on."""
         step_id = text_of(step, "id") or ""
         status = text_of(step, "status")
         if status not in FINAL_STEP_STATUSES:
@@ -161,7 +161,7 @@ class AssistantsSteps:
             self._parts.add_argument_values(call, fragment)
 
     def _open_call(self, item: dict[str, Any], name: str) -> OpenCall | None:
-        """Open a call of the application's function; return None if the call has no name."""
+        """Open a call of the application's function; without a name, report it as unknown and return None."""
         if not name:
             self._parts.note("call_nameless")
             self._parts.unknown("tool_call", item)
@@ -218,6 +218,7 @@ class AssistantsSteps:
         self._parts.close(tool.part)
         outputs = next((body[name] for name in _OUTPUT_FIELDS if not says_nothing(body.get(name))), None)
         if outputs is None:
+            # The step does not repeat the outputs that deltas have sent.
             outputs = tool.result
         self._report_result(tool, outputs)
 

@@ -211,6 +211,7 @@ class ChatCalls:
                 arguments = call.pending
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
             # The data are from earlier payloads, which may have contained halves of surrogate pairs.
+            # `fields_except` leaves out the empty ones.
             self._parts.whole(
                 self._choice, OpaquePart(type="tool_call", data=mend_surrogates(fields_except(data) or {}))
             )

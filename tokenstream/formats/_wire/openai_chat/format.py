@@ -170,7 +170,7 @@ class OpenAIChat(Format):
         return None
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input.
+        """Report the calls whose name never arrived and close the open parts, at the end of the input.
 
         Raises:
             LimitExceeded: The held-back text exceeds a limit.

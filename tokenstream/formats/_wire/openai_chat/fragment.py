@@ -110,6 +110,7 @@ def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     for key in ("function", "custom"):
         if is_dict(item.get(key)):
             return key, dict_of(item, key)
+    # A call of a kind that is not known has its body under another key.
     for key, value in item.items():
         if is_dict(value) and key not in ("arguments", "input", "extra_content"):
             return key, value

@@ -259,6 +259,7 @@ class ChatContent:
         """Open a reasoning part for a detail, unless the detail continues the reasoning part that is open."""
         current = self.state.current_part
         key = (item.get("type"), _scalar_or_none(item.get("index")))
+        # Reasoning that began without a detail (None) is continued by the first detail.
         if current is not None and current.kind == "reasoning" and self._current_detail in (None, key):
             self._current_detail = key
             return

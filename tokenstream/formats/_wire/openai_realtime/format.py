@@ -86,6 +86,7 @@ class OpenAIRealtime(Format):
         self._outputs = RealtimeOutputs(self.limits, self.note)
         self.parts = self._outputs
         self._session: dict[str, Any] = session or {}
+        """The session's settings, as the server has reported them."""
         self._outputs.audio_format = output_format(self._session)
         self._answer = answer
         """The id of the only response that is read; None to read all responses."""
