@@ -94,6 +94,7 @@ class ContentDecoder:
                 self._decompressors = self._make_decompressors()
             yield from self._decompress(0, chunk)
         except StreamError as error:
+            # The traceback would keep the chunk in memory.
             self.error = error.with_traceback(None)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:

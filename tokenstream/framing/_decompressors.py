@@ -248,6 +248,7 @@ def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module t
     Args:
         module: The standard library's module, or `zstandard`; the readers of both work alike.
     """
+    # Only the standard library's module has this name.
     if hasattr(module, "DecompressionParameter"):
         options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
         return lambda: module.ZstdDecompressor(options=options)

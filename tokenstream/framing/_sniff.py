@@ -65,7 +65,7 @@ def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Snif
         return None
     if content_type is not None and "vnd.amazon.eventstream" in content_type.lower():
         return "aws-eventstream"
-    # A length below 16 MiB begins with a zero byte, and no text does.
+    # A message is hardly longer than 16 MiB, so its length begins with a byte of 0 or 1; no text does.
     if start[0] > 1:
         return None
     if len(start) < _PRELUDE_BYTES:

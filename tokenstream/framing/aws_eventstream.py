@@ -129,7 +129,9 @@ class AWSEventStreamParser:
         self._held = bytearray()
         # The held bytes are not looked at again until there are this many.
         self._needed = _PRELUDE
+        # Number of bytes before the next message, except those that `_reader` has read.
         self._offset = 0
+        # Reads the chunks for the last function that `shortcut` returned.
         self._reader: _OneMessage | None = None
         self._tail_at_error = b""
 
@@ -300,6 +302,7 @@ class AWSEventStreamParser:
         except ValueError as error:
             self.error = self._make_fault(start, f"has headers that cannot be read: {error}")
             return _NOTHING
+        # A message of an unknown type is taken for an event.
         kind, name_header = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
         name = headers.get(name_header)
         content = (name if isinstance(name, str) else "", kind, headers)
@@ -370,6 +373,7 @@ class _OneMessage:
         """
         size = self._size
         start = chunk[:size]
+        # The last 4 bytes are the checksum of the message.
         if not size + 4 <= len(chunk) <= self._max_size or start[_PRELUDE:] != self._start:
             return b"", 0
         total, headers_size, stated = _prelude(start)

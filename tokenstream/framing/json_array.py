@@ -311,6 +311,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._in_string = True
         elif mark:
             self._depth += 1 if mark in _OPENING else -1
+        # Without a mark, this is beyond the text, which ends the reading, too.
         return position + 1
 
     def _skip_string(self, text: bytes, position: int) -> int:
@@ -347,6 +348,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._step = self._read_end
         elif mark:
             return self._refuse("a comma or ] is expected after an element of a JSON array", position)
+        # Without a mark, this is beyond the text, which ends the reading, too.
         return position + 1
 
     def _read_end(self, text: bytes, position: int, frames: list[bytes]) -> int:

@@ -282,10 +282,11 @@ class PlainSSEParser(LineFraming[Frame]):
         # The bytes that the data of the open event may still grow by.
         spare = self._limits.event - self._size
         if line.startswith(b"data:"):
-            # If the LF before the value exceeds the limit, no byte of the value is within it.
+            # `data:` is 5 bytes, or 6 with a space. If even the LF before the value exceeds the limit, the
+            # bound is below that, so that every such line exceeds it.
             room = 4 if spare < 0 else spare + (6 if line[5:6] == b" " else 5)
         elif whole and line == b"data" and spare < 0:
-            # Even an empty value is too much, because of the LF before it.
+            # Even an empty value is too much, because of the LF before it; the line has 4 bytes.
             room = 3
         else:
             room = self._limits.line
@@ -414,6 +415,7 @@ class SSEParser(PlainSSEParser):
                     frames.append(payload if plain else self._make_frame(payload, ""))
                     position += 2
                     continue
+            # `_event_line` is the `event:` line of the event read last, which the next event often repeats.
             elif (
                 line == self._event_line
                 and position + 2 < count

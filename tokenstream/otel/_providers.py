@@ -83,6 +83,7 @@ def provider_of(host: str | None, format: str | None) -> str:
         >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
         ('gcp.vertex_ai', 'ollama')
     """
+    # The dot makes the ends in the tables, which begin with one, match only whole labels of the host.
     dotted = f".{host or ''}"
     if dotted.endswith(_AT_AWS) and _BEDROCK in dotted:
         return "aws.bedrock"

@@ -195,6 +195,7 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
     key = _PROCESS if provider is None else provider
     instruments = _instruments_by_provider.get(key)
     if instruments is None:
+        # Another thread may add them at the same time: those that were added first are used.
         instruments = _instruments_by_provider.setdefault(
             key, _Instruments(metrics.get_meter(NAME, meter_provider=provider))
         )

@@ -135,7 +135,7 @@ def model_in(payload: object, url: str | None) -> str | None:
 
 
 def server_address_of(url: str | None) -> Attributes:
-    """Return the attributes with the server's address and port.
+    """Return the attributes with the server's address and port; {} if the URL does not tell the address.
 
     Example:
         >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")

@@ -193,6 +193,7 @@ class Parts(ContentParts):
         """
         state = self.choice(call.choice)
         call.may_repeat = []
+        # The call ends the text or reasoning before it.
         self._close_current(state)
         if state.finish is not None:
             self.note("content_after_finish")
@@ -335,7 +336,7 @@ class Parts(ContentParts):
     # -- internals ---------------------------------------------------------
 
     def _release(self, part: OpenPart) -> None:
-        """Add a part's text that is held back: the arguments `{}` of a call, or half a surrogate pair."""
+        """Add a part's text that is held back: the arguments `{}` of a call, or U+FFFD for half a pair."""
         if not isinstance(part, OpenCall):
             super()._release(part)
             return

@@ -82,6 +82,7 @@ class StateWriter:
 
     def _write_object(self, thing: object) -> Any:  # noqa: ANN401 - a JSON value
         """Return an object as JSON: its number if it was written before, else its class and slots."""
+        # A placeholder, of which a process has one: the reader must return its own.
         if thing is NO_PART:
             return {"object": -1}
         number = self._numbers.get(id(thing))

@@ -114,6 +114,7 @@ class LlamaIndex(Format):
         logprobs = payload.get("logprobs")
         if is_list(logprobs) and logprobs:
             self.parts.items("logprobs", logprobs)
+        # The token counts may be fields of the response, or in an object there or in the provider's chunk.
         self._read_usage(fields)
         for holder in (fields, provider_response):
             for name in _USAGE_FIELDS:

@@ -104,6 +104,7 @@ class Pieces(Format):
             if not piece:
                 # An empty piece becomes a ping, or nothing.
                 return None
+            # `_new` skips the constructor, so each field without a default is set here.
             event = _new(TextDelta)
             event.text = event.raw = piece
             event.choice = 0

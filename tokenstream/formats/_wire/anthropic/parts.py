@@ -300,6 +300,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             expected: True if the input may be a JSON value; otherwise, a JSON value counts as a departure.
         """
         if block.deltas > 1:
+            # Only the first delta was reported when it arrived.
             self._report_data_again(block, block.data)
         self._add_whole_input(block, expected=expected)
 

@@ -142,6 +142,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             self.note("call_nameless")
             part = self._open_part(block, OpaquePart(type="toolUse", data=start))
         else:
+            # For a call of the application's tool, `type` says nothing further.
             other_fields = fields_except(start, "toolUseId", "name", "input", "type")
             part = block.part = self.open_call(
                 0, call_id, name, provider_data=other_fields, number=self.newest
@@ -276,6 +277,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             return False
         source = delta.get("source")
         fields = source if is_dict(source) else {}
+        # Without the field, no data are added; None stands for data that cannot be decoded.
         data = bytes_of(fields.get("bytes", ""))
         if data is None:
             self.add_undecodable_media(0, "image", delta)

@@ -164,6 +164,7 @@ class BedrockInvoke(Format):
         if self._inner is None or self.error is not None:
             return super().end(now=now)
         # The model's format has all parts, so it closes them and judges whether the answer has ended.
+        # The error of a cut answer states the number of frames.
         self._inner.frames = self.frames
         events = self._inner.end(now=now)
         self.error = self._inner.error
@@ -257,6 +258,7 @@ class BedrockInvoke(Format):
                 self._counted |= {name for name in _COUNTS if getattr(event.usage, name) is not None}
             self.parts.emit(event)
         self.parts.raw = raw
+        # A departure in the model's payload keeps this payload from the fast path.
         self.noted_at = max(self.noted_at, inner.noted_at)
         self.error, self.ended = inner.error, inner.ended
 

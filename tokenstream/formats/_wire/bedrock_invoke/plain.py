@@ -124,6 +124,7 @@ class PlainModel(Format):
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         self._counted_parts.record_counts(payload)
         if not shape.items:
+            # The payload itself is the only item.
             self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))
             return
         for number, item in enumerate(dicts_of(payload[shape.items])):

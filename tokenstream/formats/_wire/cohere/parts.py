@@ -194,6 +194,7 @@ class CohereContent:
         """
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._part_indexes:
+            # The citation names no known block, so it is taken for one of the newest.
             index = self._newest_block
         # A citation in a plan belongs to no part.
         cites = None if citation.get("type") == "PLAN" else self._part_indexes.get(index)

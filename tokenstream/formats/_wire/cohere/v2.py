@@ -153,7 +153,8 @@ class V2(Format):
         """Open a tool call."""
         message = _message_of(payload)
         index = _index_of(payload)
-        # An event has one call; if there are more, their indexes count up from the event's index.
+        # An event has one call; if there are more, their indexes count up from the event's index. If there is
+        # none, `{}` stands for a call without a name.
         for offset, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
             self.content.start_call(None if index is None else index + offset, call)
         self._report_unknown_fields_in_message(payload, message, "tool_calls")

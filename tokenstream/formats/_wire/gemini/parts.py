@@ -242,7 +242,10 @@ class GeminiParts(CallParts):
         return self._add_server_call(choice, "toolCall", value, part_fields)
 
     def _add_server_call(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add a call of a tool that Google runs; return False if the value is not an object."""
+        """Add a call of a tool that Google runs; return False if the value is not an object.
+
+        Executed code has no field `args`: all its fields but the id are the arguments.
+        """
         if not is_dict(value):
             return False
         arguments = fields_except(value, "id") if kind == "executableCode" else value.get("args")
@@ -264,7 +267,10 @@ class GeminiParts(CallParts):
         return self._add_server_result(choice, "toolResponse", value, part_fields)
 
     def _add_server_result(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add the result of a tool that Google ran; return False if the value is not an object."""
+        """Add the result of a tool that Google ran; return False if the value is not an object.
+
+        The result of executed code has no field `response`: all its fields but the id are the content.
+        """
         if not is_dict(value):
             return False
         self.whole(

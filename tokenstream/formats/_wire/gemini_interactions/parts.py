@@ -134,6 +134,7 @@ class InteractionSteps(Parts):
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason and close every open part."""
+        # With any other reason, the answer was cut off, so an open call may not be whole.
         complete = reason in ("stop", "tool_calls", "pause")
         for step in self._open.values():
             self.note("part_unclosed")

@@ -117,6 +117,7 @@ class LangChainBlocks:
         id, name = text_of(block, "id"), text_of(block, "name")
         # Only the first piece of a call has the tool's name.
         if call is None or call.closed or name:
+            # `fields_except` returns None if there are no extras.
             data = fields_except(dict_of(block, "extras"))
             part = ServerToolCall(id=id or "", name=name or "", provider_data=data)
             call = self._server_calls[index] = self._parts.open(0, part)

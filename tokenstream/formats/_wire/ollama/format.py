@@ -136,7 +136,7 @@ class Ollama(Format):
                 reader(self, items)
 
     def _read_fields(self, payload: dict[str, Any]) -> None:
-        """Read the other fields of a line: log probabilities, an image, the first time, and unknown fields."""
+        """Read the other fields of a line: log probabilities, image, the line's time, and unknown fields."""
         for key, value in payload.items():
             is_text = key in _TEXT_FIELDS and isinstance(value, str)
             if is_text or key in _READ_ELSEWHERE or says_nothing(value):

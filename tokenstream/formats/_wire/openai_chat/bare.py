@@ -50,6 +50,7 @@ def has_bare_layout(payload: dict[str, Any]) -> bool:
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
+        # Payloads of other formats may have an `output`, too, but not this id.
         return "request_id" in payload and _find_choices(output) is not None
     has_text = isinstance(payload.get("response"), str | int | float)
     has_content = has_text or bool(dicts_of(payload.get("tool_calls")))

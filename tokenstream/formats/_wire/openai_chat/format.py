@@ -376,7 +376,7 @@ def _plan_answer(layout: Layout) -> _AnswerPlan:
     # Search results are read before citations: they describe a source better, and a source is reported once.
     keys = sorted(
         (key for key in layout if key not in _ANSWER_SKIPPED and key not in head_readers),
-        key=lambda key: key != "search_results",
+        key=lambda key: key != "search_results",  # False comes first
     )
     return _AnswerPlan(
         may_be_error="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),

@@ -191,7 +191,7 @@ class RealtimeOutputs(Parts):
         return self._open_content(item, index, type)
 
     def start_content(self, payload: dict[str, Any]) -> None:
-        """Start a content part of a message."""
+        """Start a content part of a message; without a new part of a message, count a departure."""
         item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unopened" if item is None else "delta_misfits")
@@ -205,6 +205,8 @@ class RealtimeOutputs(Parts):
 
     def add_missing_content(self, item: RealtimeItem, index: int, whole: dict[str, Any]) -> None:
         """Add the text, transcript and audio of a content part, except those that deltas have reported.
+
+        Nothing is added to a part that is closed, or to an item that is not a message.
 
         Args:
             item: The item.
@@ -241,7 +243,7 @@ class RealtimeOutputs(Parts):
         self.close(content.part)
 
     def write_text(self, content: RealtimeContent, text: str) -> None:
-        """Add text to a content part."""
+        """Add text to a content part with text; if it has audio, count a departure."""
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
@@ -249,7 +251,7 @@ class RealtimeOutputs(Parts):
         self.add(content.part, text)
 
     def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add to the transcript of a content part with audio."""
+        """Add to the transcript of a content part with audio; if it has text, count a departure."""
         part = content.part
         if part.kind != "media":
             self.note("delta_misfits")
@@ -261,7 +263,7 @@ class RealtimeOutputs(Parts):
         self.add_media(part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
-        """Add audio, which is encoded as base64, to a content part."""
+        """Add audio in base64 to a content part with audio; if it has text, count a departure."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return

@@ -145,6 +145,7 @@ class OpenAIResponses(Format):
         """
         kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
         if kind.startswith("response.steer."):
+            # These events answer the client's request to steer a response, and belong to none.
             return None, False
         if not _is_known(kind):
             if error_of(payload, kind) is None:

@@ -42,6 +42,7 @@ class Section:
     def __init__(self, part: OpenPart, fields: dict[str, Any]) -> None:
         self.part = part
         self.fields = fields
+        """The text's own fields in the part's provider data, beside those of the item."""
         self.length = 0
         """Number of characters reported so far."""
         self.annotation_count = 0

@@ -51,7 +51,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
         return None
     # A relay need not send the discarded message, which a reader knows from earlier events.
     values: dict[str, Any] = {"discarded": None} if name == "restarted" else {}
-    # The key of the field being read; errors name it.
+    # The key of the field being read; errors name it. `FIELDS` has the keys that are not the field's name.
     key = ""
     try:
         for key, read in event_type.required.items():

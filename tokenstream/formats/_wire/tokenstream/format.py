@@ -274,7 +274,7 @@ class TokenStream(Format):
         """
         parts = self.parts
         if event.part is not None or event.choice or isinstance(event, Finish):
-            # Create the choice, which checks the limit on choices.
+            # Create the choice, which checks the limit on choices. Other events may be of the whole answer.
             parts.choice(event.choice)
         if event.part is not None and event.part >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)

@@ -137,6 +137,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     error.kind = kind or error.kind
     wait = float_of(payload, "retry_after")
     error.retry_after = wait if wait is not None and isfinite(wait) and wait >= 0 else None
+    # If the payload does not say whether a retry may help, the error's kind does.
     retryable = payload.get("retryable")
     error.retryable = retryable if isinstance(retryable, bool) else StreamError("", kind=error.kind).retryable
     return error

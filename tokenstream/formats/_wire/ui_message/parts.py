@@ -109,7 +109,7 @@ class UIParts(NamedParts):
         """Open a call of a tool that the client runs or, if the payload says so, the provider.
 
         Returns:
-            The call; None if it is not new, or has no name.
+            The call; None if it is not new, or if the tool is the client's and has no name.
         """
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = fields_except(payload, *_CALL_FIELDS)
@@ -205,7 +205,7 @@ class UIParts(NamedParts):
             call.arguments.append(mend_surrogates(text))
 
     def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
-        """Close a call of a tool that the provider runs, with the final arguments."""
+        """Close a call of a tool that the provider runs, with the final arguments if the payload has them."""
         value, started = payload.get("input"), self._server_calls.pop(part.index)
         if value is None:
             self.close(part)
