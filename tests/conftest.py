@@ -158,7 +158,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if test not in seen and not slow and not test.startswith(_NOT_QUICK):
             item.add_marker(pytest.mark.quick)
             seen.add(test)
-        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+        # A program of the cookbook that a test starts imports a whole framework.
+        if (slow or test.startswith("tests/cookbook/")) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
     number, _, shares = os.environ.get("TOKENSTREAM_SHARE", "1/1").partition("/")
     ours, others = list[pytest.Item](), list[pytest.Item]()
