@@ -97,6 +97,7 @@ class Router:
         self._tools: dict[str, HandlerEntry] = {}
         if tools is not None:
             functions = _functions(tools)
+            # `checks` returns the tools that check the arguments of calls.
             for tool in tools.checks():
                 self._add_tool(functions[tool.name], tool.name, None, check_lenient(lenient), tool)
 

@@ -77,6 +77,8 @@ def find_protocol(name: str) -> Protocol:
         heartbeat = b": keep-alive\n\n"
     elif name in _WITH_EMPTY_LINES:
         heartbeat = b"\n"
+    # SSE has ids; a line of NDJSON, which also is this library's own protocol, has the event's position.
+    has_ids = is_sse or name in _WITH_EMPTY_LINES
     # A format without an event for errors overrides neither of these methods.
     has_errors = encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error
     return Protocol(
@@ -86,7 +88,7 @@ def find_protocol(name: str) -> Protocol:
         heartbeat=heartbeat,
         retry=b"retry: 1000\n\n" if is_sse else b"",
         has_errors=has_errors,
-        has_ids=is_sse or name in _WITH_EMPTY_LINES,
+        has_ids=has_ids,
         messages=encoder.messages,
     )
 

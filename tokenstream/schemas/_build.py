@@ -126,6 +126,7 @@ def _describe_function(signature: Signature) -> SchemaDescription:
         schema = adapter_of(parameters, types).json_schema(schema_generator=_UntitledSchemas)
     schema.pop("title", None)
     properties = schema.setdefault("properties", {})
+    # The schema is that of a TypedDict, which has no defaults.
     for name, parameter in parameters.items():
         default = _to_json(parameter.default)
         if default is not None and name in properties:
@@ -147,6 +148,7 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
         return False
     if _has_schema(signature.types[name]):
         return False
+    # `*args` and `**kwargs` (`_OPTIONAL`) need no default.
     if parameter.default is _EMPTY and parameter.kind not in _OPTIONAL:
         raise SchemaRefused(name, _NO_JSON)
     return True
@@ -205,6 +207,7 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
     """
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):
+        # This saves the slow parsing of the docstring.
         return
     for name, words in parameter_descriptions(docstring).items():
         if name in properties and words:

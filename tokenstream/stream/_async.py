@@ -109,6 +109,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
                 make_stage=make_stage_factory(reasoning_tags),
             )
             driver = AsyncDriver(async_source(source), options)
+        # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None
         self._shared: AsyncBroadcast | None = None

@@ -178,6 +178,7 @@ class Driver(SingleConsumer):
             self.head = head
             self.machine.take_head(head, source.coding)
         if source.messages:
+            # The source is a WebSocket, of which each message is one payload.
             self.machine.take_messages()
 
     def wants_more(self) -> bool:

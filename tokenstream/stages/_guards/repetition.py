@@ -113,6 +113,7 @@ class Repetition(TextStage):
         if period:
             covered = self._repeated + period
             is_long = covered >= _MIN_LENGTH and covered >= self._times * period
+            # A single word, or a line of a table or the like, may repeat more often.
             if is_long and (covered >= _MIN_LENGTH_OF_ONE_WORD or _has_words(tail[size - period :])):
                 self._stop = f"the same {period:,} characters came {covered // period:,} times in a row"
 

@@ -61,7 +61,7 @@ class BlockStructure:
         """The opening mark of displayed formulas."""
         self._open_tag = OpenTag() if merge_html else None
         self._in_doubt = False
-        """True while parsers disagree on the ends of blocks."""
+        """True while parsers disagree on the ends of blocks; the open block then takes every line."""
         self._doubt_may_end = False
         """True after a blank line: the doubt ends unless the next line can be part of a list."""
         self._open_row: PossibleRow | None = None

@@ -114,6 +114,7 @@ class Items(Search[T | OutputInvalid]):
         schema = self._schema
         path = event.path
         errors_in_document = [{**each, "loc": (*path, *each["loc"])} for each in errors]
+        # The message may name keys of the type and of the path, but none that the model has chosen.
         fault = describe_first_fault(errors_in_document, schema.words | self._matcher.pattern.keys)
         why = f"the element at character {self._element_offset:,} is no valid {schema.title}: {fault}"
         # Without a path, the elements are those of the whole document.

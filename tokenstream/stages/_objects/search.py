@@ -189,7 +189,7 @@ class Search(DocumentStage, Generic[OutT]):
         if value is None or value is True or value is False:
             # A literal, which `_read_start` has left out.
             self._note_nearest(_NULL if value is None else "literal", position, out)
-        # Only what is inside an element is still needed: it is part of the element's value.
+        # Save memory: of the values read, only those inside an element are still needed, as parts of it.
         if position <= 1:
             release_value(event)
         self._on_end(event, position, out)

@@ -88,7 +88,9 @@ def ends_sentence(text: str, start: int, mark_at: int, marks_end: int, next_at: 
     if following in _CONTINUING or closes_quote:
         return False
     if _WIDE_MARK.search(marks):
+        # A full-width full stop or the like needs no blank after it.
         return True
+    # A question mark or an exclamation mark.
     is_strong = _STRONG_MARK.search(marks) is not None
     if next_at == marks_end:
         # Without a blank, the mark is part of a name, an address or a number, except before kana and Han.

@@ -112,6 +112,7 @@ class TagScanner:
             return []
         # Most pieces have no tag, and nothing is held back before them.
         if self.passes(text):
+            # A later tag depends on the text before it.
             self.skim(text)
             return [(self.inside, text)]
         out: list[tuple[bool, str]] = []

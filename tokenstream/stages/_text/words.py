@@ -56,6 +56,7 @@ class Words(TextStage):
                     return []
                 self._held = text[boundary:]
                 return [text[:boundary]]
+        # No word ends before the held text does, nor at the start of the text.
         return self._cut(text, len(held) or 1)
 
     def end(self, *, now: float = 0.0) -> list[str]:

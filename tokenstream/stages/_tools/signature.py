@@ -237,7 +237,7 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
             fields.update(_fields_of_typed_dict(get_args(type_)[0]))
         else:
             others = _Others(type_)
-    # Assigned to a variable of type Any, because type checkers allow no computed arguments here.
+    # A variable of type Any (like `several` and `annotated`): type checkers allow no computed arguments.
     make_typed_dict: Any = TypedDict
     arguments: Any = make_typed_dict("arguments", fields)
     arguments.__pydantic_config__ = ConfigDict(
