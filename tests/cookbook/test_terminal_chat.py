@@ -1,0 +1,86 @@
+"""The chat of the cookbook in an emulated terminal: an answer grows, breaks off, is stopped."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.cookbook.programs import run_program
+from tests.cookbook.watched import watch_program
+from tokenstream import testing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_answer_grows_as_markdown(tmp_path: Path) -> None:
+    """A mark that is still open is not seen, and the next question knows the answer before it."""
+    script = testing.script().text("# The sky\n\nIt is **bl").pause(0.5).text("ue**.").finish("stop")
+    second = testing.script().text("Then it is dark.").finish("stop")
+    with (
+        testing.serve([script, second], pace="recorded") as provider,
+        watch_program("terminal-chat", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1") as program,
+    ):
+        program.see("You:")
+        program.type("Why?\n")
+        assert program.see("It is bl").endswith("It is bl")
+        program.see("It is blue.\n\nYou:")
+        program.type("And at night?\n")
+        shown = program.see("Then it is dark.\n\nYou:")
+
+    assert 1 == shown.count("The sky")
+    assert ["Why?", "# The sky\n\nIt is **blue**.", "And at night?"] == [
+        message["content"] for message in provider.requests[1].json["messages"]
+    ]
+
+
+def test_a_broken_answer_stays_with_the_error(tmp_path: Path) -> None:
+    """The text so far is printed and kept; a question without an answer is not sent again."""
+    script = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
+    broken = script.with_fault(testing.faults.close(event=3))
+    refused = script.with_fault(testing.faults.status(500))
+    with testing.serve([broken, refused, script]) as provider:
+        url = f"{provider.url}/v1"
+        done = run_program("terminal-chat", tmp_path, stdin="One?\nTwo?\nThree?\n", OPENAI_BASE_URL=url)
+
+    assert [
+        "The sky is",
+        "The answer broke off (network).",
+        "You:",
+        "The answer broke off (server).",
+        "You:",
+        "The sky is blue.",
+        "You:",
+    ] == [line.strip() for line in done.stdout.splitlines() if line.strip()][1:]
+    assert not done.stderr
+    assert ["One?", "The sky is ", "Three?"] == [
+        message["content"] for message in provider.requests[2].json["messages"]
+    ]
+
+
+def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path) -> None:
+    """The provider is left, the text so far stays, and the chat goes on until Ctrl-D."""
+    endless = testing.script().text("The sky").pause(60).text(" is blue.").finish("stop")
+    second = testing.script().text("It is dark.").finish("stop")
+    with (
+        testing.serve([endless, second], pace="recorded") as provider,
+        watch_program("terminal-chat", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1") as program,
+    ):
+        program.see("You:")
+        program.type("Why?\n")
+        program.see("The sky")
+        program.process.send_signal(signal.SIGINT)
+        program.see("The sky\nStopped.\n\nYou:")
+        due = time.monotonic() + 10
+        while provider.exchanges[0].outcome == "answering" and time.monotonic() < due:
+            time.sleep(0.01)
+        assert "abandoned" == provider.exchanges[0].outcome
+        program.type("At night?\n")
+        program.see("It is dark.\n\nYou:")
+        program.type("\x04")
+
+        assert 0 == program.process.wait(timeout=10)
+    assert ["Why?", "The sky", "At night?"] == [
+        message["content"] for message in provider.requests[1].json["messages"]
+    ]
