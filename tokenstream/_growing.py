@@ -326,7 +326,7 @@ class ChoiceState:
         return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change a tool call's id; return the call if it was already delivered to the reader.
+        """Change a tool call's id; return the call if it has ended, else None.
 
         Args:
             index: The part's index.
@@ -369,7 +369,7 @@ class ChoiceState:
     def _restore_part(self, content: Part) -> int:
         """Restore a part of a message, and return the number of characters in it.
 
-        Text and arguments that can still grow are moved to the logs and pieces to which deltas add.
+        All text, and arguments that can still grow, are moved to the logs and pieces to which deltas add.
         """
         part = GrowingPart(content)
         self.parts.append(part)

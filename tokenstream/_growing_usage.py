@@ -57,7 +57,7 @@ class GrowingUsage:
     def with_spent(
         self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None
     ) -> Usage | None:
-        """Return the counts including those of attempts that were given up.
+        """Return the counts including those of attempts that were given up; None if there are none.
 
         Args:
             spent: The counts of the attempts that were given up; None if there were none.
@@ -75,7 +75,8 @@ class GrowingUsage:
             return usage
         # A copy, because another thread may add a choice.
         size = sum(choice.size for choice in choices.copy().values())
-        # The count so far may be from the start (Anthropic) or be updated along the way (Gemini).
+        # The count so far may be from the start of the answer (Anthropic), or be updated along the way
+        # (Gemini). It is replaced by an estimate only if it is too low for the amount of text.
         if size <= output_tokens * _MOST_BYTES_PER_TOKEN:
             return usage
         estimate = math.ceil(size / BYTES_PER_TOKEN)

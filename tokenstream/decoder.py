@@ -63,7 +63,7 @@ class Decoder:
         )
 
     def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `chunk` completes.
+        """Return the events that `chunk` completes; none after a failure or the end of the input.
 
         Args:
             chunk: Bytes of the body, or its text; the format `pieces` takes only text.

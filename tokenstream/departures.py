@@ -131,7 +131,7 @@ class Departures(Mapping[str, Departure]):
         self._left_out = _NONE
 
     def note(self, name: str, *, event: int, count: int = 1) -> None:
-        """Count that the rule `name` was applied at frame number `event`."""
+        """Count that the rule `name` was applied at frame number `event`, unless the rule is left out."""
         noted = self._noted.get(name)
         if noted is None:
             if name in self._left_out:

@@ -72,7 +72,7 @@ def clamp_reconnect(milliseconds: int | None) -> float:
     without a pause, and no timer accepts 10^30.
 
     Args:
-        milliseconds: The value of the server's `retry:`; None if the server sent none.
+        milliseconds: The value of the server's `retry:`; None if the server sent none, which means 3 s.
 
     Example:
         >>> clamp_reconnect(None), clamp_reconnect(1_500), clamp_reconnect(0), clamp_reconnect(10**30)

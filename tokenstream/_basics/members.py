@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PACKAGE = __name__.partition(".")[0]
-_METHODS = (classmethod, staticmethod)
+_WRAPPERS = (classmethod, staticmethod)
+"""Objects in a class that wrap a function, which is their `__func__`."""
 _FUNCTIONS = frozenset({BuiltinFunctionType, FunctionType})
 _STATE_METHODS = ("__getstate__", "__setstate__")
 _USUAL_WORDS = {
@@ -107,6 +108,7 @@ def _read_words(kind: type) -> dict[str, str]:
     from inspect import getsource
     from textwrap import dedent
 
+    # A class with `feed` is a stage.
     words = dict(_WORDS_OF_STAGES) if "feed" in dir(kind) else {}
     words |= {
         name: re.sub(r"\s+", " ", text)
@@ -117,10 +119,12 @@ def _read_words(kind: type) -> dict[str, str]:
     try:
         tree = parse(dedent(getsource(kind)))
     except (OSError, TypeError, SyntaxError):
+        # There is no source, as in a frozen program.
         return words
     for body in (node.body for node in walk(tree) if isinstance(node, ClassDef | FunctionDef)):
         for statement, below in pairwise(body):
             targets = statement.targets if isinstance(statement, Assign) else []
+            # An assignment with an annotation has a single `target`.
             target = targets[0] if targets else getattr(statement, "target", None)
             value = below.value if isinstance(below, Expr) else None
             text = value.value if isinstance(value, Constant) else None
@@ -202,7 +206,7 @@ def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, w
     functions = [
         function
         for member in own.values()
-        if type(function := member.__func__ if type(member) in _METHODS else member) is FunctionType
+        if type(function := member.__func__ if type(member) in _WRAPPERS else member) is FunctionType
     ]
     for function in functions:
         name_defaults(function)
@@ -238,7 +242,7 @@ def _is_shown(name: str, member: object) -> bool:
 
 def _copy_for(kind: type, member: Any) -> Any:  # noqa: ANN401 - any member
     """Return a copy of a function that has `kind` as its class; return any other member unchanged."""
-    if type(member) in _METHODS:
+    if type(member) in _WRAPPERS:
         return type(member)(_copy_for(kind, member.__func__))
     if not isinstance(member, FunctionType):
         return member
@@ -257,7 +261,8 @@ def _copy_for(kind: type, member: Any) -> Any:  # noqa: ANN401 - any member
 def _complete_docstring(function: FunctionType, twin: type) -> None:
     """Complete a docstring that points to the docstring of a twin's method; see `show_members_like`.
 
-    The sections of the other docstring, such as "Args:", go before the example, if there is one.
+    A docstring without such a pointer, or with sections of its own, stays unchanged. The sections
+    of the other docstring, such as "Args:", go before the example, if there is one.
 
     Args:
         function: The function.
@@ -269,4 +274,5 @@ def _complete_docstring(function: FunctionType, twin: type) -> None:
         return
     sections = "".join(each[0] for each in _SECTIONS.finditer(getattr(twin, pointer[2]).__doc__ or ""))
     before, example, rest = text.partition("Example:")
+    # `pointer[1]` is the indentation, which `rstrip` has removed from before "Example:".
     function.__doc__ = f"{before.rstrip()}\n\n{sections.rstrip()}\n\n{pointer[1]}{example}{rest}"

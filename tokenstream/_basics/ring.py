@@ -32,6 +32,7 @@ class Ring(Generic[ItemT]):
         self.end = begin
         """The number that the next item will get."""
         self._first = begin
+        """The number of the first item of all, which is stored at index 0 of `_items`."""
         self._items: list[ItemT] = []
 
     @property

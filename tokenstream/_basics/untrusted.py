@@ -120,6 +120,7 @@ def float_of(payload: dict[str, Any], key: str) -> float | None:
     try:
         return float(value)
     except OverflowError:
+        # The int is too large for a float.
         return None
 
 

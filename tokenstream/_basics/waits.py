@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 86_400.0
 """The longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
 
-_ASKS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
+_WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
 """Headers that state the wait, each with the number of its units in a second; the first two are Azure's."""
 _MOST_DIGITS = 12
 _MOST_FIELD = 1_000
@@ -71,7 +71,7 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
         (2.0, 0.15)
     """
-    for name, unit in _ASKS:
+    for name, unit in _WAIT_HEADERS:
         value = headers.get(name, "").strip()
         if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
             return min(float(value) / unit, LONGEST_WAIT)
@@ -161,6 +161,7 @@ def _seconds_until(reset: str, now: float | None) -> float | None:
     if _NUMBER.fullmatch(reset):
         number = float(reset)
         if number < _FIRST_EPOCH:
+            # The number is a duration; a larger one is a time since the epoch.
             return _bounded(number)
         time: float | None = number if number < _FIRST_EPOCH_MS else number / 1000
     else:

@@ -74,6 +74,8 @@ class ErrorBody(Format):
     def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - a piece of the body
         """Collect a piece of the body, up to a limit; set `ended` once the body is one whole JSON document.
 
+        The error is all that the body gives, so no events are returned.
+
         Args:
             frame: A piece of the body.
             now: Unused; every stage has this parameter.
@@ -104,7 +106,7 @@ class ErrorBody(Format):
         return self.error
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """End the body, and set `error` to the error that it describes.
+        """End the body, and set `error` to the error that it describes; return no events.
 
         Args:
             now: Unused; every stage has this parameter.

@@ -158,6 +158,7 @@ def _classify(
         kind, retryable = exception_kind, exception_retryable
     elif reported is not None and reported.kind != "unknown" and kind in ("unknown", "rate_limited"):
         # A status that names the server as the cause takes precedence over the words in the body.
+        # The report may rule out a retry; otherwise the kind decides.
         retryable = None if reported.retryable else False
         kind = reported.kind
     # The server's explicit word takes precedence over everything else.

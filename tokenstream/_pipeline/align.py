@@ -103,6 +103,7 @@ class _KnownPart:
     def __init__(self, part: Part) -> None:
         any_part: Any = part
         self.part = part
+        # The field to which deltas add: the arguments, the data of media, or the text.
         self.text: Any = getattr(any_part, "arguments_text", None)
         if self.text is None:
             self.text = getattr(any_part, "data" if part.kind == "media" else "text", "")
@@ -232,6 +233,7 @@ class Aligner:
             return False
         known_part.repeated += len(expected)
         if isinstance(event, ToolCallDelta):
+            # The reader knows the call by its old id.
             event.id = getattr(known_part.part, "id", event.id)
         if len(expected) == len(text):
             return True

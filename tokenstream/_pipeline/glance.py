@@ -208,6 +208,7 @@ class Glancing:
                 and event.part == part
                 and event.choice == choice
                 and accumulator.target is target
+                # A signature, which may come with reasoning, is left to `Accumulator.take`.
                 and (not is_reasoning or is_bare(event))
             ):
                 # `Accumulator.take` and `TextLog.append` are inlined: calls would cost time for each event.

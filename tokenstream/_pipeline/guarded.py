@@ -199,7 +199,7 @@ class GuardedMachine(Machine):
         return not isinstance(event, Finish) and self.accumulator.take(event)
 
     def _pull_guarded(self) -> Event | None:
-        """Do the work of `pull` while guards check each event."""
+        """Return the next event, or None when more input is needed, while guards check each event."""
         # A finish event about which the guards had yet to decide is shown to them once more.
         event, self._finish, self.waits = self._finish, None, False
         if event is None:
@@ -305,7 +305,7 @@ class GuardedMachine(Machine):
     # -- what is held back -------------------------------------------------
 
     def _pull_held(self) -> Event | None:
-        """Do the work of `pull` while events are held back."""
+        """Return the next event, or None when more input is needed, while events are held back."""
         hold = self._hold
         if hold is None:
             self._pull_from(self._next)
@@ -415,7 +415,10 @@ class GuardedMachine(Machine):
     # -- what is seen at a glance ------------------------------------------
 
     def _make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Create the shortcut as `Machine._make_shortcut` does, but pass its events to the guards."""
+        """Create the shortcut as `Machine._make_shortcut` does, but pass its events to the guards.
+
+        The result is that of `give`.
+        """
         event = super()._make_shortcut(chunk, now)
         if self.guards is None:
             return event

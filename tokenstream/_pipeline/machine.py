@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Ending, Usage
 
 _LOWEST_OTHER_STATUS = 300
+"""The lowest status of a response whose body is not the answer: a redirect or an error."""
 _NONE_GIVEN: tuple[Sequence[Event], int] = ((), 0)
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
@@ -276,6 +277,7 @@ class Machine(Glancing):
         else:
             self._events_left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
+            # A failure of the application's own source is raised even after a whole answer.
             broken = cause is not None and connection.error is None and not is_callers_fault(cause)
         # A checkpoint is from before the open parts were closed, so the events that close them do not count.
         last_position = connection.last_position
@@ -335,6 +337,7 @@ class Machine(Glancing):
         if error.request_id is None and self.head is not None:
             error.request_id = self.head.request_id
         if checkpoints.has_partial(error):
+            # It was stored earlier, for example when an attempt failed with this error.
             return
         checkpoints.store_progress(error, self.accumulator.message, self.checkpoint())
         error.events_seen, error.bytes_seen = self.events_seen, self.meter.bytes

@@ -101,7 +101,7 @@ class ReasoningTags:
         self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
         """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
-        """Each part's index in the message, by its index in the format; for a text, of its last part."""
+        """Each part's index in the message, by its index in the format; for a text, of its last text part."""
         self._format_indexes: dict[tuple[int, int], int] = {}
         """The format's index of each part that is not text, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}
@@ -179,6 +179,7 @@ class ReasoningTags:
                 return False
             if inner is not None and inner(event) is False:
                 return False
+            # The scanner has to know all text, although it leaves this text unchanged.
             text.scanner.skim(event.text)
             return True
 
@@ -204,6 +205,7 @@ class ReasoningTags:
         if text is None:
             text = self._begin(event, start)
         elif text.start != start:
+            # The text part that begins next, perhaps after reasoning, has the new start.
             text.start = start
             if text.within is False:
                 # The message has the text part already: another start updates its fields.
@@ -256,6 +258,7 @@ class ReasoningTags:
         text.within, text.receiver = within, self._count_new_part(choice)
         self._by_receiver[choice, text.receiver] = text
         if not within:
+            # Citations that cite this text refer to its last text part, not to reasoning.
             self._message_indexes[choice, text.part] = text.receiver
         self._open(text, event, out)
 

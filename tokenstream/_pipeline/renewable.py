@@ -178,7 +178,10 @@ class RenewableMachine(GuardedMachine):
         return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
-        """Do the work of `pull` while a restarted answer repeats events that the reader already has."""
+        """Return the next event that the reader does not have yet, while a restarted answer repeats others.
+
+        The result is None when more input is needed, or if the answer differs from the first one.
+        """
         aligner = self._aligner
         if aligner is None or aligner.is_complete:
             # All that the reader has was repeated: from now on, events are new.
@@ -201,7 +204,7 @@ class RenewableMachine(GuardedMachine):
         return None
 
     def _pull_held(self) -> Event | None:
-        """Do the work of `pull` while events are held back."""
+        """Return the next event, or None when more input is needed, while events are held back."""
         hold = self._hold
         if hold is None:
             # The hold is over. With an aligner, `_pull_aligned` goes on calling this method.
@@ -277,7 +280,10 @@ class RenewableMachine(GuardedMachine):
         return None, False
 
     def _pull_after_seam(self) -> Event | None:
-        """Do the work of `pull` after a seam: convert the continuation's events to events of the answer."""
+        """Return the next event after a seam, or None when more input is needed.
+
+        The events of the continuation are converted to events of the answer.
+        """
         glanced = self._glanced_event
         while (event := self._next()) is not None:
             # An event that was read on the fast path was already taken.
@@ -375,7 +381,7 @@ class RenewableMachine(GuardedMachine):
         return self.kept_format if self.kept_format is not None and self.refused else self._connection.format
 
     def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:
-        """Store the partial answer of the failed attempt on its error.
+        """Store the partial answer of the failed attempt on its error, unless the error has one already.
 
         Args:
             error: The error.

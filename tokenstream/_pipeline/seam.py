@@ -227,7 +227,10 @@ class Seam:
         return True
 
     def _index_in_answer(self, event: Any) -> int | None:  # noqa: ANN401 - any event
-        """Return the index of an event's part in the answer; a part that is new gets the next free index."""
+        """Return the index of an event's part in the answer; a part that is new gets the next free index.
+
+        An event without a part, or of another choice, which was not continued, keeps what it has.
+        """
         if event.part is None or event.choice != 0:
             return event.part  # type: ignore[no-any-return]
         index = self._indexes.get(event.part)

@@ -221,6 +221,7 @@ class ContinuationRequests:
         shape = _SHAPES[name]
         payload: dict[str, Any] = deepcopy(self._payload)
         if shape.is_text:
+            # `Joint` drops the white space at the answer's end if the model writes it again.
             payload[shape.turns] += attempt.message.text.rstrip()
         else:
             before = payload[shape.turns]

@@ -126,7 +126,7 @@ class _Redirects:
             self.sending["auth"] = options["auth"]
 
     def find_next_request(self, response: Any) -> Any:  # noqa: ANN401 - of httpx or httpx2
-        """Return the request to send after a redirect, or None if the response is the answer.
+        """Return the request to send after a redirect; None if the response is not a redirect to follow.
 
         Raises:
             ConnectError: There were too many redirects.
@@ -359,6 +359,7 @@ class HTTPRequest:
         because they may contain a key.
         """
         converted = opening_error(error, self._host(), self._read_deadlines)
+        # An error of this library (`converted is error`) quotes nothing.
         if isinstance(converted, MisuseError) and converted is not error:
             return unsendable_request_error(error, self._options)
         return converted

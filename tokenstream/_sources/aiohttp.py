@@ -30,6 +30,7 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
     )
     stored_body = getattr(response, "_body", None)
     if stored_body is not None:
+        # The application has already awaited `response.read()`.
         return read_at_once(SyncSource(iter([stored_body]), do_nothing, head, _coding_of(response)))
 
     async def close() -> None:

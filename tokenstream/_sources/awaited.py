@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 _WHERE = "the server"
+"""Stands for the host in errors, since the host of an opened object is not known."""
 _LASTING_METHODS = ("close", "aclose", "acquire", "request")
 """Methods of objects that outlive an answer, such as clients, sessions and locks."""
 _CLOSING: set[Any] = set()

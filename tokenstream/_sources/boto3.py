@@ -91,6 +91,7 @@ def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
         import json
 
         headers: object = metadata.get("HTTPHeaders")
+        # `status_error` reads the details from a body, as in a response of any other library.
         body = json.dumps({"error": details}, default=str).encode()
         return status_error(status, headers if is_dict(headers) else {}, body)
     return provider_error({"error": details})

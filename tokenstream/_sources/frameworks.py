@@ -81,6 +81,7 @@ def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
         for name, value in fields.items()
         if value
     }
+    # The format is detected by these two fields, so they are there even if they are empty.
     payload["response_metadata"] = _to_json_types(chunk.response_metadata)
     content = payload["content"] = chunk.content
     if is_list(content):

@@ -22,6 +22,7 @@ def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or htt
     """Return the source of an httpx or httpx2 response for a `Stream`."""
     head = _head_of(response)
     if _was_read(response):
+        # httpx has decoded this body, so the source has no content coding.
         return SyncSource(iter([response.content]), do_nothing, head)
     if not isinstance(response.stream, Iterable):
         raise MisuseError("the response is asynchronous: read it with AsyncStream, in `async for`")

@@ -50,7 +50,7 @@ class SyncSource:
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
 
     def next_chunk(self, chunks: Iterator[Any], end: object) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next chunk or payload.
+        """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out.
 
         Args:
             chunks: The source's chunks, or an iterator that wraps them.
@@ -103,7 +103,10 @@ class AsyncSource:
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
 
     async def next_chunk(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next chunk or payload; raise StopAsyncIteration at the end."""
+        """Return the next chunk or payload; raise StopAsyncIteration at the end.
+
+        Items that the server has not sent (`SKIPPED`) are left out.
+        """
         while True:
             item = await self.chunks.__anext__()
             if item.__class__ is bytes or self.convert is None:

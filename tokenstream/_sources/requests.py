@@ -85,11 +85,13 @@ def _read_requests_body(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of 
     """Yield the stored body of a requests response; raise if the body was read but not stored."""
     # A response that was created by hand has no urllib3 response in `raw`.
     was_stored = getattr(response, "_content_consumed", True)
+    # A response without a body, such as one to HEAD, lacks nothing.
     if not was_stored and is_urllib3(response.raw) and _had_body(response.raw):
         raise MisuseError(_ALREADY_READ)
     try:
         yield response.content
     except RuntimeError as error:
+        # A loop over the response has read the body without storing it.
         raise MisuseError(_ALREADY_READ) from error
 
 

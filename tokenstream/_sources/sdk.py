@@ -38,6 +38,7 @@ def _is_empty_response(response: Any, source: object) -> bool:  # noqa: ANN401 -
 def refused_response(error: Exception) -> Any:  # noqa: ANN401 - httpx's or httpx2's
     """Return the error response of an SDK's exception if its body is unread; else None."""
     response: Any = getattr(error, "response", None)
+    # "is False" and not "not", because any attribute of a mock may exist.
     is_open = is_response(response) and response.is_closed is False
     if not is_open or response.is_stream_consumed is not False:
         return None

@@ -119,6 +119,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
     if enter is not None:
         # Entering prevents a warning of websockets about connections without `with`; the stream closes it.
         enter()
+    # With a timeout for each read, a deadline can end a read that waits.
     takes_timeout = "timeout" in signature(socket.recv).parameters
     messages = _TimedSocketMessages(socket.recv) if takes_timeout else _SocketMessages(socket.recv)
     return SyncSource(
@@ -149,7 +150,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
 
 
 def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
-    """Close a connection without waiting long for the server's closing frame."""
+    """Close a connection without waiting long for the server's closing frame; return the library's result."""
     # The server's closing frame cannot be read before the unread messages that are queued before it.
     seconds = getattr(socket.connection, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
@@ -211,6 +212,7 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
         return _KINDS_BY_CODE[code], None
     # Applications often use close codes that are 4000 plus an HTTP status.
     status = code - _APPLICATION_CODES
+    # Any other code gives a number below those of HTTP statuses, whose kind is "unknown".
     return kind_of_status(status) if status < _STATUS_END else "unknown", None
 
 

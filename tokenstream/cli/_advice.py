@@ -49,6 +49,7 @@ def describe_error(error: Exception) -> str:
     if not isinstance(error, ProviderError | StatusError):
         for notation, replacement in _CODE_NOTATION:
             text = notation.sub(replacement, text)
+    # The value of such an attribute is printed in any case.
     return _ATTRIBUTE.sub("", text)
 
 

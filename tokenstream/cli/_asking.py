@@ -84,6 +84,7 @@ def build_request(options: argparse.Namespace) -> RequestParts:
     if options.data is not None:
         body["content"] = content = _read_data(options.data)
         if not any(name.lower() == "content-type" for name, _ in headers):
+            # Without a type of its own, a body is JSON.
             headers.append(("Content-Type", "application/json"))
             _refuse_invalid_json(content)
     method = options.method or ("GET" if options.data is None else "POST")

@@ -88,6 +88,8 @@ class Folder:
     def _find_within(self, folder: Path, parents: tuple[str, ...], names: list[str]) -> RecordingFile | None:
         """Return the recording, in a folder or its sub-folders, to which the first names of a path lead.
 
+        The result is None if they lead to none.
+
         Args:
             folder: The folder.
             parents: Names of the folders from the root to this folder.

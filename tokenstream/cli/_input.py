@@ -83,6 +83,7 @@ def open_stream(options: argparse.Namespace) -> Stream:
     with ExitStack() as stack:
         stack.callback(pieces.close)
         stream = Stream(pieces, format=options.format, pings=bool(options.pings))
+        # The stream closes the pieces from now on; the stack closes them only if `Stream` has raised.
         stack.pop_all()
         return stream
 

@@ -141,6 +141,7 @@ def list_message_rows(message: Message, format: str | None) -> list[tuple[str, s
         if message.usage.provider_data:
             rows.append(("usage as sent", to_compact_json(message.usage.provider_data)))
     rows.append(("ending", message.ending))
+    # `_write_pairs` begins with spaces.
     return [(label, text.lstrip()) for label, text in rows]
 
 
@@ -188,6 +189,7 @@ def list_error_rows(error: StreamError, origin: Origin) -> list[tuple[str, str]]
         text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         if text:
             rows.append((f"its {name}", quote_text(text)))
+    # The other attributes share a row without a label.
     rows.append(
         ("", _write_pairs({name: to_compact_json(value) for name, value in attributes.items()}).lstrip())
     )

@@ -20,6 +20,7 @@ def parse_number(argument: str, expected: str, *, zero: bool = False) -> float:
     try:
         number = float(argument)
     except ValueError:
+        # NaN is refused below, as it is neither more nor less than any number.
         number = math.nan
     is_allowed_zero = zero and number == 0
     if not (0 < number < math.inf or is_allowed_zero):

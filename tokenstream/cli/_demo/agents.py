@@ -73,6 +73,7 @@ def run(*, fast: bool = False) -> int:
             # The drawing has failed, because a pipe was closed for example: raise only its error.
             raise only_error(errors) from None
     if screen.console is None:
+        # On a screen that cannot be redrawn, the tree is printed only now.
         screen.print_line()
         for line in str(steps).split("\n"):
             screen.print_line(line)
@@ -90,7 +91,7 @@ def reply_of(name: str, *, fast: bool) -> Reply:
 
 
 async def _play(screen: Screen, plan: _TripPlan) -> Steps:
-    """Run the agents, and draw their steps at the same time."""
+    """Run the agents, and draw their steps at the same time; return the tree of steps."""
     events = plan.steps.events()
     async with asyncio.TaskGroup() as tasks:
         if screen.console is None:
@@ -160,6 +161,7 @@ class _TripPlan:
         @router.tool
         async def get_forecast(city: str, day: str) -> dict[str, Any]:
             await asyncio.sleep(self.tool_seconds)
+            # One call fails, so that the tree shows a failed step, too.
             if day == "Sunday":
                 raise ToolFailed(f"there is no forecast for {city} on {day} yet")
             return {"city": city, "day": day, "degrees": 7, "sky": "clear"}
@@ -209,6 +211,7 @@ async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
 
     with Live(console=console, auto_refresh=False) as live:
         while not events.over:
+            # The events are dropped, since the steps contain them; taking the last ones sets `over`.
             events.ready()
             live.update(_build_tree(steps, console.width), refresh=True)
             await asyncio.sleep(1 / _REDRAWS_PER_SECOND)
@@ -247,6 +250,7 @@ def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
             label.append(" " * _GAP + (text if len(text) <= columns else f"…{text[1 - columns :]}"))
         label.no_wrap = True
         label.overflow = "ellipsis"
+        # rich indents inner steps by four columns.
         _add_steps(tree.add(label), step.steps, width - 4)
 
 

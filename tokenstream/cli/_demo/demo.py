@@ -60,6 +60,7 @@ class RecordedAnswer:
         """
         replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
         if self.cut is not None:
+            # In the middle of the bytes in `cut`.
             offset = _read(self.recording).index(self.cut) + len(self.cut) // 2
             # Without a `cut` of the connection, the body ends as one that is complete.
             replies[0] = replace(replies[0].cut_after(offset), cut=None)
@@ -318,6 +319,7 @@ class _Player:
         with part.show(screen) as self._names["show"]:
             for number, code in enumerate(part.code):
                 screen.print_code(code)
+                # The captions stand before the output of the first line.
                 self._print_captions(part.captions if number == 0 else ())
                 try:
                     self._run(code)

@@ -86,6 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     request = build_request(options)
     _announce()
     probes = list(_send_probes(options, request))
+    # A head is made only for its `place`, the address without the parts that may be secret.
     address = ResponseHead(status=0, url=options.url).place
     diagnosis = judge(probes)
     mask = SecretMask(request.secrets)
@@ -114,6 +115,7 @@ def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator
     ]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]
     request = request._replace(headers=headers)
+    # Of several on the command line, the last one counts.
     codings_to_send = own_codings[-1:] or ["identity", *([] if options.once else [browser_codings()])]
     for coding in codings_to_send:
         answer = probe(options.url, request, coding, format=options.format, timeout=options.timeout)

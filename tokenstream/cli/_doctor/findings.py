@@ -200,7 +200,7 @@ def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
 
 
 def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[str, ...]:
-    """Describe the time limits that may have cut an answer, as advice.
+    """Return advice about the time limits that may have cut an answer; () if the times fit none.
 
     These are the limits of the recognised hops. If none fits, they are limits of any known hop,
     and round times that somebody may have set.
@@ -297,6 +297,7 @@ def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Fi
     """Yield the findings that are new when the client accepts a compressed answer."""
     coding = "" if probe.head is None else probe.head.content_coding
     failed = next(_find_failure(probe, hops), None)
+    # An unknown format was a finding about the first answer already.
     if failed is not None and failed.name != "unknown_format":
         # A refusal, such as one for too many requests, gives no information about the path.
         is_refusal = isinstance(probe.error, StatusError | ConnectError)

@@ -162,6 +162,7 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
     bursts = [moment for moment in moments if moment.events >= _MIN_BURST]
     silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MIN_BURST]
     mostly_bursts = sum(moment.events for moment in bursts) >= _MIN_BURST_SHARE * events
+    # The silences last longer than `_MIN_SILENCE` on average.
     return mostly_bursts and sum(silences) > _MIN_SILENCE * len(silences)
 
 
@@ -181,6 +182,7 @@ def _find_buffer(moments: Sequence[Moment]) -> int | None:
     """Return the size in bytes of the buffer that seems to fill up; None if there seems to be none."""
     sizes = _list_full_buffers(moments)
     if sizes:
+        # At one moment, several full buffers may arrive.
         return min(sizes)
     # Bursts of almost the same size point to a buffer, even if the size is not a multiple of 1024.
     bursts = [moment.size for moment in moments[:-1] if moment.events >= _MIN_BURST]

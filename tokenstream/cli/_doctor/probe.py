@@ -94,7 +94,7 @@ def probe(
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> ProbedAnswer:
-    """Send a request and record its answer up to the end, or until Ctrl-C.
+    """Send a request; return its answer, recorded up to the end, or until Ctrl-C.
 
     Args:
         url: The address.

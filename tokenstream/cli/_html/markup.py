@@ -40,7 +40,8 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     Args:
         name: The element's name.
         children: Its content; text is escaped.
-        attributes: Its attributes; "_" in a name stands for "-", and a "_" at its end is dropped.
+        attributes: Its attributes, except those that are None; "_" in a name stands for "-", and a "_" at
+            its end is dropped.
 
     Example:
         >>> print(element("p", "1 < 2", element("b", "!"), class_="note"))
@@ -56,7 +57,7 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
 
 
 def join(*children: Child) -> Markup:
-    """Return texts and markup, joined; text is escaped."""
+    """Return texts and markup, joined; text is escaped, and None is left out."""
     return Markup(
         "".join(
             [child if isinstance(child, Markup) else escape(child) for child in children if child is not None]

@@ -87,7 +87,7 @@ class Reading:
 
 
 def read(options: argparse.Namespace) -> Reading:
-    """Read the source that the command line names to its end.
+    """Read the source that the command line names to its end; return the reading.
 
     A recording of this library, or a cassette, is played at its own times on a virtual clock; a
     file that only has a body has no times, and its frames stand for chunks. A server's answer
@@ -142,7 +142,7 @@ def _read_stream(
     start: float = 0.0,
     recording: Recording | None = None,
 ) -> Reading:
-    """Read a stream to its end, and close it.
+    """Read a stream to its end, and close it; return the reading.
 
     Args:
         stream: The stream.
@@ -196,9 +196,13 @@ class _Collected:
 
     def __init__(self) -> None:
         self.first: list[SeenEvent] = []
+        """The first events, as many as a page shows."""
         self.last: deque[SeenEvent] = deque(maxlen=LAST_EVENTS)
+        """The last events after those in `first`."""
         self.counts: Counter[str] = Counter()
+        """The number of events of each class, by the class's name."""
         self.count = 0
+        """The number of all events."""
         self._kinds: dict[int, int] = {}
         """Maps the number of a chunk, from 1, to the index of its kind."""
 

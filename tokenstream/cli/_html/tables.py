@@ -143,9 +143,12 @@ class _Payloads:
         self._last: tuple[int, Any] = (0, None)
         """The payload shown last, after the number of its first event."""
         self._left = _MAX_PAYLOADS
+        """The number of characters of payloads that may still be shown."""
 
     def show_below(self, text: str, number: int, raw: Any) -> Markup:  # noqa: ANN401 - any payload
         """Return the text of an event as an element that opens to show the payload.
+
+        If the payload was shown at an earlier event, or exceeds the bound, a note says so instead.
 
         Args:
             text: The event's fields.

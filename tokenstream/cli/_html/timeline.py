@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COLUMNS = 240
 """Largest number of bars in the picture; chunks that would share a bar are added up."""
 _WIDTH = 1_200.0
-_BARS = 100.0
+_BARS_HEIGHT = 100.0
 """Height of the highest bar."""
 _HEIGHT = 124.0
 _HEARTBEATS_TOP = 110.0
@@ -77,16 +77,20 @@ class Axis:
     """
 
     def __init__(self, reading: Reading) -> None:
+        # The request, the chunks and the end. No time is before the one that precedes it.
         self._times = [0.0]
         for chunk in reading.chunks:
             self._times.append(max(chunk.at, self._times[-1]))
         self._times.append(max(reading.ended_at, self._times[-1]))
         gaps = [until - at for at, until in pairwise(self._times)]
+        # The sum of the gaps that are no stalls.
         usual = sum(gap for gap in gaps if gap <= STALL_SECONDS)
         self.longest = max(STALL_SECONDS, _MAX_SHARE * usual)
         """Length to which longer silences are cut, in seconds."""
         self.is_cut = max(gaps) > self.longest
+        """True if a silence is drawn shorter than it was."""
         self._places = [0.0, *accumulate([min(gap, self.longest) for gap in gaps])]
+        """The places of `_times` on the axis, in seconds that leave out the excess of long silences."""
 
     def place(self, time: float) -> float:
         """Return the place of a time on the scale, from 0 to 1."""
@@ -105,6 +109,7 @@ def _interpolate(value: float, given: list[float], wanted: list[float]) -> float
         given: The points on the first scale, in ascending order.
         wanted: The same points on the second scale.
     """
+    # The index of the point after the value, within bounds so that both it and the one before exist.
     after = min(max(1, bisect_left(given, value)), len(given) - 1)
     low, high = given[after - 1], given[after]
     share = (value - low) / (high - low) if high > low else 1.0
@@ -119,6 +124,7 @@ def list_gaps(reading: Reading) -> list[Gap]:
     content = [(number, chunk.at) for number, chunk in numbered if chunk.kind == "content"]
     gaps = [Gap(at, until - at, number, after) for (number, at), (after, until) in pairwise(content)]
     if content and reading.ended_at > content[-1][1] and reading.report.error is not None:
+        # The silence after the last content, until the error.
         number, at = content[-1]
         gaps.append(Gap(at, reading.ended_at - at, number, None))
     return sorted(gaps, key=lambda gap: -gap.seconds)
@@ -183,6 +189,7 @@ def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
     """Return a rectangle for the size of each bar, and below it one for the heartbeats of the bar."""
     columns = _count_columns(reading)
     width = _WIDTH / columns
+    # All sizes are 0 if there were only heartbeats.
     largest = max([bar.size for bar in bars]) or 1
     drawn: list[Markup] = []
     for bar in bars:
@@ -190,9 +197,11 @@ def _draw_bars(reading: Reading, bars: list[_Bar]) -> list[Markup]:
         title = element("title", _title_of(reading, bar))
         if bar.size:
             # A linear scale would hide small chunks beside a large one.
-            height = max(3.0, _BARS * (bar.size / largest) ** 0.5)
+            height = max(3.0, _BARS_HEIGHT * (bar.size / largest) ** 0.5)
             drawn.append(
-                _rect(x, _BARS - height, thickness, height, class_=f"bar {KINDS[bar.kind]}", title=title)
+                _rect(
+                    x, _BARS_HEIGHT - height, thickness, height, class_=f"bar {KINDS[bar.kind]}", title=title
+                )
             )
         if bar.heartbeats:
             height = _HEIGHT - _HEARTBEATS_TOP
@@ -272,6 +281,7 @@ def _draw_scale(reading: Reading, axis: Axis) -> Markup:
         labels = [f"{axis.time(quarter / 4):.{digits}f} s" for quarter in range(5)]
     else:
         labels = [f"{reading.unit} 1", f"{reading.unit} {len(reading.chunks):,}"]
+        # A single chunk needs one label only.
         labels = labels[: len(reading.chunks)]
     return element("div", *[element("span", label) for label in labels], class_="scale")
 

@@ -106,7 +106,7 @@ class Mapped:
 
 
 def compile_paths(option: str, value: str | Sequence[str] | None) -> tuple[Path, ...]:
-    """Compile one path or several.
+    """Return the compiled paths of an option; () if the option was not set.
 
     Args:
         option: The option's name, for the error.

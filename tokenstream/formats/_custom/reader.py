@@ -118,6 +118,7 @@ class Custom(Format):
             self._read_end(event, payload)
         elif event == "error" and not payload.lstrip().startswith(b"{"):
             self.error = text_error(payload)
+        # Unless the mapping names the SSE events with text, bare text has no event name.
         elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
             self._read_bare(payload)
         elif not payload or payload.isspace():

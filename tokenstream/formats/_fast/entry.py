@@ -124,7 +124,8 @@ class ShapeEntry:
         The tuple is stored for the next call. The result is None if payloads arrive decoded.
 
         Args:
-            multiple: The number of first bytes is a multiple of this number.
+            multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
+                are base64, of which three bytes are a group.
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
@@ -176,10 +177,12 @@ def make_reader(
                 event.signature = None
         else:
             event.fragment = text
+            # A delta without a log, such as a `PartDelta`, has no id.
             if log is not None:
                 event.id = call_id
         event.choice = choice
         event.part = part
+        # The whole payload: cut out of a chunk, or completed by its beginning, or as it is.
         event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             # The format cannot do without decoding this payload.

@@ -117,6 +117,7 @@ class FastPath:
 
     def __init__(self, format: Format, fast: Fast) -> None:
         self.entries: list[ShapeEntry] = []
+        """The entries that may be used now; the one used or learnt last is the first."""
         self._format = format
         self._fast = fast
         self._shapes: list[AnyShape] = []
@@ -233,7 +234,7 @@ class FastPath:
             self._learnt_at = format.frames
 
     def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
-        """Return the shape of a payload: one learnt before or, if that may pay off, a new one.
+        """Return the shape of a payload: one learnt before or, if that may pay off, a new one; else None.
 
         Args:
             payload: The payload as it arrived.

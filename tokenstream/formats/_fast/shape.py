@@ -76,7 +76,8 @@ class Shape:
         """Return the first bytes of payloads, and the shape of the rest.
 
         Args:
-            multiple: The number of first bytes is a multiple of this number.
+            multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
+                are base64, of which three bytes are a group.
         """
         first, *rest = self._pieces
         # The text's opening quote is left, so that the rest has a first piece.
@@ -196,7 +197,7 @@ def _find_holes(
     """
     start, end = text_span
     holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
-    # No match is inside a JSON string, where a key's quotes would be escaped.
+    # No match is inside a JSON string, where a key's quotes would be escaped. `(?!)` matches nothing.
     names = b"|".join(re.escape(name.encode()) for name in sorted(padding.union(changing))) or rb"(?!)"
     # A field with one of the names (group 1), and its value: a number (group 2) or a string (group 3).
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)

@@ -112,6 +112,7 @@ class Answer:
         if out:
             self._out = []
         if self.stage is not None:
+            # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
         return out
 

@@ -45,7 +45,9 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self.newest = -1
         """Index of the block that was opened last."""
         self._open: dict[int, BlockT] = {}
+        """The open blocks, by the server's index."""
         self._closed: set[int] = set()
+        """The server's indexes of the blocks that were closed."""
         self._waiting: list[OpenCall] = []
         """Calls whose block was closed, but which the token limit may have cut off."""
 

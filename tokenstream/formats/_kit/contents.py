@@ -55,7 +55,7 @@ class ContentParts(Answer):
         """The part written to last, if the format calls `record_written_part`."""
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part and report its start.
+        """Open a part, report its start, and return the part.
 
         Args:
             choice: The choice's index.
@@ -127,6 +127,7 @@ class ContentParts(Answer):
 
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
+        # Halves of surrogate pairs occur only in text that is not ASCII.
         if part.held or not text.isascii():
             text = join_halves(part, text, self.note)
         if not text:

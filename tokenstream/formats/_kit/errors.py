@@ -192,11 +192,12 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _shorten(_MAX_MESSAGE, details, *_MESSAGES) or _shorten(
+    message = _first_text_cut(_MAX_MESSAGE, details, *_MESSAGES) or _first_text_cut(
         _MAX_MESSAGE, _first_listed(details), *_MESSAGES
     )
-    kind_word = _shorten(_MAX_WORD, details, "type", "error_type", "status", "kind")
+    kind_word = _first_text_cut(_MAX_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
+    # Some providers send further details inside, with the most specific code.
     inner = details.get("details")
     inner_code = inner.get("error_code") if is_dict(inner) else None
     # A numeric code is less specific than a type, as it is often the HTTP status.
@@ -217,7 +218,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
 
 
 def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
-    """Return the error for an exception message of a binary event stream.
+    """Return the error for an exception message of a binary event stream; it is never None.
 
     Args:
         name: The exception's type, or the error's code.
@@ -352,7 +353,7 @@ def _first_text(details: dict[str, Any], *names: str) -> str | None:
     return None
 
 
-def _shorten(max_length: int, details: dict[str, Any], *names: str) -> str | None:
+def _first_text_cut(max_length: int, details: dict[str, Any], *names: str) -> str | None:
     """Return the first of the named fields that is text, cut to `max_length` characters."""
     text = _first_text(details, *names)
     return None if text is None else _cut(text, max_length)
@@ -363,7 +364,7 @@ def _cut(text: str, max_length: int) -> str:
 
 
 def _code_of(details: dict[str, Any]) -> int | str | None:
-    """Return the error's code, if it is text or a number.
+    """Return the error's code if it is text or a number, else None.
 
     An object is ignored, as it may contain data that must not be printed.
     """

@@ -58,7 +58,7 @@ class NamedParts(Parts):
     # -- text and reasoning ------------------------------------------------
 
     def start(self, kind: NamedKind, id: str, data: dict[str, Any] | None = None) -> OpenPart:
-        """Open a part.
+        """Open a part and return it; a part with the same id that is still open is closed before that.
 
         Args:
             kind: Text or reasoning.
