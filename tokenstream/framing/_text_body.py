@@ -71,5 +71,6 @@ class TextBody:
         self.replaced += text.count("\ufffd") - self._ignoring.decode(chunk, final).count("\ufffd")
         if text and not self._begun:
             self._begun = True
+            # A byte order mark does not belong to the text.
             text = text.removeprefix("\ufeff")
         return [text] if text else []

@@ -193,6 +193,8 @@ class AWSEventStreamParser:
     ) -> Callable[[bytes], EventT | None] | None:
         """Return a function that reads chunks that are one whole event each; None while bytes are held.
 
+        The result is also None before a message with this name was read, and after an error or the end.
+
         The function remains valid only if it is called with every chunk. If it returns
         None for a chunk, pass that chunk to `feed` and request a new function.
 
@@ -356,6 +358,7 @@ class _OneMessage:
         start, checksum = self._verified.get(total) or self._verify_start(chunk)
         if chunk[:size] != start:
             return None
+        # The last 4 bytes are the checksum of all others.
         rest = chunk[size:-4]
         if crc32(rest, checksum).to_bytes(4, "big") != chunk[-4:]:
             return None

@@ -179,6 +179,7 @@ class JSONArrayParser(LineFraming[bytes]):
         read = reader(self._small_chunk, before, after)
         if read is None:
             return None
+        # Another name, because type checkers forget in an inner function that `read` is not None.
         read_element = read
 
         def read_one_more(chunk: bytes) -> MadeT | None:

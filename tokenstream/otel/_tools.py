@@ -38,6 +38,7 @@ def around_tools(receivers: Receivers, inner: Around | None) -> Around:
             with nullcontext() if inner is None else inner(call) as entered:
                 yield entered
         except BaseException as error:
+            # A cancellation is the tool's error, too.
             running.error_type = type(error).__name__
             raise
         finally:
@@ -99,6 +100,7 @@ class _RunningTool:
         attributes, context = self._attributes, self._receivers.context
         if self.error_type is not None:
             attributes = {**attributes, "error.type": self.error_type}
+        # The span is missing if OpenTelemetry failed to start it.
         if self._span is not None:
             context = trace.set_span_in_context(self._span, context)
             self._span.set_attributes(attributes)

@@ -154,7 +154,9 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
 
 
 def mend_surrogates(value: ValueT) -> ValueT:
-    r"""Replace halves of surrogate pairs in all texts of a value, because UTF-8 cannot encode them.
+    r"""Return a value with halves of surrogate pairs replaced in all its texts; UTF-8 cannot encode them.
+
+    Any object but a text, dict, list or model is returned unchanged.
 
     Example:
         >>> mend_surrogates({"id": "a\ud800", "n": 1})

@@ -149,6 +149,7 @@ class StateReader:
                     event.step = saved["step"]
                 return event
             case {"call": call_id}:
+                # If no message has the call, one with only the id takes its place.
                 return self._calls.get(call_id) or ToolCall(id=call_id)
             case {"value": [name, data]}:
                 return _VALUES[name].model_validate_json(data)
@@ -179,7 +180,7 @@ def _has_half_pair(text: str) -> bool:
 
 
 def _is_json(value: Any) -> bool:  # noqa: ANN401 - any value
-    """Return True if a value is JSON at every level."""
+    """Return True if a value is JSON at every level, without half of a surrogate pair in any text."""
     kind = value.__class__
     if kind is dict:
         has_text_keys = all(key.__class__ is str and not _has_half_pair(key) for key in value)

@@ -59,6 +59,9 @@ class Pieces(Format):
         Args:
             frame: The piece.
             now: Unused; all stages have this parameter.
+
+        Raises:
+            MisuseError: The piece is not text.
         """
         part = self._part
         if part is not None and isinstance(frame, str) and frame and not part.held and _can_be_encoded(frame):
@@ -91,7 +94,10 @@ class Pieces(Format):
     def shortcut(
         self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[Any], Event | None] | None:
-        """Return a function for pieces that only add text to the open part; see `Format.shortcut`."""
+        """Return a function for pieces that only add text to the open part; None if no part is open.
+
+        The result is also None if `unit` is not "payload", or if `shortcuts` is off; see `Format.shortcut`.
+        """
         part = self._part
         if part is None or unit != "payload" or not self.shortcuts:
             return None

@@ -107,6 +107,7 @@ class TGI(Format):
         if isinstance(whole, str):
             self._read_whole(whole)
         self._read_details(dict_of(payload, "details"))
+        # Only the last payload has the whole text.
         if isinstance(whole, str) or self.parts.finished:
             self.conclude()
 

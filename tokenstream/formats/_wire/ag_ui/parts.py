@@ -105,7 +105,7 @@ class RunParts(NamedParts):
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
         """Add the fragment in a chunk event to its tool call.
 
-        If no start event has opened the call, its first chunk opens it.
+        If no start event has opened the call, its first chunk opens it. A chunk of no call is unknown.
         """
         call_id = text_of(payload, "toolCallId")
         if call_id is None and self._chunked_part is not None and self._chunked_part[0] == "tool_call":
@@ -164,7 +164,10 @@ class RunParts(NamedParts):
     # -- encrypted values --------------------------------------------------
 
     def read_encrypted(self, payload: dict[str, Any]) -> None:
-        """Attach an encrypted value to a message or call; the next request must send the value back."""
+        """Attach an encrypted value to the reasoning or the open call that it belongs to.
+
+        The next request must send the value back. A value of anything else is reported as it is.
+        """
         entity_id, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
         call = self.calls.get(entity_id)
         if value is None:

@@ -103,6 +103,7 @@ class BedrockInvoke(Format):
             return None
         if event == "chunk":
             return "bytes" in payload
+        # Without an event name, the name may be a key of the payload, or be missing. `p` is padding.
         inner = payload.get("chunk")
         if not event and len(payload) == 1 and is_dict(inner):
             return isinstance(inner.get("bytes"), str | bytes)

@@ -146,7 +146,8 @@ class PlainModel(Format):
         if shape is None:
             return always_decode
         named = {path[0] for path in (shape.input, shape.output) if path}
-        return self._counted_parts.store_unread_delta if COUNTS & payload.keys() <= named else always_decode
+        has_other_counts = not (COUNTS & payload.keys() <= named)
+        return always_decode if has_other_counts else self._counted_parts.store_unread_delta
 
     def _read_item(
         self, shape: ModelShape, item: dict[str, Any], index: int | None, known: tuple[str, ...]

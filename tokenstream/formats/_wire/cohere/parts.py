@@ -117,7 +117,7 @@ class CohereContent:
             self._parts.items("content-delta", [{"index": index, **other_fields}])
 
     def end_block(self, index: int | None) -> None:
-        """Close a content block."""
+        """Close a content block, by default the newest; if it is not open, count a departure."""
         if index is None:
             self._parts.note("part_index_missing")
             index = self._newest_block
@@ -269,7 +269,7 @@ class CohereContent:
         self._parts.items("tool-call-delta", [{"index": index, **call}])
 
     def end_call(self, index: int | None) -> None:
-        """Close a tool call; it is handed out if it is whole."""
+        """Close a tool call, and hand it out if it is whole; if it is not open, count a departure."""
         if index is None:
             self._parts.note("call_index_missing")
             index = max(self._open_calls, default=-1)

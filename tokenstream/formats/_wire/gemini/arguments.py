@@ -152,7 +152,7 @@ class StreamedArguments:
         return bool(self._members_to_rewrite)
 
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
-        """Add a value; return the text to append.
+        """Add a value; return the text to append now, "" if the value is written at the end, or cannot be.
 
         Args:
             path: The path of the value.
@@ -175,7 +175,7 @@ class StreamedArguments:
         return self._write_now_or_later(path, value, more=more)
 
     def put(self, name: str, value: object) -> str:
-        """Add or replace a whole member of the arguments; return the text to append.
+        """Add or replace a whole member of the arguments; return the text to append now, as `add` does.
 
         Args:
             name: The member's name.
@@ -329,6 +329,7 @@ def _get_or_set(level: Any, step: str | int, value: Any, *, replace: bool = Fals
             level[step] = value
         return level[step]
     if not is_list(level) or isinstance(step, str) or step > len(level):
+        # A position after the end of an array would leave a gap.
         return _NOWHERE
     if step == len(level):
         level.append(value)

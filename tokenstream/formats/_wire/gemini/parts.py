@@ -125,7 +125,10 @@ class GeminiParts(CallParts):
             self.usage(usage_of(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
-        """Return the counts of the last usage report, even if no event has contained them so far."""
+        """Return the counts of the last usage report, even if no event has contained them so far.
+
+        The result is None if there was no report.
+        """
         latest = self.latest_delta
         report = dict_of(latest.raw, "usageMetadata") if latest is not None else {}
         report = report or self._report or {}

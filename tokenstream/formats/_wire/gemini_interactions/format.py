@@ -106,6 +106,7 @@ class GeminiInteractions(Format):
             return kind in _EVENTS or kind in ALIASES or kind == "error"
         if payload.get("object") == "interaction":
             return "status" in payload
+        # An event that lacks its type is known by its name and by a field of its payload.
         return event in cls.event_names and (is_dict(payload.get("interaction")) or "index" in payload)
 
     @property
@@ -285,7 +286,7 @@ class GeminiInteractions(Format):
         return default
 
     def _read_interaction_fields(self, interaction: dict[str, Any]) -> None:
-        """Report the id, model, status, usage and unknown fields of an interaction."""
+        """Report the id, model or agent, usage and unknown fields of an interaction, and store its status."""
         self.parts.head(
             id=text_of(interaction, "id"),
             model=text_of(interaction, "model") or text_of(interaction, "agent"),

@@ -238,7 +238,7 @@ class InteractionSteps(Parts):
         return True
 
     def _add_content(self, step: InteractionStep, content: dict[str, Any]) -> None:
-        """Add a whole piece of content: text with its annotations, or media."""
+        """Add a whole piece of content: text with its annotations, media, or an opaque part for the rest."""
         kind = text_of(content, "type") or ""
         if kind == "text":
             further = fields_except(content, "type", "text", "annotations")

@@ -142,6 +142,7 @@ class LiveTurn(Parts):
     def cite_sources(self, metadata: dict[str, Any]) -> None:
         """Cite the sources of a search that have not been cited yet."""
         chunks = metadata.get("groundingChunks", metadata.get("grounding_chunks"))
+        # Each payload repeats the sources of the payloads before.
         for chunk in dicts_of(chunks)[self._cited_count :]:
             self._cited_count += 1
             web = dict_of(chunk, "web") or dict_of(chunk, "retrievedContext")

@@ -58,7 +58,10 @@ class LangChainBlocks:
                 self._read_block(block)
 
     def _read_block(self, block: dict[str, Any]) -> None:
-        """Read a block by its type; a block of unknown type becomes an opaque part."""
+        """Read a block by its type; a block of unknown type becomes an opaque part.
+
+        The blocks of calls are skipped, because the chunk has the calls in another field, too.
+        """
         kind = text_of(block, "type") or "block"
         reader = self._READERS.get(kind)
         if reader is not None:
@@ -83,6 +86,7 @@ class LangChainBlocks:
 
     def _read_reasoning(self, block: dict[str, Any]) -> None:
         """Add reasoning, in any of the forms that providers and LangChain use."""
+        # Some blocks have their fields in an object of this name.
         inner = block.get("reasoning_content")
         block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")

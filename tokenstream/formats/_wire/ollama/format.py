@@ -87,6 +87,7 @@ class Ollama(Format):
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - lines have no names
         """Return whether a stream's first payload is of this format."""
         if not isinstance(payload.get("done"), bool) or "choices" in payload:
+            # With `choices`, the payload is of an OpenAI format, even if it has `done`.
             return False
         if "role" in dict_of(payload, "message"):
             return True
@@ -136,7 +137,7 @@ class Ollama(Format):
                 reader(self, items)
 
     def _read_fields(self, payload: dict[str, Any]) -> None:
-        """Read the other fields of a line: log probabilities, image, the line's time, and unknown fields."""
+        """Read the other fields of a line: log probabilities, an image, the time, and unknown fields."""
         for key, value in payload.items():
             is_text = key in _TEXT_FIELDS and isinstance(value, str)
             if is_text or key in _READ_ELSEWHERE or says_nothing(value):

@@ -127,6 +127,7 @@ class ChatCalls:
     def read_legacy(self, body: dict[str, Any]) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
         self._list_count += 1
+        # All fragments of the `function_call` have one made-up index, and so belong to one call.
         fragment = Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
         if _LEGACY not in self._by_index and self._repeats_earlier_call(fragment):
             self._parts.note("call_twice")

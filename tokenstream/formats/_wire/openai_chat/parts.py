@@ -295,6 +295,7 @@ class ChatContent:
         """Read `annotations`: sources of passages of the answer."""
         for item in dicts_of(items):
             kind = item.get("type")
+            # The details are in an object named by the type, or are fields of the annotation itself.
             details = (dict_of(item, kind) if isinstance(kind, str) else {}) or item
             self._cite(
                 Citation(
@@ -319,6 +320,7 @@ class ChatContent:
 
     def _cite(self, citation: Citation) -> None:
         """Cite a source of a passage in the current text, unless it was cited before."""
+        # Without a text, only the whole annotation tells one source from another.
         key = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
         if not self._is_new(key):
             return

@@ -240,6 +240,7 @@ class TextItem(ResponseItem):
             return
         self.fields = fields
         for section in self.sections.values():
+            # An opaque part contains no data of the item.
             if not section.part.closed and section.part.kind in _PART_TYPES:
                 start = _empty_part(section.part.kind, {**fields, **section.fields})
                 self.report_start_again(section.part, start)

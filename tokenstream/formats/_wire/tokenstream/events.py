@@ -146,7 +146,12 @@ def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
-    """Return a JSON object as an instance of a class; ignore keys that this version does not know."""
+    """Return a JSON object as an instance of a class; ignore keys that this version does not know.
+
+    Raises:
+        TypeError: The value is not an object.
+        ValueError: A field of the object is invalid.
+    """
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}
@@ -176,7 +181,12 @@ def _reader_of(cls: type) -> _Reader:
 
 
 def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON value
-    """Return a JSON object as a message with its parts and usage; None unchanged."""
+    """Return a JSON object as a message with its parts and usage; None unchanged.
+
+    Raises:
+        TypeError: The value is not an object, or its parts are not a list.
+        ValueError: A field of the message is invalid.
+    """
     if value is None:
         return None
     if not is_dict(value):

@@ -160,7 +160,7 @@ class TokenStream(Format):
         return False
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
-        """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
+        """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
         if payload.get("type") == "live":
             # In this record, `at` is the end of the replay, and not a position of the record.
             return None

@@ -37,7 +37,7 @@ def merge_metadata(old: object, new: object, depth: int = 0) -> object:
     Args:
         old: The earlier metadata, which are not changed.
         new: The later metadata.
-        depth: The current level in the metadata.
+        depth: The current level in the metadata; from `_DEEPEST_MERGE` on, objects are replaced, too.
 
     Example:
         >>> merge_metadata({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
