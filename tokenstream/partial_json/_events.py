@@ -134,6 +134,7 @@ class ValueStart(_Placed):
     def __init__(
         self, path: Path | Place | None, kind: JSONKind, offset: int = 0, key: str | int = ""
     ) -> None:
+        # A complete path, or the container's `Place`, from which `path` is built when it is first read.
         self.place = path
         self.member = key
         self.kind = kind
@@ -196,6 +197,7 @@ class ValueDone(_Placed):
         offset: int = 0,
         key: str | int = "",
     ) -> None:
+        # A complete path, or the container's `Place`, from which `path` is built when it is first read.
         self.place = path
         self.member = key
         self.value = value

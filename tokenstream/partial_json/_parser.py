@@ -188,6 +188,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 delta.member = document.key
                 delta.text = string
                 return [delta]
+        # Mostly, nothing follows a key in its last piece, or only the colon.
         elif state is IN_KEY and text.__class__ is str and "\\" not in text and not reader.incomplete:
             key, quote, following_text = text.partition('"')
             if key.isprintable() and (not following_text or following_text == ": "):

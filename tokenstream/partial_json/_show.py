@@ -119,7 +119,7 @@ def make_log(unit: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | No
 
     Args:
         unit: The unit in which the string becomes visible.
-        words: Makes an object that cuts text into words.
+        words: Makes an object that cuts text into words; without it, "words" is the same as "values".
     """
     if unit == "characters":
         return TextLog()

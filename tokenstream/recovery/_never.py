@@ -70,6 +70,7 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
     if message.finish_reason is not None or _is_filtered(error):
         return "the provider has ended it"
     kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
+    # Parts of some kinds prevent a continuation wherever they are, others only at the end.
     reason_anywhere = next((_REASONS[kind] for kind in kinds if kind in _ANYWHERE), None)
     if reason_anywhere is not None:
         return reason_anywhere

@@ -214,6 +214,7 @@ def takes_attempt(opens: Opens) -> bool:
     except (TypeError, ValueError):
         # A function written in C may have no signature.
         return False
+    # A function that needs one argument gets the attempt.
     if not _accepts(signature):
         if _accepts(signature, None):
             return True

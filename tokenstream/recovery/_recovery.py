@@ -179,7 +179,7 @@ class Recovery:
         return None
 
     def record_end(self, error: Exception | None, now: float) -> None:
-        """Record how the last attempt ended.
+        """Record how the last attempt ended, unless that was recorded before.
 
         Args:
             error: The error with which the stream ends, or None.
@@ -318,6 +318,7 @@ class Recovery:
             why=plan.why,
             asked=continuation,
         )
+        # A request without the refused prefix is made at once, so the caller's function is not asked.
         if callable(wait) and not plan.prefix_refused:
             attempt = replace(attempt, wait=_check_seconds(wait(attempt)))
         return attempt

@@ -63,6 +63,7 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
     if host == "api.anthropic.com" and (confirmed or _CLAUDE.match(model)):
         return Prefix()
     for row in _ROWS:
+        # For an unsure row, the caller must have confirmed it; some servers cannot do it for JSON.
         is_server = host == row.host and path.startswith(row.path)
         if is_server and (confirmed or row.sure) and (row.json or not json):
             return row.prefix

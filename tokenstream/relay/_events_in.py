@@ -43,6 +43,7 @@ class EventsIn:
         self._source: Any = source
         driver = find_driver(source) if isinstance(source, StreamBase) else None
         self._is_stream = driver is not None
+        """True if the source is a stream of this library, which knows its ending."""
         self._driver = driver if isinstance(driver, AsyncDriver) else None
         self._sole_reader: SoleReader | None = None
         """Reads a stream that has no other readers; None before the first event, and for other sources."""

@@ -75,13 +75,17 @@ def read_atom(token: str) -> Atom | None:
 
 
 def _read_number_form(token: str) -> Atom | None:
-    """Read a number that JSON writes differently: hexadecimal, with a plus sign, or without a leading 0."""
+    """Read a number that JSON writes differently: hexadecimal, with a plus sign, or without a leading 0.
+
+    The result is None if the token is no such number.
+    """
     match = _HEXADECIMAL(token)
     if match is not None:
         sign, digits = match.groups()
         value = int(digits, 16)
         return Atom("number", -value if sign == "-" else value, "number_form")
     match = _PLUS_OR_POINT(token)
+    # A number with two signs, which the pattern would accept, is none.
     if match is None or token.startswith("+-"):
         return None
     sign, point, digits = match.groups()

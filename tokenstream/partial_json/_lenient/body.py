@@ -57,7 +57,7 @@ _QUOTES = "".join(quote for quote in OPENING if quote != "`")
 
 @register_step
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Run the step that the table `reader.expects` defines for the next character.
+    """Run the step that the table `reader.expects` defines for the next character; return its result.
 
     After a closing bracket of the wrong kind, the text is refused if the step is not in `AFTER_MISMATCH`.
     """
@@ -154,6 +154,7 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
     closers = reader.closers
     # The closer is "}}" if the opening brace was doubled.
     is_wrong = closers[-1][0] != char
+    # Round brackets around a single value only group it in Python, and make no tuple.
     if ends_grouping_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
         return reader.refuse_two_readings(position)
     if reader.comma_at >= 0:
@@ -399,7 +400,8 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
     container = reader.document.container
     pieces: list[str] = []
     if container is not None and quoted.is_clean and quoted.is_usual and not reader.text_ended:
-        # This is enough for most strings: the first quote ends them, as in `read_plain_string`.
+        # This is enough for most strings, which have no inner quotes and only JSON's escapes: the first
+        # quote ends them, as in `read_plain_string`.
         position = quoted.read_to_quote(text, position, pieces)
         is_open = position == len(text)
         if is_open or (

@@ -117,7 +117,7 @@ class ChoosingReader:
         document.error = scanner.document.error
         if document.error is not None:
             return []
-        # Read the chosen document again, now for its events.
+        # Read the chosen document again, now for its events; `takes_first` skips the text after it.
         self._reader = reader = LenientReader(document, takes_first=True)
         reader.base, reader.prose.fence = self._chosen
         skipped = self._chosen[0] - self._pieces[0][0]
@@ -148,7 +148,11 @@ class ChoosingReader:
             self._chosen = reader.root_at, reader.root_fence
 
     def _drop_text(self) -> None:
-        """Drop the text before the chosen document; without one, the text before the current document."""
+        """Drop the text that is not needed any more.
+
+        That is the text before the chosen document if it fits the type. As long as no document fits,
+        the last one counts, so it is the text before the document that is being read.
+        """
         scanner = self._scanner
         if self._chosen_fits:
             needed_from, _ = self._chosen

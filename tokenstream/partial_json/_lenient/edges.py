@@ -106,6 +106,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
 @under("-0123456789tfnTFNI", START)
 def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number or a literal where a document may begin: it is the document, or begins prose."""
+    # One character more than the maximum shows that a token is too long.
     end: int = _ROOT_TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     may_continue_later = end == len(text) and len(token) <= MOST_LENGTH and not reader.text_ended
@@ -175,6 +176,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     if reader.quoted.kind.repair is not None:
         reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
+    # Prose after the document is a repair of its own.
     reader.prose_noted = False
     reader.outside_step = STEPS["read_after_document"]
     begin_object(reader, "", reader.root_at - reader.base, out)
@@ -240,6 +242,7 @@ def replace_placeholder(reader: LenientReader, position: int) -> int:
     """Continue `{}`, which was a placeholder, with the fields of the object that follows it."""
     reader.repair_log.note("empty_placeholder", reader.root_at)
     reader.empty_end = -1
+    # `{}` was not closed in the document: its object is still open, and expects its first key.
     push_bracket(reader, "}")
     reader.outside_step = STEPS["read_after_document"]
     return position + 1
@@ -281,7 +284,8 @@ def may_continue(reader: LenientReader, char: str) -> bool:
     """Return True if the text after the document makes it doubtful that the document has ended.
 
     A document of brackets around numbers, or `{}`, may belong to prose that continues on the same
-    line; a document in quotes may be a quotation in prose that continues on the next line.
+    line; a document in quotes may be a quotation in prose that continues on the next line. A digit on
+    the same line makes any document doubtful, and so does a mismatched bracket in the document.
 
     Args:
         reader: The reader.
@@ -304,6 +308,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
     if is_list(root):
         # Brackets around nothing but numbers and literals are common in prose.
         return not any(type(each) in {str, list, dict} for each in root)
+    # Numbers and literals are common in prose, too.
     return not isinstance(root, dict)
 
 

@@ -177,6 +177,7 @@ def _read_control(
     else:
         _note_doubtful_escape(string, offset)
         string.add(SIMPLE[letter], pieces, context)
+        # An escape shows that the string goes on, even if it stands for white space.
         string.may_have_ended = False
     return end
 

@@ -135,6 +135,7 @@ class Lookahead:
 
     def starts_with(self, words: tuple[str, ...], position: int) -> bool:
         """Return True if the text at a position begins with one of the words."""
+        # Letter by letter, so that `get_char` raises only if a letter that has not arrived decides.
         for word in words:
             for index, letter in enumerate(word):
                 if self.get_char(position + index) != letter:

@@ -303,12 +303,15 @@ class Prose:
         return self._read_opening_fence(text, position, end)
 
     def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, SearchResult | None]:
-        """Begin a code fence if only a language follows on its line; otherwise skip it as prose.
+        """Begin a code fence if only a language or the JSON follows on its line; otherwise skip it as prose.
 
         Args:
             text: The unread text.
             position: Position of the fence.
             end: Position after the backticks or tildes.
+
+        Returns:
+            The position at which to continue, and the result; None as the result if the search goes on.
         """
         language = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
         after: int = language.end()
@@ -354,7 +357,7 @@ class Prose:
         end_tag = self._end_tag
         end = text.find(end_tag, position)
         if end < 0:
-            # The end of the text may be part of the end tag.
+            # The end of the text may be part of the end tag: at most all of it but its last character.
             return max(position, len(text) - len(end_tag) + 1), SearchResult.MAYBE
         self._end_tag = ""
         self._introduces_json = True

@@ -141,6 +141,7 @@ class QuoteJudge:
         self._on_line = on_line
         self._before = before
         self._start = 0
+        """Position after the quote."""
 
     def decide(self, text: str, after: int) -> QuoteVerdict:
         """Return the verdict on a quote; `after` is the position after it."""

@@ -165,6 +165,7 @@ class LenientReader:
         """The kind of gap after the last value."""
 
         self.quoted = QuotedString(PLAIN, self.repair_log)
+        """The key or string in quotes that is being read; before the first one, a placeholder."""
         self.key_pieces: list[str] = []
         """Pieces of a key, or of a string that may be a key."""
         self.key_at = 0
@@ -216,6 +217,7 @@ class LenientReader:
                 if read is not None:
                     string, unfinished = read
                     self.base += len(text)
+                    # `base` does not count text that is held back.
                     if held_back or unfinished:
                         self.base += len(held_back) - len(unfinished)
                         self.held_back = unfinished
@@ -258,6 +260,7 @@ class LenientReader:
         """Run the steps on a text from a position on; return the position at which reading stopped."""
         size = len(text)
         repairs = self.repair_log.made
+        # After the last character, the steps go on, until one of them ends the reading.
         while position < size or (self.text_ended and not self.is_done):
             step = self.inside_step or self.outside_step
             position = step(self, text, position, out)
@@ -324,6 +327,7 @@ class LenientReader:
             self.inside_step = None
             return
         if container.__class__ is not dict:
+            # The index of the next element.
             document.key = len(container)
         self.expects = self.place_after_value()
 

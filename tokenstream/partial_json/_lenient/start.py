@@ -84,6 +84,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if prose_start is not None:
         note_prose(reader, prose_start)
     if finding is SearchResult.MAYBE:
+        # At the end of the text, a fence, tag or document that may have begun there is prose.
         return len(text) if reader.text_ended else reader.hold_back(position)
     if finding is SearchResult.DOCUMENT:
         if has_document(reader):
@@ -118,6 +119,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a document with its first bracket."""
     reader.outside_step = STEPS["read_after_document"]
+    # Prose after the document is a repair of its own.
     reader.prose_noted = False
     reader.root_at = reader.base + position
     reader.root_fence = reader.prose.fence

@@ -144,12 +144,14 @@ class QuotedString:
         if self.kind is not PLAIN or self.has_raw_backslash or (held_back and held_back[0] == '"'):
             return None
         escaped = held_back + text
+        # Codes such as `\u00e9` are looked for at the end only, if the piece is long.
         has_codes = held_back or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:])
         if has_codes and not self.may_have_ended:
             # Probably all escapes are codes, as in text that is not English.
             try:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:
+                # Not plain, so the piece is decoded below.
                 string, size = "\\", 0
             # No character of such a string changes the state.
             # `\U` is not JSON, and the decoder misreads text that is not ASCII.
@@ -266,6 +268,7 @@ class QuotedString:
         size = len(text)
         # End of the last run of valid JSON escapes.
         valid_to = 0
+        # After too many repairs, the reader refuses the text.
         while position < size and not self.is_closed and not self.repair_log.is_full:
             end: int = self.kind.run(text, position).end()
             if end > position:
@@ -344,6 +347,9 @@ class QuotedString:
             after: Position after the quote.
             pieces: Receives an inner quote.
             context: The string's surroundings.
+
+        Returns:
+            The position after the quote or quotes, or MORE_NEEDED if later text decides.
         """
         if context.in_object is None:
             # A key, or a string that is the whole document, ends at its first quote.
@@ -397,8 +403,12 @@ class QuotedString:
             after: Position after the last quote.
             pieces: Receives the quotes that belong to the string.
             context: The string's surroundings.
+
+        Returns:
+            The position after the quotes that were read, or MORE_NEEDED if later text decides.
         """
         count = after - position
+        # More quotes may follow. (If there are more than three already, the first ones are certain.)
         if after == len(text) and not context.text_ended and count <= _TRIPLE:
             return MORE_NEEDED
         if count != _TRIPLE:

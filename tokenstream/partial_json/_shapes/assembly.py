@@ -182,6 +182,7 @@ class AssembledStructure(ValueStructure):
 
     def __init__(self, layered: LayeredSchema) -> None:
         self._tentative = layered.tentative
+        """True if only reading the value as a whole gives its errors."""
         # The tags of the union members around the value, with which the locations of errors begin.
         prefix: list[str] = []
         around: list[tuple[SchemaValidator, tuple[str, ...]]] = []

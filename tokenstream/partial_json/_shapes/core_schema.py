@@ -89,7 +89,7 @@ def _find_title(schema: CoreSchema) -> str:
 
 
 def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
-    """Yield the dicts inside a schema; each of them may be a schema."""
+    """Yield the dicts directly inside a schema, or in lists in it; each of them may be a schema."""
     waiting: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
     while waiting:
         value = waiting.pop()
@@ -157,6 +157,7 @@ class Definitions:
             elif kind == "definition-ref":
                 schema = self._by_ref[schema["schema_ref"]]
             elif kind in _AROUND and kind not in _CLASSES:
+                # A wrapper of the value's own schema. (What a class wraps is the schema of its fields.)
                 schema = schema["schema"]
             else:
                 return None
@@ -278,6 +279,7 @@ def list_single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a
         return [alias]
     paths: list[list[str | int]] = alias if isinstance(alias[0], list) else [alias]
     keys = [path[0] for path in paths if len(path) == 1]
+    # An index, which is no str, finds nothing in an object.
     return [key for key in keys if isinstance(key, str)] if len(keys) == len(paths) else None
 
 

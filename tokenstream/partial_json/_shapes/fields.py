@@ -193,7 +193,10 @@ class _FieldsStructure(AssembledStructure):
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
-        """Return the JSON of a field's value, written by its serializer method if the class has one."""
+        """Return the JSON of a field's value, written by its serializer method if the class has one.
+
+        The result is None if the class leaves the field out.
+        """
         keys = self._keys.get(str(name))
         slot = None if keys is None else self.find_slot(keys[0])
         if slot is None:
@@ -322,6 +325,7 @@ class _FieldsStructure(AssembledStructure):
         keys = tuple(entries)
         if any(entry.__class__ is UnreadEntry for entry in entries.values()):
             return _write_object(_list_entry_texts(entries))
+        # Without unread values, the text depends only on the keys.
         text = self._texts.get(keys)
         return (
             _remember(self._texts, keys, _write_object(_list_entry_texts(entries))) if text is None else text

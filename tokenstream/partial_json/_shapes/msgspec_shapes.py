@@ -85,6 +85,7 @@ class _StructSlot(Slot):
             title = " | ".join(struct.__name__ for struct in structs)
             # Reversed, so that the first key counts if Structs of a union have several for one name.
             aliases: dict[str, str | None] = {name: key for key, name in reversed(self._names.items())}
+            # None at the end: msgspec always uses aliases.
             self.type_names = TypeNames(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
     def make_decoder(self) -> None:
@@ -186,7 +187,7 @@ def _find_struct(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 
 def _make_defaults(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
-    """Return the defaults of the fields of a Struct."""
+    """Return the defaults of the fields of a Struct; a field that is UNSET by default has none to show."""
     makers: dict[str, Callable[[], Any]] = {}
     for field in msgspec.structs.fields(struct):
         if field.default_factory is not msgspec.NODEFAULT:
@@ -206,6 +207,8 @@ def _find_maker(
     type_: Any,  # noqa: ANN401 - any type
 ) -> Callable[[], ValueStructure | None] | None:
     """Return a function that makes the structure for values of a kind; None if the type has no such values.
+
+    If such values are read as a whole, the function returns None.
 
     Args:
         slots: The slots of the types.

@@ -235,6 +235,7 @@ class _ArrayStructure(AssembledStructure):
         self._slots = [types.get_slot(schema, layered.config) for schema in schemas]
         self._last_repeats = last_repeats
         is_tuple = layered.schema["type"] == "tuple"
+        # In the text to assemble, numbers stand for the items, which were validated before.
         items: Any = [KNOWN_BY_NUMBER] * len(schemas) if is_tuple else KNOWN_BY_NUMBER
         changed_schema = strip_ref(layered.schema) | {"items_schema": items}
         self._validator = types.make_validator(changed_schema, layered.config)
@@ -254,6 +255,7 @@ class _MappingStructure(AssembledStructure):
         super().__init__(layered)
         schema = layered.schema
         self._slot = types.get_slot(schema.get("values_schema") or _ANY, layered.config)
+        # In the text to assemble, numbers stand for the values, which were validated before.
         self._validator = types.make_validator(
             strip_ref(schema) | {"values_schema": KNOWN_BY_NUMBER}, layered.config
         )

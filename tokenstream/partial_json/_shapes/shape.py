@@ -97,6 +97,7 @@ class TypeNames(NamedTuple):
             by_alias: True to use the field's alias; None for the type's default.
         """
         alias = self.aliases.get(name, name)
+        # The field is never written, or the type always uses aliases.
         if alias is None or self.by_alias is None:
             return alias
         return alias if (self.by_alias if by_alias is None else by_alias) else name

@@ -136,6 +136,7 @@ class LateReader(ABC):
         """
         document, state = self.document, self.state
         if state is WAITING and self._room_left <= 0:
+            # As much text as allowed was put off: read it now.
             document.catch_up()
             state = self.state
         if state is not WAITING:

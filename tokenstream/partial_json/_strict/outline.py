@@ -47,6 +47,7 @@ def find_open_string(text: str) -> int:
         >>> find_open_string('{"text": "' + "much " * 100), find_open_string('{"text": "little')
         (10, 0)
     """
+    # The two ways to write the text between a key and its string: with a space, and without.
     spaced, dense = _MEMBERS
     if "\\" not in text:
         start = text.rfind('"') + 1
@@ -174,6 +175,7 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         # The piece ends with a whole string; `quote` becomes its opening quote.
         string_end = quote + 1
         quote = text.rfind('"', 0, quote)
+    # The character before the string, without the white space between them.
     char_before = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
     is_value = char_before == ":" or (char_before and not in_object)
     if is_value and in_string:

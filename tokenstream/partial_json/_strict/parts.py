@@ -36,6 +36,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
     """
     state: Any = reader.state
     document = reader.document
+    # Strings that stay hidden while they grow, and incomplete escapes, are read token by token.
     if not document.shows_strings or (reader.incomplete and state.__class__ is not dict):
         return 0
     parts = text.split('"')

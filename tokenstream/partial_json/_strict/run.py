@@ -99,7 +99,10 @@ def may_be_too_long(text: str) -> bool:
 
 
 def _scan_value(text: str) -> tuple[Any, int] | None:
-    """Return the value at the start of a text, and its end; None if C cannot read it."""
+    """Return the value at the start of a text, and its end; None if C cannot read it.
+
+    The result is also None if a number in the text may have too many digits.
+    """
     try:
         value, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):
@@ -186,6 +189,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
             return 0, state
         # If the end cuts a key, the key is excluded.
         in_string = in_string and blanked.find('"', end_of_cut) < 0
+        # True if nothing has followed the innermost opening bracket.
         is_empty = blanked[end_of_cut - 1] == _SIGNS[bracket]
         if in_string:
             end_of_cut += count_decided(text[end_of_cut:])

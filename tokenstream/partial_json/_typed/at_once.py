@@ -104,6 +104,7 @@ class LateObject(FilledObject):
         self._names = names
         self._outcome = outcome
         self._made: dict[None, FilledObject] = {}
+        """The view from the second reading, under the key None: `setdefault` is safe between threads."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of it
         # The attributes of a `FilledObject`: each is unset until one of them is first used.

@@ -95,6 +95,7 @@ class Draft(Generic[T]):
         self._filler = DefaultsFiller(self._slot) if defaults else None
         self._show_unit: ShowUnit = check_show(show)
         self._words = words
+        """Makes an object that cuts text into words, for strings that become visible by words."""
         self._is_untouched = lenient is False and document is None and schema.core is not None
         """True while the parser is unused: no piece has arrived, or only one, the whole document."""
         if not self._is_untouched:

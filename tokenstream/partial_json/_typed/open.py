@@ -75,12 +75,14 @@ class OpenContainer:
         self.structure = structure
         self.start = event.offset
         self.fault_before = fault_before
+        """The newest validation error before the object or array; None if there was none."""
         self.is_object = event.kind == "object"
         self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
         """True if the object or array is visible in snapshots."""
         self.show_unit: ShowUnit = show_unit
         """The unit in which strings in it become visible."""
         self.in_whole = in_whole
+        """True if it is inside a container that is read as a whole."""
         self.is_read_whole = structure is None and not in_whole
         """True if the object or array is read as a whole, from an excerpt of the text."""
         self.values_are_final: bool = (

@@ -178,7 +178,7 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
 def _find_slots(
     slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
 ) -> tuple[Slot, ...] | None:
-    """Return the slots that are possible after one more step; None if they are unknown."""
+    """Return the slots that are possible after one more step: none if there is no value; None if unknown."""
     inner_slots: list[Slot] = []
     for slot in slots or ():
         inner = slot.find_slots_within(key, attribute=attribute)

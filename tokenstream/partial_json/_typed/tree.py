@@ -95,6 +95,7 @@ class ValueTree:
         self._filler = filler
         self._show_unit: ShowUnit = show_unit
         self._words = words
+        """Makes an object that cuts text into words, for strings that become visible by words."""
         self._excerpt = WrittenExcerpt() if document.lenient else Excerpt()
         self._top: OpenContainer | None = None
         """The innermost open object or array."""
@@ -456,7 +457,7 @@ class ValueTree:
             node.entries[key] = entry
 
     def _choose_structure(self, node: OpenContainer, choice: TagChoice) -> None:
-        """Choose the member of a union as soon as its discriminator has arrived."""
+        """Choose the member of a union if its discriminator has arrived; if not, the choice stays open."""
         structure: ValueStructure | None = choice
         # The chosen member may be a union itself.
         while isinstance(structure, TagChoice):

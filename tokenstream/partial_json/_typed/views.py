@@ -127,7 +127,7 @@ class FieldLog:
         return position is not None and (self.plain_positions is None or position not in self.plain_positions)
 
     def find_position(self, name: object, length: int) -> int | None:
-        """Return the position of a field; None if the field is not among the first `length` fields."""
+        """Return the last position of a field among the first `length` fields; None if it is not there."""
         positions = self._positions.get(name) if isinstance(name, str) else None
         if positions is None:
             return None

@@ -222,7 +222,10 @@ class HTTPDelivery(Delivery):
             await self._send_complete(_CLIENT_CLOSED_REQUEST, b"", {})
 
     async def _send_last_chunk(self) -> None:
-        """Send the last chunk on shutdown; abort the connection if an earlier chunk is still being sent."""
+        """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.
+
+        It cannot be sent while an earlier chunk is being sent. Nothing is sent after the end of the answer.
+        """
         from anyio import move_on_after
 
         already_ended = self._end_begun and not self._busy

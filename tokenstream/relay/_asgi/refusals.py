@@ -97,6 +97,7 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
     status = status_of(error)
     cause = type(error).__name__ + (f" {error.status}" if isinstance(error, StatusError) else "")
     warn("an answer failed before its first event (%s); its reader gets status %d", cause, status)
+    # Not the error's own message: it may quote the provider's, which may be private.
     message = _MESSAGES.get(error.kind, "The provider gave no answer.")
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE
@@ -115,4 +116,5 @@ def _is_timeout(error: StreamError) -> bool:
     if isinstance(error, ProviderError):
         # The provider has reported an error, and so was not silent.
         return False
+    # The exceptions of the HTTP clients have no common class, but names such as `ReadTimeout`.
     return isinstance(error, StreamStalled) or "timeout" in type(error.__cause__).__name__.lower()

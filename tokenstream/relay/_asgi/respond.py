@@ -109,6 +109,7 @@ class AnswerOutlet(Outlet):
             self._ended = True
             chunks = self._writer.fail(error)
             if chunks is None:
+                # The protocol has no event for errors.
                 raise
             return b"".join(chunks)
 

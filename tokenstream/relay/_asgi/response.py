@@ -57,11 +57,16 @@ class Response:
             scope: The request's ASGI scope.
             receive: The ASGI callable `receive`.
             send: The ASGI callable `send`.
+
+        Raises:
+            MisuseError: The answer was sent already, or the scope is not an HTTP request's.
+            StreamError: The answer has failed, and its protocol cannot report that to the reader.
         """
         outlet, self._outlet = self._outlet, None
         if outlet is None:
             raise MisuseError("this response was sent already: make one for each request")
         if scope["type"] != "http":
+            # The answer was not touched, so a later call may still send it.
             self._outlet = outlet
             raise MisuseError(
                 f"a relay answers requests over HTTP, and this is {scope['type']!r}: call it in an "

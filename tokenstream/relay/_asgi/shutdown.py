@@ -57,6 +57,8 @@ def shut_down() -> None:
 def abort_connection(receive: object, send: object) -> None:
     """Abort the connection of a reader that does not read, since the server would wait for this reader.
 
+    If the connection is not found, as with servers other than uvicorn and hypercorn, nothing happens.
+
     Args:
         receive: The ASGI callable `receive`, wrapped or not.
         send: The ASGI callable `send`, wrapped or not.
@@ -214,7 +216,8 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
         if terminated is not None:
             yield terminated.is_set
             return
-        # uvicorn: the object of one request
+        # uvicorn: the object of one request. Its `keep_alive` becomes False on shutdown; if it is False from
+        # the beginning, as the client may ask, a shutdown cannot be detected.
         if attributes.get("keep_alive") is True and "on_response" in attributes:
             yield partial(_is_connection_ending, attributes)
             return

@@ -97,6 +97,7 @@ class _WebSocketDelivery(Delivery):
         except StreamError as error:
             chunks = self._writer.fail(error)
             if chunks is None:
+                # The protocol has no message for errors.
                 raise
             await self._send_last(chunks)
 
@@ -159,6 +160,7 @@ class _WebSocketDelivery(Delivery):
             return
         while not self._disconnected:
             wait = self._sent_at + seconds - time.monotonic()
+            # A message may be on its way, or just sent: then look again, but not in a busy loop.
             await sleep(max(wait, seconds / 10))
             if not self._busy and time.monotonic() - self._sent_at >= seconds:
                 await self._send_chunks([heartbeat])

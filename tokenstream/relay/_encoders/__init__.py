@@ -79,6 +79,7 @@ def load(format: str) -> type[Encoder]:
     Raises:
         MisuseError: The format is unknown, or cannot be written.
     """
+    # `names` does not list the dialects.
     path = _ENCODERS.get(format, _DIALECTS.get(format))
     if path is None:
         raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(names())}")

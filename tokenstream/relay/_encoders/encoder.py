@@ -144,7 +144,7 @@ class Encoder(Vocabulary):
         key = event.__class__, event.choice, event.part
         write = self._writers.get(key)
         if write is not None:
-            # A template makes the chunk without a payload.
+            # A template makes the chunk without a payload; the result is None if it does not fit the event.
             chunk = write(event)
             if chunk is not None:
                 return [chunk]
@@ -405,6 +405,7 @@ class Encoder(Vocabulary):
         """
         if key not in self._writers:
             # This is the part's first piece; the template is made from the second one, if any fits.
+            # The chunks of a format that is not `steady` differ in more than the text.
             if self.steady:
                 self._writers[key] = None
             return
@@ -423,6 +424,7 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format cannot express the event, and `drop` does not allow leaving it out.
         """
+        # Most formats have no place for a second choice.
         if event.choice and not self.choices:
             if "all" in self.drop:
                 return True

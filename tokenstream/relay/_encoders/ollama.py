@@ -96,7 +96,7 @@ def _escape_like_go(line: bytes) -> bytes:
 
 
 def _statistics(usage: Usage) -> dict[str, int]:
-    """Return token counts and durations; as in Ollama's answers, an unknown count has no field."""
+    """Return token counts, and durations made up from them; as from Ollama, an unknown count has no field."""
     input_tokens, output_tokens = usage.input_tokens, usage.output_tokens
     if input_tokens is None and output_tokens is None:
         return {}

@@ -108,6 +108,7 @@ def make_writer(event: Any, template: Template) -> Writer:  # noqa: ANN401 - a p
 
     def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same part
         """Return the chunk of a later piece; None if the template does not fit the event."""
+        # Empty also for a fragment of another call.
         text = read(event)
         try:
             return template(text) if text else None

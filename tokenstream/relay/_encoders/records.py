@@ -83,6 +83,7 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
         # The most frequent pieces need no look-up in the cache.
         if step is not None or event.part or event.choice or cls is not TextDelta:
             id = event.id if cls is ToolCallDelta else ""
+            # Templates are cached by their ids, so a long id gets none.
             if max(len(id), len(step or "")) > _MAX_CACHED_ID:
                 return None
             # This raises ValueError if a call's id contains the probe: the template is then split in three.

@@ -49,6 +49,7 @@ class TokenStreamEncoder(Encoder):
             # A heartbeat is not part of the answer, so it gets no number.
             return [self.frame_record(None, record(event))]
         if isinstance(event, Finish):
+            # `end` takes an answer for complete only if it has a finish.
             self.finishes[event.choice] = event
         event_record = record(event, raw=self.raw)
         return [self._frame_next(event_record)] if event_record else []

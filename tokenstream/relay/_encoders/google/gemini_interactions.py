@@ -134,7 +134,10 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a `text_annotation_delta` in the open text's step, or in an empty step for output."""
+        """Return a `text_annotation_delta` in the open text's step, or in an empty step for output.
+
+        A citation without a URL or a title is left out, if `drop` allows it.
+        """
         if not require_name(self, event.citation):
             return ()
         part = self.find_open_text(event.part)

@@ -102,6 +102,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         if self._citations:
             payloads += self._server_content(groundingMetadata=make_grounding(self._citations))
         turn_end: dict[str, Any] = {"turnComplete": True}
+        # Some words are sent in a message of their own, others in the one that ends the turn.
         if word in _SENT_SEPARATELY:
             payloads += self._server_content(**{word: True})
         else:

@@ -75,6 +75,7 @@ class UsageLayout:
         report: dict[str, Any] = {
             theirs: counts[ours] for ours, theirs in self.counts.items() if ours in counts
         }
+        # The counts of one modality, such as audio, are in lists of their own.
         for ours, (list_name, modality) in self.modality_counts.items():
             if ours in counts:
                 report.setdefault(list_name, []).append({"modality": modality, self.count_name: counts[ours]})
@@ -196,7 +197,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a complete medium, with its data or its URL.
+        """Return a complete medium, with its data or its URL; no payloads for any other part.
 
         Raises:
             NotExpressible: The medium's type is not known, or it has neither content nor a URL.

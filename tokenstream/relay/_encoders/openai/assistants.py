@@ -126,6 +126,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
                 "submit_tool_outputs": {"tool_calls": calls},
             }
         elif status == "incomplete":
+            # Every incomplete status has a reason; "" only satisfies the type checker.
             run["incomplete_details"] = {"reason": _RUN_REASONS[statuses.incomplete_reason or ""]}
         else:
             run[f"{status}_at"] = CREATED

@@ -99,7 +99,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a delta with the call's id and name."""
         index = self.assign_call_index(event.choice, event.part)
-        # The legacy form "function_call" cannot hold several calls.
+        # Also for a call of the legacy form "function_call", which cannot hold several calls.
         call_type = "custom" if event.type == "custom" else "function"
         self._sent_calls[event.choice, event.part] = index, call_type
         body = {"name": event.name, _ARGUMENT_FIELDS[call_type]: ""}
@@ -159,7 +159,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, audio=audio)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return a delta with a complete image, or its URL."""
+        """Return a delta with a complete image, or its URL; no payloads for any other part."""
         image = self._media.pop(event)
         url = None if image is None else image.to_url(image.mime_type or "image/png")
         if url is None:

@@ -44,7 +44,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a delta with the whole call."""
         index = self.assign_call_index(event.choice, event.part)
-        # Note that the call is complete.
+        # The base class notes that the call is complete, and sends nothing.
         super().encode_call_end(event)
         function = {"name": event.call.name, "arguments": event.call.arguments_text}
         call = {"id": event.call.id, "function": function, "index": index}

@@ -70,6 +70,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         """Return a piece of audio, and of its transcript."""
         start = self.starts.get(event.part)
         mime = start.mime_type if isinstance(start, MediaPart) else None
+        # A medium of unknown type is taken for audio, the only kind that this API sends.
         if mime not in (None, _AUDIO):
             return self.omit(f"media that are not {_AUDIO} (part {event.part})", "media")
         item, payloads = self.open_item(event.part, "media")

@@ -368,12 +368,17 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return self._number - 1
 
     def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
-        """Return a citation as an annotation; None if the citation is left out."""
+        """Return a citation as an annotation; None if the citation is left out.
+
+        Raises:
+            NotExpressible: The citation has cited words or no URL, and `drop` does not allow the loss.
+        """
         sent_by_openai = citation.provider_data or {}
         # An annotation of a file cannot be made from a citation, only sent again as OpenAI has sent it.
         if sent_by_openai.get("type") in _FILE_ANNOTATIONS and "file_id" in sent_by_openai:
             return sent_by_openai
         if citation.text is not None:
+            # Only for its check: the annotation has no field for the words.
             self.omit("the cited words of a source", "citation")
         url_citation = convert_citation(self, citation)
         return None if url_citation is None else {"type": "url_citation", **url_citation}

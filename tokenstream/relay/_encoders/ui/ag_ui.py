@@ -154,6 +154,7 @@ class AGUIEncoder(NamedEncoder):
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return a `RUN_ERROR`."""
         error = {"type": "RUN_ERROR", "message": message}
+        # Without the provider's code, the kind is the code; "unknown" would tell nothing.
         code = code or (None if kind == "unknown" else kind)
         if code is not None:
             error["code"] = code

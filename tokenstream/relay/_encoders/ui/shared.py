@@ -95,7 +95,7 @@ class NamedEncoder(Encoder, ABC):
         return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return the payloads that begin a text or reasoning; none if the part was begun before.
+        """Return the payloads that begin a text or reasoning; none for any other part, or if it has begun.
 
         A start that is repeated after the part has ended begins the part again, but only if the start has
         a signature or the encrypted form: these were not sent before.
@@ -140,6 +140,7 @@ class NamedEncoder(Encoder, ABC):
         part = self._open.get(index)
         if part is not None:
             return part, []
+        # The id; `scope` makes it unique among several answers.
         part = self._open[index] = OpenText(kind, f"{self.scope}{self.prefixes[kind]}{index}")
         return part, [*self.unsent_head(), *self.encode_begin(part)]
 

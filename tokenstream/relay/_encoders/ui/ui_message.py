@@ -99,6 +99,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the start of a text; a file is sent when it is complete."""
+        # Content in the start of a file goes to `encode_media`, which collects it.
         if event.content.kind == "media":
             return [
                 payload
