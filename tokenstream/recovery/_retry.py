@@ -150,6 +150,7 @@ is restarted |
             return True
         conditions = [each for each in on or () if each not in _OUTCOMES]
         if not conditions:
+            # `on` names only outcomes, or nothing.
             return otherwise
         classes = tuple(each for each in conditions if isinstance(each, type))
         return isinstance(error, classes) or error.kind in conditions
@@ -200,6 +201,7 @@ def _check_fallbacks(fallback: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - a
         fallback: The option's value: one fallback, or several.
     """
     given: Any = fallback
+    # A str is no fallback, but is treated as one, so that the error names all of it.
     is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback)
     if is_single or not isinstance(fallback, Iterable):
         given = (given,)

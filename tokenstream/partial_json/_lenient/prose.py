@@ -180,6 +180,7 @@ class Prose:
         if begins is None:
             return position, SearchResult.MAYBE
         if begins:
+            # After the document, no prose precedes the next bracket yet.
             self._introduces_json = True
             return position, SearchResult.DOCUMENT
         return self._skip_character(text, position)

@@ -154,6 +154,7 @@ def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: li
     """Add a whole number or literal to the document."""
     offset = reader.base + position
     value = parse_number(atom.value, decimals=reader.document.decimals) if atom.in_json else atom.value
+    # The exponent is too large for a Decimal.
     if value is None and atom.in_json:
         begin_number(reader, position, out)
         reader.document.exceed_exponent(atom.value, offset)

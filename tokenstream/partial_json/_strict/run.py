@@ -174,6 +174,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     if touched_frames:
         outer = [_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]
         cls = touched_frames[-1].container.__class__
+        # Tables have no hash, so `_BEFORE` finds them by their identity.
         innermost = _BEFORE[cls].get(id(state)) if state.__class__ is dict else _BEFORE_STRING[cls]
         if innermost is None:
             # No other table is the state inside a container.

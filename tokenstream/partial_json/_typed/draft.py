@@ -97,7 +97,10 @@ class Draft(Generic[T]):
         self._words = words
         """Makes an object that cuts text into words, for strings that become visible by words."""
         self._is_untouched = lenient is False and document is None and schema.core is not None
-        """True while the parser is unused: no piece has arrived, or only one, the whole document."""
+        """True while the parser is unused: no piece has arrived, or only one, the whole document.
+
+        It is always False if only the parser can read the document: for a Struct, and with some options.
+        """
         if not self._is_untouched:
             parser = self._parser
             self._document.repairs = lambda: parser.repairs

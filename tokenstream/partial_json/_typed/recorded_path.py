@@ -119,6 +119,7 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
         >>> record_path(lambda r: r.steps[0].title, None).keys
         ('steps', 0, 'title')
     """
+    # The paths of the objects that the function tests, as in `r.best.title if r.best else None`.
     tested: list[tuple[str | int, ...]] = []
     start = _Recorder(_Trail((), None if slot is None else (slot,), "r", tested))
     try:

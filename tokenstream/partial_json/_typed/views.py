@@ -285,6 +285,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)
+        # Only a `ValueLog` has such positions.
         plain_positions: set[int] | None = getattr(self.values, "plain_positions", None)
         return 0 <= position < self.length and (plain_positions is None or position not in plain_positions)
 

@@ -135,7 +135,8 @@ class HTTPDelivery(Delivery):
         if self._disconnected:
             return
         if self._head_begun:
-            # The status is sent already, so the error can only be an event of the protocol.
+            # The status is sent already, so the error can only be an event of the protocol. If the protocol
+            # has none, the response breaks off.
             if refusal.as_event is None and refusal.error is not None:
                 raise refusal.error
             await self._send_chunk(refusal.as_event or b"", more=False)

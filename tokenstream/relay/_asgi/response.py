@@ -42,6 +42,7 @@ class Response:
         all_headers = {name.lower(): value for name, value in outlet.headers.items()} | extra_headers
         self._outlet: Outlet | None = outlet
         self._timing = ResponseTiming() if timing is None else timing
+        # The public attributes have the names of Starlette's.
         self.status_code = status
         self.raw_headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()
