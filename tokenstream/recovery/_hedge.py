@@ -40,6 +40,7 @@ class Contender:
         self._chunks: deque[Any] = deque()
         """The chunks that were read here; the stream reads them again."""
         self._error: Exception | None = None
+        """The exception that ended the reading here; the stream gets it after the chunks."""
         self.begun = False
         """True once the second attempt has begun; never set for the first attempt, which always begins."""
         self.has_content = False

@@ -63,6 +63,7 @@ class Recovery:
             opener.prefills = retry.prefill
         self._machine = machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
+        """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
         machine.hold_back(hold)
         self._current = CurrentAttempt(machine, hold)

@@ -45,6 +45,7 @@ class EventsIn:
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
         self._driver = driver if isinstance(driver, AsyncDriver) else None
+        """The driver of an `AsyncStream`; None for a reader of a shared stream, and for any other source."""
         self._sole_reader: SoleReader | None = None
         """Reads a stream that has no other readers; None before the first event, and for other sources."""
         self._events: Any = None

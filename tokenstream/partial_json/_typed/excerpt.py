@@ -33,7 +33,7 @@ class Excerpt:
         self._start: int | None = None
         """Start of the open value in the current piece; None if no value is being collected."""
         self._earlier_text: TextLog | None = None
-        """Text of the open value in earlier pieces."""
+        """Text of the open value in earlier pieces; None if the value began in the current piece."""
 
     @property
     def is_open(self) -> bool:

@@ -84,6 +84,7 @@ class FieldLog:
         self.order: list[str] = []
         """Each name once, in the order in which they first occurred."""
         self._positions: dict[str, list[int]] = {}
+        """Maps each name to its positions, in ascending order."""
         self._unvalidated: set[int] = set()
         """Positions of values that have not been validated yet."""
 

@@ -67,6 +67,7 @@ class FollowOutlet(Outlet):
         self._transcript_key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
         """Identifies the transcript, which is shared with other readers of the same protocol."""
         self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
+        """Makes the transcript of a feed, for the first of these readers."""
         self._last_event_id = last_event_id
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
@@ -173,6 +174,7 @@ class StartOutlet(FollowOutlet):
         self._raw = raw
         self._shape = shape
         self._error_writer = BodyWriter(protocol, drop=drop)
+        """Encodes the error of an answer that failed before its first event."""
 
     async def open(self) -> Refusal | None:
         """Start the answer, wait for its first event, and begin to follow the answer.

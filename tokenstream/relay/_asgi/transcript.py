@@ -51,6 +51,7 @@ class Transcript:
         """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._feed = feed
         self._first = feed.first
+        """The position of the first chunk."""
         self._chunks: list[bytes] = []
         """The bytes of each record, from the record at position `_first` on."""
         self._joined_range = (0, 0)
