@@ -73,6 +73,7 @@ def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, fr
     if has_failed or (driver.head is not None and is_failure(driver.head)):
         # The body is an error report, not an answer: it is read to the end for its message.
         return False
+    # Events that a guard holds back do not count yet.
     has_event: bool = machine.events_seen > 0 and not machine.holding
     return first == "head" or has_event
 
@@ -85,6 +86,7 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
         format: The answer's format; None to detect it from the first payload.
     """
     deferred.prepare()
+    # `asked` has the address and the JSON of a request; None if other code sends the request.
     if deferred.asked is not None:
         # The first object that a process makes loads pydantic's validators.
         Usage()

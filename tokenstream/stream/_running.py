@@ -111,6 +111,7 @@ class _Tasks:
             if self._failure is None:
                 await self._start_all(self._run.end(self._driver.message))
         except self._cancelled:
+            # The task group has to see its own cancellation.
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
             self._store_error(error)

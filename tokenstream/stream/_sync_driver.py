@@ -90,6 +90,7 @@ class SyncDriver(Driver):
                     chunk: Any = next(chunks, END) if self.verdict.end_request is None else END
                 except Exception as error:  # noqa: BLE001 - raised later, after the events before it
                     chunk = SourceFailed(error)
+                # `unit` is the type of the chunks so far: bytes, or decoded text.
                 if chunk.__class__ is machine.unit and self.verdict.end_request is None:
                     fast_path = machine.shortcut
                     event = machine.give(chunk, clock()) if fast_path is None else fast_path(chunk, clock())
@@ -143,6 +144,7 @@ class SyncDriver(Driver):
             until: Time at which to stop waiting, if the source's reads can be limited.
         """
         if self.phase is _ENDED:
+            # This raises the stream's error or StopIteration.
             return self.step()
         return self._step(partial(self._advance, until), until)
 

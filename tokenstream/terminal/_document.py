@@ -127,6 +127,7 @@ def _flatten_deep_blocks(tokens: list[Token], text: str, room: int) -> Iterator[
         depth += token.nesting
         if depth:
             continue
+        # `map` is the range of a block's lines in the source.
         if (first := block[0]).map and _is_too_deep(block, room):
             lines = lines or _LINE_END.split(text)
             source = several_lines("\n".join(lines[slice(*first.map)]))

@@ -82,7 +82,11 @@ class _BedrockTurn(Turn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
+        """Write a call of a server tool, which Converse distinguishes from other calls by its type.
+
+        Returns:
+            The obstacle if another API has made the call, or if Converse cannot express it; else None.
+        """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
@@ -96,7 +100,11 @@ class _BedrockTurn(Turn):
         return bool(part.id and part.name) and object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a server tool, with the type and the status that the API has sent."""
+        """Write the result of a server tool, with the type and the status that the API has sent.
+
+        Returns:
+            The obstacle if another API has made the result, or if Converse cannot express it; else None.
+        """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_result"
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}

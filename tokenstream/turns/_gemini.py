@@ -87,7 +87,11 @@ class _GeminiTurn(Turn):
         return None
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
+        """Write a medium as `fileData` with its URL, or as `inlineData` with its content.
+
+        Returns:
+            The obstacle if the URL is of another provider, or if the content or its type is missing.
+        """
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}

@@ -79,6 +79,7 @@ class _OllamaTurn(Turn):
         """Write an image; for any other medium, return the obstacle."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")
+        # Only the data can be sent: not a URL, and no transcript.
         if not mime_type.startswith("image/") or not part.data or part.transcript:
             return "media"
         self._images.append(b64encode(part.data).decode())

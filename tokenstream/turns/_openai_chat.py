@@ -61,6 +61,7 @@ class _OpenAIChatTurn(Turn):
         if self._reasoning:
             content[self._reasoning_field] = "".join(self._reasoning)
         content |= self._typed_pieces | self._other_fields
+        # The legacy form has a field for a single call.
         if len(self._calls) == 1 and self._calls[0].type == _LEGACY:
             content[_LEGACY] = _make_function(self._calls[0])
         elif self._calls:
@@ -80,7 +81,11 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature."""
+        """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature.
+
+        Returns:
+            The obstacle if another API has made the reasoning, or if its signature may be cut off.
+        """
         if not self.is_own:
             return "reasoning"
         fields = self.fields(part)

@@ -167,6 +167,7 @@ class ToolResults(Mapping[str, Any]):
 
         def write_result(result: _Result) -> dict[str, Any]:
             if "function_call" in result.turn:
+                # The call was made in the legacy form, which has no ids.
                 return {"role": "function", "name": result.call.name, "content": result.text}
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
@@ -252,6 +253,7 @@ class ToolResults(Mapping[str, Any]):
         from tokenstream.turns._ollama import to_ollama
 
         def write_result(result: _Result) -> dict[str, Any]:
+            # The result gets an id only if the call is sent with an id.
             sent_call = result.turn["tool_calls"][0]
             id = {"tool_call_id": sent_call["id"]} if "id" in sent_call else {}
             return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}

@@ -175,6 +175,7 @@ class Turn(ABC):
         """
         if not content:
             what = "has nothing" if not self.message.parts else "has nothing left"
+            # No kind is to blame: leaving out more parts would not help.
             raise NotExpressible(f"the message {what} that can be sent to {self.api}", kinds={})
 
     def _gather_citations(self) -> None:

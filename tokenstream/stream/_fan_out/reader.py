@@ -119,7 +119,7 @@ class ReaderDriver(SingleConsumer):
     def earliest_deadline(self) -> float:
         """A time before which no deadline has to be checked.
 
-        While the queue is full, it is minus infinity, so that the deadlines are checked each time.
+        While the queue is full, it is minus infinity, so that each step of a loop checks; see `idle_until`.
         """
         due: float = self.hub.driver.earliest_deadline
         return -math.inf if self.hub.is_full else due

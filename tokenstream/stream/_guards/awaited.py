@@ -61,7 +61,7 @@ class AwaitedGuards:
             self._check_task_group()
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until a guard has returned its verdict.
+        """Wait until a guard has returned its verdict; return at once if no guard is running.
 
         Args:
             seconds: Longest wait; None for no limit.
@@ -79,12 +79,13 @@ class AwaitedGuards:
             scope.cancel()
 
     async def close(self) -> None:
-        """Cancel all running guards, and wait until they have ended."""
+        """Cancel all running guards, and wait until they have ended, for `CLOSING_SECONDS` at most."""
         from anyio import CancelScope, current_time
 
         self.cancel()
         if not self._running:
             return
+        # Shielded, since the caller itself may be cancelled.
         with CancelScope(shield=True, deadline=current_time() + CLOSING_SECONDS):
             while self._running:
                 await self.wait(None)

@@ -81,6 +81,7 @@ def guard(
     internal_rule = make_rule(rule, first_tokens, every, field)
     machine = driver.machine
     has_begun = machine.input_ended or machine.meter.chunks > 0
+    # A stream that was diverted has left its answers to the streams of its `responses`.
     if has_begun or driver.phase is Phase.ENDED or driver.diverted:
         raise MisuseError(
             "reading has begun, and a guard has to see an answer from its start: "

@@ -102,7 +102,7 @@ class CallDraftCursor:
         return self._next_draft()
 
     def end(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft that the end of the stream adds, or raise the error of the answer.
+        """Return the next draft at the end of the stream; after the last one, None or the answer's error.
 
         Raises:
             OutputIncomplete: A call was cut off.

@@ -175,6 +175,7 @@ class OutputCursor(Generic[ItemT]):
     def _next_new_item(self) -> ItemT | None:
         """Return the next item that was not delivered before a restart; None if the queue has none."""
         if not self._queue:
+            # This returns None, or raises an error of the program's own code.
             return self._pop_item()
         delivered = self._delivered
         if delivered is None:
@@ -256,6 +257,7 @@ class OutputCursor(Generic[ItemT]):
             # The message has ended after the error was recorded, so the error gets the new message.
             self._failure = add_context(self._failure, message, text="", best=None)
         elif not documents or (tool is None and documents[0].text.empty):
+            # No JSON has arrived. Of a tool's call, empty arguments count as an empty object.
             self._failure = add_context(missing_json_error(message, tool), message, text="", best=None)
         # The first error ends the output.
         for document in documents:

@@ -47,10 +47,10 @@ class DeliveredItems:
         return self._position < len(self._items)
 
     def check(self, accumulator: Accumulator) -> None:
-        """Refuse the end of an answer that lacks a delivered item, unless the stream was stopped.
+        """Refuse the end of an answer, because the answer lacks a delivered item; accept it after a stop.
 
         Raises:
-            StreamError: The restarted answer differs from the delivered items.
+            StreamError: The stream was not stopped.
         """
         if accumulator.ending != "stopped":
             raise make_difference_error(accumulator)

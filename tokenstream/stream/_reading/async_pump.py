@@ -307,7 +307,10 @@ class AsyncPump:
         )
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        """Start a task beside the reading task; the new task ends within the `async with` block."""
+        """Start a task beside the reading task; the caller has checked `can_start_task`.
+
+        The new task ends within the `async with` block.
+        """
         if self._tasks is not None:
             self._tasks.start_soon(function, *args)
         elif self._host is not None:

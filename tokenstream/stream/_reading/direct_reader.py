@@ -63,6 +63,7 @@ class DirectReader:
         self._host = host
         self._items: list[tuple[float, Any]] = []
         self._last_read_at = clock()
+        """Time at which the last read began or ended; the loop's pauses are counted from it."""
         self._was_lost = False
         """True if a read was cancelled, and no chunk has arrived since."""
         self._open_began = False

@@ -324,6 +324,7 @@ class Pump:
                 if self._read_ahead is None:
                     source.discard()
                 else:
+                    # The thread may have opened the source meanwhile, which `drop` then closes.
                     self._read_ahead.close(self._read_ahead.drop)
         except Exception:
             raise

@@ -102,6 +102,7 @@ class Reader:
         self._read_scope: CancelScope | None = None
         """Surrounds only the reading."""
         self._closed = False
+        """True once the source is closed or being closed."""
 
     def start(self, tasks: TaskGroup | None) -> None:
         """Start the task, in a task group or, on asyncio, by itself."""
@@ -165,8 +166,8 @@ class Reader:
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
-        # The task may only wait for room, and then reads on as soon as it runs. Letting it run
-        # once costs a fraction of a timer.
+        # Perhaps the task waits for nothing but room, and reads on as soon as it runs. Letting it
+        # run once costs a fraction of a timer.
         await checkpoint()
         if self._items or self.has_ended:
             return True
@@ -218,7 +219,7 @@ class Reader:
         from anyio import move_on_after
 
         if not self.has_ended and not self._host.is_running():
-            # This is another event loop, or the task's own loop has ended.
+            # This is another event loop, for which `check_running` raises, or the task's own has ended.
             self.abandon()
             if not self._host.check_running():
                 return

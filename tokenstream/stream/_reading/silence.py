@@ -94,7 +94,8 @@ class Silence:
         self._machine.begun_at = now
 
     def exclude_busy_time(self, seconds: float) -> None:
-        """Exclude a number of seconds in which the loop was busy and did not read."""
+        """Leave some seconds out of the measured silence, in which the loop was busy and did not read."""
+        # The metrics report this time.
         self._machine.meter.away += seconds
         if self._machine.resting:
             # The server waits for the client, so no silence is measured.

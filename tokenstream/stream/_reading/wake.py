@@ -72,6 +72,7 @@ class ReadTimer:
         traceback: TracebackType | None,
     ) -> None:
         self._timer.cancel()
-        # A timer that could not be started has no ident.
+        # After `join`, the timer cannot shut down the socket any more. One that could not be started has no
+        # ident.
         if self._timer.ident is not None:
             self._timer.join()

@@ -271,7 +271,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             if session.has_ended or not session.has_several:
                 raise StopAsyncIteration
             await self._read()
-        # The stream of one answer leaves the connection open for the other answers, hence `lent`.
+        # The stream of one answer leaves the connection open for the other answers, hence `lent`. A read
+        # that is cancelled loses nothing, hence `survives`.
         messages = _AsyncLaneMessages(self.next_message, lane)
         source = AsyncSource(messages, _make_drop(lane), messages=True, survives=True, lent=True)
         driver = AsyncDriver(source, session.make_options(lane))
@@ -314,6 +315,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         except MisuseError as error:
             session.end(error)
         if session.has_ended and session.has_several:
+            # A single answer belongs to the parent stream, which closes the source itself.
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
     def _process_item(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings

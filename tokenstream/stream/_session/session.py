@@ -170,6 +170,7 @@ class Session:
         try:
             driver.fail(self.failure)
         except MisuseError:
+            # The loop over the answers raises this error; for the parent stream, it is only a stop.
             driver.cut_short("stopped", "misuse")
         driver.conclude()
 

@@ -147,7 +147,7 @@ class Sorter:
             self._set_format(wanted)
 
     def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
-        """Sort a chunk; return the lanes of the answers that begin in it; `now` is not used here."""
+        """Sort a chunk; return the lanes of the answers that begin in it; a stage's `now` is not used."""
         if is_dict(chunk):
             # The source delivers decoded payloads, which need no framing.
             self._connection.take_payloads()

@@ -69,7 +69,9 @@ class EventCursor:
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
         self._choices, *_ = accumulator.state_to_copy()
+        """The states of the choices, by index; a restart replaces the whole dict."""
         self._restarts = accumulator.restarts
+        """Number of restarts for which an event was returned, or which were before this cursor."""
         self._spent: Usage | None = None
         """Usage of abandoned attempts, as of the last call."""
         self._reported_spent: Usage | None = None

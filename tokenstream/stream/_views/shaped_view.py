@@ -79,7 +79,8 @@ class ShapedView(PlannedView[ItemT]):
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = cursor.end()
         except StreamError as error:
-            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
+            # If the stream goes on, the error means that a restarted answer differs from the delivered
+            # items: the stream then ends with the earlier answer.
             driver.fall_back(error)
             raise
         if item is None:
@@ -162,7 +163,8 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = cursor.end()
         except StreamError as error:
-            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
+            # If the stream goes on, the error means that a restarted answer differs from the delivered
+            # items: the stream then ends with the earlier answer.
             driver.fall_back(error)
             raise
         if item is None:

@@ -160,7 +160,8 @@ class View(_ViewBase, Generic[ItemT]):
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
         except StreamError as error:
-            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
+            # If the stream goes on, the error means that a restarted answer differs from the delivered
+            # items: the stream then ends with the earlier answer.
             self._driver.fall_back(error)
             raise
         if item is None:
@@ -229,7 +230,8 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
         except StreamError as error:
-            # If the stream goes on, the error means that a restarted answer differs from the delivered items.
+            # If the stream goes on, the error means that a restarted answer differs from the delivered
+            # items: the stream then ends with the earlier answer.
             self._driver.fall_back(error)
             raise
         if item is None:

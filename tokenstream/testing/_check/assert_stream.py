@@ -212,6 +212,7 @@ class _HandlerRun:
         """A shallow copy of the value, since the handler may keep a list, for example, and extend it."""
         self.error: Exception | None = None
         self.replay_arguments = replay_arguments
+        """The arguments of the replay as code; "" for the unchanged recording."""
         self._allow = allow
 
     def __enter__(self) -> Self:
@@ -327,6 +328,7 @@ class _Trial(Generic[ResultT]):
         self._chunkings = usual_chunkings(recording) if chunkings is None else _as_tuple(chunkings)
         self._cuts = choose_cut_places(recording, cuts) if cuts else []
         self._first: _HandlerRun | None = None
+        """The first call, with the unchanged recording; None before that."""
 
     def runs(self) -> Iterator[_HandlerRun]:
         """Yield a run for each call of the handler; the caller makes the call, then asks for the next run.

@@ -98,6 +98,7 @@ def make_unknown_frame(frame: Framed) -> Framed:
     """
     strange = replace_payload(frame, {"type": PROBE, PROBE: "kept"})
     if isinstance(strange, ServerSentEvent):
+        # The type of an SSE event that names none.
         return replace(strange, event="message")
     if isinstance(strange, EventStreamMessage):
         return replace(strange, event=PROBE)

@@ -192,6 +192,7 @@ def _choose_faults(recording: Recording) -> Iterator[Fault]:
     character = _SEVERAL_BYTES.search(recording.body)
     yield from _ENDS
     if character is not None:
+        # Cut inside of a character of several bytes.
         yield faults.cut(at=character.start() + 1)
     yield from _BREAKS
     yield from _EVENTS

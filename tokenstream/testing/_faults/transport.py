@@ -178,6 +178,7 @@ def gzipped(recording: Recording) -> Recording:
         Arrival(at, deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))
         for at, data in recording.arrivals
     ]
+    # If the connection breaks, the end of the gzip data never arrives.
     if recording.breaks is None:
         arrivals.append(Arrival(arrivals[-1].at if arrivals else 0.0, deflate.flush()))
     headers = {**recording.headers, "content-encoding": "gzip"}

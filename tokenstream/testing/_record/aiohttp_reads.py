@@ -57,6 +57,7 @@ class _NotedContent:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
         if name == "_content":
+            # `__init__` was not called, as in a copy: the lookup below would never end.
             raise AttributeError(name)
         if name.startswith("iter_"):
             # Bind the iteration methods to this object, so that they read through the methods below.
@@ -124,7 +125,7 @@ class _NotedContent:
             self._notes.end()
 
     async def _await_read(self, awaitable: Any) -> Any:  # noqa: ANN401 - what it gives
-        """Await a read of the body; if the read fails, write the recording with that failure."""
+        """Await a read of the body; if it fails, note the bytes that it took out, and the end or failure."""
         try:
             return await awaitable
         except EOFError as error:

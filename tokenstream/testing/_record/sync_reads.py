@@ -80,6 +80,7 @@ class _ReadWrappers:
             amount = options.get("amt", args[0] if args else None)
             if data:
                 self._notes.see(data, is_decoded=self._decodes(args, options))
+            # A read that asks for 0 bytes gets none even before the end.
             is_empty = not data and amount != 0
             # Without an amount, `read` reads to the end; methods such as `read1` may return less.
             reads_all = method.__name__ == "read" and (amount is None or amount < 0)
@@ -96,6 +97,7 @@ class _ReadWrappers:
             if count:
                 self._notes.see(memoryview(buffer)[:count], is_decoded=self._decodes((), {}))
             elif len(buffer):
+                # Nothing was read although the buffer has room: the body has ended.
                 self._notes.end()
 
         return self._wrap(method, note_result)

@@ -36,7 +36,7 @@ def check_named_headers(names: Iterable[str]) -> frozenset[str]:
     """Return the names of additional headers to keep, in lower case.
 
     Raises:
-        MisuseError: The purpose of a header is to carry a secret.
+        MisuseError: The argument is a single name, or the purpose of a header is to carry a secret.
     """
     if isinstance(names, str):
         raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')

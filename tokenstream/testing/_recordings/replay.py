@@ -92,6 +92,7 @@ class Playback:
             coding="" if head is None else head.content_coding,
             messages=recording.messages,
             instant=self._on_virtual_clock,
+            # A read that is cancelled has not taken a chunk yet.
             survives=True,
             limit_read=chunks.limit_read if self._on_virtual_clock else None,
         )
@@ -131,6 +132,7 @@ class _Schedule:
         self._clock = clock
         self._started_at = clock()
         self._read_limit = math.inf
+        """Time at which the next read gives up; infinity for never."""
         self._limit_comes_first = False
         """True if the awaited chunk arrives after the limit."""
 
@@ -227,6 +229,7 @@ class AsyncChunks(_Schedule):
         return self
 
     async def __anext__(self) -> bytes:
+        """Return the next chunk at its time."""
         seconds = self._compute_wait()
         if seconds:
             from anyio import sleep

@@ -200,6 +200,7 @@ class _EventMaker:
                 # After calls, providers report "tool_calls" where the script says "stop".
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
             case _:
+                # The only other kind is `SendPing`.
                 yield Ping()
 
     def _state_of(self, choice: int) -> _ChoiceState:

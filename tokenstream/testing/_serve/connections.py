@@ -66,8 +66,11 @@ class Listener(socketserver.TCPServer):
         self._keep_last = keep
         self._tls = tls
         self._request_count = len(exchanges)
+        """Number of requests; those that the list had before count, too."""
         self.stopping = threading.Event()
+        """Set when the server stops, to end the waits of its threads."""
         self._open_connections: dict[socket.socket, threading.Thread] = {}
+        """The open connections, each with its thread."""
         self._lock = threading.Lock()
         super().__init__(address, _Connection)
 
@@ -257,6 +260,7 @@ class _Connection(BaseHTTPRequestHandler):
             if not self._wait(due - time.monotonic()):
                 self.close_connection = True
                 return False
+            # In the chunked transfer coding, an empty chunk would end the body.
             if data:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
                 exchange.sent += len(data)

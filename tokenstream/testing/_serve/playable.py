@@ -57,9 +57,9 @@ class Player:
         chunking: Chunking = "recorded",
         fault: Fault | Iterable[Fault] | None = None,
     ) -> None:
+        # An unknown format or invalid options raise here, in the caller's line, not at the first request.
         if format is not None:
             load(format)
-        # Invalid options raise here, in the caller's line, rather than at the first request.
         prepare(Recording.of([]), pace, chunking, None)
         self._format = format
         self._pace: Pace = pace

@@ -76,6 +76,7 @@ class Server(ReplayServer):
     ) -> None:
         from anyio import CancelScope, to_thread
 
+        # `stop` blocks, and the server must be stopped even if the caller is cancelled.
         with CancelScope(shield=True):
             await to_thread.run_sync(self.stop)
 

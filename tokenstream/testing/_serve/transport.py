@@ -141,6 +141,7 @@ class _PlayedBody:
         self._client_request = client_request
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks, each at its time; record the progress in the exchange."""
         while True:
             with self._read(self._chunks):
                 chunk = next(self._chunks, None)
@@ -151,6 +152,7 @@ class _PlayedBody:
             yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the chunks, each at its time; record the progress in the exchange."""
         from anyio.lowlevel import checkpoint
 
         while True:

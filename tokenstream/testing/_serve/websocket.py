@@ -110,6 +110,7 @@ class Conversation:
         except UnicodeDecodeError:
             self._protocol.send_binary(data)
         else:
+            # A script writes each message as a line; the end of the line is not sent.
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
     def _listen(self, end_at: Callable[[], float]) -> bool:
@@ -155,7 +156,7 @@ class Conversation:
             if data:
                 self._connection.sendall(data)
             else:
-                # The client may have left already.
+                # An empty piece means the end of all sending. The client may have left already.
                 with suppress(OSError):
                     socket.socket.shutdown(self._connection, socket.SHUT_WR)
 
