@@ -391,6 +391,7 @@ class ChoiceState:
             length = len(content.arguments_text)
         elif isinstance(content, MediaPart):
             length = len(content.data) + len(content.transcript)
+        # Snapshots share a complete part as it is, unless a later event changes it.
         part.final = content if content.complete else None
         return length
 

@@ -383,6 +383,7 @@ class Usage(Value):
 
         A count that only one usage has is used unchanged. The sum's `source` is "estimated"
         if either is estimated, "reported" if both are reported, and otherwise "partial".
+        Its `provider_data` is that of `other` or, if that is empty, that of this usage.
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented

@@ -360,7 +360,7 @@ class Accumulator:
             self._grow(len(event.signature))
         if event.text:
             self._write(event, "reasoning", ReasoningPart)
-        return bool(event.text)
+        return bool(event.text)  # a signature is no content
 
     def _take_refusal(self, event: RefusalDelta) -> bool:
         self._write(event, "refusal", RefusalPart)

@@ -205,6 +205,7 @@ class AskedJoint(Joint):
 
         White space before the continuation's first word is kept apart.
         """
+        # True as long as nothing but white space has arrived.
         if not (self.decided or self._echoed or self._after_echo):
             words = piece.lstrip()
             self._leading_space += piece[: len(piece) - len(words)]

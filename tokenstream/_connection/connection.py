@@ -307,6 +307,7 @@ class Connection:
             return events, error
         if cause is not None:
             return events, cause
+        # In these cases, a clean end of the input may be the end of the answer.
         end_decides = isinstance(format, Undetected) or format.ended or format.ends_with_input
         return events, None if end_decides else format.cut_short()
 

@@ -65,6 +65,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
             if same_origin
             else ", because credentials must not reach another origin; use that address if it is intended"
         )
+        # The hint is advice that applies only to code, not to the command line.
         hint = ", or set follow_redirects=True in the request" if same_origin else ""
     elif head.status == _NOT_MODIFIED:
         message = (

@@ -112,6 +112,7 @@ class Glancing:
     @property
     def metrics(self) -> Metrics:
         """Timing of the answer so far."""
+        # Before the first chunk, there is no time of a last input.
         return self.meter.read(
             self.now if self.meter.chunks else None,
             events=self.events_seen,

@@ -39,6 +39,7 @@ def is_visible(event: Event) -> bool:
     if isinstance(event, _SHOWING):
         return True
     if isinstance(event, ReasoningDelta):
+        # A signature alone shows nothing.
         return bool(event.text)
     if isinstance(event, PartStart | PartDone):
         part = event.content

@@ -239,6 +239,7 @@ class Machine(Glancing):
                 chunk = chunk.encode("utf-8", "surrogatepass")
                 self._connection.take_text()
         elif is_dict(chunk):
+            # A subclass of dict, which the fast path does not read.
             self._take_payload(chunk)
         elif not isinstance(chunk, bytes | str):
             raise describe_bad_piece(chunk)

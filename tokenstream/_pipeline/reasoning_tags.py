@@ -237,6 +237,7 @@ class ReasoningTags:
             self._begin_next_part(text, event, out, within=within)
         is_unchanged = isinstance(event, TextDelta) and piece == event.text and text.receiver == event.part
         if is_unchanged and not within:
+            # The format's own event can be returned as it is.
             out.append(event)
             return
         kind = ReasoningDelta if within else TextDelta

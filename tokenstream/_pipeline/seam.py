@@ -163,6 +163,7 @@ class Seam:
                 # The answer keeps the head that it began with.
                 self.id, self.model = event.id, event.model
             elif isinstance(event, Unknown) and event.kind == "field" and event.name in self._known_fields:
+                # The answer keeps the value that it has.
                 continue
             elif not self._is_left_out(event):
                 new.append(event)

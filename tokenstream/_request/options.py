@@ -69,6 +69,7 @@ def _is_accepted_by(client: object, option: str) -> bool:
     try:
         parameters = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
+        # There is no client, or its method has no signature.
         return False
     accepts_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     return option in parameters or accepts_any

@@ -44,6 +44,7 @@ class RecordingFile:
         """Content type of the body: as recorded, or else from the file's extension or content."""
         if self.is_whole:
             recording = Recording.load(self.file)
+            # The extension ".bin" tells nothing, so that the type is found by the content.
             return recording.content_type or content_type_of(".bin", recording.body, is_whole=True)
         with self.file.open("rb") as file:
             start = file.read(SNIFFED)
@@ -129,6 +130,7 @@ class Folder:
                 if not path.is_symlink():
                     folders[path.name] = path
             elif path.suffix.lower() in _EXTENSIONS and path.is_file():
+                # A link to a file may lead out of the root, too.
                 file = path.resolve()
                 if file.is_relative_to(self._root):
                     files[path.name] = path

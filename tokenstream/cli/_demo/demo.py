@@ -355,6 +355,7 @@ class _Player:
         try:
             expression = compile(code, "<demo>", "eval")
         except SyntaxError:
+            # The line is a statement, such as a loop, and has no value.
             exec(compile(code, "<demo>", "exec"), self._names)  # noqa: S102 - the demo's own text
             return
         value = eval(expression, self._names)  # noqa: S307 - the demo's own text

@@ -81,6 +81,7 @@ def _list_facts(reading: Reading) -> Markup:
             f"{metrics.ttft:.3f} s" if reading.has_times and metrics.ttft is not None else None
         ),
         "choices": f"{len(report.messages):,}" if len(report.messages) > 1 else None,
+        # A body without headers has status 200 only by default.
         "status": str(recording.status) if recording.headers or recording.status != 200 else None,
         "content type": recording.content_type,
         "request": recording.request or None,

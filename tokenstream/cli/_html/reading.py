@@ -113,6 +113,7 @@ def read(options: argparse.Namespace) -> Reading:
     clock = VirtualClock()
     stream = play(recording, options, clock, pings=True)
     reading = _read_stream(stream, options.source, clock=clock, recording=recording)
+    # If all chunks arrived at one time, their times were not recorded.
     reading.has_times = any(at != recording.arrivals[0].at for at, _ in recording.arrivals)
     reading.unit = unit
     return reading
@@ -178,6 +179,7 @@ def _read_stream(
         stream.stop("interrupted")
     finally:
         stream.close()
+    # Without a byte, nothing is noted.
     noted = recording or notes.recording or Recording()
     return Reading(
         report=StreamReport(stream, error, origin_of(source)),

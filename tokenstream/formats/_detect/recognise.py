@@ -80,6 +80,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             if payload.strip() == b"[DONE]" and not event:
+                # Servers of several formats send it, so beside other frames it decides nothing.
                 candidates = {"openai-chat"} if candidates is None else candidates
                 continue
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
@@ -143,6 +144,7 @@ def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
     except ProtocolError:
         return False
     if format.framing:
+        # The caller has named the format, so it need not be detected.
         return True
     name = registry.detect(payload, "")[0] if is_dict(payload) else None
     return name is not None and registry.load(name).framing == "messages"

@@ -252,6 +252,7 @@ def _is_proved(
         return False
     probe, position = b"", 0
     for start, end, kind in holes:
+        # The value of a `Hole` is the bytes to put in for the test.
         probe += payload[position:start] + kind.value
         position = end
     try:

@@ -149,6 +149,7 @@ class Answer:
             return
         if id and head[0] and id != head[0]:
             self.note("id_changed")
+        # A missing id is added, and an earlier model is replaced.
         updated = (head[0] or id or None, model or head[1], head[2])
         if updated != head:
             self._head = updated
