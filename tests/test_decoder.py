@@ -228,7 +228,7 @@ def test_a_kind_of_bytes_is_read_for_what_it_is() -> None:
 class _InTurns(Text):
     """A format whose shortcut gives each delta to another part than the last one."""
 
-    def shortcut(self, unit: Any, most: int, before: bytes = b"", after: bytes = b"") -> Any:
+    def shortcut(self, unit: Any, max_size: int, before: bytes = b"", after: bytes = b"") -> Any:
         state = iter(range(1, 9))
         return lambda chunk: TextDelta(chunk[6:-2].decode(), part=next(state) % 2, raw=chunk)
 

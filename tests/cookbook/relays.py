@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("stop")
 _WHOLE = _ANSWER.recording("openai-chat")
 _SILENT = testing.script().pause(60).text("too late").finish("stop").recording("openai-chat")
-_ENDLESS = testing.script()
+_endless = testing.script()
 for _ in range(600):
-    _ENDLESS = _ENDLESS.text("word ").pause(0.1)
+    _endless = _endless.text("word ").pause(0.1)
 _ANSWERS = {
     "Answer": _WHOLE,
     "Refuse": _WHOLE.with_fault(testing.faults.status(429)),
     "Be silent": _SILENT,
-    "Go on": _ENDLESS.finish("stop").recording("openai-chat"),
+    "Go on": _endless.finish("stop").recording("openai-chat"),
 }
 
 

@@ -172,7 +172,7 @@ class Mute(Parrot):
 
 class Hasty(Parrot):
     def shortcut(
-        self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
+        self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
         return lambda chunk: TextDelta("?") if chunk.endswith(b"\n\n") else None
 
