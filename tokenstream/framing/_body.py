@@ -118,7 +118,7 @@ class JSONBody:
         return self._framing.shortcut(reader) if isinstance(self._framing, JSONArrayParser) else None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the documents that `chunk` completes."""
+        """Return the documents that `chunk` completes; a single document is in `unfinished` instead."""
         framing = self._framing
         if framing is not None:
             return framing.frames(chunk, now=now)

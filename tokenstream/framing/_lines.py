@@ -100,7 +100,7 @@ class LineFraming(ABC, Generic[FrameT]):
         self._ready = self._clean = False
 
     def _accept(self, chunk: object) -> bytes:
-        """Return the bytes of a chunk without a byte order mark; none after an error."""
+        """Return the bytes of a chunk without a byte order mark; after an error, return no bytes."""
         chunk = as_bytes(chunk, type(self).__name__, ended=self._ended, advice="; encode text as UTF-8 first")
         if self.error is not None:
             return b""

@@ -263,6 +263,8 @@ class AWSEventStreamParser:
     ) -> ProtocolError | None:
         """Return the error for the lengths of a message; None if they are allowed.
 
+        If only a limit forbids them, the error is a `LimitExceeded`, which is a `ProtocolError`, too.
+
         Args:
             total: The length of the message.
             headers_size: The length of its headers.

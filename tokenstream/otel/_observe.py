@@ -358,6 +358,7 @@ def _failed_attempts(driver: Driver | None, started_ns: int) -> list[tuple[int, 
     attempt_ended_ns = started_ns
     failed_attempts: list[tuple[int, Attributes]] = []
     for report in recovery.attempts:
+        # Each attempt follows the one before, after a wait.
         attempt_ended_ns += round((report.wait + (report.seconds or 0.0)) * _NS)
         if report.error is not None:
             attempt_attributes: Attributes = {"number": report.number, "mode": report.mode}

@@ -141,6 +141,7 @@ class Document:
         # Innermost first, so that each copy can hold the copy of the container inside it.
         for frame in reversed(self.frames):
             copy = frame.container.copy()
+            # A container that is invisible until it ends has no place in the copy.
             if inner is not None and self.is_shown(inner.container):
                 copy[inner.key] = value
             inner, value = frame, copy

@@ -150,7 +150,8 @@ class Resuming:
             PositionLost: The server does not continue the same answer, or payloads are missing.
         """
         if provider_error(payload, event) is not None and not self.tolerates(payload, event):
-            # An error concerns this connection, even if its number is one that was read before.
+            # An error concerns this connection, even if its number is one that was read before. What
+            # `tolerates` names only looks like one, and is an event of the answer.
             return False
         if self.recognises(payload, event) is False:
             raise PositionLost("the server goes on in another format than it began in")

@@ -83,6 +83,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             reader = self._DELTA_READERS.get(kind)
             if reader is not None:
                 if reader(self, block, delta):
+                    # A delta between those of another open part is a departure.
                     self.record_written_part(block.part)
                     return True
                 self.note("delta_misfits")

@@ -62,6 +62,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         for name, value in start.items():
             if value is not None:
                 self._read_start_field(block, name, value)
+        # A start interrupts no other part, so the part is recorded without a check for that.
         self._last_written = block.part
 
     def add_delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:

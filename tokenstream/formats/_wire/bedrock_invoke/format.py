@@ -191,7 +191,9 @@ class BedrockInvoke(Format):
                 self.parts.report_unknown_fields(payload, ("bytes", *PADDING))
             return
         if event == _INITIAL_RESPONSE:
+            # The initial message of AWS has no content.
             return
+        # A named exception was recognised before; without an event name, the name is the key of the payload.
         self.error = None if event else named_exception(payload)
         if self.error is None:
             self.parts.unknown(event or next(iter(payload), "chunk"), payload)

@@ -55,6 +55,7 @@ class _ChatCall:
         self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
+        """Follows the brackets of the argument text, to tell when it is whole."""
         self.checked_length = 0
         """Number of characters of the argument text that `wholeness` has read."""
         self.last_list = -1

@@ -62,6 +62,7 @@ class RealtimeOutputs(Parts):
             self.head(id=id, model=model)
             return
         state.finish, state.calls_seen = None, 0
+        # `head` would keep the id of the answer before, so the new head is set here.
         self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
 
