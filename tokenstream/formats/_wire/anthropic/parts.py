@@ -198,6 +198,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         after_close = index in self._closed
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)
         if block_type is None:
+            # Arguments alone, for example, lack the tool's name, which only a start event has.
             self.note("call_after_done" if after_close and kind == "input_json_delta" else "part_unopened")
             return None
         self.note("part_after_close" if after_close else "part_unopened")

@@ -148,7 +148,8 @@ class V1(V2):
             self._read_citations(response)
         if not self.content.has_calls:
             self.content.read_call_list(dicts_of(response.get("tool_calls")))
-        # The first id became the answer's id; others are reported. `_REPEATED`: fields read here or before.
+        # Of several ids, the first became the answer's id, and the others are reported, as is every field
+        # that was not read here or before (`_REPEATED`).
         answer_id = next((name for name in _IDS if text_of(response, name)), "id")
         self.parts.report_unknown_fields(response, (*_REPEATED, answer_id))
         self.end_answer(reason, dict_of(response, "meta"), failure_message)

@@ -205,6 +205,7 @@ class InteractionSteps(Parts):
         else:
             step_type = _STEP_TYPES.get(kind, "")
         if not step_type:
+            # Arguments alone, for example, lack the tool's name, which only a start event has.
             self.note("call_after_done" if was_closed and kind == "arguments_delta" else "part_unopened")
             return None
         self.note("part_after_close" if was_closed else "part_unopened")

@@ -84,6 +84,7 @@ class LangChain(Format):
         self._read_additional(dict_of(payload, "additional_kwargs"))
         self._blocks.read(payload.get("content"))
         is_whole = kind == "ai"
+        # The `tool_calls` of a chunk are left out: LangChain has parsed them from its `tool_call_chunks`.
         for name in ("tool_calls", "invalid_tool_calls") if is_whole else ("tool_call_chunks",):
             for call in dicts_of(payload.get(name)):
                 self._calls.read(call)

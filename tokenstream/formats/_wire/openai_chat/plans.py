@@ -53,6 +53,7 @@ class Plans(Generic[PlanT]):
             if not are_text(layout):
                 raise ProtocolError("an object of the payload has a key that is not text")
             plan = self._make_plan(layout)
+            # A layout of very many or very long keys is not kept.
             if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
                 # So many layouts are unusual or an attack. Drop all plans; plans in use are soon made again.
                 if len(self._cache) >= _MOST_PLANS:

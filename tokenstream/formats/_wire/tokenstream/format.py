@@ -300,6 +300,7 @@ class TokenStream(Format):
         Raises:
             ProtocolError: The part had another kind before.
         """
+        # The class of a delta tells the kind; the start or end of a part may have a content that does.
         content: Any = getattr(event, "content", None)
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
         if kind is None:
