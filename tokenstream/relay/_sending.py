@@ -146,6 +146,7 @@ class Sending:
         """
         if ending is None and self._run_ending is not None:
             ending = self._run_ending.ending
+        # The events have ended, so the answer is not "streaming" any more, even if its stream says so.
         if ending is None or ending == "streaming":
             return "stopped" if self._stopped else "complete"
         return ending
@@ -202,6 +203,7 @@ class Sending:
         """
         if self._position is None or not counts:
             return chunks
+        # Events without chunks are counted, too: an id is a number of events.
         self._position += 1
         if chunks:
             chunks = [*chunks[:-1], b"id: %d\n%b" % (self._position, chunks[-1])]

@@ -96,6 +96,7 @@ class Rules:
         if key == "format":
             return self.formats is None or value in self.formats
         if key == "pattern":
+            # The APIs that support only some keywords refuse look-arounds.
             return not any(lookaround in str(value) for lookaround in _LOOKAROUND)
         if key == "minItems" and self.limits_min_items:
             return value in (0, 1)

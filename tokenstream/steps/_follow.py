@@ -56,7 +56,7 @@ class _Follower:
         """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
-        """Build the run further from an event of the framework; of no known framework, it is only counted.
+        """Build the run further from an event; events of an unknown framework are only counted.
 
         Raises:
             MisuseError: The item is a piece of a model's answer and not an event of a run.
@@ -142,6 +142,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
     sync, asynchronous = can_loop(events)
     if asynchronous:
         return AsyncFollowed(events, _Follower(run))
+    # A loop over one of these three would give characters, numbers or keys, but no events.
     if sync and events.__class__ not in (str, bytes, dict):
         return Followed(events, _Follower(run))
     raise MisuseError(
@@ -153,6 +154,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
 def _find_reader(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
     """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
+        # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):
         return AgentsRun(run)

@@ -401,6 +401,7 @@ class AsyncDriver(Driver):
             return None
         failed = not had_ended and self.error is not None
         await self.close_source(failed=failed, quiet=True)
+        # The loop raises the error once; a later read only ends the loop.
         if not had_ended and self.error is not None:
             raise self.error.with_traceback(None)
         raise StopAsyncIteration

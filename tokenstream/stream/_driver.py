@@ -441,7 +441,7 @@ class Driver(SingleConsumer):
         return self.exhausted() if self.error is None else self.error
 
     def record_closing(self) -> None:
-        """Record that the stream is closed early; if nothing was read, set its error to `StreamClosed`."""
+        """Record that the stream is closed early; set `error` if it was neither read nor stopped."""
         if self.phase is _ENDED:
             return
         self.verdict.closed = True

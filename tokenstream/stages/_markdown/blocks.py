@@ -384,6 +384,7 @@ class MarkdownBlocks:
         block.retry_at = 0
         self._has_changed = False
         block.last_state = state
+        # After a CR that is held back, the next piece begins a new line.
         if line_pieces is not None and not self._holds_cr:
             self._shortcut = (shape, line_pieces, block)
         return [snapshot]

@@ -30,10 +30,11 @@ class OpenTag:
             self.read(line)
 
     def read(self, line: str) -> None:
-        """Count the opening and closing tags with the tag's name in a line."""
+        """Count the opening and closing tags of this name in a line; forget the tag once it is closed."""
         if self._tag is None:
             return
         for slash, lone in self._tag.findall(line):
+            # A lone tag, such as `<p/>`, opens nothing.
             self._depth += -1 if slash else 0 if lone else 1
             if self._depth <= 0:
                 self._depth, self._tag = 0, None

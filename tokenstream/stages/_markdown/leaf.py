@@ -117,6 +117,7 @@ def content_offset(line: str, text: str, content_at: int) -> int:
         content_at: The offset of the content in `text`.
     """
     if len(line) == len(text):
+        # No tab was expanded to several spaces.
         return content_at
     column = 0
     for offset, character in enumerate(line):

@@ -280,6 +280,7 @@ def read_opening(
         read_mark = _OPENERS.get(text[line.content_at])
         if read_mark is None:
             return line.make_opening(LineKind.TEXT)
+        # None means that a container was entered, in which the line may open more blocks.
         opening = read_mark(line)
         if opening is not None:
             return opening

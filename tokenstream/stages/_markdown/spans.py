@@ -153,6 +153,7 @@ def _find_link_end(text: str, position: int) -> int | None:
         position: The end of the destination.
     """
     start = _skip_blanks(text, position)
+    # White space must precede a title.
     title = _TITLES.get(text[start : start + 1]) if start > position else None
     if title is not None:
         match = title.match(text, start)

@@ -109,7 +109,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
 
 
 def _find_declaration_kind(start: str, *, complete: bool) -> int:
-    """Return the kind of the HTML block that begins with `<!`: a comment, CDATA or a declaration.
+    """Return the kind of the HTML block that begins with `<!`: a comment (2), a declaration (4) or CDATA (5).
 
     The result is 0 for none of these, and MORE_NEEDED if undecided.
 
@@ -139,6 +139,7 @@ def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bo
         name_end: The position after the tag's name.
         complete: Whether this is the whole line.
     """
+    # After its name, a tag ends, or goes on with white space or a slash.
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
         return 0
     match = _TAG.match(text, position)

@@ -54,6 +54,7 @@ def detect_buffering(
         >>> detect_buffering(GapHistogram.of([]), wait=6.4, deltas=100)
         'at_end'
     """
+    # By its length, a gap is a silence between bursts, a gap between packets, or one within a packet.
     silences = sum(gaps.counts[_SILENCE_BUCKET:])
     bursts = silences + 1
     network_gaps = sum(gaps.counts[_NETWORK_BUCKET:_SILENCE_BUCKET])

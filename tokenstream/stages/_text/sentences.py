@@ -95,6 +95,7 @@ class Sentences(TextStage):
         out = [] if self._spoken is None else self._cut(self._held + self._spoken.end())
         held, self._held = self._held, ""
         self._scanned_to, self._mark_at, self._marks_end = 0, None, None
+        # White space alone cannot be spoken.
         if held and not (self._spoken is not None and held.isspace()):
             out.append(held)
         return out
@@ -142,6 +143,7 @@ class Sentences(TextStage):
                 self._scanned_to = len(text)
                 return False
             self._mark_at = match.start()
+            # A line ending is a mark, and also belongs to the white space after the mark.
             self._scanned_to = match.start() if match[0].isspace() else match.end()
         if self._marks_end is None and not self._skip_closing_marks(text, text[self._mark_at]):
             return False
