@@ -35,7 +35,11 @@ class _AnthropicTurn(Turn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text as a block, with its citations; leave out text that is only white space."""
+        """Write text as a block, with its citations; leave out text that is only white space.
+
+        Returns:
+            None, since text has no obstacle.
+        """
         citations = self.cited.get(index)
         # The API refuses a block that is only white space.
         if not citations and (not part.text or part.text.isspace()):

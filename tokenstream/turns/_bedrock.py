@@ -45,7 +45,11 @@ class _BedrockTurn(Turn):
     cites_in_text = True
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text as a block, with its citations; leave out text that is only white space."""
+        """Write text as a block, with its citations; leave out text that is only white space.
+
+        Returns:
+            None, since text has no obstacle.
+        """
         citations = self.cited.get(index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}

@@ -54,7 +54,11 @@ class _GeminiTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call as a `functionCall`, with the fields that Gemini has sent with it."""
+        """Write a call as a `functionCall`, with the fields that Gemini has sent with it.
+
+        Returns:
+            None, since the caller has left out each call with an obstacle.
+        """
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
         sent_id = fields.pop("id", None)

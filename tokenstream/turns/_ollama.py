@@ -64,7 +64,11 @@ class _OllamaTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call, with its id unless this library made the id up."""
+        """Write a call, with its id unless this library made the id up.
+
+        Returns:
+            None, since the caller has left out each call with an obstacle.
+        """
         fields = self.fields(part)
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:

@@ -113,7 +113,11 @@ class _OpenAIResponsesTurn(Turn):
     # -- messages ----------------------------------------------------------
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write text into its message item, or into a message without an id if that item is unfinished."""
+        """Write text into its message item, or into a message without an id if that item is unfinished.
+
+        Returns:
+            None, since text has no obstacle.
+        """
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:

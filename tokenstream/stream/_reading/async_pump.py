@@ -132,7 +132,7 @@ class AsyncPump:
             await checkpoint()
             return self.take_item()
         if self._needs_no_task:
-            # A read that ends at once loses nothing.
+            # The time limit of this read is now; a read that it ends loses nothing.
             return await self.read(self._clock())
         return None
 

@@ -88,6 +88,7 @@ class Reader:
         self.stopped = False
         """True once the task was asked to end."""
         self.closing_error: Exception | None = None
+        """The error of closing the source."""
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []

@@ -49,6 +49,7 @@ def find_recording(request: pytest.FixtureRequest) -> Recording:
     candidates = _list_candidates(request, marker.args[0])
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if request.config.getoption("--record-streams"):
+        # A new file goes to the last of the places.
         path = path or candidates[-1]
         _record_anew(request, marker, path)
     if path is None:

@@ -91,10 +91,12 @@ class Notes:
         self._terms = terms
         self._started_at = terms.clock() if started_at is None else started_at
         self._keep_empty = keep_empty
+        """False to write no recording of an answer without a body."""
         self._arrivals: list[Arrival] = []
         self._head: ResponseHead | None = None
         self._decoder: ContentDecoder | None = None
         self._breaks: Breaks | None = None
+        """The way in which the connection broke; None if it did not."""
         self.item_count = 0
         """Number of items that have been read."""
         self.is_finished = False
