@@ -80,7 +80,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             if payload.strip() == b"[DONE]" and not event:
-                # Servers of several formats send it, so beside other frames it decides nothing.
+                # Servers of several formats send it, so after other frames it decides nothing.
                 candidates = {"openai-chat"} if candidates is None else candidates
                 continue
             payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
