@@ -93,7 +93,7 @@ async def ended_by(end: Callable[[AsyncStream], Awaitable[None]]) -> Result:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(read)
                 await until(lambda: stream.message.text == "Hello €")
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
                 begun[0] = time.monotonic()
                 await end(stream)
             soon = 0 < ended[0] - begun[0] < AT_ONCE
@@ -126,7 +126,7 @@ async def second_reader() -> Result:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(first)
                 await until(lambda: stream.message.text == "Hello €")
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
                 try:
                     await anext(stream)
                 except ConcurrentRead as error:

@@ -109,7 +109,7 @@ async def test_f77_stop_ends_a_read_in_progress_normally(thread: bool, block: bo
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await until(lambda: len(texts) == 2)
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             if thread:
                 stopper = threading.Thread(target=stream.stop)
                 stopper.start()
@@ -134,7 +134,7 @@ async def test_f78_a_second_task_is_refused_at_once() -> None:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(read)
                 await until(lambda: stream.message.text == "Hello €")
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
                 with pytest.raises(ConcurrentRead):
                     await anext(stream)
                 gate.set()
@@ -231,7 +231,7 @@ async def test_f81_aclose_during_anext_ends_it_normally() -> None:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(read)
                 await until(lambda: stream.message.text == "Hello €")
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
                 await stream.aclose()
                 assert is_closed(server)
             assert texts == ["Hel", "lo €"]

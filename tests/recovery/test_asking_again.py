@@ -293,7 +293,7 @@ def test_a_task_ends_the_wait_at_once(loop: str, how: str) -> None:
         assert (stream.closed, stream.message.ending, len(asked)) == (True, "stopped", 1)
 
     async def end(stream: Any) -> None:
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         if how == "stop":
             stream.stop()
         else:

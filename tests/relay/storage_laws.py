@@ -166,10 +166,11 @@ class StorageLaws:
             assert None is await one.beat("a", "token of a", lease=_LONG)
             assert (await _state(other)).alive
             await _append(one, 1, b"{}", lease=_SHORT)
-            assert (await _state(other)).alive
-            await anyio.sleep(2 * _SHORT)
 
-            assert not (await _state(other)).alive
+            async def dead() -> bool:
+                return not (await _state(other)).alive
+
+            await until(dead)
 
     async def test_the_dead_are_buried_once(self, opened: Opened) -> None:
         """Who finds a dead producer ends its answer; it counts once, and the producer is fenced off."""
@@ -221,7 +222,7 @@ class StorageLaws:
 
             async def after(act: Callable[[], Any], wait: Callable[[], Any]) -> None:
                 async def act_soon() -> None:
-                    await anyio.sleep(0.05)
+                    await anyio.wait_all_tasks_blocked()
                     await act()
 
                 async with anyio.create_task_group() as tasks:

@@ -12,6 +12,7 @@ from tests.relay.journal_laws.laws import JournalLaws
 from tests.relay.journals import Answer, Place, read, texts_of
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
+from tests.support.timing import settled
 from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
@@ -43,8 +44,7 @@ async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
     async with Journal(place, lease=4.0) as journal:
         id = await journal.start(large(), id="id")
         place.away = True
-        await anyio.sleep(0.2)
-        before = given
+        before = await anyio.to_thread.run_sync(settled, lambda: given)
         place.away = False
         texts = texts_of(await read(journal, id))
 

@@ -243,12 +243,15 @@ async def test_shutting_down_sends_the_last_event_and_ends() -> None:
     stuck = Client(slow=anyio.sleep_forever)
     clients = [Client(), Client(), stuck]
     async with anyio.create_task_group() as tasks:
-        tasks.cancel_scope.deadline = anyio.current_time() + 1
         for client, outlet in zip(clients, [began, waits, Scripted(silent)], strict=True):
             tasks.start_soon(client.call, make_response(outlet))
         await clients[0].until(lambda: b"data: 0" in clients[0].body)
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         await anyio.to_thread.run_sync(shut_down)
+        await clients[0].until(lambda: clients[0].ended)
+        await clients[1].until(lambda: clients[1].ended)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
 
     assert ([LIFE + b"data: 0\n\n", BYE], True) == (clients[0].bodies, clients[0].ended)
     assert (503, "1", "shutdown") == (

@@ -8,7 +8,6 @@ its client is closed.
 from __future__ import annotations
 
 import threading
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -35,6 +34,7 @@ from tests.support.loopback import (
     http_chunk,
     sized,
 )
+from tests.support.timing import at_rest, wait_for
 from tests.support.wire import DONE, sse
 from tokenstream import AsyncStream, Message, Stream
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
@@ -287,19 +287,18 @@ def takes_off_the_content_coding(opener: Opener, body: Body) -> None:
         assert "".join(body.pieces[:2]) == caught.value.partial.text
 
 
-def _stop_once_it_waits(stream: Stream, text: str) -> None:
-    until = time.monotonic() + _PATIENCE
-    while stream.message.text != text and time.monotonic() < until:
-        time.sleep(0.005)
-    # Who reads has come to wait for more by then.
-    time.sleep(0.02)
+def _stop_once_it_waits(stream: Stream, text: str, reader: threading.Thread) -> None:
+    wait_for(lambda: stream.message.text == text)
+    at_rest(reader)
     stream.stop()
 
 
 def is_woken_by_stop(opener: Opener, body: Body) -> None:
     with Loopback(_open_after(body, 1)) as server, opener(server.url) as source:
         stream = Stream(source)
-        stopper = threading.Thread(target=_stop_once_it_waits, args=(stream, body.pieces[0]))
+        stopper = threading.Thread(
+            target=_stop_once_it_waits, args=(stream, body.pieces[0], threading.current_thread())
+        )
         stopper.start()
         pieces = list(stream.text)
         stopper.join()

@@ -163,9 +163,9 @@ def test_a_stream_that_nobody_holds_is_closed(way: Way) -> None:
         stream = Stream(ask())
         assert next(stream.text) == "Hel"
         with pytest.warns(ResourceWarning, match="never closed: use `with`"):
-            since = time.monotonic()
             del stream
             gc.collect()
+            since = time.monotonic()
 
         _closes_at_once(server, since)
 
@@ -298,9 +298,9 @@ def test_a_stream_that_nobody_holds_is_closed_async(way: AsyncWay, backend: str)
             stream = AsyncStream(await ask())
             assert await anext(stream.text) == "Hel"
             with pytest.warns(ResourceWarning, match="never closed: use `async with`"):
-                since = time.monotonic()
                 del stream
                 gc.collect()
+                since = time.monotonic()
 
             await _closes_at_once_async(server, since)
 
@@ -313,7 +313,7 @@ async def _waits_for_more(stream: AsyncStream) -> None:
     with anyio.fail_after(_SOON):
         while stream.message.text != "Hel":  # noqa: ASYNC110 - nobody tells when a message has grown
             await anyio.sleep(0.002)
-    await anyio.sleep(0.01)
+    await anyio.wait_all_tasks_blocked()
 
 
 def _wait_for(condition: Callable[[], object]) -> None:

@@ -179,9 +179,9 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def when(condition: Callable[[], object], act: Callable[[], object]) -> None:
-    """Do something once something is so; who reads has most likely come to wait for more by then."""
+    """Do something once something is so; who reads has come to wait for more by then."""
     await until(condition)
-    await anyio.sleep(0.005)
+    await anyio.wait_all_tasks_blocked()
     act()
 
 

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Script, chunked_head, client_context, http_chunk, until_close
+from tests.support.timing import at_rest
 from tokenstream import Stream, connect
 
 PATIENCE = 2.0
@@ -131,7 +132,11 @@ class Loop:
             assert self._news.wait_for(lambda: len(self.items) >= count or self.ended_at, PATIENCE)
         assert self.error is None
         assert len(self.items) == count
-        time.sleep(0.03)
+        self.waits()
+
+    def waits(self) -> None:
+        """Wait until the loop waits, or has ended."""
+        at_rest(self._thread)
 
     def ended(self) -> float:
         """Wait until the loop is left, and return when that was."""

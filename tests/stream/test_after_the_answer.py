@@ -12,7 +12,7 @@ import pytest
 from tests.stream.blocked import PATIENCE, Loop, Opener, alone, every_opener, opened
 from tests.stream.bodies import ANSWER
 from tests.support.loopback import LAST_CHUNK, OPEN, REQUEST, Loopback, Script, chunked_head, http_chunk
-from tests.support.timing import at_once, tried_again
+from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import Stream
 from tokenstream.stream._reading import rest
 
@@ -73,9 +73,8 @@ def test_a_stop_while_the_rest_is_waited_for_ends_the_wait(monkeypatch: pytest.M
         opened(alone, server.url) as stream,
         Loop(stream) as loop,
     ):
-        while stream.message.finish_reason is None:
-            time.sleep(0.005)
-        time.sleep(0.05)
+        wait_for(lambda: stream.message.finish_reason is not None)
+        loop.waits()
         asked_at = time.monotonic()
         stream.stop()
 

@@ -141,7 +141,7 @@ async def test_a_body_that_is_held_back_is_closed_whole(kind: str) -> None:
             async with await begin(kind, server, stack) as stream:
                 assert await first_text(stream) == "Hel"
                 await until(sent.is_set)
-                await anyio.sleep(0.02)
+                await anyio.wait_all_tasks_blocked()
             assert is_closed(server)
             gc.collect()
             assert stream.message.ending == "stopped"
@@ -249,7 +249,7 @@ async def test_aclose_by_another_task_ends_a_read_in_progress_normally(kind: str
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(reading)
                     await until(lambda: read)
-                    await anyio.sleep(0.02)
+                    await anyio.wait_all_tasks_blocked()
                     await stream.aclose()
             assert read == ["Hel"]
             assert is_closed(server)
@@ -277,7 +277,7 @@ async def test_two_tasks_that_close_both_wait_until_it_is_closed() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(close)
             tasks.start_soon(close)
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             assert done == []
             gate.set()
     assert done == [1, 1]

@@ -20,14 +20,14 @@ from tests.stream.bodies import ANSWER
 from tests.stream.test_closing_sync import is_left
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked, chunked_head, http_chunk
 from tests.support.sampling import sampled
-from tests.support.timing import tried_again
+from tests.support.timing import at_rest, tried_again
 from tokenstream import connect
 from tokenstream.errors import StreamClosed, StreamInterrupted
 
 
 def press_ctrl_c() -> None:
-    """Send the signal, from a thread that is gone soon after."""
-    time.sleep(0.05)
+    """Send the signal once the main thread waits, from a thread that is gone soon after."""
+    at_rest(threading.main_thread())
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 

@@ -13,6 +13,7 @@ from tests.sources.sockets import answer
 from tests.stream.blocked import BEGUN, PATIENCE, TEXT, Loop, alone, every_opener, opened
 from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Act, Loopback, Script, chunked_head, http_chunk
+from tests.support.timing import settled
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Retry, Stream, resilient
 from tokenstream.errors import StreamStalled, StreamTruncated
@@ -189,7 +190,7 @@ def test_a_fast_source_does_not_run_ahead_of_a_slow_loop() -> None:
         text = stream.text.smooth(max_delay=30.0, timer=True)
         next(text)
         next(text)
-        time.sleep(0.1)
+        settled(lambda: given)
         assert given - len(stream.message.text.split()) < 100
         assert "".join(text).endswith("1999 ")
 

@@ -72,9 +72,10 @@ async def test_a_slow_loop_holds_the_source_back() -> None:
         for number in range(1, 200):
             assert await anext(texts) == f"{number} "
             if number % 20 == 0:
+                # In this time no more is to be read than may be.
                 await anyio.sleep(0.005)
             assert source.given <= number + 2 * AHEAD
-        await anyio.sleep(0.02)
+        await anyio.wait_all_tasks_blocked()
         assert source.given <= 200 + 2 * AHEAD
     assert source.closed
 
@@ -86,6 +87,7 @@ async def test_large_chunks_are_held_back_by_their_bytes() -> None:
     async with AsyncStream(source) as stream:
         for taken in range(1, 30):
             await anext(stream)
+            # In this time no more is to be read than may be.
             await anyio.sleep(0.002)
             assert source.given <= taken + 2 * 4
     assert source.closed
@@ -156,7 +158,7 @@ async def test_errors_keep_their_place_in_line() -> None:
         texts: list[str] = []
         async with AsyncStream(Scripted(*body, fault, LO)) as stream:
             await first_text(stream)
-            await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
             with pytest.raises(kind) as caught:
                 async for piece in stream.text:
                     texts.append(piece)
@@ -185,7 +187,7 @@ async def test_a_second_task_is_refused_at_once_and_the_first_goes_on(block: boo
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await until(lambda: stream.message.text)
-            await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
             for _ in range(3):
                 with pytest.raises(ConcurrentRead, match="only one may"):
                     await anext(stream if not view else stream.reasoning)

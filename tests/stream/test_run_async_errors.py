@@ -225,7 +225,7 @@ async def _set_when_closed(event: anyio.Event, source: AsyncSource) -> None:
     with anyio.fail_after(PATIENCE):
         while not source.closed:  # noqa: ASYNC110 - it tells nobody
             await anyio.sleep(0.001)
-    await anyio.sleep(0.01)
+    await anyio.wait_all_tasks_blocked()
     event.set()
 
 
@@ -343,7 +343,7 @@ async def test_a_run_beside_another_read_is_refused() -> None:
     never = anyio.Event()
     async with AsyncStream(Gate(never)) as stream, anyio.create_task_group() as group:
         group.start_soon(stream.final)
-        await anyio.sleep(0.01)
+        await anyio.wait_all_tasks_blocked()
         with pytest.raises(ConcurrentRead):
             await stream.run(with_tools())
         assert not stream.closed

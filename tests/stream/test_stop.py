@@ -35,7 +35,7 @@ from tests.support.loopback import (
     http_chunk,
     sized,
 )
-from tests.support.timing import at_once, tried_again
+from tests.support.timing import at_once, at_rest, tried_again, wait_for
 from tests.support.wire import DONE
 from tokenstream import Stream
 from tokenstream.events import MessageStart, TextDelta
@@ -86,7 +86,7 @@ def test_a_signal_handler_may_stop_the_loop_that_it_interrupts(tls: bool) -> Non
         done_at.append(time.monotonic())
 
     def send() -> None:
-        time.sleep(0.05)
+        at_rest(threading.main_thread())
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, handle)
@@ -305,9 +305,8 @@ def test_a_stop_while_our_own_client_waits_for_the_response_ends_the_wait(in_wit
 
     with Loopback([OPEN]) as server, opened(alone, server.url) as stream, Loop(read) as loop:
         connection = server.connection()
-        while not connection.requests:
-            time.sleep(0.005)
-        time.sleep(0.03)
+        wait_for(lambda: bool(connection.requests))
+        loop.waits()
         asked_at = time.monotonic()
         stream.stop()
 
@@ -336,9 +335,8 @@ def test_a_stop_while_a_client_of_ones_own_waits_for_the_response_shows_at_once(
         Loop(read) as loop,
     ):
         connection = server.connection()
-        while not connection.requests:
-            time.sleep(0.005)
-        time.sleep(0.03)
+        wait_for(lambda: bool(connection.requests))
+        loop.waits()
         asked_at = time.monotonic()
         stream.stop()
         at_once(asked_at, time.monotonic())

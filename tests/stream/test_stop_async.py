@@ -76,7 +76,7 @@ async def test_stop_from_elsewhere_ends_a_read_in_progress(kind: str, block: boo
 
             async def stopping() -> None:
                 await until(lambda: read)
-                await anyio.sleep(0.02)
+                await anyio.wait_all_tasks_blocked()
                 if thread:
                     stopper = threading.Thread(target=stream.stop)
                     stopper.start()
@@ -108,7 +108,7 @@ async def test_stop_over_tls(thread: bool) -> None:
                 assert await first_text(stream) == "Hel"
 
                 async def later() -> None:
-                    await anyio.sleep(0.02)
+                    await anyio.wait_all_tasks_blocked()
                     if thread:
                         await anyio.to_thread.run_sync(stream.stop)
                     else:

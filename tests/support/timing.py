@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import ParamSpec
 
-__all__ = ["AT_ONCE", "TooLate", "at_once", "tried_again", "wait_for"]
+__all__ = ["AT_ONCE", "TooLate", "at_once", "at_rest", "settled", "tried_again", "wait_for"]
 
 P = ParamSpec("P")
 
@@ -15,6 +18,10 @@ AT_ONCE = 0.1
 """Seconds within which a stream must do what it is asked, and its server must see it."""
 _PATIENCE = 4.0
 """Seconds after which a test stops waiting; less than a test may take."""
+_REST = 0.02
+"""Seconds for which a thread must stand at one place to be taken for one that waits."""
+_WAITING = frozenset({"__enter__", "get_events", "read", "readinto", "recv", "recv_into", "select", "wait"})
+"""Names of the functions, of Python's library and of clients, in which a thread waits."""
 
 
 class TooLate(AssertionError):
@@ -30,17 +37,17 @@ def at_once(since: float, until: float | None) -> None:
 
 
 def tried_again(test: Callable[P, None]) -> Callable[P, None]:
-    """Run a test a second time if something in it came too late.
+    """Run a test up to four times in all if something in it came too late.
 
     A busy machine is late now and then; a slow library is late each time.
     """
 
     @functools.wraps(test)
     def tried(*args: P.args, **options: P.kwargs) -> None:
-        try:
-            test(*args, **options)
-        except TooLate:
-            test(*args, **options)
+        for _ in range(3):
+            with contextlib.suppress(TooLate):
+                return test(*args, **options)
+        return test(*args, **options)
 
     return tried
 
@@ -51,3 +58,40 @@ def wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < due, "it did not happen"
         time.sleep(0.002)
+
+
+def settled(number: Callable[[], int], *, seconds: float = 0.1) -> int:
+    """Return a number that other threads count up, once it has stayed the same for some time."""
+    due = time.monotonic() + _PATIENCE
+    seen, since = number(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        assert time.monotonic() < due, "it goes on"
+        time.sleep(0.002)
+        if number() != seen:
+            seen, since = number(), time.monotonic()
+    return seen
+
+
+def at_rest(thread: threading.Thread) -> None:
+    """Return once another thread waits, for bytes, an event or a lock, or has ended."""
+    due = time.monotonic() + _PATIENCE
+    place, since = None, time.monotonic()
+    while thread.is_alive() and (place is None or time.monotonic() - since < _REST):
+        assert time.monotonic() < due, "the thread does not wait"
+        time.sleep(0.002)
+        if (now := _waits_at(thread)) != place or now is None:
+            place, since = now, time.monotonic()
+
+
+def _waits_at(thread: threading.Thread) -> tuple[int, int] | None:
+    """Return where a thread waits, None if it does not."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - nothing else tells where it is
+    if frame is None or frame.f_code.co_name not in _WAITING:
+        return None
+    caller = frame.f_back
+    while caller is not None and caller.f_code.co_filename == threading.__file__:
+        if caller.f_code.co_name == "start":
+            # It has only begun a thread of its own.
+            return None
+        caller = caller.f_back
+    return id(frame), frame.f_lasti

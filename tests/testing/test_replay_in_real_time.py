@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.support.playing import FOR_EVER, read, three_worlds
-from tests.support.timing import TooLate, at_once, tried_again
+from tests.support.timing import TooLate, at_once, at_rest, tried_again
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
@@ -106,7 +106,7 @@ def test_another_thread_stops_a_wait(world: str) -> None:
 
     def stop() -> None:
         waiting.wait(3)
-        time.sleep(0.03)
+        at_rest(threading.main_thread())
         stopped.append(time.monotonic())
         streams[0].stop("enough")
 

@@ -83,9 +83,9 @@ async def test_replayed_events_say_so() -> None:
     async with memory_journal() as journal:
         answer, client = Answer("Hel"), Client(method="GET")
         id = await journal.start(answer.stream, open_within=5.0)
+        written = journal.follow(id)
         for _ in range(3):
-            await anext(journal.follow(id))
-        await anyio.sleep(0.02)
+            await anext(written)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call, relay.follow(journal, id))
             await client.until(lambda: b"Hel" in client.body)
@@ -141,10 +141,11 @@ async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_told() -> None
         client = Client(method="GET", slow=gate.wait)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call, relay.follow(journal, id))
-            await anyio.sleep(0.05)
+            await anyio.wait_all_tasks_blocked()
             for _ in range(50):
                 answer.send(*["x" * 100] * 10)
-                await anyio.sleep(0.001)
+                await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
             gate.set()
             await client.until(lambda: client.ended)
         again = await answer_to(journal, id, 5)
@@ -179,7 +180,7 @@ async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> No
         answer, client = Answer(), Client()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call, relay.respond(answer.stream, journal=journal, id="id"))
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             client.leave()
         answer.send("Hello", over=True)
 
@@ -222,7 +223,7 @@ async def test_the_end_of_the_server_sends_readers_away() -> None:
             tasks.start_soon(client.call, relay.follow(journal, id))
             await client.until(lambda: b"Hel" in client.body)
             # What is broken off in the middle of a chunk gets no last one.
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             relay.shut_down()
         answer.send("lo", over=True)
         await read(journal, id)

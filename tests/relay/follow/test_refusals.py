@@ -43,13 +43,14 @@ async def test_the_position_of_a_reader_is_checked(said: Any, status: int) -> No
 
 async def test_what_a_journal_does_not_give_has_a_status() -> None:
     """404 for no answer and for another owner's, in the same words; 410 when expired; 503 when away."""
-    place = Place(MemoryStorage(expire=0.1))
+    now = 0.0
+    place = Place(MemoryStorage(expire=10.0, clock=lambda: now))
     async with Journal(place, drain=0.0, lease=0.4) as journal:
         await journal.start(Answer("Hello", over=True).stream, id="ann's", owner="ann")
         await read(journal, "ann's", owner="ann")
         unknown = [await answer_to(journal, id, owner="bob") for id in ("ann's", "?", "x" * 5_000)]
         found = await answer_to(journal, "ann's", owner="ann")
-        await anyio.sleep(0.15)
+        now = 15.0
         expired = await answer_to(journal, "ann's", owner="ann")
         place.away = True
         away = await answer_to(journal, "ann's", owner="ann")

@@ -65,6 +65,7 @@ class FailureLaws:
                     found.extend(await read(other, id))
 
                 tasks.start_soon(follow)
+                # Nothing is to happen: the answer is not ended while its producer is silent.
                 await anyio.sleep(2 * LEASE)
                 answer.send("lo", over=True)
 
@@ -82,7 +83,7 @@ class FailureLaws:
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(follow)
-                await anyio.sleep(0.05)
+                await anyio.wait_all_tasks_blocked()
                 for _ in range(2):
                     place.away = far.away = True
                     answer.send("lo")

@@ -39,7 +39,7 @@ class LeavingLaws:
                         await one.start(answer.stream, id="id")
                         tasks.start_soon(follow)
                         tasks.start_soon(send)
-                        await anyio.sleep(0.02)
+                        await anyio.wait_all_tasks_blocked()
 
         assert {"Hello"} == texts_of(found)
         assert "complete" == message_of(found)[0].ending
@@ -109,10 +109,12 @@ class LeavingLaws:
     async def test_a_start_that_is_overtaken_by_the_end_is_refused(self, opened: Opened) -> None:
         """The journal is left while the storage begins the answer: its stream is closed, the caller told."""
         async with opened() as (storage, _):
-            place, answer, written, told = Place(storage), Answer("Hel"), anyio.Event(), list[Exception]()
+            place, answer, told = Place(storage), Answer("Hel"), list[Exception]()
+            begun, written = anyio.Event(), anyio.Event()
 
             async def create(*given: Any, **options: Any) -> bool:
                 made = await storage.create(*given, **options)
+                begun.set()
                 await written.wait()
                 return made
 
@@ -126,7 +128,7 @@ class LeavingLaws:
             async with anyio.create_task_group() as tasks:
                 async with Journal(place, drain=0.0) as journal:
                     tasks.start_soon(start, journal)
-                    await anyio.sleep(0.05)
+                    await begun.wait()
                 written.set()
 
         assert told

@@ -175,7 +175,7 @@ async def test_a_reader_that_is_closed_by_another_task_ends() -> None:
         stay, leave = stream.tee(2)
 
         async def close() -> None:
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             await leave.aclose()
             go.set()
 
@@ -243,7 +243,7 @@ async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
         text = stream.text
 
         async def second() -> None:
-            await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
             with pytest.raises(ConcurrentRead):
                 await reader.final()
             go.set()
