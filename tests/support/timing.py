@@ -19,7 +19,7 @@ AT_ONCE = 0.1
 _PATIENCE = 4.0
 """Seconds after which a test stops waiting; less than a test may take."""
 _REST = 0.02
-"""Seconds for which a thread must stand at one place to be taken for one that waits."""
+"""Seconds for which a thread must be seen to wait."""
 _WAITING = frozenset({"__enter__", "get_events", "read", "readinto", "recv", "recv_into", "select", "wait"})
 """Names of the functions, of Python's library and of clients, in which a thread waits."""
 
@@ -73,25 +73,27 @@ def settled(number: Callable[[], int], *, seconds: float = 0.1) -> int:
 
 
 def at_rest(thread: threading.Thread) -> None:
-    """Return once another thread waits, for bytes, an event or a lock, or has ended."""
+    """Return once another thread waits, for bytes, an event or a lock, or has ended.
+
+    One that looks now and then whether to go on waits too.
+    """
     due = time.monotonic() + _PATIENCE
-    place, since = None, time.monotonic()
-    while thread.is_alive() and (place is None or time.monotonic() - since < _REST):
+    since = time.monotonic()
+    while thread.is_alive() and time.monotonic() - since < _REST:
         assert time.monotonic() < due, "the thread does not wait"
         time.sleep(0.002)
-        if (now := _waits_at(thread)) != place or now is None:
-            place, since = now, time.monotonic()
+        if not _waits(thread):
+            since = time.monotonic()
 
 
-def _waits_at(thread: threading.Thread) -> tuple[int, int] | None:
-    """Return where a thread waits, None if it does not."""
+def _waits(thread: threading.Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - nothing else tells where it is
     if frame is None or frame.f_code.co_name not in _WAITING:
-        return None
+        return False
     caller = frame.f_back
     while caller is not None and caller.f_code.co_filename == threading.__file__:
         if caller.f_code.co_name == "start":
             # It has only begun a thread of its own.
-            return None
+            return False
         caller = caller.f_back
-    return id(frame), frame.f_lasti
+    return True
