@@ -45,8 +45,8 @@ For each reader, the table shows how many of the cases that it claims to read ar
 """
 _TABLE_HEAD = """\
 - **refused**: the text was refused, although it is a document, a part of one, or has only one reading.
-- **another value**: a continuation changes the value, the text means a different one, or the value is a
-  guess; or there is a value although the text must be refused.
+- **another value**: the reader returned a value that a continuation of the text changes, that differs from
+  what the text means, or that is a guess. Or it returned a value although the text must be refused.
 
 """
 

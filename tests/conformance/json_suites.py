@@ -40,7 +40,8 @@ SUITES = [
     ),
     JSONSuite(
         "fix-json",
-        about="These cases are documents cut in every kind of place, which the AI SDK's `fixJson` completes.",
+        about="These cases are documents truncated at every kind of place.\n"
+        "The AI SDK's `fixJson` completes such documents.",
         owner="fix-json",
         cases=json_partial.ai_sdk,
     ),
@@ -59,10 +60,10 @@ SUITES = [
     ),
     JSONSuite(
         "BAML",
-        about="These cases are documents in prose, fences and comments, and damaged ones, read without a\n"
-        "schema. BAML is designed to be used with a schema. If it has one, it converts values that stay\n"
-        "strings in this test, and returns the raw text if the type allows a string. tokenstream reads with\n"
-        "`lenient=True`.",
+        about="These cases are documents inside prose, fences and comments, and damaged documents,\n"
+        "read without a schema. BAML is designed to be used with a schema. If it has one, it\n"
+        "converts values that stay strings in this test, and returns the raw text if the type\n"
+        "allows a string. tokenstream reads with `lenient=True`.",
         owner="BAML",
         cases=json_aligned.cases,
     ),

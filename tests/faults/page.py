@@ -48,7 +48,7 @@ How to read the tables:
   A fault that is not an error is counted in `stream.departures`,
   under a [name](departures.md).
 - **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`.
-  The error's `.partial` has the same. An incomplete call is never handed out.
+  The error's `.partial` has the same text and calls. An incomplete call is never handed out.
 - **closed**: whether the server saw that the source was closed when the loop ended;
   empty if there was no connection.
 - **sync**, **asyncio**, **trio**: ✓ if the measured result matches the row, – if the case can't occur there.
