@@ -186,6 +186,16 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert [] == broken
 
 
+def test_each_picture_has_the_script_that_draws_it() -> None:
+    """A picture without one cannot be drawn again when the library changes."""
+    docs = ROOT / "docs"
+    scripts = "".join(path.read_text(encoding="utf-8") for path in docs.glob("*_picture*.py"))
+    pictures = [path for path in docs.rglob("*.*") if path.suffix in {".png", ".svg"}]
+
+    assert len(pictures) >= 20
+    assert [] == [path.name for path in pictures if path.stem not in scripts]
+
+
 _ELSEWHERE = {"base.py", "events.py", "faults.py", "plugin.py", "framing/_content_coding.py"}
 
 
