@@ -362,7 +362,8 @@ class Router:
             name: The tool's name for the model.
             arguments: The type of the arguments; None to use the function's signature.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            made: A ready-made checker of the tool's calls; None to create one when it is needed.
+            made: A ready-made checker of the tool's calls; None to create one: now for a function inside
+                another function, otherwise when it is needed.
         """
         purpose = f"tool {name!r}"
         if name in self._tools:
@@ -376,6 +377,7 @@ class Router:
         # A function that cannot be called with the arguments alone gets the call, too.
         takes_call = arguments is not None and not _accepts(function, 1)
         if made is None and arguments is None:
+            # The annotations of a function inside another one may name local types, which are gone later.
             made = _local_tool(function, name)
         entry = HandlerEntry(
             function,

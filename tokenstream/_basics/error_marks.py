@@ -20,7 +20,10 @@ ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
 
 
 def add_code_hint(error: ErrorT, hint: str) -> ErrorT:
-    """Add advice that applies only to code to the end of an error's message; return the error."""
+    """Append a hint to an error's message; return the error.
+
+    The hint is for users of the Python API: the command line leaves it out, with `message_without_hint`.
+    """
     error.args = (f"{error}{hint}", *error.args[1:])
     vars(error)["_code_hint"] = hint
     return error

@@ -276,12 +276,15 @@ class Connection:
             broken: True if the connection broke, so that the format must not judge the ending.
         """
         events = self._end_framing()
+        # Before the end closes open parts: the position from which the answer can be resumed.
         self._store_position(len(events))
-        hidden_error = self._find_hidden_error()
-        if hidden_error is not None:
-            self.format.classify_error(hidden_error)
-            self.error = hidden_error
-        if broken or hidden_error is not None:
+        unreported_error = self._find_unreported_error()
+        if unreported_error is not None:
+            # The format withheld it, or it was sent outside of SSE events.
+            self.format.classify_error(unreported_error)
+            self.error = unreported_error
+        if broken or unreported_error is not None:
+            # The ending is known; only close the open parts.
             return events + self.abandon()
         if self.error is None:
             events += self._end_format()
@@ -301,7 +304,7 @@ class Connection:
             cause: The error that broke off the input; None if the input ended cleanly.
         """
         events = self._end_framing()
-        error = self.error or self._find_hidden_error()
+        error = self.error or self._find_unreported_error()
         format = self.format
         if error is not None or self.finished:
             return events, error
@@ -368,7 +371,7 @@ class Connection:
             format.note("broken_after_finish")
         return events
 
-    def _find_hidden_error(self) -> StreamError | None:
+    def _find_unreported_error(self) -> StreamError | None:
         """Return an error that was reported without ending the answer; None if there is none.
 
         The format may have withheld the error, because the answer could still go on. Or the server may

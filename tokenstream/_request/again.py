@@ -67,25 +67,28 @@ class _Requests(SourceOpener):
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._make_attempt_source, format)
-        self._asked = asked
+        self._arguments = asked
+        method, url, _, _, options = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._make_source(asked)
-        self.prepare, self.asked = self._first.prepare, self._first.asked
+        self.prepare = self._first.prepare
+        # The address and the JSON of the request.
+        self.asked = self._first.asked
         # Servers may resume a GET after the last event id, so that is tried unless the caller forbids it.
-        self.replays = asked[0].upper() == "GET"
-        self._continued = ContinuationRequests(asked[1], asked[-1])
+        self.replays = method.upper() == "GET"
+        self._continued = ContinuationRequests(url, options)
 
     def _make_attempt_source(self, attempt: Attempt) -> Deferred:
         """Return the source for an attempt's request."""
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
         if attempt.mode == "continue":
-            method, url, client, deadlines, _ = self._asked
+            method, url, client, deadlines, _ = self._arguments
             return self._make_source((method, url, client, deadlines, self._continued.build_options(attempt)))
-        return first or self._make_source(_arguments_of(attempt, self._asked))
+        return first or self._make_source(_arguments_of(attempt, self._arguments))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        if self._asked[0].upper() != "POST":
+        if self._arguments[0].upper() != "POST":
             return "the request is not a POST"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 

@@ -463,11 +463,10 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
-        """Log an error of closing the source, if the caller has not asked to close the source.
+        """Log an error of closing the source; a `MisuseError` is raised or becomes a note, too.
 
-        Args:
-            error: The error. A `MisuseError` is raised, or added as a note to the stream's error.
-            failed: True if another error is being raised, which this one must not replace.
+        It becomes a note on the stream's error, or on the error during which it was raised. With neither, it
+        is raised, unless `failed` is True: then another error is being raised, which it must not replace.
         """
         if isinstance(error, MisuseError):
             main_error = self.error or error.__context__

@@ -71,6 +71,7 @@ class SyncDriver(Driver):
             # While there is a fast path, no event is left from an earlier chunk.
             event = machine.pull() if machine.shortcut is None else None
             while event is None:
+                # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
                 if (
                     not machine.continues

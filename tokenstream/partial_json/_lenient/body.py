@@ -13,7 +13,7 @@ from tokenstream.partial_json._lenient.gaps import (
     supply_comma,
 )
 from tokenstream.partial_json._lenient.peek import (
-    OPENING,
+    OPENING_QUOTES,
     PLAIN,
     Lookahead,
     LookaheadExceeded,
@@ -52,7 +52,7 @@ _VALID_AFTER_STRING: dict[str, Any] = {
     "]": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\])').match,
     ")": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\))').match,
 }
-_QUOTES = "".join(quote for quote in OPENING if quote != "`")
+_QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
 
 
 @register_step

@@ -15,7 +15,7 @@ from tokenstream.partial_json._lenient.gaps import (
     skip_space,
     turn_to_prose,
 )
-from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING, PLAIN
+from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING_QUOTES, PLAIN
 from tokenstream.partial_json._lenient.quotes import StringContext
 from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_GAP
 from tokenstream.partial_json._lenient.strings import QuotedString
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
-_QUOTES = "".join(quote for quote in OPENING if quote not in "`\\&")
+_QUOTES = "".join(quote for quote in OPENING_QUOTES if quote not in "`\\&")
 _BRACKETS = frozenset("{[")
 
 
@@ -60,7 +60,7 @@ def has_document(reader: LenientReader) -> bool:
 @under(_QUOTES, START)
 def begin_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a string where a document may begin: it may be the document, a key, or prose."""
-    kind = OPENING[text[position]]
+    kind = OPENING_QUOTES[text[position]]
     following = text[position + 1 : position + 2]
     if kind is not PLAIN and not following and not reader.text_ended:
         return reader.hold_back(position)

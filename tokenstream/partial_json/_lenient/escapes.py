@@ -23,7 +23,7 @@ from tokenstream.partial_json._lenient.backslashes import (
     is_command,
     is_rest_of_path,
 )
-from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING
+from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING_QUOTES
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def _read_single_escape(
         # An escaped quote may be meant as the closing quote; the text after it tells.
         string.may_have_ended = decoded == '"'
         return position + length
-    if OPENING.get(escape[1]) not in (None, ESCAPED, HTML):
+    if OPENING_QUOTES.get(escape[1]) not in (None, ESCAPED, HTML):
         # A quote that needs no escape, unless it is the string's own quote.
-        if OPENING[escape[1]] is not string.kind:
+        if OPENING_QUOTES[escape[1]] is not string.kind:
             string.repair_log.note("bad_escape", context.base + position)
         string.add(escape[1], pieces, context)
         return position + 2

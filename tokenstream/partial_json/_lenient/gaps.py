@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE
 from tokenstream.partial_json._lenient.peek import (
-    OPENING,
+    OPENING_QUOTES,
     SPACES,
     Lookahead,
     LookaheadExceeded,
@@ -233,11 +233,13 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
     char = text[position]
     in_object = reader.document.container.__class__ is dict
     if in_object:
-        is_certain = char in OPENING or reader.gap == LINE_GAP
-    elif char in OPENING or char == "[":
+        # A key: quoted, or after a line break.
+        is_certain = char in OPENING_QUOTES or reader.gap == LINE_GAP
+    elif char in OPENING_QUOTES or char == "[":
+        # Without a gap, it may belong to the value before it.
         is_certain = reader.gap != NO_GAP
     else:
-        # `5 kg` is not an array of two.
+        # `5 kg` is not an array of two; `}{` is two objects.
         is_certain = reader.gap == LINE_GAP or char == "{"
     if not is_certain:
         return reader.refuse_here(position)

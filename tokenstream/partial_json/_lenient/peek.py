@@ -50,7 +50,7 @@ ESCAPED = QuoteKind(
     re.compile(r"[^\\\x00-\x1f]*").match, re.compile(r'\\"').match, SPACES_TWICE, "escaped_twice"
 )
 HTML = QuoteKind(re.compile(r"[^&\\\x00-\x1f]*").match, _HTML_QUOTE, SPACES, "html_entities")
-OPENING: dict[str, QuoteKind] = {
+OPENING_QUOTES: dict[str, QuoteKind] = {
     '"': PLAIN,
     "'": _make_quote_kind("'", "single_quotes"),
     "`": _make_quote_kind("`", "backticks"),
@@ -61,7 +61,7 @@ OPENING: dict[str, QuoteKind] = {
 }
 """Maps the first character of an opening quote to the kind of quotes."""
 TRIPLE: dict[str, QuoteKind] = {
-    quote: QuoteKind(OPENING[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes")
+    quote: QuoteKind(OPENING_QUOTES[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes")
     for quote in "\"'"
 }
 """Triple-quoted strings, as in Python; in them, one or two quotes are part of the string."""
@@ -146,7 +146,7 @@ class Lookahead:
 
     def find_quote(self, position: int) -> QuoteKind | None:
         """Return the kind of the quote at a position; None if there is no quote."""
-        kind = OPENING.get(self.get_char(position))
+        kind = OPENING_QUOTES.get(self.get_char(position))
         if kind is ESCAPED:
             return kind if self.get_char(position + 1) == '"' else None
         if kind is HTML:

@@ -121,7 +121,8 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: Any) ->
             # The errors of the entry itself, in place of the placeholder.
             out.append(NestedErrors(loc, entry.errors))
         elif not loc or (item["type"] == "missing" and len(loc) == 1):
-            # The error is about the whole object or array; its input was the text with numbers.
+            # The error is about the whole object or array. pydantic's input was a text in which numbers
+            # stand for the values, so the error gets the real data.
             out.append({**item, "input": plain_data})
         else:
             out.append(item)

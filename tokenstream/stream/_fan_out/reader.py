@@ -89,7 +89,7 @@ class ReaderDriver(SingleConsumer):
         return self.hub.look_now(self._make_news_finder())
 
     def _make_news_finder(self) -> Callable[[], Any]:
-        """Return a function that returns `NEWS` once something arrives after this call."""
+        """Return a function that, without waiting, returns `NEWS` if there is something unseen, else None."""
         return partial(self.hub.look_for_news, self.place, self.place.seen_count)
 
     def check_events_left(self) -> None:

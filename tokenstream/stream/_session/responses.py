@@ -232,7 +232,9 @@ class _LaneMessages:
 
 @show_members
 class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
-    """`Responses` for `async for` loops: each answer is an `AsyncStream`.
+    """Asynchronous iterator over the answers on one connection, each an `AsyncStream` with its own ending.
+
+    Otherwise like `Responses`.
 
     Args:
         stream: The parent stream.

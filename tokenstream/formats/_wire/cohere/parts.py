@@ -94,7 +94,7 @@ class CohereContent:
         self._open_block(index, _type_of(content), content)
 
     def add_to_block(self, index: int | None, content: dict[str, Any]) -> None:
-        """Add a delta to a content block.
+        """Add a delta to a content block; fields other than its text are reported in an `Unknown` event.
 
         Args:
             index: The block's index; None if the event has none.
@@ -110,6 +110,7 @@ class CohereContent:
                 continue
             part = self._get_or_open_block(index, key, kind)
             self._parts.add(part, text)
+            # This notes a departure if the delta interrupts another open part.
             self._parts.record_written_part(part)
         other_fields = fields_except(content, "type", *TEXT_KEYS)
         if other_fields is not None:

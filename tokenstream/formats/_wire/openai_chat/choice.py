@@ -240,7 +240,8 @@ class ChoiceReader:
         # The number 0 is a piece of reasoning; other empty values are not.
         if reasoning_keys and any(delta[key] or delta[key] == 0 for key in reasoning_keys):
             self.content.read_reasoning(delta)
-        # As in `read`: the values of fields that need not be read again.
+        # Chunks repeat many fields. A field's reader records a value here if its repetition may be skipped;
+        # content is never recorded.
         last_values = self._last_delta_values
         for key, reader in field_readers:
             value = delta[key]

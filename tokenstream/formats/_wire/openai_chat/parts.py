@@ -256,7 +256,10 @@ class ChatContent:
             self.write("reasoning", text)
 
     def _open_detail(self, item: dict[str, Any]) -> None:
-        """Open a reasoning part for a detail, unless the detail continues the reasoning part that is open."""
+        """Open a reasoning part for an item of `reasoning_details` or `thinking_blocks`.
+
+        An open reasoning part goes on if its item had the same type and index, or if it began without one.
+        """
         current = self.state.current_part
         key = (item.get("type"), _scalar_or_none(item.get("index")))
         # Reasoning that began without a detail (None) is continued by the first detail.
