@@ -114,7 +114,7 @@ def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
     played = play("sync", [refusal(503), WHOLE], Retry(wait=60, timeout=timeout), **bound)
 
     assert played.error is not None
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])

@@ -61,7 +61,7 @@ async def test_connections_do_not_grow_with_readers(server: RedisServer) -> None
             for id in ids:
                 for _ in range(10):
                     tasks.start_soon(follow, id)
-            await anyio.sleep(0.2)
+            await anyio.wait_all_tasks_blocked()
             for answer in answers:
                 answer.send(*map(str, range(20, 30)), over=True)
         clients: Any = await beside.info("clients")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
@@ -17,7 +16,7 @@ import pytest
 from tests.sources.ways import ASYNC_WAYS, WAYS, AsyncWay, Way
 from tests.support.loopback import FIN, LAST_CHUNK, OPEN, REQUEST, Loopback, chunked_head, http_chunk
 from tests.support.packages import needed
-from tests.support.timing import at_once, tried_again
+from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 
@@ -98,7 +97,7 @@ def test_a_stop_from_another_thread_ends_a_read_that_waits(way: Way) -> None:
         pieces: list[str] = []
         reader = threading.Thread(target=lambda: pieces.extend(stream.text), daemon=True)
         reader.start()
-        _wait_for(lambda: stream.message.text == "Hel")
+        wait_for(lambda: stream.message.text == "Hel")
         since = time.monotonic()
         stream.stop("enough")
         returned_at = time.monotonic()
@@ -314,10 +313,3 @@ async def _waits_for_more(stream: AsyncStream) -> None:
         while stream.message.text != "Hel":  # noqa: ASYNC110 - nobody tells when a message has grown
             await anyio.sleep(0.002)
     await anyio.wait_all_tasks_blocked()
-
-
-def _wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + _SOON
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.002)

@@ -405,9 +405,11 @@ def test_a_stream_that_is_collected_after_its_loop_is_gone_is_aborted() -> None:
             del stream
             gc.collect()
         assert is_closed(server)
-    for task in asyncio.all_tasks(loop):
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
         task.cancel()
-    loop.run_until_complete(asyncio.sleep(0.01))
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks))
     loop.close()
 
 

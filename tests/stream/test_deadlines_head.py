@@ -74,9 +74,9 @@ def test_both_colours_say_the_same(limit: str) -> None:
 
 def test_a_head_in_time_meets_no_deadline() -> None:
     """What was watched while the head came is not cut afterwards."""
-    body: Script = [0.15, *chunked([*BEGUN, chunk({}, "stop"), DONE])]
-    with Loopback(body) as server, connect(server.url, deadlines=Deadlines(first_event=0.3)) as stream:
-        time.sleep(0.3)
+    body: Script = [0.05, *chunked([*BEGUN, chunk({}, "stop"), DONE])]
+    with Loopback(body) as server, connect(server.url, deadlines=Deadlines(first_event=0.6)) as stream:
+        time.sleep(0.6)
         message = stream.final()
 
     assert (message.text, message.ending) == (TEXT, "complete")

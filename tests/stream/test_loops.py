@@ -70,10 +70,18 @@ def test_closing_in_another_loop_ends_the_task_and_says_so() -> None:
         loop.run_until_complete(first_text(stream))
         with pytest.raises(MisuseError, match=r"asyncio loop 0x.* asyncio loop 0x"):
             asyncio.run(stream.aclose())
-        loop.run_until_complete(asyncio.sleep(0.02))
+        loop.run_until_complete(_until_no_task_is_left())
         assert is_closed(server)
         assert asyncio.all_tasks(loop) == set()
     loop.close()
+
+
+async def _until_no_task_is_left() -> None:
+    await asyncio.wait_for(asyncio.gather(*_others(), return_exceptions=True), 5)
+
+
+def _others() -> set[asyncio.Task[Any]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def _in_a_loop_that_is_over(kind: str, main: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -243,13 +243,13 @@ def test_answers_of_one_connection_are_left_in_the_middle(leave: str) -> None:
         for name in ("one", "two"):
             *begun, item, part, done = answer(name, "The", " sky", " is", " blue.")
             yield from begun
-            silence.wait(0.1)
+            silence.wait(0.4)
             yield from (item, part, done)
 
     seen: list[str] = []
     with Stream(source(), format="openai-realtime") as stream:
         for response in stream.responses:
-            for piece in response.text.throttle(hz=20, timer=True):
+            for piece in response.text.throttle(hz=5, timer=True):
                 seen.append(piece)
                 if len(seen) % 2 == 0:
                     getattr(response, leave)()

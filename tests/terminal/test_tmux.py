@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import ROOT
+from tests.support.timing import wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,7 +75,7 @@ def test_a_resize_in_tmux_loses_nothing_and_doubles_nothing(tmux: Callable[..., 
             columns, lines = next(sizes)
             tmux("resize-window", f"-x{columns}", f"-y{lines}")
             asked.write_text(f"{reached} {(columns, lines)}")
-    time.sleep(0.3)
+    wait_for(lambda: "The end" in tmux("capture-pane", "-p", "-S-"))
     tmux("resize-window", "-x80", "-y20")
     shown = tmux("capture-pane", "-p", "-S-")
 

@@ -196,7 +196,7 @@ def test_a_stall_ends_with_the_server() -> None:
         assert "Hel" == next(iter(stream.text))
         began = time.monotonic()
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert not server.exchanges[0].closed
     with pytest.raises(StreamInterrupted):
         stream.final()
@@ -344,7 +344,7 @@ def test_over_tls_a_stall_ends_with_the_server() -> None:
         assert "Hel" == next(iter(stream.text))
         began = time.monotonic()
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     stream.close()
     client.close()
 

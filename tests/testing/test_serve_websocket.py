@@ -105,10 +105,11 @@ def test_what_the_client_sends_is_noted(server: Server, monkeypatch: pytest.Monk
 
 def test_the_connection_stays_open_while_the_client_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that is sent late finds it open, and the end does not wait for ever."""
-    monkeypatch.setattr(conversations, "_QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(conversations, "_QUIET_SECONDS", 0.6)
     with testing.serve(HEARD.replaced(arrivals=())) as server, _open(server) as socket:
         for _ in range(3):
-            time.sleep(0.1)
+            # In less than the time of quiet; three of them are more.
+            time.sleep(0.25)
             socket.send(REQUEST)
         with pytest.raises(exceptions.ConnectionClosedOK):
             socket.recv(timeout=3)
@@ -182,7 +183,7 @@ def test_a_stall_ends_with_the_server() -> None:
             socket = stack.enter_context(_open(server))
             began = time.monotonic()
 
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         with pytest.raises(exceptions.ConnectionClosedError):
             list(socket)
 
