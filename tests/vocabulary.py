@@ -331,7 +331,7 @@ def _made() -> list[str]:
         _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
         "This table shows where the counts in `message.usage` come from.",
         _table("format", names, lambda name, field: usage[name].get(field, []), counts),
-        "This table shows what finish reasons mean. Any other word is `unknown`, and the word is kept.",
+        "This table shows what finish reasons mean. Any other word is `unknown` (see `raw_finish_reason`).",
         _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
         "This table shows how an error inside a stream is classified, and whether a retry may help.",
         _errors(),
