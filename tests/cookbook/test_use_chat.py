@@ -15,6 +15,9 @@ from tests.support.node import node_with
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+"""The AI SDK's packages are installed only where slow tests run."""
+
 _CHAT = Path(__file__).with_name("use_chat.mjs")
 
 
