@@ -10,7 +10,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 import pytest
@@ -22,10 +22,10 @@ from tokenstream import testing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_GROWING = testing.script()
+_growing = testing.script()
 for _ in range(25):
-    _GROWING = _GROWING.text("word", " ").pause(0.1)
-_LONG = _GROWING.text("end.").finish("stop").recording("openai-chat")
+    _growing = _growing.text("word", " ").pause(0.1)
+_LONG = _growing.text("end.").finish("stop").recording("openai-chat")
 _SHORT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")
 _ANSWERS = {
     "Why?": _LONG,
@@ -84,12 +84,11 @@ class _Telegram(ThreadingHTTPServer):
 
 
 class _Method(BaseHTTPRequestHandler):
-    server: _Telegram
-
     def do_POST(self) -> None:
         """Answer a call of the bot."""
         values = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"] or 0)).decode()))
-        status, result = self.server.answer(self.path.rpartition("/")[2], values)
+        telegram = cast("_Telegram", self.server)
+        status, result = telegram.answer(self.path.rpartition("/")[2], values)
         body: dict[str, Any] = {"ok": status == 200, "result": result}
         if status != 200:
             body |= {"error_code": status, "description": "busy", "parameters": {"retry_after": result}}
