@@ -26,6 +26,12 @@ _ASK = """async question => {
   return (await post(`api/chats/${id}/turns`, { question })).answer;
 }"""
 
+_TEXT = """async answer => {
+  const { follow } = await import("./tokenstream.js");
+  return (await follow(`api/answers/${answer}`).done).text;
+}"""
+_SHARED_TEXT = "window.given.map(event => event.type === 'text_delta' ? event.text : '').join('')"
+
 
 def _inline(code: str, answer: str) -> str:
     """Have a block of the docs run in a page, about an answer that there is."""
@@ -84,4 +90,10 @@ def test_tabs_share_one_stream(page: Page, context: BrowserContext, url: str) ->
 
     # A tab that gets the lock before it has heard of the end asks once more, and hears that nothing is left.
     assert sum(request.endswith(answer) for request in requests) in (2, 3)
-    assert positions(late) == positions(tabs[1]) == list(range(1, len(positions(late)) + 1))
+    unshared = context.new_page()
+    unshared.goto(url)
+    whole = unshared.evaluate(_TEXT, answer)
+    assert whole
+    for tab in (tabs[1], late):
+        assert tab.evaluate(_SHARED_TEXT) == whole
+        assert positions(tab) == sorted(positions(tab))
