@@ -113,7 +113,11 @@ class MarkdownSpeech:
             return match.start() if match else len(text)
         if self._at_line_start:
             return self._skip_line_start(text, position, at_end=at_end)
-        return self._read_inline(text, position, out, at_end=at_end)
+        spoken_count = len(out)
+        end = self._read_inline(text, position, out, at_end=at_end)
+        if len(out) > spoken_count:
+            self._row_has_text = True
+        return end
 
     # Each of the following methods reads the construct that begins at a position, and returns the
     # position after it; the same position if there is no such construct; or _WAIT. `at_end` is True
@@ -291,20 +295,20 @@ class MarkdownSpeech:
             case _:
                 return self._speak_match(_PLAIN_CELL if self._in_table else _PLAIN, text, position, out)
 
-    def _speak_match(self, pattern: re.Pattern[str], text: str, position: int, out: list[str]) -> int:
+    @staticmethod
+    def _speak_match(pattern: re.Pattern[str], text: str, position: int, out: list[str]) -> int:
         """Append the text that a pattern matches, or else one character, to `out`; return the text's end."""
         match = pattern.match(text, position)
         stop = match.end() if match else position + 1
         out.append(text[position:stop])
-        self._row_has_text = True
         return stop
 
-    def _speak_char(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    @staticmethod
+    def _speak_char(text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Append a character to `out`; return the position after it, or _WAIT if no text follows yet."""
         if position + 1 == len(text) and not at_end:
             return _WAIT
         out.append(text[position])
-        self._row_has_text = True
         return position + 1
 
     def _read_run(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
@@ -326,7 +330,6 @@ class MarkdownSpeech:
             is_text = _is_plain_text(text[position], count, self._last_char, text[stop : stop + 1])
         if is_text:
             out.append(text[position:stop])
-            self._row_has_text = True
         return stop
 
     def _read_cell_end(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
@@ -341,12 +344,14 @@ class MarkdownSpeech:
             return stop if at_end else _WAIT
         if match is None or match[1] is None:
             # White space within a cell.
-            out.append(text[position:stop] if self._row_has_text else "")
+            if self._row_has_text:
+                out.append(text[position:stop])
         elif self._row_has_text and stop < len(text) and text[stop] not in "\n\r":
             out.append(", ")
         return stop
 
-    def _read_link(self, text: str, position: int, open_at: int, out: list[str], *, at_end: bool) -> int:
+    @staticmethod
+    def _read_link(text: str, position: int, open_at: int, out: list[str], *, at_end: bool) -> int:
         """Speak the text of a link or an image, and skip its address; skip the reference of a footnote.
 
         Args:
@@ -364,7 +369,6 @@ class MarkdownSpeech:
             return _WAIT
         if close_at == _NO_BRACKET:
             out.append(text[position : open_at + 1])
-            self._row_has_text = True
             return open_at + 1
         if close_at + 1 == len(text) and not at_end:
             # An address may follow.
@@ -380,13 +384,11 @@ class MarkdownSpeech:
         if link_end == _NO_BRACKET:
             # Brackets without an address are text.
             out.append(text[position : open_at + 1])
-            self._row_has_text = True
             return open_at + 1
         if not is_footnote:
             inner = MarkdownSpeech()
             inner._at_line_start = False
             out.append(inner.feed(label) + inner.end())
-            self._row_has_text = True
         return link_end + 1
 
     def _read_angle(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
@@ -415,10 +417,10 @@ class MarkdownSpeech:
             return self._speak_char(text, position, out, at_end=at_end)
         if _ADDRESS.fullmatch(text, position + 1, close_at):
             out.append(text[position + 1 : close_at])
-            self._row_has_text = True
         return close_at + 1
 
-    def _read_entity(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    @staticmethod
+    def _read_entity(text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Append the character that an entity such as `&amp;` stands for to `out`, or a lone `&` itself.
 
         Returns:
@@ -426,15 +428,14 @@ class MarkdownSpeech:
         """
         if entity := _ENTITY.match(text, position):
             out.append(html.unescape(entity[0]))
-            self._row_has_text = True
             return entity.end()
         if _HALF_ENTITY.match(text, position) and not at_end:
             return _WAIT
         out.append("&")
-        self._row_has_text = True
         return position + 1
 
-    def _read_escape(self, text: str, position: int, out: list[str], *, at_end: bool) -> int:
+    @staticmethod
+    def _read_escape(text: str, position: int, out: list[str], *, at_end: bool) -> int:
         """Append an escaped punctuation character to `out`, without its backslash.
 
         Returns:
@@ -448,10 +449,8 @@ class MarkdownSpeech:
             return position + 1
         if following in _PUNCTUATION:
             out.append(following)
-            self._row_has_text = True
             return position + 2
         out.append("\\")
-        self._row_has_text = True
         return position + 1
 
 
