@@ -465,11 +465,16 @@ def test_a_whole_recording_is_served_with_its_status_and_its_break(tmp_path: Pat
         with pytest.raises(StreamInterrupted) as cut, connect(f"{server.url}/broken.rec", json={}) as stream:
             stream.final()
         odd = httpx.get(f"{server.url}/odd", trust_env=False)
+        listed = httpx.get(server.url, trust_env=False).json()["recordings"]
 
     assert 429 == refusal.value.status
     assert "Hello" == cut.value.partial.text
     assert 500 == odd.status_code
     assert "odd.rec" in odd.text
+    # A damaged file does not keep the others from being listed.
+    types = {recording["path"]: recording["content_type"] for recording in listed}
+    assert {"/odd": None, "/whole": _SSE} == {path: types[path] for path in ("/odd", "/whole")}
+    assert 4 == len(types)
 
 
 def test_a_recording_of_a_websocket_is_refused_over_http(tmp_path: Path) -> None:

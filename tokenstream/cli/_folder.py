@@ -41,19 +41,27 @@ class RecordingFile:
 
     @property
     def content_type(self) -> str:
-        """Content type of the body: as recorded, or else from the file's extension or content."""
+        """Content type of the body: as recorded, or else from the file's extension or content.
+
+        Raises:
+            RecordingInvalid: The file should be a whole recording, and is damaged.
+        """
         if self.is_whole:
-            recording = Recording.load(self.file)
-            # The extension ".bin" tells nothing, so that the type is found by the content.
-            return recording.content_type or content_type_of(".bin", recording.body, is_whole=True)
+            return type_of_recording(Recording.load(self.file))
         with self.file.open("rb") as file:
             start = file.read(SNIFFED)
         return content_type_of(self.file.suffix, start, is_whole=len(start) < SNIFFED)
 
-    @property
-    def framing(self) -> Framing | None:
-        """Framing of the body; None if the content type has no known framing."""
-        return _FRAMINGS.get(self.content_type)
+
+def type_of_recording(recording: Recording) -> str:
+    """Return the content type of a whole recording's body: as recorded, or else from its content."""
+    # The extension ".bin" tells nothing, so that the type is found by the content.
+    return recording.content_type or content_type_of(".bin", recording.body, is_whole=True)
+
+
+def framing_of(content_type: str) -> Framing | None:
+    """Return the framing of bodies of a content type; None if none is known."""
+    return _FRAMINGS.get(content_type)
 
 
 class Folder:

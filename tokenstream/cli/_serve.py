@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._failure import CommandFailed, reason_of
-from tokenstream.cli._folder import Folder
+from tokenstream.cli._folder import Folder, framing_of, type_of_recording
 from tokenstream.cli._numbers import parse_number
 from tokenstream.testing._recordings.errors import RecordingInvalid
 from tokenstream.testing._recordings.recording import Recording
@@ -201,7 +201,7 @@ class _FolderAnswers:
             {
                 "path": recording.path,
                 "file": recording.name,
-                "content_type": recording.content_type,
+                "content_type": _readable_type(recording),
                 "bytes": recording.file.stat().st_size,
             }
             for recording in self._folder.recordings()
@@ -212,16 +212,25 @@ class _FolderAnswers:
     def _replay(self, file: RecordingFile) -> Reply:
         """Return the reply that plays a file; a whole recording has its own status, and may break."""
         if not file.is_whole:
-            return self._play(file.file.read_bytes(), file)
+            return self._play(file.file.read_bytes(), file.content_type)
         recording = Recording.load(file.file)
         if recording.messages:
             return refusal(501, f"{file.name} is a recording of a WebSocket: testing.serve plays it")
-        return replace(self._play(recording.body, file), status=recording.status, cut=recording.breaks)
+        reply = self._play(recording.body, type_of_recording(recording))
+        return replace(reply, status=recording.status, cut=recording.breaks)
 
-    def _play(self, body: bytes, file: RecordingFile) -> Reply:
+    def _play(self, body: bytes, content_type: str) -> Reply:
         """Return the reply that sends a body in the rhythm of a model."""
-        chunks = paced(body, rate=self._rate, first=self._first, framing=file.framing)
-        return Reply(chunks=chunks, content_type=file.content_type)
+        chunks = paced(body, rate=self._rate, first=self._first, framing=framing_of(content_type))
+        return Reply(chunks=chunks, content_type=content_type)
+
+
+def _readable_type(recording: RecordingFile) -> str | None:
+    """Return the content type of a recording for the list; None if the file cannot be read."""
+    try:
+        return recording.content_type
+    except (RecordingInvalid, OSError):
+        return None
 
 
 def _answer_preflight(request: Request) -> Reply:

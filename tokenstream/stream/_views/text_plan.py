@@ -63,9 +63,9 @@ class ShapingPlan(NamedTuple):
         for step in reversed(self.steps):
             earlier_rank, promise = _ORDER[step.method]
             if earlier_rank > rank:
-                advice = f"put .{method}() first"
                 raise MisuseError(
-                    f".{step.method}() {promise}, which .{method}() after it would undo: {advice}"
+                    f".{step.method}() {promise}, which .{method}() after it would undo: "
+                    f"put .{method}() first"
                 )
             # Several stages may change the text, but only one may set its pieces, and only one its pace.
             if earlier_rank == rank != _CHANGES:
