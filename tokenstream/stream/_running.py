@@ -205,6 +205,7 @@ class _Tasks:
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
             if self._run.store_failure(work, error):
+                # A tool's own failure is its result; the other handlers go on.
                 return
             work.add_note_to(error)
             self._end_with(error)
@@ -244,7 +245,8 @@ def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Route
     if not isinstance(argument, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(argument).__name__}")
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
-    # Steps and observers surround each tool with a context of their own.
+    # Steps and observers surround each tool with a context of their own. A stream that a step
+    # follows is shared, so its driver has a hub, which knows the step's context.
     hub = getattr(driver, "hub", None)
     around_tool, observer = None if hub is None else hub.around_tool, driver.machine.observer
     run.around_tool = around_tool if observer is None else observer.around_tool(around_tool)

@@ -73,6 +73,7 @@ class SyncDriver(Driver):
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
+                # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if (
                     not machine.continues
                     or machine.now >= self.earliest_deadline
@@ -118,6 +119,7 @@ class SyncDriver(Driver):
         """Read the stream to its end."""
         try:
             if self.phase is _ENDED:
+                # This raises the stream's error or StopIteration.
                 self.step()
             # The fastest way to read all items and drop them.
             deque(self, maxlen=0)
@@ -250,6 +252,7 @@ class SyncDriver(Driver):
                 event = self._process_unless_stopped(pump.read(None))
                 pump.pending = False
             else:
+                # After the last event, this raises the stream's error or StopIteration.
                 event = self._advance()
             event = event or machine.pull()
         return event
@@ -433,7 +436,8 @@ class SyncDriver(Driver):
             The item's event, if the machine's fast path produced one.
         """
         if self.verdict.end_request is not None and item.__class__ is not SourceOpened:
-            # Somebody called `stop` while the item was being read.
+            # Somebody called `stop` while the item was being read. (A source that was just opened is stored
+            # first, so that it can be closed.)
             self._end_with_lock(quiet=True)
             return None
         try:

@@ -49,6 +49,7 @@ class MarkdownDocument(Markdown):
     """
 
     def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, space_before: bool = False) -> None:
+        # rich gets no text to parse, because the tokens are changed before rich draws them.
         super().__init__("", code_theme=code_theme, hyperlinks=hyperlinks)
         self.markup = text
         self.parsed = [*_prepare_tokens(_PARSER.parse(text))]

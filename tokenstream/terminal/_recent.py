@@ -74,6 +74,7 @@ def _find_line_from_end(text: str, lines: int) -> int:
         lines: Number of line ends that these lines contain.
     """
     position = len(text)
+    # One more line end precedes these lines.
     for _ in range(lines + 1):
         position = text.rfind("\n", 0, position)
         if position < 0:

@@ -54,7 +54,8 @@ class _AnthropicTurn(Turn):
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block.
 
         Returns:
-            The obstacle if the reasoning is incomplete, made by another API, or lacks a signature it needs.
+            The obstacle if the reasoning is incomplete, made by another API, or lacks a signature that it
+            needs; else None.
         """
         if not self.is_own:
             return "reasoning"

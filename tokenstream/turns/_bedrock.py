@@ -63,7 +63,8 @@ class _BedrockTurn(Turn):
         """Write reasoning as text with its signature, or as the encrypted bytes.
 
         Returns:
-            The obstacle if another API has made the reasoning, or if it is incomplete or wrongly encoded.
+            The obstacle if another API has made the reasoning, or if it is incomplete or wrongly encoded;
+            else None.
         """
         if not self.is_own:
             return "reasoning"

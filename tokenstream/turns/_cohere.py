@@ -66,7 +66,7 @@ class _CohereTurn(Turn):
         """Write reasoning as a `thinking` element.
 
         Returns:
-            The obstacle if the reasoning is signed, encrypted, or made by another API.
+            The obstacle if the reasoning is signed, encrypted, or made by another API; else None.
         """
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
@@ -84,7 +84,8 @@ class _CohereTurn(Turn):
         """Write a citation, with the index that the cited text has in the turn.
 
         Returns:
-            The obstacle if the cited text is not sent, or if the citation is of version 1 of the API.
+            The obstacle if the cited text is not sent, or if no source in the form of API v2 was sent;
+            else None.
         """
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.

@@ -94,7 +94,8 @@ class _GeminiTurn(Turn):
         """Write a medium as `fileData` with its URL, or as `inlineData` with its content.
 
         Returns:
-            The obstacle if the URL is of another provider, or if the content or its type is missing.
+            The obstacle if the URL is of another provider, or if the content or its type is missing;
+            else None.
         """
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}

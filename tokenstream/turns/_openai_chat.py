@@ -84,7 +84,7 @@ class _OpenAIChatTurn(Turn):
         """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature.
 
         Returns:
-            The obstacle if another API has made the reasoning, or if its signature may be cut off.
+            The obstacle if another API has made the reasoning, or if its signature may be cut off; else None.
         """
         if not self.is_own:
             return "reasoning"
@@ -134,6 +134,7 @@ class _OpenAIChatTurn(Turn):
         if call.type == "custom":
             custom = {"name": call.name, "input": call.arguments_text}
             return {**fields, "id": call.id, "type": "custom", "custom": custom}
+        # The legacy form cannot express several calls: they are sent in the current form.
         kind = "function" if call.type == _LEGACY else call.type
         return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 

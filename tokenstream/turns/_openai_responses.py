@@ -62,7 +62,10 @@ class _OpenAIResponsesTurn(Turn):
         """Ids of the server tools' calls that were written."""
 
     def _find_unfinished_reasoning(self) -> set[str]:
-        """Return the ids of reasoning that the API refuses: it was cut off, or its next item is missing."""
+        """Return the ids of reasoning that the API refuses: it was cut off, or its next item is missing.
+
+        The reasoning before a text that another request has continued is also added to `_continued`.
+        """
         ids: set[str] = set()
         # From the end: `is_followed` and `is_continued` describe the part after the current one.
         is_followed = is_continued = False
@@ -180,7 +183,7 @@ class _OpenAIResponsesTurn(Turn):
         """Write a part of a reasoning item: a summary, a text, or the encrypted content.
 
         Returns:
-            The obstacle if the part belongs to no item, or to an item that the API refuses.
+            The obstacle if the part belongs to no item, or to an item that the API refuses; else None.
         """
         fields = self.fields(part)
         id = text_of(fields, "id")
@@ -208,7 +211,8 @@ class _OpenAIResponsesTurn(Turn):
         """Write the item of a call.
 
         Returns:
-            The obstacle if the item must be sent unchanged, but the reasoning before it is left out.
+            The obstacle if the item must be sent unchanged, but the reasoning before it is left out;
+            else None.
         """
         fields = self._find_fields(part, index)
         if "type" in fields:
@@ -240,6 +244,7 @@ class _OpenAIResponsesTurn(Turn):
         """Write the item of a medium that this API has sent; for any other medium, return the obstacle."""
         fields = self.fields(part)
         if not fields:
+            # Another API has sent the medium.
             return "media"
         return self._write_unchanged(
             "media", {**fields, "result": part.url or b64encode(part.data).decode()}, index

@@ -171,6 +171,7 @@ class ToolResults(Mapping[str, Any]):
                 return {"role": "function", "name": result.call.name, "content": result.text}
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
+        # Any field for reasoning will do, since the turns made here have nothing but a call.
         return self._answer_calls(partial(to_openai_chat, reasoning_field="reasoning_content"), write_result)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
@@ -310,6 +311,7 @@ class ToolResults(Mapping[str, Any]):
             for call in self._message.tool_calls
             if call.id in self._values
         ]
+        # For a call that the API cannot express, there is no turn.
         return [write_result(result) for result in results if result.turn] + [
             make_user_turn(result.sentence) for result in results if not result.turn
         ]

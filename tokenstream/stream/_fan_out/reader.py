@@ -97,6 +97,7 @@ class ReaderDriver(SingleConsumer):
         hub, place = self.hub, self.place
         if place.is_closed:
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
+        # A reader that has read no events yet starts with all that are held, or with their summary.
         are_events_left = not place.reads_events or self.has_events
         if hub.has_ended and not are_events_left and hub.driver.error is None:
             # The driver refuses the loop. (After an error, the loop itself raises that error.)

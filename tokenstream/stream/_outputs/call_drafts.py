@@ -162,7 +162,7 @@ class CallDraftCursor:
         self._chars_read = char_count
 
     def _read_piece(self, open_call: _OpenCall, piece: str | None) -> None:
-        """Read a piece of a call's arguments, and queue a draft if the piece changes the call.
+        """Read a piece of a call's arguments; queue a draft if the call is new, or the piece changes it.
 
         Args:
             open_call: The call.
@@ -201,6 +201,7 @@ class CallDraftCursor:
         error = incomplete_error(
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
         )
+        # The error already has its text and its last snapshot.
         return add_context(error, message, text="", best=None)
 
 

@@ -146,7 +146,9 @@ class OutputCursor(Generic[ItemT]):
         return documents[0].text.text if documents else ""
 
     def whole_text(self, *, lenient: Lenient) -> str | None:
-        """Return the text of the selected document once the stream is over; None for a text that may be cut.
+        """Return the text of the selected document, once the stream is over.
+
+        The result is None if there is no document, or if its text may be cut off.
 
         Args:
             lenient: True if a missing end may be repaired, which would hide that the text is cut off.

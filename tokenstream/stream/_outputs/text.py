@@ -151,7 +151,7 @@ class ArgumentsText:
         return is_last and not ended_itself(message.finish_reason, message.ending)
 
     def ready(self) -> str | None:
-        """Return the arguments that were received since the last call, as one piece; None without any."""
+        """Return the arguments that have arrived and were not delivered, as one piece; None without any."""
         if self._complete_call is not None:
             self._check_rewritten()
         elif self._follows_empty_object:
@@ -222,6 +222,7 @@ class ArgumentsText:
         """Set `rewritten` if the arguments of the complete call differ from the delivered pieces."""
         log, self._log = self._log, None
         if log is None or not self._has_begun:
+            # This was checked before, or nothing was delivered.
             return
         text = self._text_from(0)
         delivered = log.join()[: self._position]

@@ -50,6 +50,7 @@ class CheckedCursor(CallCursor):
         Args:
             number: The number of the call in the choice.
         """
+        # Choice 0 stands for the first choice, even if the answer has none with index 0.
         choice = self.choice or self.accumulator.main
         call = self.accumulator.ended_call(choice, number)
         if call is None:

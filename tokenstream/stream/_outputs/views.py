@@ -209,6 +209,7 @@ class OutputViews(SyncChoiceBase):
         try:
             return next(ItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
+            # The choice may be complete all the same; otherwise, this raises `OutputIncomplete`.
             return cursor.end_broken_off(error)
 
 
@@ -311,4 +312,5 @@ class AsyncOutputViews(AsyncChoiceBase):
         try:
             return await anext(AsyncItemView(self._driver, cursor, self._in_result))
         except _BROKE_OFF as error:
+            # The choice may be complete all the same; otherwise, this raises `OutputIncomplete`.
             return cursor.end_broken_off(error)

@@ -127,6 +127,7 @@ class DirectReader:
             else:
                 await self._read_in_time(source, seconds)
         except StopAsyncIteration:
+            # A generator whose read was cancelled has ended, although the source had not.
             self._put_item(LOST if self._was_lost else END)
         except Exception as error:  # noqa: BLE001 - the stream raises it after the events before it
             self._put_item(SourceFailed(error))

@@ -179,6 +179,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             # Deadlines apply to the answers, not to the connection.
             item = driver.pump.read(until) if session.has_several else driver.next_item()
             if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
+                # A source that was just opened is stored first, so that it can be closed.
                 session.end()
             elif item is WAITED and session.has_several:
                 raise TimeoutError

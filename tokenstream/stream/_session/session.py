@@ -149,6 +149,7 @@ class Session:
                 failure = failure or sorter.server_error
             is_truncated = sorter.has_unfinished
             sorter.end()
+        # After a stop, a failure is only its consequence.
         self.failure = failure if stop_reason is None else None
         if stop_reason is not None:
             for response in self.drivers:

@@ -103,6 +103,7 @@ class WatchedIterator(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.note_read_error(error, final=_is_spent(self._items, "gi_frame"))
             raise
+        # `as_received` takes out a finish reason that litellm has made up.
         self._filter.see(as_received(self._items, item))
         return item
 
@@ -130,6 +131,7 @@ class AsyncWatchedIterator(Generic[ItemT]):
         except BaseException as error:
             self._onlooker.note_read_error(error, final=_is_spent(self._items, "ag_frame"))
             raise
+        # `as_received` takes out a finish reason that litellm has made up.
         self._filter.see(as_received(self._items, item))
         return item
 

@@ -158,6 +158,7 @@ class Cursors:
         """Return a cursor whose only item is the whole answer, as one value."""
         from tokenstream.stream._outputs.result import ResultCursor
 
+        # The driver stores the results, so that further requests for the same result get the same object.
         return ResultCursor(
             self._make_answer(tool), type, self._driver.results, lenient=lenient, document=document
         )

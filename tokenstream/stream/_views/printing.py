@@ -44,6 +44,7 @@ class Printer:
         if is_dimmed is not self._dimmed:
             prefix = (_DIM if is_dimmed else _PLAIN) + prefix
             self._dimmed = is_dimmed
+        # Control characters become escapes.
         text = several_lines(delta.text)
         self._at_line_start = text.endswith("\n")
         self._write(prefix + text)

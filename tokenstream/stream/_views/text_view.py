@@ -235,6 +235,7 @@ class _TextShaping:
             refuse_closed()
         if all(step.method != "split_tags" for step in self._plan.steps):
             raise MisuseError(".inside is the text within tags: call .split_tags() first")
+        # The stage with this attribute is the one that `split_tags` has added.
         inside: str = self._cursor.find_stage("inside").inside
         return inside
 

@@ -29,6 +29,7 @@ class _ViewBase(UncopyableObject):
     __slots__ = ("_instead",)
 
     _instead: str
+    """The expression to use where a view cannot be used, such as "stream.message.text"; for errors."""
 
     def __bool__(self) -> bool:
         """Raise an error: a view is neither true nor false."""
@@ -137,6 +138,7 @@ class View(_ViewBase, Generic[ItemT]):
             ...     print(first, list(text), stream.closed)
             Hel [] False
         """
+        # It stands in for both, and ends every later loop.
         closed: Any = _ClosedView(StopIteration)
         self._driver = self._cursor = closed
 
@@ -207,6 +209,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             ...     await text.aclose()
             ...     return piece
         """
+        # It stands in for both, and ends every later loop.
         closed: Any = _ClosedView(StopAsyncIteration)
         self._driver = self._cursor = closed
 

@@ -64,6 +64,7 @@ def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
         for path in _list_paths(payload)
         for value in _VALUES
     ]
+    # For each change, a new format is fed all frames, so a long answer gets fewer changes.
     max_changes = min(max_changes, _MAX_FED_FRAMES // max(1, len(frames)))
     if len(changes) > max_changes:
         changes = random.Random(0).sample(changes, max_changes)  # noqa: S311 - no secret

@@ -267,6 +267,7 @@ def _describe_excess(message: Message, whole: Message) -> str:
         if (call.id, call.name) != (expected_call.id, expected_call.name):
             return f"its tool call {call.id!r} is not the one in the whole answer"
         is_beginning = expected_call.arguments_text.startswith(call.arguments_text)
+        # Some servers send a placeholder before the real arguments.
         if not is_beginning and (call.complete or call.arguments_text != _PLACEHOLDER):
             return f"the arguments of its tool call {call.id!r} are not the beginning of the whole answer's"
     return ""

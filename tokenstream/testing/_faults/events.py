@@ -259,6 +259,7 @@ def _detect_format(recording: Recording) -> str:
     """Return the format of a recording; if the recording does not name one, play it to find out."""
     if recording.format is not None:
         return recording.format
+    # A recording that ends with a stall would never end.
     with recording.replaced(breaks=None).stream() as stream, suppress(StreamError):
         stream.final()
     if stream.format is None:

@@ -235,6 +235,7 @@ def _list_fields(value: object) -> list[str]:
 def _match_ranges(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
     """Align two lists; return the ranges to compare: begin and end on the left, then on the right."""
     if max(len(left), len(right)) > _MAX_ALIGNED:
+        # To align them would take too long: compare the items at the same index.
         return [(0, len(left), 0, len(right))]
     matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
     # Items of equal repr are compared, too, since a repr may leave out some fields.

@@ -52,7 +52,11 @@ def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart b
 
 
 def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's or httpx2's
-    """Note the body of an httpx or httpx2 response: at once if it was read already, else as it is read."""
+    """Note the body of an httpx or httpx2 response: at once if it was read already, else as it is read.
+
+    Raises:
+        MisuseError: The body was read in a loop, which did not keep it, or was closed.
+    """
     notes.note_method(response)
     if can_watch_body(response):
         watch_body(response, notes)

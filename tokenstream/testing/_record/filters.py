@@ -34,6 +34,7 @@ def _compile_pattern(pattern: Pattern) -> re.Pattern[bytes]:
     """Return a regular expression for bytes, with the flags of a compiled pattern."""
     source, flags = pattern, 0
     if isinstance(pattern, re.Pattern):
+        # Every pattern of text has this flag, and patterns of bytes must not have it.
         source, flags = pattern.pattern, pattern.flags & ~re.UNICODE
     try:
         return re.compile(_as_bytes(source), flags)
@@ -148,6 +149,7 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
         inside = max(0, boundary - change.begin)
         new_ends.append(boundary - inside + growth + min(inside, change.new_size))
     if not new_ends and body:
+        # The old body was empty: there is no chunk to which the new bytes could be added.
         return recording.replaced(arrivals=(Arrival(0.0, body),))
     # A chunk that has become empty is left out.
     return recording.replaced(

@@ -107,6 +107,7 @@ class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        """Leave the source; a failure to write the recording must not replace the block's exception."""
         self._onlooker.block_error = error
         return super().__exit__(kind, error, traceback)
 
@@ -126,6 +127,7 @@ class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
+        """Leave the source; a failure to write the recording must not replace the block's exception."""
         self._onlooker.block_error = error
         return await super().__aexit__(kind, error, traceback)
 

@@ -201,13 +201,14 @@ class Notes:
         self.is_finished = True
 
     def note_read_error(self, error: BaseException, *, final: bool) -> None:
-        """Write the recording after a read of the body has failed.
+        """Write the recording after a read of the body has failed, unless reading may go on.
 
         If writing fails as well, that failure is added to `error` as a note, and is not raised.
 
         Args:
             error: The exception of the read.
-            final: True if no further read can follow, whatever the exception is.
+            final: True if no read can follow one that was cancelled or interrupted. After any other
+                exception, reading may go on only if the source survives a timeout.
         """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)

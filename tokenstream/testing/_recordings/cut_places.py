@@ -67,6 +67,7 @@ def choose_cut_places(recording: Recording, max_places: int) -> list[int]:
     at_boundaries = _thin_out(boundaries, max_places // 2)
     count_between = max_places - len(at_boundaries)
     generator = random.Random(size)  # noqa: S311 - no secret
+    # A random place in each of as many sections of equal size.
     between_places = [
         generator.randrange(size * n // count_between, size * (n + 1) // count_between)
         for n in range(count_between)

@@ -98,6 +98,7 @@ def _find_element_ends(body: bytes) -> list[int]:
     if not body.lstrip(_BOM_AND_SPACES).startswith(b"["):
         return ends
     depth = 0
+    # A string is matched as a whole, so that brackets inside it are not counted.
     for match in _STRINGS_AND_BRACKETS.finditer(body):
         if match[0] in b"[{":
             depth += 1

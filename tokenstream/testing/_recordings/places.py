@@ -197,6 +197,7 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Record
         new_arrivals.append(Arrival(at, b"".join(pieces)))
         copied_to = max(copied_to, end)
         begin = end
+    # An empty body has no chunk to which these edits could belong.
     new_arrivals += [Arrival(at, edit.data) for edit in remaining_edits]
     return replace_arrivals(recording, [arrival for arrival in new_arrivals if arrival.data], **fields)
 

@@ -64,7 +64,8 @@ class Playback:
         """Return a `Stream` of the replay."""
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
-        # Without times and breaks, a list iterator is enough, and faster.
+        # Without times and breaks, a list iterator is enough, and faster: it does not use the recorded times
+        # that `_played` still has if the replay is plain.
         at_once = self._is_plain or (self._on_virtual_clock and recording.at_once)
         chunks = None if at_once else Chunks(recording, self.clock)
         source = SyncSource(

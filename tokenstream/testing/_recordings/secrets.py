@@ -208,6 +208,7 @@ def _decode_base64(coded: bytes) -> bytes:
 
 def _decode_messages(recording: Recording) -> Iterator[bytes]:
     """Yield the messages that a stream reads from a recording, as JSON."""
+    # An error status or a stall would keep the stream from reading the messages.
     played = recording.replaced(status=200, breaks=None)
     try:
         stream = played.stream()

@@ -223,6 +223,7 @@ class _Connection(BaseHTTPRequestHandler):
             if length < 0 or remaining < 0:
                 return self._refuse_size()
             pieces.append(self.rfile.read(length))
+            # Skip the line end after the chunk.
             self.rfile.readline(_MAX_LINE)
         # Skip the trailers, up to the empty line.
         while self.rfile.readline(_MAX_LINE).strip():
