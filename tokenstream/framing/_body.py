@@ -175,6 +175,6 @@ class JSONBody:
         if size <= self._limits.event:
             return False
         self._error = LimitExceeded(limit="event", value=self._limits.event)
-        # Of the refused body, only `tail` is still needed.
+        # Of the refused body, only the bytes that the property `tail` returns are still needed.
         del self._first[self._limits.tail :]
         return True

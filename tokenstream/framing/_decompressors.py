@@ -68,7 +68,7 @@ class _ZlibLayer(Decompressor):
     """Base of the codings that zlib decompresses, one stream at a time."""
 
     def inflate(self, stream: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
-        """Yield the pieces that `data` completes, and return the bytes after the end of the stream."""
+        """Yield the pieces that `data` completes; return the bytes after the stream, b"" if it goes on."""
         while True:
             copy = stream.copy()
             try:
@@ -189,6 +189,7 @@ class _Brotli(Decompressor):
             raise self.make_missing_error("brotli>=1.2")
         self._stream: Any = module.Decompressor()
         self._fault: type[Exception] = module.error
+        """The exception that the package raises for broken data."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
         """Yield the output for `data`, slice by slice."""
@@ -223,6 +224,7 @@ class _Zstd(Decompressor):
         self._make_reader: Callable[[], Any] = _choose_zstd(module)
         self._frame: Any = self._make_reader()
         self._fault: type[Exception] = module.ZstdError
+        """The exception that the module raises for broken data."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
         """Yield the output for `data`, slice by slice and frame by frame."""

@@ -227,6 +227,7 @@ class AWSEventStreamParser:
         while start + _PRELUDE <= size:
             total, headers_size, stated = _prelude(data, start)
             checksum = crc32(data[start : start + 8])
+            # The number of bytes left for headers and payload.
             room = total - _LEAST
             if (
                 checksum != stated

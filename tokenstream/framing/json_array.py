@@ -145,7 +145,8 @@ class JSONArrayParser(LineFraming[bytes]):
             chunk: Bytes as the transport delivered them.
             now: Not used; every stage has this parameter.
         """
-        # Gemini sends one element per chunk, with the separator before or after it.
+        # Gemini sends one element per chunk, with the separator before or after it. `_clean` means that no
+        # bytes are held.
         if (
             self._clean
             and self._match_next is not None
@@ -169,7 +170,7 @@ class JSONArrayParser(LineFraming[bytes]):
             reader: Makes the function that reads the element.
 
         Returns:
-            The function; None if the last chunk did not consist of one element.
+            The function; None if the last chunk did not consist of one element, or if `reader` returned None.
         """
         last_match = self._last_match
         if last_match is None or not self._clean:
@@ -326,6 +327,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._in_string = False
         else:
             self._escaped = mark == b"\\"
+        # Without a mark, this is beyond the text, which ends the reading, too.
         return position + 1
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:

@@ -166,6 +166,7 @@ class PlainSSEParser(LineFraming[Frame]):
     @property
     def unfinished(self) -> ServerSentEvent | None:
         """The event that lacks only a line end and a blank line, or None."""
+        # Without an unfinished line and data, there is nothing that line ends could complete.
         if self.error is not None or self._clean or not (self._line or self._data is not None):
             return None
         frames: list[Frame] = []
@@ -204,6 +205,7 @@ class PlainSSEParser(LineFraming[Frame]):
 
     def _take_line(self, line: bytes, frames: list[Frame]) -> None:
         """Read one line: a blank line, which ends an event, or a field or a comment."""
+        # Only a line that may exceed a limit is compared with each of them.
         if len(line) + self._size > self._longest_safe and self._stop_if_outgrown(line, whole=True):
             return
         if not line:
@@ -351,8 +353,9 @@ class SSEParser(PlainSSEParser):
             >>> SSEParser().frames(b"data: 1\n\nid: 7\ndata: 2\n\n")
             [b'1', ServerSentEvent(b'2', id='7')]
         """
-        # Most servers send one event per chunk. `in` is several times as fast as a search
-        # for two bytes, and a slice is faster than startswith. 13 is CR, 10 is LF and 32 a space.
+        # Most servers send one event per chunk. `_clean` means that no bytes of an event are held.
+        # `in` is several times as fast as a search for two bytes, and a slice is faster than startswith.
+        # 13 is CR, 10 is LF and 32 a space.
         if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small_chunk:
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:

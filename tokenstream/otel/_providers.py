@@ -73,7 +73,7 @@ def format_at(url: str | None) -> str | None:
 
 
 def provider_of(host: str | None, format: str | None) -> str:
-    """Return the provider's name in the GenAI conventions.
+    """Return the provider's name in the GenAI conventions; "_OTHER" for an unknown provider.
 
     Args:
         host: The host to which the request was sent; None if it is not known.

@@ -192,6 +192,7 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
     """
     from opentelemetry import metrics
 
+    # `_PROCESS` stands for the global provider.
     key = _PROCESS if provider is None else provider
     instruments = _instruments_by_provider.get(key)
     if instruments is None:

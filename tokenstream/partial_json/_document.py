@@ -255,7 +255,7 @@ class Document:
         event.offset = offset
         out.append(event)
         if self.allow & (OBJ if is_object else ARR):
-            # Visible at once; otherwise `close` makes it visible.
+            # Visible at once; otherwise `close` makes it visible. An array gets it without a call of `show`.
             outer_container = self.container
             if outer_container.__class__ is list:
                 outer_container.append(container)

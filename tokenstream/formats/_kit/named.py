@@ -258,7 +258,8 @@ class NamedParts(Parts):
                 self.stop(kind, id)
         self.forget_calls()
         if not self.unanswered:
-            # The client need not run calls that the server ran, so "stop" must not become "tool_calls".
+            # The server has sent the results of all calls, so the client need not run any of them:
+            # `Parts.finish` must not turn "stop" into "tool_calls".
             self.choice(choice).calls_seen = 0
         super().finish(choice, reason, raw_reason)
 

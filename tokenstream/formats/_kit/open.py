@@ -147,7 +147,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     if ends_with_first_half:
         part.held, text = text[-1], text[:-1]
     mended = _mend_text(text)
-    # U+FFFD replaces a half without its other half.
+    # U+FFFD replaces a half without its other half. If the text had one before, the two cannot be told apart.
     if "\ufffd" in mended and "\ufffd" not in text:
         note("lone_surrogate")
     return mended

@@ -104,7 +104,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
         elif key in _USAGE_DETAILS and is_dict(value):
             for name in value:
                 _copy_count(value, name, _USAGE_DETAILS[key], details)
-    # Detailed counts take precedence.
+    # A count in the details takes precedence over the same count beside them.
     counts.update(details)
     cost = float_of(report, "cost")
     if cost is None:

@@ -166,6 +166,7 @@ class Parts(ContentParts):
             provider_data=provider_data,
             number=number,
         )
+        # The calls of the whole answer, and those of this choice.
         self.calls_seen += 1
         state.calls_seen += 1
         state.opened[call.index] = call

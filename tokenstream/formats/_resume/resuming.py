@@ -55,13 +55,15 @@ class Resuming:
     def is_kept(self, message: Message) -> bool:
         """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 
+        By default, the server of a format that can resume answers (`resumes`) does so for every answer.
+
         Args:
             message: The answer so far.
         """
         return self.resumes
 
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
-        """Return the number or id of an event; None if the event has neither.
+        """Return a payload's position, which is a number or an id; None if it has none, as by default.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -71,7 +73,7 @@ class Resuming:
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
         """Return the id of the answer that a payload begins, or "" for an answer without an id.
 
-        The result is None if the payload begins no answer.
+        The result is None if the payload begins no answer, and by default.
 
         Args:
             payload: The decoded payload, a JSON object.

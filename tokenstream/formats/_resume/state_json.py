@@ -65,12 +65,14 @@ class StateWriter:
             return {"set": [self.write(each) for each in value]}
         if is_dict(value):
             if _is_json(value):
+                # Copied, because the value may grow after it was saved.
                 return {"json": deepcopy(value)}
             return {"map": [[self.write(key), self.write(inner)] for key, inner in value.items()]}
         if kind is TextLog:
             return {"log": self.write(value.join())}
         if kind in _EVENT_KINDS:
             written = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
+            # The step of a run is not a field of the event's class.
             step = {} if value.step is None else {"step": value.step}
             return {"event": [kind.__name__, *written], **step}
         if kind is ToolCall and self._layout:

@@ -99,6 +99,7 @@ class OpenAICompletions(Format):
             if payload.get("object") == "text_completion":
                 return True
             return any(isinstance(choice.get("text"), str) for choice in dicts_of(choices))
+        # llama.cpp's native route sends no choices.
         return _is_native(payload)
 
     def read(self, payload: dict[str, Any], event: str) -> None:

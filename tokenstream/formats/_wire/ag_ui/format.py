@@ -150,7 +150,7 @@ class AGUI(Format):
         self.parts.head(id=text_of(payload, "runId") if kind in _RUN_EVENTS else None)
 
     def _read_run_started(self, payload: dict[str, Any]) -> None:
-        """Report the run's id."""
+        """Report the run's id; a second start of the run is a departure."""
         if self._started:
             self.note("start_repeated")
         self._started = True

@@ -69,6 +69,7 @@ class RunParts(NamedParts):
         If no start event has opened the message, its first chunk opens it.
         """
         message_id = text_of(payload, "messageId")
+        # `_chunked_part` is the kind and id of the open part that chunk events opened.
         if message_id is None and self._chunked_part is not None and self._chunked_part[0] == kind:
             # A chunk without an id continues the message of the chunk before.
             message_id = self._chunked_part[1]
@@ -108,6 +109,7 @@ class RunParts(NamedParts):
         If no start event has opened the call, its first chunk opens it. A chunk of no call is unknown.
         """
         call_id = text_of(payload, "toolCallId")
+        # `_chunked_part` is the kind and id of the open part that chunk events opened.
         if call_id is None and self._chunked_part is not None and self._chunked_part[0] == "tool_call":
             # A chunk without an id continues the call of the chunk before.
             call_id = self._chunked_part[1]

@@ -171,6 +171,7 @@ provider_data=None, phase=None))]
         message = dict_of(payload, "message")
         if self._has_head:
             self.note("start_repeated")
+            # The indexes of blocks begin with 0 again.
             self._blocks.restart()
         self._report_unknown_fields(payload, "type", "message")
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
@@ -303,6 +304,7 @@ provider_data=None, phase=None))]
             self.note("usage_misplaced")
             self._read_usage(payload)
             known = (*known, "usage")
+        # `PADDING` names meaningless fields that hide the length of the text.
         self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
     _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {

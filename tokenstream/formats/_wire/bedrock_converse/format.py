@@ -194,6 +194,7 @@ class BedrockConverse(Format):
         """Report the message's role; if the start is repeated, the message begins again."""
         if self._has_head:
             self.note("start_repeated")
+            # The indexes of blocks are counted from the start again.
             self._blocks.restart()
         self._has_head, self._start_expected = True, False
         self.parts.head(role=text_of(payload, "role"))

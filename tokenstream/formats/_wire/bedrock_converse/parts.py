@@ -73,6 +73,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             delta: The delta; each of its fields adds to the block.
             payload: The payload with the delta.
         """
+        # Calls that the token limit might have cut off are whole, because the answer goes on.
         self._hand_out_waiting()
         block = self._open.get(index)
         if block is None:

@@ -38,6 +38,7 @@ def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
         value = block.get(name)
         if value is not None:
             return convert(value)
+    # A block of another kind has no deltas, so all of it is its start.
     return block, []
 
 

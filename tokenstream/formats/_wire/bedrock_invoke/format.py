@@ -158,7 +158,7 @@ class BedrockInvoke(Format):
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
-            # The answer is over, although no frame has ended it.
+            # The last payload has arrived (`finished`), although no frame has ended the answer.
             if not self.parts.finished:
                 self.note("finish_missing")
             self.conclude()
@@ -186,7 +186,7 @@ class BedrockInvoke(Format):
         if "bytes" in payload:
             self._read_chunk(payload["bytes"])
             if fields_except(payload, "bytes", *PADDING) is not None:
-                # The events of this frame are not only the model's.
+                # The fast path must not learn from this frame: its events are not only the model's.
                 self._data = b""
                 self.parts.report_unknown_fields(payload, ("bytes", *PADDING))
             return
@@ -209,6 +209,7 @@ class BedrockInvoke(Format):
             # A model that sends OpenAI's chunks may also send OpenAI's sentinel.
             format = self._inner or self
             format.read_sentinel()
+            # `assumed` means that only the sentinel marks the end, so that the input must also end cleanly.
             self.ended, self.assumed = True, format.assumed
         else:
             self._read_model(data)
@@ -286,11 +287,11 @@ class BedrockInvoke(Format):
     def _report_metrics(self, metrics: dict[str, Any]) -> None:
         """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
-        counted = [name for name in _COUNTS if getattr(usage, name) is not None]
-        reported = self._counted.intersection(counted)
-        if len(reported) < len(counted):
+        in_metrics = [name for name in _COUNTS if getattr(usage, name) is not None]
+        from_model = self._counted.intersection(in_metrics)
+        if len(from_model) < len(in_metrics):
             # Counts that the model has reported itself become None here.
-            self.parts.usage(usage.model_copy(update=dict.fromkeys(reported)))
+            self.parts.usage(usage.model_copy(update=dict.fromkeys(from_model)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return how to read the next chunks without decoding them; None if they must be decoded.

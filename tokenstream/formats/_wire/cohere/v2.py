@@ -163,6 +163,7 @@ class V2(Format):
         """Add to the arguments of a tool call."""
         message = _message_of(payload)
         index = _index_of(payload)
+        # As in the start event, the indexes of further calls count up from the event's index.
         for offset, call in enumerate(dicts_of(message.get("tool_calls"))):
             self.content.add_to_call(None if index is None else index + offset, call)
         self._report_unknown_fields_in_message(payload, message, "tool_calls")
@@ -230,6 +231,7 @@ class V2(Format):
                 self.note("finish_missing")
                 self.conclude()
             return
+        # The reason is that of all choices; an answer without content is choice 0.
         choices = sorted(self.parts.choices) or [0]
         for choice in choices:
             self.parts.finish(choice, FINISH_REASONS.get(reason.upper(), "unknown"), reason)

@@ -184,7 +184,8 @@ class StreamedArguments:
         if self.broken or not self._levels or self._levels[0].can_append(name):
             # The member is new, or `add` ignores it because the arguments are broken.
             return self.add((name,), value)
-        # The text already has a member with this name, so the new value is written at the end.
+        # The text already has a member with this name, so the new value is written at the end. Strings in the
+        # old value need no more text.
         self._unfinished = {path: pieces for path, pieces in self._unfinished.items() if path[0] != name}
         self._log.append(((name,), value))
         self._members_to_rewrite[name] = None

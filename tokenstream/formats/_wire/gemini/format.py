@@ -181,6 +181,7 @@ class Gemini(Format):
             self._gemini_parts.read_part(choice.index, part)
         self._read_metadata(choice, candidate)
         choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
+        # A decoded payload may be an SDK's object, whose unset fields have default values.
         reason = reason_of(candidate, filled=self._gemini_parts.decoded)
         if reason is not None:
             self.parts.finish(choice.index, meaning_of(reason), reason)

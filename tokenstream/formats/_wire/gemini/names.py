@@ -50,7 +50,12 @@ def _is_snake_case(fields: dict[str, Any]) -> bool:
 
 
 def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value with all names in camelCase, except in the fields `_FREE_NAMES`."""
+    """Return a value with all names in camelCase, except in the fields `_FREE_NAMES`, and below `_DEEPEST`.
+
+    Args:
+        value: The value.
+        depth: Its level in the payload, which is level 0.
+    """
     if depth > _DEEPEST:
         return value
     if is_dict(value):

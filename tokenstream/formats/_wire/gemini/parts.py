@@ -44,7 +44,7 @@ _CONTENT_FIELDS = frozenset(
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
 """Most plain deltas between two usage events: an event for each would take more time than the text."""
-_URL_SAFE = str.maketrans("-_", "+/")
+_TO_STANDARD = str.maketrans("-_", "+/")
 
 
 class GeminiParts(CallParts):
@@ -152,7 +152,7 @@ class GeminiParts(CallParts):
         }
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
-            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(_URL_SAFE)
+            part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(_TO_STANDARD)
         if not kinds:
             self._add_without_content(choice, part_fields)
             return
@@ -330,6 +330,7 @@ class GeminiParts(CallParts):
     def close_all(self, *, complete: bool) -> None:
         """Close every part, and report usage, sources and the final finish reason."""
         for choice in self.choices.values():
+            # `finish` has closed any call before the reason; one that is open now has no last piece.
             self.end_call(self.candidate(choice), cut_off=True)
             finish = choice.finish
             if complete:

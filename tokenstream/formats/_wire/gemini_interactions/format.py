@@ -161,6 +161,7 @@ class GeminiInteractions(Format):
             # The terminal event, which describes a failure, is missing, but the final status has arrived.
             self._finish(status)
             if status == "failed":
+                # A general error, because nothing describes the failure.
                 self._set_error([])
         return super().end(now=now)
 

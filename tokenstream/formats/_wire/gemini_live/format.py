@@ -108,7 +108,7 @@ class GeminiLive(Format):
         Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
         """
         fields = fields_of(payload)
-        # Google closes the connection after an error; other servers may leave it open and send nothing.
+        # An error ends the turn: Google then closes the connection, and other servers may send nothing more.
         if provider_error(payload) is not None:
             return "", True
         content = object_in(fields, "serverContent")
@@ -159,6 +159,7 @@ class GeminiLive(Format):
         """Read a message about a turn: its content, transcripts, further fields, and its end."""
         if any(content.get(name) for name in _FIELDS_OF_A_TURN):
             self._begin_turn()
+            # The model has gone on without the result of its last call, or after it.
             self._awaits_result = False
         turn = object_in(content, "modelTurn")
         for part in dicts_of(turn.get("parts")):

@@ -60,6 +60,7 @@ class LiveTurn(Parts):
             # No turn has ended yet.
             self.head()
             return
+        # The finish reason of the next turn depends only on its own calls.
         state.finish, state.calls_seen = None, 0
         self._cited_count = 0
         self.emit(MessageStart(another=True, raw=self.raw))

@@ -33,7 +33,10 @@ class AssistantsContent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._parts_by_key: dict[_Key, OpenPart | None] = {}
-        """Maps each key to its part, which may be closed; to None if the part arrived in one piece."""
+        """Maps each key (message id and index) to its part, which may be closed.
+
+        The value is None for a part that arrived in one piece.
+        """
         self._reported_annotations: set[tuple[object, ...]] = set()
         """For each annotation, the key of its text, and its index there."""
         self._last_index = 0

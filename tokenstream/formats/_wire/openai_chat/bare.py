@@ -54,6 +54,7 @@ def has_bare_layout(payload: dict[str, Any]) -> bool:
         return "request_id" in payload and _find_choices(output) is not None
     has_text = isinstance(payload.get("response"), str | int | float)
     has_content = has_text or bool(dicts_of(payload.get("tool_calls")))
+    # Payloads of other formats may have these fields, too, but beside others.
     return has_content and payload.keys() <= _ONLY_FIELDS
 
 

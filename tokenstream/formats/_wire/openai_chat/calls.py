@@ -297,8 +297,10 @@ class ChatCalls:
         if has_other_index or call.last_list == self._list_count:
             return True
         if fragment.name != call.name:
+            # Another call, unless the arguments continue those of the known call, which are not whole.
             return fragment.opens_value or call.is_whole
         if fragment.opens_value:
+            # Unless the arguments so far are whole, the bracket may be inside them.
             return call.is_whole
         # OpenAI begins a call with a name and empty arguments, so this may be the start of another call.
         # For free text, it may also be a continuation.

@@ -93,6 +93,7 @@ class ChoiceReader:
             if value is not None and value != last_values.get(key):
                 reader(self, key, value)
         if delta is not None and delta.__class__ is not dict:
+            # A delta that is not an object is reported as an unknown field.
             self.read_field("delta", delta)
         # The finish reason closes the parts that the other fields wrote to.
         finish = choice.get("finish_reason")

@@ -217,6 +217,7 @@ class OpenAIChat(Format):
         chunk = convert_to_chunk(payload) if plan.may_be_bare else None
         if chunk is not None:
             self._read_answer(chunk, _ANSWER_PLANS.of(chunk))
+            # A bare payload may mark the end of the answer, as the sentinel does.
             if payload.get(LAST_FIELD) is True:
                 self.read_sentinel()
         elif plan.is_chunk:

@@ -61,6 +61,7 @@ class RealtimeOutputs(Parts):
             # No answer has ended yet.
             self.head(id=id, model=model)
             return
+        # The finish reason of the next answer depends only on its own calls.
         state.finish, state.calls_seen = None, 0
         # `head` would keep the id of the answer before, so the new head is set here.
         self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
@@ -135,6 +136,7 @@ class RealtimeOutputs(Parts):
             payload: The payload with the end, which names the response and the index of the item.
             item: The item as the server sent it, with all of its content.
         """
+        # Deltas name their item in `item_id`; here, the item itself has the id.
         ended = self.find_item({**payload, "item_id": item.get("id")})
         if ended is None:
             self.note("part_unopened")

@@ -66,9 +66,9 @@ class TextItem(ResponseItem):
         self.fields: dict[str, Any] = {}
         """The data of the item, which each of its parts contains."""
         self.sections: dict[TextKey, Section] = {}
-        """The texts so far, by key."""
+        """The texts so far, by key: the event field with the text's index, and the index."""
         self.highest_index: dict[str, int] = {}
-        """Maps each event field with an index to the highest index so far."""
+        """Maps each of these fields to the highest index so far."""
 
     @abstractmethod
     def kind_of(self, content: dict[str, Any]) -> str:
@@ -208,7 +208,7 @@ class TextItem(ResponseItem):
                 section.length = len(text)
                 self.parts.add(section.part, text)
             elif text and len(text) != section.length:
-                # The text differs from the deltas, which cannot be taken back.
+                # The text differs from the deltas, of which the length is known; they cannot be taken back.
                 self.parts.note("text_rewritten")
         annotations = content.get("annotations")
         if is_list(annotations):
