@@ -427,7 +427,7 @@ class GivenUp:
 
     @property
     def size(self) -> int:
-        """The amount that had arrived: the number of characters plus the number of ended calls."""
+        """The amount that had arrived: the number of characters, plus one for each call that ended."""
         return sum(
             sum(log.length for log in choice.logs)
             + len(choice.ended)

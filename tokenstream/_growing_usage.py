@@ -36,6 +36,7 @@ class GrowingUsage:
             if value is not None and name not in left_out:
                 self.counts[name] = value
         for key, value in usage.provider_data.items():
+            # A field that is null is kept, but does not replace an earlier value.
             if value is not None or key not in self.report:
                 self.report[key] = value
 

@@ -148,7 +148,7 @@ class Accumulator:
             event.__class__ is target.kind
             and event.part == target.part
             and event.choice == target.choice
-            and (target.kind is not ReasoningDelta or is_bare(event))
+            and (target.kind is not ReasoningDelta or is_bare(event))  # a signature goes elsewhere than text
         ):
             text = delta.fragment if target.is_fragment else delta.text
             target.log.append(text)
@@ -438,7 +438,7 @@ class Accumulator:
     def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay leaves out what is discarded
         """Discard the answer so far, except delivered calls and the counts of spent tokens; return False."""
         if event.discarded is None:
-            event.discarded, event.told_before = self.message, True
+            event.discarded, event.told_before = self.message, True  # earlier events have told all of it
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
         current, earlier = GivenUp(self._choices, head, event), self.given_up

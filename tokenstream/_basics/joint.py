@@ -97,7 +97,8 @@ class Joint:
         if len(words) < _SHORTEST_OVERLAP or self._base.find(words) != len(self._base) - len(words):
             return False
         # If the words end with their own beginning, perhaps only that is repeated, and new text follows it.
-        # Look for a place from which on they equal their beginning.
+        # Look for a place from which on they equal their beginning. A repetition of fewer characters than
+        # `beginning` has does not count: it occurs by chance.
         beginning = words[: min(_SHORTEST_OVERLAP, (len(words) + 1) // 2)]
         position = words.find(beginning, 1)
         while position > 0 and not words.startswith(words[position:]):

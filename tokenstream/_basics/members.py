@@ -22,7 +22,7 @@ T = TypeVar("T")
 _PACKAGE = __name__.partition(".")[0]
 _WRAPPERS = (classmethod, staticmethod)
 """Objects in a class that wrap a function, which is their `__func__`."""
-_FUNCTIONS = frozenset({BuiltinFunctionType, FunctionType})
+_FUNCTION_TYPES = frozenset({BuiltinFunctionType, FunctionType})
 _STATE_METHODS = ("__getstate__", "__setstate__")
 _USUAL_WORDS = {
     "__aenter__": "Begin an `async with` block.",
@@ -134,19 +134,22 @@ def _read_words(kind: type) -> dict[str, str]:
 
 
 def name_defaults(function: T) -> T:
-    """Make the signature of a function show defaults that are functions by name; return the function.
+    """Make a function's signature show a default that is itself a function by its name; return the function.
 
     `time.monotonic` would print as `<built-in function monotonic>`.
     """
     shown: Any = function
     by_position, by_name = shown.__defaults__, shown.__kwdefaults__
-    if (by_position and not _FUNCTIONS.isdisjoint(map(type, by_position))) or (
-        by_name and not _FUNCTIONS.isdisjoint(map(type, by_name.values()))
+    # Most functions have no such default, and keep their signature.
+    if (by_position and not _FUNCTION_TYPES.isdisjoint(map(type, by_position))) or (
+        by_name and not _FUNCTION_TYPES.isdisjoint(map(type, by_name.values()))
     ):
         described = signature(shown)
         shown.__signature__ = described.replace(
             parameters=[
-                each.replace(default=NamedDefault(each.default)) if type(each.default) in _FUNCTIONS else each
+                each.replace(default=NamedDefault(each.default))
+                if type(each.default) in _FUNCTION_TYPES
+                else each
                 for each in described.parameters.values()
             ]
         )
@@ -188,6 +191,7 @@ def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, w
     # The names seen so far: as in attribute look-up, the first class that has a name decides.
     found = {*own}
     _describe_slots(kind)
+    # All bases except `object`.
     for base in kind.__mro__[1:-1]:
         members = base.__dict__
         if _is_private(base):
@@ -198,11 +202,12 @@ def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, w
         found.update(members)
     for name in _STATE_METHODS:
         # All frozen dataclasses share these methods, for which `help` would show a comment of the standard
-        # library.
+        # library; a copy gets words of its own below.
         if getattr(own.get(name), "__module__", None) == "dataclasses":
             copy = _copy_for(kind, own[name])
             copy.__name__, copy.__qualname__ = name, f"{kind.__qualname__}.{name}"
             setattr(kind, name, copy)
+    # Also the functions inside class methods and static methods.
     functions = [
         function
         for member in own.values()
@@ -274,5 +279,6 @@ def _complete_docstring(function: FunctionType, twin: type) -> None:
         return
     sections = "".join(each[0] for each in _SECTIONS.finditer(getattr(twin, pointer[2]).__doc__ or ""))
     before, example, rest = text.partition("Example:")
-    # `pointer[1]` is the indentation, which `rstrip` has removed from before "Example:".
+    # `pointer[1]` is the indentation, which `rstrip` has removed from before "Example:"; `pointer[2]` is the
+    # name of the other method.
     function.__doc__ = f"{before.rstrip()}\n\n{sections.rstrip()}\n\n{pointer[1]}{example}{rest}"

@@ -143,6 +143,7 @@ def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, 
             if found is not None:
                 # Both headers of a limit contain its name, such as "tokens", if there are several limits.
                 yield name, headers.get(remaining.format(found[1] or "")), value
+    # The header `RateLimit` of an IETF draft lists policies; their names are quoted, and may contain commas.
     field = _QUOTED.sub("", headers.get("ratelimit", "")[:_MOST_FIELD])
     # Policies have parameters after semicolons; in earlier drafts, the whole field was one policy.
     for policy in field.split(",") if ";" in field else [field]:

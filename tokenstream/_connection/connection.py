@@ -156,7 +156,7 @@ class Connection:
         format = self.format
         if not format.finished:
             return False
-        # In the other formats, content may follow a finish reason, so a cut frame may have contained more.
+        # If the finish reason does not come last, content may follow it, even in the frame that was cut.
         return format.finish_is_last or format.ended or not self._is_cut
 
     @property
@@ -173,7 +173,7 @@ class Connection:
             return []
         choices = self.format.parts.choices.values()
         if not self.format.finish_is_last:
-            # A finish reason does not end a choice.
+            # In this format, content may follow a finish reason, so no choice is certain to be finished.
             return [choice.index for choice in choices]
         return [choice.index for choice in choices if choice.finish is None]
 
@@ -257,6 +257,7 @@ class Connection:
             # Other than 0 only for NDJSON, whose chunks are lines; other chunks may be elements of an array.
             longest = framing.longest_alone
             if longest:
+                # A chunk contains no bytes before the payload, and a line end after it.
                 return format.shortcut("line", longest, b"", b"\n")
             return framing.shortcut(partial(format.shortcut, "element"))
         if isinstance(framing, WholeMessages):
@@ -276,7 +277,8 @@ class Connection:
             broken: True if the connection broke, so that the format must not judge the ending.
         """
         events = self._end_framing()
-        # Before the end closes open parts: the position from which the answer can be resumed.
+        # Before the end closes open parts: the position from which the answer can be resumed. Events of the
+        # last frames come before it, the events that close the parts come after it.
         self._store_position(len(events))
         unreported_error = self._find_unreported_error()
         if unreported_error is not None:
@@ -439,6 +441,7 @@ class Connection:
             The events of the frames; and the error, or None.
         """
         events = self._read_frames(reorder.end(now=now))
+        # Counts the frames that were repeated or out of order.
         reorder.note(self._departures, self.frames_seen)
         return events, self.error or reorder.error
 

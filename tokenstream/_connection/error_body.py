@@ -74,6 +74,7 @@ class ErrorBody(Format):
     def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - a piece of the body
         """Collect a piece of the body, up to a limit; set `ended` once the body is one whole JSON document.
 
+        At the limit, the body ends, and `error` is set.
         The error is all that the body gives, so no events are returned.
 
         Args:

@@ -52,7 +52,7 @@ class ResponseHead:
 
 
 def strip_secrets(url: str) -> str:
-    """Return an address without its user, password and query; "" for a malformed address."""
+    """Return an address without its user, password, query and fragment; "" for a malformed address."""
     from urllib.parse import urlsplit, urlunsplit
 
     try:

@@ -77,6 +77,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
     error = NotAStream(message, body=str(body[: limits.tail], "utf-8", "replace"))
     error.request_id = head.request_id
     if target is not None:
+        # The command line has advice of its own for this cause.
         mark_cause(error, "redirect")
     return add_code_hint(error, hint)
 
@@ -223,6 +224,7 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
     """
     if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
+    # The usual advice for the kind of error would be wrong here.
     if retryable is False and _ADVICE.get(kind) == "ask again later":
         return "asking again will not help: check your plan and its limits"
     if retry_after is not None:

@@ -78,6 +78,7 @@ class Glancing:
         self.accumulator = Accumulator(limits=limits, late_usage=late_usage)
         """The stage that contains the message."""
         self.meter = Meter(0.0)
+        """Records the times for the metrics; the caller replaces its start, 0.0."""
         self._returned_count = 0
         """Number of events that were returned, without those of the fast path."""
         self.head: ResponseHead | None = None
@@ -233,6 +234,7 @@ class Glancing:
                 kind, choice, part, log = target.kind, target.choice, target.part, target.log
                 pieces, is_fragment = log.pieces, target.is_fragment
                 is_call, is_reasoning = kind is ToolCallDelta, kind is ReasoningDelta
+                # `waiting`: a mark of the metrics, such as the first text, is not reached yet.
                 if meter.waiting and event.__class__ is TextDelta:
                     meter.mark_text(now)
                 if accumulator.error is not None:
@@ -329,6 +331,7 @@ class Glancing:
         yield from ready
         for piece in (chunk,) if coding is None else coding.pieces(chunk):
             frames = connection.framing.frames(piece)
+            # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
             if reorder is None:

@@ -92,7 +92,8 @@ class GuardedMachine(Machine):
         """
         self.guards, self._stops = guards, stops
         if self.take == self.accumulator.take:
-            # While events are held back, `take` is already another function.
+            # While events are held back, `take` is already another function. `_take_guarded` leaves finish
+            # events to `_show_finish`, since a guard may not allow them.
             self.take = self._take_guarded
         # Set `pull` anew: the same function as before, but its events pass through the guards now.
         self._pull_from(self._unguarded_pull)
@@ -382,6 +383,7 @@ class GuardedMachine(Machine):
         """Ask the guards to allow the held-back events to be returned; return True if they allow it.
 
         Without guards, the result is True. While the guards decide, `waits` is True, and the result is False.
+        It is False, too, if a guard stops the answer; then nothing is held back any more.
         """
         guards = self.guards
         if guards is not None and guards.is_holding:

@@ -241,7 +241,7 @@ class Machine(Glancing):
         elif is_dict(chunk):
             # A subclass of dict, which the fast path does not read.
             self._take_payload(chunk)
-        elif not isinstance(chunk, bytes | str):
+        else:
             raise describe_bad_piece(chunk)
         self.chunk = chunk
         self.now = now
@@ -432,6 +432,7 @@ class Machine(Glancing):
             if not uses_sorted_frames:
                 frames = connection.framing.frames(chunk)
                 several = len(frames) > 1
+                # `waiting`: a mark of the metrics, such as the first frame or text, is not reached yet.
                 if meter.waiting:
                     meter.mark(now, frame=bool(frames))
                 if not frames and not outgrown and connection.framing.error is None:

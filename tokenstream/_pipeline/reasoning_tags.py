@@ -299,6 +299,7 @@ class ReasoningTags:
                 out.append(PartStart(without_text, choice=event.choice, part=text.receiver, raw=event.raw))
             content = None
         if text.receiver == event.part and content is event.content:
+            # Neither the index nor the content has changed.
             out.append(event)
         else:
             out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))

@@ -143,9 +143,10 @@ class RenewableMachine(GuardedMachine):
         self._pull_from(self._pull_aligned)
 
     def refuse_seam(self, error: StreamError) -> None:
-        """Discard the continuation, because its joint with the answer is too doubtful.
+        """Have the continuation discarded, because its joint with the answer is too doubtful.
 
-        The joint is the place where the continuation's new text begins; see `Joint`.
+        The joint is the place where the continuation's new text begins; see `Joint`. This is called while
+        `_fill` releases the held-back events; `_fill` then drops them, and ends the stream.
 
         Args:
             error: The error that ends the stream instead.

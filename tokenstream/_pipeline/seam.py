@@ -131,6 +131,7 @@ class Seam:
                     continue
                 following = TextDelta(event.content.text, choice=event.choice, part=event.part, raw=event.raw)
             elif self._end_open_text(event):
+                # The index stands for the answer's open text until `relocate`.
                 joined.append(PartDone(None, part=_UNCONTINUED))
             if isinstance(following, TextDelta):
                 # The continuation may have a text without a start.

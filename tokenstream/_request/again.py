@@ -71,6 +71,7 @@ class _Requests(SourceOpener):
         method, url, _, _, options = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._make_source(asked)
+        # Imports modules and creates the client, before the clock of the answer starts.
         self.prepare = self._first.prepare
         # The address and the JSON of the request.
         self.asked = self._first.asked

@@ -155,7 +155,7 @@ class ContinuationRequests:
             return "the request forces a tool call"
         wants_json = any(_wants_json(_find(payload, path)) for path in shape.json)
         if wants_json and not (prefill or shape.is_text):
-            # Without a prefix, the model would write JSON from its start.
+            # Without a prefix (or a prompt that is continued), the model would write JSON from its start.
             return JSON_ASKED
         if payload.get("conversation") is not None:
             return "the provider itself stores the conversation"
@@ -180,6 +180,7 @@ class ContinuationRequests:
         if shape is None or not is_dict(payload):
             return None
         if shape.is_text:
+            # The answer so far is added to the prompt, so the server need not know about prefixes.
             return Prefix()
         if asked is False or refused or has_refused(self._host, self._model):
             return None

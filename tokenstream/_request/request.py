@@ -250,6 +250,7 @@ class HTTPRequest:
                     options["extensions"] = {**self._extensions, "trace": socket_trace}
                 try:
                     redirects = _Redirects(client, options, self._host())
+                    # `connect_sse` also sets the header `Accept`; the response may be of any type.
                     sse_response = connect_sse(
                         client, self._method, self._url, **_with_own_headers(options, client)
                     )
@@ -297,6 +298,7 @@ class HTTPRequest:
                     )
                 try:
                     redirects = _Redirects(client, self._options, self._host())
+                    # `aconnect_sse` also sets the header `Accept`; the response may be of any type.
                     sse_response = aconnect_sse(
                         client, self._method, self._url, **_with_own_headers(self._options, client)
                     )

@@ -102,7 +102,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
         # `entered` and `enters`: the manager may hold a cancel scope open, which its task has to leave.
         return replace(opened, close=stack.aclose, entered=True)
 
-    return Deferred(open_source, lambda: _discard(source), enters=True)
+    return Deferred(open_source, discard=lambda: _discard(source), enters=True)
 
 
 def from_awaitable(
@@ -132,7 +132,7 @@ def from_awaitable(
         return await _open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.
-    return Deferred(open_source, lambda: _discard(source, make_source), enters=True)
+    return Deferred(open_source, discard=lambda: _discard(source, make_source), enters=True)
 
 
 async def _open_result(result: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401

@@ -213,7 +213,7 @@ def opening_error(
 def _convert_opening(
     error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None
 ) -> StreamError | MisuseError:
-    """Return the error for an exception from opening a source which no other function has converted."""
+    """Return the error for an exception of opening a source, if no other function has converted it."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):

@@ -121,7 +121,7 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
         item: An SDK object, or any other item.
     """
     stream = _stream_in_router(items) if items.__class__.__module__ == _ROUTER else items
-    # Iterators of other libraries do not have the attribute, so the default is not None.
+    # Iterators of other libraries do not have the first attribute, so its default is not None.
     lacks_reason = getattr(stream, _REASON, "") is None and getattr(stream, _OTHER_REASON, None) is None
     if not lacks_reason:
         return item

@@ -99,6 +99,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
     """
     name: str = options.source
     path = Path(name)
+    # `open_stream` then reports a file that is missing, and options of a request beside a file.
     if origin_of(name) != "file" or "\0" in name or not path.is_file() or has_request_options(options):
         return None
     if path.suffix.lower() not in {EXTENSION, *_CASSETTES}:

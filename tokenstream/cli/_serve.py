@@ -109,6 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     if not root.is_dir():
         raise CommandFailed(f"{options.folder} is not a folder")
     answer = answer_from_folder(root, rate=options.rate, first=options.first)
+    # `keep=0`: no request stays in memory.
     server = ReplayServer(answer, host=options.host, port=options.port, keep=0)
     try:
         with _sigterm_as_ctrl_c():
@@ -150,6 +151,7 @@ def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
     if len(recordings) > _MAX_LISTED:
         lines.append(f"  and {len(recordings) - _MAX_LISTED} more: {server.url}/ lists them all")
     print("\n".join(lines), flush=True)
+    # The server answers in threads of its own, until KeyboardInterrupt is raised here.
     while True:
         time.sleep(3600)
 

@@ -58,7 +58,7 @@ class Format(Resuming, ABC):
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
             `Limits`.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = (

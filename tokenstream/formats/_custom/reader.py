@@ -31,7 +31,7 @@ class Custom(Format):
     Args:
         mapped: The paths to the text and the other values of a payload.
         limits: Bounds on the text held back, and on JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> from tokenstream.formats._custom.mapping import Mapped
@@ -266,6 +266,7 @@ class Custom(Format):
         # Servers send null, false or "" as long as the answer goes on.
         if value is None or value is False or says_nothing(value):
             return False
+        # "the words for the end" names the value in an error.
         raw = value if isinstance(value, str) else json_text(value, "the words for the end")
         reason = self._reason_of(raw)
         # The mapping may say that a word does not mean the end.
@@ -316,6 +317,8 @@ class Custom(Format):
     def _read_other(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
         """Read a payload that no path matches: an error, a ping, or something unknown."""
         kind = text_of(data, "type") if is_dict(data) else None
+        # `_store_error` has looked only in the field `error`. No path leads into this payload, so here
+        # an error in any usual form counts.
         self.error = provider_error(data, event) if is_dict(data) else None
         if self.error is not None:
             return

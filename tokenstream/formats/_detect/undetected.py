@@ -30,7 +30,7 @@ class Undetected(Format):
 
     Args:
         limits: Bounds on decoding the frames, and on the format.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
         found: Called with the new format before that format reads its first frame.
 
     Example:

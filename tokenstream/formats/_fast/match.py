@@ -127,7 +127,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     def match(payload: bytes) -> str | None:
         """Return the text between `prefix` and `between`; None for another payload or an empty text.
 
-        Between `between` and `tail` is padding: letters and digits, or nothing.
+        After `between` comes padding (letters and digits, or nothing), then `tail`.
         """
         after_prefix = payload.removeprefix(prefix)
         inside, _, after = after_prefix.partition(b'"')
@@ -162,11 +162,11 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     def match(payload: bytes) -> str | None:
         """Return the text between `prefix` and `between`; None for another payload or an empty text.
 
-        Between `between` and `tail` are spaces, or nothing.
+        After `between` come spaces or nothing, then `tail`.
         """
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)
-        # `between` ends with a brace.
+        # `between` ends with a brace, so only the spaces after it are stripped.
         stripped = inner.rstrip(b" ")
         inside = stripped.removesuffix(between)
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.

@@ -216,7 +216,7 @@ class FastPath:
             # The payload fits an entry, but is too long for it, or the format asked to decode it.
             return
         if not self._fast.turns:
-            # A delta may depend on the one before, so only the newest entry is valid.
+            # Without turns of choices, a delta may depend on the one before: only the newest entry is valid.
             self.clear()
         shape = self._find_shape(frame, event.raw, text)
         if shape is not None and len(self.entries) == _MOST_ENTRIES:
@@ -327,6 +327,7 @@ class FastPath:
                 # Only an event stream has event names.
                 return None
             return entry.make_framed_reader(before, after, max_size, lines=unit != "line")
+        # Such as `data: `, after which the payload takes the rest of the line; a blank line ends the event.
         head = self._fast.head
         before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
         read_lf = entry.make_framed_reader(before, b"\n\n", max_size, lines=False)
@@ -348,6 +349,7 @@ class FastPath:
         kind = event.__class__
         if kind in TEXT_DELTAS:
             text: str = event.text
+        # `_find_call` returns None for a call that holds text back.
         elif kind in _FRAGMENTS and not (kind is ToolCallDelta and self._find_call(event) is None):
             text = event.fragment
         else:

@@ -80,6 +80,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             # The block's kind never became known, so there is nothing to close.
             return
         self._closed.add(index)
+        # "Unsent" are data of the block for which there was no event yet.
         self._report_unsent(block)
         if isinstance(part, OpenCall) and not part.begins_object:
             # Arguments should be an object. If they do not begin with a brace, the token limit may
