@@ -320,7 +320,7 @@ class Document:
             self.string = piece
 
     def grow_string(self, piece: str, out: list[JSONEvent]) -> None:
-        """Append a piece to the open string."""
+        """Append a piece to the open string; `write_pieces` later adds it to the stored value."""
         out.append(StringDelta(self.frame, piece, self.key))
         if self.pending:
             self.more_pending.append(piece)
@@ -332,6 +332,7 @@ class Document:
         if self.pending:
             self.write_pieces()
         if self.shows_strings:
+            # The string has been in its place since it began.
             container = self.container
             text = self.root if container is None else container[self.key]
         else:

@@ -115,7 +115,7 @@ class WordLog(TextLog):
 
 
 def make_log(unit: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
-    """Return the text of a growing string; None if the string is visible only once it is finished.
+    """Return an empty log for a growing string; None if the string is visible only once it is finished.
 
     Args:
         unit: The unit in which the string becomes visible.

@@ -140,6 +140,7 @@ class SyncOpener(SourceOpener):
                     source = source.open()
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
                 failed = opening_error(error, _WHERE)
+                # The cause is already set: mostly, it is `error`.
                 raise failed from failed.__cause__
             return source
 
@@ -184,6 +185,7 @@ class AsyncOpener(SourceOpener):
                 source = await source.open()
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
             failed = opening_error(error, _WHERE)
+            # The cause is already set: mostly, it is `error`.
             raise failed from failed.__cause__
         return source
 

@@ -107,6 +107,7 @@ is restarted |
             if getattr(self, name) is not None:
                 check_wait(name, getattr(self, name))
         _check_continuation(self)
+        # As tuples; the dataclass is frozen, so its attributes can only be set in this way.
         if self.on is not None and not callable(self.on):
             object.__setattr__(self, "on", _check_conditions(self.on))
         object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))

@@ -309,6 +309,7 @@ def _make_iterator(source: Any, sending: Sending, *, joins: bool) -> Any:  # noq
         MisuseError: The source is not iterable.
     """
     if isinstance(source, RunEvents):
+        # The events of a run can be read in a loop of either kind.
         return EncodedRun[Any](source, sending, joins=joins)
     if hasattr(source, "__aiter__"):
         return AsyncEncoded[Any](source, sending, joins=joins)

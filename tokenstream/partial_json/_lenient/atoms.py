@@ -88,6 +88,7 @@ def _read_number_form(token: str) -> Atom | None:
     # A number with two signs, which the pattern would accept, is none.
     if match is None or token.startswith("+-"):
         return None
+    # `sign` is a minus sign or "": the pattern skips a plus sign.
     sign, point, digits = match.groups()
     if point and "." in digits:
         # Two points, as in `.1.2`: not a number.

@@ -94,6 +94,7 @@ def is_rest_of_path(
         return False
     end: int = _REST(text, position, position + _MOST_PATH).end()
     if end == position + _MOST_PATH:
+        # Too long for a path.
         return False
     # A backslash at the end of the text may escape the quote.
     if text[end : end + 2] in {"", "\\"}:

@@ -57,8 +57,9 @@ _QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
 
 @register_step
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Run the step that the table `reader.expects` defines for the next character; return its result.
+    """Run the step that the table `reader.expects` defines for the next character.
 
+    The result is the position after what the step has read, as for every step.
     After a closing bracket of the wrong kind, the text is refused if the step is not in `AFTER_MISMATCH`.
     """
     char = text[position : position + 1]
@@ -70,7 +71,8 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
     if reader.may_skip_brace and char not in " \t\r\n}":
         reader.may_skip_brace = False
     if reader.owed_closers >= 0 and step not in AFTER_MISMATCH:
-        # A key or a value after a mismatched bracket may belong to either of two containers.
+        # A bracket was mismatched (otherwise it is -1): a key or a value after it may belong to either
+        # of two containers.
         return reader.refuse_two_readings(position)
     following: int = step(reader, text, position, out)
     return following
@@ -102,7 +104,9 @@ def open_container(
     position: int,
     out: list[JSONEvent],
 ) -> int:
-    """Begin an object or array, unless it is nested too deeply; return the position after its bracket.
+    """Begin an object or array; return the position after its bracket.
+
+    If it is nested too deeply, the document's error is set instead.
 
     Args:
         reader: The reader.
@@ -117,7 +121,7 @@ def open_container(
 
 
 def push_bracket(reader: LenientReader, closer: str) -> None:
-    """Record an opening bracket, and expect the first key or element."""
+    """Record that a container was opened, which `closer` will close; expect its first key or element."""
     reader.closers.append(closer)
     reader.closer_counts[closer] += 1
     reader.comma_at = -1
@@ -351,11 +355,12 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 
 @under((OTHER,), *KEYS)
 def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a key without quotes: a word before a colon."""
+    """Read a key without quotes, a word before a colon; refuse any other word."""
     peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
         end = peek.skip_word(position)
         if end == position:
+            # No word begins here.
             return read_other(reader, text, position, out)
         following = peek.get_char(peek.skip_spaces(end))
     except MoreTextNeeded:

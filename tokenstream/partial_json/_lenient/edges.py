@@ -116,6 +116,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
     reader.scanned_length = 0
     if is_too_long(token) and NUMBER(token) is not None:
         begin_number(reader, position, out)
+        # Sets the document's error.
         reader.document.exceed_digits(token, reader.base + position)
         return position
     value = read_atom(token)
@@ -148,6 +149,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     is_fence = is_fence_end(reader, text, position)
     if is_fence is None:
         return reader.hold_back(position)
+    # Other quotes than JSON's, around a string that is no key, are a quotation in prose.
     is_quotation = isinstance(value, str) and reader.quoted.kind is not PLAIN
     if (is_fence or not char) and not is_quotation:
         return use_root_value(reader, position, out)

@@ -52,7 +52,12 @@ _CUT_PAIR: Any = re.compile(
 def read_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash, in a string of any kind."""
+    """Read a backslash, in a string of any kind.
+
+    Returns:
+        The position after the escape, or after a backslash that begins none. If later text decides: the
+        end of the text if the text has ended, otherwise `MORE_NEEDED`. The functions below return the same.
+    """
     if string.kind is ESCAPED:
         return _read_double_escape(string, text, position, pieces, context)
     if string.kind is HTML:
@@ -94,6 +99,7 @@ def _read_double_escape(
     escape = text[position : position + _LONGEST_TWICE]
     is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
     if is_last and (_CUT_TWICE(escape) or _CUT_PAIR(escape)):
+        # The rest of the escape, or the other half of its pair, may follow.
         return len(text) if context.text_ended else MORE_NEEDED
     match = _PAIR(escape)
     if match is not None:

@@ -108,7 +108,7 @@ def skip_terminal_code(reader: LenientReader, text: str, position: int, out: lis
 
 
 def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
-    r"""Skip white space that is written as `\n`, in JSON that was escaped twice."""
+    r"""Skip white space written as `\n`, in JSON that was escaped twice; refuse any other backslash."""
     following = text[position + 1 : position + 2]
     if following not in {"n", "r", "t"}:
         return reader.refuse_here(position)
@@ -284,5 +284,6 @@ def supply_colon_before_literal(reader: LenientReader, text: str, position: int,
         return reader.hold_back(position)
     except LookaheadExceeded:
         return reader.refuse_here(position)
-    supply = supply_colon if word in LITERALS_IN_ANY_CASE else read_other
-    return supply(reader, text, position, out)
+    # `read_other` refuses the first letter of the word.
+    step = supply_colon if word in LITERALS_IN_ANY_CASE else read_other
+    return step(reader, text, position, out)

@@ -166,7 +166,7 @@ class QuoteJudge:
         """Return True if an inner quote opens a quotation; `after` is the position after the quote."""
         before = self._before
         if before.rstrip().endswith(_BEFORE_STRING):
-            # The next string may begin here, with a space in it.
+            # After a comma, colon or bracket, the next string may begin here, even with a space.
             return True
         may_open = before[-1:].isspace() or before[-1:] in _BEFORE_QUOTATION
         return may_open and not text[after : after + 1].isspace()
@@ -296,6 +296,7 @@ class QuoteJudge:
             return QuoteVerdict.INNER
         word = peek.get_text(position, end)
         is_literal = self._is_clean and word in LITERALS
+        # The prefix of a string in Python, as in `r"C:\n"`.
         is_string_prefix = word in PREFIXES and peek.find_quote(end) is not None
         if is_literal or is_string_prefix:
             return QuoteVerdict.ENDS

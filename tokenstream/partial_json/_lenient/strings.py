@@ -119,7 +119,7 @@ class QuotedString:
         return self.kind is PLAIN and not self.has_raw_backslash
 
     def add_if_plain(self, text: str) -> bool:
-        """Add a piece without a backslash, if all of it belongs to the string; otherwise return False."""
+        """Add a piece without backslashes, if all of it is plain; return False if `read` must read it."""
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:
             return False
         if self.may_have_ended:
@@ -131,7 +131,7 @@ class QuotedString:
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
-        """Read a piece with escapes in C; return None if only `read` can read it.
+        """Decode a piece with escapes by functions that are written in C; None if only `read` can read it.
 
         Args:
             held_back: The unfinished escape at the end of the piece before.
@@ -216,7 +216,8 @@ class QuotedString:
                 if self.may_have_ended:
                     # Search as if the escaped quote of the piece before were part of this text.
                     text, end = '\\"' + text, end + 2
-                # A quote at the end is left out: the text after it decides later.
+                # An escaped quote before a closing bracket or fence. The two characters of one at the end of
+                # the string are left out: the text after it decides later.
                 closing = CLOSING.search(text, 0, end - 2 * (string[-1] == '"'))
                 self._seems_closed = closing is not None and closing[0][-1] in "}]"
                 # Only `read` knows whether a fence is open, and finds a quote that is written as a code.

@@ -51,6 +51,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     token = text[position:end]
     if len(token) > MOST_LENGTH or is_too_long(token):
         begin_number(reader, position, out)
+        # Sets the document's error.
         reader.document.exceed_digits(token, reader.base + position)
         return position
     if end == len(text):
@@ -154,8 +155,8 @@ def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: li
     """Add a whole number or literal to the document."""
     offset = reader.base + position
     value = parse_number(atom.value, decimals=reader.document.decimals) if atom.in_json else atom.value
-    # The exponent is too large for a Decimal.
     if value is None and atom.in_json:
+        # The exponent is too large for a Decimal: this sets the document's error.
         begin_number(reader, position, out)
         reader.document.exceed_exponent(atom.value, offset)
         return position

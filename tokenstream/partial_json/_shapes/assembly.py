@@ -193,6 +193,7 @@ class AssembledStructure(ValueStructure):
             else:
                 around.append((layer, tuple(prefix)))
         self._around = around[::-1]
+        """The validators of the layers, the innermost first, each with the tags outside of it."""
         self.prefix = tuple(prefix)
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value

@@ -196,6 +196,7 @@ class Definitions:
             if kind in _UNIONS:
                 inner = [choice for choice, _ in list_choices(schema)]
             elif kind in _AROUND:
+                # A wrapper, in which there may be another wrapper or a union.
                 inner = [schema["schema"]]
             else:
                 yield Alternative(
@@ -266,6 +267,7 @@ def find_keys(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSche
         return [name]
     options = ("populate_by_name", "validate_by_name")
     by_name = any(settings.get(option) for settings in (schema, config) for option in options)
+    # Besides the alias, the field's own name is a key if an option of pydantic says so.
     keys = [name] if by_name else []
     if not config.get("validate_by_alias", True):
         return keys

@@ -213,6 +213,7 @@ class _FieldsStructure(AssembledStructure):
         schema = self._cls
         special = find_special_fields(dict(self._fields))
         if schema is None or not special:
+            # A writer that is asked for no field, so it needs no class and no serializer.
             return FieldWriter(object, frozenset(), None)
         closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
         return FieldWriter(schema["cls"], special, make_serializer(closed, None, use_prebuilt=False))

@@ -78,6 +78,7 @@ class _StructSlot(Slot):
         self._structs = structs = [
             _find_struct(member) for member in members if _find_struct(member) is not None
         ]
+        # Maps each key to the name of its field.
         self._names = {
             field.encode_name: field.name for struct in structs for field in msgspec.structs.fields(struct)
         }
@@ -225,6 +226,7 @@ def _find_maker(
     if origin is list and kind == "array":
         return (lambda: _ListStructure(slots, args[0])) if args else _make_no_structure
     if origin is dict and kind == "object":
+        # Keys of another type must be converted, so such a dict is read as a whole.
         return (lambda: _DictStructure(slots, args[1])) if args[:1] == (str,) else _make_no_structure
     # Any type that is not known here may have such values; they are read as a whole.
     return None if origin in _SCALAR_TYPES or origin in {list, dict} else _make_no_structure
@@ -303,6 +305,7 @@ class _StructStructure(ValueStructure):
         """
         tag_field, tag = self._config.tag_field, self._config.tag
         if tag_field is not None and plain_data.get(tag_field, tag) != tag:
+            # A wrong tag, which only msgspec reports; it accepts an object without one.
             raise ContextNeeded
         values: dict[str, Any] = {}
         for key, entry in entries.items():

@@ -24,11 +24,13 @@ _WITHOUT = frozenset({"serialization", "ref", "metadata"})
 write_string = json.encoder.encode_basestring
 """Return a string as JSON."""
 
-_string_end = json.JSONDecoder().raw_decode
+_decode_at = json.JSONDecoder().raw_decode
 
 
 def write_plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - any value
     """Return the JSON of a value of unknown type; NaN and infinities become null.
+
+    If `by_alias` is True, fields are written under their aliases; fields of msgspec Structs always are.
 
     Example:
         >>> write_plain_json({"a": [1, float("nan")]})
@@ -47,6 +49,7 @@ def _to_builtin(value: Any) -> Any:  # noqa: ANN401 - any value
         import msgspec
 
         return msgspec.to_builtins(value, str_keys=True)
+    # An object that pydantic cannot write, either, becomes its str.
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str))
 
 
@@ -125,8 +128,11 @@ class FieldWriter:
         except PydanticSerializationError:
             # The method may need a field that has not arrived.
             return write_plain_json(fields_so_far[name], by_alias)
-        # The text is an object with one field: cut the value out of it.
-        return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
+        if text == "{}":
+            return None
+        # The text is an object with one field: cut the value out of it, after the key and its colon.
+        _, key_end = _decode_at(text, 1)
+        return text[key_end + 1 : -1]
 
     def _make_stand_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
         """Return an object of the class with only these fields, made without its constructor."""

@@ -190,6 +190,7 @@ class LateReader(ABC):
         """Read a text, and drop its events; use C as far as possible."""
         document = self.document
         position, size = 0, len(text)
+        # C reads no Decimals, and needs the values to be visible before they are complete.
         may_use_c = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN
         while position < size:
             state = self.state

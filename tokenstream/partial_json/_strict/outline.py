@@ -59,6 +59,7 @@ def find_open_string(text: str) -> int:
         start = text.rfind(spaced) + len(spaced)
         if start < len(spaced):
             start = text.rfind(dense) + len(dense)
+    # Without a match, the start is smaller than the text that was searched for.
     return start if start > len(spaced) and len(text) - start >= _LONG else 0
 
 
@@ -107,6 +108,7 @@ def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
     """
     marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
     if in_string:
+        # The quote that began the string is in an earlier text.
         marks = b'"' + marks
     # Usually no string contains a bracket. The two quotes of a string are then neighbours, and are removed.
     marks = marks.replace(b'""', b"")

@@ -210,6 +210,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
         return end_of_cut, state
     keys = _find_open_keys(value, open_brackets, in_string=in_string, is_marked=bool(opened))
     if keys is None:
+        # A repeated key has displaced the open value.
         return None
     # 4. Merge the value.
     if touched_frames:
@@ -268,6 +269,7 @@ def _find_open_keys(
     for bracket in open_brackets[1:] + b'"' if in_string else open_brackets[1:]:
         key = next(reversed(node), None) if node.__class__ is dict else len(node) - 1
         if key is None or key == -1:
+            # There is no value inside.
             return None
         keys.append(key)
         outer, node = node, node[key]

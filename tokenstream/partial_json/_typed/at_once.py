@@ -133,4 +133,5 @@ class LateObject(FilledObject):
             # is shown as it was read.
             if values[position] is get_member(second_outcome, name):
                 values[position] = get_member(self._outcome, name)
+        # Fields that are not in the text are shown with the values that the finished object has.
         return FilledObject(view.log, "", MISSING, pick_fields(self._names, self._outcome))

@@ -166,7 +166,8 @@ def _is_sound(text: str) -> bool:
 def _dump_object(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> str:
     """Return the JSON of an object; the text of its finished fields is joined only once."""
     if view.has_repeats:
-        # Only the last field of each name is written, so the texts cannot be joined once for all.
+        # Only the last field of each name is written, so the texts cannot be joined once for all. (The text
+        # of a field that is left out is "", which `filter` drops.)
         return (
             f"{{{','.join(filter(None, [_dump_member(view, name, type_names, by_alias) for name in view]))}}}"
         )

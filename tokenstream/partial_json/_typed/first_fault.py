@@ -98,6 +98,7 @@ def _describe_location(error: Mapping[str, Any], type_words: Collection[str | in
     fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else type_words
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
     if len(keys) > _MOST_KEYS:
+        # The keys in the middle are left out.
         keys[_MOST_KEYS // 2 : -_MOST_KEYS // 2] = ["…"]
     return ".".join(keys)
 

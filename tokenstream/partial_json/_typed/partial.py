@@ -114,7 +114,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     @property
     def errors(self) -> tuple[dict[str, Any], ...]:
         """Validation errors of finished values, in the form of `ValidationError.errors()`."""
-        # From the newest to the oldest; a link without errors cancels the older errors of its value.
+        # From the newest to the oldest that was found in this object; a link without errors cancels the
+        # older errors of its value.
         newest_first: list[tuple[dict[str, Any], ...]] = []
         cancelled: set[tuple[str | int, ...]] = set()
         fault = self._state.faults

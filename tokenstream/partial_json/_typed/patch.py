@@ -189,6 +189,7 @@ class Changes:
     ) -> tuple[str, Any, Any] | None:
         """Add the operations between two arrays; return path and values of the element open in both."""
         open_child = None
+        # `length` is the number of finished elements; `len` also counts the growing one, if it is visible.
         for index in range(before.length, len(after)):
             child_path = f"{path}/{index}"
             open_before = index == before.length and before.growing is not MISSING

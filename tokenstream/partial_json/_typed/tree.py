@@ -185,10 +185,10 @@ class ValueTree:
                 faults,
                 node.fault_before,
                 error,
-                MISSING,
+                MISSING,  # its finished value is in the snapshot of the document
                 is_final,
                 repair_count,
-                None,
+                None,  # only a snapshot of the whole document has the innermost container
             )
         )
         partial: Partial[Any] = Partial(type_names, view, MISSING, state)
@@ -224,6 +224,7 @@ class ValueTree:
         """Begin a value; return True if something visible has changed."""
         node, key, kind = self._top, event.key, event.kind
         slot: Slot = self._slot
+        # The document itself has no name, and is visible: None would hide it.
         name: str | int | None = ""
         if node is not None and key is not None:
             slot, name = node.find_child(key)

@@ -272,6 +272,7 @@ class Encoder(Vocabulary):
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
+        # `counts` has the fields of `Usage` that the format can express.
         not_expressible = sorted(report.keys() - self.counts - ({"total_tokens"} if is_sum else set()))
         if not_expressible and "all" not in self.drop:
             raise self.not_expressible(f"usage.{', usage.'.join(not_expressible)}")
@@ -430,6 +431,7 @@ class Encoder(Vocabulary):
                 return True
             raise self.not_expressible(f"a second choice (choice {event.choice})")
         if event.part is None:
+            # The event belongs to the answer, not to one of its parts.
             return False
         key = (event.choice, event.part)
         kind = self._kinds.get(key)

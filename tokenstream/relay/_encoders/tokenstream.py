@@ -44,7 +44,7 @@ class TokenStreamEncoder(Encoder):
         self._end_sent = False
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunks for an event."""
+        """Return the chunk of an event, in a list; no chunk for an event that the protocol does not send."""
         if event.__class__ is Ping:
             # A heartbeat is not part of the answer, so it gets no number.
             return [self.frame_record(None, record(event))]

@@ -114,6 +114,7 @@ class AnthropicEncoder(BlockEncoder):
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool_use` block, followed by an empty `input_json_delta`, as from Anthropic."""
         start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
+        # If Anthropic has sent the call, it may have fields that no other API has: send them, too.
         start |= {
             name: value for name, value in (event.provider_data or {}).items() if name in _PRIVATE_CALL_FIELDS
         }
@@ -124,7 +125,12 @@ class AnthropicEncoder(BlockEncoder):
         return [self._input_delta(event.part, event.fragment)]
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """Return a block of a tool call that the provider runs, or of its result."""
+        """Return a block of a tool call that the provider runs, or of its result.
+
+        Raises:
+            NotExpressible: It is the result of another provider's tool, and `drop` does not allow leaving
+                it out.
+        """
         if content.kind == "server_tool_call":
             start = self.open_block(event.part, _server_call_block(content))
             # A later start of the part repeats the arguments; the block is open then, and `start` is empty.

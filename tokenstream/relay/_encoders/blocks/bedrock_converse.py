@@ -93,7 +93,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """Return the start of an image's block, and the image if the start of the part contains it."""
+        """Return the start of an image's block, and the image if the start of the part contains it.
+
+        Raises:
+            NotExpressible: The medium is no image, and `drop` does not allow leaving it out.
+        """
         if content.kind != "media" or content.mime_type not in _IMAGES:
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}

@@ -76,6 +76,7 @@ class CohereEncoder(BlockEncoder):
         Args:
             part: The index of the block's part.
         """
+        # The first key is the choice; this format has only one.
         if self._kinds[0, part] == "tool_call":
             self._call_count += 1
             return self._call_count - 1

@@ -104,6 +104,7 @@ class BlockEncoder(Encoder, ABC):
         before = [*self.unsent_head(), *self.close_sequential()]
         self.blocks[part] = index = self.assign_index(part)
         self._ever_opened.add(part)
+        # The first key is the choice; formats with blocks have only one.
         if self._kinds[0, part] in _SEQUENTIAL_KINDS:
             self._sequential[part] = None
         return [*before, *self.encode_begin(index, start)]
@@ -134,6 +135,7 @@ class BlockEncoder(Encoder, ABC):
         Args:
             default: The result if no block of text is open.
         """
+        # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         return next((part for part in self._sequential if self._kinds[0, part] == "text"), default)
 
     def close_block(self, part: int) -> list[Payload]:
@@ -170,6 +172,7 @@ class BlockEncoder(Encoder, ABC):
         """Return the ends of all blocks and of the answer; blocks of calls that were cut off stay open."""
         event = self.finishes[0]
         calls_are_complete = event.reason in _COMPLETING_REASONS
+        # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         to_close = [part for part in self.blocks if calls_are_complete or self._kinds[0, part] != "tool_call"]
         ends = [payload for part in to_close for payload in self.close_block(part)]
         return [*self.unsent_head(), *ends, *self.encode_ending(event)]

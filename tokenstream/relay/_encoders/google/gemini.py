@@ -124,7 +124,7 @@ class GeminiEncoder(PartEncoder):
         return {**last, "groundingMetadata": make_grounding(sources)} if sources else last
 
     def _chunk(self, *candidates: dict[str, Any]) -> Payload:
-        """Return the payload of a chunk, with the token counts known so far."""
+        """Return a chunk with the token counts known so far; its event has no name."""
         usage = _USAGE.convert(self.usage)
         return "", {
             "candidates": list(candidates),

@@ -90,6 +90,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         medium = self.media.find(event)
         if medium.is_audio and event.data:
             data = b64encode(event.data).decode()
+            # 0 is the only choice of a session.
             payloads += self.encode_part(0, {"inlineData": {"mimeType": medium.mime_type, "data": data}})
         elif event.data:
             medium.pieces.append(event.data)

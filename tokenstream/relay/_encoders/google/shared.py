@@ -208,7 +208,11 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     # -- within ------------------------------------------------------------------
 
     def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
-        """Return the payloads for the reasoning that the start of a part contains."""
+        """Return the payloads for the reasoning that the start of a part contains; none if there is none.
+
+        Raises:
+            NotExpressible: The reasoning is encrypted, and `drop` does not allow leaving it out.
+        """
         if content.redacted is not None:
             return self.omit("encrypted reasoning", "reasoning")
         if not content.text and content.signature is None:

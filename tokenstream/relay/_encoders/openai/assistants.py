@@ -72,6 +72,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls: list[OutputItem] = []
+        """The items of all calls so far."""
         self._calls_step_id = ""
         """The id of the step that all calls share."""
         self._end_reason: FinishReason = "stop"
@@ -129,6 +130,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
             # Every incomplete status has a reason; "" only satisfies the type checker.
             run["incomplete_details"] = {"reason": _RUN_REASONS[statuses.incomplete_reason or ""]}
         else:
+            # The time in the field of this status, such as `completed_at`.
             run[f"{status}_at"] = CREATED
         yield f"thread.run.{status}", run
 

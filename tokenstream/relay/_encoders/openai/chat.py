@@ -143,7 +143,11 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, annotations=[annotation])
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return a delta with audio; an image is sent when it is complete."""
+        """Return a delta with audio; an image is sent when it is complete.
+
+        Raises:
+            NotExpressible: The medium is of another type, and `drop` does not allow leaving it out.
+        """
         medium = self._media.find(event)
         kind = _kind_of(medium)
         if kind == "image":

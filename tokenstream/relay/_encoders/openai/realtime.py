@@ -67,7 +67,11 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     # -- events ----------------------------------------------------------------
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return a piece of audio, and of its transcript."""
+        """Return a piece of audio, and of its transcript.
+
+        Raises:
+            NotExpressible: The medium is of another type, and `drop` does not allow leaving it out.
+        """
         start = self.starts.get(event.part)
         mime = start.mime_type if isinstance(start, MediaPart) else None
         # A medium of unknown type is taken for audio, the only kind that this API sends.

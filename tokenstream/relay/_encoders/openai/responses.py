@@ -179,7 +179,12 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return self.write_text(event.part, kind, text)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return an annotation of the cited text; if the citation names no text, of the last text."""
+        """Return an annotation of the cited text; if the citation names no text, of the last text.
+
+        Raises:
+            NotExpressible: The answer has no text, and `drop` does not allow leaving the citation out; or
+                the citation cannot become an annotation without loss.
+        """
         annotation = self._to_annotation(event.citation)
         if annotation is None:
             return ()
@@ -202,7 +207,11 @@ class OpenAIResponsesEncoder(ItemEncoder):
         ]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return the start of an image, which is sent when it is complete."""
+        """Return the start of an image, which is sent when it is complete.
+
+        Raises:
+            NotExpressible: The medium is no image, and `drop` does not allow leaving it out.
+        """
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
