@@ -103,6 +103,7 @@ class Stream(SyncStreamBase, Choice):
                 make_stage=make_stage_factory(reasoning_tags),
             )
             driver = SyncDriver(sync_source(source), options)
+        # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
         self._shared: Broadcast | None = None
@@ -221,6 +222,7 @@ class Stream(SyncStreamBase, Choice):
         """
         from tokenstream.stream._running import run
 
+        # The handlers need each event, also in a reader of a shared stream.
         return run(self._driver.event_driver, self._cursors, router)
 
     @overload
@@ -282,6 +284,7 @@ class Stream(SyncStreamBase, Choice):
 
         if is_awaited(rule):
             raise MisuseError("an async guard needs an AsyncStream; a Stream takes a plain function")
+        # A guard of a shared stream watches the answer for all readers.
         guard(
             self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
         )

@@ -179,7 +179,10 @@ class SyncDriver(Driver):
                 self.end_read()
 
     def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
-        """Return the next item from the source; deadlines apply only if the source's reads can be limited.
+        """Return the next item from the source.
+
+        Deadlines apply if the source's reads can be limited, before the source is open, and after the
+        terminal event.
 
         Args:
             until: Time at which the caller stops waiting.
@@ -408,6 +411,7 @@ class SyncDriver(Driver):
         if are_events_left or self.machine.stopped_event is not None:
             return None
         self.close_source(quiet=True)
+        # The error is raised once; a later call only ends the loop.
         if not had_ended and self.error is not None:
             raise self.error.with_traceback(None)
         raise StopIteration

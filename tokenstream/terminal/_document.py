@@ -81,6 +81,7 @@ class MarkdownDocument(Markdown):
                     end="",
                     soft_wrap=True,
                 )
+        # Each line ends with a line feed, so the last item is empty.
         return captured.get().split("\n")[:-1]
 
 

@@ -107,7 +107,8 @@ class MarkdownPrinter:
             block: The next block from a loop over `markdown_blocks()`.
         """
         if self._open_block is not None and self._open_block.id != block.id:
-            # Another block begins, and the last one was never closed.
+            # Another block begins, and the last one was never closed. Its `text` is a preview; it is printed
+            # for good as the model wrote it.
             self._print_block(self._open_block, self._open_block.source)
         self._open_block = block
         if block.closed:
@@ -122,6 +123,7 @@ class MarkdownPrinter:
         """
         try:
             if self._open_block is not None:
+                # Its `text` is a preview; it is printed for good as the model wrote it.
                 self._print_block(self._open_block, self._open_block.source)
         finally:
             self._needs_space = False

@@ -49,6 +49,7 @@ class _CohereTurn(Turn):
         if self._calls:
             turn["tool_calls"] = self._calls
         if self.written:
+            # A single text is sent as a string, anything else as a list.
             is_only_text = len(self.written) == 1 and self.written[0]["type"] == "text"
             turn["content"] = self.written[0]["text"] if is_only_text else self.written
         if self._citations:

@@ -89,11 +89,13 @@ class CallDraftCursor:
         if event.__class__ in _UNRELATED_EVENTS:
             return None
         if event.__class__ is not ToolCallDelta or self._restarts != accumulator.restarts:
+            # A call may have begun or ended, or the answer was restarted.
             return self.ready()
         if event.choice != self._answer.choice:
             return None
         open_call = self._open_calls.get(event.part)
         if open_call is None or self._failure is not None:
+            # The call has not been looked at yet, or no call is read any further.
             return self.ready()
         if accumulator.held == self._chars_read + len(event.fragment):
             # Nothing else has arrived, so the other calls need not be read.

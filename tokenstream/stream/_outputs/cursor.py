@@ -202,6 +202,7 @@ class OutputCursor(Generic[ItemT]):
         item: Any = self._queue.popleft()
         if isinstance(item, OutputInvalid):
             raise add_context(item, self._answer.message, text="", best=None)
+        # From a cursor, None would mean that no item has arrived.
         return cast("ItemT", NULL) if item is None else item
 
     def _read_arrived(self) -> None:

@@ -139,7 +139,12 @@ class OutputDocument(Generic[ItemT]):
         return ([], error) if error is not None else self._end_stage(message)
 
     def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """End the stage; if the text was cut off, return an error that says so."""
+        """End the stage.
+
+        Returns:
+            The items that the end adds, and the stage's error or None; for a text that was cut off, no
+            items and an error that says so.
+        """
         stage, text = self.stage, self.text
         is_complete = stage.complete
         is_cut = text.is_cut(message, complete=is_complete)

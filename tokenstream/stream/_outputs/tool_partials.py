@@ -197,7 +197,7 @@ class CallDraftViews(SyncChoiceBase):
             get_weather Oslo True
         """
         cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
-        return View(self._driver, cursor, self._in_message("tool_calls"))
+        return View(self._driver, cursor, self._message_expression("tool_calls"))
 
 
 class AsyncCallDraftViews(AsyncChoiceBase):
@@ -350,4 +350,4 @@ class AsyncCallDraftViews(AsyncChoiceBase):
             ...         print(drafted.name, drafted.draft.get("city", default="…"))
         """
         cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
-        return AsyncView(self._driver, cursor, self._in_message("tool_calls"))
+        return AsyncView(self._driver, cursor, self._message_expression("tool_calls"))

@@ -219,7 +219,7 @@ class CallViews(SyncChoiceBase):
             ['sun in Oslo']
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
-        return ToolCallView(self._driver, cursor, self._in_message("tool_calls"))
+        return ToolCallView(self._driver, cursor, self._message_expression("tool_calls"))
 
 
 class AsyncCallViews(AsyncChoiceBase):
@@ -378,4 +378,4 @@ class AsyncCallViews(AsyncChoiceBase):
             ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
-        return AsyncToolCallView(self._driver, cursor, self._in_message("tool_calls"))
+        return AsyncToolCallView(self._driver, cursor, self._message_expression("tool_calls"))

@@ -55,6 +55,7 @@ class CheckedCursor(CallCursor):
         call = self.accumulator.ended_call(choice, number)
         if call is None:
             return None
+        # A call that lacked its end the last time is not parsed again.
         lacks_end = call is self._maybe_cut or (not call.complete and self._tools.lacks_end(call))
         if lacks_end:
             # If another part follows the call, the call was not cut off.

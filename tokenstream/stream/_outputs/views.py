@@ -87,7 +87,7 @@ class OutputViews(SyncChoiceBase):
             show=show,
             document=document,
         )
-        return PartialsView(self._driver, ShapingPlan(make_cursor), self._in_result)
+        return PartialsView(self._driver, ShapingPlan(make_cursor), self._result_expression)
 
     def items(
         self,
@@ -130,7 +130,7 @@ class OutputViews(SyncChoiceBase):
         cursor = self._cursors.items(
             type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return ItemsView(self._driver, cursor, self._in_result)
+        return ItemsView(self._driver, cursor, self._result_expression)
 
     def field(
         self,
@@ -170,7 +170,7 @@ class OutputViews(SyncChoiceBase):
         make_cursor = partial(
             self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return TextView(self._driver, ShapingPlan(make_cursor), self._in_result)
+        return TextView(self._driver, ShapingPlan(make_cursor), self._result_expression)
 
     def result(
         self,
@@ -207,7 +207,7 @@ class OutputViews(SyncChoiceBase):
         """
         cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
-            return next(ItemView(self._driver, cursor, self._in_result))
+            return next(ItemView(self._driver, cursor, self._result_expression))
         except _BROKE_OFF as error:
             # The choice may be complete all the same; otherwise, this raises `OutputIncomplete`.
             return cursor.end_broken_off(error)
@@ -246,7 +246,7 @@ class AsyncOutputViews(AsyncChoiceBase):
             show=show,
             document=document,
         )
-        return AsyncPartialsView(self._driver, ShapingPlan(make_cursor), self._in_result)
+        return AsyncPartialsView(self._driver, ShapingPlan(make_cursor), self._result_expression)
 
     def items(
         self,
@@ -268,7 +268,7 @@ class AsyncOutputViews(AsyncChoiceBase):
         cursor = self._cursors.items(
             type, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return AsyncItemsView(self._driver, cursor, self._in_result)
+        return AsyncItemsView(self._driver, cursor, self._result_expression)
 
     def field(
         self,
@@ -290,7 +290,7 @@ class AsyncOutputViews(AsyncChoiceBase):
         make_cursor = partial(
             self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
         )
-        return AsyncTextView(self._driver, ShapingPlan(make_cursor), self._in_result)
+        return AsyncTextView(self._driver, ShapingPlan(make_cursor), self._result_expression)
 
     async def result(
         self,
@@ -310,7 +310,7 @@ class AsyncOutputViews(AsyncChoiceBase):
         """
         cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
-            return await anext(AsyncItemView(self._driver, cursor, self._in_result))
+            return await anext(AsyncItemView(self._driver, cursor, self._result_expression))
         except _BROKE_OFF as error:
             # The choice may be complete all the same; otherwise, this raises `OutputIncomplete`.
             return cursor.end_broken_off(error)

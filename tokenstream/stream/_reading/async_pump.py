@@ -346,6 +346,7 @@ class AsyncPump:
         """End a read in progress, and let the reading task close the source."""
         source = self.source
         if self._reader is None and isinstance(source, Deferred):
+            # The source was not opened yet, and never will be.
             self.source, self._closed = None, True
             source.discard()
         elif self._reader is None and source is not None:

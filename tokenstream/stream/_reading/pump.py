@@ -266,10 +266,14 @@ class Pump:
         return source.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Open the source, and return an item that says so, or that the time was too short.
+        """Open the source.
 
         Args:
             seconds: Longest time to wait, if the source's socket is known; None for no limit.
+
+        Returns:
+            `SourceOpened`; `WAITED` if the time was too short; `END` after `stop`; `LOST` if an earlier
+            call was interrupted while it opened the source.
         """
         if self._stopped:
             return END

@@ -403,6 +403,7 @@ async def close_source(source: AsyncSource) -> None:
     # An error only means that the generator is over, as intended.
     with CancelScope() as scope, suppress(Exception):
         scope.cancel()
+        # The first reads may return chunks that had arrived, before one has to wait and is cancelled.
         for _ in range(_MAX_LEFTOVER):
             await source.chunks.__anext__()
 

@@ -79,6 +79,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
         session, pump = self._session, self._driver.pump
         self._read_rest()
+        # Read until it is known whether the connection has several answers.
         while session.has_several is None:
             self._read()
         if session.claim_single_answer():
@@ -88,10 +89,12 @@ class Responses(UncopyableObject, Generic[StreamT]):
             return self._stream
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
+                # All answers were returned, or the only one.
                 raise StopIteration
             self._read()
         # The stream of one answer leaves the connection open for the other answers, hence `lent`.
         messages = _LaneMessages(self.next_message, lane)
+        # Reads of an answer can be limited if those of the connection can.
         limit_read = None if pump.limit_read is None else messages.limit_read
         source = SyncSource(
             messages,
@@ -158,6 +161,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             raise concurrent_read_error()
         try:
             if driver.verdict.end_request is not None or driver.phase is Phase.ENDED:
+                # The parent stream was stopped, closed or has failed.
                 session.end()
             elif session.sorter is None and isinstance(pump.source, SyncSource):
                 # The source was open before the first read.
@@ -263,6 +267,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
         session = self._session
         await self._read_rest()
+        # Read until it is known whether the connection has several answers.
         while session.has_several is None:
             await self._read()
         if session.claim_single_answer():
@@ -272,6 +277,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             return self._stream
         while (lane := session.next_lane()) is None:
             if session.has_ended or not session.has_several:
+                # All answers were returned, or the only one.
                 raise StopAsyncIteration
             await self._read()
         # The stream of one answer leaves the connection open for the other answers, hence `lent`. A read

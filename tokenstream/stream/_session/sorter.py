@@ -116,7 +116,7 @@ class Sorter:
         self._limits = limits
         self._are_payloads = messages
         """True if each chunk is a whole payload, as on a WebSocket."""
-        # This connection only cuts chunks into frames, and decodes none of them.
+        # This connection only cuts chunks into frames, and decodes none of them; `_detect` finds the format.
         self._connection = Connection(
             wanted,
             content_type=None,
@@ -128,6 +128,7 @@ class Sorter:
         if messages:
             self._connection.take_messages()
         self.error: StreamError | None = None
+        """The error of the framing, or of an exceeded limit, which ends the connection."""
         self.has_several: bool | None = None
         """True if the connection has several answers; None while the number is unknown."""
         self.server_error: StreamError | None = None
@@ -216,7 +217,7 @@ class Sorter:
         """
         self._undecided_frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
-        name = registry.detect(payload, event)[0]
+        name, _ = registry.detect(payload, event)
         if name is not None:
             self._set_format(name)
         elif len(self._undecided_frames) >= _MAX_UNDECIDED or provider_error(payload, event):

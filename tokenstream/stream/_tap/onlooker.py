@@ -119,6 +119,7 @@ class Onlooker:
             self._conclude()
             raise
         if machine.error is not None:
+            # The answer has failed: the machine ends it with this error.
             self._finish(None)
 
     def see_item(self, item: object) -> None:

@@ -202,7 +202,7 @@ def tap(
 
 
 def _find_tap_type(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
-    """Return the class of taps for a source."""
+    """Return the class of taps for a source; raise `MisuseError` if no loop can read the source."""
     is_sync, is_async = can_read(source)
     if is_sync and is_async:
         return _EitherTap

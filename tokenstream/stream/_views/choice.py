@@ -37,14 +37,14 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
         cursors: Cursors = self._driver.cursors(self._index)
         return cursors
 
-    def _in_message(self, field: str) -> str:
-        """Return the expression for a field of the message, such as "stream.message.text"; for errors."""
+    def _message_expression(self, field: str) -> str:
+        """Return the code for a field of the message, such as "stream.message.text", for error messages."""
         stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
         return f"{stream}.message.{field}"
 
     @property
-    def _in_result(self) -> str:
-        """The expression for the result of the choice; for error messages."""
+    def _result_expression(self) -> str:
+        """The code for the result of the choice, such as "stream.result(…)", for error messages."""
         return "stream.result(…)" if self._index == 0 else f"stream.choice({self._index}).result(…)"
 
 

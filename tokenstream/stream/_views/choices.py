@@ -39,12 +39,14 @@ class Choice(OutputViews, CallViews, CallDraftViews):
     @property
     def text(self) -> TextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        return TextView(self._driver, ShapingPlan(self._cursors.text), self._in_message("text"))
+        return TextView(self._driver, ShapingPlan(self._cursors.text), self._message_expression("text"))
 
     @property
     def reasoning(self) -> TextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        return TextView(self._driver, ShapingPlan(self._cursors.reasoning), self._in_message("reasoning"))
+        return TextView(
+            self._driver, ShapingPlan(self._cursors.reasoning), self._message_expression("reasoning")
+        )
 
     @property
     def deltas(self) -> View[Delta]:
@@ -53,12 +55,12 @@ class Choice(OutputViews, CallViews, CallDraftViews):
         Each delta is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with its `.text` and
         the index of its `.part`. A view that starts late first gets each part so far in one piece.
         """
-        return View(self._driver, self._cursors.deltas(), self._in_message("parts"))
+        return View(self._driver, self._cursors.deltas(), self._message_expression("parts"))
 
     @property
     def tool_calls(self) -> ToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
-        return ToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
+        return ToolCallView(self._driver, self._cursors.tool_calls(), self._message_expression("tool_calls"))
 
     def print(self, file: TextIO | None = None) -> Message:
         """Print the text and reasoning as they arrive, and return the message.
@@ -109,13 +111,13 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
     @property
     def text(self) -> AsyncTextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        return AsyncTextView(self._driver, ShapingPlan(self._cursors.text), self._in_message("text"))
+        return AsyncTextView(self._driver, ShapingPlan(self._cursors.text), self._message_expression("text"))
 
     @property
     def reasoning(self) -> AsyncTextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
         return AsyncTextView(
-            self._driver, ShapingPlan(self._cursors.reasoning), self._in_message("reasoning")
+            self._driver, ShapingPlan(self._cursors.reasoning), self._message_expression("reasoning")
         )
 
     @property
@@ -124,12 +126,14 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
         The deltas are those of `Stream.deltas`.
         """
-        return AsyncView(self._driver, self._cursors.deltas(), self._in_message("parts"))
+        return AsyncView(self._driver, self._cursors.deltas(), self._message_expression("parts"))
 
     @property
     def tool_calls(self) -> AsyncToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
-        return AsyncToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
+        return AsyncToolCallView(
+            self._driver, self._cursors.tool_calls(), self._message_expression("tool_calls")
+        )
 
     async def print(self, file: TextIO | None = None) -> Message:
         """Print the text and reasoning as they arrive, and return the message.

@@ -90,6 +90,7 @@ class _Report:
         if type(left) is not type(right):
             self._add_types(path, left, right)
             return
+        # The last kind is `object`, so there is always a function.
         compare = next(compare for kind, compare in self._compare_functions if isinstance(left, kind))
         compare(self, path, left, right)
         if len(self.lines) == before:

@@ -51,6 +51,7 @@ def _read_to_end(source: Callable[[], object], start_recording: Callable[[object
         run_apart(partial(_read_to_end_async, source, start_recording))
         return
     opened = source()
+    # A function that is not async may open an asynchronous stream, too.
     if any(hasattr(opened, name) for name in _ASYNCHRONOUS):
         run_apart(partial(_read_to_end_async, lambda: opened, start_recording))
         return

@@ -17,10 +17,11 @@ def note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp
     """Note the body of an aiohttp response: at once if it was read already, else as it is read."""
     notes.method = response.method
     source: AsyncSource = from_aiohttp(response)
-    read = getattr(response, "_body", None)
+    # aiohttp keeps a body that was read as a whole; it is None otherwise.
+    whole_body = getattr(response, "_body", None)
     notes.note_head(source.head, source.coding)
-    if read is not None:
-        notes.see(read)
+    if whole_body is not None:
+        notes.see(whole_body)
         notes.end()
         return
     response.content = _NotedContent(response.content, notes)

@@ -28,7 +28,8 @@ def refuse_earlier(terms: Terms) -> None:
     Raises:
         FileExistsError: The folder contains at least one of these files.
     """
-    # A character that no file name contains stands for the number.
+    # The first file may have no number. In the pattern of the others, a character that no file name
+    # contains stands for the number.
     any_number = re.escape(terms.path_of("\0").name).replace("\0", "[0-9]+")
     own_name = re.compile(rf"{re.escape(terms.path_of(1).name)}|{any_number}")
     folder = terms.path.parent

@@ -277,6 +277,7 @@ def _classify_break(error: Exception) -> Breaks | None:
         return None
     if isinstance(stream_error, StreamStalled):
         return "stall"
+    # HTTP clients wrap the operating system's error in errors of their own.
     cause: BaseException | None = error
     for _ in range(_MAX_CAUSES):
         if isinstance(cause, ConnectionResetError):

@@ -47,4 +47,5 @@ def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
         return NDJSON if detect_framing(start) == "ndjson" else JSON
     if kind == "unknown":
         return "text/plain; charset=utf-8" if extension.lower() == ".txt" else "application/octet-stream"
+    # Anything that is neither HTML nor an AWS event stream counts as SSE.
     return _SNIFFED_TYPES.get(kind, SSE)

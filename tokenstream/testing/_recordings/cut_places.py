@@ -59,6 +59,7 @@ def choose_cut_places(recording: Recording, max_places: int) -> list[int]:
     """
     size = len(recording.body)
     max_places = min(max_places, max(_MIN_PLACES, _MAX_TOTAL_BYTES // max(1, size)))
+    # Without the end of the last frame, where a cut would remove nothing.
     boundaries = [0, *list(accumulate(map(len, frames_of(recording))))[:-1]] if size else []
     if recording.messages:
         return _thin_out(boundaries, max_places)

@@ -233,6 +233,7 @@ class _FileReader:
                 # A field of a later version of the format, which readers may ignore.
                 continue
             key = b"header " + name if is_header else name
+            # `setdefault` returns the number of the first line with this name.
             if first_lines.setdefault(key, self._number) != self._number:
                 raise _InvalidLine(
                     f"{key.decode()} is given twice, first in line {first_lines[key]}: keep one of the two"

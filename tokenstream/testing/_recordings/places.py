@@ -221,6 +221,7 @@ def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
     """
     body, arrivals = recording.body, recording.arrivals
     old_ends = chunk_ends(recording)
+    # The bisection finds the old chunk that contains the new chunk's last byte.
     return recording.replaced(
         arrivals=tuple(
             Arrival(arrivals[bisect_left(old_ends, end)].at, body[begin:end])

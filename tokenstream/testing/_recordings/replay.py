@@ -83,6 +83,7 @@ class Playback:
 
     def astream(self, **options: Any) -> AsyncStream:  # noqa: ANN401 - a stream's own
         """Return an `AsyncStream` of the replay."""
+        # `recording` differs from `_played` if the replay is plain: it has no recorded times.
         recording, head = self.recording, self._head
         options.setdefault("format", recording.format)
         chunks = AsyncChunks(recording, self.clock)

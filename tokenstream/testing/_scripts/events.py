@@ -229,14 +229,14 @@ class _EventMaker:
         """
         if not step.pieces and step.signature is None:
             return
-        part, delta = _TEXT_EVENTS[step.kind]
+        part_type, delta_type = _TEXT_EVENTS[step.kind]
         state = self._state_of(step.choice)
         index = state.parts - 1
         if state.kind != step.kind:
             index = yield from self._begin_part(step.choice, step.kind)
-            yield PartStart(part(), choice=step.choice, part=index)
+            yield PartStart(part_type(), choice=step.choice, part=index)
         for piece in step.pieces:
-            yield delta(piece, choice=step.choice, part=index)
+            yield delta_type(piece, choice=step.choice, part=index)
         if step.signature is not None:
             yield ReasoningDelta("", step.signature, choice=step.choice, part=index)
 

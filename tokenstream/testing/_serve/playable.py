@@ -197,6 +197,7 @@ def headers_of(recording: Recording) -> dict[str, str]:
                 "ASCII; remove them"
             )
     if "content-type" not in headers:
+        # The content type of "text" is that of any SSE stream.
         format = recording.format if recording.format in names() else "text"
         headers["content-type"] = load(format).content_type
     return headers
