@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cookbook.programs import environment, run_program, write_program
+from tests.support.timing import wait_for
 from tokenstream import testing
 
 if TYPE_CHECKING:
@@ -75,11 +75,10 @@ def test_an_answer_is_written_at_once_and_not_asked_for_again(tmp_path: Path) ->
         variables = environment(OPENAI_BASE_URL=f"{provider.url}/v1")
         program = [sys.executable, str(write_program("batch", tmp_path)), "questions.txt"]
         with subprocess.Popen(program, cwd=tmp_path, env=variables) as process:
-            due = time.monotonic() + 20
-            while len(_rows(tmp_path, "answers")) < 7 and time.monotonic() < due:
-                time.sleep(0.02)
-            process.kill()
-    assert 7 == len(_rows(tmp_path, "answers"))
+            try:
+                wait_for(lambda: len(_rows(tmp_path, "answers")) == 7, seconds=20)
+            finally:
+                process.kill()
     with testing.serve(lambda it: _answer(_question(it))) as provider:
         run_program("batch", tmp_path, "questions.txt", OPENAI_BASE_URL=f"{provider.url}/v1")
 

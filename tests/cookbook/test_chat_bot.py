@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from queue import Empty, Queue
@@ -17,6 +16,7 @@ import pytest
 
 from tests.cookbook.programs import environment, write_program
 from tests.support.packages import needed
+from tests.support.timing import wait_for
 from tokenstream import testing
 
 if TYPE_CHECKING:
@@ -56,12 +56,11 @@ class _Telegram(ThreadingHTTPServer):
         message = {**_message(0, text), "from": {"id": 2, "is_bot": False, "first_name": "Ada"}}
         self.asked.put({"update_id": self._updates, "message": message})
 
-    def wait_for(self, last: list[str]) -> list[str]:
+    def see(self, last: list[str]) -> list[str]:
         """Wait until these are the last texts of the messages; return all texts of the first message."""
-        due = time.monotonic() + 20
-        while [texts[-1] for texts in self.messages] != last and time.monotonic() < due:
-            time.sleep(0.01)
-        assert last == [texts[-1] for texts in self.messages]
+        wait_for(
+            lambda: last == [texts[-1] for texts in self.messages], seconds=20, seen=lambda: self.messages
+        )
         return self.messages[0]
 
     def answer(self, method: str, values: dict[str, str]) -> tuple[int, Any]:
@@ -137,7 +136,7 @@ def telegram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Telegram]:
 def test_the_message_is_edited_once_a_second(telegram: _Telegram) -> None:
     """In two and a half seconds it has four texts or so, of the many pieces that arrive."""
     telegram.say("Why?")
-    sent, *edits = telegram.wait_for(["word " * 25 + "end."])
+    sent, *edits = telegram.see(["word " * 25 + "end."])
 
     assert "…" == sent
     assert 2 <= len(edits) <= 5
@@ -148,7 +147,7 @@ def test_the_bot_waits_as_long_as_telegram_asks(telegram: _Telegram) -> None:
     """Nothing of the answer is lost."""
     telegram.busy = 1
     telegram.say("Wait!")
-    telegram.wait_for(["The sky is blue."])
+    telegram.see(["The sky is blue."])
 
     assert 0 == telegram.busy
 
@@ -156,10 +155,10 @@ def test_the_bot_waits_as_long_as_telegram_asks(telegram: _Telegram) -> None:
 def test_a_broken_answer_keeps_its_text(telegram: _Telegram) -> None:
     """A second message tells the user."""
     telegram.say("Break!")
-    telegram.wait_for(["The sky", "The answer broke off (network)."])
+    telegram.see(["The sky", "The answer broke off (network)."])
 
 
 def test_an_answer_that_never_began_is_told(telegram: _Telegram) -> None:
     """The provider has refused the request."""
     telegram.say("Refuse!")
-    telegram.wait_for(["…", "The answer broke off (server)."])
+    telegram.see(["…", "The answer broke off (server)."])

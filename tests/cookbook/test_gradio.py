@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from tests.cookbook.programs import serving, write_program
 from tests.support.packages import needed
+from tests.support.timing import wait_for
 from tokenstream import testing
 
 if TYPE_CHECKING:
@@ -96,12 +96,9 @@ def test_a_broken_answer_stays_until_it_is_tried_again(served: _Served, page: Pa
 def test_the_provider_is_left_when_the_user_stops(served: _Served) -> None:
     """Nobody pays for an answer that nobody reads."""
     job = served.client.submit("Go on and on", api_name="/answer")
-    due = time.monotonic() + 10
-    while not job.outputs() and time.monotonic() < due:
-        time.sleep(0.01)
+    wait_for(job.outputs, seconds=10)
     job.cancel()
     exchange = served.provider.exchanges[-1]
-    while exchange.outcome == "answering" and time.monotonic() < due:
-        time.sleep(0.01)
+    exchange.over.wait(10)
 
     assert "abandoned" == exchange.outcome

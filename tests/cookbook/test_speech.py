@@ -6,17 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cookbook.programs import environment, write_program
+from tests.support.timing import wait_for
 from tokenstream import testing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the voice is a shell script")
@@ -54,18 +54,11 @@ def _spoken(folder: Path) -> list[str]:
     return [words.strip() for words in path.read_text().split("<")[1:]] if path.exists() else []
 
 
-def _wait(condition: Callable[[], Any]) -> None:
-    due = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < due
-        time.sleep(0.01)
-
-
 def test_speech_begins_while_the_answer_arrives(tmp_path: Path) -> None:
     """A sentence that is whole is spoken while the model pauses in the next one, without Markdown's marks."""
     script = testing.script().text("It is **3.5 km**. It").pause(0.7).text(" is far. Go!").finish("stop")
     with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path) as program:
-        _wait(lambda: _spoken(tmp_path))
+        wait_for(lambda: bool(_spoken(tmp_path)), seconds=10)
         assert "answering" == provider.exchanges[0].outcome
         printed, errors = program.communicate(timeout=20)
 
@@ -100,10 +93,10 @@ def test_ctrl_c_stops_the_voice_and_leaves_the_provider(tmp_path: Path) -> None:
     """No sentence is begun after that."""
     script = testing.script().text("One is one. Two is two. Three").pause(60).text(".").finish("stop")
     with testing.serve(script, pace="recorded") as provider, _program(provider, tmp_path) as program:
-        _wait(lambda: _spoken(tmp_path))
+        wait_for(lambda: bool(_spoken(tmp_path)), seconds=10)
         program.send_signal(signal.SIGINT)
         _, errors = program.communicate(timeout=20)
-        _wait(lambda: provider.exchanges[0].outcome != "answering")
+        provider.exchanges[0].over.wait(10)
 
     assert "abandoned" == provider.exchanges[0].outcome
     assert "" == errors

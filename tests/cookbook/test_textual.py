@@ -99,20 +99,18 @@ def test_the_provider_is_left_when_the_user_stops(
     endless = testing.script().text("word ").pause(60).text("too late").finish("stop")
     last = testing.script().text("It is dark.").finish("stop")
 
-    async def left(pilot: Any, number: int) -> None:
-        due = time.monotonic() + 10
-        while provider.exchanges[number].outcome == "answering" and time.monotonic() < due:
-            await pilot.pause(0.02)
+    async def left(number: int) -> None:
+        await asyncio.to_thread(provider.exchanges[number].over.wait, 10)
 
     async def on_pilot(pilot: Any) -> None:
         await _ask(pilot, "One?")
         await _seen(pilot, "One?\nword")
         await pilot.press("escape")
-        await left(pilot, 0)
+        await left(0)
         await _ask(pilot, "Two?")
         await _seen(pilot, "Two?\nword")
         await _ask(pilot, "Three?")
-        await left(pilot, 1)
+        await left(1)
         await _seen(pilot, "One?\nword\nTwo?\nword\nThree?\nIt is dark.")
 
     with testing.serve([endless, endless, last], pace="recorded") as provider:

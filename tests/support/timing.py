@@ -52,11 +52,19 @@ def tried_again(test: Callable[P, None]) -> Callable[P, None]:
     return tried
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    """Poll until another thread has made a condition true that nothing reports."""
-    due = time.monotonic() + _PATIENCE
+def wait_for(
+    happened: Callable[[], bool], *, seconds: float = _PATIENCE, seen: Callable[[], object] | None = None
+) -> None:
+    """Poll until another thread or process has made a condition true that nothing reports.
+
+    Args:
+        happened: Returns True once the condition holds.
+        seconds: Time after which the test fails.
+        seen: Returns what there is instead, for the test's report.
+    """
+    due = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < due, "it did not happen"
+        assert time.monotonic() < due, "it did not happen" if seen is None else seen()
         time.sleep(0.002)
 
 
