@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import httpx
 
 from tests.docs_pages import blocks
 from tests.project import PACKAGE, ROOT
-from tests.support.proxies import free_port
+from tests.support.served import by_python
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 FOLDER = ROOT / "docs" / "cookbook"
@@ -68,24 +64,6 @@ def run_program(
     )
 
 
-@contextmanager
-def serving(folder: Path, *arguments: str, **variables: str) -> Generator[str]:
-    """Run a server with Python and these arguments, in which {port} is its port; yield its address."""
-    port = str(free_port())
-    url = f"http://127.0.0.1:{port}"
-    variables = {name: value.format(port=port) for name, value in variables.items()}
-    command = [sys.executable, *(argument.format(port=port) for argument in arguments)]
-    with subprocess.Popen(command, cwd=folder, env=environment(**variables)) as process:
-        try:
-            due = time.monotonic() + 40
-            while True:
-                try:
-                    httpx.get(url, trust_env=False)
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None, "the server has ended"
-                    assert time.monotonic() < due, "the server does not answer"
-                    time.sleep(0.05)
-            yield url
-        finally:
-            process.terminate()
+def serving(folder: Path, *arguments: str, **variables: str) -> AbstractContextManager[str]:
+    """Serve with Python and these arguments, in which {port} is its port; the context has its address."""
+    return by_python(folder, environment(**variables), *arguments)

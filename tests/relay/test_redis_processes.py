@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.relay.redis_served import piece
 from tests.support.cutting import Cutting
 from tests.support.proxies import free_port
 from tests.support.redis_servers import RedisServer
+from tests.support.served import wait_until_it_answers
 from tokenstream import Retry, aconnect
 from tokenstream.errors import StreamInterrupted
 from tokenstream.framing import SSEParser
@@ -29,9 +29,6 @@ from tokenstream.framing import SSEParser
 __all__ = ["anyio_backend"]
 
 pytestmark = pytest.mark.anyio
-
-_PATIENCE = 30.0
-"""Seconds that a busy machine may take to start a server."""
 
 
 class Processes:
@@ -43,16 +40,8 @@ class Processes:
             subprocess.Popen([sys.executable, "-m", "tests.relay.redis_served", path, str(port)], cwd=ROOT)
             for port in self.ports
         ]
-        until = time.monotonic() + _PATIENCE
-        for port in self.ports:
-            while True:
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/answers/none", timeout=5)
-                except httpx.TransportError:
-                    assert time.monotonic() < until, "the server does not start"
-                    time.sleep(0.05)
-                else:
-                    break
+        for number, process in enumerate(self.running):
+            wait_until_it_answers(f"{self.url(number)}/none", process)
 
     def url(self, number: int) -> str:
         return f"http://127.0.0.1:{self.ports[number]}/answers"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import anyio
+import httpx
 import uvicorn
 
 from tests.support.proxies import free_port
+from tests.support.timing import wait_for
 
-__all__ = ["Hand", "by_uvicorn", "by_wsgi"]
+__all__ = ["Hand", "by_python", "by_uvicorn", "by_wsgi", "wait_until_it_answers"]
 
 _PATIENCE = 4.0
 """Seconds after which a test stops waiting; less than a test may take."""
@@ -101,6 +107,44 @@ def by_uvicorn(app: Any) -> Generator[str, None, None]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@contextmanager
+def by_python(folder: Path, environment: Mapping[str, str], *arguments: str) -> Generator[str, None, None]:
+    """Serve with another Python, and yield its address once it answers.
+
+    Args:
+        folder: The folder in which it runs.
+        environment: Its environment, in which {port} stands for its port.
+        arguments: Its arguments, in which {port} stands for its port.
+    """
+    port = str(free_port())
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, *(argument.replace("{port}", port) for argument in arguments)]
+    variables = {name: value.replace("{port}", port) for name, value in environment.items()}
+    with subprocess.Popen(command, cwd=folder, env=variables) as process:
+        try:
+            wait_until_it_answers(url, process)
+            yield url
+        finally:
+            process.terminate()
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Return once a server answers a request, with any status."""
+
+    def answers() -> bool:
+        assert process.poll() is None, "the server has ended"
+        try:
+            client.get(url)
+        except httpx.TransportError:
+            # Busy polling would slow the start.
+            time.sleep(0.05)
+            return False
+        return True
+
+    with httpx.Client(trust_env=False) as client:
+        wait_for(answers, seconds=40, seen=lambda: f"{url} does not answer")
 
 
 class _Silent(WSGIRequestHandler):
