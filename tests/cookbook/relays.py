@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,14 +16,17 @@ if TYPE_CHECKING:
 
 _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("stop")
 _WHOLE = _ANSWER.recording("openai-chat")
-_SILENT = testing.script().pause(60).text("too late").finish("stop").recording("openai-chat")
+_SILENT = testing.script().pause(60).text("too late").finish("stop")
+_PAUSES = testing.script().text("word ").pause(60).text("too late").finish("stop")
 _endless = testing.script()
 for _ in range(600):
     _endless = _endless.text("word ").pause(0.1)
 _ANSWERS = {
     "Answer": _WHOLE,
     "Refuse": _WHOLE.with_fault(testing.faults.status(429)),
-    "Be silent": _SILENT,
+    "Fail": _WHOLE.with_fault(testing.faults.status(500)),
+    "Be silent": _SILENT.recording("openai-chat"),
+    "Fall silent": _PAUSES.recording("openai-chat"),
     "Go on": _endless.finish("stop").recording("openai-chat"),
 }
 
@@ -41,10 +43,9 @@ class Relay(NamedTuple):
 
     def outcome(self) -> str:
         """Return what became of the provider's last answer."""
-        due = time.monotonic() + 10
-        while self.provider.exchanges[-1].outcome == "answering" and time.monotonic() < due:
-            time.sleep(0.01)
-        return self.provider.exchanges[-1].outcome
+        exchange = self.provider.exchanges[-1]
+        exchange.over.wait(10)
+        return exchange.outcome
 
 
 def asked(question: str) -> dict[str, object]:
