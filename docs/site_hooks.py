@@ -18,9 +18,11 @@ import functools
 import importlib
 import inspect
 import itertools
+import os
 import pkgutil
 import posixpath
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-REPOSITORY = "https://github.com/llm-tokenstream/tokenstream"
+_PROJECT = tomllib.loads((Path(tokenstream.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+REPOSITORY = _PROJECT["project"]["urls"]["Source"]
 REFERENCE = "reference"
 """Folder of the pages that are made from docstrings; they are not in the repository."""
 
@@ -68,7 +71,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def complete_page(app: Sphinx, name: str, source: list[str]) -> None:
     """Lead a page's links out of docs/ to the repository, and add its part of the navigation."""
     folder = Path(app.srcdir)
-    source[0] = _OUTSIDE.sub(functools.partial(_lead_to_repository, name=name, folder=folder), source[0])
+    source[0] = _with_outer_links(source[0], name, folder)
     if name == "index":
         for section in _SECTION.finditer(source[0] + "\n"):
             pages = list(dict.fromkeys(_linked_pages(section["body"], "")))
@@ -96,6 +99,11 @@ def _navigation(pages: list[str], caption: str = "") -> str:
     return f"\n\n```{{toctree}}\n:hidden:\n{head}\n{rows}\n```\n" if pages else ""
 
 
+def _with_outer_links(text: str, name: str, folder: Path) -> str:
+    """Return the text of the page `name`, whose links out of docs/ now lead to the repository."""
+    return _OUTSIDE.sub(functools.partial(_lead_to_repository, name=name, folder=folder), text)
+
+
 def _lead_to_repository(link: re.Match[str], name: str, folder: Path) -> str:
     """Return a link of the page `name` that leads out of docs/ as an address in the repository."""
     target, _, anchor = link["target"].partition("#")
@@ -118,6 +126,7 @@ def public_modules() -> list[ModuleType]:
     return [module for module in modules if getattr(module, "__all__", None)]
 
 
+@functools.cache
 def entries() -> dict[str, list[str]]:
     """Return for each public module's name the import paths of the names that its page describes.
 
@@ -125,11 +134,12 @@ def entries() -> dict[str, list[str]]:
     imported from the one with the shortest.
     """
     exported: dict[tuple[str, int], list[str]] = {}
-    for module in public_modules():
+    public = public_modules()
+    for module in public:
         for name in module.__all__:
             if not inspect.ismodule(value := getattr(module, name)):
                 exported.setdefault((name, id(value)), []).append(module.__name__)
-    pages: dict[str, list[str]] = {module.__name__: [] for module in public_modules()}
+    pages: dict[str, list[str]] = {module.__name__: [] for module in public}
     for (name, _), modules in exported.items():
         by_length = sorted(modules, key=len)
         pages[by_length[-1]].append(f"{by_length[0]}.{name}")
@@ -141,6 +151,10 @@ def write_reference(app: Sphinx) -> None:
     folder = Path(app.srcdir) / REFERENCE
     folder.mkdir(exist_ok=True)
     pages = {module: paths for module, paths in entries().items() if paths}
+    for page in folder.glob("*.rst"):
+        if page.stem not in {*pages, "index"}:
+            # The page of a module that is gone.
+            page.unlink(missing_ok=True)
     rows: list[str] = []
     for module, paths in pages.items():
         _write(folder / f"{module}.rst", _module_page(module, paths))
@@ -158,14 +172,14 @@ def _module_page(module: str, paths: list[str]) -> str:
     for path in paths:
         home, _, name = path.rpartition(".")
         value: Any = getattr(importlib.import_module(home), name)
-        kind = "data"
+        kind, members = "data", ""
         if inspect.isclass(value):
             kind = "exception" if issubclass(value, BaseException) else "class"
+            members = f"   :members:\n   :inherited-members: {_FOREIGN}\n"
         elif callable(value) and hasattr(value, "__name__"):
             kind = "function"
         # The words on a constant are found only in the module that assigns it.
         where = f"{module}.{name}" if kind == "data" else path
-        members = f"   :members:\n   :inherited-members: {_FOREIGN}\n" if inspect.isclass(value) else ""
         parts.append(f".. auto{kind}:: {where}\n{members}")
     return "\n".join(parts)
 
@@ -178,7 +192,10 @@ def _first_sentence(text: str) -> str:
 def _write(path: Path, text: str) -> None:
     """Write a page, if it has changed: Sphinx then reads only pages that have."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+        # In one step, since another build may be reading the page.
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
 
 
 def set_targets(app: Sphinx, tree: nodes.document) -> None:
@@ -260,26 +277,39 @@ def write_text(app: Sphinx, error: Exception | None) -> None:
     """Write the text of each page, llms.txt and llms-full.txt beside the HTML."""
     if error is not None or app.builder.format != "html":
         return
-    builder = TextBuilder(app, app.env)
-    builder.init()
-    texts: dict[str, str] = {}
-    folder = Path(app.srcdir)
+    folder, target = Path(app.srcdir), Path(app.outdir)
     for picture in [*folder.rglob("*.svg"), *folder.rglob("*.png")]:
-        copy = Path(app.outdir) / picture.relative_to(folder)
+        copy = target / picture.relative_to(folder)
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(picture.read_bytes())
-    for name in sorted(app.env.found_docs):
-        path = Path(app.outdir) / _text_name(app, name)
-        if path.suffix == ".md":
-            path.parent.mkdir(exist_ok=True)
-            source = (folder / f"{name}.md").read_text(encoding="utf-8")
-            text = _OUTSIDE.sub(functools.partial(_lead_to_repository, name=name, folder=folder), source)
-            path.write_text(text, encoding="utf-8")
-        else:
-            builder.write_doc(name, app.env.get_and_resolve_doctree(name, builder))
-        texts[name] = path.read_text(encoding="utf-8")
-    made = [name for name in texts if name.startswith(f"{REFERENCE}/") and not name.endswith("/index")]
-    pages = "".join(f"- [{name.rpartition('/')[2]}]({name}.txt)\n" for name in made)
-    (Path(app.outdir) / "llms.txt").write_text(f"{texts['index']}\n## API reference\n\n{pages}", encoding="utf-8")
-    whole = "\n\n".join([texts["index"], *(text for name, text in texts.items() if name != "index")])
-    (Path(app.outdir) / "llms-full.txt").write_text(whole, encoding="utf-8")
+    builder = TextBuilder(app, app.env)
+    builder.init()
+    texts = {name: _write_page_text(app, builder, name) for name in sorted(app.env.found_docs)}
+    home = texts.pop("index")
+    at_home = set(_linked_pages(home, ""))
+    written = [name for name in texts if not name.startswith(f"{REFERENCE}/")]
+    lists = {
+        "More pages": [name for name in written if name not in at_home],
+        "API reference": [name for name in texts if name not in {*written, f"{REFERENCE}/index"}],
+    }
+    sections = [home, *(f"## {title}\n\n{_list_texts(app, names)}" for title, names in lists.items())]
+    (target / "llms.txt").write_text("\n".join(sections), encoding="utf-8")
+    (target / "llms-full.txt").write_text("\n\n".join([home, *texts.values()]), encoding="utf-8")
+
+
+def _write_page_text(app: Sphinx, builder: TextBuilder, name: str) -> str:
+    """Write the text of the page `name`, and return it."""
+    path = Path(app.outdir) / _text_name(app, name)
+    if path.suffix != ".md":
+        builder.write_doc(name, app.env.get_and_resolve_doctree(name, builder))
+        return path.read_text(encoding="utf-8")
+    folder = Path(app.srcdir)
+    text = _with_outer_links((folder / f"{name}.md").read_text(encoding="utf-8"), name, folder)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return text
+
+
+def _list_texts(app: Sphinx, names: list[str]) -> str:
+    """Return a list of links to the texts of pages."""
+    return "".join(f"- [{app.env.titles[name].astext()}]({_text_name(app, name)})\n" for name in names)
