@@ -292,6 +292,7 @@ class AWSEventStreamParser:
             start: The position of the message in the chunk.
             predicate: The end of the error message, after "the message at byte …".
         """
+        # The bytes that the reader of single messages has read are not in `_offset`.
         offset = self._offset + start + (0 if self._reader is None else self._reader.bytes)
         return ProtocolError(f"the message at byte {offset} {predicate}", offset=offset)
 
@@ -341,6 +342,7 @@ class _OneMessage:
         self._start = headers
         """The bytes between the prelude and the part of the payload that `inner` reads."""
         self._size = _PRELUDE + len(headers)
+        """Number of bytes before that part."""
         self._verified: dict[int, tuple[bytes, int]] = {}
         """Maps a message's length to the bytes before the part that `inner` reads, and to their checksum."""
 

@@ -234,6 +234,7 @@ class PlainSSEParser(LineFraming[Frame]):
                 self._data = bytearray(self._data)
             self._data += b"\n"
             self._data += value
+        # The size with the LF that another data line would add.
         self._size = len(self._data) + 1
 
     def _read_field(self, line: bytes) -> None:
@@ -246,6 +247,7 @@ class PlainSSEParser(LineFraming[Frame]):
         elif name == b"data":
             self._append(value)
         elif name == b"id":
+            # The standard ignores an id that contains NUL.
             if 0 not in value:
                 self._id = value.decode("utf-8", "replace")
                 self.first_event_id = self.first_event_id or self._id
@@ -444,8 +446,8 @@ class SSEParser(PlainSSEParser):
             lines: The lines, without the blank lines between them.
             frames: Receives the events.
         """
-        # Once an id was sent, every event has the last id, so that none is a bare payload.
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
+        # Once an id was sent (`_id`), every event has the last id, so that none is a bare payload.
         if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._longest_safe:
             return False
         for payload in payloads:

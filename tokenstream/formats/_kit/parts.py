@@ -205,7 +205,7 @@ class Parts(ContentParts):
             state.handed_out[call.id] = []
         else:
             state.handed_out[call.sent_id] = []
-        # Until now, the call had a temporary index.
+        # Until now, the call had a temporary index, and was not counted among the parts of the message.
         del state.opened[call.index]
         call.index = self._count_part(state)
         state.opened[call.index] = call

@@ -110,7 +110,7 @@ class Resuming:
     def prepare_to_continue(self) -> None:
         """Prepare for another connection, which continues the answer after `position`.
 
-        Payloads that the server repeats on that connection will be dropped.
+        Payloads that the server repeats on that connection will be dropped, unless the position is unknown.
         """
         if self._fast_path is not None:
             # Payloads on the fast path would not be checked for repetitions.

@@ -82,6 +82,8 @@ class LlamaIndex(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that counts the characters of later text deltas; None if the delta is not text.
 
+        The fast path reads these deltas without `read`, which counts the characters of all others.
+
         Args:
             delta: A delta that was decoded.
         """

@@ -54,7 +54,7 @@ class Pieces(Format):
         return False
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events of a piece.
+        """Return the events of a piece; none after the end of the answer or an error.
 
         Args:
             frame: The piece.

@@ -142,6 +142,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             return self._open_part(block_type, OpaquePart(type=block_type, data=content))
         other_fields = fields_except(content, "type", "id", "name", "input")
         call_id = text_of(content, "id")
+        # `newest` is the index of this block.
         block = AnthropicBlock(
             block_type, self.open_call(0, call_id, name, provider_data=other_fields, number=self.newest)
         )

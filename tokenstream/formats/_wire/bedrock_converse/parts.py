@@ -137,7 +137,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
         other_fields = fields_except(start, "toolUseId", "name", "input")
         if text_of(start, "type") not in _CLIENT_TYPES:
-            # The server runs the tool itself.
+            # The server runs the tool itself; without a type, the application does.
             call = ServerToolCall(id=call_id or "", name=name or "", provider_data=other_fields)
             part = self._open_part(block, call)
         elif name is None:
@@ -146,6 +146,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         else:
             # For a call of the application's tool, `type` says nothing further.
             other_fields = fields_except(start, "toolUseId", "name", "input", "type")
+            # `newest` is the index of this block.
             part = block.part = self.open_call(
                 0, call_id, name, provider_data=other_fields, number=self.newest
             )

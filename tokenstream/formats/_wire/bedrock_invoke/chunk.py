@@ -29,6 +29,7 @@ def unpack(encoded: object) -> bytes:
         return encoded
     if not isinstance(encoded, str):
         raise ProtocolError("a chunk has no bytes")
+    # White space in base64 is harmless, but strict decoding would refuse it.
     try:
         return a2b_base64("".join(encoded.split()), strict_mode=True)
     except ValueError:

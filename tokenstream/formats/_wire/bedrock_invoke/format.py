@@ -131,6 +131,7 @@ class BedrockInvoke(Format):
             # Learn from this payload how to read similar payloads without decoding them. If the frame had
             # other content, too, `_data` is empty, and an empty payload teaches nothing.
             fast.learn_from(self._data or {}, events)
+            # The start consists of whole groups of bytes, since base64 encodes each group by itself.
             split = fast.make_split_reader(BYTES_PER_GROUP)
             # The first item of `split` is the name of an SSE event, which a payload in a chunk does not have.
             self._chunk_reader = None if split is None else make_chunk_reader(*split[1:])
@@ -139,6 +140,7 @@ class BedrockInvoke(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return the callback of the model's format for later deltas like this one; None if there is none.
 
+        The fast path calls it for each delta that it reads.
         If the payloads have token counts that the model's format does not store, return
         `always_decode`, which has each later payload decoded.
 

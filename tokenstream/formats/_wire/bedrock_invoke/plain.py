@@ -135,6 +135,7 @@ class PlainModel(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that stores each later delta, so that its token counts can be read later.
 
+        The fast path reads these deltas without `read`, which records the token counts of all others.
         If the payload of the delta has no known shape, or has counts that the shape does not name, return
         `always_decode` instead, which has each later payload decoded.
 

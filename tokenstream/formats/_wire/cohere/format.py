@@ -66,6 +66,7 @@ class Cohere(V1, V2):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that counts a departure for each later delta, if events lack the names of v2.
 
+        The fast path reads these deltas without `read`, which counts the departures of all other events.
         Return None if the events have names, or belong to v1, whose events need no names.
 
         Args:

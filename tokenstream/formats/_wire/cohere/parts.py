@@ -81,6 +81,7 @@ class CohereContent:
             index: The block's index; None if the event has none.
             content: The block as its start event describes it.
         """
+        # The answer goes on, so the token limit has not cut these calls off.
         self._hand_out_waiting_calls()
         if index is None:
             self._parts.note("part_index_missing")
@@ -153,6 +154,7 @@ class CohereContent:
             block = self._parts.open(
                 0, empty_part if other_fields is None else part_class(provider_data=other_fields)
             )
+            # The type of the block is also the name of the field with the text.
             self._parts.add(block, text_of(content, kind) or "")
         self._open_blocks[index] = block
         self._part_indexes[index] = block.index
@@ -203,6 +205,7 @@ class CohereContent:
 
     def write_text(self, text: str, choice: int) -> None:
         """Add text of a v1 answer; v1 has no events for the beginning and the end of a part."""
+        # The answer goes on, so the token limit has not cut these calls off.
         self._hand_out_waiting_calls()
         self._parts.write(choice, "text", text)
         block = self._parts.choice(choice).current_part
@@ -220,6 +223,7 @@ class CohereContent:
             index: The call's index; None if the event has none.
             call: The call as its start event describes it.
         """
+        # The answer goes on, so the token limit has not cut these calls off.
         self._hand_out_waiting_calls()
         if index is None:
             self._parts.note("call_index_missing")

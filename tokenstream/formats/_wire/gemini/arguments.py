@@ -57,7 +57,7 @@ def _read_step(match: re.Match[str]) -> str | int | None:
         return int(match["position"])
     quoted = match["quoted"]
     if quoted[0] == "'":
-        # JSON has no single quotes.
+        # JSON has only double quotes: unescape the single quotes in the name, and escape the double ones.
         quoted = '"' + quoted[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
     try:
         name: str = json.loads(quoted, strict=False)
@@ -102,6 +102,7 @@ class _Level:
         comma = ", " if self.count else ""
         self.count += 1
         if self.names is None:
+            # The elements of an array have no names.
             return comma
         self.names.add(str(step))
         return f"{comma}{_dump(step)}: "
@@ -130,6 +131,7 @@ class StreamedArguments:
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
+        """The open objects and arrays in the text, outermost first."""
         self._open_string: PathSteps | None = None
         """Path of the open string in the text."""
         self._unfinished: dict[PathSteps, _StringPieces] = {}
@@ -200,7 +202,7 @@ class StreamedArguments:
         rewritten = "" if self.broken or self.lacks_text else self._write_again()
         # Writing the members again may have failed, too.
         if self.broken or self.lacks_text:
-            # With an empty text, the call would look like one without arguments.
+            # Leave the text open. If nothing was written, a brace shows that the call has arguments.
             return "" if self._levels else "{"
         return self._close_to(1) + rewritten + ("}" if self._levels else "{}")
 

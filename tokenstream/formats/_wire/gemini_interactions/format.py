@@ -231,6 +231,7 @@ class GeminiInteractions(Format):
         # In previews of the API, the field was called `outputs`.
         steps = interaction.get("steps") or interaction.get("outputs")
         for index, step in enumerate(dicts_of(steps)):
+            # The question is among the steps, too.
             if step.get("type") != "user_input":
                 self._steps.add_whole_step(index, step)
 

@@ -106,6 +106,7 @@ class Ollama(Format):
         self.parts.head(
             model=text_of(payload, "model"), role=text_of(message, "role") if is_dict(message) else None
         )
+        # The generate API sends texts in the payload itself, the chat API in a message.
         self._read_texts(payload)
         if is_dict(message):
             self._read_texts(message)

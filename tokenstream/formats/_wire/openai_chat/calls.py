@@ -130,6 +130,7 @@ class ChatCalls:
         self._list_count += 1
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
         fragment = Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
+        # Once it has been read as a call of its own, a `function_call` repeats no other call.
         if _LEGACY not in self._by_index and self._repeats_earlier_call(fragment):
             self._parts.note("call_twice")
         else:
@@ -303,7 +304,8 @@ class ChatCalls:
             # Unless the arguments so far are whole, the bracket may be inside them.
             return call.is_whole
         # OpenAI begins a call with a name and empty arguments, so this may be the start of another call.
-        # For free text, it may also be a continuation.
+        # For free text, it may also be a continuation. Servers that repeat the name in every fragment never
+        # send a fragment without one.
         is_empty_start = fragment.arguments == "" and fragment.id is not None and call.type != "custom"
         return is_empty_start and call.has_nameless_fragment and call.is_whole
 

@@ -127,7 +127,10 @@ class ChoiceReader:
     # -- the choice --------------------------------------------------------
 
     def _read_finish(self, key: str, value: object) -> None:
-        """Report the finish reason, after the calls whose name never arrived."""
+        """Report the finish reason, after the calls whose name never arrived.
+
+        A finish reason that is not text is reported as a field.
+        """
         if not isinstance(value, str):
             self.read_field(key, value)
         else:
@@ -194,7 +197,7 @@ class ChoiceReader:
         return ""
 
     def _read_choice_text(self, key: str, value: object) -> None:
-        """Read the `text` of a choice, unless its deltas have the same text."""
+        """Read the `text` of a choice, unless its deltas have sent text before."""
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
         if not isinstance(value, str):
             self.read_field(key, value)
@@ -210,7 +213,10 @@ class ChoiceReader:
         report_logprobs(self._parts, key, value, self.index)
 
     def _read_usage(self, key: str, value: object) -> None:
-        """Read token counts, which belong to the answer and not to a choice."""
+        """Read token counts, which belong to the answer and not to a choice.
+
+        Any other value than an object is reported as an unknown field.
+        """
         if not is_dict(value):
             self.read_field(key, value)
         elif value:
@@ -250,7 +256,7 @@ class ChoiceReader:
                 reader(self, key, value)
 
     def _read_content(self, key: str, value: object) -> None:
-        """Read `content`: text, a number as text, or a list of parts."""
+        """Read `content`: text, a number as text, or a list of parts; report any other value as unknown."""
         if not isinstance(value, str):
             # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number; recording: none.
             value = self.content.scalar_as_text(value)

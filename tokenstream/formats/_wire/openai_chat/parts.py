@@ -83,6 +83,7 @@ class ChatContent:
         self._reported_items: set[tuple[object, ...]] | None = None
         """Keys of the items that chunks may repeat: sources and encrypted reasoning."""
         self._audio: OpenPart | None = None
+        """The part with the spoken answer."""
         self._executed_tools: dict[object, bool] | None = None
         """Maps the index of each executed tool to True once its output has been reported."""
 
@@ -132,7 +133,7 @@ class ChatContent:
     # -- content as a list of parts ----------------------------------------
 
     def read_list(self, items: object) -> None:
-        """Read a `content` that is a list of typed parts."""
+        """Read a `content` that is a list of typed parts and texts, or one typed part."""
         for item in items if is_list(items) else [items]:
             if isinstance(item, str):
                 self.write("text", item)
@@ -385,6 +386,7 @@ class ChatContent:
             index = index_of(item.get("index"))
             key = index if isinstance(index, int | str) else position
             if key not in self._executed_tools:
+                # True once the output has been reported, too.
                 self._executed_tools[key] = False
                 call = ServerToolCall(
                     id=str(key),

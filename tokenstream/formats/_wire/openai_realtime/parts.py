@@ -293,6 +293,7 @@ class RealtimeOutputs(Parts):
             index: The index of the content part in the item.
             type: The kind of content: "text" or "audio", or the API's word for it.
         """
+        # `fields_except` leaves out empty ids.
         data = fields_except({"response_id": item.response, "item_id": item.id}) or {}
         data["content_index"] = index
         start: TextPart | MediaPart

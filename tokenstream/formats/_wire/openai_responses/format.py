@@ -212,6 +212,7 @@ class OpenAIResponses(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
         """Return a callback that stores each later delta, for its sequence number, and counts its characters.
 
+        The fast path reads these deltas without `read`, which does the same for all others.
         For a text that was not in a delta event, return `always_decode`, which has later events of that type
         decoded. See `Format.follow`.
         """

@@ -285,7 +285,10 @@ class ResponseItems(Parts):
         return matches
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out."""
+        """Close every part, and report the number of the last event.
+
+        If the answer was cut off, no tool call is handed out.
+        """
         if complete:
             for item in self._all_items:
                 if not item.ended:

@@ -188,7 +188,8 @@ class TokenStream(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that sets each delta's step and records its position; None if it has neither.
 
-        See `Format.follow`. Deltas with a signature must always be decoded.
+        The fast path reads only the text of later deltas; see `Format.follow`. Deltas with a signature must
+        always be decoded.
         """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return always_decode

@@ -112,6 +112,7 @@ provider_data=None, phase=None))]
             return True
         if kind.startswith(_DATA):
             return "data" in payload
+        # Other formats have the types in `_SHARED_TYPES`, too, but without these fields.
         return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 
     @property
@@ -125,8 +126,13 @@ provider_data=None, phase=None))]
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        """Return the held-back events.
+
+        If the answer has not ended, set `error`: to the error that a chunk has reported, or else to
+        `StreamTruncated`.
+        """
         if not self.ended:
+            # An error in a chunk was withheld, because the answer might have gone on after it.
             self.error = self.error or self._withheld
         # After a chunk `finish` without a finish reason, an answer is whole: only the sentinel is missing.
         lacks_reason = self._has_finish and not self.parts.finished

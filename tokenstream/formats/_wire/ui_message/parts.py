@@ -87,11 +87,11 @@ class UIParts(NamedParts):
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Close a part with text or reasoning."""
-        name = self.id_in(payload, kind)
-        part = self.open_parts[kind].get(name)
+        part_id = self.id_in(payload, kind)
+        part = self.open_parts[kind].get(part_id)
         if part is not None:
             self.merge_data(part, kind, fields_except(payload, *_TEXT_FIELDS))
-        self.stop(kind, name)
+        self.stop(kind, part_id)
         if part is not None:
             for citation in dicts_of(payload.get("citations")):
                 self.cite(0, citation_of(citation, part.index))
