@@ -432,6 +432,6 @@ def _accepts(function: Callable[..., object], count: int) -> bool:
     except TypeError:
         return False
     except ValueError:
-        # Some functions written in C have no signature.
+        # Some functions written in C have no signature; most of them take one argument.
         return count == 1
     return True

@@ -105,6 +105,7 @@ class EventsIn:
         through its async iterator.
         """
         host = find_host()
+        # Without an event loop of a known kind, a `SoleReader` has nothing to wait with.
         if self._driver is None or host is None:
             self._events = aiter(self._source)
         else:

@@ -44,6 +44,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
         stripped = copy(event)
         stripped.id = id
     elif cls is Unknown:
+        # All of it is the provider's own payload.
         return None
     elif cls is ToolCallStart and stripped.provider_data is not None:
         stripped = copy(event)

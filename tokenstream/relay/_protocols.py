@@ -18,7 +18,7 @@ _FURTHER_HEADERS: dict[str, dict[str, str]] = {
     "ui-message": {"x-vercel-ai-ui-message-stream": "v1"},
 }
 """Further headers that a protocol requires."""
-_WITH_EMPTY_LINES = frozenset({"ndjson"})
+_BEATS_WITH_EMPTY_LINES = frozenset({"ndjson"})
 """Protocols whose heartbeat is an empty line; readers of other protocols with JSON lines fail on it."""
 
 
@@ -75,10 +75,10 @@ def find_protocol(name: str) -> Protocol:
     heartbeat = b""
     if is_sse:
         heartbeat = b": keep-alive\n\n"
-    elif name in _WITH_EMPTY_LINES:
+    elif name in _BEATS_WITH_EMPTY_LINES:
         heartbeat = b"\n"
     # SSE has ids; a line of NDJSON, which also is this library's own protocol, has the event's position.
-    has_ids = is_sse or name in _WITH_EMPTY_LINES
+    has_ids = is_sse or name in _BEATS_WITH_EMPTY_LINES
     # A format without an event for errors overrides neither of these methods.
     has_errors = encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error
     return Protocol(

@@ -74,6 +74,7 @@ class Sending:
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
         if not raw and not self._is_own_protocol:
+            # An encoder without a default id sends no ids, so it gets none.
             prefix = encoder_class.default_id
             self._id = id or (f"{prefix}-{token_hex(12)}" if prefix else None)
             self._encoder.id = self._id
@@ -96,8 +97,8 @@ class Sending:
 
         Raises:
             NotExpressible: The protocol cannot express the event, and `drop` does not allow leaving it out.
-            StreamError: The function `shape` has failed.
             MisuseError: `event` is not an event.
+            Exception: A function in `shape` has raised it, such as the one that makes a replacement.
         """
         if not isinstance(cast("object", event), AnswerEvent | PartEvent):
             raise MisuseError(
@@ -119,7 +120,7 @@ class Sending:
                 follows from the events: "complete", "stopped", or the ending of the run.
 
         Raises:
-            StreamError: The function `shape` has failed.
+            Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
         ending = self._choose_ending(ending)
@@ -133,7 +134,8 @@ class Sending:
             # A step's finish reason is not the reason for which the run has ended.
             encoder.finishes.clear()
         if not encoder.finishes:
-            # Without a finish reason, encoders send no end. `words` has the reasons that the protocol knows.
+            # Encoders send no end without a finish reason: give one to the first choice, which is 0. The
+            # keys of `words` are the finish reasons that the protocol knows.
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
         return [*held_back, *self._add_id(encoder.end())]

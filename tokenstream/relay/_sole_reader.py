@@ -51,6 +51,7 @@ class SoleReader:
         """
         # Raises an error if the events were read to their end already, or the stream was closed.
         driver.check_events_left()
+        # From now on, the driver calls `set` when something has arrived.
         driver.begin_polling(self)
 
     async def next(self) -> Event:

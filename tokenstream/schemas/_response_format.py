@@ -94,6 +94,7 @@ class ResponseFormat:
             MisuseError: The type is not an object, or has a field that the API does not support.
         """
         spec = self._write_named(ANTHROPIC_STRICT, "Bedrock", {})
+        # Unlike the other APIs, this one takes the schema as text.
         spec["schema"] = json.dumps(spec["schema"], ensure_ascii=False)
         return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": spec}}}}
 

@@ -90,6 +90,7 @@ class Rules:
     def supports(self, key: str, value: object) -> bool:
         """Return True if the API supports a keyword with this value."""
         if self.keywords is None:
+            # The API supports every keyword.
             return True
         if key not in self.keywords:
             return False
@@ -330,6 +331,7 @@ def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
         # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema
     if key == "additionalProperties":
+        # The schema of further keys tells something; True, False and {} tell nothing.
         return is_dict(value) and bool(value)
     return key not in _SILENT
 

@@ -99,7 +99,7 @@ class RunOfAFramework(ABC):
 class RunOfAgents(RunOfAFramework):
     """Base of the readers for frameworks whose events name the current agent."""
 
-    _AGENT: ClassVar[str] = ""
+    _AGENT_KEY: ClassVar[str] = ""
     """The key of the current agent's step: "", because this is not the id of any tool call."""
 
     def __init__(self, run: Steps) -> None:
@@ -109,20 +109,20 @@ class RunOfAgents(RunOfAFramework):
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         answer, self._answer = self._answer, None
-        return {} if answer is None else {self._AGENT: answer.end()}
+        return {} if answer is None else {self._AGENT_KEY: answer.end()}
 
     @property
     def _agent(self) -> Step | Steps:
         """The step of the current agent; the run itself before the first agent."""
-        return self._open.get(self._AGENT, self._run)
+        return self._open.get(self._AGENT_KEY, self._run)
 
     def _switch_agent(self, name: str) -> Step:
         """Return the step of the agent that is current from now on; end the step of any other agent."""
-        step = self._open.get(self._AGENT)
+        step = self._open.get(self._AGENT_KEY)
         if step is None or step.name != name:
             self._end_answers()
-            self._end_step(self._AGENT)
-            step = self._open[self._AGENT] = self._run.step(name, agent=name)
+            self._end_step(self._AGENT_KEY)
+            step = self._open[self._AGENT_KEY] = self._run.step(name, agent=name)
         return step
 
 

@@ -19,6 +19,7 @@ class LlamaIndexRun(RunOfAgents):
         if hasattr(event, "current_agent_name"):
             self._read_agent(event)
         elif hasattr(event, "tool_output"):
+            # The result of a call, which has the call's `tool_kwargs`, too.
             output = event.tool_output
             error = ToolFailed(str(output.content)) if output.is_error else None
             self._end_step(str(event.tool_id), output, error)

@@ -36,7 +36,7 @@ class AgentsRun(RunOfAgents):
         if self._answer is None or kind == "response.created":
             self._end_answers()
             # The name stands for an agent that no event has announced.
-            step = self._open.get(self._AGENT) or self._switch_agent("agent")
+            step = self._open.get(self._AGENT_KEY) or self._switch_agent("agent")
             self._answer = ModelAnswer(step, "openai-responses", self._calls)
         self._answer.read_piece(payload)
         if kind in _LAST_EVENTS:

@@ -93,7 +93,7 @@ class AsyncDriver(Driver):
         except MisuseError:
             await self._close_misused()
             raise
-        except ValueError as error:
+        except ValueError as error:  # from the machine's generator of events, if it has a second reader
             self.raise_pull_error(error)
         except StopIteration:
             # The machine's generator of events was interrupted, as by Ctrl-C, and has ended with that.
@@ -247,7 +247,7 @@ class AsyncDriver(Driver):
         if has_input_ended or self._next_source is not None:
             # No source is being read, so nothing can be late.
             return None
-        return self.find_read_limit(self.pump.since or since)
+        return self.find_read_limit(self.pump.since or since)  # the former: the start of a read in progress
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
@@ -287,7 +287,7 @@ class AsyncDriver(Driver):
         except MisuseError:
             await self._close_misused()
             raise
-        except ValueError as error:
+        except ValueError as error:  # from the machine's generator of events, if it has a second reader
             self.raise_pull_error(error)
         except StopIteration:
             # The machine's generator of events was interrupted, as by Ctrl-C, and has ended with that.
@@ -392,6 +392,7 @@ class AsyncDriver(Driver):
         if self.wants_more():
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
+            # An item is a pair: the time of its arrival, and a chunk or the like.
             item = next(self.pump.batch, None)
             return await self._read(until) if item is None else self.process_item(item[1], item[0])
         had_ended = self.phase is _ENDED
@@ -477,7 +478,7 @@ class AsyncDriver(Driver):
     async def _take_arrived(self) -> tuple[float, Any] | None:
         """Return an item that has already arrived, with the time of its arrival; None if none has arrived."""
         if self.awaited_guards is not None:
-            self.awaited_guards.check()
+            self.awaited_guards.check()  # refuses a guard that needs a task outside of `async with`
         self.pump.busy = True
         try:
             return await self.pump.take_arrived()

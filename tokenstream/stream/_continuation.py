@@ -78,6 +78,7 @@ class Continuation:
             MisuseError: Requests in that format cannot contain an unfinished answer.
         """
         name = format if format is not None else self.message.format
+        # The method of `Message` that returns its turns in this format.
         method = METHODS.get(name or "")
         if method is None:
             names = ", ".join(METHODS)

@@ -203,6 +203,7 @@ class Driver(SingleConsumer):
             if machine.holding and self._try_recover(None, machine.now):
                 return True
             self._begin_draining()
+            # The rest of the connection, after the terminal event, is read within narrow limits.
             return self._limits_after_end().allow(machine, self.clock())
         if machine.now >= self.earliest_deadline:
             # No read is in progress.

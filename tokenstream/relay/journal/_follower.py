@@ -83,6 +83,7 @@ class AnswerFollower:
             if feed.is_complete:
                 return False
             if feed.error is not None:
+                # All followers raise the same error; its traceback must not grow each time.
                 raise feed.error.with_traceback(None)
             await feed.wait()
         self.check_held()

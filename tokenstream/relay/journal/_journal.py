@@ -132,6 +132,7 @@ class Journal:
                 feed.fail(JournalUnavailable(_CLOSED))
             tasks.cancel_scope.cancel()
             try:
+                # Without the block's own error, which the task group would wrap in an exception group.
                 await tasks.__aexit__(None, None, None)
             finally:
                 await self._close_storage()
@@ -321,6 +322,7 @@ class Journal:
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
+            # In the rest of the lease, readers look a second time at a producer that seems dead.
             return await self._storage.create(id, owner=owner, token=token, lease=self.lease * ALIVE_SHARE)
         raise JournalUnavailable("the journal's storage does not answer")
 

@@ -120,6 +120,7 @@ class Producer:
                 await self._flush()
             raise
         finally:
+            # `Journal.start` may still be waiting for the first event.
             self.opened.set()
 
     def stop(self, reason: str) -> None:
@@ -163,7 +164,8 @@ class Producer:
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
             warn("an answer of a journal could not be produced: %r", error)
             last = [record_failure(error)]
-        # There is no last record if `stop` or `interrupt` has cancelled the reading.
+        # Without a last record, `stop` or `interrupt` has cancelled the reading, after choosing the last
+        # records itself: `_queue_end` prefers those.
         self._queue_end(last or [record_interruption("the answer was cancelled")])
         self.opened.set()
 
@@ -265,6 +267,7 @@ class Producer:
             batch: The records.
             is_last: Whether these records end the answer.
         """
+        # In the rest of the lease, readers look a second time at a producer that seems dead.
         first, lease = self._last_written + 1, self._lease * ALIVE_SHARE
         await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 
@@ -276,6 +279,7 @@ class Producer:
         """
         warn("an answer of a journal is given up in its middle: %r", error)
         self._is_cut_off = True
+        # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
         self._has_room.set()
         self._has_queued.set()
         self.interrupt("the journal no longer takes the answer")

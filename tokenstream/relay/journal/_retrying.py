@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-_FIRST, _LONGEST = 0.05, 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 """The first and the longest pause before a call is repeated, in seconds."""
 
 
@@ -27,7 +27,7 @@ async def retry(call: Callable[[], Awaitable[ResultT]], seconds: float) -> Resul
     """
     from anyio import current_time, move_on_after, sleep
 
-    until, pause = current_time() + seconds, _FIRST
+    until, pause = current_time() + seconds, _FIRST_PAUSE
     while True:
         try:
             # A storage that hangs does not break the connection: without a limit, the call would never end.
@@ -38,4 +38,4 @@ async def retry(call: Callable[[], Awaitable[ResultT]], seconds: float) -> Resul
             if current_time() + pause > until:
                 raise
         await sleep(pause)
-        pause = min(2 * pause, _LONGEST)
+        pause = min(2 * pause, _LONGEST_PAUSE)

@@ -183,6 +183,7 @@ class FieldRule(AskedRule):
             message: Unused; every rule has this parameter.
             now: Unused; every rule has this parameter.
         """
+        # Only the first choice, which is 0, is checked.
         if isinstance(event, TextDelta) and not event.choice:
             self._waiting += self._values.feed(event.text)
             self._ask_next()

@@ -92,6 +92,7 @@ class _TextRule:
         kind: Any = event.__class__
         if kind not in self._kinds:
             return
+        # The part of the choice that got text last, and the copy of the rule that checks it.
         part, stage = self._texts.get(event.choice) or (event.part, self._stage.fresh())
         if self._apart and part != event.part:
             # Another part has begun, which is a text of its own.

@@ -361,6 +361,7 @@ class MarkdownBlocks:
             block.completion, block.lines, len(block.lines), block.chars, self._registry,
             self._definition_count, CLOSED,
         )  # fmt: skip
+        # A closed block has no pieces of an unfinished line.
         out.append(MarkdownBlock((shape, [], 0), block.last_state))
 
     def _snapshot_open_block(self) -> list[MarkdownBlock]:

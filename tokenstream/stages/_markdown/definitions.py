@@ -16,7 +16,9 @@ _TITLES = {
 }
 _ENDS = {'"': '"', "'": "'", "(": ")"}
 # Targets that renderers refuse; they do not treat the line as a definition.
-_REFUSED = re.compile(r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE)
+_UNSAFE_TARGET = re.compile(
+    r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE
+)
 _BRACKETS = re.compile(r"\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
 _MOST_NESTED = 32
 
@@ -200,8 +202,8 @@ class DefinitionReader:
         if end < 0:
             self._treat_as_text()
             return
-        if _REFUSED.match(line[start:end].lstrip("<")):
-            # Only some parsers refuse such a target.
+        if _UNSAFE_TARGET.match(line[start:end].lstrip("<")):
+            # Only some parsers refuse such a target; for them, the line is text.
             self.in_doubt = True
             self._treat_as_text()
             return

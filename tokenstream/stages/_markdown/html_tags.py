@@ -11,11 +11,12 @@ _VOID = frozenset("area base br col embed hr img input link meta param source tr
 class OpenTag:
     """The outermost tag that an HTML block leaves open, and its nesting depth."""
 
-    __slots__ = ("_depth", "_tag")
+    __slots__ = ("_depth", "_tag_pattern")
 
     def __init__(self) -> None:
         self._depth = 0
-        self._tag: re.Pattern[str] | None = None
+        self._tag_pattern: re.Pattern[str] | None = None
+        """Finds the tag's opening and closing tags; None without an open tag."""
 
     @property
     def open(self) -> bool:
@@ -23,19 +24,21 @@ class OpenTag:
         return self._depth > 0
 
     def begin(self, line: str) -> None:
-        """Read the first line of an HTML block; if its first tag is left open, remember that tag."""
+        """Read the first line of an HTML block; if its first tag is left open, remember it."""
         opened = _OPENED.match(line.lstrip(" \t"))
         if opened is not None and opened[1].lower() not in _VOID:
-            self._tag = re.compile(rf"<(/?){opened[1]}(?=[\s/>]|\Z)[^<>]*?(/?)(?:>|\Z)", re.IGNORECASE)
+            self._tag_pattern = re.compile(
+                rf"<(/?){opened[1]}(?=[\s/>]|\Z)[^<>]*?(/?)(?:>|\Z)", re.IGNORECASE
+            )
             self.read(line)
 
     def read(self, line: str) -> None:
         """Count the opening and closing tags of this name in a line; forget the tag once it is closed."""
-        if self._tag is None:
+        if self._tag_pattern is None:
             return
-        for slash, lone in self._tag.findall(line):
+        for slash, lone in self._tag_pattern.findall(line):
             # A lone tag, such as `<p/>`, opens nothing.
             self._depth += -1 if slash else 0 if lone else 1
             if self._depth <= 0:
-                self._depth, self._tag = 0, None
+                self._depth, self._tag_pattern = 0, None
                 return

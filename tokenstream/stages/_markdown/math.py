@@ -28,11 +28,12 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
     text = line.strip(" \t")
     is_first_line = not size
     if mark == "\\[":
+        # The end may be followed by other text.
         if "\\]" in text:
             # Some renderers treat an empty formula as text; the mark takes the first two characters.
             is_empty = is_first_line and "\\]" not in text[3:]
             return None if is_empty else False
-    # A first line of up to three characters has an opening mark, and no room for an end.
+    # With `$$`, a first line of up to three characters has an opening mark, and no room for an end.
     elif not is_first_line or len(text) > 3:
         # A label such as `(1)` may follow the end.
         if text.endswith("$$") or _LABEL.search(text):

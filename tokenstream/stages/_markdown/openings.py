@@ -219,6 +219,7 @@ class _OpeningLine:
             # An empty item cannot interrupt a paragraph either.
             return self.make_opening(LineKind.TEXT)
         if is_empty:
+            # The content may follow on the next lines, at least one column after the marker.
             self.enter(Container(marker, marker_end - self.container_at + 1, is_empty=True), content_start)
             self.content_at = content_start
             return self.make_opening(LineKind.NOTHING)

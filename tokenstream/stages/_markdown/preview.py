@@ -100,7 +100,7 @@ class Completion:
 
     def join_line(self, pieces: list[str], count: int) -> str:
         """Return the line that consists of the first `count` of its pieces."""
-        # As above, for the pieces of one line.
+        # The list only grows, so the pieces that were joined last are the start of the result.
         if pieces is self._line_pieces and count >= self._piece_count:
             self._line += "".join(pieces[self._piece_count : count])
         else:
@@ -134,6 +134,7 @@ class Completion:
         """Return the preview of a leaf's content; for the options, see `InlineCompleter`."""
         options = (references, item, one_line)
         completer = self._completer
+        # The completer can continue only if it has read the beginning of this content.
         if completer is None or options != self._options or not content.startswith(completer.text):
             self._options = options
             self._completer = completer = InlineCompleter(

@@ -92,6 +92,7 @@ def is_unfinished_entity(text: str, position: int) -> bool:
         >>> is_unfinished_entity("a &am", 2), is_unfinished_entity("a & b", 2)
         (True, False)
     """
+    # No character reference has 40 characters.
     return len(text) - position < 40 and _HALF_ENTITY.fullmatch(text, position) is not None
 
 
@@ -116,7 +117,9 @@ def find_formula_end(text: str, position: int, mark: str) -> int | None:
 
 
 def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
-    """Return the end of a link's `(destination "title")`; UNFINISHED if it has not arrived, else None.
+    """Return the end of a link's `(destination "title")`.
+
+    The result is UNFINISHED if the end has not arrived, and None if the text is something else.
 
     Args:
         text: The text.
@@ -181,7 +184,11 @@ def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -
 
 
 def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
-    """Return the end of a destination without angle brackets; for the arguments, see `find_dest_end`."""
+    """Return the end of a destination without angle brackets.
+
+    The result is UNFINISHED if it may go on, and None if it is no valid destination.
+    The arguments are those of `find_dest_end`.
+    """
     index, depth = state or (position, 0)
     while mark := _DEST_MARK.search(text, index):
         index = mark.start()
@@ -195,7 +202,7 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
                 return index
             depth -= 1
         elif character != "\\":
-            # White space or a control character ends the destination.
+            # White space ends the destination; another control character makes it invalid.
             return index if not depth and character in " \t\n" else None
         elif index + 1 == len(text):
             return UNFINISHED

@@ -86,6 +86,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
         complete: Whether this is the whole line; if not, the result may be MORE_NEEDED.
         would_interrupt: Whether the block would interrupt a paragraph or a table; kind 7 must not.
     """
+    # The longest beginning that is looked for, `<![CDATA[`, has nine characters.
     start = text[position : position + 9]
     if start.startswith("<!"):
         return _find_declaration_kind(start, complete=complete)

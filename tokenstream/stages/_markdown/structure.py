@@ -220,10 +220,10 @@ class BlockStructure:
         # Parsers disagree if the table begins with the mark of a container or of a heading, or if its
         # second row may also be the underline of a heading of several lines.
         disputed = has_deeper or not is_text or (line_count > 1 and is_underline(line_match))
-        is_merged = self._in_doubt or self._in_raw_html
+        joins_open_block = self._in_doubt or self._in_raw_html
         is_top_level = not self.containers.items
         # Only the last line of the paragraph becomes part of the table.
-        split = line_count > 1 and is_top_level and not (is_merged or disputed)
+        split = line_count > 1 and is_top_level and not (joins_open_block or disputed)
         self._in_doubt = self._in_doubt or disputed
         self._close_leaf()
         self.kind_before = self.kind
@@ -232,7 +232,7 @@ class BlockStructure:
         self._open_row = None
         if level == 0:
             self.containers.open_list_marker = None
-            if split or (line_count < 2 and not is_merged):
+            if split or (line_count < 2 and not joins_open_block):
                 self.kind = "table"
         return SPLIT if split else SAME
 
@@ -240,6 +240,7 @@ class BlockStructure:
 
     def _decide_content(self, line: str, line_match: MatchedLine, *, complete: bool) -> int:
         """Assign a line that is not blank to a block; return the line's effect, such as `NEW`."""
+        # The second row of a table begins with one of three characters.
         if self._previous_row is not None and line_match.text[line_match.content_at] in "|-:":
             level = self._previous_row.find_table_level(line_match, complete=complete)
             if level == MORE_NEEDED:
@@ -324,6 +325,7 @@ class BlockStructure:
         if self._math_mark and continues_all and self._may_open_formula(line_match):
             if not complete:
                 return UNDECIDED
+            # The mark is whole, and alone on the line.
             if line_match.text.endswith(self._math_mark, 0, len(line_match.text.rstrip(" \t"))):
                 return self._open_formula(line, line_match)
         character = line_match.text[line_match.content_at]
@@ -379,6 +381,7 @@ class BlockStructure:
         self._close_leaf()
         containers, level = self.containers, line_match.level
         is_next_item = containers.continues_list(opened, level)
+        # In each of these cases, the line is part of the open top-level block.
         is_same_block = self.open and (level > 0 or is_next_item or self._in_doubt or self._in_raw_html)
         if containers.items and level == len(containers.items):
             # The innermost item has content now.
@@ -426,10 +429,7 @@ class BlockStructure:
         return line_match.indent < CODE_INDENT and self._math_mark.startswith(content)
 
     def _open_formula(self, line: str, line_match: MatchedLine) -> int:
-        """Open a formula directly below text, and return `SAME`: the formula stays in the open block.
-
-        Some renderers see the formula as part of the paragraph.
-        """
+        """Open a formula directly below text, which some renderers see as part of it; return `SAME`."""
         self._close_leaf()
         self._in_doubt = True
         self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)

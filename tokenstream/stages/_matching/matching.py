@@ -19,7 +19,7 @@ _SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
 """Flags with the same values in `re` and in `regex`."""
 _FULL_CASE = 0x4000
 """The flag FULLCASE of the package `regex`, with which one character may match two characters."""
-_OTHERWISE = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
+_READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
 """Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
@@ -111,7 +111,8 @@ class Matcher:
     def split(self, text: str) -> list[str]:
         """Cut new text into slices, which the caller searches one after another.
 
-        The longer a slice is, the longer it takes to give up a match that never ends.
+        The longer a slice is, the longer it takes to give up a match that never ends. Slices have at least
+        256 characters, so that a small limit does not mean many searches.
         """
         if self.limit is None or len(text) <= (size := max(self.limit, 256)):
             return [text]
@@ -190,7 +191,7 @@ def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
     # The parser of `re` is the only code that computes the widths. It has no public name, but
     # the module has had this path since Python 3.11, and the tests run on every version.
     parser: Any = import_module("re._parser")
-    if flags & _FULL_CASE or _OTHERWISE.search(source) is not None:
+    if flags & _FULL_CASE or _READ_DIFFERENTLY.search(source) is not None:
         return 1 if fewest else _UNBOUNDED
     try:
         low, high = parser.parse(source, flags & _SHARED_FLAGS).getwidth()

@@ -116,6 +116,7 @@ class GapHistogram:
             passed += count
             if count and passed >= rank:
                 return min(MIDDLES[bucket], self.max)
+        # Only for more than 100 percent.
         return self.max
 
 

@@ -82,7 +82,7 @@ class Metrics:
     def tpot(self) -> float | None:
         """The time per token after the first: (last content - first content) / (tokens - 1).
 
-        None until the provider has reported the number of tokens.
+        None if the provider has not reported the number of tokens, or if `tokens_per_second` is None.
         """
         speed = self.tokens_per_second if self.tokens_source == "reported" else None
         return None if speed is None else 1 / speed

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _words() -> Cutter:
+def _make_word_cutter() -> Cutter:
     # Imported on first use, because the module builds tables from all of Unicode.
     from tokenstream.stages._text.words import Words
 
@@ -80,7 +80,7 @@ class Partials(DocumentStage, Generic[T]):
     ) -> None:
         super().__init__()
         self._draft: Draft[T] = Draft(
-            type, lenient=lenient, defaults=defaults, show=show, words=_words, document=document
+            type, lenient=lenient, defaults=defaults, show=show, words=_make_word_cutter, document=document
         )
         self._lenient = lenient
         self._fail_fast = fail_fast

@@ -109,6 +109,7 @@ class Redact(TextStage):
         text = self._text + new_text
         position = self._pending_at
         if self._in_replaced_match:
+            # The match has gone on up to the new text, at least.
             position = self._skip_replaced_match(text, position, old_length)
         limit, was_open = matcher.limit, position < old_length
         while not self._in_replaced_match:
@@ -148,7 +149,11 @@ class Redact(TextStage):
         return position
 
     def _replace(self, text: str, match: Any, out: list[str]) -> int:  # noqa: ANN401 - a match
-        """Emit the replacement of a match, and return the end of the match."""
+        """Emit the replacement of a match; return the end of the text that it stands for.
+
+        If a match is longer than `max_length`, and no shorter one begins there, it counts as no match: its
+        first character is emitted.
+        """
         start: int = match.start()
         limit = self._matcher.limit
         end: int = match.end()
@@ -195,7 +200,7 @@ class Redact(TextStage):
         Args:
             text: The text so far.
             position: Start of the match.
-            least_end: The least possible end of the match.
+            least_end: The least possible end of the match, used if it can no longer be matched as a whole.
         """
         matcher, limit = self._matcher, self._matcher.limit or 0
         match = matcher.match_at(text, position, to_end=True)

@@ -148,6 +148,7 @@ class ValidatedCalls:
         tool = self._tools.get(call.name)
         if tool is None:
             return [self._refuse_unknown(call)]
+        # The arguments of a complete call are JSON already, or free text.
         repaired = _repair(text, lenient) if lenient and not call.complete else None
         if repaired is not None:
             text, repairs = repaired

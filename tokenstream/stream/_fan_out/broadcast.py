@@ -439,6 +439,7 @@ def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tu
     check_options(policy, size)
     hub = SyncHub(driver)
     hub.set_options(policy, size)
+    # The stream becomes a reader that continues where it was; closing this reader closes the source.
     return Broadcast(hub), _SyncReaderDriver(hub, hub.add_reader("the stream", from_now=True), is_stream=True)
 
 

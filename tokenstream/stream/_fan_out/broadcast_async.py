@@ -384,6 +384,7 @@ def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> t
     check_options(policy, size)
     hub = AsyncHub(driver)
     hub.set_options(policy, size)
+    # The stream becomes a reader that continues where it was; closing this reader closes the source.
     return AsyncBroadcast(hub), _AsyncReaderDriver(
         hub, hub.add_reader("the stream", from_now=True), is_stream=True
     )

@@ -146,6 +146,7 @@ class _Leadership:
         hub.wake()
         if kind is None or hub.driver.phase is not Phase.ENDED:
             return False
+        # `exhausted` is the exception that ends a loop: StopIteration or StopAsyncIteration.
         if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
             # The error is not raised here, because the driver raises it for each reader.
             hub.has_ended = True
