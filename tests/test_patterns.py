@@ -31,7 +31,7 @@ def _tag_of(line: str) -> re.Pattern[str] | None:
     """Return what finds the tag that a line opens."""
     tag = OpenTag()
     tag.begin(line)
-    return tag._tag  # noqa: SLF001 - it holds what it has made
+    return tag._tag_pattern  # noqa: SLF001 - it holds what it has made
 
 
 MADE: dict[str, re.Pattern[Any] | None] = {

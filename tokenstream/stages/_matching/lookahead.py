@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from tokenstream.errors import MisuseError
 
-_NEXT = r"(?=(?s:.))"
+_DEMAND_NEXT = r"(?=(?s:.))"
 """Demands a next character, so that a partial match is reported at the end of the text."""
-_LINE_END = r"(?=\n?(?s:.))"
+_DEMAND_AT_LINE_END = r"(?=\n?(?s:.))"
 """Demands two next characters if the first is a newline: `$` also matches before a final newline."""
 _BOUNDARIES = frozenset("bBmMZz")
 """Escapes whose result depends on the next character."""
@@ -80,7 +80,7 @@ class _Rewriter:
         self._source = source
         self._verbose = bool(flags & re.VERBOSE)
         # With MULTILINE, `$` matches before every newline, so the next character alone decides.
-        self._line_end = _NEXT if flags & re.MULTILINE else _LINE_END
+        self._demand_at_line_end = _DEMAND_NEXT if flags & re.MULTILINE else _DEMAND_AT_LINE_END
         self._sets_nest = bool(flags & _VERSION1)
         self.ahead: list[str] = []
         """The bodies of the look-aheads found so far; "" for a test of one character, as in `$`."""
@@ -114,7 +114,7 @@ class _Rewriter:
                 end = source.find("\n", position) + 1 or len(source)
             elif sign == "$":
                 self.ahead.append("")
-                out.append(self._line_end + sign)
+                out.append(self._demand_at_line_end + sign)
             else:
                 if sign == "+" and source[position - 1 : position] in _REPEAT_ENDS:
                     # A possessive repeat may match more of a longer text, and leave nothing for the rest.
@@ -133,11 +133,11 @@ class _Rewriter:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
         if escape[1] in _BOUNDARIES:
             self.ahead.append("")
-            return _NEXT + escape
+            return _DEMAND_NEXT + escape
         if escape[1] in _CLUSTERS:
             # A cluster has characters of its own; the next character comes after them.
             self.ahead.append("")
-            return escape + _NEXT
+            return escape + _DEMAND_NEXT
         return escape
 
     def _find_set_end(self, position: int) -> int:
@@ -151,7 +151,7 @@ class _Rewriter:
             if source[position] == "\\":
                 position += 1
             elif source.startswith("[:", position):
-                # A class such as [:alpha:].
+                # A class such as [:alpha:]; without its end, this bracket is an ordinary character.
                 position = max(position, source.find(":]", position) + 1)
             elif source[position] == "[" and self._sets_nest:
                 depth += 1
@@ -187,7 +187,7 @@ class _Rewriter:
             opening = "(?:"
         body, end = self.rewrite(start, anonymous=anonymous)
         group = f"{opening}{body})"
-        return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
+        return f"(?:{_DEMAND_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
     def _rewrite_look_ahead(self, position: int, *, anonymous: bool) -> tuple[str, int]:
         """Rewrite a look-ahead, so that it only matches partially if the text ends before it is decided.
@@ -223,7 +223,7 @@ class _Rewriter:
         # An empty text stands for a test of one character, as in `$`, which is allowed.
         if any(self.ahead):
             raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
-        demand = self._line_end if self.ahead else ""
+        demand = self._demand_at_line_end if self.ahead else ""
         self.ahead += ahead_before
         self.behind.append(self._source[position + 4 : end])
         return demand + self._source[position : end + 1], end + 1

@@ -53,6 +53,7 @@ class Matcher:
         watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
         self._partial_only = _make_partial_only(stage, compiled, watched)
         self.context = max([1, *(_width_before(stage, body) for body in behind)])
+        # The least width of a pattern that only `regex` can read is unknown, so the pattern is also tried.
         if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
             raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
         max_width = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])

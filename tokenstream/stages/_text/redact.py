@@ -109,7 +109,7 @@ class Redact(TextStage):
         text = self._text + new_text
         position = self._pending_at
         if self._in_replaced_match:
-            # The match has gone on up to the new text, at least.
+            # If it can no longer be matched as a whole, it ends with the text that had arrived before.
             position = self._skip_replaced_match(text, position, old_length)
         limit, was_open = matcher.limit, position < old_length
         while not self._in_replaced_match:
@@ -123,7 +123,8 @@ class Redact(TextStage):
                 break
             position, was_open = self._cut_overlong_match(text, position, out), True
         if self._in_replaced_match and limit is not None and len(text) - position > 4 * limit:
-            # The middle of an overlong match does not affect its end, and need not be kept.
+            # The middle of an overlong match does not affect its end, and need not be kept; it is dropped
+            # rarely, because that copies the text.
             text = text[: position + limit] + text[-2 * limit :]
         keep_from = max(0, position - matcher.context)
         self._text, self._pending_at = text[keep_from:], position - keep_from
@@ -200,7 +201,7 @@ class Redact(TextStage):
         Args:
             text: The text so far.
             position: Start of the match.
-            least_end: The least possible end of the match, used if it can no longer be matched as a whole.
+            least_end: The end of the match if it can no longer be matched as a whole.
         """
         matcher, limit = self._matcher, self._matcher.limit or 0
         match = matcher.match_at(text, position, to_end=True)
