@@ -233,6 +233,7 @@ class _Tasks:
         if self._failure is None:
             self._failure = error
         elif not isinstance(error, self._cancelled):
+            # An exception that is a frozen dataclass takes no notes.
             with suppress(AttributeError):
                 self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
@@ -291,5 +292,6 @@ def _call_handler(work: Work) -> Any:  # noqa: ANN401 - whatever the handler ret
     if value is None or not isawaitable(value):
         return value
     if iscoroutine(value):
+        # Otherwise Python warns that it was never awaited.
         value.close()
     raise work.entry.make_async_error()

@@ -140,6 +140,7 @@ class Stream(SyncStreamBase, Choice):
         Raises:
             MisuseError: The format cannot resume, or another version wrote the checkpoint.
         """
+        # The checkpoint names the format.
         options = Options(None, limits, deadlines, started_at, clock, pings, checkpoint=checkpoint)
         driver: Any = SyncDriver(sync_source(source), options)
         return cls(driver)

@@ -225,6 +225,7 @@ class MarkdownPrinter:
         try:
             columns, lines = os.get_terminal_size(self._console.file.fileno())
         except (AttributeError, OSError, ValueError):
+            # The console's file is no terminal, or has no descriptor: what rich reports is used.
             columns = lines = 0
         size = self._console.size
         return columns or size.width, lines or size.height

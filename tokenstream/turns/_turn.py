@@ -214,6 +214,7 @@ class Turn(ABC):
         Args:
             data: The citation's provider fields.
         """
+        # The APIs that use this method name the type of each citation.
         return deepcopy(data) if "type" in data else {}
 
     def find_citation_obstacle(self, index: int) -> Obstacle | None:

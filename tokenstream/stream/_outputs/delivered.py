@@ -32,6 +32,7 @@ class DeliveredItems:
     def __init__(self, kind: OutputKind) -> None:
         self._are_pieces = kind == "pieces"
         self._items: list[Any] = []
+        """All items that the reader has, in the order of their delivery."""
         self._position = 0
         """Number of items found again since the restart; the length of `_items` once none is missing."""
         self._matched_chars = 0

@@ -167,5 +167,6 @@ def _key_of(type: object) -> Hashable:  # noqa: A002
     try:
         hash(type)
     except TypeError:
+        # The stored outcome keeps the type alive, so no other type gets the same id.
         return id(type)
     return type, repr(type)

@@ -242,6 +242,7 @@ class Sorter:
             connection_format: The format object for messages that belong to no answer.
         """
         is_unfinished = not answer_name or answer_name not in self._finished_names
+        # The id of a finished answer belongs to another one if the message itself begins an answer.
         return is_unfinished or connection_format.begun_by(payload, "") == answer_name
 
     def _put_in_lane(

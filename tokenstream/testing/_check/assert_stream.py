@@ -257,6 +257,7 @@ class _HandlerRun:
         kind = type(value).__name__
         if isinstance(value, Iterator | AsyncIterator | Awaitable):
             if isinstance(value, Coroutine):
+                # Otherwise Python warns that it was never awaited.
                 value.close()
             raise MisuseError(
                 f"the handler returned a value of the type {kind}, which cannot be compared: have it return "

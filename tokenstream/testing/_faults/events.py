@@ -132,6 +132,7 @@ def error_event(
     ends = [0, *(span.end for span in find_events(recording))]
     boundary = next((end for end in ends if end >= offset), ends[-1])
     data = _write_error_event(recording, kind, message, code, first=not boundary)
+    # The chunks before the error; the connection does not break after it.
     cut_short = replace_arrivals(recording, divide(recording, boundary)[0], breaks=None)
     return splice(cut_short, [Edit(boundary, boundary, data)])
 

@@ -45,7 +45,8 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
         >>> Recording.of([b"data: Hello\n\n"]).with_fault(faults.cut(at=9)).body
         b'data: Hel'
     """
-    return replace_arrivals(recording, divide(recording, find_offset(recording, at, event))[0], breaks=None)
+    before, _ = divide(recording, find_offset(recording, at, event))
+    return replace_arrivals(recording, before, breaks=None)
 
 
 @fault
@@ -59,9 +60,8 @@ def close(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
     """
-    return replace_arrivals(
-        recording, divide(recording, find_offset(recording, at, event))[0], breaks="close"
-    )
+    before, _ = divide(recording, find_offset(recording, at, event))
+    return replace_arrivals(recording, before, breaks="close")
 
 
 @fault
@@ -75,9 +75,8 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
     """
-    return replace_arrivals(
-        recording, divide(recording, find_offset(recording, at, event))[0], breaks="reset"
-    )
+    before, _ = divide(recording, find_offset(recording, at, event))
+    return replace_arrivals(recording, before, breaks="reset")
 
 
 @fault

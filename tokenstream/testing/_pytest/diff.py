@@ -61,7 +61,10 @@ def differences(
 
 
 def contains_answers(value: object) -> bool:
-    """Return True for a message, an event, a recording or a part of one, and for a list or dict of these."""
+    """Return True for a message, an event, a recording or a part of one.
+
+    The result is also True for a list, a tuple or a dict that contains at least one of these.
+    """
     if isinstance(value, dict):
         value = list(cast("dict[object, object]", value).values())
     if isinstance(value, list | tuple):
@@ -225,7 +228,7 @@ class _Report:
 
 
 def _list_fields(value: object) -> list[str]:
-    """Return the names of the fields that are compared, of a model or a dataclass."""
+    """Return the names of the fields that are compared, of a model or a dataclass; none for other values."""
     if isinstance(value, BaseModel):
         return list(type(value).model_fields)
     if is_dataclass(value):

@@ -274,6 +274,7 @@ class _Connection(BaseHTTPRequestHandler):
         """Answer a request that opens a WebSocket."""
         from tokenstream.testing._serve.websocket import Conversation
 
+        # No HTTP request can follow on the connection.
         self.close_connection = True
         if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
             self._cut_body(reply.cut, exchange)

@@ -75,6 +75,7 @@ class ReplayServer:
         """The server's address while it runs, without a path."""
         if self._listener is None:
             raise MisuseError("the server is not running: use `with`, or call start()")
+        # An IPv6 address has two more items.
         host, port = self._listener.server_address[:2]
         # An IPv6 address needs brackets, since its colons would hide the port.
         address = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
