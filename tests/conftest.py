@@ -42,18 +42,33 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
 
 _SLOW_SECONDS = 300
 
-_NOT_QUICK = (
+NOT_QUICK = (
     "tests/benchmarks/",
     "tests/browser/",
     "tests/cli/",
     "tests/cookbook/",
+    "tests/detection/test_labels.py::test_no_payload_is_claimed_by_two_formats",
     "tests/faults/test_life_cycle",
-    "tests/relay/test_memory_",
-    "tests/relay/test_redis",
+    "tests/formats/anthropic/test_properties.py::test_deltas_known_by_their_bytes_give_what_decoding_gives",
+    "tests/formats/openai_chat/test_calls.py::test_a_long_call_costs_no_more_at_its_end_than_at_its_start",
+    "tests/framing/test_json_array.py::test_a_long_element_takes_three_times_its_size_at_most",
+    "tests/framing/test_sse_bounds.py::test_many_short_data_lines_take_three_times_their_size_at_most",
+    "tests/partial_json/parser/test_values.py::test_what_was_read_is_freed_without_recursion",
+    "tests/partial_json/test_draft_law.py::test_the_end_of_a_damaged_document_is_what_pydantic_makes_of_the_whole",
+    "tests/partial_json/test_patch.py::test_patches_lead_to_each_draft",
+    "tests/reasoning_tags/test_laws.py::test_sync_and_async_are_the_same_at_every_cut",
+    "tests/recovery/test_joint_laws.py::test_every_chunking_of_a_reply_is_joined_alike",
+    "tests/relay/test_backends.py::test_tokens_come_one_by_one",
     "tests/relay/test_block_sdks",
     "tests/relay/test_google_sdks",
+    "tests/relay/test_memory_",
     "tests/relay/test_openai_sdks",
     "tests/relay/test_other_sdks",
+    "tests/relay/test_pieces.py::test_recordings_are_sent_in_the_same_bytes",
+    "tests/relay/test_redis",
+    "tests/relay/test_respond.py::test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue",
+    "tests/relay/test_respond.py::test_a_time_of_grace_lets_the_answer_come_to_its_end",
+    "tests/relay/test_response.py::test_a_middleware_has_a_response_also_where_the_reader_left_before_it",
     "tests/relay/test_shutdown",
     "tests/site/",
     "tests/sources/test_anthropic",
@@ -66,57 +81,25 @@ _NOT_QUICK = (
     "tests/sources/test_openai",
     "tests/sources/test_realtime_sdks",
     "tests/sources/websockets/test_closing",
-    "tests/stages/markdown/test_law",
-    "tests/stream/test_deadlines",
-    "tests/stream/test_first_call",
-    "tests/stream/test_interrupted",
-    "tests/stream/test_read_ahead",
-    "tests/stream/test_session_silence",
-    "tests/stream/responses/test_of_openai",
-    "tests/terminal/test_resize",
-    "tests/test_agent_steps",
-    "tests/test_architecture",
-    "tests/test_conformance",
-    "tests/test_departures_doc",
-    "tests/test_docs.py::test_an_example_runs_as_a_script",
-    "tests/test_markdown_page",
-    "tests/test_patterns",
-    "tests/test_recipe_form",
-    "tests/test_refine",
-    "tests/test_sdk_agreement",
-    "tests/test_terminal_chat",
-    "tests/test_testing_examples",
-    "tests/testing/test_pytest_entry",
-    "tests/testing/test_record_sdks",
-    "tests/testing/test_sdk_recipes",
-    "tests/testing/test_server_sdks",
-    "tests/detection/test_labels.py::test_no_payload_is_claimed_by_two_formats",
-    "tests/formats/anthropic/test_properties.py::test_deltas_known_by_their_bytes_give_what_decoding_gives",
-    "tests/formats/openai_chat/test_calls.py::test_a_long_call_costs_no_more_at_its_end_than_at_its_start",
-    "tests/framing/test_json_array.py::test_a_long_element_takes_three_times_its_size_at_most",
-    "tests/framing/test_sse_bounds.py::test_many_short_data_lines_take_three_times_their_size_at_most",
-    "tests/partial_json/parser/test_values.py::test_what_was_read_is_freed_without_recursion",
-    "tests/partial_json/test_draft_law.py::test_the_end_of_a_damaged_document_is_what_pydantic_makes_of_the_whole",
-    "tests/partial_json/test_patch.py::test_patches_lead_to_each_draft",
-    "tests/reasoning_tags/test_laws.py::test_sync_and_async_are_the_same_at_every_cut",
-    "tests/recovery/test_joint_laws.py::test_every_chunking_of_a_reply_is_joined_alike",
-    "tests/relay/test_backends.py::test_tokens_come_one_by_one",
-    "tests/relay/test_pieces.py::test_recordings_are_sent_in_the_same_bytes",
-    "tests/relay/test_respond.py::test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue",
-    "tests/relay/test_respond.py::test_a_time_of_grace_lets_the_answer_come_to_its_end",
-    "tests/relay/test_response.py::test_a_middleware_has_a_response_also_where_the_reader_left_before_it",
     "tests/stages/markdown/inline/test_laws.py::test_previews_of_recorded_answers_are_right",
+    "tests/stages/markdown/test_law",
     "tests/stages/markdown/test_previews.py::test_previews_of_recorded_answers_are_right",
     "tests/stages/test_redact.py::test_patterns_of_all_kinds_keep_the_law",
     "tests/stages/test_tools_words.py::test_the_message_is_short_and_names_no_class_of_the_program",
     "tests/steps/test_steps.py::test_a_run_may_nest_deeper_than_functions_do",
     "tests/stream/broadcast/test_ending.py::test_readers_that_have_left_are_not_kept",
+    "tests/stream/responses/test_of_openai",
     "tests/stream/responses/test_readers.py::test_what_is_over_is_not_kept",
     "tests/stream/test_after_the_answer.py::test_a_server_that_drips_after_the_end_holds_no_loop",
     "tests/stream/test_bounds.py::test_a_compressed_bomb_costs_no_more_than_what_is_read_of_it",
+    "tests/stream/test_deadlines",
+    "tests/stream/test_first_call",
+    "tests/stream/test_interrupted",
     "tests/stream/test_lenient_calls.py::test_arguments_that_are_json_are_read_alike_in_recordings",
     "tests/stream/test_outputs_plain_way.py::test_drafts_are_those_of_a_stage_that_is_fed_each_event",
     "tests/stream/test_partials_view.py::test_an_asynchronous_loop_is_given_in_time_what_is_held",
+    "tests/stream/test_read_ahead",
+    "tests/stream/test_session_silence",
     "tests/stream/test_shaping.py::test_an_asynchronous_loop_is_given_in_time_what_is_held",
     "tests/stream/test_shaping.py::test_thirty_updates_a_second_in_earnest",
     "tests/stream/test_tool_partials.py::test_an_answer_that_is_cut_anywhere_gives_what_had_ended_and_then_the_error",
@@ -126,23 +109,40 @@ _NOT_QUICK = (
     "tests/terminal/test_printer.py::test_what_is_printed_of_a_finished_block_never_changes",
     "tests/terminal/test_printer.py::test_what_scrolls_away_is_never_of_a_block_that_is_being_written",
     "tests/terminal/test_recent.py::test_the_last_rows_are_those_of_the_whole",
+    "tests/terminal/test_resize",
+    "tests/test_agent_steps",
+    "tests/test_architecture",
     "tests/test_checkpoints.py::test_another_stream_gives_what_was_still_to_come",
     "tests/test_checkpoints.py::test_the_checkpoint_of_an_error_stands_before_what_the_error_closed",
+    "tests/test_conformance",
+    "tests/test_departures_doc",
+    "tests/test_docs.py::test_an_example_runs_as_a_script",
     "tests/test_docs.py::test_the_commands_of_a_page_exist",
     "tests/test_help.py::test_every_pointer_to_a_twin_is_followed",
     "tests/test_help.py::test_the_help_of_a_stream_is_the_same_in_each_run",
+    "tests/test_markdown_page",
+    "tests/test_patterns",
+    "tests/test_recipe_form",
+    "tests/test_refine",
+    "tests/test_sdk_agreement",
+    "tests/test_terminal_chat",
+    "tests/test_testing_examples",
     "tests/test_vocabulary.py::test_the_tables_on_the_page_are_current",
     "tests/testing/test_assert_stream.py::test_allow_may_permit_more_and_less",
     "tests/testing/test_assert_stream.py::test_it_returns_what_the_handler_returns",
     "tests/testing/test_check_format.py::test_a_format_that_keeps_the_rules_passes",
     "tests/testing/test_check_format.py::test_all_that_is_broken_is_told_at_once",
     "tests/testing/test_plugin.py::test_what_fails_without_a_marker_is_no_fault_of_a_marker",
+    "tests/testing/test_pytest_entry",
+    "tests/testing/test_record_sdks",
     "tests/testing/test_recording_file.py::test_a_line_of_megabytes_costs_no_more_than_its_bytes",
     "tests/testing/test_recording_file.py::test_what_is_written_is_read_again",
     "tests/testing/test_respx.py::test_respx_is_not_loaded",
+    "tests/testing/test_sdk_recipes",
     "tests/testing/test_secrets.py::test_a_long_body_is_looked_through_quickly",
     "tests/testing/test_secrets.py::test_beginnings_of_keys_without_end_are_looked_through_quickly",
     "tests/testing/test_serve_websocket.py::test_the_connection_stays_open_while_the_client_goes_on",
+    "tests/testing/test_server_sdks",
     "tests/turns/test_recorded_turns.py::test_responses_gets_every_item_back_as_it_sent_it",
 )
 """Tests that start programs, import SDKs, wait for clocks, read the whole package, or just take long."""
@@ -170,7 +170,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("markexpr") != "quick" or not collection_path.is_relative_to(config.rootpath):
         return None
     path = collection_path.relative_to(config.rootpath).as_posix()
-    return f"{path}/".startswith(_NOT_QUICK) or None
+    return f"{path}/".startswith(NOT_QUICK) or None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -201,7 +201,7 @@ def _quick_rows(rows: list[Any]) -> list[int]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the quick tests, give slow ones their own limit, and leave out other shares.
 
-    Quick are the first row of each test's table, and what is marked so by hand, outside of `_NOT_QUICK`.
+    Quick are the first row of each test's table, and what is marked so by hand, outside of `NOT_QUICK`.
 
     TOKENSTREAM_SHARE=2/4 runs the second of four shares: .ci/run has several processes take
     the slow tests share by share.
@@ -210,7 +210,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         test = item.nodeid.partition("[")[0]
         slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
-        if test not in seen and not slow and not test.startswith(_NOT_QUICK):
+        if test not in seen and not slow and not test.startswith(NOT_QUICK):
             item.add_marker(pytest.mark.quick)
             seen.add(test)
         # A program of the cookbook that a test starts imports a whole framework.
