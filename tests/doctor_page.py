@@ -65,7 +65,7 @@ def _row(hop: Hop) -> str:
 
 
 def _made() -> list[str]:
-    columns = ["hop", "recognised by", "setting that lets events through", "cuts after"]
+    columns = ["hop", "recognised by", "setting that lets events through", "cuts off after"]
     head = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     return ["\n".join([*head, *map(_row, HOPS)])]
 

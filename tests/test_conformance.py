@@ -212,12 +212,12 @@ def test_what_a_reader_makes_of_a_cut_is_counted(said: Answer, counted: dict[str
         (
             "arguments-null",
             Answer(calls=[Call.of_text("weather", "{")]),
-            "a call whose arguments are no JSON",
+            "a call whose arguments are not JSON",
         ),
         (
             "arguments-null",
             Answer(calls=[Call("weather", {"city": "Oslo"}, "call_1"), Call.of_text("weather", "{")]),
-            "a call whose arguments are no JSON",
+            "a call whose arguments are not JSON",
         ),
         ("claude-input-invalid", Answer(text="Hello", calls=[Call.of_text("weather", "{")]), "right"),
         ("error-in-the-stream", Answer(text="Hel", error="APIError"), "right"),

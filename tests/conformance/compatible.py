@@ -38,7 +38,7 @@ def _calls_said(calls: list[Call], expected: Sequence[tuple[str | None, str, Any
     if same and (len(given) == len(calls) or not expected):
         return None
     if len(given) < len(calls) and (same or not given):
-        return "a call whose arguments are no JSON"
+        return "a call whose arguments are not JSON"
     shown = [f"{call.id}:{call.name}({_short(call.arguments)})" for call in given]
     return f"calls {', '.join(shown)}" if shown else "no call"
 

@@ -162,7 +162,7 @@ def _who(case: JSONCase, theirs: str, ours: str) -> tuple[str, str]:
     against_us, against_them = judge(case, ours), judge(case, theirs)
     if against_us is None and against_them is None:
         earlier = "tokenstream" if same_told(ours, expected(case) or REFUSED) else "the other"
-        return "both", f"every continuation keeps the value that {earlier} shows earlier"
+        return "both", f"no continuation changes the value that {earlier} shows earlier"
     if against_us is None:
         return "ours", against_them or ""
     if against_them is None:

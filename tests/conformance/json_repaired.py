@@ -45,7 +45,7 @@ _ONE = [
     ('{"a" "b"}', {"a": "b"}, "the colon is missing"),
     # Ends that did not come.
     ('Here it is: {"k": "va', {"k": "va"}, "the end is missing"),
-    ('{"k": "val\\', {"k": "val"}, "the end is missing, with that of an escape"),
+    ('{"k": "val\\', {"k": "val"}, "the end is missing, and so is that of an escape"),
     ('[{"k": ["Mrs."}, {"k": ["Mr."]}]', [{"k": ["Mrs."]}, {"k": ["Mr."]}], "a closing bracket is missing"),
     ("[", [], "the closing bracket is missing"),
     ("{", {}, "the closing brace is missing"),
@@ -58,7 +58,7 @@ _ONE = [
     ("[[3\n\n]", [[3]], "a closing bracket is missing"),
     ("{k: [}", {"k": []}, "the closing bracket of the array is missing"),
     ('{"k": "tea" /* note', {"k": "tea"}, "a comment that does not end"),
-    ("[- ", [], "a sign is no number"),
+    ("[- ", [], "a sign alone is not a number"),
     # Commas, colons, brackets.
     ("[3, 4, 5, ...]", [3, 4, 5], "dots for more of the same"),
     ("[3, 4, '...', 5]", [3, 4, "...", 5], "dots in quotes are a string"),
@@ -68,8 +68,8 @@ _ONE = [
     ('{"k": [3, 4,], }', {"k": [3, 4]}, "commas before closing brackets"),
     ('{"k": 3 "l": 4}', {"k": 3, "l": 4}, "a comma is missing"),
     ('{"k": ["a", "b"}, "l": ["c"]}', {"k": ["a", "b"], "l": ["c"]},
-     "the array closes with a brace, for a key follows"),
-    ('[{"k":"v"}},{"k":"w"}]', [{"k": "v"}, {"k": "w"}], "a closing brace too many inside the array"),
+     "a brace closes the array, because a key follows"),
+    ('[{"k":"v"}},{"k":"w"}]', [{"k": "v"}, {"k": "w"}], "one closing brace too many inside the array"),
     ('["k":"v"}]', [{"k": "v"}], "an opening brace is missing"),
     ('{"k": "v"}, "l": "w"}', {"k": "v", "l": "w"}, "the object was closed too early"),
     # Text around it.
@@ -82,7 +82,7 @@ _ONE = [
     ('{"k": "```json"', {"k": "```json"}, "a fence in a string is text"),
     ('**Choice**: this, that (so far):\n\n```json\n{"k": "v"}\n```', {"k": "v"}, "prose and a fence"),
     ('(1) Keep it in mind.\n\n```json\n{"k": "v"}\n```', {"k": "v"}, "prose and a fence"),
-    ("This is it:\n```json\n(3, 4)\n```", [3, 4], "a tuple of Python in a fence"),
+    ("This is it:\n```json\n(3, 4)\n```", [3, 4], "a Python tuple in a fence"),
     ('{"t": {"code": "# note\\nc = {\'a\': {}}"}}}', {"t": {"code": "# note\nc = {'a': {}}"}},
      "a closing brace too many"),
     # Comments.
@@ -94,25 +94,25 @@ _ONE = [
     # Numbers and words.
     ('{"k": .75}', {"k": 0.75}, "no digit before the point"),
     ('{"k": 7e10 }', {"k": 7e10}, "it is JSON"),
-    ('{"k": True, "l": False, "m": None}', {"k": True, "l": False, "m": None}, "words of Python"),
-    ('{"k": TRUE, "l": Null}', {"k": True, "l": None}, "words of JSON in capitals"),
+    ('{"k": True, "l": False, "m": None}', {"k": True, "l": False, "m": None}, "Python literals"),
+    ('{"k": TRUE, "l": Null}', {"k": True, "l": None}, "JSON literals in capitals"),
     ('[{"k":"v","k":"v"}]', [{"k": "v"}], "the same field twice"),
 ]  # fmt: skip
 
 _TWO: list[tuple[str, list[Any], str]] = [
-    ('{"k": 3_500}', [3500, "3_500"], "a number of Python or a text such as an id"),
+    ('{"k": 3_500}', [3500, "3_500"], "a Python number, or a text such as an id"),
     ('{"k": 1/3}', [1 / 3, "1/3"], "a fraction, a date or a text"),
     ('{"k": 10-20}', ["10-20", -10], "a range or a difference"),
-    ('{"k": 1.2.3}', ["1.2.3", 1.2], "a version, or a number with a slip"),
-    ('{"k": 7.}', [7.0, 7], "7.0, or cut before its digits"),
+    ('{"k": 1.2.3}', ["1.2.3", 1.2], "a version, or a number with a typo"),
+    ('{"k": 7.}', [7.0, 7], "7.0, or a number that lost its decimals"),
     ('{"k": 7e }', [7, "7e"], "a number whose exponent is lost, or a text"),
     ('{"k": 7cups }', ["7cups", 7], "a text, or a number with its unit"),
     ('{"k", 105,12,', ["105,12", [105, 12]], "one number, two, or a list"),
     ('{"k": , "l": "v"}', ["", None], "empty or null"),
-    ('{"k": 1,234}', [1234, [1, 234]], "one number with its thousands, or two"),
-    ('{"city": New York}', ["New York", "New"], "how far words without quotes go is not told"),
+    ('{"k": 1,234}', [1234, [1, 234]], "one number with a thousands separator, or two numbers"),
+    ('{"city": New York}', ["New York", "New"], "where the unquoted words end"),
     ('{"k": one, two, three.", "l": 3}', ["one, two, three.", "one"],
-     "how far words without quotes go is not told"),
+     "where the unquoted words end"),
     ('{"k": "v", NOTE "l": "w"}', ["NOTE is a slip", "NOTE is a key without a value"], "what the word is"),
     ('{"k": true, "l": "w" EXTRA }', ["EXTRA is a slip", "EXTRA is a key"], "what the word is"),
     ('{"k": "v" true}', ["v", True], "which of the two values counts"),
@@ -127,7 +127,7 @@ _TWO: list[tuple[str, list[Any], str]] = [
     ('{"k": "one two. }', ["one two.", "one two. }"], "whether the brace is in the string"),
     ('{"k": ["v], "l": 3}', [["v"], "v], "], "where the string ends"),
     ('{"k": "v"}, ["w"]', [{"k": "v"}, [{"k": "v"}, ["w"]]], "the first of two documents, or both"),
-    ('{"k": ["v"], ["w"], "l": 3}', [["v", "w"], ["v"]], "to what the second array belongs"),
+    ('{"k": ["v"], ["w"], "l": 3}', [["v", "w"], ["v"]], "what the second array belongs to"),
     ('{"k": "```json {"l": [3]}```"}', [{"l": [3]}, '```json {"l": [3]}```'], "an object, or its text"),
     ('[{"k": 3}, {"l": 4}] [{"m": 5}]', [[{"k": 3}, {"l": 4}], [{"m": 5}]], "which of two documents counts"),
     ('{ "k": { "l": "v" // note }, "m": "w" }', ["a comment to the end", "a comment up to the brace"],
@@ -144,7 +144,7 @@ _TWO: list[tuple[str, list[Any], str]] = [
     ('{"k": "" "v"}', ["", "v", '" "v'], "which of two strings counts"),
     ("[{]", [[], [{}]], "an empty object, or none"),
     ('{"k": "v"}, {}', [{"k": "v"}, [{"k": "v"}, {}]], "the first of two documents, or both"),
-    ("words before {}", [{}, "a place in the words"], "a document, or a place in the words to be filled"),
+    ("words before {}", [{}, "a place in the words"], "a document, or a placeholder in the text"),
 ]  # fmt: skip
 
 _NONE = [

@@ -24,8 +24,8 @@ FILE = SHARED / "cases" / "sse_cases.json"
 
 _GROUPS = {
     "byte order mark": ("bom",),
-    "ends of lines": ("lf", "crlf", "cr", "mixed", "lfcrlf", "crcrlf", "only"),
-    "what is no end of a line": ("vt", "nel", "ls", "fs"),
+    "line ends": ("lf", "crlf", "cr", "mixed", "lfcrlf", "crcrlf", "only"),
+    "characters that don't end a line": ("vt", "nel", "ls", "fs"),
     "end of the input": ("eof", "empty", "one"),
     "data": ("data",),
     "other fields": ("field",),

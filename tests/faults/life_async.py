@@ -154,7 +154,7 @@ async def cancelled() -> Result:
         return state_of(
             stream,
             server,
-            saw("the source is closed before it leaves the block", closed == [True]),
+            saw("the source is closed before the cancellation leaves the block", closed == [True]),
             error=seen[0],
         )
 

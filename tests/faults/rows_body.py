@@ -184,7 +184,7 @@ def _outgrown(limit: str, *told: str) -> Result:
 ROWS = [
     Row(
         "F16",
-        "A chunked body is cut between two events, over plain HTTP or TLS.",
+        "A chunked body breaks off between two events, over plain HTTP or TLS.",
         every(
             answered([chunked_head(), http_chunk(HELLO), FIN]),
             answered([chunked_head(), http_chunk(HELLO), FIN], tls=True, client={"verify": client_context()}),
@@ -193,7 +193,7 @@ ROWS = [
     ),
     Row(
         "F17",
-        "A chunked body is cut inside an event, or inside an HTTP chunk.",
+        "A chunked body breaks off inside an event, or inside an HTTP chunk.",
         every(
             answered([chunked_head(), http_chunk(HELLO + HALF), FIN]),
             answered([chunked_head(), http_chunk(HELLO), b"%x\r\n" % (len(HALF) + 9), HALF, FIN]),
@@ -208,13 +208,13 @@ ROWS = [
     ),
     Row(
         "F19",
-        "`Content-Length` is too small and cuts the answer.",
+        "`Content-Length` is too small and cuts off the end of the answer.",
         answered(sized(HELLO + HALF + END, length=len(HELLO + HALF))),
         truncated(TAIL),
     ),
     Row(
         "F19b",
-        "`Content-Length` is too small, and cuts only bytes after the answer's end.",
+        "`Content-Length` is too small, but cuts off only bytes after the answer's end.",
         answered(sized(HELLO + END + b": bye\n\n", length=len(HELLO + END))),
         whole(),
     ),
@@ -232,7 +232,7 @@ ROWS = [
     ),
     Row(
         "F22",
-        "The body ends between two events, without a finish reason, and is complete for HTTP.",
+        "The body ends between two events, without a finish reason, but HTTP considers it complete.",
         every(answered(until_close(HELLO)), answered(chunked([HELLO])), answered(sized(HELLO))),
         truncated(),
     ),
@@ -268,7 +268,7 @@ ROWS = [
     ),
     Row(
         "F27",
-        "A compressed body is cut, and is complete for HTTP.",
+        "A compressed body is truncated, but HTTP considers it complete.",
         every(
             answered(sized(_cut_gzip(HELLO), headers=GZIP)),
             answered(until_close(_cut_gzip(HELLO), headers=GZIP)),

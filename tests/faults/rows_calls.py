@@ -192,7 +192,7 @@ ROWS = [
     ),
     Row(
         "F71",
-        "A character is cut into two halves of a surrogate pair, in two deltas.",
+        "A character is split into the halves of a surrogate pair, in two deltas.",
         answered(chunked([START, *halves("\ud83d", "\ude00"), FINISH])),
         whole(kept="Hi\N{GRINNING FACE}"),
     ),

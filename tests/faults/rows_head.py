@@ -221,7 +221,7 @@ ROWS = [
     ),
     Row(
         "F04",
-        "The head is cut in the middle, or is garbage.",
+        "The head breaks off in the middle, or is garbage.",
         every(answered([b"HTTP/1.1 200 OK\r\nContent-Ty"]), answered([b"what?\r\n\r\n"])),
         refused(HEAD, retryable=True),
     ),

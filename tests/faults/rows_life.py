@@ -119,7 +119,12 @@ ROWS = [
         "F79",
         "The task that reads is cancelled.",
         either(None, life_async.cancelled),
-        Result("the cancellation", None, STOPPED, told=("the source is closed before it leaves the block",)),
+        Result(
+            "the cancellation",
+            None,
+            STOPPED,
+            told=("the source is closed before the cancellation leaves the block",),
+        ),
         without={"sync": "A thread cannot be cancelled."},
     ),
     Row(
