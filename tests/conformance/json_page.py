@@ -27,7 +27,7 @@ What counts as right is decided by `json.loads` and by the case itself, never by
 - A **document** follows RFC 8259: `json.loads` reads it, and it has neither `NaN` nor infinities.
 - The value shown for a **part** of a document is right if every document that continues it keeps that value:
   objects gain keys, arrays gain elements, strings gain characters, and nothing else changes. A number that
-  has not ended may still become another one. It is also right to show less. If no document begins with the
+  has not ended may still become another number. It is also right to show less. If no document begins with the
   text, the reader must refuse it.
 - For a **damaged** text that can be read in only one way, that reading is right. If there are two ways,
   the case names both, and refusing the text is right. json_repair and BAML promise an answer, even if they

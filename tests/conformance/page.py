@@ -37,7 +37,7 @@ They show how each reader handles these answers, and say nothing else about its 
 - **Wrong calls**: cuts after which a tool call is handed out with JSON arguments that differ from
   those in the answer.
 - **Compatible**: answers from servers that deviate from their documentation, in which the reader finds the
-  text, the calls and the subject of the case as the server meant them.
+  text, the calls, and whatever else the case is about, as the server meant them.
 
 JSON parsers have [a summary of their own](#json).
 """

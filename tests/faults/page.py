@@ -35,7 +35,7 @@ A test runs all rows and compares the results with this page.
 For each row in which an answer was read, all of this is true:
 
 - Everything before the fault was delivered, and stays in `stream.message`.
-  The text in the events is the message's text.
+  The text of the events adds up to the text of the message.
 - The loop never raises an exception from a transport, a decoder or a JSON parser.
 - The error's `.partial` is that message, `.events_seen` counts the delivered events,
   and the error survives pickling.
@@ -52,7 +52,7 @@ How to read the tables:
 - **closed**: whether the server saw that the source was closed when the loop ended;
   empty if there was no connection.
 - **sync**, **asyncio**, **trio**: ✓ if the measured result matches the row, – if the case can't occur there.
-  A note below the table explains each – and any difference.
+  A note below the table explains every – and every difference.
 - A letter after a row's number marks another case of the same fault.
 """
 _COLUMNS = ["row", "what goes wrong", "what you get", "ending", "kept", "closed", *WORLDS]

@@ -79,7 +79,7 @@ def waits(seconds: float) -> Look:
     """Return what looks how long is waited before the second attempt."""
 
     def look(attempts: list[Attempt], _: list[Request]) -> Iterable[str]:
-        yield saw(f"it continues after {seconds} s", [attempt.wait for attempt in attempts] == [seconds])
+        yield saw(f"the stream continues after {seconds} s", [attempt.wait for attempt in attempts] == [seconds])
 
     return look
 
@@ -193,13 +193,13 @@ ROWS = [
                 for value in ("+40", "4_0", "-40", "٤٠")
             ]
         ),
-        whole("it continues after 0.0 s"),
+        whole("the stream continues after 0.0 s"),
     ),
     Row(
         "F42",
         "`retry: 0`, and the connection breaks.",
         going_on(b"retry: 0\n\n" + numbered(FIRST), REST, waits(0.1)),
-        whole("it continues after 0.1 s"),
+        whole("the stream continues after 0.1 s"),
     ),
     Row(
         "F42b",
