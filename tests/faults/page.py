@@ -52,7 +52,7 @@ How to read the tables:
 - **closed**: whether the server saw that the source was closed when the loop ended;
   empty if there was no connection.
 - **sync**, **asyncio**, **trio**: ✓ if the measured result matches the row, – if the case can't occur there.
-  A note below the table explains every – and every difference.
+  A note below the table explains every dash and every difference.
 - A letter after a row's number marks another case of the same fault.
 """
 _COLUMNS = ["row", "what goes wrong", "what you get", "ending", "kept", "closed", *WORLDS]

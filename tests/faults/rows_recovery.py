@@ -79,7 +79,9 @@ def waits(seconds: float) -> Look:
     """Return what looks how long is waited before the second attempt."""
 
     def look(attempts: list[Attempt], _: list[Request]) -> Iterable[str]:
-        yield saw(f"the stream continues after {seconds} s", [attempt.wait for attempt in attempts] == [seconds])
+        yield saw(
+            f"the stream continues after {seconds} s", [attempt.wait for attempt in attempts] == [seconds]
+        )
 
     return look
 
