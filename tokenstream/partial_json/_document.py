@@ -322,6 +322,7 @@ class Document:
     def grow_string(self, piece: str, out: list[JSONEvent]) -> None:
         """Append a piece to the open string; `write_pieces` later adds it to the stored value."""
         out.append(StringDelta(self.frame, piece, self.key))
+        # `pending` is the first piece that waits, `more_pending` has the others.
         if self.pending:
             self.more_pending.append(piece)
         else:

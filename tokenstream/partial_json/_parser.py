@@ -298,6 +298,7 @@ class OutputParser(PartialJSONParser):
     ) -> None:
         check_choice(choice, lenient=lenient, typed=accepts is not None)
         super().__init__(allow=allow, max_depth=max_depth)
+        # The base class has made a strict reader.
         if lenient is not False:
             self._reader = _make_reader(self._document, lenient, choice, accepts)
 

@@ -142,6 +142,7 @@ class PathMatcher:
         depth = self._open
         self._open = depth - 1
         if self._open_on_path < depth:
+            # The value itself, or a container around it, is not on the path.
             return OFF
         self._open_on_path = depth - 1
         return depth - 1 - self._length

@@ -97,6 +97,7 @@ class CurrentAttempt:
             error: The error that ended the attempt; None if it succeeded or is running.
             now: A clock reading, in seconds; None while the attempt is running.
         """
+        # Only a continuation has a seam, and only its report has the fields that come from the seam.
         seam = self._machine.seam
         # The first attempt began with the request, whose time only the meter knows.
         begun_at = self._begun_at or self._machine.meter.started_at

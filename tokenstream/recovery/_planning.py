@@ -187,6 +187,7 @@ class Planner:
             why = "the server refuses the request to continue it"
         if why is None:
             return "continue", None
+        # An answer that cannot be continued is restarted in mode "continue"; mode "auto" raises the error.
         return "restart" if mode == "continue" else None, why
 
     def _may_resume(self, error: StreamError) -> bool:

@@ -173,6 +173,7 @@ class Recovery:
         self._machine.finish(cause, now)
         current = self._current
         if current.continuation is not None and not current.was_released:
+            # The last attempt was a continuation that brought no content.
             add_note_once(error, _continuation_note(current.reports))
         if isinstance(error, PositionLost):
             # It replaces the error of the refused request.
@@ -284,6 +285,7 @@ class Recovery:
         if plan.mode == "restart":
             self._rules.begin_again()
             if current.has_delivered:
+                # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._broken_by = self._broken_by or error
         # If JSON is restarted in place of a continuation, the loop gets only what is new, as when continuing.
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)

@@ -114,6 +114,7 @@ class ContinuationRules:
         resumed, least = seam.make_announcement(), self._retry.least
         # Without an error, there is nothing with which the answer could end here.
         if broken_by is None or resumed.confidence >= least:
+            # From now on, the server counts the tokens of the continuation.
             self._counted_before += self._counted_now
             return [resumed]
         add_note_once(

@@ -87,6 +87,7 @@ class Encoded(_EncodedPieces[PieceT]):
             try:
                 self._encode_next()
             except BaseException:
+                # No further piece can follow.
                 self.close()
                 raise
         return self._pieces.popleft()

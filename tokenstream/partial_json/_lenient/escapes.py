@@ -71,6 +71,7 @@ def _read_single_escape(
     """Read a backslash in a string that is escaped once, as in JSON."""
     escape = text[position : position + LONGEST_ESCAPE]
     if is_undecided(escape):
+        # More text decides; an escape that the end of the text has cut is dropped.
         return len(text) if context.text_ended else MORE_NEEDED
     decoded, length = unescape(escape)
     # A length of 0 means that this is no escape of JSON.
@@ -136,6 +137,7 @@ def _read_html_escape(
         return int(quote.end())
     following = text[position + 1 : position + 1 + _MOST_ENTITY]
     if position + 1 + len(following) == len(text) and _CUT_ENTITY(following):
+        # The quote may be cut: more text decides; at the end of the text, it is dropped.
         return len(text) if context.text_ended else MORE_NEEDED
     return _read_single_escape(string, text, position, pieces, context)
 
@@ -174,6 +176,7 @@ def _read_control(
     letter = text[end - 1]
     is_raw = _is_raw_backslash(string, text, end - 1)
     if is_raw is None:
+        # More text decides; at the end of the text, the escape is dropped.
         return len(text) if context.text_ended else MORE_NEEDED
     offset = context.base + position
     if is_raw:
@@ -197,7 +200,8 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
         position: Position of the letter.
     """
     if text[position] in ALWAYS_KEPT:
-        # A form feed or a backspace before a letter is never meant.
+        # A form feed or a backspace before a letter is never meant, and none is in a string with an
+        # unescaped backslash.
         following = text[position + 1 : position + 2]
         return True if string.has_raw_backslash else (following.isalpha() if following else None)
     if not string.has_raw_backslash:

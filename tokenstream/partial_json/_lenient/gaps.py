@@ -93,12 +93,14 @@ def is_odd_space(char: str) -> bool:
 
 
 def skip_terminal_code(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a terminal code, such as the code for red text."""
+    """Skip a terminal code, such as the code for red text.
+
+    Any other escape character is refused inside a document, and is prose outside of it.
+    """
     match = _TERMINAL(text, position)
     if match is None:
         if not reader.text_ended and _CUT_TERMINAL(text, position):
             return reader.hold_back(position)
-        # Any other escape character: outside of a document it is prose.
         if reader.is_at(START, AFTER_DOCUMENT):
             return turn_to_prose(reader, text, position, out)
         return reader.refuse_here(position)

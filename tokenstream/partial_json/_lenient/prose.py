@@ -203,6 +203,7 @@ class Prose:
         """Return True if a bracket contains a word that is not a JSON value, as in [DONE]."""
         start = peek.skip_spaces(position + 1)
         if peek.get_char(position) == "{":
+            # Marks are written in square brackets.
             return False
         # An end mark begins with a slash, as in [/DONE].
         after_slash = start + (peek.get_char(start) == "/")
@@ -344,6 +345,7 @@ class Prose:
             end: int = tag.end()
             slash, name = tag[1], tag[2]
             if slash:
+                # After reasoning, a document is expected.
                 self._introduces_json = True
                 return end, SearchResult.THOUGHT_END
             # The search goes on in the reasoning, and skips it up to this end tag.
@@ -361,5 +363,6 @@ class Prose:
             # The end of the text may be part of the end tag: at most all of it but its last character.
             return max(position, len(text) - len(end_tag) + 1), SearchResult.MAYBE
         self._end_tag = ""
+        # After reasoning, a document is expected.
         self._introduces_json = True
         return end + len(end_tag), SearchResult.THOUGHT

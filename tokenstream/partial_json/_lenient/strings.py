@@ -120,6 +120,7 @@ class QuotedString:
 
     def add_if_plain(self, text: str) -> bool:
         """Add a piece without backslashes, if all of it is plain; return False if `read` must read it."""
+        # In a file path, `read` has to examine each character, too.
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:
             return False
         if self.may_have_ended:
@@ -234,6 +235,8 @@ class QuotedString:
     def _read_valid_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
         """Read escapes that can only mean what they mean in JSON; return the position after them.
 
+        It is `start` if the first escape may mean something else.
+
         Args:
             text: The unread text.
             start: Position of the first escape.
@@ -328,6 +331,7 @@ class QuotedString:
         if char == "&":
             return read_entity(self, text, position, pieces, context)
         if not self._is_triple:
+            # Only between triple quotes is a control character, such as a line break, no deviation.
             self.repair_log.note("raw_control", context.base + position)
         if char in "\r\n":
             # A line break in a string may mean that its closing quote is missing.
@@ -424,5 +428,6 @@ class QuotedString:
         if verdict is QuoteVerdict.ENDS:
             self.is_closed = True
         else:
+            # Three quotes that may not be the end have two readings, even if they seem to be inner quotes.
             self.unsure_at = context.base + position
         return after

@@ -61,6 +61,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
             show_unfinished_number(reader, token, position, out)
             return reader.hold_back(position)
         if token not in LITERALS:
+            # Of all tokens, only a literal is certain to be whole: a number may have lost digits.
             return drop_cut_token(reader, token, position, out)
     reader.scanned_length = 0
     if token in PREFIXES and text[end] in "\"'":

@@ -197,6 +197,7 @@ class _FieldsStructure(AssembledStructure):
 
         The result is None if the class leaves the field out.
         """
+        # All keys of a field lead to the same slot.
         keys = self._keys.get(str(name))
         slot = None if keys is None else self.find_slot(keys[0])
         if slot is None:
@@ -308,6 +309,7 @@ class _FieldsStructure(AssembledStructure):
         for key, entry in entries.items():
             name = self._names.get(str(key))
             if name is None:
+                # A key of no field: the validator finds it in the text.
                 continue
             if name in known_values:
                 # Two keys of one field: only reading both tells which of them counts.

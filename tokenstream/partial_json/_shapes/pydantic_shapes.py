@@ -66,6 +66,7 @@ class PydanticSlots:
 
     def get_slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
         """Return the slot that reads the values of a schema, under the config of the model around it."""
+        # The slot keeps both objects alive, so no other objects get their ids.
         key = id(schema), id(config)
         slot = self._slots.get(key)
         if slot is None:
@@ -82,7 +83,7 @@ class PydanticSlots:
         Returns:
             The structure; None if the object or array must be read as a whole.
         """
-        # Go inwards, through the layers that allow it.
+        # Go inwards, through the layers that allow it; `unwrap` returns None for one that does not.
         while True:
             schema = self.definitions.resolve(layered.schema)
             layered = layered._replace(schema=schema)

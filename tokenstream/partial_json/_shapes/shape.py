@@ -100,7 +100,8 @@ class TypeNames(NamedTuple):
         # The field is never written, or the type always uses aliases.
         if alias is None or self.by_alias is None:
             return alias
-        return alias if (self.by_alias if by_alias is None else by_alias) else name
+        uses_alias = self.by_alias if by_alias is None else by_alias
+        return alias if uses_alias else name
 
 
 def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:

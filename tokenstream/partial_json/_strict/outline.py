@@ -139,6 +139,7 @@ def is_nested_at_most(text: str, max_depth: int) -> bool:
     blanked = blank_escapes(text)
     outlined = outline(blanked)
     if outlined is not None and outlined[3] <= max_depth:
+        # Even an upper bound on the depth is small enough.
         return True
     brackets, _ = _collect_brackets(blanked, in_string=False)
     # The exact depth, one bracket at a time.

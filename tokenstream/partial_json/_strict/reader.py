@@ -179,7 +179,8 @@ class StrictReader(LateReader):
             document.catch_up()
         is_whole_number = self.state is continue_number and self.atom_progress in ACCEPTED
         if is_whole_number and document.container is None:
-            # The number ended together with the last piece, so no further character belongs to it.
+            # The number ended together with the last piece, so no further character belongs to it: 0 stands
+            # for `base`, the end of the text.
             end_number(self, 0, out)
         if not document.complete:
             document.end(self.base)

@@ -102,6 +102,7 @@ class Draft(Generic[T]):
         It is always False if only the parser can read the document: for a Struct, and with some options.
         """
         if not self._is_untouched:
+            # Only lenient reading makes repairs, and it always needs the parser.
             parser = self._parser
             self._document.repairs = lambda: parser.repairs
 

@@ -109,6 +109,7 @@ def _describe_error(error: Mapping[str, Any]) -> str:
     if kind == _MSGSPEC:
         # Only messages of these forms are certain not to quote the value.
         return message if message.startswith(_TELLING) else "Invalid value"
+    # `_QUOTING`: the names of what a message has from the value.
     may_quote = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
     if may_quote or kind not in _find_kinds():
         # The message of a kind that pydantic does not define was written by the application's validator.

@@ -302,6 +302,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 str(error), text=self._get_text(), offset=error.offset, errors=self.errors, best=self
             )
         if error is not None:
+            # A limit was exceeded.
             refusal = OutputInvalid(str(error), text=self._get_text(), errors=self.errors, best=self)
             refusal.__cause__ = error
             return refusal
@@ -453,6 +454,7 @@ def _rebuild(
     text, (lenient, choice, words, repairs), complete, errors, error, outcome = pickled_state
     log = TextLog()
     log.append(text)
+    # All errors in one link: their locations are complete already.
     faults = FaultLink(None, (), errors) if errors else None
     document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
     state = SnapshotState(

@@ -71,6 +71,7 @@ class Schema(Generic[T]):
         # isinstance() treats a generic alias as a class; type() does not.
         if issubclass(type(candidate), type):
             return _build_class_schema(candidate)
+        # Of the objects that are left, only aliases such as `list[int]` have a key.
         key = _find_key(candidate)
         return _find_schema(candidate) if key is None else _build_alias_schema(key, candidate)
 
@@ -255,6 +256,7 @@ def is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
     """Return True if msgspec must read a type, because it is a Struct or contains one."""
     msgspec = sys.modules.get("msgspec")
     if msgspec is None:
+        # Nobody has imported msgspec, so there are no Structs.
         return False
     cls = get_origin(type_) or type_
     if isinstance(cls, type) and issubclass(cls, msgspec.Struct):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.defaults import DefaultsFiller
     from tokenstream.partial_json._typed.state import DocumentText
 
-_NOT_READ = (InvalidEntry, UnreadEntry)
+_WITHOUT_VALUE = (InvalidEntry, UnreadEntry)
 """The classes of the entries that are not validated values."""
 _MOST_REREAD = 4
 """Maximum text to read again, in lengths of the document; beyond it, a value waits for its container.
@@ -316,7 +316,8 @@ class ValueTree:
             # The assembly reports the errors inside the container again, in the right order.
             self.faults = node.fault_before
             entry = self._assemble(node, plain_data, offset)
-        is_value = entry.__class__ not in _NOT_READ
+        is_value = entry.__class__ not in _WITHOUT_VALUE
+        # The view to show in place of the entry; a validated value in a container is shown itself.
         shown: Any = MISSING
         if parent is None:
             if is_value and node.is_object:
@@ -354,6 +355,7 @@ class ValueTree:
         text = json.dumps(plain_data) if document.lenient else document.log.slices([node.start, offset])
         self._reread_length += len(text)
         if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
+            # Left to the container around it, which is then read as a whole.
             return UnreadEntry(text)
         return self._read_entry(node.parent, node.key, node.slot, text)
 
@@ -395,7 +397,7 @@ class ValueTree:
             entry: The entry that was read.
             shown: The view to show if the entry is `InvalidEntry` or `UnreadEntry`.
         """
-        is_value = entry.__class__ not in _NOT_READ
+        is_value = entry.__class__ not in _WITHOUT_VALUE
         if node is None:
             self.outcome = entry if is_value else MISSING
             # An object stays a view, in which a `Partial` finds its fields; any other value is shown itself.
@@ -414,6 +416,7 @@ class ValueTree:
         elif node.structure is not None:
             self._keep_entry(node, node.structure, key, slot, entry)
         is_visible = name is not None and node.is_visible
+        # New errors are visible even if the value is hidden.
         return is_visible or faults_before is not self.faults or entry.__class__ is InvalidEntry
 
     def _keep_entry(
@@ -448,7 +451,7 @@ class ValueTree:
     def _keep_extra(
         self, node: OpenContainer, structure: ValueStructure, key: str | int, entry: UnreadEntry
     ) -> None:
-        """Keep the entry of a key that the type does not define, if the key still belongs to the value."""
+        """Keep the entry of a key that the type does not define, if the type accepts or forbids such keys."""
         try:
             belongs = structure.accepts_extra(key, entry.text)
         except InvalidValue as invalid:
@@ -484,7 +487,7 @@ class ValueTree:
         for key, unread in entries.items():
             slot, name = node.find_child(key)
             entry = self._read_entry(node, key, slot, unread.text)
-            if entry.__class__ not in _NOT_READ:
+            if entry.__class__ not in _WITHOUT_VALUE:
                 node.add_value(name, entry)
             elif entry.__class__ is InvalidEntry or slot is PLAIN_SLOT:
                 # It will not be read later, so what is shown of it cannot change.

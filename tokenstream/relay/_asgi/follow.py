@@ -287,6 +287,7 @@ def follow(
         ...     return follow(journal, id, last_event_id, protocol="ui-message")
     """
     outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner, drop=drop)
+    # No `open_within`: the head is sent as soon as the answer is found.
     return make_response(outlet, timing=ResponseTiming(None, keep_alive), headers=headers)
 
 

@@ -81,6 +81,7 @@ class AnswerOutlet(Outlet):
                 raise self._entry_error
             self._first_chunk = b"".join(self._writer.feed([await self._events.next()]))
         except StopAsyncIteration:
+            # The answer has no events.
             self._first_chunk, self._ended = self._encode_end(), True
         except StreamError as error:
             self._ended = True

@@ -172,6 +172,7 @@ class Routes:
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         segments, method = path.split("/") if path else [], scope["method"]
         match segments:
+            # Without the function `answer`, answers are started elsewhere.
             case [] if self._answer is not None:
                 _check_method(method, "POST")
                 return await self._start_answer(scope, receive, self._answer)
@@ -195,6 +196,7 @@ class Routes:
             stream = await result if isawaitable(result) else result
         except ValueError:
             raise _RequestRefused(400, "invalid_request", "the body is not what was expected") from None
+        # Made in either case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(
             stream, self._journal, None, protocol=self._protocol, owner=owner, drop=self._drop
         )

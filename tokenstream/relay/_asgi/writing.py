@@ -73,6 +73,7 @@ class MessageWriter(ChunkWriter):
         if not self._is_sse or self.protocol.messages:
             # Each chunk already is one message.
             return [_decode_text(chunk) for chunk in chunks]
+        # Each SSE event becomes a message, which consists of the event's data.
         events = [event for chunk in chunks for event in chunk.split(b"\n\n") if event]
         return [_join_data(event).decode() for event in events]
 

@@ -208,9 +208,9 @@ class Encoder(Vocabulary):
     # -- handlers for encoders to override: each returns the payloads to send ----
 
     def encode_start(self, event: MessageStart) -> Payloads:
-        """Return the payloads for the start of the answer.
+        """Keep the id and the model of the first `MessageStart` that contains them; return no payloads.
 
-        The answer keeps the id and the model of the first `MessageStart` that contains them.
+        Formats that send their head at once override this method, and return the head.
         """
         self.id, self.model = self.id or event.id, self.model or event.model
         return ()
