@@ -267,7 +267,7 @@ class Encoder(Vocabulary):
         """Keep the token counts, which are sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format cannot express one of the counts.
+            NotExpressible: The format cannot express one of the counts, and `drop` is not "all".
         """
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
         # A total that equals the sum of input and output is redundant.
@@ -284,7 +284,7 @@ class Encoder(Vocabulary):
         """Keep the finish reason, which is sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format has no word for the finish reason.
+            NotExpressible: The format has no word for the finish reason, and no other reason may replace it.
         """
         # Called only for its check: `NotExpressible` is raised now, and not at the end.
         self.choose_reason(event.reason)

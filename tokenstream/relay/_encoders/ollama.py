@@ -54,7 +54,8 @@ class OllamaEncoder(WholeCalls, Encoder):
         """Return a line with the call.
 
         Raises:
-            NotExpressible: The call's arguments are not a JSON object.
+            NotExpressible: The call's arguments are not a JSON object, and `drop` does not allow leaving the
+                call out.
         """
         arguments = self.parse_arguments(event)
         if arguments is None:

@@ -72,7 +72,10 @@ def record(event: Event, *, raw: bool = False) -> bytes:
 
 
 def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
-    """Return the record of a piece of a part, made from a template; None if no template fits."""
+    """Return the record of a piece of a part, made from a template.
+
+    The result is None for any other event, for an empty piece, and if no template fits.
+    """
     cls = event.__class__
     read_text = TEXTS.get(cls)
     text = "" if read_text is None else read_text(event)

@@ -104,7 +104,7 @@ class TGIEncoder(Encoder):
     # -- within ----------------------------------------------------------------
 
     def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
-        """Return the payload of a token.
+        """Return the payload of a token, whose event has no name.
 
         Args:
             id: The token's id.

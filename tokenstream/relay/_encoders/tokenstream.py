@@ -59,7 +59,7 @@ class TokenStreamEncoder(Encoder):
         return self.conclude("complete") if self.finishes else []
 
     def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
-        """Return the last record, but only once.
+        """Return the last record, but only once: a later call returns no chunks.
 
         Args:
             ending: The ending of the answer.
@@ -72,7 +72,10 @@ class TokenStreamEncoder(Encoder):
         return [self._frame_next(last)]
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
-        """Return the last record of an answer that failed with an error of the provider, but only once."""
+        """Return the last record of an answer that failed with an error of the provider.
+
+        No chunks are returned if a last record was returned before.
+        """
         if self._end_sent:
             return []
         self._end_sent = True

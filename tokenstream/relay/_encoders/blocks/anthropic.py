@@ -219,6 +219,7 @@ def _to_citation(citation: Citation) -> dict[str, Any]:
     if str(fields.get("type")).endswith(_LOCATION_SUFFIX):
         return fields
     text = citation.text or ""
+    # `document_index` and `encrypted_index` are required, but only Anthropic could know them.
     if citation.url is None:
         document = {"document_index": 0, "document_title": citation.title}
         span = {"start_char_index": 0, "end_char_index": len(text)}

@@ -141,7 +141,8 @@ def pack(headers: bytes, payload: bytes) -> bytes:
 def pad(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return an object with Bedrock's padding field, which hides the length of the payload.
 
-    Bedrock's padding is random, but this padding depends only on the payload.
+    Any other value is returned unchanged. Bedrock's padding is random, but this padding depends only on
+    the payload.
 
     Example:
         >>> pad({"role": "assistant"})

@@ -40,7 +40,7 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload of the model as a `chunk` event.
+        """Return a payload of the model as a `chunk` event; an exception is framed under its own name.
 
         Args:
             name: The name of Anthropic's event, which is sent only in the payload; or an exception's name.

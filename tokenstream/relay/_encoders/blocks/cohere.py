@@ -156,6 +156,7 @@ class CohereEncoder(BlockEncoder):
     def _usage_report(self) -> dict[str, Any]:
         """Return token counts under Cohere's names, with 0 for unknown counts that typed clients require."""
         tokens = {"input_tokens": 0, "output_tokens": 0, **self.name_counts(_COUNTS)}
+        # Other providers do not tell billed tokens from others, so both reports have the same counts.
         report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
         if self.usage.cached_tokens is not None:
             report["cached_tokens"] = self.usage.cached_tokens

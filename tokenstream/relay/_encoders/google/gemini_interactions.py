@@ -173,7 +173,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         A medium that was not sent piece by piece is sent here, before the end.
         """
         medium = self._media.pop(event)
-        # Audio was sent piece by piece.
+        # Audio was sent piece by piece, so its part has a block already.
         is_unsent = medium is not None and event.part not in self.blocks
         payloads = self._encode_medium(event.part, medium) if medium is not None and is_unsent else ()
         return [*payloads, *super().encode_part_end(event)]

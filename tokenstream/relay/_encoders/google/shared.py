@@ -200,7 +200,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """Return a complete medium, with its data or its URL; no payloads for any other part.
 
         Raises:
-            NotExpressible: The medium's type is not known, or it has neither content nor a URL.
+            NotExpressible: The medium's type is not known, or it has neither content nor a URL; and `drop`
+                does not allow leaving it out.
         """
         medium = self.media.pop(event)
         return () if medium is None else self._encode_medium(event, medium)
@@ -220,7 +221,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
-        """Return a complete medium, with its data or its URL."""
+        """Return a complete medium, with its data or its URL; without a type or content, it is left out."""
         fields = medium.to_fields("mimeType", "fileUri")
         if fields is None or medium.mime_type is None:
             return self.omit("media whose type or content is not known", "media")

@@ -82,7 +82,8 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         """Keep the finish reason, which is sent at the end; with complete calls, "stop" becomes "tool_calls".
 
         Raises:
-            NotExpressible: The format has no word for the reason, or no word that fits complete calls.
+            NotExpressible: The format has no word for the reason, or no word that fits complete calls; and
+                `drop` does not allow the loss.
         """
         reason = self.choose_reason(event.reason)
         if any(call.is_complete for call in self._calls):

@@ -122,7 +122,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
         Raises:
             NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
-                cut off.
+                cut off; and `drop` does not allow the loss.
         """
         # If an answer was cut off, readers think that its last call is incomplete.
         if event.reason in CUT_REASONS and self._last_calls.get(event.choice) in self._complete_calls:

@@ -186,7 +186,7 @@ class ItemEncoder(Encoder, ABC):
 
         Raises:
             NotExpressible: The format has no word for the reason, or the reason is "tool_calls" in an answer
-                without calls.
+                without calls; and `drop` is not "all".
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             # A call that was left out is no item, but `has_calls` counts it.

@@ -300,6 +300,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         )
         if item.kind == "text":
             self._last_text = item
+        # Only the kinds of text have names in `_TEXTS`, and a content part.
         names = _TEXTS.get(item.kind)
         if names is not None:
             yield self._part_event(item, names, "added", _content_json(item, names, ""))
@@ -317,6 +318,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """Return the whole text of an item, the end of its content part, and the end of the item."""
+        # `names` is None for calls, media and encrypted reasoning.
         text, names = item.text.join(), _TEXTS.get(item.kind)
         if names is not None:
             whole = {names.index_field: 0, names.text_field: text, **_logprobs(item)}

@@ -152,7 +152,7 @@ class ChunkEncoder(Encoder, ABC):
         return self._envelope
 
     def make_chunk(self, choice: dict[str, Any]) -> Payload:
-        """Return the payload of a chunk.
+        """Return the payload of a chunk, whose event has no name.
 
         Args:
             choice: The only choice in the chunk.

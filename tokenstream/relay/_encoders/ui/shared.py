@@ -101,6 +101,7 @@ class NamedEncoder(Encoder, ABC):
         a signature or the encrypted form: these were not sent before.
         """
         content = event.content
+        # `prefixes` has only the kinds "text" and "reasoning".
         if content.kind not in self.prefixes:
             return ()
         if event.part in self._closed and not _has_proofs(content):
