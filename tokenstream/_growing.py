@@ -390,6 +390,7 @@ class ChoiceState:
                 part.add_piece(content.arguments_text)
             length = len(content.arguments_text)
         elif isinstance(content, MediaPart):
+            # Media stay in `start`, to which `build` adds what arrives later.
             length = len(content.data) + len(content.transcript)
         # Snapshots share a complete part as it is, unless a later event changes it.
         part.final = content if content.complete else None

@@ -166,6 +166,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
 
         Raises:
             OutputInvalid: The call has an `error`.
+            MisuseError: The call is not from `validated_calls` or a router, so it has no function.
         """
         # Only the calls that `validated_calls` and routers give have a function: `CheckedCall` runs it.
         raise MisuseError(

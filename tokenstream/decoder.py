@@ -152,5 +152,6 @@ class Decoder:
             # The end of the input may release events that were held back.
             machine.finish(None, machine.now)
             events += self._drain()
+        # The inner call has concluded already; the second time changes nothing.
         machine.conclude()
         return events

@@ -56,6 +56,7 @@ def wait_before(
     """
     if number <= 1:
         return 0.0
+    # `initial` is the longest back-off before attempt 2; it doubles with each attempt after that.
     longest = min(math.ldexp(initial, min(number - 2, _MOST_DOUBLINGS)), maximum)
     wait = longest * (1 + random) / 2
     requested = error.retry_after if error is not None else None

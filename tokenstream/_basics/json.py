@@ -181,6 +181,7 @@ def split_values(text: str) -> list[str] | None:
     values: list[str] = []
     position = _end_of_space(text, 0)
     try:
+        # The decoder recurses once per level, so the depth is checked first.
         _check_bounds(text, DEFAULT_LIMITS)
         while position < len(text):
             value, end = _DECODER.raw_decode(text, position)

@@ -153,7 +153,9 @@ def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, 
 
 
 def _seconds_until(reset: str, now: float | None) -> float | None:
-    """Return the seconds until a reset, in any of its notations; None if its text is malformed.
+    """Return the seconds until a reset, in any of its notations.
+
+    The result is None if the text is malformed, or is a point in time while `now` is unknown.
 
     Args:
         reset: Seconds, a duration such as "6m0s", or a point in time.

@@ -159,8 +159,8 @@ def _classify(
     elif exception_kind != "unknown":
         kind, retryable = exception_kind, exception_retryable
     elif reported is not None and reported.kind != "unknown" and kind in ("unknown", "rate_limited"):
-        # A status that names the server as the cause takes precedence over the words in the body.
-        # The report may rule out a retry; otherwise the kind decides.
+        # Only for a status that says little (429 may also mean a used-up quota): any other status takes
+        # precedence over the words in the body. The report may rule out a retry; otherwise the kind decides.
         retryable = None if reported.retryable else False
         kind = reported.kind
     # The server's explicit word takes precedence over everything else.
@@ -239,6 +239,7 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict
 
     Without an error, the result is None and an empty object.
     """
+    # With the event name "error", `provider_error` takes any object for an error, as the status says it is.
     if sniff(body, None, over=True) != "sse":
         data = _decode_object(body, limits)
         return (None, {}) if data is None else (provider_error(data, "error"), data)

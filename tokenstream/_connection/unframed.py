@@ -94,6 +94,7 @@ class Unframed:
             framing = self._make_json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
+        # In plain text (`_is_plain`), a brace at the start is text, too.
         is_first_chunk = not self.tail
         if is_first_chunk and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
             # A missing event name is a departure only in an event stream.

@@ -274,7 +274,9 @@ class Aligner:
         part = known_part.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
             return False
+        # The reader knows the call by its old id.
         event.call = self._accumulator.rename_call(event.choice, event.part, part.id) or event.call
+        # The end contains the whole call, so nothing of the part is left to be repeated.
         known_part.end_repeated, known_part.repeated = True, len(known_part.text)
         if part.complete:
             return is_same_call(part, event.call)

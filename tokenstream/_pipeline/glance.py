@@ -189,7 +189,8 @@ class Glancing:
             """Return the event of a chunk, which the message then contains; None if `pull` has to read it."""
             nonlocal target, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
-            # From time to time, the meter has work to do with the times of arrival.
+            # From time to time, the meter has work to do with the times of arrival: `sample` starts it, and
+            # then calls this function again.
             if len(stamps) >= meter.check_at:
                 if len(pieces) >= log.full_at:
                     # It is enough to join the pieces here: a block may contain a few pieces more.

@@ -133,6 +133,7 @@ class GuardedMachine(Machine):
         deadline = None
         # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
         if self.guards is not None and (self.waits or not self.input_ended):
+            # A budget of seconds counts from the request.
             self.guards.start(self.meter.started_at)
             deadline = self.guards.deadline
         return math.inf if deadline is None else deadline

@@ -107,7 +107,10 @@ class Hold:
         self.ready.extend(other.ready)
 
     def take_events_left(self, events: list[Event]) -> None:
-        """Take the events that were left at the end of a connection; they come after the held ones."""
+        """Take the events that were left at the end of a connection.
+
+        They come after the held ones; if none are held, they are returned next.
+        """
         if not self._held:
             self.ready.extend(events)
             return

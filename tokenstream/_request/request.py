@@ -79,8 +79,8 @@ class _TLSCache(threading.local):
         import httpx
 
         file = os.environ.get("SSL_CERT_FILE")
-        # The class is part of the key, because packages such as truststore replace it.
         version = _version_of(file)
+        # The class is part of the key, because packages such as truststore replace it.
         inputs = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
         # SSL_CERT_FILE takes precedence. Changes in a directory cannot be detected, so it is always reloaded.
         uses_directory = version is None and bool(os.environ.get("SSL_CERT_DIR"))
@@ -246,6 +246,7 @@ class HTTPRequest:
                 options = {**self._options}
                 if client is None:
                     client = stack.enter_context(self._own_client or self._new_client("Client"))
+                    # Not for the caller's client, whose connections other requests may use, too.
                     socket_trace.callers_trace = self._extensions.get("trace")
                     options["extensions"] = {**self._extensions, "trace": socket_trace}
                 try:
@@ -319,6 +320,7 @@ class HTTPRequest:
                     asked=self._asked,
                 )
 
+        # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
         return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:

@@ -111,7 +111,7 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
 
 
 def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Return an item without a finish reason that litellm has made up; any other item unchanged.
+    """Return an item's payload without a finish reason that litellm has made up; any other item unchanged.
 
     If the provider's stream ends without a finish reason, a litellm stream adds "stop". The
     attributes of that stream show that it has received no reason.

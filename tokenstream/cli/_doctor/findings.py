@@ -202,8 +202,8 @@ def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
 def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[str, ...]:
     """Return advice about the time limits that may have cut an answer; () if the times fit none.
 
-    These are the limits of the recognised hops. If none fits, they are limits of any known hop,
-    and round times that somebody may have set.
+    These are the limits of the recognised hops. If none fits, they are limits of any known hop. Round
+    times, which somebody may have set as limits, come first if hops were recognised, or if no limit fits.
 
     Args:
         times: The measured seconds, for each kind of limit.

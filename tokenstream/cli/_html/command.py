@@ -87,7 +87,7 @@ def _refuse_other_file(path: Path) -> None:
 
 
 def _describe_command(options: argparse.Namespace, path: Path) -> str:
-    """Return the command, without folders, the query of an address, headers and data."""
+    """Return the command, without folders, headers and data; of an address, without user and query."""
     source: str = options.source
     if origin_of(source) == "request":
         parts = urlsplit(source)

@@ -54,6 +54,7 @@ class Custom(Format):
         """The answer's id and model, as they were reported last."""
         self._changed_fields: dict[str, Any] = {}
         """The last values of fields that no path leads to, if they differ from the values reported."""
+        # In place of the fast path of the class, since each mapping has its own places of text.
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
     def fresh(self, *, limits: Limits, pings: bool) -> Custom:
@@ -251,6 +252,7 @@ class Custom(Format):
         """Report the token counts if they changed; return whether the payload has any."""
         counts: dict[str, int | float] = {}
         for name, path in self.mapped.usage:
+            # As an object with one field, from which `int_of` and `float_of` read.
             value = {name: find(data, path)}
             count = float_of(value, name) if name == "cost" else int_of(value, name)
             if count is not None:

@@ -102,6 +102,7 @@ class DecodedShape:
             # With so low a limit on nesting, each payload has to be checked against it.
             return None
         holes: _Holes = {place: _is_count if place in counts else _is_code_or_number for place in changing}
+        # An aside may have any value within the limit on nesting; `- 1`, because it is inside the payload.
         holes |= {(name,): lambda aside: not is_deeper(aside, depth - 1) for name in asides}
         holes |= {(name,): _is_padding for name in padding}
         holes[path] = _is_anything

@@ -200,6 +200,7 @@ class Answer:
             values: The items that follow those reported before.
             choice: The index of the choice that the list belongs to.
         """
+        # Creates the choice, or refuses its index.
         self.choice(choice)
         if self.may_hold_surrogates:
             name, values = mend_surrogates(name), mend_surrogates(values)

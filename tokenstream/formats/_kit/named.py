@@ -53,7 +53,7 @@ class NamedParts(Parts):
         self.unanswered: set[str] = set()
         """Ids of the client's calls for which the server has sent no result."""
         self._data: dict[int, dict[str, Any]] = {}
-        """Further data about texts, by part index."""
+        """The `provider_data` of texts and reasoning, by part index."""
 
     # -- text and reasoning ------------------------------------------------
 
@@ -63,7 +63,7 @@ class NamedParts(Parts):
         Args:
             kind: Text or reasoning.
             id: The part's id on the wire.
-            data: Further data about the part.
+            data: The part's `provider_data`; None for none.
         """
         unclosed = self.open_parts[kind].pop(id, None)
         if unclosed is not None:
@@ -87,7 +87,7 @@ class NamedParts(Parts):
 
         Args:
             kind: Text or reasoning.
-            data: Further data about the part.
+            data: The part's `provider_data`; None for none.
         """
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
@@ -114,6 +114,7 @@ class NamedParts(Parts):
             self.unknown(text_of(payload, "type") or kind, payload)
             return
         part = self.get_or_open(kind, self.id_in(payload, kind))
+        # All fields but those of a text's own (`text_fields`) become the part's data.
         self.merge_data(part, kind, fields_except(payload, *self.text_fields))
         self.add(part, delta)
 
@@ -179,7 +180,7 @@ class NamedParts(Parts):
         Args:
             id: The call's id on the wire; "" if it has none.
             name: The tool's name.
-            data: Further data about the call.
+            data: The call's `provider_data`; None for none.
             type: "function", or "custom" if the input is free text.
         """
         handed_out = self.choice(0).handed_out.get(id)
@@ -207,6 +208,7 @@ class NamedParts(Parts):
         """
         part = self.calls.get(id)
         if part is None:
+            # White space adds nothing to arguments, so it is no departure.
             is_closed = id in self.calls_done
             if fragment and not fragment.isspace():
                 self.note("call_after_done" if is_closed else "part_unopened")
