@@ -48,7 +48,7 @@ class Arguments(TextLog):
         super().__init__()
         self._free = free
         """True for the free text of a custom tool, which is not JSON."""
-        self._read = 0
+        self._read_count = 0
         """The number of characters of the text that have been parsed."""
         self._reader: Any = None
         """Parses the text; None until the value is read for the first time."""
@@ -61,10 +61,10 @@ class Arguments(TextLog):
         reader = self._reader
         if reader is None:
             reader = self._reader = FreeText() if self._free else _parser()
-        missing = self.length - self._read
+        missing = self.length - self._read_count
         if missing:
             reader.feed(self._last(missing))
-            self._read += missing
+            self._read_count += missing
         return reader.value
 
     @property

@@ -12,8 +12,8 @@ _HIDDEN = (
     "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
 )
 # Escaped only in a single line: joiners and tags belong to emoji and words, tabs and line ends to texts.
-_IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f]")
-_IN_TEXTS = re.compile(f"[{_HIDDEN}]")
+_ESCAPED_IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f]")
+_ESCAPED_IN_TEXTS = re.compile(f"[{_HIDDEN}]")
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -27,7 +27,7 @@ def one_line(text: str) -> str:
         >>> print(one_line("a\x1b[31m\nb"))
         a\u001b[31m\nb
     """
-    return _IN_LINES.sub(_escape, text)
+    return _ESCAPED_IN_LINES.sub(_escape, text)
 
 
 def several_lines(text: str) -> str:
@@ -38,4 +38,4 @@ def several_lines(text: str) -> str:
         a\u001b[31m
         b
     """
-    return _IN_TEXTS.sub(_escape, text)
+    return _ESCAPED_IN_TEXTS.sub(_escape, text)

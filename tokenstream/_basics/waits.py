@@ -30,7 +30,7 @@ LONGEST_WAIT = 86_400.0
 _WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
 """Headers that state the wait, each with the number of its units in a second; the first two are Azure's."""
 _MOST_DIGITS = 12
-_MOST_FIELD = 1_000
+_LONGEST_FIELD = 1_000
 """The number of characters of a structured field that are read."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
 """The numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
@@ -144,7 +144,7 @@ def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, 
                 # Both headers of a limit contain its name, such as "tokens", if there are several limits.
                 yield name, headers.get(remaining.format(found[1] or "")), value
     # The header `RateLimit` of an IETF draft lists policies; their names are quoted, and may contain commas.
-    field = _QUOTED.sub("", headers.get("ratelimit", "")[:_MOST_FIELD])
+    field = _QUOTED.sub("", headers.get("ratelimit", "")[:_LONGEST_FIELD])
     # Policies have parameters after semicolons; in earlier drafts, the whole field was one policy.
     for policy in field.split(",") if ";" in field else [field]:
         reset, remaining_now = _RESET.search(policy), _REMAINING.search(policy)

@@ -127,7 +127,7 @@ def make_status_error(
         f"{_words_of(text, reported)}; {_advice(head.status, kind, retry_after, retryable=retryable)}",
         status=head.status,
         code=reported.code if reported is not None else None,
-        type=(reported.type if reported is not None else None) or _exception_of(head),
+        type=(reported.type if reported is not None else None) or _aws_exception_of(head),
         body=text[: limits.tail],
         kind=kind,
         retryable=retryable,
@@ -152,7 +152,7 @@ def _classify(
     """
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
-    exception_kind, exception_retryable = error_kind(_exception_of(head))
+    exception_kind, exception_retryable = error_kind(_aws_exception_of(head))
     # The format's own table and the name of an AWS exception are more specific than the status.
     if reported is not None and expected is not None and expected.classify_error(reported):
         kind, retryable = reported.kind, reported.retryable
@@ -188,7 +188,7 @@ def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict
     return wait
 
 
-def _exception_of(head: ResponseHead) -> str | None:
+def _aws_exception_of(head: ResponseHead) -> str | None:
     """Return the name of AWS's exception, which only the head contains; None if there is none."""
     return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, Part
 
-_TEXTS: dict[type, str] = {
+_TEXT_ATTRIBUTES: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "text",
     RefusalDelta: "text",
@@ -192,8 +192,8 @@ class Aligner:
             return bool(known_part.part.kind == event.content.kind)
         if kind is ToolCallStart:
             return self._compare_call_start(known_part.part, event)
-        if kind in _TEXTS:
-            return self._compare_text(known_part, event, _TEXTS[kind])
+        if kind in _TEXT_ATTRIBUTES:
+            return self._compare_text(known_part, event, _TEXT_ATTRIBUTES[kind])
         if kind is ToolCallDone:
             return self._compare_call_end(known_part, event)
         if kind is CitationAdded:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Usage
 
-_SHOWING = (*GROWING, ToolCallDone, CitationAdded)
+_VISIBLE_EVENTS = (*GROWING, ToolCallDone, CitationAdded)
 _SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts that are invisible while they are empty."""
 
@@ -36,7 +36,7 @@ def is_visible(event: Event) -> bool:
         >>> is_visible(MessageStart()), is_visible(TextDelta("Hi"))
         (False, True)
     """
-    if isinstance(event, _SHOWING):
+    if isinstance(event, _VISIBLE_EVENTS):
         return True
     if isinstance(event, ReasoningDelta):
         # A signature alone shows nothing.

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Limits
 
-_KNOWN = ("think", "thinking", "thought", "reasoning")
+_KNOWN_TAGS = ("think", "thinking", "thought", "reasoning")
 """The tags in which models are known to wrap their reasoning."""
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
-_TEXT, _REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
+_BLANK_TEXT, _BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
 def make_tag_stage_factory(
@@ -43,7 +43,7 @@ def make_tag_stage_factory(
             "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
             f"not {tags!r}"
         )
-    names = _KNOWN if value is True else check_tags(tuple(value))
+    names = _KNOWN_TAGS if value is True else check_tags(tuple(value))
     return partial(ReasoningTags, names) if names else None
 
 
@@ -131,7 +131,7 @@ class ReasoningTags:
                 continue
             text = self._open_texts.get((event.choice, event.part))
             if isinstance(event, TextDelta):
-                self._write(text or self._begin(event, _TEXT), event, out)
+                self._write(text or self._begin(event, _BLANK_TEXT), event, out)
             elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
                 self._start(text, event, event.content, out)
             elif isinstance(event, PartDone) and text is not None:
@@ -264,7 +264,7 @@ class ReasoningTags:
         self._open(text, event, out)
 
     def _open(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
-        content = _REASONING if text.within else text.start
+        content = _BLANK_REASONING if text.within else text.start
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:

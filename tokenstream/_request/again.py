@@ -27,7 +27,7 @@ Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 
 _REPLAYED = {"openai-responses": "starting_after", "gemini-interactions": "last_event_id"}
 """Formats whose answers have their own addresses, and the query parameter for the position in an answer."""
-_BODY = ("content", "data", "files", "json")
+_BODY_OPTIONS = ("content", "data", "files", "json")
 
 
 def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Options) -> StreamT:
@@ -145,7 +145,7 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
         return method, url, client, deadlines, {**options, "headers": headers}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has its own address, which is fetched without the body of the original request.
-    options_without_body = {name: value for name, value in options.items() if name not in _BODY}
+    options_without_body = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
     address, query = _answer_address(url, attempt.message.id or "")
     # With `params`, httpx replaces the query of the address.
     params = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]

@@ -59,9 +59,9 @@ _VALUE_NAMES: dict[type, str] = {
 """Maps the types of JSON values that cannot be payloads to their names in messages."""
 _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 """An attribute that all dataclasses have."""
-_REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
+_REASON_ATTRIBUTE, _OTHER_REASON_ATTRIBUTE = "received_finish_reason", "intermittent_finish_reason"
 """Attributes of a litellm stream with the finish reasons that it has received."""
-_ROUTER = "litellm.router"
+_ROUTER_MODULE = "litellm.router"
 """The module of the streams that litellm's `Router` returns."""
 
 
@@ -120,9 +120,12 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
         items: The iterator that has yielded the item.
         item: An SDK object, or any other item.
     """
-    stream = _stream_in_router(items) if items.__class__.__module__ == _ROUTER else items
+    stream = _stream_in_router(items) if items.__class__.__module__ == _ROUTER_MODULE else items
     # Iterators of other libraries do not have the first attribute, so its default is not None.
-    lacks_reason = getattr(stream, _REASON, "") is None and getattr(stream, _OTHER_REASON, None) is None
+    lacks_reason = (
+        getattr(stream, _REASON_ATTRIBUTE, "") is None
+        and getattr(stream, _OTHER_REASON_ATTRIBUTE, None) is None
+    )
     if not lacks_reason:
         return item
     payload = payload_of(item)
@@ -139,7 +142,7 @@ def _stream_in_router(items: Any) -> Any:  # noqa: ANN401 - a litellm stream
     The outer stream never sets the attributes with the finish reasons. It keeps the inner
     stream, or that of a fallback, only among the local variables of a generator.
     """
-    while items.__class__.__module__ == _ROUTER:
+    while items.__class__.__module__ == _ROUTER_MODULE:
         generator = getattr(items, "completion_stream", None)
         frame = getattr(generator, "gi_frame", None) or getattr(generator, "ag_frame", None)
         names: Mapping[str, Any] = {} if frame is None else frame.f_locals

@@ -28,7 +28,7 @@ _LOWEST_ERROR = 400
 _APPLICATION_CODES, _STATUS_END = 4000, 600
 _FAREWELL_SECONDS = 0.5
 """Longest wait for the server's closing frame, in seconds."""
-_ABNORMAL = 1006
+_ABNORMAL_CODE = 1006
 """Close code for a connection that ended without a closing frame."""
 _KINDS_BY_CODE: dict[int, ErrorKind] = {
     1002: "server",
@@ -172,7 +172,7 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
         error: The exception of websockets.
     """
     received = getattr(error, "rcvd", None)
-    code: int = getattr(received, "code", _ABNORMAL)
+    code: int = getattr(received, "code", _ABNORMAL_CODE)
     reason: str = getattr(received, "reason", "") or ""
     if received is None:
         description = f"the connection broke without a closing frame ({error})"

@@ -215,7 +215,7 @@ HOPS = (
     Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY_VALUE))),
 )
 """The known hops, in no particular order."""
-_UNKNOWN = Hop(name="an unknown proxy")
+_UNKNOWN_HOP = Hop(name="an unknown proxy")
 _ROUND_TIMES = (
     10,
     15,
@@ -264,7 +264,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
         ]
         # Any hop may add itself to Via.
         if name == "via" and not matches:
-            matches = [(_UNKNOWN, value)]
+            matches = [(_UNKNOWN_HOP, value)]
         for hop, expected in matches:
             description = f"its header {name}" + (f": {value}" if expected else "")
             hops.setdefault(hop.name, (hop, description))

@@ -140,9 +140,9 @@ class _Payloads:
     """Shows the payloads of events, up to a bound for the page; the payload of several events only once."""
 
     def __init__(self) -> None:
-        self._last: tuple[int, Any] = (0, None)
+        self._last_shown: tuple[int, Any] = (0, None)
         """The payload shown last, after the number of its first event."""
-        self._left = _MAX_PAYLOADS
+        self._characters_left = _MAX_PAYLOADS
         """The number of characters of payloads that may still be shown."""
 
     def show_below(self, text: str, number: int, raw: Any) -> Markup:  # noqa: ANN401 - any payload
@@ -157,14 +157,14 @@ class _Payloads:
         """
         if raw is None:
             return escape(text)
-        first_number, last_payload = self._last
+        first_number, last_payload = self._last_shown
         if raw is last_payload:
             return join(text, " ", element("small", f"payload of event {first_number:,}"))
-        self._last = (number, raw)
-        if self._left <= 0:
+        self._last_shown = (number, raw)
+        if self._characters_left <= 0:
             return join(text, " ", element("small", "payload left out"))
         payload = cut(to_compact_json(raw), _MAX_PAYLOAD)
-        self._left -= len(payload)
+        self._characters_left -= len(payload)
         return element("details", element("summary", text or "payload"), preformatted(payload))
 
 

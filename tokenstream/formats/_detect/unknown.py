@@ -29,7 +29,7 @@ _RUN_KEYS = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_a
 """Keys of events about an agent's whole run: from LangChain's `astream_events`, and LlamaIndex's agents."""
 _MOST_NAME = 40
 """The longest name, in characters, that a message contains in full."""
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
+_TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches an event type that looks like a name, and so cannot be text of a user."""
 
 
@@ -178,7 +178,7 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
         payload = _object_of(frame, limits)
         kind = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         type_field = payload.get("type")
-        if not kind and isinstance(type_field, str) and _KIND.fullmatch(type_field):
+        if not kind and isinstance(type_field, str) and _TYPE_NAME.fullmatch(type_field):
             kind = type_field
         if kind:
             kinds[kind] = None

@@ -156,6 +156,7 @@ class _ShapeLearner:
                 check = self.make_check(item, place) if item.__class__ in (dict, list) else None
             if check is None:
                 return None
+            # Of the text, only the type is compared.
             if check is not _is_anything:
                 checks.append((len(others), check))
             others.append((key, item))

@@ -170,6 +170,7 @@ def make_reader(
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
             return None
+        # Without a call of the constructor, which would take longer.
         event = _new(kind)
         if is_text:
             event.text = text

@@ -107,6 +107,7 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
         if after_prefix is payload or inside is after_prefix:
             return None
+        # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
             return _parse_string(inside)
         try:
@@ -172,6 +173,7 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
         if inside is stripped or inner is after_prefix or after_prefix is payload:
             return None
+        # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
             return _parse_string(inside)
         try:
@@ -234,6 +236,7 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
             inside, found, value = inside.rpartition(piece)
             if not found or not fits(value):
                 return None
+        # With an escape, or a quote that would end the string early, the parser decides.
         if _BACKSLASH in inside or _QUOTE in inside:
             return _parse_string(inside)
         try:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
 """An entry that reads as many payloads as this has saved more time than learning it took."""
-_NONE: frozenset[Path] = frozenset()  # shared: an empty set takes as much memory as a small one
+_NO_PLACES: frozenset[Path] = frozenset()  # shared: an empty set takes as much memory as a small one
 _MOST_MISSES = 16
 """Deltas in a row without a matching shape before learning pauses."""
 _LONGEST_WAIT = 512
@@ -44,7 +44,7 @@ _LONGEST_WAIT = 512
 _NAMELESS = "message"
 """The SSE standard's name for an event without a name."""
 
-_FRAGMENTS = (ToolCallDelta, PartDelta)
+_FRAGMENT_DELTAS = (ToolCallDelta, PartDelta)
 
 
 @show_members
@@ -124,7 +124,7 @@ class FastPath:
         """The last shapes learnt; they stay valid when the entries are dropped."""
         self._last_values: list[object] | None = None
         """The values in changing places of the last decoded delta."""
-        self._changed: frozenset[Path] = _NONE
+        self._changed: frozenset[Path] = _NO_PLACES
         """The changing places whose values have changed so far: the fewer, the faster the comparison."""
         self._learnt_at = 0
         """Number of the frame from which the newest entry was learnt."""
@@ -350,7 +350,7 @@ class FastPath:
         if kind in TEXT_DELTAS:
             text: str = event.text
         # `_find_call` returns None for a call that holds text back.
-        elif kind in _FRAGMENTS and not (kind is ToolCallDelta and self._find_call(event) is None):
+        elif kind in _FRAGMENT_DELTAS and not (kind is ToolCallDelta and self._find_call(event) is None):
             text = event.fragment
         else:
             return None

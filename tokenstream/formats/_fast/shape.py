@@ -29,7 +29,7 @@ Path: TypeAlias = tuple[str | int, ...]
 PADDING = frozenset({"obfuscation", "p"})
 """Meaningless fields that hide the length of the text from eavesdroppers."""
 
-_LONGEST = 4096
+_LONGEST_PAYLOAD = 4096
 """Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
 """Occurrences of a text that are tried: the same text may also appear in an earlier field."""
@@ -110,7 +110,7 @@ class Shape:
         text, others = get_at(value, path), [*changing]
         # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted. The probe
         # of a count must not occur in the payload already.
-        if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
+        if len(payload) > _LONGEST_PAYLOAD or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):

@@ -29,7 +29,7 @@ TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 # Created without validation: setting up the validation would add six milliseconds to every import.
 BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 """Empty parts; they never change, so all streams share them."""
-_STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
+_BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
     "text": BLANK_TEXT,
     "reasoning": BLANK_REASONING,
     "refusal": RefusalPart.model_construct(),
@@ -114,7 +114,7 @@ class ContentParts(Answer):
             self._close_current(state)
             if state.finish is not None:
                 self.note("content_after_finish")
-            part = state.current_part = self.open(choice, start or _STARTS[kind])
+            part = state.current_part = self.open(choice, start or _BLANK_PARTS[kind])
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:

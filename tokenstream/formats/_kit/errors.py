@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
 # whether a retry may help (None: the kind decides); the first match is used.
-_KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
+_KINDS_BY_SUBSTRING: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),
     ("billing", "rate_limited", False),
     ("spend_limit", "rate_limited", False),
@@ -71,12 +71,12 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
 )
 
 # Words that count only as the whole type or code.
-_WHOLE_WORDS: dict[str, ErrorKind] = {
+_KINDS_BY_WORD: dict[str, ErrorKind] = {
     "generation": "server",
     "incomplete_generation": "server",
 }
 
-_STATUSES: dict[int, ErrorKind] = {
+_KINDS_BY_STATUS: dict[int, ErrorKind] = {
     401: "authentication",
     403: "authentication",
     408: "server",
@@ -86,11 +86,11 @@ _STATUSES: dict[int, ErrorKind] = {
     503: "overloaded",
     529: "overloaded",
 }
-_MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
+_MESSAGE_FIELDS = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
-_LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
-_FINAL = frozenset({501, 505, 511})
+_LOWEST_ERROR_STATUS, _LOWEST_SERVER_STATUS = 400, 500
+_FINAL_STATUSES = frozenset({501, 505, 511})
 """5xx statuses that a retry would get again: not implemented, HTTP version, captive portal."""
 _MOST_HEADERS = 64
 """Headers examined in an error that repeats the provider's headers."""
@@ -103,11 +103,11 @@ def kind_of_status(status: int) -> ErrorKind:
         >>> kind_of_status(529), kind_of_status(404), kind_of_status(502)
         ('overloaded', 'invalid_request', 'server')
     """
-    if status in _STATUSES:
-        return _STATUSES[status]
+    if status in _KINDS_BY_STATUS:
+        return _KINDS_BY_STATUS[status]
     if status >= _LOWEST_SERVER_STATUS:
         return "server"
-    return "invalid_request" if status >= _LOWEST_STATUS else "unknown"
+    return "invalid_request" if status >= _LOWEST_ERROR_STATUS else "unknown"
 
 
 def is_final(status: int) -> bool:
@@ -117,7 +117,7 @@ def is_final(status: int) -> bool:
         >>> is_final(501), is_final(503)
         (True, False)
     """
-    return status in _FINAL
+    return status in _FINAL_STATUSES
 
 
 def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
@@ -162,10 +162,10 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
     for word in words:
         if isinstance(word, str) and not word.isdecimal():
             flat = word.lower().replace(" ", "_").replace("-", "_")
-            if flat in _WHOLE_WORDS:
-                return _WHOLE_WORDS[flat], None
-            for fragment, kind, retryable in _KINDS:
-                if fragment in flat:
+            if flat in _KINDS_BY_WORD:
+                return _KINDS_BY_WORD[flat], None
+            for substring, kind, retryable in _KINDS_BY_SUBSTRING:
+                if substring in flat:
                     return kind, retryable
         elif isinstance(word, int | str) and not isinstance(word, bool):
             # A number of three digits is an HTTP status.
@@ -192,8 +192,8 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _first_text_cut(_MAX_MESSAGE, details, *_MESSAGES) or _first_text_cut(
-        _MAX_MESSAGE, _first_listed(details), *_MESSAGES
+    message = _first_text_cut(_MAX_MESSAGE, details, *_MESSAGE_FIELDS) or _first_text_cut(
+        _MAX_MESSAGE, _first_listed(details), *_MESSAGE_FIELDS
     )
     kind_word = _first_text_cut(_MAX_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
