@@ -42,7 +42,7 @@ class Arguments(TextLog):
         free: True for the free text of a custom tool, which is not JSON.
     """
 
-    __slots__ = ("_free", "_lenient", "_read", "_reader")
+    __slots__ = ("_free", "_lenient", "_read_count", "_reader")
 
     def __init__(self, *, free: bool = False) -> None:
         super().__init__()
