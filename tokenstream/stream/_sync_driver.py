@@ -102,6 +102,7 @@ class SyncDriver(Driver):
                 pump.pending = False
                 event = event or machine.pull()
         except ValueError as error:
+            # From the machine's generator of events, if it has a second reader.
             self.raise_pull_error(error)
         except StopIteration:
             # The end of the stream, or of the machine's generator of events after an interruption.
@@ -309,6 +310,7 @@ class SyncDriver(Driver):
                 if until is None:
                     break
         except ValueError as error:
+            # From the machine's generator of events, if it has a second reader.
             self.raise_pull_error(error)
         except StopIteration:
             # The end of the stream, or of the machine's generator of events after an interruption.

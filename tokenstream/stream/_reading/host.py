@@ -83,7 +83,7 @@ def find_host() -> Host | None:
     last_host = _last_host[0]()
     if last_host is not None and last_host.is_running():
         return last_host
-    for name, find, call in _KINDS:
+    for name, find, call in _LOOP_KINDS:
         # A library that is not imported has no running loop.
         library = sys.modules.get(name)
         if library is not None:
@@ -99,7 +99,7 @@ def find_host() -> Host | None:
 
 _last_host: list[Callable[[], Host | None]] = [lambda: None]
 """A weak reference to the last loop found."""
-_KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any]], ...] = (
+_LOOP_KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any]], ...] = (
     ("trio", attrgetter("lowlevel.current_trio_token"), attrgetter("run_sync_soon")),
     ("asyncio", attrgetter("get_running_loop"), attrgetter("call_soon_threadsafe")),
 )

@@ -56,7 +56,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
     the connection ends; only the parent stream closes the connection.
 
     Args:
-        stream: The parent stream.
+        stream: The parent stream, which reads the connection.
         driver: The driver of the parent stream.
         make_stream: Makes a stream from a driver.
     """
@@ -242,7 +242,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
     Otherwise like `Responses`.
 
     Args:
-        stream: The parent stream.
+        stream: The parent stream, which reads the connection.
         driver: The driver of the parent stream.
         make_stream: Makes a stream from a driver.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 _CLOSERS = frozenset({"close", "aclose"})
-_WHOLE = (bytes, bytearray, memoryview, str, Mapping)
+_WHOLE_TYPES = (bytes, bytearray, memoryview, str, Mapping)
 
 
 class WatchedStream(Generic[ItemT]):
@@ -249,7 +249,7 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
 
 def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods
     """Return whether a source can be read in a `for` loop, and whether in an `async for` loop."""
-    if isinstance(source, _WHOLE) or is_whole(source):
+    if isinstance(source, _WHOLE_TYPES) or is_whole(source):
         # These are whole answers, although some of them are iterable.
         return False, False
     loops = can_loop(source)

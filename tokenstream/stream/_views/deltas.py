@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 """A piece of text, reasoning or refusal."""
-_KINDS: dict[str, type[Delta]] = {"text": TextDelta, "reasoning": ReasoningDelta, "refusal": RefusalDelta}
+_DELTA_TYPES: dict[str, type[Delta]] = {
+    "text": TextDelta,
+    "reasoning": ReasoningDelta,
+    "refusal": RefusalDelta,
+}
 
 
 class DeltaCursor:
@@ -35,7 +39,7 @@ class DeltaCursor:
         self._choice = choice
         # One cursor for each kind of text, by the class of its deltas.
         self._cursors = {
-            delta: TextCursor(accumulator, choice, kind, delta) for kind, delta in _KINDS.items()
+            delta: TextCursor(accumulator, choice, kind, delta) for kind, delta in _DELTA_TYPES.items()
         }
         self._waiting: deque[Delta] = deque()
         """Deltas to deliver next."""
@@ -99,5 +103,5 @@ class DeltaCursor:
             for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
                 piece = text[max(0, start - begin) : max(0, stop - begin)]
                 if piece:
-                    delta_type: Any = _KINDS[cursor.kind]
+                    delta_type: Any = _DELTA_TYPES[cursor.kind]
                     yield (index, start), delta_type(piece, choice=choice, part=index)

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
 
-_BLANK = (None, None, "assistant")
+_BLANK_HEAD = (None, None, "assistant")
 """The head of an answer before anything is known: id, model and role."""
 
 
 class EventCursor:
-    """A reader's position in a whole answer.
+    """A reader's position in all that an answer consists of.
 
     The events that a cursor returns build the same message in another `Accumulator`; several
     pieces of a part are joined into one. The cost of a call depends on the changes and on the
@@ -172,7 +172,7 @@ class EventCursor:
             cursor.finish is not None and finishes[index] is None
             for index, cursor in self._choice_cursors.items()
         )
-        has_content = self._begun or new_head != _BLANK
+        has_content = self._begun or new_head != _BLANK_HEAD
         if was_taken_back or (has_content and new_head != self._head):
             events.append(MessageStart(id, model, role, another=was_taken_back))
             self._begun, self._head = True, new_head

@@ -12,7 +12,7 @@ from tokenstream.events import ReasoningDelta
 if TYPE_CHECKING:
     from tokenstream.stream._views.deltas import Delta
 
-_DIM, _PLAIN = "\x1b[2m", "\x1b[22m"
+_DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 
 
 class Printer:
@@ -42,7 +42,7 @@ class Printer:
             self._part = delta.part
         is_dimmed = self._may_dim and isinstance(delta, ReasoningDelta)
         if is_dimmed is not self._dimmed:
-            prefix = (_DIM if is_dimmed else _PLAIN) + prefix
+            prefix = (_DIM_ON if is_dimmed else _DIM_OFF) + prefix
             self._dimmed = is_dimmed
         # Control characters become escapes.
         text = several_lines(delta.text)
@@ -51,7 +51,7 @@ class Printer:
 
     def end(self) -> None:
         """End the line, and switch off dimming."""
-        suffix = _PLAIN if self._dimmed else ""
+        suffix = _DIM_OFF if self._dimmed else ""
         if self._part is not None and not self._at_line_start:
             suffix += "\n"
         self._part, self._dimmed = None, False

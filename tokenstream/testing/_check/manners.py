@@ -17,7 +17,7 @@ from tokenstream.message import FinishReason
 from tokenstream.testing._check.case import Violation
 from tokenstream.testing._check.odd import PROBE, find_kinds, make_unknown_frame
 from tokenstream.testing._check.readings import CrashWatch, feed_frames, replace_payload
-from tokenstream.testing._check.rules import CONTENT
+from tokenstream.testing._check.rules import CONTENT_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
             format.feed(frame)
         # A format whose answers have no terminal event has not ended yet, and may read on.
         for index, frame in enumerate(case.frames if format.ended else ()):
-            if any(isinstance(event, CONTENT) for event in format.feed(frame)):
+            if any(isinstance(event, CONTENT_EVENTS) for event in format.feed(frame)):
                 yield case.violation_at(index, frame, "fed again after the terminal event, it gives content")
         format.end()
         if format.end():

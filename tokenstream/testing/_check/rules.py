@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from tokenstream.testing._check.readings import FormatReading
 
 _STARTS = (PartStart, ToolCallStart)
-_DONES = (PartDone, ToolCallDone)
+_END_EVENTS = (PartDone, ToolCallDone)
 _TEXTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta)
 _DELTAS = (*_TEXTS, MediaDelta)
-CONTENT = _STARTS + _DONES + _DELTAS
+CONTENT_EVENTS = _STARTS + _END_EVENTS + _DELTAS
 """Events about a part of the message."""
 _NAMES = ("expected", "came")
 _TEXT_NAMES = ("text", "reasoning", "refusal")
@@ -123,12 +123,12 @@ def find_unbalanced_parts(case: Case) -> Iterator[Violation]:
     ended: set[tuple[int, int]] = set()
     for event in case.whole_reading.events:
         # A server may send an opaque part again, as a whole.
-        if isinstance(event, CONTENT) and not _is_opaque(event):
+        if isinstance(event, CONTENT_EVENTS) and not _is_opaque(event):
             part_key = (event.choice, event.part)
             if part_key in ended:
-                verb = "ends again" if isinstance(event, _DONES) else "goes on after its end"
+                verb = "ends again" if isinstance(event, _END_EVENTS) else "goes on after its end"
                 yield case.violation(f"part {event.part} of choice {event.choice} {verb}")
-            if isinstance(event, _DONES):
+            if isinstance(event, _END_EVENTS):
                 ended.add(part_key)
     for message in case.whole_reading.messages:
         for index, part in enumerate(message.parts):

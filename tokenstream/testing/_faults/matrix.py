@@ -190,17 +190,17 @@ def _apply_fault(recording: Recording, fault: Fault) -> Recording | None:
 def _choose_faults(recording: Recording) -> Iterator[Fault]:
     """Yield faults to try on a recording; some of them may turn out not to be applicable to it."""
     character = _SEVERAL_BYTES.search(recording.body)
-    yield from _ENDS
+    yield from _END_FAULTS
     if character is not None:
         # Cut inside of a character of several bytes.
         yield faults.cut(at=character.start() + 1)
-    yield from _BREAKS
-    yield from _EVENTS
-    yield from _ANSWERS
+    yield from _BREAK_FAULTS
+    yield from _EVENT_FAULTS
+    yield from _ANSWER_FAULTS
 
 
-_ENDS = (faults.empty(), faults.cut(event=1), faults.cut(at=0.5), faults.cut(at=-1), faults.no_done())
-_BREAKS = (
+_END_FAULTS = (faults.empty(), faults.cut(event=1), faults.cut(at=0.5), faults.cut(at=-1), faults.no_done())
+_BREAK_FAULTS = (
     faults.close(at=0.5),
     faults.close(event=-2),
     faults.close(at=1.0),
@@ -213,7 +213,7 @@ _BREAKS = (
     faults.gzipped() | faults.cut(at=0.5),
     faults.gzipped() | faults.garble(at=0.5),
 )
-_EVENTS = (
+_EVENT_FAULTS = (
     faults.garble(at=0.5),
     faults.garble(at=0.5, data=b"\xff"),
     faults.bad_json(),
@@ -225,7 +225,7 @@ _EVENTS = (
     faults.bom(),
     faults.heartbeat(),
 )
-_ANSWERS = (
+_ANSWER_FAULTS = (
     faults.html_instead(502),
     faults.html_instead(200),
     faults.status(529),

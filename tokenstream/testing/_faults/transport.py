@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 """A character that takes several bytes in UTF-8."""
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
 @fault
@@ -172,7 +172,7 @@ def gzipped(recording: Recording) -> Recording:
     _refuse_messages(recording, "they cannot be compressed")
     if "content-encoding" in recording.headers:
         raise MisuseError(f"the body of {recording.name!r} is compressed already")
-    deflate = zlib.compressobj(wbits=_GZIP)
+    deflate = zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
     arrivals = [
         Arrival(at, deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))
         for at, data in recording.arrivals

@@ -24,7 +24,7 @@ _MAX_IN_LINE = 40
 """Length up to which two values share one line, in characters, since pytest prints only a few lines."""
 _MAX_ALIGNED = 400
 """Number of items up to which lists are aligned; longer lists are compared index by index."""
-_OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
+_COMPARED_TYPES: tuple[type, ...] = (Value, Recording, *get_args(Event))
 
 _LEFT, _RIGHT = 0, 1
 """The sides of a comparison, as indexes of `names`."""
@@ -68,8 +68,8 @@ def contains_answers(value: object) -> bool:
     if isinstance(value, dict):
         value = list(cast("dict[object, object]", value).values())
     if isinstance(value, list | tuple):
-        return any(isinstance(item, _OURS) for item in cast("Sequence[object]", value))
-    return isinstance(value, _OURS)
+        return any(isinstance(item, _COMPARED_TYPES) for item in cast("Sequence[object]", value))
+    return isinstance(value, _COMPARED_TYPES)
 
 
 class _Report:

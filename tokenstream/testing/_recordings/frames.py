@@ -26,7 +26,7 @@ _STRINGS_AND_BRACKETS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\
 _BOM_AND_SPACES = b"\xef\xbb\xbf \t\r\n"
 _MIN_MESSAGE = 16
 """Size of the shortest message of an AWS event stream, in bytes."""
-_KINDS: dict[Sniffed, Framing] = {"sse": "sse", "aws-eventstream": "aws-eventstream"}
+_FRAMING_OF_KIND: dict[Sniffed, Framing] = {"sse": "sse", "aws-eventstream": "aws-eventstream"}
 
 
 def frames_of(recording: Recording) -> list[bytes]:
@@ -66,7 +66,7 @@ def detect_framing(start: bytes, content_type: str | None = None) -> Framing | N
     """
     kind = sniff(start, content_type, over=True)
     if kind != "json":
-        return _KINDS.get(kind)
+        return _FRAMING_OF_KIND.get(kind)
     # A line that is an object, with another below it, is NDJSON, also in a file without a content type.
     first, _, second = start.lstrip(_BOM_AND_SPACES).partition(b"\n")
     has_lines = first.rstrip().endswith(b"}") and second.lstrip().startswith(b"{")

@@ -22,14 +22,14 @@ __all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal
 Chunk: TypeAlias = tuple[float, bytes]
 """Seconds to wait, then bytes to send."""
 
-_TYPES = {
+_ERROR_TYPES = {
     401: "authentication_error",
     403: "permission_error",
     429: "rate_limit_error",
     529: "overloaded_error",
 }
 """Maps a status to its type of error, unless that is the usual type of all 4xx or 5xx statuses."""
-_IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
+_PAUSE_FACTORS = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
 """Lengths of pauses in an uneven rhythm, like that of a model, as multiples of the mean pause."""
 
 
@@ -149,7 +149,7 @@ def paced(
     frames = cut_frames(body, framing)
     waits = [first]
     waits += [
-        0.0 if rate is None else _IRREGULAR[number % len(_IRREGULAR)] / rate
+        0.0 if rate is None else _PAUSE_FACTORS[number % len(_PAUSE_FACTORS)] / rate
         for number in range(1, len(frames))
     ]
     # For an empty body there is a wait, but no frame.
@@ -164,6 +164,6 @@ def refusal(status: int, message: str) -> Reply:
         message: The error's message.
     """
     usual = "invalid_request_error" if 400 <= status < 500 else "api_error"
-    error = {"message": message, "type": _TYPES.get(status, usual), "param": None, "code": None}
+    error = {"message": message, "type": _ERROR_TYPES.get(status, usual), "param": None, "code": None}
     body = json.dumps({"type": "error", "error": error}).encode()
     return Reply(chunks=[(0.0, body)], content_type="application/json", status=status)
