@@ -19,7 +19,7 @@ MadeT = TypeVar("MadeT")
 
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
-_BEFORE = frozenset(_BOM + _SPACE)
+_BEFORE_CONTENT = frozenset(_BOM + _SPACE)
 """Bytes that may precede the first line: white space and a byte order mark."""
 _OPENING = ord("[")
 
@@ -113,7 +113,7 @@ class JSONBody:
             reader: Makes that function; see `JSONArrayParser.shortcut`.
 
         Returns:
-            The function; None if no array element is expected next.
+            The function; None if the body is not an array, or if the last chunk was not one element.
         """
         return self._framing.shortcut(reader) if isinstance(self._framing, JSONArrayParser) else None
 
@@ -148,7 +148,7 @@ class JSONBody:
         """
         first = self._first
         if not self._has_content:
-            while self._searched_to < len(first) and first[self._searched_to] in _BEFORE:
+            while self._searched_to < len(first) and first[self._searched_to] in _BEFORE_CONTENT:
                 self._searched_to += 1
             if self._searched_to == len(first):
                 return

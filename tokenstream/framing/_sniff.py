@@ -10,7 +10,7 @@ Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown"
 """The kind of a body; "undecided" means that more bytes are needed."""
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
-_FIELDS = (b"data", b"event", b"id", b"retry")
+_SSE_FIELDS = (b"data", b"event", b"id", b"retry")
 _MOST_UNDECIDED = 4096
 _PRELUDE_BYTES = 12
 _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
@@ -46,9 +46,9 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     name = re.split(rb"[:\r\n]", first, maxsplit=1)[0]
     name_is_complete = len(name) < len(first)
     if name_is_complete:
-        if name in _FIELDS:
+        if name in _SSE_FIELDS:
             return "sse"
-    elif any(field.startswith(name) for field in _FIELDS):
+    elif any(field.startswith(name) for field in _SSE_FIELDS):
         # If no more bytes arrive, it is an event stream that was cut in its first line.
         return "sse" if over else "undecided"
     return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"

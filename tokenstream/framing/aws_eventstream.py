@@ -32,7 +32,7 @@ Kind: TypeAlias = Literal["event", "exception", "error"]
 _prelude = Struct(">III").unpack_from
 _word = Struct(">I").unpack_from
 _PRELUDE = 12
-_LEAST = 16
+_SMALLEST_MESSAGE = 16
 """Size of a message without headers and payload: the prelude and the checksum at the end."""
 _MOST_HEADERS = 128 * 1024
 """The maximum size of all headers that AWS documents; real headers take a few dozen bytes."""
@@ -42,7 +42,7 @@ _LONGEST_CACHED = 512
 """Maximum size of headers that are cached, in bytes."""
 _MOST_LENGTHS = 512
 """Number of message lengths for which the verified prelude is cached."""
-_CHANGED = "the body was changed on its way, often by a proxy that takes it for text"
+_BODY_WAS_CHANGED = "the body was changed on its way, often by a proxy that takes it for text"
 
 _NAMES: dict[str, tuple[Kind, str]] = {
     "event": ("event", ":event-type"),
@@ -53,7 +53,7 @@ _NAMES: dict[str, tuple[Kind, str]] = {
 
 _HeaderContent: TypeAlias = tuple[str, Kind, dict[str, Any]]
 """The content of a message's headers: the event's name, the kind of message, and all headers."""
-_NOTHING: _HeaderContent = ("", "event", {})
+_NO_HEADERS: _HeaderContent = ("", "event", {})
 
 
 @show_members
@@ -228,7 +228,7 @@ class AWSEventStreamParser:
             total, headers_size, stated = _prelude(data, start)
             checksum = crc32(data[start : start + 8])
             # The number of bytes left for headers and payload.
-            room = total - _LEAST
+            room = total - _SMALLEST_MESSAGE
             if (
                 checksum != stated
                 or total > self._largest_safe
@@ -248,7 +248,10 @@ class AWSEventStreamParser:
             headers = data[start + _PRELUDE : body]
             # This checksum covers the whole message, so it continues the checksum of the prelude.
             if crc32(data[start + 8 : end - 4], checksum) != _word(data, end - 4)[0]:
-                self.error, content = self._make_fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
+                self.error, content = (
+                    self._make_fault(start, f"has a wrong CRC: {_BODY_WAS_CHANGED}"),
+                    _NO_HEADERS,
+                )
             else:
                 content = header_cache.get(headers) or self._read_headers(headers, start)
             if self.error is not None:
@@ -273,8 +276,8 @@ class AWSEventStreamParser:
             verified: True if the checksum of the lengths is right.
         """
         if not verified:
-            return self._make_fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
-        room = total - _LEAST
+            return self._make_fault(start, f"has a wrong CRC of its lengths: {_BODY_WAS_CHANGED}")
+        room = total - _SMALLEST_MESSAGE
         if headers_size > room or headers_size > _MOST_HEADERS:
             return self._make_fault(
                 start, f"has lengths that cannot be: {total} bytes, of which {headers_size} are headers"
@@ -307,7 +310,7 @@ class AWSEventStreamParser:
             headers = read_headers(data)
         except ValueError as error:
             self.error = self._make_fault(start, f"has headers that cannot be read: {error}")
-            return _NOTHING
+            return _NO_HEADERS
         # A message of an unknown type is taken for an event.
         kind, name_header = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
         name = headers.get(name_header)

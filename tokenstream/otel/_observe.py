@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
 
-_NS = 1_000_000_000
+_NS_PER_SECOND = 1_000_000_000
 _INPUT_WITHOUT_CACHE = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
 """Formats whose count of input tokens excludes the cached tokens."""
 
@@ -244,8 +244,8 @@ class Observer:
         format = (None if machine is None else machine.format) or self._format or format_at(url)
         seconds = metrics.duration or 0.0
         # The answer may have ended some time before this report.
-        ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS)
-        started_ns = ended_ns - round(seconds * _NS)
+        ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS_PER_SECOND)
+        started_ns = ended_ns - round(seconds * _NS_PER_SECOND)
         server_address = server_address_of(url)
         host = server_address.get("server.address")
         operation = self._operation or operation_of(format)
@@ -267,7 +267,11 @@ class Observer:
             shared_attributes=shared_attributes,
             attributes={
                 **self._attributes,
-                **({} if machine is not None and "not_streamed" in machine.departures else _STREAMED),
+                **(
+                    {}
+                    if machine is not None and "not_streamed" in machine.departures
+                    else _STREAMED_ATTRIBUTE
+                ),
                 **_first_chunk_attribute(first_chunk_seconds),
                 **_answer_attributes(messages),
                 **tokens,
@@ -289,7 +293,7 @@ class Observer:
         )
 
 
-_STREAMED: Attributes = {"gen_ai.request.stream": True}
+_STREAMED_ATTRIBUTE: Attributes = {"gen_ai.request.stream": True}
 
 
 def _error_type_of(error: StreamError) -> str:
@@ -359,7 +363,7 @@ def _failed_attempts(driver: Driver | None, started_ns: int) -> list[tuple[int, 
     failed_attempts: list[tuple[int, Attributes]] = []
     for report in recovery.attempts:
         # Each attempt follows the one before, after a wait.
-        attempt_ended_ns += round((report.wait + (report.seconds or 0.0)) * _NS)
+        attempt_ended_ns += round((report.wait + (report.seconds or 0.0)) * _NS_PER_SECOND)
         if report.error is not None:
             attempt_attributes: Attributes = {"number": report.number, "mode": report.mode}
             attempt_attributes["error.type"] = _error_type_of(report.error)

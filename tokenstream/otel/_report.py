@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenstream.otel._requested import Attributes
 
 NAME = "tokenstream"
-_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-_TOKENS = tuple(4**power for power in range(14))
+_BUCKETS_OF_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_BUCKETS_OF_TOKENS = tuple(4**power for power in range(14))
 
 
 class OperationReport(NamedTuple):
@@ -142,7 +142,7 @@ class _Instruments:
                 name,
                 unit="s",
                 description=description,
-                explicit_bucket_boundaries_advisory=_SECONDS,
+                explicit_bucket_boundaries_advisory=_BUCKETS_OF_SECONDS,
             )
 
         self.duration = make_histogram_of_seconds(
@@ -165,7 +165,7 @@ class _Instruments:
             "gen_ai.client.token.usage",
             unit="{token}",
             description="Number of input and output tokens used.",
-            explicit_bucket_boundaries_advisory=_TOKENS,
+            explicit_bucket_boundaries_advisory=_BUCKETS_OF_TOKENS,
         )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 
-_MODEL = re.compile(r"/(?:models?|deployments)/([^/:]+)")
+_MODEL_IN_PATH = re.compile(r"/(?:models?|deployments)/([^/:]+)")
 """Matches the model's name in a URL of Gemini, Bedrock or Azure."""
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PARAMETER_OBJECTS = (
@@ -69,8 +69,8 @@ _READERS: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
     "gen_ai.request.stop_sequences": (_texts, ("stop", "stop_sequences", "stopSequences")),
 }
 """Maps attributes to the function that checks a value, and to the names of the parameter in the APIs."""
-_JSON = frozenset({"json_object", "json_schema", "json", "application/json"})
-_OUTPUTS = {"text": "text", "audio": "speech", "image": "image", **dict.fromkeys(_JSON, "json")}
+_JSON_TYPES = frozenset({"json_object", "json_schema", "json", "application/json"})
+_OUTPUT_TYPES = {"text": "text", "audio": "speech", "image": "image", **dict.fromkeys(_JSON_TYPES, "json")}
 """Maps names of output types in the APIs to the names in the GenAI conventions."""
 
 
@@ -113,15 +113,15 @@ def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
     for name in ("response_format", "format"):
         requested: Any = request_object.get(name)
         kind: Any = requested.get("type") if is_dict(requested) else requested
-        if isinstance(kind, str) and kind in _OUTPUTS:
-            yield _OUTPUTS[kind]
+        if isinstance(kind, str) and kind in _OUTPUT_TYPES:
+            yield _OUTPUT_TYPES[kind]
     kind = request_object.get("responseMimeType")
-    if isinstance(kind, str) and kind in _JSON:
+    if isinstance(kind, str) and kind in _JSON_TYPES:
         yield "json"
     for name in ("modalities", "responseModalities"):
         for text in _texts(request_object.get(name)) or ():
             if text.lower() in ("audio", "image"):
-                yield _OUTPUTS[text.lower()]
+                yield _OUTPUT_TYPES[text.lower()]
 
 
 def model_in(payload: object, url: str | None) -> str | None:
@@ -130,7 +130,7 @@ def model_in(payload: object, url: str | None) -> str | None:
         if isinstance(request_object.get("model"), str):
             return cast("str", request_object["model"])
     url_parts = None if url is None else _split_url(url)
-    match = None if url_parts is None else _MODEL.search(url_parts.path)
+    match = None if url_parts is None else _MODEL_IN_PATH.search(url_parts.path)
     return None if match is None else unquote(match[1])
 
 

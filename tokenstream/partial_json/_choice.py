@@ -9,8 +9,8 @@ from tokenstream.errors import MisuseError
 DocumentChoice: TypeAlias = Literal["first", "last", "matching"]
 """The document to read: the first, the last, or the one that validates against the type."""
 
-_ANY = ("first", "last")
-_TYPED = (*_ANY, "matching")
+_CHOICES = ("first", "last")
+_CHOICES_WITH_TYPE = (*_CHOICES, "matching")
 
 
 def check_choice(document: object, *, lenient: object, typed: bool = False) -> None:
@@ -26,7 +26,7 @@ def check_choice(document: object, *, lenient: object, typed: bool = False) -> N
     """
     if document is None:
         return
-    allowed: Any = _TYPED if typed else _ANY
+    allowed: Any = _CHOICES_WITH_TYPE if typed else _CHOICES
     if document == "matching" and not typed:
         raise MisuseError(
             'document="matching" needs the type of the whole document, which partials(), result() and '

@@ -234,7 +234,7 @@ class Answer:
             choice = self.choices[index] = OpenChoice(index)
         return choice
 
-    def _count_part(self, choice: OpenChoice) -> int:
+    def _take_part_index(self, choice: OpenChoice) -> int:
         """Return the index of a choice's next part, and count that part.
 
         Raises:

@@ -64,7 +64,7 @@ class ContentParts(Answer):
         state = self.choice(choice)
         if self.may_hold_surrogates:
             content = mend_surrogates(content)
-        part = OpenPart(content.kind, choice, self._count_part(state))
+        part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
         self._out.append(PartStart(content, choice=choice, part=part.index, raw=self.raw))
         return part
@@ -173,7 +173,7 @@ class ContentParts(Answer):
 
     def cite(self, choice: int, citation: Citation) -> None:
         """Add a citation as a separate part; the text around the citation stays open."""
-        index = self._count_part(self.choice(choice))
+        index = self._take_part_index(self.choice(choice))
         if self.may_hold_surrogates:
             citation = mend_surrogates(citation)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))

@@ -207,7 +207,7 @@ class Parts(ContentParts):
             state.handed_out[call.sent_id] = []
         # Until now, the call had a temporary index, and was not counted among the parts of the message.
         del state.opened[call.index]
-        call.index = self._count_part(state)
+        call.index = self._take_part_index(state)
         state.opened[call.index] = call
         self._out.append(
             ToolCallStart(

@@ -55,7 +55,7 @@ _REPORTED_AS_UNKNOWN = frozenset(
     }
 )
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
-_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
+_EVENT_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
 
 
 class AGUI(Format):
@@ -104,14 +104,14 @@ class AGUI(Format):
             payload: The decoded payload.
             event: The SSE event's name.
         """
-        return text_of(payload, "type") in _TYPES
+        return text_of(payload, "type") in _EVENT_TYPES
 
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True if a payload that looks like an error is an event of a run, to be read as such."""
-        return text_of(payload, "type") in _TYPES
+        return text_of(payload, "type") in _EVENT_TYPES
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
@@ -119,7 +119,7 @@ class AGUI(Format):
         if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
             # A part that chunks write has no end event: any other event of the message ends it.
             self._run_parts.end_chunked_part()
-        if kind not in _TYPES:
+        if kind not in _EVENT_TYPES:
             self.parts.unknown(kind or "event", payload)
             return
         if "type" not in payload:

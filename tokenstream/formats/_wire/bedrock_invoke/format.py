@@ -14,7 +14,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_invoke.chunk import BYTES_PER_GROUP, make_chunk_reader, unpack
 from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
-from tokenstream.formats._wire.bedrock_invoke.shapes import COUNTS, metrics_of
+from tokenstream.formats._wire.bedrock_invoke.shapes import COUNT_FIELDS, metrics_of
 from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _TRIED_FIRST = ("anthropic", "bedrock-converse", "cohere")
 """Formats that are tried before the table of plain payloads, in this order."""
 _TRIED_LAST = ("openai-chat",)
 """Formats that are tried if the table of plain payloads has none that fits."""
-_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+_USAGE_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _TEXTS: tuple[Path, ...] = (
     ("delta", "text"),
     ("delta", "thinking"),
@@ -55,7 +55,7 @@ _TEXTS: tuple[Path, ...] = (
     ("completion",),
 )
 """Paths to a delta's text in the payloads of the models."""
-_CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNTS))
+_CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNT_FIELDS))
 
 
 class BedrockInvoke(Format):
@@ -125,6 +125,7 @@ class BedrockInvoke(Format):
             if delta is not None:
                 return [delta]
         self._data, self._chunk_reader = b"", None
+        # Not `Format.feed`, whose fast path would read the chunk, and not the payload in it.
         events = self.feed_plainly(frame)
         fast = self._fast_path
         if fast is not None:
@@ -150,7 +151,7 @@ class BedrockInvoke(Format):
         inner = self._inner
         if inner is None:
             return None
-        has_counts = is_dict(delta.raw) and not COUNTS.isdisjoint(delta.raw)
+        has_counts = is_dict(delta.raw) and not COUNT_FIELDS.isdisjoint(delta.raw)
         if has_counts and not isinstance(inner, PlainModel):
             # Only `PlainModel` stores deltas to read their counts later.
             return always_decode
@@ -261,7 +262,7 @@ class BedrockInvoke(Format):
         for event in events:
             event.raw = raw
             if isinstance(event, UsageUpdate):
-                self._counted |= {name for name in _COUNTS if getattr(event.usage, name) is not None}
+                self._counted |= {name for name in _USAGE_FIELDS if getattr(event.usage, name) is not None}
             self.parts.emit(event)
         self.parts.raw = raw
         # A departure in the model's payload keeps this payload from the fast path.
@@ -289,7 +290,7 @@ class BedrockInvoke(Format):
     def _report_metrics(self, metrics: dict[str, Any]) -> None:
         """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
-        in_metrics = [name for name in _COUNTS if getattr(usage, name) is not None]
+        in_metrics = [name for name in _USAGE_FIELDS if getattr(usage, name) is not None]
         from_model = self._counted.intersection(in_metrics)
         if len(from_model) < len(in_metrics):
             # Counts that the model has reported itself become None here.

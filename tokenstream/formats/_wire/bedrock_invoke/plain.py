@@ -10,7 +10,7 @@ from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.bedrock_invoke.shapes import (
-    COUNTS,
+    COUNT_FIELDS,
     FINISH_REASONS,
     ModelShape,
     shape_of,
@@ -147,7 +147,7 @@ class PlainModel(Format):
         if shape is None:
             return always_decode
         named = {path[0] for path in (shape.input, shape.output) if path}
-        has_other_counts = not (COUNTS & payload.keys() <= named)
+        has_other_counts = not (COUNT_FIELDS & payload.keys() <= named)
         return always_decode if has_other_counts else self._counted_parts.store_unread_delta
 
     def _read_item(

@@ -118,7 +118,9 @@ SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLET
 """The shapes of Titan; Llama; Claude's text completions; Mistral; Cohere's generate API, and its whole
 answer; AI21's Jurassic; DeepSeek and imported models; TwelveLabs. The first that fits a payload is used."""
 
-COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1)
+COUNT_FIELDS = frozenset(
+    path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1
+)
 """Top-level fields with token counts, which change in each payload."""
 
 

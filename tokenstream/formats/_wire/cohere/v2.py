@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
 """The fields of a message, which are all read; any other field is unknown."""
-_BARE_ERROR = frozenset({"message", "id"})
+_BARE_ERROR_FIELDS = frozenset({"message", "id"})
 
 
 class V2(Format):
@@ -103,7 +103,7 @@ class V2(Format):
         """Read a payload without a type: a whole answer, or an error."""
         if self.is_whole_v2(payload):
             self._read_whole(payload)
-        elif isinstance(payload.get("message"), str) and payload.keys() <= _BARE_ERROR:
+        elif isinstance(payload.get("message"), str) and payload.keys() <= _BARE_ERROR_FIELDS:
             self.note("error_unmarked")
             self.error = provider_error({"error": payload})
         else:

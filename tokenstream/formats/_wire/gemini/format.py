@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
-_KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
+_KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _FIELDS_OF_GEMINI_LIVE = frozenset(
@@ -149,7 +149,7 @@ class Gemini(Format):
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
             self._read_candidate(candidate)
-        self.parts.report_unknown_fields(chunk, (*_KNOWN, *_ADDED_BY_SDK))
+        self.parts.report_unknown_fields(chunk, (*_KNOWN_IN_CHUNKS, *_ADDED_BY_SDK))
         self._gemini_parts.store_usage(dict_of(chunk, "usageMetadata"))
         if not self._gemini_parts.is_plain_delta:
             self._gemini_parts.emit_usage()

@@ -10,7 +10,7 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_KINDS = ("web", "retrievedContext", "maps", "image")
+_SOURCE_FIELDS = ("web", "retrievedContext", "maps", "image")
 """The fields of a grounding chunk that may hold its source, one for each kind of chunk."""
 
 
@@ -117,7 +117,7 @@ _URLS = ("uri", "sourceUri", "imageUri")
 
 def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
     """Return the object in a grounding chunk that describes its source; empty for an unknown kind."""
-    for kind in _KINDS:
+    for kind in _SOURCE_FIELDS:
         source = dict_of(chunk, kind)
         if source:
             return source

@@ -32,11 +32,11 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "CONTINUATION": "pause",
 }
 """Maps Gemini's words to finish reasons; any other word is "unknown"."""
-_NUMBERED = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
+_WORDS_BY_NUMBER = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 """Maps the numbers that gRPC uses to Gemini's words; from 6 on, numbers differ between the two APIs."""
-_FILTERED = frozenset({"6", "7", "8"})
+_FILTER_NUMBERS = frozenset({"6", "7", "8"})
 """Numbers that mean a content filter in both APIs, although not the same filter."""
-_UNSET = "FINISH_REASON_UNSPECIFIED"
+_NO_REASON = "FINISH_REASON_UNSPECIFIED"
 
 
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
@@ -54,9 +54,9 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
     """
     number = int_of(candidate, "finishReason")
     if number:
-        return _NUMBERED.get(number, str(number))
+        return _WORDS_BY_NUMBER.get(number, str(number))
     word = text_of(candidate, "finishReason")
-    return None if filled and word == _UNSET else word
+    return None if filled and word == _NO_REASON else word
 
 
 def meaning_of(reason: str) -> FinishReason:
@@ -66,7 +66,7 @@ def meaning_of(reason: str) -> FinishReason:
         >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("ESCALATION")
         ('length', 'stop', 'content_filter', 'unknown')
     """
-    if reason in _FILTERED:
+    if reason in _FILTER_NUMBERS:
         return "content_filter"
     return FINISH_REASONS.get(reason.upper(), "unknown")
 

@@ -155,7 +155,7 @@ class GeminiInteractions(Format):
             super().after_end(frame)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the interaction has not ended, set `error` to `StreamTruncated`."""
+        """Return the held-back events; set `error` if the interaction failed or has no final status."""
         status = self._status
         if self.error is None and not self.ended and status is not None and status not in UNFINISHED:
             # The terminal event, which describes a failure, is missing, but the final status has arrived.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_MEDIA = frozenset({"image", "audio", "video", "document"})
+_MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
 
 
 class InteractionSteps(Parts):
@@ -81,7 +81,7 @@ class InteractionSteps(Parts):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
-        is_bare_content = kind == "text" or kind in _MEDIA
+        is_bare_content = kind == "text" or kind in _MEDIA_TYPES
         step = InteractionStep(OUTPUT if is_bare_content else kind, {**data})
         self._open[index] = step
         self.newest = index
@@ -197,13 +197,13 @@ class InteractionSteps(Parts):
             The step; None if the type of the delta does not reveal the type of the step.
         """
         was_closed = index in self._closed
-        if kind == "text" or kind in _MEDIA:
+        if kind == "text" or kind in _MEDIA_TYPES:
             step_type = OUTPUT
         elif kind.endswith(("_call", "_result")):
             # These deltas have the type of their step.
             step_type = kind
         else:
-            step_type = _STEP_TYPES.get(kind, "")
+            step_type = _STEP_TYPES_OF_DELTAS.get(kind, "")
         if not step_type:
             # Arguments alone, for example, lack the tool's name, which only a start event has.
             self.note("call_after_done" if was_closed and kind == "arguments_delta" else "part_unopened")
@@ -248,7 +248,7 @@ class InteractionSteps(Parts):
             step.text_index = part.index
             self.add(part, text_of(content, "text") or "")
             self._add_citations(step, content)
-        elif kind not in _MEDIA or not self._add_media(step, content):
+        elif kind not in _MEDIA_TYPES or not self._add_media(step, content):
             self._open_next_part(step, kind, OpaquePart(type=kind, data=content))
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
@@ -398,7 +398,7 @@ class InteractionSteps(Parts):
     }
 
 
-_STEP_TYPES = {
+_STEP_TYPES_OF_DELTAS = {
     "thought_summary": THOUGHT,
     "thought_signature": THOUGHT,
     "text_annotation_delta": OUTPUT,

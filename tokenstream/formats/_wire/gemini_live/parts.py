@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 # Fields of a part that describe its content.
-_MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
+_FIELDS_ABOUT_CONTENT = frozenset(
+    {"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"}
+)
 
 
 class LiveTurn(Parts):
@@ -83,7 +85,7 @@ class LiveTurn(Parts):
             reader = self._READERS.get(name)
             if reader is not None:
                 reader(self, object_in(fields, name), fields)
-            elif name != "text" and name not in _MODIFIERS and value is not None:
+            elif name != "text" and name not in _FIELDS_ABOUT_CONTENT and value is not None:
                 # For an unknown kind of content, keep all fields, because the others may describe it.
                 self.whole(0, OpaquePart(type=name, data=fields))
                 return

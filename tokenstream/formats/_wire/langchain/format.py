@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_KINDS = ("AIMessageChunk", "ai")
+_MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
 _MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
@@ -66,16 +66,18 @@ class LangChain(Format):
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
         """Return whether a stream's first payload is a model's message or a chunk of one."""
-        return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
+        return (
+            payload.get("type") in _MODEL_MESSAGES and "content" in payload and "response_metadata" in payload
+        )
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for messages, whatever they contain: LangChain raises errors, and sends none."""
-        return payload.get("type") in _KINDS
+        return payload.get("type") in _MODEL_MESSAGES
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = payload.get("type")
-        if kind not in _KINDS:
+        if kind not in _MODEL_MESSAGES:
             # The stream of a graph also contains messages of tools and people.
             self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
             return

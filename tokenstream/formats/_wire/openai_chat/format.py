@@ -56,7 +56,7 @@ _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _CHOICE_MARKS = frozenset({"index", "finish_reason"})
 """Fields of which a choice without content has at least one."""
 # In Perplexity's concise streams, chunks with reasoning have another `object`.
-_OBJECTS = ("chat.completion", "chat.reasoning")
+_OBJECT_PREFIXES = ("chat.completion", "chat.reasoning")
 _DELTA = ("choices", 0, "delta")
 _CALL = (*_DELTA, "tool_calls", 0)
 # `object` names the format in every chunk; the check for errors has read it before.
@@ -133,7 +133,7 @@ class OpenAIChat(Format):
             event: The SSE event's name.
         """
         kind = payload.get("object")
-        if isinstance(kind, str) and kind.startswith(_OBJECTS):
+        if isinstance(kind, str) and kind.startswith(_OBJECT_PREFIXES):
             return True
         choices = payload.get("choices")
         if not is_list(choices):

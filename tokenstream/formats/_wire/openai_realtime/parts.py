@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_AUDIO = frozenset({"audio", "output_audio"})
+_AUDIO_TYPES = frozenset({"audio", "output_audio"})
 _CUT_STATUSES = frozenset({"incomplete", "in_progress"})
-_CALLS = frozenset({"function_call", "mcp_call"})
+_CALL_TYPES = frozenset({"function_call", "mcp_call"})
 
 
 class RealtimeOutputs(Parts):
@@ -146,7 +146,7 @@ class RealtimeOutputs(Parts):
             return
         for index, content in enumerate(dicts_of(item.get("content"))):
             self.add_missing_content(ended, index, content)
-        if ended.call is None and ended.type in _CALLS:
+        if ended.call is None and ended.type in _CALL_TYPES:
             # The start of the call had no name.
             self._OPENERS[ended.type](self, ended, item)
         self.add_missing_arguments(ended, item)
@@ -297,7 +297,7 @@ class RealtimeOutputs(Parts):
         data = fields_except({"response_id": item.response, "item_id": item.id}) or {}
         data["content_index"] = index
         start: TextPart | MediaPart
-        if type in _AUDIO:
+        if type in _AUDIO_TYPES:
             if self.audio_format:
                 data["format"] = self.audio_format
             mime_type = text_of(self.audio_format, "type")

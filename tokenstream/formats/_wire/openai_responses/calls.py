@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
 
-_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
+_CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 """Maps types of items that call a tool which the application described to the type of the tool call."""
 _APPLICATION_TYPES = frozenset(
     {"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"}
@@ -47,7 +47,7 @@ def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
         return item.get("execution") == "client"
     if item_type == "shell_call":
         return (text_of(dict_of(item, "environment"), "type") or "local") == "local"
-    return item_type in _TYPES or item_type in _APPLICATION_TYPES
+    return item_type in _CALL_TYPES or item_type in _APPLICATION_TYPES
 
 
 class CallItem(ResponseItem):
@@ -71,7 +71,7 @@ class CallItem(ResponseItem):
         if self.ended:
             return
         # If OpenAI described the tool, the item has no name, and its other fields are the arguments.
-        is_applications_tool = self.type in _TYPES
+        is_applications_tool = self.type in _CALL_TYPES
         data = data_of(item, *_CALL_FIELDS) if is_applications_tool else item
         if self._call is None:
             name = text_of(item, "name") or ("" if is_applications_tool else self.type.removesuffix("_call"))
@@ -105,7 +105,7 @@ class CallItem(ResponseItem):
             0,
             call_id or text_of(item, "id"),
             name,
-            type=_TYPES.get(self.type, self.type),
+            type=_CALL_TYPES.get(self.type, self.type),
             provider_data=data,
         )
         held_back, self._unnamed, self._item = self._unnamed.join(), TextLog(), {}
@@ -119,7 +119,7 @@ class CallItem(ResponseItem):
 
     def _read_arguments(self, call: OpenCall, arguments: object) -> None:
         """Set a call's arguments from its complete item, if the item has any."""
-        if is_dict(arguments) and self.type in _TYPES:
+        if is_dict(arguments) and self.type in _CALL_TYPES:
             self.parts.note("arguments_parsed")
         text = arguments_text(arguments)
         if text:

@@ -189,7 +189,7 @@ class HostedItem(SinglePartItem):
         """Add the whole arguments or code of the call, if no fragment has arrived.
 
         Returns:
-            False if the input is missing, but the field contains neither arguments nor code.
+            False if no input has arrived, and the field contains neither arguments nor code.
         """
         if self._has_input or self.ended:
             # The text repeats the fragments, or arrives too late.

@@ -23,7 +23,7 @@ _KINDS = {
     "summary_text": "reasoning",
 }
 """Maps types of content to kinds of parts."""
-_ANSWERS = frozenset({"text", "refusal"})
+_ANSWER_KINDS = frozenset({"text", "refusal"})
 """Kinds of parts that some servers confuse in the event that starts a text."""
 _READ_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 """Fields of a text that do not belong to the data of its part."""
@@ -157,7 +157,7 @@ class TextItem(ResponseItem):
         stored under a key with its kind in place of the event field.
         """
         section, kind = self.sections.get(key), self.kind_of(content)
-        if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWERS:
+        if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWER_KINDS:
             return key
         _, index = key
         other_key = (kind, index)

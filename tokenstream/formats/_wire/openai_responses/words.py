@@ -36,7 +36,11 @@ _INCOMPLETE_REASONS: dict[str, FinishReason] = {
     "content_filter": "content_filter",
     "steered": "cancelled",
 }
-_FINISHED: dict[str, FinishReason] = {"completed": "stop", "cancelled": "cancelled", "failed": "error"}
+_REASONS_BY_STATUS: dict[str, FinishReason] = {
+    "completed": "stop",
+    "cancelled": "cancelled",
+    "failed": "error",
+}
 
 _PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
@@ -71,7 +75,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
 )
 """Maps codes in the SDK's `ResponseError` to True if a retry may help; codes that say so are left out."""
 
-_ARGUMENTS: dict[str, tuple[str, ...]] = {
+_ARGUMENT_FIELDS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),
     "code_interpreter_call": ("code",),
     "computer_call": ("action", "actions"),
@@ -83,7 +87,7 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "web_search_call": ("action",),
 }
 """Maps types of items to the possible fields with the tool's arguments, if these are not `arguments`."""
-_RESULTS: dict[str, tuple[str, ...]] = {
+_RESULT_FIELDS: dict[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "file_search_call": ("results",),
     "mcp_call": ("output", "error"),
@@ -103,7 +107,7 @@ def finish_reason_of(response: dict[str, Any], status: str) -> FinishReason:
         'length'
     """
     if status != "incomplete":
-        return _FINISHED[status]
+        return _REASONS_BY_STATUS[status]
     return _INCOMPLETE_REASONS.get(
         text_of(dict_of(response, "incomplete_details"), "reason") or "", "unknown"
     )
@@ -199,7 +203,7 @@ def arguments_of(item: dict[str, Any], item_type: str) -> object:
         >>> arguments_of({"queries": ["cats"]}, "file_search_call"), arguments_of({}, "function_call")
         ({'queries': ['cats']}, None)
     """
-    name, value = _first_nonempty(item, _ARGUMENTS.get(item_type, ("arguments",)))
+    name, value = _first_nonempty(item, _ARGUMENT_FIELDS.get(item_type, ("arguments",)))
     return {name: value} if is_list(value) else value
 
 
@@ -210,7 +214,7 @@ def result_of(item: dict[str, Any], item_type: str) -> object:
         >>> result_of({"results": [{"filename": "a"}]}, "file_search_call"), result_of({}, "mcp_call")
         ([{'filename': 'a'}], None)
     """
-    return _first_nonempty(item, _RESULTS.get(item_type, ()))[1]
+    return _first_nonempty(item, _RESULT_FIELDS.get(item_type, ()))[1]
 
 
 def _first_nonempty(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, object]:

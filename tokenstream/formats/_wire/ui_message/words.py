@@ -26,7 +26,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 _DEEPEST_MERGE = 32
 """Levels of metadata that are merged; below them, a later value replaces the earlier value."""
 # The AI SDK's names of counts, and providers' names of data about reasoning.
-_COUNTS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
+_COUNT_FIELDS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
 _SIGNATURES = ("signature", "thoughtSignature")
 _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 
@@ -64,7 +64,7 @@ def usage_of(metadata: object) -> Usage | None:
     if not is_dict(metadata):
         return None
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
-        if any(int_of(report, name) is not None for name in _COUNTS):
+        if any(int_of(report, name) is not None for name in _COUNT_FIELDS):
             # If the counts are among the metadata, do not repeat these: the message has them as a field.
             return _read_report(report, provider_data={} if report is metadata else report)
     return None
