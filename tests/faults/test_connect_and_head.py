@@ -180,9 +180,9 @@ def test_f07_an_error_is_told_although_its_connection_stays_open(
     body = json.dumps({"error": LIMITED}).encode()
     with Loopback([head(429, "application/json"), body[:20], 0.02, body[20:], OPEN]) as server:
         begun = time.monotonic()
-        error = failed(colour, server, StatusError, deadlines=Deadlines(first_event=2, idle_bytes=2))
+        error = failed(colour, server, StatusError, deadlines=Deadlines(first_event=30, idle_bytes=30))
 
-        assert time.monotonic() - begun < 1.8
+        assert time.monotonic() - begun < 4
         assert (error.code, error.body) == ("too_fast", body.decode())
         assert error.partial.ending == "failed"
 

@@ -51,7 +51,7 @@ def test_a_server_that_stays_silent_after_the_end_holds_no_loop(
 
 def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
     """Blank lines, one at a time: the half second is one for all of them."""
-    drips: Script = [0.1, http_chunk(b"\n")] * 40
+    drips: Script = [0.1, http_chunk(b"\n")] * 400
     with (
         Loopback([chunked_head(), *map(http_chunk, ANSWER), *drips]) as server,
         opened(alone, server.url) as stream,
@@ -59,7 +59,7 @@ def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
         begun = time.monotonic()
         message = stream.final()
 
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 4
         assert message.ending == "complete"
         assert server.connection().closed_within(PATIENCE)
 

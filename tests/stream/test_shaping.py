@@ -324,14 +324,14 @@ def test_thirty_updates_a_second_in_earnest() -> None:
 
 async def test_an_asynchronous_loop_is_given_in_time_what_is_smoothed() -> None:
     """At an even pace, while the source is silent."""
-    async with AsyncStream(said_and_silent(1.0), format="pieces") as stream:
+    async with AsyncStream(said_and_silent(30), format="pieces") as stream:
         begun = time.monotonic()
         seen = ""
         async for piece in stream.text.smooth(max_delay=0.1):
             seen += piece
             if seen == "The sky":
                 break
-        assert time.monotonic() - begun < 0.9
+        assert time.monotonic() - begun < 4
 
 
 def test_trio_outside_a_block_says_what_is_needed() -> None:

@@ -180,7 +180,7 @@ def test_what_never_ends_does_not_keep_the_server() -> None:
         sock.sendall(GET)
         assert server.connection().open_after(0.02)
     sock.close()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4
 
 
 def test_nobody_listens_at_the_refusing_address() -> None:

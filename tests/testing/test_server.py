@@ -250,7 +250,7 @@ def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
         begun = time.monotonic()
         server.stop()
 
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4
         assert before == set(threading.enumerate())
         with pytest.raises(httpx.RemoteProtocolError):
             response.read()

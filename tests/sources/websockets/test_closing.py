@@ -41,7 +41,7 @@ def test_stop_from_another_thread_ends_a_read_that_blocks() -> None:
         timer.join()
 
         assert (read, stream.message.ending, stream.closed) == (["Hel"], "stopped", True)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
 
 
 @pytest.mark.anyio
@@ -134,7 +134,7 @@ async def test_a_farewell_is_not_waited_for_long() -> None:
         await astream.aclose()
         seconds.append(time.monotonic() - began)
 
-    assert max(seconds) < 2
+    assert max(seconds) < 4
 
 
 @pytest.mark.parametrize("seconds, kept", [(0.1, 0.1), (30.0, 0.5), (None, 0.5)])

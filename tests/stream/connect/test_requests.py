@@ -150,10 +150,10 @@ def test_a_trace_of_the_callers_is_told_each_step() -> None:
     steps: list[str] = []
     with raw_server(b"", hang=True) as url:
         begun = time.monotonic()
-        stream = connect(url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=2)
+        stream = connect(url, extensions={"trace": lambda step, _: steps.append(step)}, timeout=30)
         threading.Timer(0.05, stream.stop).start()
         assert list(stream.text) == []
-        assert time.monotonic() - begun < 1.8
+        assert time.monotonic() - begun < 4
     assert steps[0] == "connection.connect_tcp.started"
     assert "http11.receive_response_headers.started" in steps
 
