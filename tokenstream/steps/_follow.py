@@ -79,6 +79,7 @@ class _Follower:
         try:
             reader.read_event(item)
         except MisuseError:
+            # A mistake in the calling code, which has to see it.
             raise
         except Exception as error:  # noqa: BLE001 - a failure here must not disturb the reader
             warn(

@@ -82,6 +82,7 @@ class RunOfAFramework(ABC):
         ]
         cause = matching_calls[0] if matching_calls else None
         if cause is not None:
+            # Each call starts one tool only.
             self._calls.remove(cause)
         elif id is not None:
             # No followed answer contains the call, but its id is known.

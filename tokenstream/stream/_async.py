@@ -204,6 +204,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         """
         from tokenstream.stream._running import run_async
 
+        # If the stream is shared, its own driver returns the news for views, but handlers need the events.
         return await run_async(self._driver.event_driver, self._cursors, router)
 
     @overload
@@ -243,6 +244,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         """
         from tokenstream.stream._guards.guarding import guard, is_awaited
 
+        # The driver that reads the source, even if the stream is shared.
         added_rule = guard(
             self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
         )

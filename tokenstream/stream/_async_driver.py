@@ -221,7 +221,7 @@ class AsyncDriver(Driver):
                 item = pump.take_item()
                 if item is None:
                     break
-                event = self.process_item(item[1], item[0])
+                event = self.process_item(item[1], item[0])  # a pair: the time of its arrival, the item
             event = event or machine.pull()
         return event
 

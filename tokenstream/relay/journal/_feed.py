@@ -79,6 +79,8 @@ class Feed:
     def is_answer_of(self, state: State) -> bool:
         """Return True if the feed reads the answer with this state, not an earlier answer with the same id.
 
+        False also for a feed that has failed: it reads nothing any more.
+
         Args:
             state: The answer's current state.
         """
@@ -132,6 +134,7 @@ class Feed:
                     break
                 self._add_page(page)
                 if self._seems_dead(page.state):
+                    # End the answer in place of its producer.
                     await self._bury()
                 elif len(page.records) < _PAGE_SIZE and not self.is_complete:
                     # All records were read; wait for the next ones.

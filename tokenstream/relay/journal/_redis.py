@@ -110,6 +110,7 @@ class RedisStorage(Storage):
         reply = await self._run_script(READ, id, after, limit)
         if reply is None:
             return None
+        # The last value is the reason of a requested stop.
         begin, end, over, alive, records, owner, _ = reply
         state = State(None if owner is None else owner.decode(), begin, end, bool(over), bool(alive))
         return Page(state, after + 1, tuple(records))

@@ -239,6 +239,7 @@ class Guards:
             now: A clock reading, in seconds.
         """
         was_held = self._forget_if_held(event)
+        # After the end of all choices, the rules get no more events.
         if self._note_open_choice(event):
             for guard in self._guards:
                 if not (was_held and guard.hold):

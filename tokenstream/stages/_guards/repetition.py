@@ -104,6 +104,7 @@ class Repetition(TextStage):
         size = len(tail)
         last = tail[-_STEP:]
         if period and tail.endswith(last, 0, size - period):
+            # The repetition goes on.
             self._repeated += _STEP
         else:
             # The last position at which the same characters appeared before; -1 if they did not.

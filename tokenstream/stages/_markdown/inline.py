@@ -171,7 +171,7 @@ class InlineCompleter:
         # A checkbox, or the beginning of one, is not shown without text after it.
         if self._item and _TASK_BOX.fullmatch(text):
             return 0
-        positions = [self._scanned_to]
+        positions = [self._scanned_to]  # an open run or bracket before it may still become text
         positions += [opener.run.position for opener in self._openers[:1]]
         positions += [bracket.position for bracket in self._brackets[:1]]
         return self._find_shown_end(text, min(positions), [], cut=True)

@@ -210,6 +210,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         return without_paragraph
     else:
         content += tail[offset:]
+    # The innermost container may be a list item, in which `[ ]` is a checkbox.
     in_container = bool(shape.containers)
     shown = shape.completion.complete(content, references=shape.definition_count > 0, item=in_container)
     if not shown or shown.isspace():

@@ -62,6 +62,7 @@ def detect_buffering(
     # The histogram has no single gaps: each one counts with the middle of its bucket.
     seconds_in_packets = sum(map(mul, gaps.counts[:_NETWORK_BUCKET], MIDDLES))
     seconds_in_bursts = sum(map(mul, gaps.counts[:_SILENCE_BUCKET], MIDDLES))
+    # Without silences between bursts, the wait for the first content is the only silence.
     silent_seconds = gaps.seconds - seconds_in_bursts if silences else wait
 
     too_short = deltas < max(_MIN_DELTAS_PER_BURST * bursts, _MIN_DELTAS)

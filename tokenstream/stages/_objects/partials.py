@@ -142,6 +142,7 @@ class Partials(DocumentStage, Generic[T]):
             # `feed` has returned the whole document, and it is valid.
             return []
         self.error = self._find_error(at_end=True)
+        # The end of the text changes the draft only if it completes the document.
         return [] if draft.complete == was_complete else [draft.partial()]
 
     def _find_error(self, *, at_end: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:

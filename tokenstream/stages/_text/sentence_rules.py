@@ -113,6 +113,7 @@ def _is_abbreviated(text: str, start: int, mark_at: int, following: str) -> bool
     """
     before = text[max(start, mark_at - _SEARCHED) : mark_at]
     if not before or before[-1].isspace():
+        # No word precedes the full stop directly.
         return False
     words = before.split()
     word = words[-1].lstrip(_OPENING)

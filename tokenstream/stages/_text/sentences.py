@@ -120,6 +120,7 @@ class Sentences(TextStage):
         # Half a reference after a mark may belong to the next sentence, so the length does not include it.
         start = self._cut_overlong(text, start, self._scanned_to, out)
         if self._mark_at is not None and self._mark_at < start:
+            # The text with this mark has been cut off: look for another mark in the rest.
             self._scanned_to, self._mark_at, self._marks_end = start, None, None
         # The offsets are relative to the held text.
         self._held = text[start:]

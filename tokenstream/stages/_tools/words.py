@@ -176,7 +176,8 @@ def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str,
             value = value.get(str(key))
             place += f".{key}"
         elif not member:
-            # A key that the value does not have is the name of a union member.
+            # A key that the value does not have is the name of a union member; those of inner unions, which
+            # follow, are left out.
             member, outer, place = str(key), place, ""
     # `outer` is the place of the union, and `place` has what came after its member.
     outer, inner = (outer, place) if member else (place, "")

@@ -404,6 +404,7 @@ class BroadcastReader(SyncStreamBase, Choice):
         """
         from tokenstream.stream._running import run
 
+        # The driver itself returns the news for views, but handlers need the events.
         return run(self._driver.event_driver, self._cursors, router)
 
     def close(self) -> None:

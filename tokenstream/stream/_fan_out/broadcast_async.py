@@ -349,6 +349,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
         """
         from tokenstream.stream._running import run_async
 
+        # The driver itself returns the news for views, but handlers need the events.
         return await run_async(self._driver.event_driver, self._cursors, router)
 
     async def aclose(self) -> None:
