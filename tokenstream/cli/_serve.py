@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import re
 import signal
@@ -142,7 +143,8 @@ def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
         server.start()
     except OSError as error:
         where = f"{options.host} port {options.port}"
-        msg = f"{options.folder} cannot be served at {where}: {reason_of(error)}"
+        way_out = "; choose another --port" if error.errno == errno.EADDRINUSE else ""
+        msg = f"{options.folder} cannot be served at {where}: {reason_of(error)}{way_out}"
         raise CommandFailed(msg) from None
     folder_name = one_line(options.folder)
     count = f"{len(recordings)} recording{'' if len(recordings) == 1 else 's'}"
