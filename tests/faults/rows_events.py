@@ -89,7 +89,7 @@ ROWS = [
     Row("F40b", "An event has empty data.", around(sse("")), whole("counted as `empty_data`")),
     Row(
         "F43",
-        "Lines end with a mixture of CR, LF and CRLF, and each event is due before the next byte.",
+        "Lines end with a mixture of CR, LF and CRLF; each event must come out before the next byte arrives.",
         every(*[_prompt(end, blank) for end in (b"\n", b"\r", b"\r\n") for blank in (b"\r", b"\r\n")]),
         whole(),
     ),
@@ -107,7 +107,7 @@ ROWS = [
     ),
     Row(
         "F46",
-        "`choices` is null, or empty beside the usage.",
+        "`choices` is null, or empty in the payload with the usage.",
         around(sse(wire.chat_payload({}) | {"choices": None}), wire.chat_usage(1, 2), also=_usage),
         whole("the usage is kept"),
     ),
