@@ -32,12 +32,12 @@ class LineFraming(ABC, Generic[FrameT]):
 
     __slots__ = (
         "_bom_start",
-        "_clean",
         "_ended",
+        "_holds_nothing",
         "_limits",
         "_line",
         "_longest_safe",
-        "_ready",
+        "_past_bom",
         "_small_chunk",
         "_tail_at_error",
         "error",
@@ -67,10 +67,10 @@ class LineFraming(ABC, Generic[FrameT]):
         self._line = bytearray()
         # The value of `tail` after an error, when the buffers have been emptied.
         self._tail_at_error = b""
-        # True once the byte order mark has been handled, until the end or an error.
-        self._ready = False
-        # True if `_ready` and no bytes are held: the next chunk may be read without the earlier ones.
-        self._clean = False
+        # True once the byte order mark has been handled; False again after the end or an error.
+        self._past_bom = False
+        # True if `_past_bom` and no bytes are held: the next chunk may be read without the earlier ones.
+        self._holds_nothing = False
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -90,14 +90,14 @@ class LineFraming(ABC, Generic[FrameT]):
             self._read_slice(text[start : start + SLICE], frames)
             if self.error is not None:
                 break
-        self._ready = self._bom_start is None and self.error is None
-        self._clean = self._ready and self._is_idle()
+        self._past_bom = self._bom_start is None and self.error is None
+        self._holds_nothing = self._past_bom and self._is_idle()
         return frames
 
     def _finish(self) -> None:
         """End the input."""
         self._ended = True
-        self._ready = self._clean = False
+        self._past_bom = self._holds_nothing = False
 
     def _accept(self, chunk: object) -> bytes:
         """Return the bytes of a chunk without a byte order mark; after an error, return no bytes."""
@@ -131,7 +131,7 @@ class LineFraming(ABC, Generic[FrameT]):
         error = LimitExceeded(limit=limit, value=getattr(self._limits, limit))
         error.tail = self._tail_at_error
         self.error = error
-        self._ready = self._clean = False
+        self._past_bom = self._holds_nothing = False
         self._drop_held()
         return True
 

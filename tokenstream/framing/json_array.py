@@ -145,10 +145,9 @@ class JSONArrayParser(LineFraming[bytes]):
             chunk: Bytes as the transport delivered them.
             now: Not used; every stage has this parameter.
         """
-        # Gemini sends one element per chunk, with the separator before or after it. `_clean` means that no
-        # bytes are held.
+        # Gemini sends one element per chunk, with the separator before or after it.
         if (
-            self._clean
+            self._holds_nothing
             and self._match_next is not None
             and type(chunk) is bytes
             and len(chunk) <= self._small_chunk
@@ -173,7 +172,7 @@ class JSONArrayParser(LineFraming[bytes]):
             The function; None if the last chunk did not consist of one element, or if `reader` returned None.
         """
         last_match = self._last_match
-        if last_match is None or not self._clean:
+        if last_match is None or not self._holds_nothing:
             return None
         last_chunk = last_match.string
         before, after = last_chunk[: last_match.start(1)], last_chunk[last_match.end(1) :]

@@ -120,21 +120,20 @@ class NDJSONParser(PlainNDJSONParser):
     @property
     def longest_alone(self) -> int:
         """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
-        return self._small_chunk if self._clean else 0
+        return self._small_chunk if self._holds_nothing else 0
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the same as `feed`; every framing has a method of this name."""
         # Most servers send one line per chunk. A line that does not begin with white space is not blank.
-        # `_ready` means that no byte order mark can follow, `_clean` that no bytes are held, either.
         # `in` is much faster than splitting the chunk. 10 is LF, and 32 a space.
-        if type(chunk) is bytes and self._ready and 0 < len(chunk) <= self._small_chunk:
+        if type(chunk) is bytes and self._past_bom and 0 < len(chunk) <= self._small_chunk:
             if chunk[-1] == 10:
                 payload = chunk[:-2] if chunk[-2:] == b"\r\n" else chunk[:-1]
-                if self._clean and chunk[0] > 32 and 10 not in payload:
+                if self._holds_nothing and chunk[0] > 32 and 10 not in payload:
                     return [payload]
             elif 10 not in chunk:
                 # A piece of a line.
-                self._clean = False
+                self._holds_nothing = False
                 self._hold(chunk)
                 return []
         return self._feed(chunk)

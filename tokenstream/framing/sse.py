@@ -167,7 +167,7 @@ class PlainSSEParser(LineFraming[Frame]):
     def unfinished(self) -> ServerSentEvent | None:
         """The event that lacks only a line end and a blank line, or None."""
         # Without an unfinished line and data, there is nothing that line ends could complete.
-        if self.error is not None or self._clean or not (self._line or self._data is not None):
+        if self.error is not None or self._holds_nothing or not (self._line or self._data is not None):
             return None
         frames: list[Frame] = []
         # A copy reads the missing line ends, so that this parser does not change.
@@ -355,10 +355,14 @@ class SSEParser(PlainSSEParser):
             >>> SSEParser().frames(b"data: 1\n\nid: 7\ndata: 2\n\n")
             [b'1', ServerSentEvent(b'2', id='7')]
         """
-        # Most servers send one event per chunk. `_clean` means that no bytes of an event are held.
-        # `in` is several times as fast as a search for two bytes, and a slice is faster than startswith.
-        # 13 is CR, 10 is LF and 32 a space.
-        if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small_chunk:
+        # Most servers send one event per chunk. `in` is several times as fast as a search
+        # for two bytes, and a slice is faster than startswith. 13 is CR, 10 is LF and 32 a space.
+        if (
+            type(chunk) is bytes
+            and self._holds_nothing
+            and 13 not in chunk
+            and len(chunk) <= self._small_chunk
+        ):
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:
                     payload = chunk[6:-2] if chunk[5] == 32 else chunk[5:-2]
@@ -374,20 +378,20 @@ class SSEParser(PlainSSEParser):
     @property
     def longest_alone(self) -> int:
         """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
-        return self._small_chunk if self._clean and not self._id else 0
+        return self._small_chunk if self._holds_nothing and not self._id else 0
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:
         """Read a chunk that is not exactly one event with LF line ends."""
-        if type(chunk) is bytes and self._ready:
+        if type(chunk) is bytes and self._past_bom:
             if 13 in chunk:
                 # Whole events with CRLF line ends are read like those with LF.
-                if self._clean and chunk[-4:] == b"\r\n\r\n":
+                if self._holds_nothing and chunk[-4:] == b"\r\n\r\n":
                     text = chunk.replace(b"\r\n", b"\n")
                     if 13 not in text:
                         return self.frames(text)
             elif 10 not in chunk and 0 < len(chunk) <= SLICE:
                 # Without a line end, the chunk is a piece of a line.
-                self._after_cr = self._clean = False
+                self._after_cr = self._holds_nothing = False
                 self._hold(chunk)
                 return []
         return self._feed(chunk)
