@@ -52,10 +52,10 @@ class JSONBody:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
         self._framing: NDJSONParser | JSONArrayParser | None = None
         """The framing of a body of several documents; None until the body is known to be one."""
-        self._first = bytearray()
+        self._bytes_so_far = bytearray()
         """The bytes so far, until the body is known to be several documents."""
         self._searched_to = 0
-        """The position up to which `_first` was searched for the end of the first line."""
+        """The position up to which `_bytes_so_far` was searched for the end of the first line."""
         self._is_single = False
         """True once the body is known to be a single document."""
         self._has_content = False
@@ -75,7 +75,7 @@ class JSONBody:
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished document, at most `Limits.tail`."""
-        return bytes(self._first[: self._limits.tail]) if self._framing is None else self._framing.tail
+        return bytes(self._bytes_so_far[: self._limits.tail]) if self._framing is None else self._framing.tail
 
     @property
     def unfinished(self) -> bytes | None:
@@ -85,7 +85,7 @@ class JSONBody:
         """
         if self._framing is not None:
             return self._framing.unfinished
-        single = bytes(self._first).removeprefix(_BOM)
+        single = bytes(self._bytes_so_far).removeprefix(_BOM)
         return single if single.strip(_SPACE) else None
 
     @property
@@ -124,13 +124,13 @@ class JSONBody:
             return framing.frames(chunk, now=now)
         if self._error is not None:
             return []
-        self._first += chunk
+        self._bytes_so_far += chunk
         if not self._is_single:
             self._decide()
         if self._framing is not None:
-            first, self._first = bytes(self._first), bytearray()
-            return self._framing.frames(first, now=now)
-        self._refuse_if_too_large(len(self._first))
+            so_far, self._bytes_so_far = bytes(self._bytes_so_far), bytearray()
+            return self._framing.frames(so_far, now=now)
+        self._refuse_if_too_large(len(self._bytes_so_far))
         return []
 
     frames = feed
@@ -146,22 +146,22 @@ class JSONBody:
         `_searched_to` is the position where the last search for the end of the line ended, so that no byte
         is searched twice.
         """
-        first = self._first
+        so_far = self._bytes_so_far
         if not self._has_content:
-            while self._searched_to < len(first) and first[self._searched_to] in _BEFORE_CONTENT:
+            while self._searched_to < len(so_far) and so_far[self._searched_to] in _BEFORE_CONTENT:
                 self._searched_to += 1
-            if self._searched_to == len(first):
+            if self._searched_to == len(so_far):
                 return
-            if first[self._searched_to] == _OPENING:
+            if so_far[self._searched_to] == _OPENING:
                 self._framing = JSONArrayParser(limits=self._limits)
                 return
             self._has_content = True
-        end = first.find(b"\n", self._searched_to)
-        self._searched_to = len(first)
+        end = so_far.find(b"\n", self._searched_to)
+        self._searched_to = len(so_far)
         if end < 0 or self._refuse_if_too_large(end):
             return
         # In NDJSON, the first line is a whole document; the first line of an indented one is not.
-        if first[:end].rstrip(_SPACE).endswith((b"}", b"]")):
+        if so_far[:end].rstrip(_SPACE).endswith((b"}", b"]")):
             self._framing = NDJSONParser(limits=self._limits)
         else:
             self._is_single = True
@@ -176,5 +176,5 @@ class JSONBody:
             return False
         self._error = LimitExceeded(limit="event", value=self._limits.event)
         # Of the refused body, only the bytes that the property `tail` returns are still needed.
-        del self._first[self._limits.tail :]
+        del self._bytes_so_far[self._limits.tail :]
         return True

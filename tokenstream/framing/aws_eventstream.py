@@ -29,8 +29,8 @@ __all__ = ["AWSEventStreamParser", "EventStreamMessage"]
 EventT = TypeVar("EventT")
 Kind: TypeAlias = Literal["event", "exception", "error"]
 
-_prelude = Struct(">III").unpack_from
-_word = Struct(">I").unpack_from
+_unpack_prelude = Struct(">III").unpack_from
+_unpack_checksum = Struct(">I").unpack_from
 _PRELUDE = 12
 _SMALLEST_MESSAGE = 16
 """Size of a message without headers and payload: the prelude and the checksum at the end."""
@@ -208,14 +208,14 @@ class AWSEventStreamParser:
         reader = self._reader
         if reader is None or reader.name != name:
             # The bytes that the replaced reader has read still count for the offsets of errors.
-            self._offset += 0 if reader is None else reader.bytes
+            self._offset += 0 if reader is None else reader.bytes_read
             # The headers of a message of this kind that was read before, which this event repeats.
             headers = [data for data, content in self._header_cache.items() if content[:2] == (name, "event")]
             if not headers:
                 return None
             reader = self._reader = _OneMessage(name, headers[-1], self._largest_safe)
         reader.expect(start)
-        reader.inner = read
+        reader.read_rest = read
         return reader.read
 
     # -- within ------------------------------------------------------------
@@ -225,7 +225,7 @@ class AWSEventStreamParser:
         start, size = 0, len(data)
         header_cache = self._header_cache
         while start + _PRELUDE <= size:
-            total, headers_size, stated = _prelude(data, start)
+            total, headers_size, stated = _unpack_prelude(data, start)
             checksum = crc32(data[start : start + 8])
             # The number of bytes left for headers and payload.
             room = total - _SMALLEST_MESSAGE
@@ -247,7 +247,7 @@ class AWSEventStreamParser:
             body = start + _PRELUDE + headers_size
             headers = data[start + _PRELUDE : body]
             # This checksum covers the whole message, so it continues the checksum of the prelude.
-            if crc32(data[start + 8 : end - 4], checksum) != _word(data, end - 4)[0]:
+            if crc32(data[start + 8 : end - 4], checksum) != _unpack_checksum(data, end - 4)[0]:
                 self.error, content = (
                     self._make_fault(start, f"has a wrong CRC: {_BODY_WAS_CHANGED}"),
                     _NO_HEADERS,
@@ -296,7 +296,7 @@ class AWSEventStreamParser:
             predicate: The end of the error message, after "the message at byte …".
         """
         # The bytes that the reader of single messages has read are not in `_offset`.
-        offset = self._offset + start + (0 if self._reader is None else self._reader.bytes)
+        offset = self._offset + start + (0 if self._reader is None else self._reader.bytes_read)
         return ProtocolError(f"the message at byte {offset} {predicate}", offset=offset)
 
     def _read_headers(self, data: bytes, start: int) -> _HeaderContent:
@@ -329,25 +329,25 @@ class _OneMessage:
         max_size: The maximum size of a message to read this way, in bytes.
     """
 
-    __slots__ = ("_headers", "_max_size", "_size", "_start", "_verified", "bytes", "inner", "name")
+    __slots__ = ("_headers", "_max_size", "_size", "_start", "_verified", "bytes_read", "name", "read_rest")
 
     def __init__(self, name: str, headers: bytes, max_size: int) -> None:
         self.name = name
-        self.inner: Callable[[bytes], Any] = len
+        self.read_rest: Callable[[bytes], Any] = len
         """Reads the rest of a payload after its expected start; returns None if it cannot.
 
         `len` is a placeholder: the function is set before the first read.
         """
-        self.bytes = 0
+        self.bytes_read = 0
         """Number of bytes read this way."""
         self._headers = headers
         self._max_size = max_size
         self._start = headers
-        """The bytes between the prelude and the part of the payload that `inner` reads."""
+        """The bytes between the prelude and the part of the payload that `read_rest` reads."""
         self._size = _PRELUDE + len(headers)
         """Number of bytes before that part."""
         self._verified: dict[int, tuple[bytes, int]] = {}
-        """Maps a message's length to the bytes before the part that `inner` reads, and to their checksum."""
+        """Maps a message's length to the bytes before the part for `read_rest`, and to their checksum."""
 
     def expect(self, start: bytes) -> None:
         """Set the beginning that all payloads are expected to have."""
@@ -357,10 +357,10 @@ class _OneMessage:
             self._verified = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Return what `inner` reads in a chunk, after the expected beginning of the message's payload.
+        """Return what `read_rest` reads in a chunk, after the expected beginning of the message's payload.
 
-        The result is None if `inner` cannot read the rest of the payload, or if the chunk is not one valid
-        message with the known headers and this beginning.
+        The result is None if `read_rest` returns None, or if the chunk is not one valid message with the
+        known headers and this beginning.
         """
         size, total = self._size, len(chunk)
         start, checksum = self._verified.get(total) or self._verify_start(chunk)
@@ -370,9 +370,9 @@ class _OneMessage:
         rest = chunk[size:-4]
         if crc32(rest, checksum).to_bytes(4, "big") != chunk[-4:]:
             return None
-        result = self.inner(rest)
+        result = self.read_rest(rest)
         if result is not None:
-            self.bytes += total
+            self.bytes_read += total
         return result
 
     def _verify_start(self, chunk: bytes) -> tuple[bytes, int]:
@@ -387,7 +387,7 @@ class _OneMessage:
         # The last 4 bytes are the checksum of the message.
         if not size + 4 <= len(chunk) <= self._max_size or start[_PRELUDE:] != self._start:
             return b"", 0
-        total, headers_size, stated = _prelude(start)
+        total, headers_size, stated = _unpack_prelude(start)
         if crc32(start[:8]) != stated or headers_size != len(self._headers) or total != len(chunk):
             return b"", 0
         verified = start, crc32(start)

@@ -78,11 +78,11 @@ class PlainSSEParser(LineFraming[Frame]):
     __slots__ = (
         "_after_cr",
         "_data",
+        "_data_size",
         "_event_retry",
         "_id",
+        "_in_event",
         "_name",
-        "_open",
-        "_size",
         "_stray",
         "comments",
         "first_event_id",
@@ -116,9 +116,9 @@ class PlainSSEParser(LineFraming[Frame]):
         self._name = ""
         self._data: bytes | bytearray | None = None
         # Number of payload bytes held, including the LF that another data line would add.
-        self._size = 0
+        self._data_size = 0
         self._event_retry: int | None = None
-        self._open = False
+        self._in_event = False
 
     @property
     def stray(self) -> bytes:
@@ -206,7 +206,7 @@ class PlainSSEParser(LineFraming[Frame]):
     def _take_line(self, line: bytes, frames: list[Frame]) -> None:
         """Read one line: a blank line, which ends an event, or a field or a comment."""
         # Only a line that may exceed a limit is compared with each of them.
-        if len(line) + self._size > self._longest_safe and self._stop_if_outgrown(line, whole=True):
+        if len(line) + self._data_size > self._longest_safe and self._stop_if_outgrown(line, whole=True):
             return
         if not line:
             self._dispatch(frames)
@@ -220,12 +220,12 @@ class PlainSSEParser(LineFraming[Frame]):
     def _hold(self, rest: bytes) -> None:
         """Keep the start of an unfinished line."""
         self._line += rest
-        if len(self._line) + self._size > self._longest_safe:
+        if len(self._line) + self._data_size > self._longest_safe:
             self._stop_if_outgrown(self._line, whole=False)
 
     def _append(self, value: bytes) -> None:
         """Add a line to the data of the open event."""
-        self._open = True
+        self._in_event = True
         if self._data is None:
             self._data = value
         else:
@@ -235,11 +235,11 @@ class PlainSSEParser(LineFraming[Frame]):
             self._data += b"\n"
             self._data += value
         # The size with the LF that another data line would add.
-        self._size = len(self._data) + 1
+        self._data_size = len(self._data) + 1
 
     def _read_field(self, line: bytes) -> None:
         """Read a line that is neither blank nor a comment, and not in the usual form of a data field."""
-        self._open = True
+        self._in_event = True
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":
@@ -275,7 +275,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _is_idle(self) -> bool:
-        return not (self._line or self._open or self._after_cr)
+        return not (self._line or self._in_event or self._after_cr)
 
     def _drop_held(self) -> None:
         super()._drop_held()
@@ -284,7 +284,7 @@ class PlainSSEParser(LineFraming[Frame]):
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         """Return the maximum length of a line, and the name of the limit that sets it; see `LineFraming`."""
         # The bytes that the data of the open event may still grow by.
-        spare = self._limits.event - self._size
+        spare = self._limits.event - self._data_size
         if line.startswith(b"data:"):
             # `data:` is 5 bytes, or 6 with a space. If even the LF before the value exceeds the limit, the
             # bound is below that, so that every such line exceeds it.
@@ -405,7 +405,7 @@ class SSEParser(PlainSSEParser):
         even_count = count & ~1
         if (
             even_count
-            and not self._open
+            and not self._in_event
             and not any(lines[1:even_count:2])
             and self._take_plain_events(lines[:even_count:2], frames)
         ):
@@ -416,7 +416,7 @@ class SSEParser(PlainSSEParser):
                 if (
                     position + 1 < count
                     and not lines[position + 1]
-                    and not self._open
+                    and not self._in_event
                     and len(line) <= self._longest_safe
                 ):
                     payload = line[6:] if line[5:6] == b" " else line[5:]
@@ -429,7 +429,7 @@ class SSEParser(PlainSSEParser):
                 line == self._event_line
                 and position + 2 < count
                 and not lines[position + 2]
-                and not self._open
+                and not self._in_event
             ):
                 follower = lines[position + 1]
                 if follower[:6] == b"data: " and len(follower) <= self._longest_safe:

@@ -89,12 +89,12 @@ def custom(
         text=() if is_bare_text else compile_paths("text", text) or (compile_path("text", text),),
         bare=is_bare_text,
         reasoning=compile_paths("reasoning", reasoning),
-        finish=_path("finish", finish),
+        finish=_compile_or_none("finish", finish),
         reasons=check_reasons(finish_reasons),
-        id=_path("id", id),
-        model=_path("model", model),
+        id=_compile_or_none("id", id),
+        model=_compile_or_none("model", model),
         usage=compile_usage_paths(usage),
-        error=_path("error", error),
+        error=_compile_or_none("error", error),
         retryable=check_retryable(retryable),
         events=check_event_names("event", event),
         where=compile_conditions(where),
@@ -104,6 +104,6 @@ def custom(
     return Custom(mapped)
 
 
-def _path(option: str, path: str | None) -> Path | None:
+def _compile_or_none(option: str, path: str | None) -> Path | None:
     """Return the path that an option's value describes; None if the option is not used."""
     return None if path is None else compile_path(option, path)
