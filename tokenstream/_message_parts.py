@@ -141,6 +141,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
             InvalidJSON: The text is not JSON, or has not arrived completely.
             OutputInvalid: The arguments do not fit the tool's declaration, or are nested too deeply.
         """
+        # `CheckedCall`, the class of checked calls, overrides this property.
         parsed: ArgumentsT_co = self._parsed()
         return parsed
 

@@ -229,6 +229,7 @@ class AskedJoint(Joint):
         anchor = self._anchor
         # Limited to the tail's length, so that the result does not depend on how the text is cut.
         position = text.find(anchor, 0, _LONGEST_OVERLAP)
+        # The anchor, together with the text before it, is a repetition if both end the answer.
         through_anchor = text[: position + len(anchor)]
         if position >= 0 and self._base.endswith(through_anchor):
             confidence = _SURE if self._is_distinct(through_anchor) else _DOUBTFUL

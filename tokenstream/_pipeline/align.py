@@ -115,7 +115,8 @@ class _KnownPart:
         """Length of the text, and of the signature, that was repeated so far."""
         self.started = False
         """True once the part has begun again."""
-        # A tool call keeps its old id up to its end, even if the reader never received that end.
+        # The end of an open part need not be repeated, except that of a tool call: up to there, the events
+        # of the new answer have to get the call's old id.
         self.end_repeated = not part.complete and part.kind != "tool_call"
         """True once the end of the part was repeated, or if it need not be."""
 

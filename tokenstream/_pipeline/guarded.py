@@ -218,6 +218,7 @@ class GuardedMachine(Machine):
         guards = self.guards
         if guards is not None:
             if isinstance(event, Restarted):
+                # The message is empty again, so the rules forget the old answer.
                 guards.begin_again()
             now = self.now
             self._call_guards(lambda: guards.feed(event, now))

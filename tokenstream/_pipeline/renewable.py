@@ -211,7 +211,7 @@ class RenewableMachine(GuardedMachine):
             # The hold is over. With an aligner, `_pull_aligned` goes on calling this method.
             if self._aligner is None:
                 self._pull_from(self._next if self.seam is None else self._pull_after_seam)
-            # After a seam, `_unguarded_pull` is `_pull_after_seam`.
+            # After a seam, `_unguarded_pull` is `_pull_after_seam`, which also relocates the events.
             return self._unguarded_pull() if self.seam is not None else self._next()
         if not hold.ready and not hold.released:
             earlier_aligner = self._aligner

@@ -237,7 +237,8 @@ class Seam:
             return event.part  # type: ignore[no-any-return]
         index = self._indexes.get(event.part)
         if index is None:
-            new_parts = sum(index >= self._part_count for index in self._indexes.values())
+            # Indexes below `_part_count` are those of parts that the answer had before.
+            new_parts = sum(known >= self._part_count for known in self._indexes.values())
             index = self._indexes[event.part] = self._part_count + new_parts
         return index
 

@@ -331,7 +331,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
     if is_http_error and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
-    if names & _SDK_ERRORS and (_status_of(error) or "ResponseError" in names):
+    if names & _SDK_ERRORS and (_status_of(error) or "ResponseError" in names):  # ollama's has no status
         return _convert_sdk_error(error)
     if "TextGenerationError" in names:
         kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]

@@ -141,6 +141,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
         if transport is not None:
             return transport.get_extra_info("socket")
         stream = getattr(connection, "stream", None)
+        # Over TLS, the stream that has the socket is inside another one.
         return getattr(getattr(stream, "transport_stream", stream), "socket", None)
 
     # `survives`: a cancelled read loses no message, so the source can be read on.

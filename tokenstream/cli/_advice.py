@@ -49,7 +49,7 @@ def describe_error(error: Exception) -> str:
     if not isinstance(error, ProviderError | StatusError):
         for notation, replacement in _CODE_NOTATION:
             text = notation.sub(replacement, text)
-    # The value of such an attribute is printed in any case.
+    # A clause such as "its start is in .body" is left out: the attribute's value is printed in any case.
     return _ATTRIBUTE.sub("", text)
 
 

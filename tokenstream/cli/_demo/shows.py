@@ -90,6 +90,7 @@ def markdown_display(screen: Screen) -> Generator[Callable[[MarkdownBlock], None
 
         def show(block: MarkdownBlock) -> None:
             if block.closed:
+                # An empty line stands before each block but the first, whose id is 0.
                 space = "\n" if block.id else ""
                 screen.print_answer(f"{space}{block.source.strip()}\n")
 

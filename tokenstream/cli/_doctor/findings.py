@@ -145,6 +145,7 @@ def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]
         return
     elif isinstance(error, ConnectError):
         times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.ended_at}
+        # A connection that was never made has met no limit of a hop.
         limits_met = () if error.stage == "connect" else _list_limits_met(times, hops)
         yield Finding(
             name="no_answer",

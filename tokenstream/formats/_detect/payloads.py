@@ -49,10 +49,12 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
     if not isinstance(payload, bytes) or payload.strip() == b"[DONE]":
         return True
     if payload.lstrip()[:1] not in (b"{", b"["):
+        # Other data do not show by themselves if they were cut off.
         return False
     try:
         decode(payload, limits)
     except LimitExceeded:
+        # It is a `ProtocolError`, too, but does not mean that the payload was cut off.
         raise
     except ProtocolError:
         return False

@@ -59,6 +59,7 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     if payload.get("type") == "ping":
         return PING
     name, wait = registry.detect(payload, event)
+    # A format reads its errors itself, so they are looked for only in a payload of no known format.
     if name is None:
         return provider_error(payload, event) or (WAIT if wait else None)
     return name

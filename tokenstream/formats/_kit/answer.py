@@ -47,7 +47,7 @@ class EventStage(Protocol):
         delta: Any,  # noqa: ANN401 - a delta
         inner: Callable[[Any], bool | None] | None,
     ) -> Callable[[Any], bool | None] | None:
-        """Return a callback for later deltas like `delta`, which are read without decoding.
+        """Return a callback for later deltas like `delta`, which are read without decoding; None for none.
 
         Args:
             delta: A delta that was decoded.
