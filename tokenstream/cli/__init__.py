@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_problem("\ninterrupted")
         return _INTERRUPTED
     except BrokenPipeError:
+        # The reader of the output, such as `head`, has enough: that is no error to print.
         _discard_output()
         return _BROKEN_PIPE
     except CommandFailed as failure:
@@ -65,6 +66,7 @@ def _run(program: str, arguments: Sequence[str] | None) -> int:
     try:
         parser = _build_parser(program)
         options = parser.parse_args(arguments)
+        # No command was named.
         if options.run is None:
             parser.print_help(sys.stderr)
             return MISUSE

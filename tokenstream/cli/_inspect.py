@@ -129,5 +129,6 @@ def _print_events(
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
+        # Ctrl-C may have interrupted the closing at the end of the block.
         stream.close()
     return failure

@@ -119,6 +119,7 @@ class _EventPrinter:
                 self._screen.print_answer(text, "dim")
             case TextDelta(text):
                 self._change_kind(event)
+                # After the caption about the cut, the text goes on at the beginning of a line.
                 self._screen.print_answer(text.lstrip(" ") if self._after_cut else text)
                 self._after_cut = False
             case ToolCallDone(call):
@@ -177,6 +178,7 @@ def _build_form(draft: Partial[Recipe], width: int) -> Table:
     form.columns[1].min_width = _FIELD_WIDTH
     form.columns[2].ratio = 1
     for label, text, done in _list_lines(draft):
+        # "▌" marks the place at which an unfinished text grows.
         form.add_row("✓" if done else "", label, Text(text if done or not text else f"{text}▌"))
     return form
 

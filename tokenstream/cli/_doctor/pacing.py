@@ -146,6 +146,7 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
         return "whole"
     if buffered == "bursts" or _comes_in_bursts(moments, events):
         return "bursts"
+    # Full buffers over some time, even if each contains few events.
     if buffer is not None and span >= _MIN_SPAN_BUFFERS and _list_full_buffers(moments):
         return "bursts"
     # Two moments could also be those at which a buffer was emptied.

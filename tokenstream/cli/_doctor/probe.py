@@ -239,6 +239,7 @@ class _AnswerRecorder:
             return False, self._failure
         if self._head is None:
             return False, None
+        # `_replay` yields the recorded chunks, then raises the failure, if there was one.
         source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
         error: StreamError | None = None
         with Stream(source, format=cast("FormatName | None", format)) as stream:

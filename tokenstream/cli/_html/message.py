@@ -77,6 +77,7 @@ class _Texts:
         pairs, text = split_part(part)
         state = "" if part.complete else " (not complete)"
         shown = cut(text, max(0, self._characters_left))
+        # Once the bound is exceeded, this is negative, and no further text is shown.
         self._characters_left -= len(text)
         fields = [
             element("div", element("span", f"{name} ", class_="soft"), cut(value, _MAX_FIELD), class_="mono")

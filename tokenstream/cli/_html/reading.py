@@ -178,6 +178,7 @@ def _read_stream(
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
+        # Ctrl-C may have interrupted the closing at the end of the block.
         stream.close()
     # Without a byte, nothing is noted.
     noted = recording or notes.recording or Recording()

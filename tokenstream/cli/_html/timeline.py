@@ -85,6 +85,7 @@ class Axis:
         gaps = [until - at for at, until in pairwise(self._times)]
         # The sum of the gaps that are no stalls.
         usual = sum(gap for gap in gaps if gap <= STALL_SECONDS)
+        # A silence is drawn at most `_MAX_SHARE` times as long as all usual gaps together.
         self.longest = max(STALL_SECONDS, _MAX_SHARE * usual)
         """Length to which longer silences are cut, in seconds."""
         self.is_cut = max(gaps) > self.longest
