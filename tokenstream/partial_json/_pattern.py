@@ -18,7 +18,7 @@ CONTAINERS = frozenset({"object", "array"})
 OFF = -(1 << 30)
 """Position of a value that is not on the path: far less than the position of any value on it."""
 
-_EACH = "*"
+_WILDCARD = "*"
 # No index has more than 18 digits.
 _INDEX = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z").match
 _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]\Z").search
@@ -167,14 +167,14 @@ def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
 
 def _compile_key(key: str) -> frozenset[str | int] | None:
     """Return the keys that one segment of a path's text matches; None if the segment matches any key."""
-    if key == _EACH:
+    if key == _WILDCARD:
         return None
     return frozenset((key, int(key)) if _INDEX(key) else (key,))
 
 
 def _check_key(key: object) -> frozenset[str | int] | None:
     """Return the keys that an item of a path's tuple matches; None if it matches any key."""
-    if key == _EACH:
+    if key == _WILDCARD:
         return None
     if isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool) and key >= 0):
         return frozenset((key,))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ShowUnit: TypeAlias = Literal["characters", "words", "values"]
 """The unit in which an unfinished string becomes visible."""
 
-_HOWS = get_args(ShowUnit)
+_UNITS = get_args(ShowUnit)
 
 _KEY = "tokenstream_show"
 """The key of a `Show` in the metadata of a core schema."""
@@ -68,7 +68,7 @@ def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
     Raises:
         MisuseError: The value is not "characters", "words" or "values".
     """
-    if how not in _HOWS:
+    if how not in _UNITS:
         raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')
     found: ShowUnit = how
     return found

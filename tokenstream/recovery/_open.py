@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Fallback, Opens
     from tokenstream.stream._attempts import Attempt
 
-_WHERE = "the server"
+_UNNAMED_SERVER = "the server"
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -139,7 +139,7 @@ class SyncOpener(SourceOpener):
                     inner_sources.append(source)
                     source = source.open()
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
-                failed = opening_error(error, _WHERE)
+                failed = opening_error(error, _UNNAMED_SERVER)
                 # The cause is already set: mostly, it is `error`.
                 raise failed from failed.__cause__
             return source
@@ -184,7 +184,7 @@ class AsyncOpener(SourceOpener):
                 # The caller's function returned a source that is still to be opened.
                 source = await source.open()
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            failed = opening_error(error, _WHERE)
+            failed = opening_error(error, _UNNAMED_SERVER)
             # The cause is already set: mostly, it is `error`.
             raise failed from failed.__cause__
         return source

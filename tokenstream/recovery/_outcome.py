@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
 
-_WORDS: dict[Outcome, str] = {
+_MESSAGES: dict[Outcome, str] = {
     "empty": "the answer is empty",
     "refusal": "the model declined to answer",
     "content_filter": "the provider's content filter ended the answer before it showed anything",
@@ -69,7 +69,7 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
     else:
         # No outcome applies that is to be rejected.
         return None
-    error = AnswerRejected(_WORDS[outcome], outcome=outcome)
+    error = AnswerRejected(_MESSAGES[outcome], outcome=outcome)
     # The answer itself has ended properly; only its content is useless.
     error.partial = message.model_copy(update={"ending": "complete"})
     return error

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
 PREFIXES = frozenset({"b", "B", "u", "U"})
 """Python's string prefixes that do not change the text."""
-_PYTHON: dict[str, Any] = {"True": True, "False": False, "None": None}
-_CAPITALS: dict[str, Any] = {"TRUE": True, "FALSE": False, "NULL": None, "Null": None}
-LITERALS_IN_ANY_CASE = frozenset((*LITERALS, *_PYTHON, *_CAPITALS))
+_PYTHON_LITERALS: dict[str, Any] = {"True": True, "False": False, "None": None}
+_LITERALS_IN_CAPITALS: dict[str, Any] = {"TRUE": True, "FALSE": False, "NULL": None, "Null": None}
+LITERALS_IN_ANY_CASE = frozenset((*LITERALS, *_PYTHON_LITERALS, *_LITERALS_IN_CAPITALS))
 _INFINITY = float("inf")
 _NOT_A_NUMBER = {
     "NaN": float("nan"),
@@ -62,10 +62,10 @@ def read_atom(token: str) -> Atom | None:
     """
     if token in LITERALS:
         return Atom("literal", LITERALS[token])
-    if token in _PYTHON:
-        return Atom("literal", _PYTHON[token], "python_literal")
-    if token in _CAPITALS:
-        return Atom("literal", _CAPITALS[token], "literal_case")
+    if token in _PYTHON_LITERALS:
+        return Atom("literal", _PYTHON_LITERALS[token], "python_literal")
+    if token in _LITERALS_IN_CAPITALS:
+        return Atom("literal", _LITERALS_IN_CAPITALS[token], "literal_case")
     if token in _NOT_A_NUMBER:
         return Atom("number", _NOT_A_NUMBER[token], "not_a_number")
     number = NUMBER(token)

@@ -26,9 +26,9 @@ _MOST_PATH = 260
 _SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
 PROVES_RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
 """Matches a character that proves that the backslash before it was not escaped; `\\$` proves nothing."""
-_ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
+_PATH_ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
 _PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*+").fullmatch
-_REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*+").match
+_PATH_REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*+").match
 _LETTERS: Any = re.compile("[A-Za-z]*").match
 
 # LaTeX commands that begin with the letter of an escape, except those that are a word
@@ -43,8 +43,8 @@ _NAMES = (
     "trianglelefteq trianglerighteq tt twoheadrightarrow"
 )
 _COMMANDS = frozenset(_NAMES.split())
-_STARTS = frozenset(name[:length] for name in _COMMANDS for length in range(1, len(name) + 1))
-_LONGEST = max(map(len, _COMMANDS))
+_COMMAND_STARTS = frozenset(name[:length] for name in _COMMANDS for length in range(1, len(name) + 1))
+_LONGEST_COMMAND = max(map(len, _COMMANDS))
 
 
 def is_command(text: str, position: int) -> bool | None:
@@ -54,9 +54,9 @@ def is_command(text: str, position: int) -> bool | None:
         >>> is_command("nabla f", 0), is_command("nab", 0), is_command("nThen", 0)
         (True, None, False)
     """
-    end: int = _LETTERS(text, position, position + _LONGEST + 1).end()
+    end: int = _LETTERS(text, position, position + _LONGEST_COMMAND + 1).end()
     name = text[position:end]
-    if end == len(text) and name in _STARTS:
+    if end == len(text) and name in _COMMAND_STARTS:
         return None
     return name in _COMMANDS
 
@@ -68,7 +68,7 @@ def begins_path(before: str) -> bool:
         >>> begins_path("C:"), begins_path(".."), begins_path("see C:")
         (True, True, False)
     """
-    return _ROOT(before) is not None
+    return _PATH_ROOT(before) is not None
 
 
 def continues_path(piece: str) -> bool:
@@ -92,7 +92,7 @@ def is_rest_of_path(
     segment = before.rpartition("\\")[2]
     if "." in segment.lstrip("."):
         return False
-    end: int = _REST(text, position, position + _MOST_PATH).end()
+    end: int = _PATH_REST(text, position, position + _MOST_PATH).end()
     if end == position + _MOST_PATH:
         # Too long for a path.
         return False

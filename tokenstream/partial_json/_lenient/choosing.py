@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._events import JSONEvent
 
-_AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"})
+_REPAIRS_AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"})
 """Names of repairs that are made outside of documents."""
 
 
@@ -125,7 +125,7 @@ class ChoosingReader:
         self._pieces.clear()
         events = [*reader.feed(text), *reader.end()]
         # Repairs in other documents do not count; those of the text around all documents do.
-        around = [each for each in scanner.repairs if each.name in _AROUND]
+        around = [each for each in scanner.repairs if each.name in _REPAIRS_AROUND]
         others = [Repair("other_document", at) for at in self._starts if at != self._chosen[0]]
         self._repairs_made = tuple(sorted((*around, *others, *reader.repairs), key=lambda each: each.offset))
         return events

@@ -149,7 +149,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     is_fence = is_fence_end(reader, text, position)
     if is_fence is None:
         return reader.hold_back(position)
-    # Other quotes than JSON's, around a string that is no key, are a quotation in prose.
+    # A string in other quotes than JSON's, if it is no key, is a quotation in prose.
     is_quotation = isinstance(value, str) and reader.quoted.kind is not PLAIN
     if (is_fence or not char) and not is_quotation:
         return use_root_value(reader, position, out)

@@ -43,8 +43,10 @@ _CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
 # Groups: a backslash or quote that is escaped twice; a letter or code that is; one that is escaped once.
 _TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
 _CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
-_PAIR: Any = re.compile(r"(\\{1,2}u)(d[89ab][0-9a-f]{2})(\\{1,2}u)(d[c-f][0-9a-f]{2})", re.IGNORECASE).match
-_CUT_PAIR: Any = re.compile(
+_SURROGATE_PAIR: Any = re.compile(
+    r"(\\{1,2}u)(d[89ab][0-9a-f]{2})(\\{1,2}u)(d[c-f][0-9a-f]{2})", re.IGNORECASE
+).match
+_CUT_SURROGATE_PAIR: Any = re.compile(
     r"\\{1,2}ud[89ab][0-9a-f]{2}(?:\\{1,2}(?:u(?:d(?:[c-f][0-9a-f]?)?)?)?)?", re.IGNORECASE
 ).fullmatch
 
@@ -99,10 +101,10 @@ def _read_double_escape(
     """Read a backslash in a string that is escaped twice."""
     escape = text[position : position + _LONGEST_TWICE]
     is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
-    if is_last and (_CUT_TWICE(escape) or _CUT_PAIR(escape)):
+    if is_last and (_CUT_TWICE(escape) or _CUT_SURROGATE_PAIR(escape)):
         # The rest of the escape, or the other half of its pair, may follow.
         return len(text) if context.text_ended else MORE_NEEDED
-    match = _PAIR(escape)
+    match = _SURROGATE_PAIR(escape)
     if match is not None:
         # The two halves of a surrogate pair.
         decoded, _ = unescape(f"\\u{match[2]}\\u{match[4]}")

@@ -38,7 +38,7 @@ _KEPT = 32
 """Number of a string's last characters to keep, for decisions on a quote or on the end of the text."""
 
 # Matches an escape that may be a backslash that was not escaped.
-_DOUBTFUL: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
+_DOUBTFUL_ESCAPE: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
 
 
 class QuotedString:
@@ -228,7 +228,7 @@ class QuotedString:
         if not self.has_doubtful_escape and (
             "\n" in string or "\\" in string or "\t" in string or "\r" in string
         ):
-            self.has_doubtful_escape = _DOUBTFUL(text, 0, end) is not None
+            self.has_doubtful_escape = _DOUBTFUL_ESCAPE(text, 0, end) is not None
         self.ending = string[-_KEPT:] if len(string) >= _KEPT else (self.ending + string)[-_KEPT:]
         return True
 
@@ -250,7 +250,9 @@ class QuotedString:
         if end > start:
             string: str = scan(f'"{text[start:end]}"', 0)[0]
             self.may_have_ended = string[-1:] == '"'
-            self.has_doubtful_escape = self.has_doubtful_escape or _DOUBTFUL(text, start, end) is not None
+            self.has_doubtful_escape = (
+                self.has_doubtful_escape or _DOUBTFUL_ESCAPE(text, start, end) is not None
+            )
             pieces.append(string)
             self.remember_end(string)
         return end

@@ -20,13 +20,13 @@ Field: TypeAlias = tuple[str, CoreSchema]
 _FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 """Schemas of the fields of an object; a field's validators receive the fields before it."""
 
-_NO_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
+_KEYS_WITHOUT_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
 """Keys of a schema whose values contain no schemas that matter for validation."""
 
 _CLASSES = frozenset({"dataclass", "model"})
 """Schemas of classes, each of which wraps a schema of the fields of the class."""
 
-_AROUND = _CLASSES | {
+_WRAPPERS = _CLASSES | {
     "custom-error",
     "default",
     "function-after",
@@ -90,7 +90,7 @@ def _find_title(schema: CoreSchema) -> str:
 
 def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
     """Yield the dicts directly inside a schema, or in lists in it; each of them may be a schema."""
-    waiting: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
+    waiting: list[Any] = [value for key, value in schema.items() if key not in _KEYS_WITHOUT_TYPES]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
@@ -156,7 +156,7 @@ class Definitions:
                 schema = schema["schema"]
             elif kind == "definition-ref":
                 schema = self._by_ref[schema["schema_ref"]]
-            elif kind in _AROUND and kind not in _CLASSES:
+            elif kind in _WRAPPERS and kind not in _CLASSES:
                 # A wrapper of the value's own schema. (What a class wraps is the schema of its fields.)
                 schema = schema["schema"]
             else:
@@ -195,7 +195,7 @@ class Definitions:
                 outer = Alternative(schema, _config_of(schema), _find_title(schema))
             if kind in _UNIONS:
                 inner = [choice for choice, _ in list_choices(schema)]
-            elif kind in _AROUND:
+            elif kind in _WRAPPERS:
                 # A wrapper, in which there may be another wrapper or a union.
                 inner = [schema["schema"]]
             else:

@@ -87,14 +87,14 @@ class PydanticSlots:
         while True:
             schema = self.definitions.resolve(layered.schema)
             layered = layered._replace(schema=schema)
-            unwrap = _UNWRAP.get(schema["type"])
+            unwrap = _UNWRAPPERS.get(schema["type"])
             if unwrap is None:
                 break
             inner = unwrap(layered)
             if inner is None:
                 break
             layered = inner
-        make = _MAKE.get((schema["type"], kind))
+        make = _MAKERS.get((schema["type"], kind))
         return None if make is None else make(self, layered)
 
     def make_validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
@@ -321,7 +321,7 @@ def _unwrap_root(layered: LayeredSchema) -> LayeredSchema | None:
     )
 
 
-_UNWRAP: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
+_UNWRAPPERS: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
     "default": _unwrap_default,
     "function-after": _unwrap_after,
     "json-or-python": _unwrap_json,
@@ -412,7 +412,7 @@ _REFUSING: dict[str, frozenset[str]] = {
 }
 """Types that never accept an object, or an array."""
 
-_MAKE: dict[tuple[str, str], StructureMaker] = {
+_MAKERS: dict[tuple[str, str], StructureMaker] = {
     ("dataclass", "object"): _make_model,
     ("dict", "object"): _make_mapping,
     ("list", "array"): _make_list,

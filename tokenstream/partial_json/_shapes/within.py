@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _ANY: CoreSchema = {"type": "any"}
 _OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 # A path has no step into these: a set has no keys, and its elements no order.
-_NO_STEPS = SCALARS | {"set", "frozenset"}
+_LEAF_KINDS = SCALARS | {"set", "frozenset"}
 
 
 def find_schemas_within(
@@ -33,7 +33,7 @@ def find_schemas_within(
     if kind in _OBJECTS:
         return _step_to_field(schema, config, key, attribute=attribute)
     # Lists and dicts contain items only.
-    if kind in _NO_STEPS or (attribute and kind in {"list", "tuple", "dict"}):
+    if kind in _LEAF_KINDS or (attribute and kind in {"list", "tuple", "dict"}):
         return []
     if kind == "dict":
         return [schema.get("values_schema") or _ANY]

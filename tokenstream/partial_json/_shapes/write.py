@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ByAlias: TypeAlias = bool | None
 """True to write fields under their aliases, False under their names, None as each type defines it."""
 
-_WITHOUT = frozenset({"serialization", "ref", "metadata"})
+_KEYS_TO_STRIP = frozenset({"serialization", "ref", "metadata"})
 
 write_string = json.encoder.encode_basestring
 """Return a string as JSON."""
@@ -172,6 +172,6 @@ def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
         schema: The schema of the class.
         inner: The schema of the fields, which is inside `schema`, or takes the place of the one there.
     """
-    layers = {key: value for key, value in schema.items() if key not in _WITHOUT}
-    without = _WITHOUT | {"computed_fields"}
+    layers = {key: value for key, value in schema.items() if key not in _KEYS_TO_STRIP}
+    without = _KEYS_TO_STRIP | {"computed_fields"}
     return layers | {"schema": {key: value for key, value in inner.items() if key not in without}}

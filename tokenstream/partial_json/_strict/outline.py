@@ -6,15 +6,15 @@ from array import array
 from itertools import accumulate
 
 _MARKS = b'[{]}"'
-_NO_MARKS = bytes(set(range(256)) - set(_MARKS))
-_NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
+_ALL_BUT_MARKS = bytes(set(range(256)) - set(_MARKS))
+_ALL_BUT_OPENERS = bytes(set(range(256)) - set(b"[{"))
 _DEPTH_CHANGES = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """Maps each bracket to the change of depth, as a signed byte: 1 or -1."""
 _MOST_PASSES = 32
 """Maximum number of passes over all the brackets; each pass removes the pairs that contain nothing."""
 _SHORT = 20_000
 """In texts up to this length, counting the opening brackets usually shows that the depth is allowed."""
-_GAP = 64
+_MOST_SPACE = 64
 """Maximum white space that is expected before a string, in characters."""
 _SPACE = " \t\n\r"
 _MEMBERS = ('": "', '":"')
@@ -106,7 +106,7 @@ def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
         text: The text, without escaped quotes.
         in_string: True if the text begins inside a string.
     """
-    marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
+    marks = text.encode("utf-8", "surrogatepass").translate(None, _ALL_BUT_MARKS)
     if in_string:
         # The quote that began the string is in an earlier text.
         marks = b'"' + marks
@@ -132,7 +132,7 @@ def is_nested_at_most(text: str, max_depth: int) -> bool:
     """
     if (
         len(text) < _SHORT
-        and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= max_depth
+        and len(text.encode("utf-8", "surrogatepass").translate(None, _ALL_BUT_OPENERS)) <= max_depth
     ):
         # All opening brackets together, even those in strings, would not be too deep.
         return True
@@ -179,7 +179,7 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         string_end = quote + 1
         quote = text.rfind('"', 0, quote)
     # The character before the string, without the white space between them.
-    char_before = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
+    char_before = text[max(0, quote - _MOST_SPACE) : max(0, quote)].rstrip(_SPACE)[-1:]
     is_value = char_before == ":" or (char_before and not in_object)
     if is_value and in_string:
         return quote + 1

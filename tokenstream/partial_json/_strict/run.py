@@ -46,11 +46,11 @@ _MARK = "\x13"
 _WRITTEN_MARK = r"\u0013"
 """The only form in which JSON can contain the placeholder."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
-_BEFORE_OPEN = {dict: "{" + _MEMBER, list: "["}
+_REOPENING_OUTER = {dict: "{" + _MEMBER, list: "["}
 """Maps the class of a container to the text that reopens it, if another container is open in it."""
-_BEFORE_STRING = {cls: opening + '"' for cls, opening in _BEFORE_OPEN.items()}
+_REOPENING_STRING = {cls: opening + '"' for cls, opening in _REOPENING_OUTER.items()}
 """Maps the class of the innermost container to the text that reopens it with an open string in it."""
-_BEFORE = {
+_REOPENING = {
     dict: {
         id(FIRST_KEY): "{",
         id(KEY): f"{{{_MEMBER}0,",
@@ -61,22 +61,22 @@ _BEFORE = {
     list: {id(FIRST_ELEMENT): "[", id(VALUE): "[0,", id(AFTER_ELEMENT): "[0 "},
 }
 """Maps the class of the innermost container, and the state in it, to the text that reopens it."""
-_BEHIND = {
+_END_PLACEHOLDERS = {
     b"{": (f",{_MEMBER}0", f"{_MEMBER}0"),
     b"[": (f',"{_WRITTEN_MARK}"', f'"{_WRITTEN_MARK}"'),
 }
 """Placeholder written at the end of the innermost open container: if it is not empty, and if it is."""
-_NEXT = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
+_STATE_AFTER = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
 """State in the innermost open container after a text: if the container is not empty, and if it is."""
 _BRACKETS: dict[type, bytes] = {dict: b"{", list: b"["}
 """Maps the class of a container to its opening bracket."""
-_CLASSES = {ord("{"): dict, ord("["): list, ord('"'): str}
+_CLASS_BY_FIRST = {ord("{"): dict, ord("["): list, ord('"'): str}
 """Maps the first character of a value to the class of the value."""
 _CLOSERS = bytes.maketrans(b"[{", b"]}")
 """Translates opening brackets to closing ones."""
 _SIGNS = {b"{": "{", b"[": "["}
 """Maps an opening bracket as bytes to the bracket as text."""
-_ENDS = {"{": "}", "[": "]"}
+_CLOSING_BRACKETS = {"{": "}", "[": "]"}
 """Maps each opening bracket to the closing one."""
 
 
@@ -121,7 +121,7 @@ def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | Non
     Returns:
         The number of characters read, and the new state; None if C cannot read the text.
     """
-    if not document.frames and _ENDS[text[0]] == text.rstrip()[-1]:
+    if not document.frames and _CLOSING_BRACKETS[text[0]] == text.rstrip()[-1]:
         # The text seems to be the whole document.
         whole = _scan_value(text)
         if whole is not None and is_nested_at_most(text, document.max_depth):
@@ -172,10 +172,10 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
     # 2. Write brackets around the text.
     reopening = ""
     if touched_frames:
-        outer = [_BEFORE_OPEN[frame.container.__class__] for frame in touched_frames[:-1]]
+        outer = [_REOPENING_OUTER[frame.container.__class__] for frame in touched_frames[:-1]]
         cls = touched_frames[-1].container.__class__
-        # Tables have no hash, so `_BEFORE` finds them by their identity.
-        innermost = _BEFORE[cls].get(id(state)) if state.__class__ is dict else _BEFORE_STRING[cls]
+        # Tables have no hash, so `_REOPENING` finds them by their identity.
+        innermost = _REOPENING[cls].get(id(state)) if state.__class__ is dict else _REOPENING_STRING[cls]
         if innermost is None:
             # No other table is the state inside a container.
             return None
@@ -196,7 +196,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
             end_of_cut += count_decided(text[end_of_cut:])
             ending = _WRITTEN_MARK + '"'
         elif opened:
-            ending = _BEHIND[bracket][is_empty]
+            ending = _END_PLACEHOLDERS[bracket][is_empty]
         ending += open_brackets[::-1].translate(_CLOSERS).decode()
     # 3. Parse the result.
     run = f"{reopening}{text[:end_of_cut]}{ending}"
@@ -242,7 +242,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
         document.key = keys[-1]
         return end_of_cut, IN_STRING
     document.key = len(container)
-    return end_of_cut, _NEXT[container.__class__][is_empty]
+    return end_of_cut, _STATE_AFTER[container.__class__][is_empty]
 
 
 def _find_open_keys(
@@ -273,7 +273,7 @@ def _find_open_keys(
             return None
         keys.append(key)
         outer, node = node, node[key]
-        if node.__class__ is not _CLASSES[bracket]:
+        if node.__class__ is not _CLASS_BY_FIRST[bracket]:
             return None
     if in_string:
         if node[-1:] != _MARK:
@@ -311,7 +311,7 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
     elif state is FIRST_ELEMENT:
         container += value
     else:
-        # In every other state, `_BEFORE` has written the first member or element, or its beginning.
+        # In every other state, `_REOPENING` has written the first member or element, or its beginning.
         is_object = container.__class__ is dict
         first = value.pop(_MARK if is_object else 0)
         if state.__class__ is not dict:

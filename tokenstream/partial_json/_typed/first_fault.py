@@ -13,11 +13,11 @@ _MOST_OF_MESSAGE = 200
 _HIDDEN = "*"
 """Replaces a key that the model wrote; it is also the wildcard in paths."""
 _MSGSPEC = "msgspec"
-_TELLING = ("Expected `", "Object missing required field")
+_SAFE_BEGINNINGS = ("Expected `", "Object missing required field")
 """Beginnings of the msgspec messages that contain only words of the type."""
-_QUOTING = frozenset({"error", "tag", "encoding_error"})
+_QUOTING_KEYS = frozenset({"error", "tag", "encoding_error"})
 """Context keys of pydantic's errors whose content comes from the value."""
-_TELLING_ERRORS = frozenset(
+_SAFE_TYPES = frozenset(
     {
         "date_from_datetime_parsing",
         "date_parsing",
@@ -108,9 +108,9 @@ def _describe_error(error: Mapping[str, Any]) -> str:
     kind, message = str(error["type"]), str(error["msg"])
     if kind == _MSGSPEC:
         # Only messages of these forms are certain not to quote the value.
-        return message if message.startswith(_TELLING) else "Invalid value"
-    # `_QUOTING`: the names of what a message has from the value.
-    may_quote = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
+        return message if message.startswith(_SAFE_BEGINNINGS) else "Invalid value"
+    # The keys of `ctx` name what the message contains; those in `_QUOTING_KEYS` come from the value.
+    may_quote = kind not in _SAFE_TYPES and not _QUOTING_KEYS.isdisjoint(error.get("ctx") or ())
     if may_quote or kind not in _find_kinds():
         # The message of a kind that pydantic does not define was written by the application's validator.
         return kind

@@ -21,7 +21,7 @@ _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
 }
 """The characters that Go escapes in JSON; Ollama's SDK would take the last two for line ends."""
-_LOADING = 1_000_000
+_LOAD_DURATION = 1_000_000
 _PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
 """The durations in the statistics, in nanoseconds."""
 
@@ -104,8 +104,8 @@ def _statistics(usage: Usage) -> dict[str, int]:
     input_duration = (input_tokens or 0) * _PER_INPUT_TOKEN
     output_duration = (output_tokens or 0) * _PER_OUTPUT_TOKEN
     statistics = {
-        "total_duration": _LOADING + input_duration + output_duration,
-        "load_duration": _LOADING,
+        "total_duration": _LOAD_DURATION + input_duration + output_duration,
+        "load_duration": _LOAD_DURATION,
     }
     if input_tokens is not None:
         statistics |= {"prompt_eval_count": input_tokens, "prompt_eval_duration": input_duration}

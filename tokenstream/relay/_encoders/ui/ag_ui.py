@@ -32,7 +32,7 @@ _COUNTS = {
 """Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
-_PAUSED = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "pause"}]}
+_PAUSED_OUTCOME = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "pause"}]}
 """The outcome of a paused run; the protocol requires a list of the things that the run waits for."""
 
 
@@ -139,7 +139,7 @@ class AGUIEncoder(NamedEncoder):
         end: dict[str, Any] = {
             "type": "RUN_FINISHED",
             **self._run_ids,
-            "outcome": _PAUSED if word == "interrupt" else {"type": word},
+            "outcome": _PAUSED_OUTCOME if word == "interrupt" else {"type": word},
         }
         report = self._usage_report()
         if report:
