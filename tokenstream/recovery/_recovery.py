@@ -204,9 +204,10 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         machine = self._machine
+        # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
         ended_well = machine.answered and not machine.refused and machine.error is None and cause is None
         if ended_well:
-            # The terminal event has arrived. The answer may be useless nevertheless, such as an empty one.
+            # The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
         if machine.error is None and self._planner.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.

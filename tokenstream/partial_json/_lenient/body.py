@@ -124,6 +124,7 @@ def push_bracket(reader: LenientReader, closer: str) -> None:
     """Record that a container was opened, which `closer` will close; expect its first key or element."""
     reader.closers.append(closer)
     reader.closer_counts[closer] += 1
+    # Nothing has followed the opening bracket yet.
     reader.comma_at = -1
     reader.gap = NO_GAP
     reader.expects = FIRST_KEY if closer == "}" else FIRST_ELEMENT
@@ -293,7 +294,9 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
     end = text.find('"', position + 1)
     # Without a closing quote, the string has not arrived whole; see `read_plain_key`.
     string = text[position + 1 : end] if end > 0 else "\\"
-    match_continuation = _VALID_AFTER_STRING[reader.closers[-1][0]]
+    # The container's closing bracket; the closer is "}}" if the opening brace was doubled.
+    closer = reader.closers[-1][0]
+    match_continuation = _VALID_AFTER_STRING[closer]
     if "\\" in string or not string.isprintable() or match_continuation(text, end + 1) is None:
         return _open_quoted(reader, PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
@@ -382,6 +385,7 @@ def use_key(reader: LenientReader, key: str, offset: int) -> None:
     """Use a key for the next value, and expect a colon."""
     reader.document.key = key
     reader.key_at = offset
+    # A comma before the key is no trailing comma.
     reader.comma_at = -1
     reader.gap = NO_GAP
     reader.expects = COLON

@@ -159,5 +159,6 @@ class ChoosingReader:
         else:
             needed_from = scanner.base if scanner.is_before_document else scanner.root_at
         pieces = self._pieces
+        # A piece is not needed if the next one begins at the needed text or before it.
         while len(pieces) > 1 and pieces[1][0] <= needed_from:
             pieces.popleft()

@@ -106,7 +106,8 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
 @under("-0123456789tfnTFNI", START)
 def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number or a literal where a document may begin: it is the document, or begins prose."""
-    # One character more than the maximum shows that a token is too long.
+    # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
+    # character more than the maximum shows that a token is too long.
     end: int = _ROOT_TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     may_continue_later = end == len(text) and len(token) <= MOST_LENGTH and not reader.text_ended
@@ -210,6 +211,7 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
     """Read the text directly after the document."""
     char = text[position : position + 1]
     if reader.takes_first and (not char or char not in WHITE):
+        # Only the first document is wanted, so the text after it is not examined.
         return skip_text_after_document(reader, text, position, out)
     step = AFTER_DOCUMENT.get(char)
     if step is not None:

@@ -194,6 +194,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 @under(".", *KEYS, COLON, *AFTER)
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip dots that stand for further values; a value must precede the dots."""
+    # Three dots, or the single character `…`.
     dots = text[position : position + (3 if text[position] == "." else 1)]
     may_be_cut = dots in {".", ".."} and position + len(dots) == len(text)
     if may_be_cut and not reader.text_ended:

@@ -136,6 +136,7 @@ class Prose:
         before_spaces = prose.rstrip(" \t")
         if before_spaces:
             self._introduces_json = before_spaces[-1] in _INTRODUCES
+        # A bracket after a name, a call or a subscript is a subscript, as in `row[0][1]`.
         self._follows_word = prose[-1].isalnum() or prose[-1] in "_])"
 
     def _skip_character(self, text: str, position: int) -> tuple[int, None]:

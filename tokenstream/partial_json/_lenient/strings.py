@@ -283,6 +283,8 @@ class QuotedString:
             if position == size:
                 break
             if text[position] == "\\" and self.is_usual and not self.may_have_ended:
+                # The escapes of JSON have their usual meaning here: read as many of them as possible at once.
+                # One search finds their whole run, of which `_read_valid_escapes` may leave a part.
                 if position >= valid_to:
                     valid_to = JSON_ESCAPES(text, position).end()
                 end = self._read_valid_escapes(text, position, valid_to, pieces)
@@ -305,6 +307,7 @@ class QuotedString:
         if self.in_path:
             self.in_path = continues_path(piece)
         if self.may_have_ended:
+            # The next visible character shows if the string seems to have ended.
             visible = piece.lstrip()
             if visible:
                 self.may_have_ended = False

@@ -46,7 +46,8 @@ def read_token_or_dots(reader: LenientReader, text: str, position: int, out: lis
 @under("+-", *VALUES)
 def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number, a literal or a word, once the text after it is known."""
-    # One character more than the maximum shows that a token is too long.
+    # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
+    # character more than the maximum shows that a token is too long.
     end: int = _TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if len(token) > MOST_LENGTH or is_too_long(token):

@@ -238,6 +238,8 @@ class _FieldsStructure(AssembledStructure):
         for name, _ in self._fields:
             keys = [key for key in self._keys.get(name, ()) if key in entries]
             if len(keys) != 1:
+                # No key of the field has arrived; or several have, and only the object as a whole tells which
+                # of them counts.
                 break
             key = keys[0]
             entry = entries[key]
@@ -267,6 +269,7 @@ class _FieldsStructure(AssembledStructure):
             if not own_errors:
                 # Only an earlier field is invalid, and pydantic then does not return this field's value.
                 return UnreadEntry(text, tried=True)
+            # In an entry, the locations of errors begin inside the field.
             return InvalidEntry(_drop_first_key(own_errors))
         # For models and dataclasses, the result is a tuple of the fields and the extra data.
         fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]

@@ -314,6 +314,7 @@ class _StructStructure(ValueStructure):
             if field is not None and entry.__class__ is not InvalidEntry:
                 values[field.name] = entry
             elif key != tag_field:
+                # The entry is invalid, or its key belongs to no field.
                 raise ContextNeeded
         if any(field.required and field.name not in values for field in self._fields.values()):
             raise ContextNeeded

@@ -121,6 +121,7 @@ class StrictReader(LateReader):
                 if size - end <= SHORT and text[:end].isprintable():
                     return self.feed_string_end(text, text[:end], end + 1)
         if size >= self._postpone_from:
+            # A long piece is only read when its events or the document are used.
             return self._postpone(text)
         if '"' in text:
             position = read_parts(self, text, out)

@@ -93,7 +93,8 @@ def may_be_too_long(text: str) -> bool:
     """Return True if a run of digits is so long that a number in it may exceed the limit."""
     if len(text) <= MOST_DIGITS:
         return False
-    # Each match is two samples in a row that are digits; then the characters between them are looked at.
+    # Characters at a distance of `_STEP` are samples. Where two samples in a row are digits, the characters
+    # between them are looked at, too.
     starts = (match.start() * _STEP for match in _TWO_DIGITS(text[::_STEP]))
     return any(text[start : start + _STEP].isdigit() for start in starts)
 

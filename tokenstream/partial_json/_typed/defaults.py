@@ -62,6 +62,7 @@ class DefaultsFiller:
 
     def set_defaults(self, node: OpenContainer) -> None:
         """Set the defaults that an object shows for its missing fields; `node` is the object, just begun."""
+        # Only types with fields have `type_names`. The defaults are set once, so that they stay the same.
         if node.is_object and node.slot.type_names is not None and node.fillers is None:
             defaults = node.slot.find_defaults()
             if node.parent is None and self._first_defaults is not None:

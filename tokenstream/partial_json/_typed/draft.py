@@ -188,8 +188,10 @@ class Draft(Generic[T]):
         faults: FaultLink | None = None
         innermost: GrowingObject | GrowingArray | None = None
         if self._whole is not None:
+            # The document arrived in one piece, and was validated at once.
             outcome, view = self._whole
         elif not self._is_untouched:
+            # The parser is in use, so there is a tree of its values.
             tree = self._tree
             outcome, faults = tree.outcome, tree.faults
             view, innermost = tree.make_view(self._log.length, error)
@@ -221,6 +223,7 @@ class Draft(Generic[T]):
 
     def feed(self, text: str) -> bool:
         """Read a piece of the document; return True if something visible has changed."""
+        # The first piece may be the whole document, which needs no parser.
         if self._is_untouched and self._validate_whole(text):
             return True
         parser = self._parser
@@ -228,6 +231,7 @@ class Draft(Generic[T]):
         was_valid = parser.error is None
         changed = self._tree.feed(text, parser.feed(text))
         if text:
+            # The cached snapshot is out of date.
             self._snapshot = None
         return changed or (was_valid and parser.error is not None)
 

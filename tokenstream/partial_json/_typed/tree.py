@@ -238,6 +238,7 @@ class ValueTree:
             else node.slot.find_inner_show_unit(str(key))
         )
         show_unit: ShowUnit = annotated_unit or (self._show_unit if node is None else node.show_unit)
+        # The text of a value around this one is being collected, because it is read as a whole.
         in_whole = self._excerpt.is_open
         if kind in CONTAINERS:
             structure = None if in_whole else slot.find_structure(kind)

@@ -124,6 +124,7 @@ class BlockEncoder(Encoder, ABC):
         3. The text with an open block, or else the citation's own part, if the citation names no text.
         """
         cited_part = event.citation.cites
+        # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         if cited_part is None or self._kinds.get((0, cited_part)) != "text":
             return self.find_open_text(event.part)
         has_ended = cited_part in self._ever_opened and cited_part not in self.blocks
