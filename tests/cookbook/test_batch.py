@@ -31,7 +31,7 @@ def _answer(question: str) -> testing.Recording:
 
 def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
     path = folder / f"questions.{name}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(row) for row in path.read_text().splitlines() if row] if path.exists() else []
 
 
 def _write_questions(folder: Path, count: int) -> None:
@@ -84,6 +84,24 @@ def test_an_answer_is_written_at_once_and_not_asked_for_again(tmp_path: Path) ->
 
         assert ["3"] == [_question(request) for request in provider.requests]
     assert [*"01234567"] == sorted(row["question"] for row in _rows(tmp_path, "answers"))
+
+
+@pytest.mark.parametrize("cut", [1, 20, -1])
+def test_a_run_that_was_killed_in_a_row_goes_on(cut: int, tmp_path: Path) -> None:
+    """The half of a row is removed, and its question is asked again; blank lines mean nothing."""
+    _write_questions(tmp_path, 3)
+    with (tmp_path / "questions.txt").open("a") as file:
+        file.write("\n\n \n")
+    rows = [
+        json.dumps({"question": each, "answer": f"Kept: {each}", "finish": "stop"}) + "\n" for each in "012"
+    ]
+    (tmp_path / "questions.answers.jsonl").write_text(f"{rows[0]}\n\n{rows[1]}{rows[2][:cut]}")
+    with testing.serve(lambda it: _answer(_question(it))) as provider:
+        done = run_program("batch", tmp_path, "questions.txt", OPENAI_BASE_URL=f"{provider.url}/v1")
+
+    assert not done.stderr
+    assert ["2"] == [_question(request) for request in provider.requests]
+    assert ["Kept: 0", "Kept: 1", "The answer to 2."] == [row["answer"] for row in _rows(tmp_path, "answers")]
 
 
 @pytest.mark.slow
