@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     OnPilot = Callable[[Any], Awaitable[None]]
+
+_INPUT = "▊  "
+"""Left border of the row in which the user types."""
 
 
 def _screen(pilot: Any) -> str:
@@ -90,6 +94,38 @@ def test_a_broken_answer_stays_with_the_error(play: Callable[[testing.Server, On
 
     with testing.serve([broken, script]) as provider:
         play(provider, on_pilot)
+
+
+def test_a_refused_question_is_back_in_the_input(play: Callable[[testing.Server, OnPilot], None]) -> None:
+    """Enter asks it again, and the provider gets it once; what the user has typed meanwhile stays."""
+    script = testing.script().text("The sky is blue.").finish("stop").recording("openai-chat")
+    refused = script.with_fault(testing.faults.status(500))
+    answers = iter([refused, script, refused])
+    typed = threading.Event()
+    typed.set()
+
+    def answer(_: testing.Request) -> testing.Recording:
+        typed.wait(10)
+        return next(answers)
+
+    async def on_pilot(pilot: Any) -> None:
+        await _ask(pilot, "Why?")
+        await _seen(pilot, "Why?\nThe answer broke off (server).")
+        await _seen(pilot, f"{_INPUT}Why?")
+        await pilot.press("enter")
+        await _seen(pilot, "Why?\nThe sky is blue.")
+        typed.clear()
+        await _ask(pilot, "And?")
+        await pilot.press(*"But")
+        typed.set()
+        assert f"{_INPUT}But" in await _seen(pilot, "And?\nThe answer broke off (server).")
+
+    with testing.serve(answer) as provider:
+        play(provider, on_pilot)
+
+    assert [("user", "Why?")] == [
+        (each["role"], each["content"]) for each in provider.requests[1].json["messages"]
+    ]
 
 
 def test_the_provider_is_left_when_the_user_stops(
