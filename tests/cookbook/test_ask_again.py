@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cookbook.programs import run_program
 from tokenstream import testing
 
@@ -31,5 +33,31 @@ def test_a_second_wrong_answer_is_an_error(tmp_path: Path) -> None:
     with testing.serve([script, script]) as provider:
         done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
 
-    assert "OutputInvalid" in done.stderr
+    assert done.stderr.startswith('{"name": "Tea"}\nNo recipe: the output is not a valid Recipe: ')
+    assert 1 == done.returncode
     assert 2 == len(provider.requests)
+
+
+@pytest.mark.parametrize("before", [[], ['{"name": "Tea"}']])
+def test_a_broken_answer_is_not_corrected(before: list[str], tmp_path: Path) -> None:
+    """The user sees what had arrived, and why there is no recipe; the model isn't told that it was wrong."""
+    broken = testing.script().text('{"name": "Tea", ', '"minutes": ', "5}").finish("stop")
+    fault = testing.faults.close(event=3)
+    scripts = [testing.script().text(answer).finish("stop").recording("openai-chat") for answer in before]
+    with testing.serve([*scripts, broken.recording("openai-chat").with_fault(fault)]) as provider:
+        done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
+
+    assert '{"name": "Tea", "minutes": \nNo recipe: the stream broke off' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (1, len(before)) == (done.returncode, done.stdout.count("invalid: "))
+    assert len(before) + 1 == len(provider.requests)
+
+
+def test_a_refused_request_is_an_error(tmp_path: Path) -> None:
+    """There is no answer to show."""
+    script = testing.script().text("never sent").finish("stop")
+    with testing.serve(script, fault=testing.faults.status(401)) as provider:
+        done = run_program("ask-again", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
+
+    assert done.stderr.startswith("\nNo recipe: the server answered with status 401")
+    assert 1 == done.returncode
