@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, program_of
 from tests.docs_pages import links
 
+_RUNS = {"program_of", "relaying", "run_program", "watch_program", "write_program"}
+"""Functions whose first argument names the recipe that they run."""
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.md"))
 
 
@@ -23,8 +26,17 @@ def test_a_recipe_is_one_program_of_at_most_sixty_lines(recipe: str) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_is_run_by_a_test_of_its_name(recipe: str) -> None:
-    """A page without one would rot."""
-    assert Path(__file__).with_name(f"test_{recipe.replace('-', '_')}.py").is_file()
+    """A page without one would rot, and so would one whose module runs another page's program."""
+    module = Path(__file__).with_name(f"test_{recipe.replace('-', '_')}.py")
+    run = [
+        argument.value
+        for call in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _RUNS
+        for argument in call.args[:1]
+        if isinstance(argument, ast.Constant)
+    ]
+
+    assert {recipe} == set(run)
 
 
 def test_the_list_of_recipes_is_whole() -> None:
