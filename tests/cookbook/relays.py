@@ -11,7 +11,7 @@ from tests.cookbook.programs import serving, write_program
 from tokenstream import Stream, testing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("stop")
@@ -54,13 +54,23 @@ def asked(question: str) -> dict[str, object]:
 
 
 @contextmanager
-def relaying(recipe: str, folder: Path, *command: str) -> Generator[Relay]:
+def relaying(
+    recipe: str, folder: Path, *command: str, edit: Callable[[str], str] = str, **variables: str
+) -> Generator[Relay]:
     """Run a page's program, as NAME_relay.py, with the command that the program names.
 
     The first answer to the question "Break" breaks off.
+
+    Args:
+        recipe: The page.
+        folder: The folder for the program.
+        command: Arguments of Python, in which {port} is the relay's port.
+        edit: Returns the program with the changes that a page describes.
+        variables: Variables of its environment.
     """
     program = write_program(recipe, folder)
-    program.rename(program.with_stem(f"{program.stem}_relay"))
+    program = program.rename(program.with_stem(f"{program.stem}_relay"))
+    program.write_text(edit(program.read_text(encoding="utf-8")), encoding="utf-8")
     breaks = iter([_WHOLE.with_fault(testing.faults.close(event=3))])
 
     def answer(request: testing.Request) -> testing.Recording:
@@ -69,7 +79,7 @@ def relaying(recipe: str, folder: Path, *command: str) -> Generator[Relay]:
 
     with (
         testing.serve(answer, pace="recorded") as provider,
-        serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
+        serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1", **variables) as url,
         httpx.Client(
             base_url=url, headers={"Accept-Encoding": "gzip"}, timeout=20, trust_env=False
         ) as browser,
