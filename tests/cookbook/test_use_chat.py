@@ -6,26 +6,51 @@ import json
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cookbook.programs import FOLDER
 from tests.cookbook.relays import Relay, relaying
+from tests.docs_pages import blocks
 from tests.support.node import node_with
+from tests.support.served import by_wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from wsgiref.types import StartResponse
+
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 """The AI SDK's packages are installed only where slow tests run."""
 
 _CHAT = Path(__file__).with_name("use_chat.mjs")
+_ASK = """async ([url, text]) => {
+  const body = JSON.stringify({ id: "1", messages: [{ role: "user", parts: [{ type: "text", text }] }] });
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(url, { method: "POST", headers, body });
+  return [response.status, await response.text()];
+}"""
+
+
+def _page(_: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/html")])
+    return [b"A page that asks."]
 
 
 @pytest.fixture(scope="module")
-def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
-    node_with("ai")
+def port() -> Iterator[int]:
+    """Port of a page: on localhost, the backend knows it, and on 127.0.0.1, it is a stranger."""
+    with by_wsgi(_page) as url:
+        yield urlsplit(url).port or 80
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Relay]:
     command = ("-m", "uvicorn", "use_chat_relay:app", "--port", "{port}")
-    with relaying("use-chat", tmp_path_factory.mktemp("use_chat"), *command) as running:
+    origin = f"http://localhost:{port}"
+    with relaying("use-chat", tmp_path_factory.mktemp("use_chat"), *command, PAGE_ORIGIN=origin) as running:
         yield running
 
 
@@ -96,3 +121,45 @@ def test_an_answer_grows_until_the_user_stops_it(relay: Relay) -> None:
     assert ("ready", None) == (told["status"], told["error"])
     assert [["user", "Go on"], ["assistant", grown[-1]]] == told["messages"]
     assert "abandoned" == relay.outcome()
+
+
+def test_the_page_may_read_the_answers(relay: Relay, page: Page, port: int) -> None:
+    """Its origin is another one than the backend's; it also sees the status of a refusal."""
+    page.goto(f"http://localhost:{port}/")
+    url = str(relay.browser.base_url.join("/api/chat"))
+    status, body = page.evaluate(_ASK, [url, "Answer"])
+    refused, _ = page.evaluate(_ASK, [url, "Refuse"])
+
+    assert (200, 429) == (status, refused)
+    assert '"delta":"blue."' in body
+
+
+def test_a_page_of_another_origin_may_not_even_ask(relay: Relay, page: Page, port: int) -> None:
+    """The browser asks for leave before it sends the question, and the backend gives none."""
+    page.goto(f"http://127.0.0.1:{port}/")
+    before = len(relay.provider.requests)
+    with pytest.raises(Exception, match="Failed to fetch"):
+        page.evaluate(_ASK, [str(relay.browser.base_url.join("/api/chat")), "Answer"])
+
+    assert before == len(relay.provider.requests)
+
+
+def test_the_component_compiles(tmp_path: Path) -> None:
+    """TypeScript accepts it as strictly as it can, with the types of the AI SDK and of React."""
+    folder, node = node_with("typescript", "ai", "@ai-sdk/react", "@types/react")
+    (component,) = blocks((FOLDER / "use-chat.md").read_text(encoding="utf-8"), "tsx")
+    (tmp_path / "page.tsx").write_text(component.code, encoding="utf-8")
+    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
+    tsc = folder / "node_modules" / "typescript" / "bin" / "tsc"
+    options = ["--strict", "--noEmit", "--skipLibCheck", "--jsx", "react-jsx", "--target", "es2022"]
+    options += ["--lib", "es2022,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]
+    done = subprocess.run(
+        [node, str(tsc), *options, "page.tsx"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=50,
+    )
+
+    assert 0 == done.returncode, done.stdout
