@@ -1,4 +1,4 @@
-"""Read models whose payloads contain only text, a finish reason and token counts."""
+"""Read the answers of models whose payloads contain only text, a finish reason and token counts."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
     Returns:
         True, because the event counts as read in both cases.
     """
-    item = items.mend_data(dict_of(payload, "item"))
+    item = items.mend_surrogates_in(dict_of(payload, "item"))
     if item:
         items.start_item(payload, item)
     else:
@@ -87,7 +87,7 @@ def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool
     Returns:
         True, because the event counts as read in both cases.
     """
-    item = items.mend_data(dict_of(payload, "item"))
+    item = items.mend_surrogates_in(dict_of(payload, "item"))
     if item:
         items.end_item(payload, item)
     else:
@@ -105,7 +105,7 @@ def _report_progress(items: ResponseItems, payload: dict[str, Any], kind: str) -
 def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     """Report the preview of an image; return False if the event has no preview, or fits no image item."""
     item = items.find_or_start_item(payload, "image_generation_call")
-    return isinstance(item, ImageItem) and item.read_preview(items.mend_data(payload))
+    return isinstance(item, ImageItem) and item.read_preview(items.mend_surrogates_in(payload))
 
 
 def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -186,7 +186,7 @@ def _find_content(
         The name of the event's field with the index of the content part, the content part as the event
         describes it, and the item.
     """
-    content = items.mend_data(dict_of(payload, "part"))
+    content = items.mend_surrogates_in(dict_of(payload, "part"))
     if "summary" in kind:
         return "summary_index", content, items.find_or_start_item(payload, "reasoning")
     item = items.find_item(payload)

@@ -103,7 +103,7 @@ class ResponseItems(Parts):
         self._audio: OpenPart | None = None
         """The media part with the spoken answer."""
 
-    def mend_data(self, data: dict[str, Any]) -> dict[str, Any]:
+    def mend_surrogates_in(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return data that will be stored, with halves of surrogate pairs replaced."""
         return mend_surrogates(data) if self.may_hold_surrogates else data
 
@@ -196,7 +196,7 @@ class ResponseItems(Parts):
             return item
         self.note("part_unopened" if item is None else "part_index_reused")
         index = number_of(payload, "output_index")
-        payload, data = self.mend_data(payload), {"type": item_type}
+        payload, data = self.mend_surrogates_in(payload), {"type": item_type}
         if (item_id := text_of(payload, "item_id")) is not None:
             data["id"] = item_id
         started = self._create_item(self._free_index() if index is None else index, data)
@@ -243,7 +243,7 @@ class ResponseItems(Parts):
             output: The items as the server sent them; None if the server has not repeated them.
             complete: True if the answer was not cut off.
         """
-        items = [self.mend_data(item) for item in dicts_of(output)]
+        items = [self.mend_surrogates_in(item) for item in dicts_of(output)]
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
             if state is None and text_of(item, "id") in self._by_id:
                 # The output has the item twice, or with another type than in events.

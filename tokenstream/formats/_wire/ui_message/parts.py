@@ -296,9 +296,9 @@ class UIParts(NamedParts):
     # -- steps -------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin a step: close the calls of the step before without handing them out, and forget them.
+        """Begin a step: close calls that are still open, without handing them out, and forget all calls.
 
-        The new step may use their ids again.
+        The new step may use the ids of the step before again.
         """
         # Nobody has to answer a call that is never handed out.
         self.unanswered.difference_update(self.calls)
