@@ -157,7 +157,7 @@ class GrowingPart:
 
     @property
     def own_size(self) -> int:
-        """Size of the part's arguments or transcript, in bytes."""
+        """Size of the part's arguments or transcript, in bytes; 0 for a part that can have neither."""
         if self.pieces is not None:
             return self.pieces.size
         content = self.final or self.start

@@ -185,7 +185,7 @@ class Accumulator:
         self._usage.add(message.usage or Usage())
         choice = ChoiceState(message.choice)
         self.held += choice.restore(message, self._provider_data, shared)
-        if choice.parts or choice.finish_reason is not None or choice.provider_data:
+        if choice.parts or choice.finish_reason is not None or choice.provider_data:  # more than a head
             self._choices[message.choice] = choice
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:

@@ -163,6 +163,7 @@ def explain_missing_name(name: str) -> str | None:
         >>> explain_missing_name("stop_reason")
         "Message has no attribute 'stop_reason': it is `message.finish_reason`"
     """
+    # `OF_MESSAGE` maps names to whole explanations, `ALIASES` maps names to our name for the same.
     hint = OF_MESSAGE.get(name)
     if hint is None and name in ALIASES:
         hint = f"it is `message.{ALIASES[name]}`"

@@ -71,6 +71,8 @@ def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> 
 def check_bounds(payload: bytes | str, limits: Limits) -> None:
     """Check a payload that pydantic_core accepted against limits narrower than those of pydantic_core.
 
+    For other limits, there is nothing to check: the defaults are the limits of pydantic_core.
+
     Raises:
         LimitExceeded: The payload is nested too deeply, or contains too long an integer.
     """

@@ -317,7 +317,10 @@ class Connection:
         return events, None if end_decides else format.cut_short()
 
     def find_position(self) -> _Position:
-        """Return the position at which a server can resume, and the state of the format at that position."""
+        """Return the position at which a server can resume, and the state of the format at that position.
+
+        Both are None if the answer cannot be resumed, and the state is None if it cannot be stored.
+        """
         format = self.format
         # A malformed payload may arrive intact on another connection; an error from the provider is final.
         may_resume = format.error is None or type(format.error) is ProtocolError

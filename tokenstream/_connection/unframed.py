@@ -171,7 +171,7 @@ class Unframed:
         return self._format.reads_bare_text and "text/plain" in (self._content_type or "").lower()
 
     def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
-        """Collect the start of an unreadable body for the error; return no frames.
+        """Collect the start of an unreadable body; return no frames. Once it is long enough, set `error`.
 
         Args:
             chunk: The next bytes of the body.

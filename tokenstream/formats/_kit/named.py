@@ -138,6 +138,8 @@ class NamedParts(Parts):
     def expects_id(self, payload: dict[str, Any]) -> bool:
         """Return True if the documentation promises an id in a payload of this type.
 
+        Formats with payloads for which it does not override this method.
+
         Args:
             payload: A payload of a text or of reasoning.
         """
@@ -242,6 +244,7 @@ class NamedParts(Parts):
             The call; None if no call with this id is open.
         """
         part = self.calls.pop(id, None)
+        # Also if no call was open: `add_to_call` then drops later fragments with this id.
         self._note_done(id)
         return part
 
