@@ -133,6 +133,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
 
         The arguments and errors are those of `Stream.from_checkpoint`.
         """
+        # No format is given: the checkpoint names it.
         options = Options(None, limits, deadlines, started_at, clock, pings, checkpoint=checkpoint)
         driver: Any = AsyncDriver(async_source(source), options)
         return cls(driver)

@@ -236,7 +236,7 @@ class Driver(SingleConsumer):
         """Process an item of the pump, and return its event if the machine produces one at once.
 
         Args:
-            item: A chunk, or one of the other items that `_reading.items` defines.
+            item: A chunk, or an item of `_reading.items`, such as `WAITED` after a wait in vain.
             now: Time of its arrival.
 
         Raises:
@@ -266,7 +266,7 @@ class Driver(SingleConsumer):
         machine = self.machine
         if item is END:
             self._end_input(None, now)
-        elif item is LOST:
+        elif item is LOST:  # a cancelled or interrupted read has made the source unusable
             self._end_input(interrupted_read_error(), now)
         elif item.__class__ is SourceOpened:
             self.open(item.source)

@@ -239,8 +239,8 @@ class Journal:
             reason: The reason, which the answer's readers are told.
 
         Returns:
-            "stopped"; "ended" if the answer had ended before; "unknown" if the answer does not exist, or
-            belongs to another owner.
+            "stopped" once its producer was asked to stop it; "ended" if the answer had ended before;
+            "unknown" if the answer does not exist, or belongs to another owner.
 
         Raises:
             JournalUnavailable: The storage is unreachable.

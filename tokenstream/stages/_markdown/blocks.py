@@ -150,6 +150,7 @@ class MarkdownBlocks:
             shape, line_pieces, block = shortcut
             line_pieces.append(item)
             previous = block.last_state
+            # The same shape, and the pieces of the unfinished line, with their number at this moment.
             block.last_state = state = (shape, line_pieces, len(line_pieces))
             return [MarkdownBlock(state, previous)]
         return self._feed_lines(item)

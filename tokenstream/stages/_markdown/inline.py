@@ -201,7 +201,7 @@ class InlineCompleter:
             end = self._find_shown_end(text, stop, openers, cut=stop < end)
         if not openers and bracket_at is None:
             return text[:end] + closing_ticks
-        # Only the marks at the end, and the character before them, matter.
+        # Only the marks at the end, and the character before them, matter: a few characters suffice.
         before = "`" if closing_ticks else text[max(end - 8, 0) : end]
         marks, escaped = find_closing_marks(openers, before, end)
         shown = text[:end]
@@ -298,7 +298,7 @@ class InlineCompleter:
         opened = self._brackets[-1]
         after_label = end
         if opened.may_be_link and position - opened.position <= LONGEST:
-            if end == len(text):
+            if end == len(text):  # a destination or a label may follow
                 return _WAIT
             link_end = find_dest_end(text, end + 1, opened.dest_state) if text[end] == "(" else None
             if link_end == UNFINISHED:
@@ -309,7 +309,7 @@ class InlineCompleter:
                 return link_end
             # Without a destination, a label may follow, as in [text][label].
             label = _LABEL.match(text, end, end + LONGEST) if self._references else None
-            if label is not None and label.end() == len(text):
+            if label is not None and label.end() == len(text):  # the label, or a link after it, may go on
                 return _WAIT
             # A second pair of brackets with a destination is a link of its own.
             if label is not None and label[1] and not text.startswith("(", label.end()):
@@ -411,7 +411,7 @@ class InlineCompleter:
             elif openers and openers[-1].end >= end:
                 # The last open run encloses nothing: leave it out.
                 end = min(end, openers.pop().run.position)
-                if not self._one_line:
+                if not self._one_line:  # from now on, the rest of this line is left out, too
                     line_start = text.rfind("\n", 0, end) + 1
             elif not end or text[end - 1] not in WHITE:
                 return end

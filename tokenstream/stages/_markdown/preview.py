@@ -194,7 +194,8 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     if shape.may_define:
         # The last lines may still turn out to be a definition.
         return without_paragraph
-    offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
+    # The start of the content in the last line, after quote marks or indentation.
+    tail_offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
     if not tail:
         # Without its last line ending.
         content = content[:-1]
@@ -202,23 +203,23 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         if shape.may_begin_table and content.startswith("|", last_line):
             # The row of a table is shown once its second row has arrived.
             content = content[: max(last_line - 1, 0)]
-    elif shape.may_begin_table and tail.startswith("|", offset):
+    elif shape.may_begin_table and tail.startswith("|", tail_offset):
         # The same for a row that is still being written.
         content = content[:-1]
-    elif not prefixes and _MAY_DEFINE.match(tail, offset):
+    elif not prefixes and _MAY_DEFINE.match(tail, tail_offset):
         # The first line of the text may be the beginning of a link definition.
         return without_paragraph
     else:
-        content += tail[offset:]
+        content += tail[tail_offset:]
     # The innermost container may be a list item, in which `[ ]` is a checkbox.
     in_container = bool(shape.containers)
     shown = shape.completion.complete(content, references=shape.definition_count > 0, item=in_container)
     if not shown or shown.isspace():
         return without_paragraph
-    if has_no_prefixes and not offset:
+    if has_no_prefixes and not tail_offset:
         return before + shown
     # Each line gets its quote marks or its indentation again.
-    return before + "\n".join(map(add, [*prefixes, tail[:offset]], shown.split("\n")))
+    return before + "\n".join(map(add, [*prefixes, tail[:tail_offset]], shown.split("\n")))
 
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:

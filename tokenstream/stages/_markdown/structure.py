@@ -103,7 +103,7 @@ class BlockStructure:
             if line_match.content_at == len(text):
                 return self._take_blank_within(line_match.level)
         else:
-            line_match = MatchedLine(text, [0], content_at, 0, content_at)
+            line_match = MatchedLine(text, [0], content_at, 0, content_at)  # a line in no container
         effect = self._decide_content(line, line_match, complete=complete)
         if line_match.in_doubt and effect != UNDECIDED:
             self._in_doubt = True

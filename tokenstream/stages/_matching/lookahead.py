@@ -187,6 +187,7 @@ class _Rewriter:
             opening = "(?:"
         body, end = self.rewrite(start, anonymous=anonymous)
         group = f"{opening}{body})"
+        # Without the demand, `regex` skips a place at which a group could not repeat before the text's end.
         return f"(?:{_DEMAND_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
     def _rewrite_look_ahead(self, position: int, *, anonymous: bool) -> tuple[str, int]:

@@ -246,10 +246,12 @@ class EventQueue(Generic[DriverT]):
         if place.position < self.ring.begin:
             from tokenstream.stream._views.event_cursor import EventCursor
 
+            # Reversed, because `take_event` takes the events from the end of the list.
             place.summary = EventCursor(self.driver.accumulator).ready()[::-1]
             place.position = self.ring.end
         # Other policies never wait for a reader, so they need no list of readers.
         if self.policy == "wait":
+            # Closed readers are removed each time the list has doubled: that goes through all readers.
             if len(self._readers) >= self._sweep_at:
                 self._readers = [place for place in self._readers if not place.is_closed]
                 self._sweep_at = max(_FEW, 2 * len(self._readers))
