@@ -199,7 +199,7 @@ def _quick_rows(rows: list[Any]) -> list[int]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the quick tests, give slow ones their own limit, and leave out other shares.
+    """Mark quick tests and those of the cookbook, give slow ones their own limit, and leave out other shares.
 
     Quick are the first row of each test's table, and what is marked so by hand, outside of `NOT_QUICK`.
 
@@ -214,7 +214,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.quick)
             seen.add(test)
         # A program of the cookbook that a test starts imports a whole framework.
-        if (slow or test.startswith("tests/cookbook/")) and not item.get_closest_marker("timeout"):
+        runs_recipe = test.startswith("tests/cookbook/") and not test.startswith("tests/cookbook/test_pages")
+        if runs_recipe:
+            item.add_marker(pytest.mark.cookbook)
+        if (slow or runs_recipe) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
     number, _, shares = os.environ.get("TOKENSTREAM_SHARE", "1/1").partition("/")
     ours, others = list[pytest.Item](), list[pytest.Item]()
