@@ -137,6 +137,7 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         current = self._current
+        # Both attempts count.
         current.counted = 2
         loser_number: int
         loser_mode: AttemptMode
@@ -145,6 +146,7 @@ class Recovery:
             current.number, current.mode = 2, "hedge"
         else:
             loser_number, loser_mode = 2, "hedge"
+            # The second attempt began when the first had brought no content for that long.
             began_at += self._retry.hedge_after or 0.0
         seconds = max(0.0, now - began_at)
         current.reports.append(
@@ -222,6 +224,7 @@ class Recovery:
     def _as_position_lost(self, error: StreamError) -> StreamError:
         """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
         if self._current.mode != "resume" or self._current.was_released:
+            # The server was not asked to resume, or it has resumed.
             return error
         if isinstance(error, StatusError):
             answer_gone = not error.retryable and error.status in _ANSWER_GONE

@@ -110,6 +110,7 @@ class ChoosingReader:
         """End the text, and return the events of the chosen document."""
         scanner, document = self._scanner, self._document
         if self._reader is not None or document.error is not None:
+            # The end was read before, or the text was refused.
             return []
         scanner.end()
         if scanner.document.error is None:

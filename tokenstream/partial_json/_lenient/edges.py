@@ -63,6 +63,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
     kind = OPENING_QUOTES[text[position]]
     following = text[position + 1 : position + 2]
     if kind is not PLAIN and not following and not reader.text_ended:
+        # The next character decides.
         return reader.hold_back(position)
     is_quoted_document = kind is not PLAIN and (following in _BRACKETS or following == "\\")
     if is_quoted_document:

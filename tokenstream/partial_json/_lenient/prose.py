@@ -120,6 +120,7 @@ class Prose:
             self._record_prose(text, position, stop)
             if mark is None:
                 return stop, SearchResult.NOTHING
+            # Each character at which the search stops has a method that reads on from there.
             position, finding = _STEPS[text[stop]](self, text, stop)
             if finding is not None:
                 return position, finding

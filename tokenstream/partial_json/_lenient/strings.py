@@ -189,6 +189,7 @@ class QuotedString:
             piece = text[position : position + FAR]
             decoded = decode_open_string(piece)
             if decoded is None:
+                # Left to `read`, as above.
                 break
             string, length, _ = decoded
             if not string or not self._note_escapes(string, piece, length):

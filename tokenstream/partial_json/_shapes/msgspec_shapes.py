@@ -373,6 +373,7 @@ def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
     """Return an error of msgspec in the form that pydantic uses."""
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
+        # The text is not JSON.
         return {"type": "json_invalid", "loc": (), "msg": f"Invalid JSON: {message}", "input": text}
     # The location is the end of the message.
     location = _LOCATION.search(message)

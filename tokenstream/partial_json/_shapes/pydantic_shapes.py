@@ -134,6 +134,7 @@ class PydanticSlot(Slot):
         self._names: dict[str, str] = {}
         """Maps each key to the name of its field."""
         self._show_units: dict[str, ShowUnit | None] = {}
+        """Maps each key to the unit in which its value becomes visible; to None if no annotation sets it."""
         self._objects = objects = types.definitions.list_objects(schema, config)
         for found in objects:
             for name, field in list_fields(found.schema):

@@ -38,7 +38,8 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
     match = NUMBER(text, position)
     if match is not None:
         end = match.end()
-        # The number is whole only if a character follows that cannot belong to it.
+        # The number is whole only if a character follows that cannot belong to it. (`int` may refuse more
+        # digits than `FEW_DIGITS`.)
         if end < len(text) and text[end] not in ".eE" and end - position <= FEW_DIGITS:
             number = match[0]
             # If only group 1 has matched, there is neither a fraction nor an exponent.

@@ -326,6 +326,7 @@ class StrictReader(LateReader):
         if 0 <= end < len(text):
             self.add_whole("string", piece, offset, self.base + end + 1, out)
             return end + 1
+        # The closing quote has not arrived, so `end` is the end of the text, or -1 as above.
         self.state = IN_STRING
         self.document.begin_string(offset, out, piece)
         return end if end > 0 else self.continue_string(text, start, out)
@@ -333,6 +334,7 @@ class StrictReader(LateReader):
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
         """Continue a string that is a value; return the position after it, or after the text."""
         end = text.find('"', position)
+        # If there is no quote, this is the wrong piece, and is replaced below.
         piece = text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
@@ -388,6 +390,7 @@ class StrictReader(LateReader):
                 if following not in _QUOTE_OR_END:
                     end = self.refuse(end, "an escape in place of a control character")
                 return end, "".join(pieces)
+            # Most escapes have two characters; `_read_escape` reads codes, and what is cut or invalid.
             simple = SIMPLE.get(text[end + 1 : end + 2])
             if simple is None:
                 position = self._read_escape(text, end, pieces)

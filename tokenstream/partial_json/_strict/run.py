@@ -281,6 +281,7 @@ def _find_open_keys(
             return None
         outer[keys[-1]] = node[:-1]
     elif is_marked:
+        # In an object, the placeholder is a member with the value 0.
         if node.__class__ is dict:
             return keys if node.pop(_MARK, None) == 0 else None
         return keys if node and node.pop() == _MARK else None  # the placeholder is the last element

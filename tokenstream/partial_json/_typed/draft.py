@@ -262,6 +262,7 @@ class Draft(Generic[T]):
         may_be_whole = text.__class__ is str and not is_complete
         closer = find_closer(text) if may_be_whole else ""
         outcome = read_at_once(self._slot, text, max_depth=MOST_DEPTH) if closer else MISSING
+        # An empty piece leaves the draft untouched, too.
         self._is_untouched = outcome is not MISSING or not text
         if outcome is MISSING:
             return False

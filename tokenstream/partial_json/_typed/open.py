@@ -167,6 +167,7 @@ class OpenContainer:
         """
         if not self.is_object:
             return GrowingArray(self.values, growing, self.unvalidated)
+        # Without the name of a visible field that is arriving, only the finished fields are shown.
         if self.fillers is not None:
             return FilledObject(self.log, name if isinstance(name, str) else "", growing, self.fillers)
         return GrowingObject(self.log, name, growing) if isinstance(name, str) else GrowingObject(self.log)

@@ -190,6 +190,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 return None if default is _NO_DEFAULT else default
             return found
         default = MISSING if default is _NO_DEFAULT else default
+        # The first key is looked up in this snapshot, each later one in the value found before.
         value: Any = self if path else self.value
         for key in check_keys(path):
             value = self._get_at(key) if value is self else get_member(value, key)
@@ -227,6 +228,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             # The whole object.
             if self._state.outcome is not MISSING:
                 return self._state.outcome
+            # An object with fields is shown as this `Partial`.
             value = self if self._type_names.field_names is not None else resolve(self._get_growing())
             return value if is_as_typed(None, None, value, path.slots) else MISSING
         *outer_keys, last_key = path.keys

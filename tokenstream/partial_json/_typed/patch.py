@@ -220,6 +220,7 @@ class Changes:
                 self._add("remove", path)
         elif old is MISSING:
             self._add("add", path, new)
+        # In Python, 1 equals True and 1.0, but their JSON differs.
         elif old.__class__ is not new.__class__ or old != new:
             if self._append and new.__class__ is str and old.__class__ is str and new.startswith(old):
                 self._add("append", path, new[len(old) :])

@@ -197,5 +197,6 @@ def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool
         return "its type has no fields" if attribute else "its type has no values under such keys"
     title = " | ".join(type_names.title for type_names in all_type_names)
     if key in names:
+        # There is such a field, but the step to it is written in the wrong way.
         return f"{title} has its fields as {'items' if attribute else 'attributes'}"
     return f"{title} has no field {key!r}, but {', '.join(names)}"

@@ -139,6 +139,7 @@ class ValueTree:
                 innermost = view if innermost is None else innermost
                 growing = self._make_nested_partial(node, view, end, error)
             else:
+                # A hidden container hides everything in it.
                 growing, innermost = MISSING, None
             name = node.name
             node = node.parent

@@ -347,6 +347,7 @@ class Encoder(Vocabulary):
             name: The event's name; "" for none.
             payload: A JSON value, or text, which is sent unchanged.
         """
+        # In an SSE event, each line of a text is a field of its own.
         lines = payload.encode().split(b"\n") if isinstance(payload, str) else [to_json_bytes(payload)]
         named = [b"event: %b\n" % name.encode()] if name else []
         return b"".join([*named, *(b"data: %b\n" % line for line in lines), b"\n"])

@@ -48,6 +48,7 @@ class TextEncoder(Encoder):
             raise self.not_expressible("a carriage return in text")
         if _SURROGATE.search(text):
             raise self.not_expressible("half of a surrogate pair")
+        # The piece is split after its opening bracket or brace.
         split_at = 0
         if text.strip() == _SENTINEL:
             split_at = 1 + text.find("[")

@@ -153,6 +153,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """Return the payloads for the content of a part's start; none if the start was repeated."""
         content = event.content
         if content.kind == "media":
+            # `media` itself notices a repeated start.
             return [
                 payload for delta in self.media.start(event, content) for payload in self.encode_media(delta)
             ]
