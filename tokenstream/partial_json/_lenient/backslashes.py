@@ -91,6 +91,7 @@ def is_rest_of_path(
     """
     segment = before.rpartition("\\")[2]
     if "." in segment.lstrip("."):
+        # The name of a file, which ends a path; `..` is a directory.
         return False
     end: int = _PATH_REST(text, position, position + _MOST_PATH).end()
     if end == position + _MOST_PATH:

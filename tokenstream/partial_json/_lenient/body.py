@@ -212,6 +212,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
         # A word in quotes, a colon and a value may also be prose.
         return reader.refuse_two_readings(position)
     if reader.must_be_closed:
+        # The option `lenient="closed"` allows all repairs but this one.
         return reader.refuse_cut(position)
     if reader.is_at(VALUE, COLON):
         # The last key has no value: it is dropped.

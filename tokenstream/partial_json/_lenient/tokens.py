@@ -101,6 +101,7 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
     end = position + len(token)
     reader.repair_log.note("unfinished_value", reader.base + position)
     if reader.atom_begun:
+        # The beginning of the number is visible: the number ends there.
         reader.document.end_atom(
             parse_prefix(token, decimals=reader.document.decimals), reader.base + end, out
         )

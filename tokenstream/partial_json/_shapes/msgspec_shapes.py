@@ -70,7 +70,9 @@ class _StructSlot(Slot):
         self._slots = slots
         self._type = type_
         self._decoder: Any = None
+        """The msgspec decoder; None until `make_decoder` makes it."""
         self._structures: dict[str, ValueStructure | None] = {}
+        """Caches the result of `find_structure`, by the kind of value."""
         members = list(_list_members(type_))
         self.shows_text = any(_strip_annotation(member) in {Any, str} for member in members)
         self.show_unit = _find_show(type_)

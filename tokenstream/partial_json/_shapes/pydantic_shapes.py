@@ -128,6 +128,7 @@ class PydanticSlot(Slot):
         # Only the slot of a whole document is given its validator; others make theirs.
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
+        """Caches the result of `find_structure`, by the kind of value."""
         self.shows_text = types.definitions.shows_text(schema)
         self.is_plain = types.definitions.is_plain(schema)
         self.show_unit = types.definitions.find_show_unit(schema)
