@@ -162,6 +162,24 @@ def test_an_id_that_was_used_is_another_one() -> None:
     assert {"srv_1_2"} == {event.id for event in events if isinstance(event, ToolCallStart | ToolCallDelta)}
 
 
+def test_a_new_id_is_not_that_of_another_call() -> None:
+    """The continuation may have a call whose id looks like a new one."""
+
+    def call(id: str, part: int) -> list[Event]:
+        whole = ToolCall(id=id, name="f", arguments_text="{}", complete=True)
+        return [
+            ToolCallStart(id, "f", part=part),
+            ToolCallDelta(id, "{}", part=part),
+            ToolCallDone(whole, part=part),
+        ]
+
+    before = [*call("a", 0), *text("So", 1, done=False)]
+    after = [*text("me"), *call("a", 1), *call("a_2", 2), *call("b", 3), Finish("tool_calls")]
+    message, _ = joined(before, after)
+
+    assert ["a", "a_2", "a_2_2", "b"] == [call.id for call in message.tool_calls]
+
+
 def test_a_source_is_named_for_its_place_in_the_whole_text() -> None:
     """Behind what was there, and without what was dropped."""
     source = Citation(url="https://example.org", start=20, end=22, cites=0)

@@ -75,8 +75,9 @@ class Seam:
         )
         """The text of the answer's unfinished part before the continuation."""
         self._used_ids = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _WITH_ID}
-        self._new_ids: dict[str, str] = {}
-        """Maps each id of the continuation that the answer has already used to a new id."""
+        """Ids of the answer's calls and results, before the continuation and in it."""
+        self._ids: dict[str, str] = {}
+        """Maps each id in the continuation to the id in the answer."""
         self._known_fields = frozenset(message.provider_data)
         """Names of the provider's fields that the answer already contains."""
         self._left_out: set[int | None] = set()
@@ -280,15 +281,14 @@ class Seam:
 
     def _id_in_answer(self, id: str) -> str:
         """Return the id that a call has in the answer: a new one if the answer has already used its id."""
-        if id not in self._used_ids:
-            return id
-        new_id = self._new_ids.get(id)
-        number = 2
-        while new_id is None:
-            candidate = f"{id}_{number}"
-            new_id = None if candidate in self._used_ids else candidate
-            number += 1
-        self._new_ids[id] = new_id
+        known = self._ids.get(id)
+        if known is not None:
+            return known
+        new_id, number = id, 2
+        while new_id in self._used_ids:
+            new_id, number = f"{id}_{number}", number + 1
+        self._used_ids.add(new_id)
+        self._ids[id] = new_id
         return new_id
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from tests.relay.follow.support import answer_to, memory_journal, read_body, without_notes
 from tests.relay.journals import Answer, read
 from tests.support.asgi import Client
-from tokenstream import relay
+from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Finish, TextDelta
 from tokenstream.relay._asgi.writing import BodyWriter
@@ -212,6 +213,34 @@ async def test_what_is_redacted_is_not_in_the_journal() -> None:
 
     assert b"12" not in b"".join(entry.record for entry in entries)
     assert read_body(client, "tokenstream")[0].text.endswith(", yes")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["whole", "cut off"])
+async def test_a_shape_that_raises_ends_the_answer_with_an_error(broken: bool) -> None:
+    """Even if it raises for the text that was held back; no reader waits for the producer's lease."""
+
+    async def source() -> AsyncIterator[str]:
+        yield "a sec"
+        yield "ret"
+        if broken:
+            raise ConnectionError("reset")
+
+    def hide(_: re.Match[str]) -> str:
+        raise LookupError("no replacement")
+
+    def shape(text: Any) -> Any:
+        return text.redact(re.compile(r"secret\w*"), hide, max_length=20)
+
+    async with memory_journal() as journal:
+        client = Client()
+        stream = AsyncStream(source(), format="pieces")
+        await client.call(relay.respond(stream, journal=journal, id="id", shape=shape))
+        entries = await read(journal, "id")
+
+    message, error = read_body(client, "tokenstream")
+    assert ("a ", "failed") == (message.text, message.ending)
+    assert error is not None
+    assert b"secret" not in b"".join(entry.record for entry in entries)
 
 
 async def test_the_end_of_the_server_sends_readers_away() -> None:

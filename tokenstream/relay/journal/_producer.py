@@ -225,10 +225,12 @@ class Producer:
         shaping = self._shaping
         if shaping is None:
             return
-        for shaped in shaping.end(now=time.monotonic()):
-            self._queue_event(shaped)
-        if shaping.error is not None:
-            self._last_records = [record_failure(shaping.error)]
+        try:
+            for shaped in shaping.end(now=time.monotonic()):
+                self._queue_event(shaped)
+            shaping.check()
+        except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
+            self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------
 
