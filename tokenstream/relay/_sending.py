@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 _AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
+_EVENT_CLASSES: tuple[type, ...] = (AnswerEvent, PartEvent)
 
 
 class Sending:
@@ -100,7 +101,7 @@ class Sending:
             MisuseError: `event` is not an event.
             Exception: A function in `shape` has raised it, such as the one that makes a replacement.
         """
-        if not isinstance(cast("object", event), AnswerEvent | PartEvent):
+        if not isinstance(event, _EVENT_CLASSES):
             raise MisuseError(
                 f"a relay sends events, not {type(event).__qualname__}: pass the stream itself, "
                 "not one of its views, and transform its text with shape="
