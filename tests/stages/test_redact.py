@@ -198,11 +198,14 @@ def test_the_hold_back_is_never_above_its_bound(limit: int, pattern: str, pieces
 
 @given(
     limit=st.integers(1, 12),
-    pattern=st.sampled_from(["a+", "ab+a", "a[^b]*b", "(?s)a.*b", "sk-a+", r"\S+ \S+"]),
-    text=st.text("aab\n sk-", max_size=60),
+    pattern=st.sampled_from(
+        ["a+", "ab+a", "a[^b]*b", "(?s)a.*b", "sk-a+", r"\S+ \S+", "(?:ab)+", "(?:aab|s)+k?", "(?:a{2}b)+ "]
+    ),
+    text=st.lists(st.sampled_from([*"aab\n sk-", "ab" * 20, "aab" * 20]), max_size=40).map("".join),
     places=st.lists(st.integers(0, 60), max_size=20),
 )
 @example(limit=2, pattern="a+", text="aaaaaaaaaaaaaaaaaaaaaaab", places=[])
+@example(limit=4, pattern="(?:ab)+", text="ab" * 9, places=[17])
 def test_matches_above_the_bound_do_not_depend_on_the_cuts(
     limit: int, pattern: str, text: str, places: list[int]
 ) -> None:

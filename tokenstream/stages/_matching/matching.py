@@ -109,6 +109,11 @@ class Matcher:
         end = len(text) if to_end or self.limit is None else position + self.limit
         return self.compiled.match(text, position, end)
 
+    def find_end(self, text: str, position: int, last: int) -> int:
+        """Return the end of the match that begins at `position` in the text up to `last`; -1 without one."""
+        match = self.compiled.match(text, position, last)
+        return -1 if match is None else int(match.end())
+
     def split(self, text: str) -> list[str]:
         """Cut new text into slices, which the caller searches one after another.
 

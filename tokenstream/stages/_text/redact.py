@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     import regex
 
+_COMPARED = 16
+"""The number of positions at the end of a shortened text up to which it must match as before."""
+
 
 @show_members
 class Redact(TextStage):
@@ -55,7 +58,7 @@ class Redact(TextStage):
         (['The key is '], ['[redacted].'], [])
     """
 
-    __slots__ = ("_in_replaced_match", "_matcher", "_pending_at", "_text", "_with")
+    __slots__ = ("_matcher", "_pending_at", "_replaced_end", "_text", "_with")
 
     def __init__(
         self,
@@ -71,8 +74,8 @@ class Redact(TextStage):
         """The held-back text, with as many characters before it as the pattern may look back at."""
         self._pending_at = 0
         """Offset of the held-back text in `_text`."""
-        self._in_replaced_match = False
-        """True if the held-back text continues a match that was already replaced."""
+        self._replaced_end: int | None = None
+        """End of the match so far, in `_text`, if the held-back text is a match that was already replaced."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that no later match can change, with its matches replaced.
@@ -94,13 +97,13 @@ class Redact(TextStage):
         """
         out: list[str] = []
         text, position = self._text, self._pending_at
-        if self._in_replaced_match:
-            position = self._find_end_of_replaced(text, position)
+        if self._replaced_end is not None:
+            position = self._replaced_end
         while (match := self._matcher.find(text, position)) is not None:
             out.append(text[position : match.start()])
             position = self._replace(text, match, out)
         out.append(text[position:])
-        self._text, self._pending_at, self._in_replaced_match = "", 0, False
+        self._text, self._pending_at, self._replaced_end = "", 0, None
         return _join(out)
 
     def _take_slice(self, new_text: str, out: list[str]) -> None:
@@ -108,11 +111,12 @@ class Redact(TextStage):
         matcher, old_length = self._matcher, len(self._text)
         text = self._text + new_text
         position = self._pending_at
-        if self._in_replaced_match:
-            # If it can no longer be matched as a whole, it ends with the text that had arrived before.
-            position = self._skip_replaced_match(text, position, old_length)
-        limit, was_open = matcher.limit, position < old_length
-        while not self._in_replaced_match:
+        if self._replaced_end is not None:
+            position = self._skip_replaced_match(text, position, self._replaced_end)
+        limit = matcher.limit
+        # Text is held back only from a position at which a match may still begin or change.
+        was_open = position < old_length
+        while self._replaced_end is None:
             open_at = matcher.find_open_position(text, position, was_open=was_open)
             position = self._emit_until(text, position, open_at, out)
             if position > open_at:
@@ -122,12 +126,14 @@ class Redact(TextStage):
                 # The text from here on is held back.
                 break
             position, was_open = self._cut_overlong_match(text, position, out), True
-        if self._in_replaced_match and limit is not None and len(text) - position > 4 * limit:
-            # The middle of an overlong match does not affect its end, and need not be kept; it is dropped
-            # rarely, because that copies the text.
-            text = text[: position + limit] + text[-2 * limit :]
+        if self._replaced_end is not None and limit is not None and len(text) - position > 4 * limit:
+            length = len(text)
+            text = self._drop_middle(text, position, limit)
+            self._replaced_end -= length - len(text)
         keep_from = max(0, position - matcher.context)
         self._text, self._pending_at = text[keep_from:], position - keep_from
+        if self._replaced_end is not None:
+            self._replaced_end -= keep_from
 
     def _emit_until(self, text: str, position: int, open_at: int, out: list[str]) -> int:
         """Emit text with its matches replaced; return the end of the emitted text.
@@ -164,9 +170,10 @@ class Redact(TextStage):
             if short_match is None:
                 out.append(text[start])
                 return start + 1
-            # A shorter match that fills the limit stands for the whole match, whose rest is dropped.
-            if short_match.end() < start + limit:
-                end = short_match.end()
+            # A shorter match that fills the limit stands for the longer one, whose rest is dropped.
+            end = short_match.end()
+            if end == start + limit:
+                end = self._extend_match(text, start, end)
             match = short_match
         self._emit_replacement(match, out)
         return end
@@ -187,7 +194,6 @@ class Redact(TextStage):
             # This shorter match ended before the limit, so no rest of it can follow.
             end: int = match.end()
             return end
-        self._in_replaced_match = True
         return self._skip_replaced_match(text, position, match.end())
 
     def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
@@ -195,29 +201,69 @@ class Redact(TextStage):
         with_ = self._with
         out.append(with_ if isinstance(with_, str) else with_(match))
 
-    def _skip_replaced_match(self, text: str, position: int, least_end: int) -> int:
+    def _skip_replaced_match(self, text: str, position: int, end: int) -> int:
         """Skip a match that was already replaced; return its end, or its start while more may belong to it.
 
         Args:
             text: The text so far.
             position: Start of the match.
-            least_end: The end of the match if it can no longer be matched as a whole.
+            end: End of the match as far as it is known.
         """
-        matcher, limit = self._matcher, self._matcher.limit or 0
-        match = matcher.match_at(text, position, to_end=True)
-        end = least_end if match is None else match.end()
-        # A match that has not grown over `limit` further characters counts as ended.
-        may_grow = matcher.may_change(text, position) and len(text) - end <= limit
-        if may_grow:
-            return position
-        self._in_replaced_match = False
+        end = self._extend_match(text, position, end)
+        may_grow = self._matcher.may_change(text, position) and len(text) - end <= (self._matcher.limit or 0)
+        self._replaced_end = end if may_grow else None
+        return position if may_grow else end
+
+    def _extend_match(self, text: str, position: int, end: int) -> int:
+        """Return the end of a match that exceeds `max_length`.
+
+        A match counts as ended if it does not grow over more than `max_length` characters. So it is extended
+        step by step, and its end does not depend on how much text arrives at once.
+
+        Args:
+            text: The text so far.
+            position: Start of the match.
+            end: End of the match as far as it is known.
+        """
+        step = (self._matcher.limit or 0) + 1
+        while (longer := self._matcher.find_end(text, position, min(len(text), end + step))) > end:
+            end = longer
         return end
 
-    def _find_end_of_replaced(self, text: str, position: int) -> int:
-        """Return the end of the replaced match that continues at the end of the text."""
-        match = self._matcher.match_at(text, position, to_end=True)
-        end: int = len(text) if match is None else match.end()
-        return end
+    def _drop_middle(self, text: str, position: int, limit: int) -> str:
+        """Return the text without most of an overlong match's middle, which need not be kept.
+
+        What is dropped lies between two positions at which the match could have ended, so that the rest
+        continues the pattern at the first as it did at the second: of `(?:ab)+`, whole pairs are dropped.
+
+        Args:
+            text: The text so far.
+            position: Start of the match.
+            limit: The most characters that are held back.
+        """
+        head_end = position + limit
+        last_end = self._matcher.find_end(text, position, len(text) - 2 * limit)
+        if last_end > head_end:
+            shortened = text[:head_end] + text[last_end:]
+            count = min(_COMPARED, len(text) - last_end)
+            if self._find_last_ends(shortened, position, count) == self._find_last_ends(
+                text, position, count
+            ):
+                return shortened
+        # Without two such positions, the text must still not grow without a bound.
+        return text if len(text) - position <= 16 * limit else text[:head_end] + text[-2 * limit :]
+
+    def _find_last_ends(self, text: str, position: int, count: int) -> list[int | None]:
+        """Return the ends of the match at `position`, counted from the end of the text; None without a match.
+
+        The first one is its end in the whole text, the next one in the text without its last character, and
+        so on.
+        """
+        ends: list[int | None] = []
+        for last in range(len(text), len(text) - count, -1):
+            end = self._matcher.find_end(text, position, last)
+            ends.append(None if end < 0 else len(text) - end)
+        return ends
 
 
 def _join(pieces: list[str]) -> list[str]:
