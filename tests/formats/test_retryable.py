@@ -33,7 +33,7 @@ from tokenstream.framing.aws_eventstream import EventStreamMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").partition("\n## Which are worth")[2]
+_PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").partition("\n## Which errors are worth")[2]
 _ROW = re.compile(r"^\| (?P<formats>`[a-z`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
 _STATUSES = re.compile(r"^\| status \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
 
