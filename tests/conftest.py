@@ -213,10 +213,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if test not in seen and not slow and not test.startswith(NOT_QUICK):
             item.add_marker(pytest.mark.quick)
             seen.add(test)
-        # A program of the cookbook that a test starts imports a whole framework.
         runs_recipe = test.startswith("tests/cookbook/") and not test.startswith("tests/cookbook/test_pages")
         if runs_recipe:
             item.add_marker(pytest.mark.cookbook)
+        # A program of the cookbook that a test starts imports a whole framework.
         if (slow or runs_recipe) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
     number, _, shares = os.environ.get("TOKENSTREAM_SHARE", "1/1").partition("/")

@@ -1,5 +1,9 @@
 """Debian's Chromium, for the programs whose answers only a browser shows."""
 
+import pytest
+
 from tests.support.chromium import chromium, context, page
+
+pytest.register_assert_rewrite("tests.cookbook.relay_laws")
 
 __all__ = ["chromium", "context", "page"]

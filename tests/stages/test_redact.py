@@ -206,6 +206,8 @@ def test_the_hold_back_is_never_above_its_bound(limit: int, pattern: str, pieces
 )
 @example(limit=2, pattern="a+", text="aaaaaaaaaaaaaaaaaaaaaaab", places=[])
 @example(limit=4, pattern="(?:ab)+", text="ab" * 9, places=[17])
+@example(limit=8, pattern=r"\b(?:\d{4})+\b", text="no " + "1234" * 6 + " end", places=[7])
+@example(limit=4, pattern="(?:ab)+(?=s)", text="ab" * 9 + "s", places=[17])
 def test_matches_above_the_bound_do_not_depend_on_the_cuts(
     limit: int, pattern: str, text: str, places: list[int]
 ) -> None:
@@ -214,6 +216,17 @@ def test_matches_above_the_bound_do_not_depend_on_the_cuts(
 
     assert one == _redact(pattern, cut(text, places), with_="#", max_length=limit)
     assert one == _redact(pattern, [*text], with_="#", max_length=limit)
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 400])
+def test_a_long_key_is_redacted_whole(size: int) -> None:
+    """Even if it is three times as long as `max_length`, and only the character after it decides its end."""
+    pattern = r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{4})+={0,2}(?![A-Za-z0-9+/=])"
+    text = "the key: " + "aB3/" * 77 + "; keep it"
+
+    shown = _redact(pattern, [text[at : at + size] for at in range(0, len(text), size)], max_length=100)
+
+    assert re.sub(pattern, "[redacted]", text) == shown
 
 
 @pytest.mark.parametrize("secret", ["sk-12345678", "4111-1111-1111-1111"])

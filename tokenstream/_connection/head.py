@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_LOWEST_REFUSAL = 300
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
@@ -26,6 +28,11 @@ class ResponseHead:
     """The address of the response, which may contain a key."""
     received_at: float | None = field(default=None, repr=False, compare=False)
     """Time of arrival, in seconds since the epoch; None if it was not measured."""
+
+    @property
+    def refuses(self) -> bool:
+        """True if the status is that of a redirect or an error, so that the body is not the answer."""
+        return self.status >= _LOWEST_REFUSAL
 
     @property
     def content_type(self) -> str | None:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
 
-_LOWEST_REDIRECT_OR_ERROR = 300
-"""The lowest status of a response whose body is not the answer: a redirect or an error."""
 _NONE_GIVEN: tuple[Sequence[Event], int] = ((), 0)
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
@@ -200,11 +198,11 @@ class Machine(Glancing):
             coding: The body's content coding, such as "gzip".
         """
         self.head = head
-        if head.status < _LOWEST_REDIRECT_OR_ERROR:
-            self.connect(head.content_type, coding)
-        else:
+        if head.refuses:
             refusal = ErrorBody(head, limits=self.limits, pings=self.pings, expected=self.wanted)
             self.connect(head.content_type, coding, refusal)
+        else:
+            self.connect(head.content_type, coding)
 
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""

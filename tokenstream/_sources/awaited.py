@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream._sources.kinds import AsyncSource, SyncSource
 
-_UNNAMED_SERVER = "the server"
+UNNAMED_SERVER = "the server"
 """Stands for the host in errors, since the host of an opened object is not known."""
 _LASTING_METHODS = ("close", "aclose", "acquire", "request")
 """Methods of objects that outlive an answer, such as clients, sessions and locks."""
@@ -60,7 +60,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | Deferred
         try:
             manager_result = stack.enter_context(source)
         except Exception as error:
-            raise opening_error(error, _UNNAMED_SERVER) from error
+            raise opening_error(error, UNNAMED_SERVER) from error
         try:
             opened = make_source(manager_result)
             while isinstance(opened, Deferred):
@@ -91,7 +91,7 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
         try:
             manager_result = await stack.enter_async_context(source)
         except Exception as error:
-            raise opening_error(error, _UNNAMED_SERVER) from error
+            raise opening_error(error, UNNAMED_SERVER) from error
         try:
             opened = await _open_result(manager_result, make_source)
             stack.push_async_callback(opened.close)
@@ -128,7 +128,7 @@ def from_awaitable(
             # An SDK's exception may have an error response with an unread body: read that response.
             result = refused_response(error)
             if result is None:
-                raise opening_error(error, _UNNAMED_SERVER) from error
+                raise opening_error(error, UNNAMED_SERVER) from error
         return await _open_result(result, make_source)
 
     # `enters` is True, because the awaited result may be a context manager.

@@ -13,6 +13,7 @@ from tokenstream.connect import connect
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.errors import RecordingInvalid
 from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
+from tokenstream.testing._recordings.load import CASSETTE_EXTENSIONS
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _HOST = re.compile(
 _READ_SIZE = 65_536
 _FIRST_LINE = 64
 """Number of bytes that tell a recording from other files."""
-_CASSETTES = (".yaml", ".yml")
 _NO_DEADLINES = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
 
 
@@ -102,7 +102,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
     # `open_stream` then reports a file that is missing, and options of a request beside a file.
     if origin_of(name) != "file" or "\0" in name or not path.is_file() or has_request_options(options):
         return None
-    if path.suffix.lower() not in {EXTENSION, *_CASSETTES}:
+    if path.suffix.lower() not in {EXTENSION, *CASSETTE_EXTENSIONS}:
         with ExitStack() as stack:
             if not is_recording(open_file(name, stack).read(_FIRST_LINE)):
                 return None

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, async_source, sync_source
+from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Fallback, Opens
     from tokenstream.stream._attempts import Attempt
 
-_UNNAMED_SERVER = "the server"
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -139,7 +139,7 @@ class SyncOpener(SourceOpener):
                     inner_sources.append(source)
                     source = source.open()
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
-                failed = opening_error(error, _UNNAMED_SERVER)
+                failed = opening_error(error, UNNAMED_SERVER)
                 # The cause is already set: mostly, it is `error`.
                 raise failed from failed.__cause__
             return source
@@ -184,7 +184,7 @@ class AsyncOpener(SourceOpener):
                 # The caller's function returned a source that is still to be opened.
                 source = await source.open()
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            failed = opening_error(error, _UNNAMED_SERVER)
+            failed = opening_error(error, UNNAMED_SERVER)
             # The cause is already set: mostly, it is `error`.
             raise failed from failed.__cause__
         return source

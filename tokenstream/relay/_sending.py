@@ -163,6 +163,7 @@ class Sending:
 
         Raises:
             NotExpressible: The protocol has no event for errors.
+            Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
         if self._is_own_protocol:

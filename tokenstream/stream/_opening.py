@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
 
-_LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
 
@@ -54,7 +53,7 @@ class Recovers(Protocol):
 def is_failure(head: ResponseHead) -> bool:
     """Return True if the head announces something other than an answer: an error status or an HTML page."""
     is_page = (head.content_type or "").strip().lower().startswith("text/html")
-    return is_page or head.status >= _LOWEST_OTHER_STATUS
+    return is_page or head.refuses
 
 
 def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, from a higher layer

@@ -216,7 +216,9 @@ async def test_what_is_redacted_is_not_in_the_journal() -> None:
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "cut off"])
-async def test_a_shape_that_raises_ends_the_answer_with_an_error(broken: bool) -> None:
+async def test_a_shape_that_raises_ends_the_answer_with_an_error(
+    broken: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Even if it raises for the text that was held back; no reader waits for the producer's lease."""
 
     async def source() -> AsyncIterator[str]:
@@ -241,6 +243,7 @@ async def test_a_shape_that_raises_ends_the_answer_with_an_error(broken: bool) -
     assert ("a ", "failed") == (message.text, message.ending)
     assert error is not None
     assert b"secret" not in b"".join(entry.record for entry in entries)
+    assert "no replacement" in caplog.text
 
 
 async def test_the_end_of_the_server_sends_readers_away() -> None:

@@ -230,6 +230,7 @@ class Producer:
                 self._queue_event(shaped)
             shaping.check()
         except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
+            warn("the end of an answer of a journal could not be produced: %r", error)
             self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------

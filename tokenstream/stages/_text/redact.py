@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching.matching import Matcher
+from tokenstream.stages._matching.matching import TRIED, Matcher
 from tokenstream.stages._text.base import TextStage
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import regex
-
-_COMPARED = 16
-"""The number of positions at the end of a shortened text up to which it must match as before."""
 
 
 @show_members
@@ -30,9 +27,14 @@ class Redact(TextStage):
 
     A match longer than `max_length` is handled in one of two ways:
 
-    1. If its first `max_length` characters match by themselves, as with `sk-\w+`, they are
-       replaced at once, and the rest of the match is dropped as it arrives.
-    2. If they do not match, as with `<key>.*</key>`, the text counts as no match.
+    1. If a match lies within its first `max_length` characters, as with `sk-\w+`, that match is
+       replaced at once, and the rest of the longer match is dropped as it arrives. The match
+       counts as ended if it does not grow over more than `max_length` characters.
+    2. If none does, as with `<key>.*</key>`, the text counts as no match.
+
+    If the pattern tests the character after a match (`\b`, `$`, a look-ahead), the end of the
+    first `max_length` characters counts as the end of the text. What is replaced of a match that
+    is longer may then depend on how the text is cut.
 
     If the text ends in the middle of a match, the part before the end is no match, and is returned.
 
@@ -112,9 +114,10 @@ class Redact(TextStage):
         text = self._text + new_text
         position = self._pending_at
         if self._replaced_end is not None:
-            position = self._skip_replaced_match(text, position, self._replaced_end)
+            position = self._skip_replaced_match(text, position, self._replaced_end, old_length)
         limit = matcher.limit
-        # Text is held back only from a position at which a match may still begin or change.
+        # Text is held back from a position at which a match may still begin or change: this one, unless a
+        # replaced match has just ended there.
         was_open = position < old_length
         while self._replaced_end is None:
             open_at = matcher.find_open_position(text, position, was_open=was_open)
@@ -170,51 +173,41 @@ class Redact(TextStage):
             if short_match is None:
                 out.append(text[start])
                 return start + 1
-            # A shorter match that fills the limit stands for the longer one, whose rest is dropped.
-            end = short_match.end()
-            if end == start + limit:
-                end = self._extend_match(text, start, end)
-            match = short_match
+            # A shorter match stands for the longer one, whose rest is dropped.
+            match, end = short_match, short_match.end()
+            end = self._extend_match(text, start, end, end)
         self._emit_replacement(match, out)
         return end
 
     def _cut_overlong_match(self, text: str, position: int, out: list[str]) -> int:
         """Stop holding back a match that exceeds `max_length`; return the start of the rest.
 
-        If its first `max_length` characters match by themselves, they are replaced, and the
-        rest of the match will be dropped; otherwise, its first character is emitted.
+        If a match lies within its first `max_length` characters, that match is replaced, and the rest of the
+        longer one will be dropped; otherwise, its first character is emitted.
         """
-        matcher = self._matcher
-        match = matcher.match_at(text, position)
+        match = self._matcher.match_at(text, position)
         if match is None:
             out.append(text[position])
             return position + 1
         self._emit_replacement(match, out)
-        if match.end() < position + (matcher.limit or 0):
-            # This shorter match ended before the limit, so no rest of it can follow.
-            end: int = match.end()
-            return end
-        return self._skip_replaced_match(text, position, match.end())
+        return self._skip_replaced_match(text, position, match.end(), match.end())
 
     def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
         """Emit the replacement of a match."""
         with_ = self._with
         out.append(with_ if isinstance(with_, str) else with_(match))
 
-    def _skip_replaced_match(self, text: str, position: int, end: int) -> int:
+    def _skip_replaced_match(self, text: str, position: int, end: int, tried: int) -> int:
         """Skip a match that was already replaced; return its end, or its start while more may belong to it.
 
-        Args:
-            text: The text so far.
-            position: Start of the match.
-            end: End of the match as far as it is known.
+        The arguments are those of `_extend_match`.
         """
-        end = self._extend_match(text, position, end)
+        end = self._extend_match(text, position, end, tried)
         may_grow = self._matcher.may_change(text, position) and len(text) - end <= (self._matcher.limit or 0)
         self._replaced_end = end if may_grow else None
         return position if may_grow else end
 
-    def _extend_match(self, text: str, position: int, end: int) -> int:
+    def _extend_match(self, text: str, position: int, end: int, tried: int) -> int:
         """Return the end of a match that exceeds `max_length`.
 
         A match counts as ended if it does not grow over more than `max_length` characters. So it is extended
@@ -224,11 +217,30 @@ class Redact(TextStage):
             text: The text so far.
             position: Start of the match.
             end: End of the match as far as it is known.
+            tried: The length of the text with which this method was called before; otherwise, `end`.
         """
         step = (self._matcher.limit or 0) + 1
-        while (longer := self._matcher.find_end(text, position, min(len(text), end + step))) > end:
+        while True:
+            places = range(min(len(text), end + step), max(end, tried), -1)
+            longer = self._find_end_beyond(end, text, position, places)
+            if longer is None:
+                return end
             end = longer
-        return end
+
+    def _find_end_beyond(self, end: int, text: str, position: int, places: range) -> int | None:
+        """Return an end of the match at `position` that lies beyond `end`; None if there is none.
+
+        Args:
+            end: The end that is known already.
+            text: The text so far.
+            position: Start of the match.
+            places: Lengths of the text so far, the greatest first, for `Matcher.places_to_try`.
+        """
+        for place in self._matcher.places_to_try(places):
+            found = self._matcher.find_end(text, position, place)
+            if found > end:
+                return found
+        return None
 
     def _drop_middle(self, text: str, position: int, limit: int) -> str:
         """Return the text without most of an overlong match's middle, which need not be kept.
@@ -241,11 +253,14 @@ class Redact(TextStage):
             position: Start of the match.
             limit: The most characters that are held back.
         """
-        head_end = position + limit
-        last_end = self._matcher.find_end(text, position, len(text) - 2 * limit)
-        if last_end > head_end:
+        head = self._matcher.match_at(text, position)
+        head_end = position + limit if head is None else int(head.end())
+        last = len(text) - 2 * limit
+        places = range(last, max(head_end, last - TRIED), -1)
+        last_end = self._find_end_beyond(head_end, text, position, places)
+        if last_end is not None:
             shortened = text[:head_end] + text[last_end:]
-            count = min(_COMPARED, len(text) - last_end)
+            count = min(TRIED, len(text) - last_end)
             if self._find_last_ends(shortened, position, count) == self._find_last_ends(
                 text, position, count
             ):

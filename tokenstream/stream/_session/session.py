@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._options import Options
     from tokenstream.stream._session.sorter import AnswerLane
 
-_LOWEST_OTHER_STATUS = 300
-
 
 class Session:
     """State of a connection whose answers are read one by one.
@@ -63,7 +61,7 @@ class Session:
         driver = self._driver
         machine, head = driver.machine, driver.head
         self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
-        if head is not None and (head.status >= _LOWEST_OTHER_STATUS or source.coding):
+        if head is not None and (head.refuses or source.coding):
             # The parent stream itself reads a body that reports an error or has a content coding.
             self.sorter.has_several = False
         self._take_over_answers()

@@ -12,7 +12,7 @@ from tokenstream.testing._recordings.recording import Arrival, Recording
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CASSETTE_EXTENSIONS = (".yaml", ".yml")
+CASSETTE_EXTENSIONS = (".yaml", ".yml")
 
 
 def load(path: Path) -> Recording:
@@ -35,7 +35,7 @@ def load(path: Path) -> Recording:
     data, extension = path.read_bytes(), path.suffix.lower()
     if extension == EXTENSION or is_recording(data):
         return parse(data, path)
-    if extension in _CASSETTE_EXTENSIONS or (extension == ".json" and _may_be_cassette(data)):
+    if extension in CASSETTE_EXTENSIONS or (extension == ".json" and _may_be_cassette(data)):
         from tokenstream.testing._recordings.cassette import pick_streamed
 
         recording = pick_streamed(data, path)
@@ -44,7 +44,7 @@ def load(path: Path) -> Recording:
     if extension not in TYPES:
         raise RecordingInvalid(
             f"its extension is unknown: a recording ends in {EXTENSION}, a bare body in "
-            f"{', '.join(TYPES)}, a cassette of VCR in {', '.join(_CASSETTE_EXTENSIONS)}",
+            f"{', '.join(TYPES)}, a cassette of VCR in {', '.join(CASSETTE_EXTENSIONS)}",
             path=path,
         )
     content_type = content_type_of(extension, data[:SNIFFED], is_whole=len(data) <= SNIFFED)
