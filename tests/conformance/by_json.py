@@ -202,7 +202,7 @@ READERS = [
     ),
     PythonReader(
         "BAML",
-        how="the parser of its runtime, `parse_llm_response`, for a type that is any JSON",
+        how="the parser of its runtime, `parse_llm_response`, with a type that accepts any JSON",
         packages=("baml-py",),
         modules=("baml_py",),
         json_of={"lenient": _baml},

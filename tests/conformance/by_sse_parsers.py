@@ -107,8 +107,8 @@ READERS = [
     ),
     PythonReader(
         "google-genai payloads",
-        how="the payloads beneath `generate_content_stream`; only the data is compared, since it "
-        "reports no names or ids, and claims to read only its own server",
+        how="the payloads beneath `generate_content_stream`; only the data is compared, because the SDK "
+        "reports no names or ids; the SDK claims to read only Google's own servers",
         packages=("google-genai", "httpx2"),
         modules=("google.genai", "httpx2"),
         events_of=_google,

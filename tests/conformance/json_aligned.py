@@ -65,7 +65,7 @@ _ONE: list[tuple[str, Any, str]] = [
      {"dish": "soup", "chef": {"name": "Ida", "from": "Os"}},
      "the end is missing"),
     ('```json\n{"dish": "soup", "steps": ["cut", "boil', {"dish": "soup", "steps": ["cut", "boil"]},
-     "the end is missing, and so is that of the fence"),
+     "the end is missing, and so is the end of the fence"),
     # Words.
     ("True", True, "a Python literal"),
     ("[True, None]", [True, None], "Python literals"),
@@ -113,7 +113,8 @@ _TWO: list[tuple[str, list[Any], str]] = [
     ('{"price": 1,250}', [1250, [1, 250]], "one number with a thousands separator, or two numbers"),
     ('[{"sum": -100.00}, {"sum": -2,000.00}]', ["-2000", "-2 and 0"],
      "one number with a thousands separator, or two numbers"),
-    ('{"code": ```\nlog(1)\n```, "n": 1}', ["log(1)", "\nlog(1)\n"], "whether the line breaks belong to it"),
+    ('{"code": ```\nlog(1)\n```, "n": 1}', ["log(1)", "\nlog(1)\n"],
+     "whether the line breaks belong to the string"),
     ('{"code": """say("""hi""")"""}', ["say(", 'say("""hi""")'], "which quotes end the string"),
     ('{"price": $5}', ["$5", 5], "a text, or a number with its currency"),
     ('{"share": 50%}', ["50%", 0.5, 50], "a text, or a number"),

@@ -22,17 +22,17 @@ _LONGEST = 76
 _HEAD = """\
 ## JSON
 
-What counts as right is decided by `json.loads` and by the case itself, never by one of the parsers compared:
+`json.loads` and the case itself decide what counts as right, never one of the parsers that are compared:
 
 - A **document** follows RFC 8259: `json.loads` reads it, and it has neither `NaN` nor infinities.
 - The value shown for a **part** of a document is right if every document that continues it keeps that value:
-  objects gain keys, arrays gain elements, strings gain characters, and nothing else changes. A number that
-  has not ended may still become another number. It is also right to show less. If no document begins with the
-  text, the reader must refuse it.
+  objects gain keys, arrays gain elements, strings gain characters, and nothing else changes. An
+  unfinished number may still become a different number. A reader may also show less. If no document begins
+  with the text, the reader must refuse it.
 - For a **damaged** text that can be read in only one way, that reading is right. If there are two ways,
-  the case names both, and refusing the text is right. json_repair and BAML promise an answer, even if they
-  have to guess; tokenstream promises the only possible one. Which of these you want depends on your
-  application.
+  the case names both, and refusing the text is right. json_repair and BAML promise a value, even if they
+  have to guess; tokenstream returns a value only if no other is possible. Which of these you want depends
+  on your application.
 
 tokenstream's contract is in [Partial JSON](partial-json.md#the-contract), with the rules for
 [damaged texts](partial-json.md#lenient).
@@ -44,7 +44,7 @@ For each reader, the table shows how many of the cases that it claims to read ar
 
 """
 _TABLE_HEAD = """\
-- **refused**: the text was refused, although it is a document, a part of one, or has only one reading.
+- **refused**: the text was refused, although it is a document or part of one, or can be read in only one way.
 - **another value**: the reader returned a value that a continuation of the text changes, that differs from
   what the text means, or that is a guess. Or it returned a value although the text must be refused.
 
@@ -140,17 +140,18 @@ def _labels(suite: JSONSuite, readers: dict[str, Any]) -> str:
         files = [f"`{file}`" for file in found["told"] if not file.startswith("i_")]
         wrong.append(f"- **{name}**: {', '.join(files) or 'none'}.\n")
         if name == _OURS:
-            free = ", ".join([f"`{file}`" for file in refused])
+            *others, last = [f"`{file}`" for file in refused] or ["none"]
+            free = f"{', '.join(others)} and {last}" if others else last
     head = ["reader", "`y_` accepted", "`n_` refused", "`i_` accepted"]
     return (
         f"{table(head, rows)}"
-        f"The bytes of {coded} files are not UTF-8. They are decoded as in a stream, with\n"
-        "replacement characters. Strict decoding raises `UnicodeDecodeError` before any parser\n"
-        "sees them, so all of those that are labelled `n_` are refused either way.\n\n"
+        f"{coded} of the files are not valid UTF-8. The comparison decodes them as it would a stream,\n"
+        "with replacement characters. Strict decoding would raise `UnicodeDecodeError` before any\n"
+        "parser saw the text, so the `n_` files among them would be refused, too.\n\n"
         f"Among the files that may go either way, tokenstream refuses {free},\n"
         "because a byte order mark is part of the encoding, not of the text, and JSON is not sent\n"
         "as UTF-16.\n\n"
-        f"With these files, the result contradicts the label:\n\n{''.join(wrong)}\n"
+        f"For these files, the result contradicts the label:\n\n{''.join(wrong)}\n"
     )
 
 
@@ -195,7 +196,7 @@ def _differences(suite: JSONSuite, readers: dict[str, Any]) -> str:
             whole = " (whole)" if case.kind == "strict" else ""
             rows.append([f"{_code(case.text)}{flags}{whole}", _told(theirs), _told(ours), who, _why(why)])
     if not rows:
-        return f"{suite.owner} and tokenstream read all of them in the same way.\n\n"
+        return f"{suite.owner} and tokenstream read all of these cases in the same way.\n\n"
     return f"Where {suite.owner} and tokenstream differ:\n\n" + table(
         ["text", suite.owner, "tokenstream", "right", "why"], rows
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["continuations", "expected", "judge", "kept"]
 
 _MISSING = object()
+_QUESTIONS = ("how ", "what ", "where ", "whether ", "which ")
+"""Beginnings of a reason that asks what a text means; any other reason names the readings."""
 
 _WORDS = [word[cut:] for word in ("true", "false", "null") for cut in range(1, len(word))]
 _DIGITS = ["", "0", "7", "5", "12", ".5", "e1", "1e1", "+1"]
@@ -157,9 +159,11 @@ def judge(case: JSONCase, told: str) -> str | None:
     if case.kind == "lenient":
         if told == REFUSED:
             return f"it can be read in one way: {case.why}"
-        return (
-            case.why if len(case.readings) < 2 else f"a guess, because it can be read in two ways: {case.why}"
-        )
+        if len(case.readings) < 2:
+            return case.why
+        if case.why.startswith(_QUESTIONS):
+            return f"a guess, because it is unclear {case.why}"
+        return f"a guess, because it can be read in two ways: {case.why}"
     if right == REFUSED:
         return case.why or "RFC 8259 does not allow this document"
     return case.why or "RFC 8259 allows this document"

@@ -32,23 +32,23 @@ SUITES = [
     ),
     JSONSuite(
         "partial-json-parser",
-        about="These cases are parts of documents, read with the parser's flags and without any.\n"
-        "Without flags, partial-json-parser and partial-json show everything that is open, and\n"
+        about="These cases are partial documents, read with and without the flags of partial-json-parser.\n"
+        "Without flags, partial-json-parser and partial-json show every unfinished value, and\n"
         "tokenstream uses its default.",
         owner="partial-json-parser",
         cases=json_partial.partial_json_parser,
     ),
     JSONSuite(
         "fix-json",
-        about="These cases are documents truncated at every kind of place.\n"
+        about="These cases are documents truncated in all kinds of places.\n"
         "The AI SDK's `fixJson` completes such documents.",
         owner="fix-json",
         cases=json_partial.ai_sdk,
     ),
     JSONSuite(
         "jiter",
-        about="These cases are numbers, strings and texts that are not JSON, complete and in part.\n"
-        "Unfinished strings are shown.",
+        about="These cases are numbers, strings and texts that are not JSON, some complete and some\n"
+        "truncated. The readers show unfinished strings.",
         owner="jiter",
         cases=json_partial.jiter,
     ),
@@ -60,10 +60,10 @@ SUITES = [
     ),
     JSONSuite(
         "BAML",
-        about="These cases are documents inside prose, fences and comments, and damaged documents,\n"
-        "read without a schema. BAML is designed to be used with a schema. If it has one, it\n"
-        "converts values that stay strings in this test, and returns the raw text if the type\n"
-        "allows a string. tokenstream reads with `lenient=True`.",
+        about="These cases are documents inside prose, fences and comments, and damaged documents.\n"
+        "They are read without a schema, although BAML is designed to be used with one. With a\n"
+        "schema, BAML converts values that stay strings in this test, and returns the raw text if\n"
+        "the type allows a string. tokenstream reads these documents with `lenient=True`.",
         owner="BAML",
         cases=json_aligned.cases,
     ),
