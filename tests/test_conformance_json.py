@@ -206,7 +206,11 @@ def test_a_part_of_a_document_shows_what_every_continuation_keeps(text: str, tol
         (JSONCase("[0]", "label", label="i", file="i_x"), REFUSED, None),
         (JSONCase("7", "allow", [7], "it shows", allow=2), NOTHING, "it shows"),
         (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), '{"a": 1}', None),
-        (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), REFUSED, "it can be read in one way: a key"),
+        (
+            JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"),
+            REFUSED,
+            "it can be read in only one way: a key",
+        ),
         (JSONCase("{a: 1}", "lenient", [{"a": 1}], "a key"), "{}", "a key"),
         (JSONCase("1/2", "lenient", [0.5, "1/2"], "which"), REFUSED, None),
         (
@@ -278,7 +282,7 @@ def test_a_row_shows_what_cannot_be_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     text = json_page.render({name: {"json": {"any": found}} for name, found in told.items()})
 
-    assert "| `{a: 1}⏎` | `1` | refused | theirs | it can be read in one way: why |" in text
+    assert "| `{a: 1}⏎` | `1` | refused | theirs | it can be read in only one way: why |" in text
     assert "| `\\u0000` | `1` |" in text
     assert "| ``` `a` ``b`` ``` | `1` |" in text
     assert f"| `{'x' * 75}…` | `1` |" in text

@@ -99,9 +99,9 @@ _ONE: list[tuple[str, Any, str]] = [
 
 _TWO: list[tuple[str, list[Any], str]] = [
     ('{"dish": "soup"} {"dish": "tea"}', [{"dish": "soup"}, {"dish": "tea"}],
-     "the first or the second document, or both"),
+     "one of the two documents, or both"),
     ('so {"dish": "soup"} or else {"dish": "tea"} then', [{"dish": "soup"}, {"dish": "tea"}],
-     "the first or the second document, or both"),
+     "one of the two documents, or both"),
     ('```json\n{"dish": "soup"}\n```\nand\n```json\n["x", "y"]\n```', [{"dish": "soup"}, ["x", "y"]],
      "the first or the second document"),
     ("{dish: soup with rice, n: 1}", ["soup with rice", "soup"],

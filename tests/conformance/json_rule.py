@@ -158,7 +158,7 @@ def judge(case: JSONCase, told: str) -> str | None:
         return None
     if case.kind == "lenient":
         if told == REFUSED:
-            return f"it can be read in one way: {case.why}"
+            return f"it can be read in only one way: {case.why}"
         if len(case.readings) < 2:
             return case.why
         if case.why.startswith(_QUESTIONS):
