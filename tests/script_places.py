@@ -46,7 +46,7 @@ def _errors(format: str) -> str:
     coded = [kind for kind in KINDS if kind != "unknown" and kind == read_kind(format, kind, "Message")]
     worded = [kind for kind in KINDS if kind == read_kind(format, kind) and kind not in ("unknown", *coded)]
     told = [_listed(coded)] if coded or not worded else []
-    return "; ".join([*told, *([f"by words alone {_listed(worded)}"] if worded else [])])
+    return "; ".join([*told, *([f"only by the message's words: {_listed(worded)}"] if worded else [])])
 
 
 def _place(kind: Kind) -> Callable[[type[Encoder]], bool]:
