@@ -226,7 +226,7 @@ ROWS = [
     ),
     Row(
         "F21",
-        "A body without framing ends inside an event.",
+        "A body with neither `Content-Length` nor chunked encoding ends inside an event.",
         answered(until_close(HELLO, HALF)),
         truncated(TAIL),
     ),
@@ -244,7 +244,7 @@ ROWS = [
     ),
     Row(
         "F23b",
-        "The last event also lacks its last bracket.",
+        "The last event lacks its blank line and its last bracket.",
         answered(until_close(HELLO, wire.chat({"content": "!"}, "stop")[:-3])),
         truncated(TAIL),
     ),

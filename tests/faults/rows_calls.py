@@ -180,7 +180,7 @@ ROWS = [
     ),
     Row(
         "F70b",
-        "An answer begins again in the middle.",
+        "The start of the answer is repeated in the middle.",
         claude(wire.claude_start(), *TEXT_BLOCK, wire.claude_start()),
         whole("counted as `start_repeated`", kept="Hi"),
     ),
@@ -204,7 +204,7 @@ ROWS = [
     ),
     Row(
         "F72",
-        "A call comes in thousands of deltas, and its value is read after each.",
+        "A call comes in thousands of deltas, and its value is read after each delta.",
         at_each_delta,
         whole("the work is linear", kept='Hi, f({"a": ["0123456789abcd","0123456789abcd",0]})'),
     ),

@@ -145,7 +145,7 @@ ROWS = [
     ),
     Row(
         "F50",
-        "An event is named `error`, but its payload has no such field.",
+        "An event is named `error`, but its payload has no `error` field.",
         around(sse({"message": "boom"}, event="error"), also=_words("boom")),
         _provider("unknown", retryable=False),
     ),

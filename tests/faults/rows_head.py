@@ -191,7 +191,7 @@ ROWS = [
     ),
     Row(
         "F02",
-        "The name server fails temporarily (EAI_AGAIN).",
+        "The DNS lookup fails temporarily (EAI_AGAIN).",
         unresolved(socket.EAI_AGAIN),
         refused(CONNECT, retryable=True, closed=None),
     ),

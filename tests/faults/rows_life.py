@@ -173,7 +173,7 @@ ROWS = [
     ),
     Row(
         "F86",
-        "The stream is read in another event loop than before.",
+        "The stream is read in one event loop, and then in another.",
         life_async.in_another_loop,
         Result("MisuseError", None, STOPPED, told=("the message names both loops",)),
         without={"sync": NO_LOOP},

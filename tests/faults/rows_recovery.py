@@ -229,7 +229,7 @@ ROWS = [
     ),
     Row(
         "F57",
-        "The fragments of two calls alternate, the second call first.",
+        "The fragments of two calls alternate, beginning with the second call.",
         asked(
             begun(1, "a", '{"a":'),
             begun(0, "b", '{"b":'),
