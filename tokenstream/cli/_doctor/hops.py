@@ -65,7 +65,7 @@ class Hop:
 _ANY_VALUE = ""
 _KEEP_ALIVE = "send a comment or a ping every 10 seconds"
 _KEEP_ALIVE_ONLY = f"{_KEEP_ALIVE}, because the limit is fixed"
-_SEND_HEAD = "send a comment with the head, because the limit is fixed"
+_SEND_HEAD = "send a comment together with the head, because the limit is fixed"
 
 HOPS = (
     Hop(
@@ -87,13 +87,13 @@ HOPS = (
     Hop(
         name="Caddy",
         signs=(("server", "caddy"), ("via", "caddy")),
-        unbuffer="label the body text/event-stream, which it flushes at once, or set `flush_interval -1`",
+        unbuffer="label the body text/event-stream, which Caddy flushes at once, or set `flush_interval -1`",
         source="https://caddyserver.com/docs/caddyfile/directives/reverse_proxy",
     ),
     Hop(
         name="Traefik",
-        unbuffer="the service's `responseForwarding.flushInterval`, for anything but event streams",
-        uncompress="`excludedContentTypes: text/event-stream` in its compress middleware",
+        unbuffer="set the service's `responseForwarding.flushInterval`, unless the body is an event stream",
+        uncompress="set `excludedContentTypes: text/event-stream` in its compress middleware",
         source="https://doc.traefik.io/traefik/middlewares/http/compress/",
     ),
     Hop(
@@ -134,7 +134,10 @@ HOPS = (
     Hop(
         name="AWS API Gateway",
         signs=(("x-amz-apigw-id", _ANY_VALUE), ("apigw-requestid", _ANY_VALUE)),
-        unbuffer="`responseTransferMode: STREAM` in a REST API's integration, without cache, encoding or VTL",
+        unbuffer=(
+            "set `responseTransferMode: STREAM` in a REST API's integration, "
+            "and turn off its cache, encoding and VTL"
+        ),
         limits=(
             Limit(30, "silence", f"{_KEEP_ALIVE}, or use a regional endpoint"),
             Limit(300, "silence", _KEEP_ALIVE),
@@ -162,7 +165,7 @@ HOPS = (
     ),
     Hop(
         name="Azure API Management",
-        unbuffer='`<forward-request buffer-response="false"/>`, without logging or validating the body',
+        unbuffer='set `<forward-request buffer-response="false"/>`, and neither log nor validate the body',
         limits=(Limit(240, "silence", _KEEP_ALIVE),),
         source="https://learn.microsoft.com/azure/api-management/how-to-server-sent-events",
     ),
@@ -194,7 +197,7 @@ HOPS = (
         name="Vercel",
         signs=(("server", "vercel"), ("x-vercel-id", _ANY_VALUE)),
         limits=(
-            Limit(25, "first byte", "send a comment with the head of an edge function"),
+            Limit(25, "first byte", "let an edge function send a comment together with the head"),
             Limit(300, "answer", "raise the function's `maxDuration`"),
         ),
         source="https://vercel.com/docs/functions/configuring-functions/duration",
