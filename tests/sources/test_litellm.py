@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 from collections.abc import AsyncGenerator, Generator
@@ -41,7 +42,9 @@ def _left_behind() -> Generator[None]:
     yield
     for thing in gc.get_objects():
         if isinstance(thing, asyncio.AbstractEventLoop) and not thing.is_running() and not thing.is_closed():
-            thing.close()
+            # A thread of the package may be closing it at this moment: its sockets are gone then.
+            with contextlib.suppress(AttributeError):
+                thing.close()
 
 
 MODELS = {"openai-chat": "openai/m", "anthropic": "anthropic/claude-x"}
