@@ -36,7 +36,7 @@ _HEAD = """\
 
 tokenstream's contract is in [Partial JSON](partial-json.md#the-contract), with the rules for
 [damaged texts](partial-json.md#lenient).
-It returns the same result whether a text arrives in one piece or character by character.
+tokenstream returns the same result whether a text arrives in one piece or character by character.
 JSONTestSuite's files are read as they are published. Each of the other groups is named after a parser; we
 modelled its cases on that parser's tests, and judge them by the rules above.
 
