@@ -21,8 +21,6 @@ _FULL_CASE = 0x4000
 """The flag FULLCASE of the package `regex`, with which one character may match two characters."""
 _READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
 """Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
-TRIED = 16
-"""The number of places at which a match is tried that may depend on the character after it."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
@@ -99,17 +97,17 @@ class Matcher:
         """
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
-    def match_at(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match of re or regex
+    def match_at(self, text: str, position: int, last: int | None = None) -> Any:  # noqa: ANN401 - a match of re or regex
         """Return the match that begins at `position`; None if there is no match.
 
-        It has at most as many characters as may be held back.
+        Args:
+            text: The text so far.
+            position: The position.
+            last: The end of the text to look at; None for the most characters that may be held back.
         """
-        last = len(text) if self.limit is None else position + self.limit
-        for place in self.places_to_try(range(last, max(position, last - TRIED), -1)):
-            match = self.compiled.match(text, position, place)
-            if match is not None:
-                return match
-        return None
+        if last is None:
+            last = len(text) if self.limit is None else position + self.limit
+        return self.compiled.match(text, position, last)
 
     def places_to_try(self, places: range) -> range:
         r"""Return the lengths of the text at which to look for a match, out of those that could be tried.
@@ -118,11 +116,6 @@ class Matcher:
         may match in the text up to a place only if there is such an end at this very place.
         """
         return places[:1] if self.sure_at_end else places
-
-    def find_end(self, text: str, position: int, last: int) -> int:
-        """Return the end of the match that begins at `position` in the text up to `last`; -1 without one."""
-        match = self.compiled.match(text, position, last)
-        return -1 if match is None else int(match.end())
 
     def split(self, text: str) -> list[str]:
         """Cut new text into slices, which the caller searches one after another.

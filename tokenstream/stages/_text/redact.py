@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching.matching import TRIED, Matcher
+from tokenstream.stages._matching.matching import Matcher
 from tokenstream.stages._text.base import TextStage
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import regex
+
+_TRIED = 16
+"""The number of places at which a match is tried that the character after it may decide."""
 
 
 @show_members
@@ -169,7 +172,7 @@ class Redact(TextStage):
         end: int = match.end()
         if limit is not None and end - start > limit:
             # Cut the match as if the text had arrived in small pieces.
-            short_match = self._matcher.match_at(text, start)
+            short_match = self._find_short_match(text, start)
             if short_match is None:
                 out.append(text[start])
                 return start + 1
@@ -185,12 +188,21 @@ class Redact(TextStage):
         If a match lies within its first `max_length` characters, that match is replaced, and the rest of the
         longer one will be dropped; otherwise, its first character is emitted.
         """
-        match = self._matcher.match_at(text, position)
+        match = self._find_short_match(text, position)
         if match is None:
             out.append(text[position])
             return position + 1
         self._emit_replacement(match, out)
         return self._skip_replaced_match(text, position, match.end(), match.end())
+
+    def _find_short_match(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match
+        """Return the match at `position` within as many characters as may be held back; None without one."""
+        last = position + (self._matcher.limit or 0)
+        for place in self._matcher.places_to_try(range(last, max(position, last - _TRIED), -1)):
+            match = self._matcher.match_at(text, position, place)
+            if match is not None:
+                return match
+        return None
 
     def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
         """Emit the replacement of a match."""
@@ -237,8 +249,9 @@ class Redact(TextStage):
             places: Lengths of the text so far, the greatest first, for `Matcher.places_to_try`.
         """
         for place in self._matcher.places_to_try(places):
-            found = self._matcher.find_end(text, position, place)
-            if found > end:
+            match = self._matcher.match_at(text, position, place)
+            if match is not None and match.end() > end:
+                found: int = match.end()
                 return found
         return None
 
@@ -253,14 +266,14 @@ class Redact(TextStage):
             position: Start of the match.
             limit: The most characters that are held back.
         """
-        head = self._matcher.match_at(text, position)
+        head = self._find_short_match(text, position)
         head_end = position + limit if head is None else int(head.end())
         last = len(text) - 2 * limit
-        places = range(last, max(head_end, last - TRIED), -1)
+        places = range(last, max(head_end, last - _TRIED), -1)
         last_end = self._find_end_beyond(head_end, text, position, places)
         if last_end is not None:
             shortened = text[:head_end] + text[last_end:]
-            count = min(TRIED, len(text) - last_end)
+            count = min(_TRIED, len(text) - last_end)
             if self._find_last_ends(shortened, position, count) == self._find_last_ends(
                 text, position, count
             ):
@@ -276,8 +289,8 @@ class Redact(TextStage):
         """
         ends: list[int | None] = []
         for last in range(len(text), len(text) - count, -1):
-            end = self._matcher.find_end(text, position, last)
-            ends.append(None if end < 0 else len(text) - end)
+            match = self._matcher.match_at(text, position, last)
+            ends.append(None if match is None else len(text) - match.end())
         return ends
 
 
