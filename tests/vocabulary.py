@@ -327,11 +327,14 @@ def _made() -> list[str]:
     counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
     reasons = sorted({reason for found in finish.values() for reason in found})
     return [
-        "This table shows where each format has its content. If a payload has a type, the type comes first.",
+        "This table shows where each format puts its content: the payload's type, if it has one, then the field.",
         _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
         "This table shows where the counts in `message.usage` come from.",
         _table("format", names, lambda name, field: usage[name].get(field, []), counts),
-        "This table shows what finish reasons mean. Any other word is `unknown` (see `raw_finish_reason`).",
+        (
+            "This table shows how each format's finish reasons are normalised. "
+            "Any other word becomes `unknown`; `raw_finish_reason` has the word itself."
+        ),
         _table("format", list(finish), lambda name, reason: finish[name].get(reason, []), reasons),
         "This table shows how an error inside a stream is classified, and whether a retry may help.",
         _errors(),
