@@ -63,7 +63,9 @@ RULES: dict[str, str] = {
     "call_invalid": "a tool call ended with arguments that are not JSON: it is kept, never handed out",
     "arguments_parsed": "arguments came as JSON values instead of text: they are written as JSON",
     "arguments_unparsed": "arguments came as text instead of JSON values: they are used unchanged",
-    "arguments_rewritten": "the arguments sent at a call's end differ from its fragments: those at the end are used",
+    "arguments_rewritten": (
+        "the arguments sent at a call's end differ from its fragments: those at the end are used"
+    ),
     "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
     "answer_empty": "the answer ended normally but without any content: it is complete and empty",
     "media_invalid": "media data was not valid base64: it becomes an opaque part",
