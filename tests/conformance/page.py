@@ -60,7 +60,7 @@ pip install -e ".[test,test-litellm]"
 python -m tests.conformance --only litellm
 ```
 
-The extra `bench` installs the JSON parsers, except for two:
+The `bench` extra installs all but two of the JSON parsers, so name those two yourself:
 
 ```bash
 pip install -e ".[test,bench]" json_repair baml-py
@@ -186,8 +186,8 @@ def _cuts(results: dict[str, Any]) -> str:
     page = (
         "## Truncated answers\n\n"
         'An answer says "Hello" and calls `rm` with `{"path": "/srv/x", "force": true}`, in fragments\n'
-        "of five characters (Gemini's in one piece). We cut off the answer at each byte before its\n"
-        "finish reason has arrived, and then end the input cleanly.\n\n"
+        "of five characters (Gemini's in one piece). We cut the answer off at every byte before its\n"
+        "finish reason, and then end the input cleanly.\n\n"
         "- **no error**: the documented way of reading ended as if the answer were complete.\n"
         "  The caller can still notice that the finish reason is missing.\n"
         "- **finish made up**: cuts without an error after which the reader reports the finish reason of a\n"
