@@ -69,7 +69,7 @@ RULES: dict[str, str] = {
     "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
     "answer_empty": "the answer ended normally but without any content: it is complete and empty",
     "media_invalid": "media data was not valid base64: it becomes an opaque part",
-    "arguments_placeholder": "an empty object came before a call's arguments: it is not part of them",
+    "arguments_placeholder": "an empty object came before a call's arguments: it is ignored",
     "arguments_null": "null was sent as the arguments: they are treated as empty",
     "frame_repeated": "a frame with the same number or id was sent again: it is dropped",
     "frame_reordered": "a frame's number shows that it came too early: it waits for its turn",
