@@ -212,7 +212,7 @@ class Redact(TextStage):
     def _skip_replaced_match(self, text: str, position: int, end: int, tried: int) -> int:
         """Skip a match that was already replaced; return its end, or its start while more may belong to it.
 
-        The arguments are those of `_extend_match`.
+        For the arguments, see `_extend_match`.
         """
         end = self._extend_match(text, position, end, tried)
         may_grow = self._matcher.may_change(text, position) and len(text) - end <= (self._matcher.limit or 0)
