@@ -114,7 +114,7 @@ class Seam:
         return True
 
     def make_announcement(self) -> Resumed:
-        """Return the event that announces the continuation."""
+        """End the search for repeated text, and return the event that announces the continuation."""
         self._joint.end()
         joint = self._joint
         return Resumed(mode="continue", dropped=joint.dropped, confidence=joint.confidence)

@@ -75,13 +75,13 @@ def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
 
 
 def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
-    """Return the `how` of a `Show` that is recorded in a core schema, or None."""
+    """Return the `how` of the mark `Show` that is recorded in a core schema; None if there is no mark."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
 def find_show_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
-    """Return the `how` of a `Show` in the annotation of a type, or None."""
+    """Return the `how` of the last mark `Show` in the annotation of a type; None if there is no mark."""
     unit: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):
         unit = each.how if isinstance(each, Show) else unit

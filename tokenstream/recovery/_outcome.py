@@ -76,7 +76,7 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
 
 
 def _outcomes_in(message: Message) -> Iterable[Outcome]:
-    """Yield the outcomes that apply to an answer."""
+    """Yield the reasons for which a complete answer is useless; the first one to be retried counts."""
     if message.finish_reason == "refusal" or message.refusal:
         yield "refusal"
     if message.finish_reason == "content_filter":

@@ -331,10 +331,10 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         """Open the source, if it is not open yet; on trio, also a task group for its reading task."""
         driver = self._driver
         if driver.verdict.closed:
-            # This raises `StreamClosed`.
+            # This raises `StreamClosed`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
-            # This is checked first, so that nothing has to be undone.
+            # Another task is opening the source. This is checked first, so that nothing has to be undone.
             raise concurrent_read_error()
         await driver.pump.open_tasks()
         try:

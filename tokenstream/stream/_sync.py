@@ -386,7 +386,7 @@ class Stream(SyncStreamBase, Choice):
         """Open the source, if it is not open yet."""
         driver = self._driver
         if driver.verdict.closed:
-            # This raises `StreamClosed`.
+            # This raises `StreamClosed`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
         if isinstance(driver.pump.source, Deferred) and driver.phase is not Phase.ENDED:
             try:

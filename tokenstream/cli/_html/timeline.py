@@ -94,11 +94,11 @@ class Axis:
         """The places of `_times` on the axis, in seconds that leave out the excess of long silences."""
 
     def place(self, time: float) -> float:
-        """Return the place of a time on the scale, from 0 to 1."""
+        """Return the place of a time on the scale, as a number from 0 to 1."""
         return _interpolate(time, self._times, self._places) / (self._places[-1] or 1.0)
 
     def time(self, place: float) -> float:
-        """Return the time at a place on the scale, from 0 to 1."""
+        """Return the time at a place on the scale; the place is a number from 0 to 1."""
         return _interpolate(place * self._places[-1], self._places, self._times)
 
 
@@ -221,7 +221,7 @@ def _title_of(reading: Reading, bar: _Bar) -> str:
 
 
 def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:
-    """Return bands behind the bars: the longest gaps, and all stalls up to a bound."""
+    """Return bands behind the bars: for the longest gaps, and for all stalls, but at most `_MAX_STALLS`."""
     marked = [gap for index, gap in enumerate(gaps[:_MAX_STALLS]) if gap.is_stall or index < _MAX_GAPS]
     drawn: list[Markup] = []
     for gap in marked:

@@ -190,12 +190,12 @@ def ends_grouping_brackets(reader: LenientReader, closer: str) -> bool:
 
 
 def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
-    """Close the innermost container; a document that is `{}` stays open, as it may be a placeholder."""
+    """Close the innermost container; the document `{}` stays open, since another object may replace it."""
     closer = reader.closers.pop()
     reader.closer_counts[closer[0]] -= 1
     is_empty_document = closer[0] == "}" and not (reader.closers or reader.document.container)
     if is_empty_document and not (reader.text_ended or reader.is_second):
-        # Another object may follow, and replace this one. (The reader of a second document ends with it.)
+        # The object that may replace this one follows it. (The reader of a second document ends with it.)
         reader.empty_end = offset
         reader.inside_step = None
     else:

@@ -232,6 +232,7 @@ def skip_text_after_document(reader: LenientReader, text: str, position: int, ou
         if text[position : position + 1] == "{" and not has_text_between(reader):
             return replace_placeholder(reader, position)
         finish_empty_object(reader, out)
+    # After the last character, a step runs only if the text has ended.
     if position == len(text):
         reader.is_done = reader.text_ended
     return len(text)
@@ -263,7 +264,7 @@ def finish_empty_object(reader: LenientReader, out: list[JSONEvent]) -> None:
 def read_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin prose after the document; refuse it if it may belong to the document."""
     char = text[position]
-    if may_continue(reader, char):
+    if is_end_doubtful(reader, char):
         return reader.refuse_two_readings(position)
     return turn_to_prose(reader, text, position, out)
 
@@ -285,7 +286,7 @@ def begin_comment_after_document(
     return enter_comment(reader, position, opener)
 
 
-def may_continue(reader: LenientReader, char: str) -> bool:
+def is_end_doubtful(reader: LenientReader, char: str) -> bool:
     """Return True if the text after the document makes it doubtful that the document has ended.
 
     A document of brackets around numbers, or `{}`, may belong to prose that continues on the same

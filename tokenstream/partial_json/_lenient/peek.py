@@ -41,8 +41,9 @@ class QuoteKind(NamedTuple):
 
 
 def _make_quote_kind(quotes: str, repair: RepairName | None) -> QuoteKind:
+    """Return the kind of strings that begin and end with one of `quotes`."""
     run = re.compile(rf"[^{quotes}\\\x00-\x1f]*").match
-    return QuoteKind(run, re.compile(f"[{quotes}]").match, SPACES, repair)
+    return QuoteKind(run, re.compile(f"[{quotes}]").match, repair=repair)
 
 
 PLAIN = _make_quote_kind('"', None)

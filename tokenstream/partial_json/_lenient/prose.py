@@ -211,6 +211,7 @@ class Prose:
         after_slash = start + (peek.get_char(start) == "/")
         word = peek.get_text(start, peek.skip_word(after_slash)).lstrip("/")
         atom = read_atom(word) if word else None
+        # A word that is no number or literal is read as a string without quotes.
         return atom is not None and atom.kind == "string"
 
     def is_label(self, text: str, position: int, *, text_ended: bool) -> bool | None:
@@ -224,7 +225,13 @@ class Prose:
             return False
 
     def _is_label(self, peek: Lookahead, text: str, position: int) -> bool:
-        """Return True for `[text](` and for `[TOOL_CALLS] {`; False for an array such as `[true, 1]`."""
+        """Return True for `[text](` and for `[TOOL_CALLS] {`; False for an array such as `[true, 1]`.
+
+        Args:
+            peek: The text from the bracket on.
+            text: The unread text.
+            position: The position of the bracket.
+        """
         start = peek.skip_spaces(position + 1)
         if not peek.get_char(start).isalpha():
             return False

@@ -10,7 +10,7 @@ from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
     has_document,
     has_text_between,
-    may_continue,
+    is_end_doubtful,
     note_prose,
     read_after_document,
     refuse_empty_text,
@@ -137,7 +137,8 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
         return reader.hold_back(position)
     if begins:
         return begin_another(reader, text, position, out)
-    if may_continue(reader, "["):
+    # The bracket is prose. Then a document such as `[1]` on the same line may be prose, too.
+    if is_end_doubtful(reader, text[position]):
         return reader.refuse_two_readings(position)
     return turn_to_prose(reader, text, position, out)
 

@@ -252,7 +252,7 @@ class _FieldsStructure(AssembledStructure):
         return read_keys
 
     def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return the entry of a late field, read by a validator that receives the fields before it.
+        """Return the entry of a late field: its validators need the fields before it, and receive them here.
 
         Args:
             name: The field.

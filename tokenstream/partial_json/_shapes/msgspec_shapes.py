@@ -42,8 +42,13 @@ _LOCATION_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
-    """Return the slot that reads the documents of a type which is a Struct or contains one."""
+    """Return the slot that reads the documents of a type; the type is a Struct or contains one.
+
+    Raises:
+        TypeError: msgspec does not support the type.
+    """
     slot = _StructSlots().get_slot(type_)
+    # An unsupported type raises its error here, and not at the first value.
     slot.make_decoder()
     return slot
 

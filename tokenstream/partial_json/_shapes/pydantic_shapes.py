@@ -378,6 +378,7 @@ def _make_typed_dict(types: PydanticSlots, layered: LayeredSchema) -> ValueStruc
 
 
 def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    """Return the structure of a tagged union; None if its members can only be told apart by whole values."""
     discriminator: Any = layered.schema["discriminator"]
     # The function may depend on any part of the value.
     keys = None if callable(discriminator) else list_single_keys(discriminator)

@@ -228,6 +228,7 @@ class Producer:
         try:
             for shaped in shaping.end(now=time.monotonic()):
                 self._queue_event(shaped)
+            # Raises the error that `shape` has met, if any.
             shaping.check()
         except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
             warn("the end of an answer of a journal could not be produced: %r", error)

@@ -129,7 +129,10 @@ class MarkdownBlocks:
 
     @property
     def definitions(self) -> dict[str, str]:
-        """All link definitions so far, by label; for blocks with labels that were still `unresolved`."""
+        """The Markdown of each link definition so far, by label.
+
+        A block whose label was `unresolved` can be rendered again with the definition of that label.
+        """
         return {label: known.text for label, known in self._registry.items()}
 
     # -- as a stage --------------------------------------------------------
@@ -434,7 +437,7 @@ class MarkdownBlocks:
         return is_first_line and bool(line_pieces and line_pieces[0][leaf.offsets[0]].isalpha())
 
     def _take_definitions(self) -> None:
-        """Number the link definitions that are complete, and store the first one of each label."""
+        """Store the new link definitions, numbered, under their labels; of several with one label, the first."""
         structure = self._structure
         if not structure.new_definitions:
             return

@@ -31,7 +31,7 @@ MOST_TAG = 300
 
 
 class _ParagraphLines(NamedTuple):
-    """The whole lines of a paragraph."""
+    """The lines of a paragraph that have arrived up to their ends."""
 
     before: str
     """The text of the block before the paragraph."""

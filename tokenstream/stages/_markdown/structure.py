@@ -411,7 +411,7 @@ class BlockStructure:
         Args:
             opening: The blocks that the line begins.
             level: Number of the containers that the line continues.
-            is_next_item: True if the line begins another item of an open list, which no table can contain.
+            is_next_item: True if the line begins another item of an open list: a table can only be in the item.
         """
         content_starts = opening.content_starts
         if opening.kind == LineKind.CODE:

@@ -103,7 +103,7 @@ class Matcher:
         Args:
             text: The text so far.
             position: The position.
-            last: The end of the text to look at; None for the most characters that may be held back.
+            last: The end of the text to look at; None to look at as many characters as may be held back.
         """
         if last is None:
             last = len(text) if self.limit is None else position + self.limit

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import regex
 
 _TRIED = 16
-"""The number of places at which a match is tried that the character after it may decide."""
+"""Number of ends at which a match is tried, if the pattern tests the character after the match."""
 
 
 @show_members
@@ -119,8 +119,8 @@ class Redact(TextStage):
         if self._replaced_end is not None:
             position = self._skip_replaced_match(text, position, self._replaced_end, old_length)
         limit = matcher.limit
-        # Text is held back from a position at which a match may still begin or change: this one, unless a
-        # replaced match has just ended there.
+        # Text is held back only from a position at which a match may still begin or change. If text was held
+        # back, its start is probably still such a position, and is tested first.
         was_open = position < old_length
         while self._replaced_end is None:
             open_at = matcher.find_open_position(text, position, was_open=was_open)
@@ -133,6 +133,8 @@ class Redact(TextStage):
                 break
             position, was_open = self._cut_overlong_match(text, position, out), True
         if self._replaced_end is not None and limit is not None and len(text) - position > 4 * limit:
+            # The rest of a replaced match is still arriving. Its middle is dropped, so that the text does not
+            # grow with it; not with each piece, because this copies the text.
             length = len(text)
             text = self._drop_middle(text, position, limit)
             self._replaced_end -= length - len(text)
@@ -278,7 +280,7 @@ class Redact(TextStage):
                 text, position, count
             ):
                 return shortened
-        # Without two such positions, the text must still not grow without a bound.
+        # Without two such positions, the whole text is kept up to a bound; then its middle is dropped, too.
         return text if len(text) - position <= 16 * limit else text[:head_end] + text[-2 * limit :]
 
     def _find_last_ends(self, text: str, position: int, count: int) -> list[int | None]:
@@ -295,5 +297,6 @@ class Redact(TextStage):
 
 
 def _join(pieces: list[str]) -> list[str]:
+    """Return the pieces joined into one, in a list; an empty list if there is no text."""
     text = "".join(pieces)
     return [text] if text else []

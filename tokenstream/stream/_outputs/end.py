@@ -27,7 +27,7 @@ _ENDED = ("ended", "")
 
 
 def is_cut(message: Message) -> bool:
-    """Return True if an answer was cut off, by the server or on the way."""
+    """Return True if an answer did not end properly, or if the provider cut it, as at a length limit."""
     return message.finish_reason in _CUTS or message.ending != "complete"
 
 
@@ -62,7 +62,7 @@ def incomplete_error(
     errors: tuple[Any, ...] = (),
     best: Partial[Any] | None = None,
 ) -> OutputError:
-    """Return the error for an answer that was cut off.
+    """Return the error for an answer that was cut off, or in which the model declined to go on.
 
     Args:
         message: The answer.

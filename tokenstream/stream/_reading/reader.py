@@ -364,6 +364,7 @@ class Reader:
         self._ring()
 
     def _ring(self) -> None:
+        """Wake the task that waits for the next item, if there is one."""
         if self._bell is not None:
             self._bell.set()
 

@@ -29,8 +29,12 @@ class RestLimits(NamedTuple):
 
     @classmethod
     def begin(cls, machine: Machine, now: float) -> RestLimits:
-        """Return the limits after a terminal event that has just been read."""
-        return cls(machine.meter.bytes + _MAX_BYTES_AFTER_END, machine.comments, now + REST_SECONDS)
+        """Return the limits after a terminal event that has just been read: bytes, no comment, and time."""
+        return cls(
+            size=machine.meter.bytes + _MAX_BYTES_AFTER_END,
+            comments=machine.comments,
+            until=now + REST_SECONDS,
+        )
 
     def allow(self, machine: Machine, now: float) -> bool:
         """Return True if none of the limits has been reached."""

@@ -169,7 +169,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             else:
                 self._read_item(until)
         finally:
-            # The item that was read is stored by now; see `Pump.read`.
+            # It was True until the item was stored, because an interruption until then may lose the item.
             pump.pending = False
             driver.end_read()
             if session.has_ended and session.has_several:

@@ -273,7 +273,7 @@ def _shorten(value: object) -> str:
 
 
 def _write_text(text: str) -> str:
-    """Return a text as it is written in a program, with escapes."""
+    """Return a text as it is written between single quotes in a program, with escapes."""
     return "".join(["\\'" if item == "'" else repr(item)[1:-1] for item in text])
 
 

@@ -57,6 +57,7 @@ class RunParts(NamedParts):
         name = self.id_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
+            # A later payload may add the reasoning's encrypted form.
             self._reasoning_by_id[name] = part
 
     def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:

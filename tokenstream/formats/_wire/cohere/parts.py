@@ -340,6 +340,7 @@ class CohereContent:
         elif name and parameters is None:
             # The piece looks like the first one of a call, but this call has begun before.
             self._parts.note("call_repeated")
+        # A call without a name was opened as an opaque part, which takes no arguments.
         if isinstance(opened, OpenCall):
             self._add_arguments(opened, parameters)
 
@@ -391,5 +392,5 @@ class CohereContent:
 
 
 def _type_of(content: dict[str, Any]) -> str:
-    """Return the type of a content block; if the block names no type, its text field has the type's name."""
+    """Return the type of a content block: its `type`, or else the key of its text; "" if it has neither."""
     return text_of(content, "type") or next((key for key in TEXT_KEYS if key in content), "")

@@ -129,7 +129,7 @@ class GeminiInteractions(Format):
         return text_of(dict_of(payload, "interaction"), "id") or ""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether an error in a payload concerns only a part of the answer, such as a failed step."""
+        """Return whether a payload is an event of an interaction: an error in it is read with the event."""
         return self._kind_of(payload, event) in _EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -95,6 +95,7 @@ class LangChain(Format):
         reason = _reason_in(metadata)
         if reason is not None:
             self.parts.finish(0, reason_of(reason), reason)
+        # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.
         is_marked_last = payload.get("chunk_position") == "last"
         if is_whole or (is_marked_last and self._is_from_model(payload)):
             if not self.parts.finished:

@@ -134,7 +134,7 @@ class AssistantsSteps:
                 self._parts.close_call(call, whole=False)
 
     def report_results(self) -> None:
-        """Report the outputs of tools whose steps did not end."""
+        """Report the outputs of the tools that are left: their steps did not end."""
         for tool in self._provider_tools.values():
             self._parts.close(tool.part)
             self._report_result(tool, tool.result)

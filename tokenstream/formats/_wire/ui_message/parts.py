@@ -247,6 +247,7 @@ class UIParts(NamedParts):
             return
         part = OpaquePart(type=type_, data=fields_except(payload, "type") or {})
         if isinstance(id_, str):
+            # A later payload with this type and id replaces the part again.
             self._replace((type_, id_), part, growing=True)
         else:
             self.whole(0, part)

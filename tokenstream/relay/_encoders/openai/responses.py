@@ -207,7 +207,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         ]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return the start of an image, which is sent when it is complete.
+        """Return the payloads that begin an image's item; the image itself is sent when it is complete.
 
         Raises:
             NotExpressible: The medium is no image, and `drop` does not allow leaving it out.
