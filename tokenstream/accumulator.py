@@ -393,12 +393,12 @@ class Accumulator:
         return False
 
     def _take_done(self, event: PartDone) -> bool:
+        """Finish a part, with the event's content or that of the deltas; an invalid call stays incomplete."""
         if event.content is None:
             event.content = self._get_or_begin_part(event, TextPart).build(complete=True)
             event.told_before = True  # deltas have told all of the content
         elif isinstance(event.content, ToolCall):
-            # The call's arguments are not valid JSON, so the call stays incomplete.
-            self._choice(event.choice).ended.append(event.content)
+            self._choice(event.choice).ended.append(event.content)  # its arguments are not valid JSON
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
         content = event.content

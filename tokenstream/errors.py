@@ -156,7 +156,7 @@ class StreamError(_AnswerError):
     """A stream failed; the error contains everything that had arrived.
 
     Args:
-        message: What happened, where, and what to do.
+        message: A description of what happened, where, and what to do.
         kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
@@ -212,7 +212,7 @@ class ConnectError(StreamError):
     """No response arrived: connecting failed, or the connection broke before the response headers.
 
     Args:
-        message: What happened.
+        message: A description of what happened.
         stage: "connect" while connecting, "head" once the request had been sent.
         kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
@@ -236,7 +236,7 @@ class StatusError(StreamError):
     """The server answered with a status of 400 or more.
 
     Args:
-        message: What happened, with the provider's explanation if there was one.
+        message: A description of what happened, with the provider's explanation if there was one.
         status: The HTTP status.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
@@ -269,7 +269,7 @@ class NotAStream(StreamError):
     """The response body is not a stream that this library can read: a web page, or an unknown format.
 
     Args:
-        message: What the body looks like, and what to do.
+        message: A description of the body, and what to do.
         body: The start of the body, as text.
     """
 
@@ -294,7 +294,7 @@ class StreamStalled(StreamError):
     """Nothing arrived for longer than a deadline allows.
 
     Args:
-        message: What the stream waited for, and how long.
+        message: A description of the silence: what the stream waited for, and how long.
         limit: The field of `Deadlines` that was exceeded, or "transport" for the
             read timeout of the caller's own client.
     """
@@ -310,7 +310,7 @@ class ProtocolError(StreamError):
     """The server sent bytes or payloads that the format does not allow.
 
     Args:
-        message: What was expected.
+        message: A description of what was expected.
         event: Number of the offending frame, from 1, or None.
         offset: Position of the fault in that frame's payload, in bytes, or None.
     """
@@ -327,7 +327,7 @@ class LimitExceeded(ProtocolError):
     """The input exceeded one of `Limits`.
 
     Args:
-        message: What grew too large; by default, built from the other two arguments.
+        message: A description of what grew too large; by default, made from the other two arguments.
         limit: The field of `Limits` that was exceeded.
         value: The value of that field.
     """
@@ -354,7 +354,7 @@ class PositionLost(ProtocolError):
     send the request again from the start.
 
     Args:
-        message: What the server did instead.
+        message: A description of what the server did instead.
         event: Number of the offending frame, from 1, or None.
         offset: Position of the fault in that frame's payload, in bytes, or None.
     """
@@ -437,7 +437,7 @@ class OutputInvalid(_OutputError):
     """The model's output is not what was asked for.
 
     Args:
-        message: What is wrong with the output.
+        message: A description of the fault in the output.
         text: The output as the model wrote it.
         offset: Position of the first fault in `text`, in characters, or None.
         errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
@@ -457,7 +457,7 @@ class InvalidJSON(OutputInvalid):
     """The model's output is not JSON; the part before the fault is kept in `best`.
 
     Args:
-        message: What is wrong with the output.
+        message: A description of the fault in the output.
         text: The output as the model wrote it; empty if it was not kept as a whole.
         offset: The position, in characters, of the first character that cannot continue any JSON.
         errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
@@ -483,7 +483,7 @@ class OutputIncomplete(_OutputError):
     """The model's output was cut off before it was complete.
 
     Args:
-        message: What cut the output off.
+        message: The reason why the output was cut off.
         text: The output as the model wrote it.
         offset: The length of the output, in characters, or None.
         errors: The missing or invalid values, in the form of pydantic's `ValidationError.errors()`.

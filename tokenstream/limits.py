@@ -111,7 +111,7 @@ def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # 
     Args:
         name: The option's name, for the error.
         value: The value.
-        unit: What the number counts, for the error.
+        unit: The word for what the number counts, for the error.
 
     Raises:
         MisuseError: The value is not a finite number above 0.

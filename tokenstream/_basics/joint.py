@@ -21,7 +21,7 @@ _LONGEST_OVERLAP = 1_000
 _LONGEST_PREAMBLE = 200
 """The longest sentence that a model may write before it continues, in characters."""
 _LONGEST_WAIT = _LONGEST_PREAMBLE + 2 * _ANCHOR
-"""The number of characters to wait for the anchor after such a sentence; nothing is shown meanwhile."""
+"""The number of characters to wait for the anchor after a preamble; nothing is shown meanwhile."""
 
 _SURE, _LIKELY, _DOUBTFUL, _UNKNOWN, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.5, 0.1
 

@@ -90,7 +90,7 @@ class Glancing:
         self.reorder: Reorder | None = None
         """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
         self.ready: list[Any] = []
-        """Frames that `reorder` released because their time had passed."""
+        """Frames that `reorder` released because they had waited long enough for missing ones."""
         self.now = 0.0
         """The clock reading of the last input."""
         self.error: StreamError | None = None

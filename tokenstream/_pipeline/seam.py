@@ -232,7 +232,8 @@ class Seam:
     def _index_in_answer(self, event: Any) -> int | None:  # noqa: ANN401 - any event
         """Return the index of an event's part in the answer; a part that is new gets the next free index.
 
-        An event without a part, or of another choice, which was not continued, keeps what it has.
+        The result for an event without a part is None. An event of another choice keeps its index, because
+        only the first choice is continued.
         """
         if event.part is None or event.choice != 0:
             return event.part  # type: ignore[no-any-return]

@@ -334,7 +334,7 @@ class Format(Resuming, ABC):
         must be decoded as usual.
 
         Args:
-            unit: What each chunk contains, such as one SSE event or one line.
+            unit: The content of each chunk, such as one SSE event or one line.
             max_size: The size of the longest chunk that may be read this way, in bytes.
             before: The bytes before the payload in a chunk; not used for SSE events, whose bytes are known.
             after: The bytes after the payload in a chunk; not used for SSE events, either.

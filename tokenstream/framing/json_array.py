@@ -396,7 +396,7 @@ class JSONArrayParser(LineFraming[bytes]):
         """Set `error`, because the text is not a JSON array; return the position.
 
         Args:
-            expected: What is expected at the position, for the error.
+            expected: The description of the text that is allowed at the position, for the error.
             position: The position of the fault in the text.
         """
         offset = self._offset + position

@@ -50,7 +50,7 @@ def resilient(
     Args:
         open: Returns a source for `Stream`. The function gets the `Attempt`; without a parameter, it
             can only request the whole answer. Switch off an SDK's own retries (`max_retries=0`).
-        retry: Which errors to retry, how often, and how; None for the defaults of `Retry`.
+        retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
@@ -102,7 +102,7 @@ def aresilient(
     Args:
         open: Returns a source. The function gets the `Attempt`; without a parameter, it
             can only request the whole answer.
-        retry: Which errors to retry, how often, and how; None for the defaults of `Retry`.
+        retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
@@ -142,7 +142,7 @@ def make_stream(
     Args:
         kind: `Stream` or `AsyncStream`.
         openers: The first opener, then the fallbacks.
-        retry: Which errors to retry, how often, and how.
+        retry: The errors to retry, and how often and how.
         options: The options of the stream.
 
     Raises:

@@ -49,7 +49,7 @@ is restarted |
     """
 
     attempts: int | None = None
-    """Total number of attempts; by default three, or with more than two fallbacks, one more than these."""
+    """Total number of attempts; by default one more than there are fallbacks, but at least three."""
     mode: Mode = "auto"
     """The way to recover an answer after its first content was delivered; see the table."""
     wait: float | Callable[[Attempt], float] = 0.5

@@ -30,7 +30,7 @@ class _EncodedPieces(Generic[PieceT]):
     Args:
         source: The stream or other iterable that yields the events.
         sending: Encodes the events.
-        joins: Whether to join all chunks of one event into one piece.
+        joins: True to join all chunks of one event into one piece.
     """
 
     def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
@@ -206,8 +206,8 @@ def encode(
             asynchronous, so is the result.
         protocol: "tokenstream" for this library's own events, "ndjson" for the same events as JSON lines, or
             the name of a provider's format, such as "ui-message" or "openai-chat".
-        ids: Whether to number the events, from 1, so that a reader knows its position.
-        raw: Whether to send the provider's own ids, payloads, error messages and fields; by default they are
+        ids: True to number the events, from 1, so that a reader knows its position.
+        raw: True to send the provider's own ids, payloads, error messages and fields; by default they are
             left out.
         shape: Transforms the text of each text part before it is sent: a function that takes a text view
             and returns a transformed view. None for no change.
@@ -280,7 +280,7 @@ def payloads(
     Args:
         stream: As for `encode`.
         protocol: As for `encode`.
-        ids: Whether to number the payloads, under the key `at`; for "tokenstream" only.
+        ids: True to number the payloads, under the key `at`; for "tokenstream" only.
         raw: As for `encode`.
         shape: As for `encode`; None for no change.
         drop: As for `encode`.
@@ -304,7 +304,7 @@ def _make_iterator(source: Any, sending: Sending, *, joins: bool) -> Any:  # noq
     Args:
         source: The stream or other iterable that yields the events.
         sending: Encodes the events.
-        joins: Whether to join all chunks of one event into one piece.
+        joins: True to join all chunks of one event into one piece.
 
     Raises:
         MisuseError: The source is not iterable.

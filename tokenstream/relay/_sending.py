@@ -34,11 +34,11 @@ class Sending:
     Args:
         protocol: The protocol's name.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
-        ids: Whether to number the events, from 1.
-        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        ids: True to number the events, from 1.
+        raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part; None to send it unchanged.
         id: The answer's id, which replaces the provider's id; None for a random id that cannot be guessed.
-        as_payloads: Whether to return JSON objects instead of bytes.
+        as_payloads: True to return JSON objects instead of bytes.
 
     Raises:
         MisuseError: The protocol is unknown, or does not support ids or objects.
@@ -229,7 +229,7 @@ class _RunEnding:
         self._root_ids: set[str] = set()
         """The ids of the steps without a parent."""
         self._last_state = "done"
-        """The state with which the last of these steps has ended."""
+        """The state of the step without a parent that ended last."""
 
     def note_step(self, event: Any) -> None:  # noqa: ANN401 - a StepStart or a StepDone
         """Note the start or the end of a step."""

@@ -23,9 +23,9 @@ class Patches(SoundStage):
     the caller may modify. A draft whose written form has not changed gives no patch.
 
     Args:
-        append: Whether only the addition to a growing string is sent, with an operation
+        append: True if only the addition to a growing string is sent, with an operation
             that RFC 6902 does not have: `{"op": "append", "path": "/tip", "value": "…"}`.
-        by_alias: Whether fields are written under their aliases; None uses the setting of each type.
+        by_alias: True if fields are written under their aliases; None uses the setting of each type.
 
     Example:
         >>> from tokenstream.stages import Chain, Partials

@@ -60,7 +60,7 @@ class Attempt:
     why: str | None = None
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
     asked: Continuation | None = field(default=None, repr=False, compare=False)
-    """The answer that broke off, from which `continuation` makes its turns; None in other modes."""
+    """The broken-off answer, from which `continuation` makes its turns; None if `mode` is not "continue"."""
 
     @property
     def prefill(self) -> bool:

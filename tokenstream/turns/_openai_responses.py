@@ -161,7 +161,7 @@ class _OpenAIResponsesTurn(Turn):
         message["content"] += part.text
 
     def _find_item(self, type: str, first_fields: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
-        """Return the item with a type and id, which is added when its first part is written.
+        """Return the item with a type and id; add it to the turn if this is its first part.
 
         Args:
             type: The item's type.

@@ -331,7 +331,7 @@ def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"]
     Args:
         call: The call of the tool, for the error message.
         value: The return value.
-        nan: Whether NaN and infinities are written as the constants of Python's `json`, or as strings.
+        nan: "constants" to write NaN and infinities as Python's `json` does, "strings" to write strings.
 
     Raises:
         MisuseError: The value cannot be written as JSON.

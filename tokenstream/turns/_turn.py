@@ -99,27 +99,27 @@ class Turn(ABC):
         """Write a reasoning part; return the obstacle if the API cannot express it."""
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
-        """Write a refusal; return the obstacle if the API takes none, which is the default."""
+        """Write a refusal; by default, return the obstacle, because the API takes no refusals."""
         return "refusal"
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a server tool's call; return the obstacle if the API takes none, which is the default."""
+        """Write a server tool's call; by default, return the obstacle, because the API takes none."""
         return "server_tool_call"
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write a server tool's result; return the obstacle if the API takes none, which is the default."""
+        """Write a server tool's result; by default, return the obstacle, because the API takes none."""
         return "server_tool_result"
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a citation; return the obstacle if the API takes none, which is the default."""
+        """Write a citation; by default, return the obstacle, because the API takes no citations."""
         return "citation"
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image, audio or file; return the obstacle if the API takes none, which is the default."""
+        """Write an image, audio or file; by default, return the obstacle, because the API takes none."""
         return "media"
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a part of unknown kind; return the obstacle if the API takes none, which is the default."""
+        """Write a part of unknown kind; by default, return the obstacle, because the API takes none."""
         return "opaque"
 
     # -- for all APIs ----------------------------------------------------------

@@ -264,6 +264,7 @@ def run(*, program: str, fast: bool = False) -> int:
 
 
 def _print_introduction(screen: Screen, *, fast: bool) -> None:
+    """Print what the demo does, the line that opens each stream, and how to tell the output from remarks."""
     screen.print_caption(
         "A server on this machine sends recorded answers over HTTP"
         f"{'' if fast else ', at the pace of a model'}. Each part opens its stream with this line, and then "

@@ -39,7 +39,10 @@ _MIN_FULL_BUFFERS = 3
 _MIN_SPAN = 0.05
 """Shortest time from the first to the last event, in seconds, that allows the verdict "streams"."""
 _MIN_SPAN_BUFFERS = 0.2
-"""The same for the verdict "bursts" if full buffers are the only evidence: a fast server fills them, too."""
+"""Shortest time from the first to the last event, in seconds, for the verdict "bursts" by full buffers alone.
+
+A fast server fills buffers, too.
+"""
 
 
 @dataclass(frozen=True, slots=True)

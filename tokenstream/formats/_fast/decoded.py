@@ -28,7 +28,7 @@ _MOST_VALUES = 256
 _MOST_DEEP = 16
 """Levels of the deepest payload whose shape is learnt; none is learnt if the depth limit is not higher."""
 _MOST = 10**18
-"""Larger numbers have more digits than a changing number may have."""
+"""Limit of a changing number; larger numbers have too many digits."""
 _MOST_COUNTED = 10**15
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _is_code = re.compile(CODE.decode()).fullmatch

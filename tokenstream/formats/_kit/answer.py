@@ -218,7 +218,7 @@ class Answer:
     # -- choices -----------------------------------------------------------
 
     def choice(self, index: object) -> OpenChoice:
-        """Return the state of a choice, which is created on first use.
+        """Return the state of a choice; the state is created on first use.
 
         Raises:
             ProtocolError: `index` is not a whole number of at least 0.

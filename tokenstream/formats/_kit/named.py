@@ -138,7 +138,7 @@ class NamedParts(Parts):
     def expects_id(self, payload: dict[str, Any]) -> bool:
         """Return True if the documentation promises an id in a payload of this type.
 
-        Formats with payloads for which it does not override this method.
+        By default, the documentation promises an id in all of them; other formats override this method.
 
         Args:
             payload: A payload of a text or of reasoning.

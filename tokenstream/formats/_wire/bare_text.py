@@ -49,7 +49,7 @@ class Text(Format):
     Args:
         joiner: Text to put between two pieces.
         limits: Bounds on the text held back.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> format = Text(joiner=" ")
@@ -140,7 +140,7 @@ class Text(Format):
         The result is None before the first piece of text has arrived, and if `unit` is not "event".
 
         Args:
-            unit: What each chunk contains; the function needs one SSE event.
+            unit: The content of each chunk; the function needs one SSE event.
             max_size: The size of the longest chunk that the function may read, in bytes.
             before: Not used.
             after: Not used.

@@ -55,7 +55,7 @@ class OpenAICompletions(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> completions = OpenAICompletions()

@@ -27,7 +27,7 @@ class Pieces(Format):
 
     Args:
         limits: Bounds on the text held back.
-        pings: Whether empty pieces become `Ping` events.
+        pings: True if empty pieces become `Ping` events.
 
     Example:
         >>> pieces = Pieces()

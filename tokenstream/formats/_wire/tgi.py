@@ -44,7 +44,7 @@ class TGI(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> tgi = TGI()

@@ -165,7 +165,7 @@ def read_entity(
 def _read_control(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext, *, end: int
 ) -> int:
-    """Read the escape of a control character, which may be an unescaped backslash and a letter.
+    """Read the escape of a control character; it may also be an unescaped backslash and a letter.
 
     Args:
         string: The string.

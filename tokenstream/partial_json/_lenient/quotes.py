@@ -252,7 +252,7 @@ class QuoteJudge:
         return verdict
 
     def _judge_after_comma(self, position: int) -> QuoteVerdict:
-        """Return the verdict by the text after the comma, which is at `position`."""
+        """Return the verdict by the text after a comma; `position` is that of the comma."""
         peek = self._peek
         position = peek.skip_spaces(position + 1, self._kind.spaces)
         char = peek.get_char(position)

@@ -182,7 +182,7 @@ class LenientReader:
         self.second_reader: LenientReader | None = None
         """The reader of another document, while that document is being read."""
         self.second_at = 0
-        """Offset of the other document."""
+        """Offset of the other document, which follows the first one."""
 
     @property
     def is_before_document(self) -> bool:

@@ -276,7 +276,7 @@ class _FieldsStructure(AssembledStructure):
         return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:
-        """Return the validator of a late field, which is made when it is first used.
+        """Return the validator of a late field, made when first used.
 
         A late field is one whose validation needs the values of the fields before it. The validator
         reads these values, too, but does not validate them again.

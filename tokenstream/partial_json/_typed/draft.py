@@ -115,6 +115,7 @@ class Draft(Generic[T]):
 
     @cached_property
     def _tree(self) -> ValueTree:
+        """The values of a document that is read piece by piece; made when first needed."""
         return ValueTree(
             self._parser,
             self._document,

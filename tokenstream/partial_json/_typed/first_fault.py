@@ -27,7 +27,7 @@ _SAFE_TYPES = frozenset(
         "time_parsing",
     }
 )
-"""Error types that have one of these context keys, but with one of a few fixed sentences in it."""
+"""Error types with one of the `_QUOTING_KEYS`, whose content is one of a few fixed sentences here."""
 _PROGRAMS = frozenset({"value_error", "assertion_error"})
 """Error types whose message is written by the program, and may quote the value."""
 

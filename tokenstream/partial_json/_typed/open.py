@@ -114,7 +114,7 @@ class OpenContainer:
         """True if the text must be read again as a whole when the object or array closes."""
 
     def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
-        """Return the slot of a key, and the name under which its value is shown, which is None if hidden."""
+        """Return the slot of a key, and the name under which its value is shown; None for a hidden value."""
         structure = self.structure
         if structure is None or isinstance(structure, TagChoice):
             # Read as a whole, or no member of the union is chosen yet.

@@ -104,9 +104,9 @@ class ValueTree:
         self._scalar_slot = slot
         """The slot of the open string, number or literal."""
         self._scalar_name: str | int | None = None
-        """The name under which that value is shown; None if it is hidden."""
+        """The name under which the open string, number or literal is shown; None if it is hidden."""
         self._scalar_in_whole = False
-        """True if that value is part of a value that is read as a whole."""
+        """True if the open string, number or literal is part of a value that is read as a whole."""
         self._reread_length = 0
         """Number of characters that were read a second time."""
         self.faults: FaultLink | None = None

@@ -67,7 +67,7 @@ class FollowOutlet(Outlet):
         self._transcript_key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
         """Identifies the transcript, which is shared with other readers of the same protocol."""
         self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
-        """Makes the transcript of a feed, for the first of these readers."""
+        """Makes the transcript of a feed, for its first reader in this protocol."""
         self._last_event_id = last_event_id
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
@@ -151,7 +151,7 @@ class StartOutlet(FollowOutlet):
         id: The answer's id; None for a random id that cannot be guessed.
         protocol: The protocol's name.
         owner: The answer's owner; None if it has none.
-        raw: Whether to write the provider's own ids, payloads and error messages, too.
+        raw: True to write the provider's own ids, payloads and error messages, too.
         shape: Transforms the text of each text part before it is written.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
     """

@@ -51,7 +51,7 @@ def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> b
     Args:
         kind: The kind of error, in one word.
         message: A sentence that describes the error.
-        retryable: Whether the same request may succeed later.
+        retryable: True if the same request may succeed later.
         more: Further keys and values.
 
     Example:

@@ -157,8 +157,8 @@ def respond(
         grace: Seconds that the answer is still read after its reader has disconnected.
         headers: Headers that extend or replace the headers of the protocol; None for no others.
         status: The status if the answer begins.
-        ids: Whether to number the events, from 1; in a journal they are always numbered.
-        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        ids: True to number the events, from 1; in a journal they are always numbered.
+        raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part: a function that takes a text view and returns a
             transformed view, such as `lambda text: text.redact(pattern)`; None to send it unchanged.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".

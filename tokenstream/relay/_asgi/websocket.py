@@ -239,8 +239,8 @@ async def websocket(
         protocol: The name of the protocol in which to send the answer.
         keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
         grace: Seconds that the answer is still read after the client has disconnected.
-        ids: Whether to number the events, from 1.
-        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        ids: True to number the events, from 1.
+        raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part: a function that takes a text view and returns a
             transformed view, such as `lambda text: text.redact(pattern)`.
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".

@@ -486,7 +486,7 @@ def to_json_bytes(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: AN
 
     Args:
         payload: The value.
-        allow_nan: Whether to write NaN and infinities as Python does; if not, they raise a `ValueError`.
+        allow_nan: True to write NaN and infinities as Python does; if False, they raise a `ValueError`.
     """
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
     try:

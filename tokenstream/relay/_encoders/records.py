@@ -58,7 +58,7 @@ def record(event: Event, *, raw: bool = False) -> bytes:
 
     Args:
         event: The event.
-        raw: Whether to include the provider's ids, payloads and unknown fields.
+        raw: True to include the provider's ids, payloads and unknown fields.
 
     Example:
         >>> record(TextDelta("Hel"))
@@ -193,7 +193,7 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
 
     Args:
         error: The error.
-        raw: Whether to include the provider's own message, which may be private.
+        raw: True to include the provider's own message, which may be private.
         ending: The ending; None for the ending that the error implies.
 
     Example:
@@ -284,7 +284,7 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
 
     Args:
         value: The message or part.
-        raw: Whether to include the provider's private fields.
+        raw: True to include the provider's private fields.
     """
     kind = getattr(value, "kind", None)
     plain: dict[str, Any] = {} if kind is None else {"kind": kind}

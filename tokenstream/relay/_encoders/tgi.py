@@ -109,7 +109,7 @@ class TGIEncoder(Encoder):
         Args:
             id: The token's id.
             text: The token's text.
-            special: Whether the token is the special end token.
+            special: True if the token is the special end token.
             **whole: The fields that only the last token has: the whole text and the details.
         """
         token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}

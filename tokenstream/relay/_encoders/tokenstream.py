@@ -26,8 +26,8 @@ class TokenStreamEncoder(Encoder):
 
     Args:
         drop: Without effect: the protocol can express everything.
-        ids: Whether to number the events, from 1.
-        raw: Whether to include the provider's ids, payloads and unknown fields.
+        ids: True to number the events, from 1.
+        raw: True to include the provider's ids, payloads and unknown fields.
     """
 
     name: ClassVar[str] = "tokenstream"

@@ -104,7 +104,7 @@ class Vocabulary:
         """Return the finish reason to send for the finish reason of an event.
 
         1. The reason itself, if the format has a word for it.
-        2. "stop", if the reason is "tool_calls" and the answer has calls: who reads it sees the calls anyway.
+        2. "stop", if the reason is "tool_calls" and the answer has calls: the client sees the calls anyway.
         3. "stop", if `drop` is "all".
 
         Raises:

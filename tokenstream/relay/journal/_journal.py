@@ -161,7 +161,7 @@ class Journal:
             owner: The answer's owner; following or stopping it requires the same value. None for no
                 owner.
             open_within: Seconds to wait for the first event; None to return at once.
-            raw: Whether to write the provider's own ids, payloads, error messages and fields, too.
+            raw: True to write the provider's own ids, payloads, error messages and fields, too.
             shape: Transforms the text of each text part before it is written, such as `lambda text:
                 text.redact(pattern)`; None for no change.
 

@@ -52,7 +52,7 @@ class Producer:
         token: Identifies the producer.
         stream: The answer: a stream of this library, or any asynchronous iterable of events.
         lease: Seconds without a heartbeat after which a producer counts as dead.
-        raw: Whether to write the provider's ids, payloads and error messages, too.
+        raw: True to write the provider's ids, payloads and error messages, too.
         shaping: Transforms the text before it is written; None to write it unchanged.
     """
 
@@ -269,7 +269,7 @@ class Producer:
 
         Args:
             batch: The records.
-            is_last: Whether these records end the answer.
+            is_last: True if these records end the answer.
         """
         # In the rest of the lease, readers look a second time at a producer that seems dead.
         first, lease = self._last_written + 1, self._lease * ALIVE_SHARE

@@ -51,7 +51,7 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 
     Args:
         error: The error.
-        raw: Whether to include the provider's own message.
+        raw: True to include the provider's own message.
     """
     if isinstance(error, StreamError):
         return error_record(error, raw=raw)

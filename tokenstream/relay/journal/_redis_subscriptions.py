@@ -38,7 +38,7 @@ class Subscription:
         self.waiting = 0
         """The number of tasks that wait for a change."""
         self.used = 0.0
-        """The clock reading when the last of these tasks has ended."""
+        """The clock reading when a task last ended its wait."""
 
     def wake(self, last_message: str | None) -> None:
         """Wake the tasks that wait for a message of the channel.

@@ -111,7 +111,7 @@ class Storage(ABC):
             first: The position of the first record: at most one more than the last written position.
             records: The records; the sequence may be empty.
             lease: Seconds for which the producer counts as alive from now.
-            over: Whether these are the last records. The answer then expires after some time.
+            over: True if these are the last records. The answer then expires after some time.
 
         Raises:
             Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap

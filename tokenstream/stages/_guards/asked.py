@@ -123,7 +123,7 @@ class AnswerRule(AskedRule):
         """True if content has arrived since the last call."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Count an event with content, and call the function if its next call is due after so many of them.
+        """Count an event with content; call the function if enough of them have arrived since its last call.
 
         Args:
             event: The event.

@@ -13,7 +13,7 @@ _STEP = 16
 _MIN_LENGTH = 200
 """The fewest characters of a repetition; a short list or laughter may repeat a few words."""
 _MIN_LENGTH_OF_ONE_WORD = 1_000
-"""As above, if at most one word repeats: rules, tables, numbers, blanks, base64 zeros, lists of nulls."""
+"""The fewest characters if at most one word repeats, as in rules, tables, numbers, blanks, lists of nulls."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 

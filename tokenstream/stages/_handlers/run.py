@@ -51,7 +51,7 @@ class HandlerRun:
         self._view_finders: list[ViewWorkFinder] = []
         """The objects that find the work of the handlers that read a view."""
         self._finders: list[WorkFinder] = []
-        """These objects, and the object that finds the work of the tools."""
+        """The objects in `_view_finders`, and the object that finds the work of the tools."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         """The functions that find the work for an event, by the event's class."""
         for entry in entries:

@@ -56,7 +56,7 @@ class BlockShape(NamedTuple):
     text_from: int = 0
     """Number of lines at the paragraph's beginning that are definitions."""
     may_define: bool = False
-    """True if a definition may still be unfinished after these definitions."""
+    """True if an unfinished definition may follow the definitions at the paragraph's beginning."""
     leaf_end: str = ""
     """The fence that closes the leaf, or the kind of its HTML."""
     containers: tuple[Container, ...] = ()

@@ -44,7 +44,7 @@ class _OpenBlock:
         self.lines: list[str] = []
         """Whole lines with their endings."""
         self.chars = 0
-        """Number of characters in these lines."""
+        """Number of characters in `lines`."""
         self.info = ""
         """The words after the opening fence."""
         self.was_returned = False
@@ -74,8 +74,8 @@ class MarkdownBlocks:
     Args:
         math: The syntax of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"
             for `\[` and `\]`; None if the renderer knows none.
-        tables: Whether the renderer knows tables.
-        merge_html: Whether an HTML block continues until its outermost tag is closed.
+        tables: True if the renderer knows tables.
+        merge_html: True if an HTML block continues until its outermost tag is closed.
 
     Example:
         >>> blocks = MarkdownBlocks()
@@ -437,7 +437,7 @@ class MarkdownBlocks:
         return is_first_line and bool(line_pieces and line_pieces[0][leaf.offsets[0]].isalpha())
 
     def _take_definitions(self) -> None:
-        """Store the new link definitions, numbered, under their labels; of several with one label, the first."""
+        """Store the new link definitions, numbered, by label; of several with one label, only the first."""
         structure = self._structure
         if not structure.new_definitions:
             return

@@ -71,7 +71,7 @@ class Containers:
         Args:
             text: The line so far.
             content_at: The position of the first character that is not blank; there must be one.
-            complete: Whether this is the whole line.
+            complete: True if this is the whole line.
         """
         start, in_doubt, size = 0, False, len(text)
         content_starts = [0]

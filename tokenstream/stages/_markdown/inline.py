@@ -74,10 +74,10 @@ class InlineCompleter:
     marks may be added at its end.
 
     Args:
-        item: Whether the content begins a list item, in which `[ ]` is a checkbox.
-        one_line: Whether the content is that of a heading or a table cell, in which no block can begin.
-        references: Whether link definitions precede the content, so that `[text][label]` may be a link.
-        strikethrough: Whether the renderer knows `~~`.
+        item: True if the content begins a list item, in which `[ ]` is a checkbox.
+        one_line: True if the content is that of a heading or a table cell, in which no block can begin.
+        references: True if link definitions precede the content, so that `[text][label]` may be a link.
+        strikethrough: True if the renderer knows `~~`.
         math: The syntax of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
             `\[…\]`. A formula is held back until it is whole.
 
@@ -398,7 +398,7 @@ class InlineCompleter:
             text: The content.
             end: The most characters that may be shown.
             openers: The runs that are open at `end`; runs that enclose nothing are removed.
-            cut: Whether text after `end` is held back.
+            cut: True if text after `end` is held back.
         """
         # Only a line of which the rest is held back could look like another block; otherwise, no line is
         # tested, since `end` is never beyond the text.

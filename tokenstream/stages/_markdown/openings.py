@@ -91,7 +91,7 @@ class _OpeningLine:
         self.containers: list[Container] = []
         """The containers that the line opens."""
         self.content_starts = [self.container_at]
-        """The start of the content before these containers, and within each of them."""
+        """The start of the content before the opened containers, and within each of them."""
         self.rule_ends: dict[str, int] = {}
         """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
@@ -260,11 +260,11 @@ def read_opening(
 
     Args:
         line_match: The line so far.
-        complete: Whether this is the whole line.
+        complete: True if this is the whole line.
         math: The opening mark of displayed formulas; "" if they are not recognised.
-        in_paragraph: Whether a paragraph is open, in the continued containers or deeper.
-        same_level: Whether that paragraph is directly in the continued containers.
-        would_interrupt: Whether a block that begins here would interrupt a paragraph or a table, which
+        in_paragraph: True if a paragraph is open, in the continued containers or deeper.
+        same_level: True if that paragraph is directly in the continued containers.
+        would_interrupt: True if a block that begins here would interrupt a paragraph or a table, which
             a lone HTML tag and a displayed formula must not do.
     """
     text, content_at = line_match.text, line_match.content_at

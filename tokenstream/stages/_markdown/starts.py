@@ -83,8 +83,8 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
     Args:
         text: The line so far.
         position: The position.
-        complete: Whether this is the whole line; if not, the result may be MORE_NEEDED.
-        would_interrupt: Whether the block would interrupt a paragraph or a table; kind 7 must not.
+        complete: True if this is the whole line; if not, the result may be MORE_NEEDED.
+        would_interrupt: True if the block would interrupt a paragraph or a table; kind 7 must not.
     """
     # The longest beginning that is looked for, `<![CDATA[`, has nine characters.
     start = text[position : position + 9]
@@ -116,7 +116,7 @@ def _find_declaration_kind(start: str, *, complete: bool) -> int:
 
     Args:
         start: The first characters of the block.
-        complete: Whether the line ends after them.
+        complete: True if the line ends after them.
     """
     if start.startswith("<!--"):
         return 2
@@ -138,7 +138,7 @@ def _find_lone_tag_kind(text: str, position: int, name_end: int, *, complete: bo
         text: The line so far.
         position: The start of the tag.
         name_end: The position after the tag's name.
-        complete: Whether this is the whole line.
+        complete: True if this is the whole line.
     """
     # After its name, a tag ends, or goes on with white space or a slash.
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):

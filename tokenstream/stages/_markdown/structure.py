@@ -83,7 +83,7 @@ class BlockStructure:
 
         Args:
             line: The line so far, without its ending.
-            complete: Whether this is the whole line.
+            complete: True if this is the whole line.
 
         Returns:
             The effect of the line on the blocks: `UNDECIDED`, `SAME`, `NEW`, `SPLIT` or `BLANK`.
@@ -212,7 +212,7 @@ class BlockStructure:
         Args:
             level: The number of containers around the table.
             line_match: The second row.
-            has_deeper: Whether the table could also begin at a deeper level.
+            has_deeper: True if the table could also begin at a deeper level.
         """
         leaf = self.leaf
         is_text = leaf is not None and leaf.kind == LineKind.TEXT
@@ -411,7 +411,7 @@ class BlockStructure:
         Args:
             opening: The blocks that the line begins.
             level: Number of the containers that the line continues.
-            is_next_item: True if the line begins another item of an open list: a table can only be in the item.
+            is_next_item: True if the line begins another item of an open list; a table is then in that item.
         """
         content_starts = opening.content_starts
         if opening.kind == LineKind.CODE:

@@ -40,7 +40,7 @@ class PossibleRow(NamedTuple):
 
         Args:
             second_row: The line after this row.
-            complete: Whether `second_row` is the whole line.
+            complete: True if `second_row` is the whole line.
         """
         text, content_at = second_row.text, second_row.content_at
         if not may_be_delimiter(text, content_at):

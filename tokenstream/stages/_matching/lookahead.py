@@ -94,7 +94,7 @@ class _Rewriter:
 
         Args:
             position: The start of the pattern, or of the group's body.
-            anonymous: Whether to remove the numbers and names of the groups in it.
+            anonymous: True to remove the numbers and names of the groups in it.
         """
         source, out = self._source, list[str]()
         while position < len(source) and source[position] != ")":

@@ -27,7 +27,7 @@ _MIN_DELTAS_PER_PACKET = 10
 _MIN_WAIT = 0.5
 """The shortest wait, in seconds, before an answer that arrives all at once."""
 _MAX_BURST_SHARE = 0.2
-"""The longest time in which such an answer may arrive, as a share of the wait before it."""
+"""The longest time in which an answer arrives "all at once", as a share of the wait before it."""
 
 
 def detect_buffering(

@@ -121,7 +121,7 @@ class Meter:
         self._first_content: float | None = None
         self._first_text: float | None = None
         self._first_tool_call: float | None = None
-        """The clock readings at these marks; None before each of them."""
+        """The clock reading at the first tool call, and above at other marks; None before each of them."""
         self.stamps: list[float] = []
         """The clock at each chunk with content whose gap is not counted yet.
 

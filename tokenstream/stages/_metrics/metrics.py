@@ -56,7 +56,7 @@ class Metrics:
     gaps: GapHistogram = NO_GAPS
     """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
     stalls: int = 0
-    """Number of these gaps longer than two seconds."""
+    """Number of gaps between chunks with content that are longer than two seconds."""
     own_seconds: float | None = field(default=None, compare=False)
     """Time that the library itself spent on chunks of one delta each; None before one was timed."""
     away: float = 0.0

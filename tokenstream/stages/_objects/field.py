@@ -29,7 +29,7 @@ class Field(Search[str | OutputInvalid]):
             or a tuple of keys; "" for a document that is itself a string.
         fail_fast: True to end at the first value that is not a string, or at invalid JSON:
             `error` and `stop` are set.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*:
             "first" ignores the text after the first document, "last" shows nothing before
             the end. None refuses a text with two different documents.

@@ -37,9 +37,9 @@ class Items(Search[T | OutputInvalid]):
         type: The type of each element: a type, or a pydantic `TypeAdapter`.
         at: The array's path: `"steps"`, `"recipes.*.steps"`, or a tuple of keys;
             "" for a document that is itself an array. An explicit null gives nothing.
-        fail_fast: Stop at the first element that violates the schema, or at invalid
+        fail_fast: True to stop at the first element that violates the schema, or at invalid
             JSON: `error` and `stop` are set.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*:
             "first" ignores the text after the first document, "last" shows nothing before
             the end. None refuses a text with two different documents.

@@ -45,13 +45,13 @@ class Partials(DocumentStage, Generic[T]):
 
     Args:
         type: The document's type: a type, or a pydantic `TypeAdapter`.
-        fail_fast: Stop at the first value that violates the schema, or at invalid
+        fail_fast: True to stop at the first value that violates the schema, or at invalid
             JSON: `error` and `stop` are set.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
-        defaults: Whether missing fields have their type's defaults, made anew for
+        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
+        defaults: True if missing fields have their type's defaults, made anew for
             each object. A default that is computed from other fields appears only
             once the object is whole.
-        show: How much of an unfinished string is visible: "characters", all that has arrived;
+        show: The visible part of an unfinished string: "characters", all that has arrived;
             "words", up to its last whole word; "values", nothing before it is finished.
             A `tokenstream.partial_json.Show` in a field's type takes precedence.
         document: The document to read if the text holds several, with *lenient*: "first" ignores the
@@ -188,7 +188,7 @@ def validate_output(
     Args:
         type: The document's type: a type, or a pydantic `TypeAdapter`.
         text: The document.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*: "first", "last", or
             "matching" (the document that validates). None refuses a text with two different documents.
 

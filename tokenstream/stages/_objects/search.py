@@ -38,7 +38,7 @@ class Search(DocumentStage, Generic[OutT]):
     Args:
         at: The path.
         fail_fast: True to set `stop` at the first invalid value, or at invalid JSON.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*.
     """
 

@@ -51,7 +51,7 @@ class CodeMarks:
         self._pending_marks = 0
         """Number of marks at the end of the text so far; more of them may follow."""
         self._pending_mark = ""
-        """The character of these marks."""
+        """The character of the marks at the end of the text so far."""
         self._pending_at_line_start = False
         """True if the marks at the end are at the start of a line."""
 

@@ -15,7 +15,7 @@ _STEP = 1 / 60
 _SHARE = 0.7
 """The share of the remaining time in which to return the held text; the rest allows for late ticks."""
 _ALL_IS_OVERDUE = math.inf
-"""A clock reading before which all text has arrived."""
+"""A clock reading after the arrival of any text, so that all held text counts as overdue."""
 
 
 @show_members
@@ -29,7 +29,7 @@ class Smooth(TextStage):
 
     Args:
         max_delay: The longest time that text is held, in seconds.
-        whole: Return each piece unchanged, such as a word, and never a part of it.
+        whole: True to return each piece unchanged, such as a word, and never a part of it.
 
     Raises:
         MisuseError: `max_delay` is not a number above 0.

@@ -152,7 +152,7 @@ class MarkdownSpeech:
 
     @staticmethod
     def _skip_plus(text: str, position: int, *, at_end: bool) -> int:
-        """Skip a plus sign before white space, which is a bullet; for the result, see `_skip_line_start`."""
+        """Skip a plus sign that is a bullet, before white space; for the result, see `_skip_line_start`."""
         following = text[position + 1 : position + 2]
         if not following and not at_end:
             return _WAIT

@@ -60,7 +60,7 @@ class TagScanner:
 
     Args:
         names: The names of the tags, in lower case.
-        starts_inside: Whether the text begins inside a tag, because the prompt ends with the opening tag.
+        starts_inside: True if the text begins inside a tag, because the prompt ends with the opening tag.
     """
 
     __slots__ = (
@@ -252,7 +252,7 @@ class SplitTags(TextStage):
 
     Args:
         names: The names of the tags; "think" if there are none.
-        starts_inside: Whether the text begins inside a tag, because the prompt ends with the
+        starts_inside: True if the text begins inside a tag, because the prompt ends with the
             opening tag, as in some chat templates. If the model repeats the tag, it is dropped.
 
     Example:

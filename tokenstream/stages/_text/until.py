@@ -24,7 +24,7 @@ class Until(TextStage):
     Args:
         marker: The text that ends the result, taken literally, or a regular expression compiled by `re`
             or `regex`; any marker except plain text needs the package regex (`llm-tokenstream[shape]`).
-        include: Whether the marker is returned, too. It is returned whole, so the stage waits for
+        include: True if the marker is returned, too. It is returned whole, so the stage waits for
             the end of a marker that may still grow, such as `\n+`.
         max_length: The most characters that are held back; required if a compiled marker does
             not limit the length of its matches. A longer match ends the text only if its first

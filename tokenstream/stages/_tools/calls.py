@@ -36,7 +36,7 @@ class ValidatedCalls:
     Args:
         tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs) or functions,
             which the model calls by their own names; or a `tokenstream.Tools` that contains them.
-        lenient: Whether to read arguments that are almost JSON; for all tools, or by tool name.
+        lenient: True to read arguments that are almost JSON; for all tools, or by tool name.
             `feed` refuses arguments without an end, as with "closed".
         named: Tools by the name that the model uses; required for a `TypeAdapter` or a
             callable object.

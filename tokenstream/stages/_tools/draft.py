@@ -120,8 +120,8 @@ class CallPartials:
 
     Args:
         tool: The tool; None for an unknown tool, whose arguments may be anything.
-        is_free_text: Whether the arguments are free text, which becomes the tool's first argument.
-        lenient: Whether to read almost-JSON.
+        is_free_text: True if the arguments are free text, which becomes the tool's first argument.
+        lenient: True to read almost-JSON.
     """
 
     __slots__ = ("_choose_schema", "_free_text_frame", "_lenient", "_partials", "_undecided")
@@ -133,7 +133,7 @@ class CallPartials:
         self._undecided = ""
         """The text that arrived before the schema was chosen."""
         self._free_text_frame: tuple[str, str] | None = None
-        """The JSON before and after free text; the first is "" once it was passed on. None for JSON."""
+        """The JSON to pass on before and after free text; None if the arguments are JSON themselves."""
         if tool is None:
             # An unknown tool: its arguments may be any JSON value.
             anything: Any = Any

@@ -265,7 +265,7 @@ def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a Typ
 
 
 def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, and any default
-    """Return the type of a parameter's field, which is not required if the parameter has a default."""
+    """Return the type of a parameter's field; if the parameter has a default, the field is not required."""
     if default is _EMPTY:
         return type_
     if isinstance(default, FieldInfo):

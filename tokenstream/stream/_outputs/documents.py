@@ -206,7 +206,7 @@ class BegunCalls:
         self._examined_count = 0
         """Number of parts of the choice that were examined so far."""
         self._number = 0
-        """Number of calls among these parts."""
+        """Number of calls among the parts that were examined."""
 
     def find_new(self) -> list[BegunCall]:
         """Return the tool calls that have begun since this method was last used."""

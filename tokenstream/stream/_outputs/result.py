@@ -33,8 +33,8 @@ class ResultCursor(Generic[T]):
     Args:
         answer: The choice.
         type: The value's type.
-        lenient: Whether to repair almost-JSON, and how; see `Lenient`.
-        document: Which of several documents to read, with *lenient*.
+        lenient: True to repair almost-JSON; for "closed", see `Lenient`.
+        document: The document to read if there are several, with *lenient*.
         outcomes: Results of earlier requests, each under a key made of the request's arguments.
     """
 

@@ -175,7 +175,7 @@ class CallDraftViews(SyncChoiceBase):
 
         Args:
             tools: Types or functions, as for `validated_calls`.
-            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
+            lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
                 refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
             named: Types or functions, each under the name by which the model calls it.
 

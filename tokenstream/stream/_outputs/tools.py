@@ -200,7 +200,7 @@ class CallViews(SyncChoiceBase):
             tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
                 become the type of `call.arguments`, or functions, which `call.run()` calls.
                 The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
-            lenient: Whether to repair almost-JSON arguments; "closed" repairs them, too, but
+            lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
                 refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
             named: Types or functions, each under the name by which the model calls it; a
                 `TypeAdapter` or a callable object needs a name.

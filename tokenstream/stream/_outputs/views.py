@@ -53,14 +53,14 @@ class OutputViews(SyncChoiceBase):
                 arguments; None to read the text.
             fail_fast: True to stop the stream and raise the error at once for invalid JSON, or for
                 the first value that breaks the schema.
-            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
                 that was cut off.
             defaults: True to include the default values of missing fields from the start; a default
                 that is computed from other fields is included only once the object is complete.
-            show: How much of an unfinished string to include: "characters" for all that has arrived,
+            show: The part of an unfinished string to include: "characters" for all that has arrived,
                 "words" for the text up to the last whole word, "values" for nothing until the string
                 is finished. A field's own `tokenstream.partial_json.Show` takes precedence.
-            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+            document: The document to read if there are several, with *lenient*: "first" ignores the others,
                 "last" delivers nothing before the end, "matching" delivers, also at the end, the
                 document that validates. None refuses documents that differ.
 
@@ -112,9 +112,9 @@ class OutputViews(SyncChoiceBase):
                 the text.
             fail_fast: True to stop the stream at invalid JSON, or at the first element that breaks
                 the schema.
-            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
                 that was cut off.
-            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+            document: The document to read if there are several, with *lenient*: "first" ignores the others,
                 "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
@@ -152,9 +152,9 @@ class OutputViews(SyncChoiceBase):
             tool: The tool whose arguments to read instead of the text, from its first call that has
                 arguments; None to read the text.
             fail_fast: True to stop the stream at invalid JSON, or at the first value that is not a string.
-            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
                 that was cut off.
-            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+            document: The document to read if there are several, with *lenient*: "first" ignores the others,
                 "last" delivers nothing before the end. None refuses documents that differ.
 
         Raises:
@@ -190,9 +190,9 @@ class OutputViews(SyncChoiceBase):
             type: The answer's type, or a pydantic `TypeAdapter`.
             tool: The tool whose arguments to read instead of the text, from its first call that has
                 arguments; None to read the text.
-            lenient: Whether to repair almost-JSON; "closed" repairs it, too, but refuses a document
+            lenient: True to repair almost-JSON; "closed" repairs it, too, but refuses a document
                 that was cut off.
-            document: Which of several documents to read, with *lenient*: "first", "last", or
+            document: The document to read if there are several, with *lenient*: "first", "last", or
                 "matching" for the document that validates. None refuses documents that differ.
 
         Raises:

@@ -84,7 +84,7 @@ class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
         Args:
             append: True to send only the added text of a string that grew, with an operation
                 that RFC 6902 lacks: `{"op": "append", "path": "/tip", "value": "…"}`.
-            by_alias: Whether to name fields by their aliases; None to let the types decide.
+            by_alias: True to name fields by their aliases; None to let the types decide.
 
         Raises:
             OutputInvalid: The output is invalid; the loop raises this like all errors of the drafts.

@@ -90,7 +90,7 @@ class _ClosedView:
         raise self._end
 
     def make_waiting(self) -> _ClosedView:
-        """Return the cursor for a view of complete calls, which is closed, too."""
+        """Return this cursor: a view of complete calls that is made from a closed view is closed, too."""
         return self
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 _RESETS = 8
-"""At every eighth of the cuts, the reset of the connection is tried as well."""
+"""One in this many of the cuts is also tried as a reset of the connection."""
 _GARBLED_PLACES = 24
 _SHUFFLES = 4
 _MAX_SHOWN = 300

@@ -93,6 +93,7 @@ class _ReadWrappers:
         """Wrap a method that fills the buffer in its first argument, and returns the number of bytes."""
 
         def note_result(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - the result, and the arguments
+            """Note the bytes that the method has put into the buffer, or the end of the body."""
             buffer = args[0]
             if count:
                 self._notes.see(memoryview(buffer)[:count], is_decoded=self._decodes((), {}))

@@ -174,7 +174,7 @@ class Script:
         Args:
             input_tokens: Tokens of the request; None if not reported.
             output_tokens: Tokens of the answer; None if not reported.
-            total_tokens: The reported total; None for the sum of these two.
+            total_tokens: The reported total; None for the sum of input and output tokens.
             reasoning_tokens: Tokens of the answer that are reasoning; None if not reported.
             cached_tokens: Tokens of the request read from a cache; None if not reported.
             cache_write_tokens: Tokens of the request written to a cache; None if not reported.

@@ -115,7 +115,7 @@ class Exchange:
     request: Request
     """The request."""
     outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
-    """"abandoned" means that the client, or `stop`, ended the answer early."""
+    """The fate of the answer; "abandoned" means that the client, or `stop`, ended it early."""
     sent: int = 0
     """Number of bytes of the answer's body that have been sent."""
     received: list[str | bytes] = field(default_factory=list[str | bytes])

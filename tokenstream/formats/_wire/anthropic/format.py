@@ -59,7 +59,7 @@ class Anthropic(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> anthropic = Anthropic()

@@ -36,7 +36,7 @@ class BedrockConverse(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> from tokenstream.framing import EventStreamMessage

@@ -66,7 +66,7 @@ class BedrockInvoke(Format):
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
             `Limits`.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> invoke = BedrockInvoke()

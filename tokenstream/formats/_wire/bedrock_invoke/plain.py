@@ -97,7 +97,7 @@ class PlainModel(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("_counted_parts",)

@@ -183,7 +183,7 @@ class CohereContent:
     # -- plans and citations -------------------------------------------------
 
     def report_plan(self, text: object) -> None:
-        """Report a piece of the model's plan for using tools, which is neither answer nor reasoning."""
+        """Report a piece of the model's plan for using tools; a plan is neither answer nor reasoning."""
         if isinstance(text, str) and text:
             self.has_plan = True
             self._parts.items("tool_plan", [text])

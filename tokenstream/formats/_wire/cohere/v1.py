@@ -23,7 +23,7 @@ class V1(V2):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("_has_citations",)

@@ -35,7 +35,7 @@ class V2(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("content", "is_nameless")
@@ -299,5 +299,5 @@ def _index_of(payload: dict[str, Any]) -> int | None:
 
 
 def _failure_message_of(delta: dict[str, Any]) -> str | None:
-    """Return the description of a failure, which is text or in an object; None if there is none."""
+    """Return the description of a failure: text, or the text in an object; None if there is none."""
     return text_of(delta, "error") or text_of(dict_of(delta, "error"), "message")

@@ -38,7 +38,7 @@ class CallParts(Parts):
     __slots__ = ()
 
     def candidate(self, choice: OpenChoice) -> Candidate:
-        """Return the `Candidate` of a choice, which is created on first use."""
+        """Return the `Candidate` of a choice, created on first use."""
         if choice.reader is None:
             choice.reader = Candidate()
         candidate: Candidate = choice.reader

@@ -60,7 +60,7 @@ class Gemini(Format):
 
     Args:
         limits: Bounds on parts, tool calls, choices, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> gemini = Gemini()

@@ -61,7 +61,7 @@ class GeminiInteractions(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> interactions = GeminiInteractions()

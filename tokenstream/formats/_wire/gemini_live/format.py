@@ -59,7 +59,7 @@ class GeminiLive(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
         one: True if the answer ends with its first turn.
 
     Example:

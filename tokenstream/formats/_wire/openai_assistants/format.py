@@ -29,7 +29,7 @@ class OpenAIAssistants(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> delta = {"content": [{"index": 0, "type": "text", "text": {"value": "Hello"}}]}

@@ -85,7 +85,7 @@ class OpenAIChat(Format):
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads; None for the defaults of
             `Limits`.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> format = OpenAIChat()

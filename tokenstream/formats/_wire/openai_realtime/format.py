@@ -40,7 +40,7 @@ class OpenAIRealtime(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether frames without content, such as pings, become `Ping` events.
+        pings: True if frames without content, such as pings, become `Ping` events.
         answer: The id of the only response to read; None for all.
         session: Data of the session that are known before its first event.
 

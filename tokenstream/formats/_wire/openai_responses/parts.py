@@ -217,7 +217,7 @@ class ResponseItems(Parts):
         return state
 
     def _update_id(self, state: ResponseItem, item: dict[str, Any]) -> None:
-        """Record the id of an item, which may have changed.
+        """Record the id of an item, since the id may have changed.
 
         Args:
             state: The state of the item.

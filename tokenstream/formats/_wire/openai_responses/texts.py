@@ -68,7 +68,7 @@ class TextItem(ResponseItem):
         self.sections: dict[TextKey, Section] = {}
         """The texts so far, by key: the event field with the text's index, and the index."""
         self.highest_index: dict[str, int] = {}
-        """Maps each of these fields to the highest index so far."""
+        """Maps each event field with the index of a text to the highest index so far."""
 
     @abstractmethod
     def kind_of(self, content: dict[str, Any]) -> str:

@@ -272,7 +272,7 @@ class ItemEncoder(Encoder, ABC):
         """Return the payloads that end all open items.
 
         Args:
-            cut: Whether the answer was cut off.
+            cut: True if the answer was cut off.
         """
         payloads: list[Payload] = []
         for item in self.items:

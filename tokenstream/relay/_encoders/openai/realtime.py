@@ -159,7 +159,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def encode_begin(self, item: OutputItem) -> Payloads:
-        """Return the start of an item, which belongs both to the response and to the conversation.
+        """Return the events that start an item, in the response and in the conversation.
 
         For a message, the start of its content part follows.
         """

@@ -35,7 +35,7 @@ class NamedEncoder(Encoder, ABC):
     """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 
     scope: str = ""
-    """A text before these prefixes, which makes the ids unique among several answers."""
+    """A text before the prefix of every id, which makes the ids unique among several answers."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
