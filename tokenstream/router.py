@@ -99,7 +99,8 @@ class Router:
             functions = _functions(tools)
             # `checks` returns the tools that check the arguments of calls.
             for tool in tools.checks():
-                self._add_tool(functions[tool.name], tool.name, None, check_lenient(lenient), tool)
+                function = functions[tool.name]
+                self._add_tool(function, tool.name, arguments=None, lenient=check_lenient(lenient), made=tool)
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
@@ -273,7 +274,7 @@ class Router:
         check_lenient(lenient)
         if name is not None and not isinstance(name, str):
             # `@router.tool` without parentheses: the argument is the function.
-            return self._add_tool(name, _name_of(name), None, lenient)
+            return self._add_tool(name, _name_of(name), arguments=None, lenient=lenient)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             return self._add_tool(function, _name_of(function) if name is None else name, arguments, lenient)

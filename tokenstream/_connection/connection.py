@@ -325,7 +325,7 @@ class Connection:
         # A malformed payload may arrive intact on another connection; an error from the provider is final.
         may_resume = format.error is None or type(format.error) is ProtocolError
         if not format.resumes or not may_resume:
-            return _Position(None, None)
+            return _Position(position=None, state=None)
         # A stage after the format may hold events back, so the format's state alone does not suffice.
         return _Position(format.position, format.state() if format.parts.stage is None else None)
 

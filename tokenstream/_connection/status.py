@@ -240,7 +240,7 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict
     Without an error, the result is None and an empty object.
     """
     # With the event name "error", `provider_error` takes any object for an error, as the status says it is.
-    if sniff(body, None, over=True) != "sse":
+    if sniff(body, content_type=None, over=True) != "sse":
         data = _decode_object(body, limits)
         return (None, {}) if data is None else (provider_error(data, "error"), data)
     # Some servers send an error status with an event stream; the added blank line ends a cut last event.

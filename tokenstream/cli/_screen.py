@@ -70,7 +70,7 @@ class Screen:
     def end_line(self) -> None:
         """End the current line, unless it is empty."""
         if self._column:
-            self._print("\n", "")
+            self._print("\n", style="")
 
     def print_title(self, text: str) -> None:
         """Print a heading across the screen."""
@@ -94,7 +94,7 @@ class Screen:
         self.print_line()
         for cells in rows_of_text:
             padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-            self._write("  ".join(padded).rstrip() + "\n", "")
+            self._write("  ".join(padded).rstrip() + "\n", style="")
 
     def _print(self, text: str, style: str, *, margin: str = "", free_columns: int = 0) -> None:
         """Print a text, and begin a new line before a word that does not fit.

@@ -29,11 +29,11 @@ def read_headers(data: bytes) -> dict[str, Any]:
     position = 0
     while position < len(data):
         # A header consists of the length of its name, the name, the type of its value, and the value.
-        name, position = _read_sized(data, position, 1)
+        name, position = _read_sized(data, position, size=1)
         key = str(name, "utf-8", "replace")
         if key in headers:
             raise ValueError("a name comes twice")
-        (kind,), position = _read_bytes(data, position, 1)
+        (kind,), position = _read_bytes(data, position, size=1)
         headers[key], position = _read_value(kind, data, position)
     return headers
 
@@ -55,7 +55,7 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
         return _read_bytes(data, position, _UUID_SIZE)
     if kind not in (_BYTES, _STRING):
         raise ValueError(f"type {kind} does not exist")
-    value, position = _read_sized(data, position, 2)
+    value, position = _read_sized(data, position, size=2)
     return (value if kind == _BYTES else str(value, "utf-8", "replace")), position
 
 

@@ -10,7 +10,7 @@ from tokenstream.framing.sse import ServerSentEvent, SSEParser
 if TYPE_CHECKING:
     from tokenstream.framing.sse import Frame
 
-COMMENT = ServerSentEvent(b"", "comment", "")
+COMMENT = ServerSentEvent(b"", event="comment", id="")
 """The frame that stands for a comment; compare frames with it by `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
 """Matches a line with all line ends after it."""

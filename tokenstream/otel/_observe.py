@@ -216,7 +216,7 @@ class Observer:
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if self._has_reported or is_finalizing():
             return
-        report = self._build_report(None, None, None)
+        report = self._build_report(machine=None, driver=None, error=None)
         if report is not None:
             DROPPED.append((report, self._receivers))
 

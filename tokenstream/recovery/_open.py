@@ -218,6 +218,7 @@ def takes_attempt(opens: Opens) -> bool:
         return False
     # A function that needs one argument gets the attempt.
     if not _accepts(signature):
+        # None stands for the attempt here.
         if _accepts(signature, None):
             return True
         raise MisuseError("open= takes the attempt as its one argument, or none at all")

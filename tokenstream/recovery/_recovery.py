@@ -78,7 +78,7 @@ class Recovery:
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far, including the current one."""
         current = self._current
-        running = [] if current.ended else [current.make_report(None, None)]
+        running = [] if current.ended else [current.make_report(error=None, now=None)]
         return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:

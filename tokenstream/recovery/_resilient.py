@@ -76,7 +76,13 @@ def resilient(
     retry = check_retry(retry, is_async=False)
     openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(retry.fallback)))
     options = Options(
-        format, limits, deadlines, None, clock, pings, reorder, make_stage=make_stage_factory(reasoning_tags)
+        format,
+        limits,
+        deadlines,
+        clock=clock,
+        pings=pings,
+        reorder=reorder,
+        make_stage=make_stage_factory(reasoning_tags),
     )
     return make_stream(Stream, openers, retry, options)
 
@@ -129,7 +135,13 @@ def aresilient(
     retry = check_retry(retry, is_async=True)
     openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(retry.fallback)))
     options = Options(
-        format, limits, deadlines, None, clock, pings, reorder, make_stage=make_stage_factory(reasoning_tags)
+        format,
+        limits,
+        deadlines,
+        clock=clock,
+        pings=pings,
+        reorder=reorder,
+        make_stage=make_stage_factory(reasoning_tags),
     )
     return make_stream(AsyncStream, openers, retry, options)
 

@@ -69,7 +69,7 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
     """
     # The function transforms a view that has no text: the view records the stages that it would apply.
     empty_stream: Any = _EmptyStream()
-    shaped = shape(TextView(empty_stream, ShapingPlan(lambda: empty_stream), ""))
+    shaped = shape(TextView(empty_stream, ShapingPlan(lambda: empty_stream), instead=""))
     plan: ShapingPlan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
     if plan is None or any(step.method in _NOT_PIECEWISE for step in plan.steps):
         raise MisuseError(

@@ -157,7 +157,7 @@ class _SchemaWriter:
 
     def write(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the converted schema, together with the definitions to which it still refers."""
-        written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, "")
+        written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, path="")
         return {**written, "$defs": self._written} if self._written else written
 
     def _write_node(self, part: object, path: str) -> Any:  # noqa: ANN401 - a schema

@@ -80,7 +80,7 @@ class Steps(RunNode):
         for parent in reversed(OPEN.get()):
             if parent.run is self and parent.ended is None:
                 return parent.step(what, agent=agent, cause=cause)
-        return self._begin_step(self, None, what, agent, cause)
+        return self._begin_step(self, parent=None, what=what, agent=agent, cause=cause)
 
     @overload
     def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...

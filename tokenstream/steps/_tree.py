@@ -59,7 +59,7 @@ def tokens_of(usage: Usage) -> str:
 def _draw_lines(steps: tuple[Step, ...]) -> Iterator[str]:
     """Yield the lines of a drawing, one for each step at every depth."""
     # Not recursive: runs may nest deeper than Python's recursion limit.
-    waiting = [*_draw_branches(steps, "")]
+    waiting = [*_draw_branches(steps, indent="")]
     while waiting:
         step, branch, indent = waiting.pop()
         yield branch + describe_step(step)

@@ -238,7 +238,7 @@ class _OpenAIResponsesTurn(Turn):
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, None)
+        return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, index=None)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write the item of a medium that this API has sent; for any other medium, return the obstacle."""

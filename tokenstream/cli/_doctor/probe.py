@@ -113,7 +113,11 @@ def probe(
         client = stack.enter_context(_make_client(timeout, recorder))
         headers = [*request_parts.headers, (b"Accept-Encoding", coding.encode())]
         request = HTTPRequest(
-            request_parts.method, url, client, None, {"headers": headers, **request_parts.body}
+            request_parts.method,
+            url,
+            client,
+            deadlines=None,
+            options={"headers": headers, **request_parts.body},
         )
         recorder.begin()
         # On Ctrl-C, judge the bytes that have arrived.

@@ -127,7 +127,7 @@ def list_gaps(reading: Reading) -> list[Gap]:
     if content and reading.ended_at > content[-1][1] and reading.report.error is not None:
         # The silence after the last content, until the error.
         number, at = content[-1]
-        gaps.append(Gap(at, reading.ended_at - at, number, None))
+        gaps.append(Gap(at, reading.ended_at - at, after=number, before=None))
     return sorted(gaps, key=lambda gap: -gap.seconds)
 
 
@@ -177,7 +177,7 @@ def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
         number, kind = index + 1, KINDS.index(chunk.kind)
         bar = bars.get(column)
         if bar is None:
-            bar = bars[column] = _Bar(column, number, number, chunk.at, 0, kind)
+            bar = bars[column] = _Bar(column, first=number, last=number, at=chunk.at, size=0, kind=kind)
         bar.last, bar.kind = number, max(bar.kind, kind)
         if chunk.kind == "heartbeat":
             bar.heartbeats += 1

@@ -147,5 +147,5 @@ def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
     if format.framing:
         # The caller has named the format, so it need not be detected.
         return True
-    name = registry.detect(payload, "")[0] if is_dict(payload) else None
+    name = registry.detect(payload, event="")[0] if is_dict(payload) else None
     return name is not None and registry.load(name).framing == "messages"

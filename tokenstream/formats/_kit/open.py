@@ -32,7 +32,7 @@ class OpenPart:
         """The first half of a surrogate pair whose other half has not arrived."""
 
 
-NO_PART = OpenPart("opaque", 0, -1)
+NO_PART = OpenPart("opaque", choice=0, index=-1)
 """Placeholder for a part that does not exist yet."""
 NO_PART.closed = True
 

@@ -142,7 +142,7 @@ def is_assembly_sound() -> bool:
 
     schema: Any = ProbeModel.__pydantic_core_schema__
     try:
-        validator = make_layer_validator(schema, None)
+        validator = make_layer_validator(schema, config=None)
         # The known value has the form of a model's data: fields, extra data, names of the fields set.
         # The text in place of an int shows that pydantic does not validate the field again.
         made = validate_with_known(validator, "0", [({"value": "kept"}, None, {"value"})])

@@ -139,7 +139,7 @@ class Definitions:
 
     def shows_text(self, schema: CoreSchema) -> bool:
         """Return True if an unfinished string may be visible, because the finished value is a string, too."""
-        return any(found.schema["type"] in _TEXT for found in self.iter_alternatives(schema, None))
+        return any(found.schema["type"] in _TEXT for found in self.iter_alternatives(schema, config=None))
 
     def find_show_unit(self, schema: CoreSchema) -> ShowUnit | None:
         """Return the unit in which values of a schema become visible; None if no annotation sets it."""
@@ -182,7 +182,7 @@ class Definitions:
 
     def iter_alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
         """Yield the alternatives of a type, with wrappers and unions resolved."""
-        waiting, visited = [Alternative(schema, config or {}, "")], set[int]()
+        waiting, visited = [Alternative(schema, config or {}, title="")], set[int]()
         while waiting:
             outer = waiting.pop()
             schema = self.resolve(outer.schema)

@@ -215,9 +215,9 @@ class _FieldsStructure(AssembledStructure):
         special = find_special_fields(dict(self._fields))
         if schema is None or not special:
             # A writer that is asked for no field, so it needs no class and no serializer.
-            return FieldWriter(object, frozenset(), None)
+            return FieldWriter(object, frozenset(), serializer=None)
         closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
-        return FieldWriter(schema["cls"], special, make_serializer(closed, None, use_prebuilt=False))
+        return FieldWriter(schema["cls"], special, make_serializer(closed, config=None, use_prebuilt=False))
 
     # -- late fields: their validators need the fields before them ----------------
 

@@ -93,8 +93,9 @@ class _StructSlot(Slot):
             title = " | ".join(struct.__name__ for struct in structs)
             # Reversed, so that the first key counts if Structs of a union have several for one name.
             aliases: dict[str, str | None] = {name: key for key, name in reversed(self._names.items())}
-            # None at the end: msgspec always uses aliases.
-            self.type_names = TypeNames(title, dict.fromkeys(self._names.values()), self, aliases, None)
+            field_names = dict.fromkeys(self._names.values())
+            # msgspec always uses aliases.
+            self.type_names = TypeNames(title, field_names, slot=self, aliases=aliases, by_alias=None)
 
     def make_decoder(self) -> None:
         """Make the msgspec decoder of the type, unless it has been made already.

@@ -318,7 +318,7 @@ def _unwrap_root(layered: LayeredSchema) -> LayeredSchema | None:
     schema = layered.schema
     if not schema.get("root_model") or schema.get("custom_init"):
         return None
-    return layered.inside(schema["schema"], make_layer_validator(schema, None))._replace(
+    return layered.inside(schema["schema"], make_layer_validator(schema, config=None))._replace(
         config=schema.get("config")
     )
 
@@ -369,7 +369,7 @@ def _make_model(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure 
     inner = types.definitions.resolve(schema["schema"])
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
         return None
-    around = layered.inside(inner, make_layer_validator(schema, None))
+    around = layered.inside(inner, make_layer_validator(schema, config=None))
     return make_fields(types, around._replace(config=schema.get("config")), schema)
 
 
@@ -400,7 +400,7 @@ def _make_union(types: PydanticSlots, layered: LayeredSchema, kind: JSONKind) ->
     if types.definitions.find_innermost(schema)["type"] not in _WITH_STRUCTURE:
         return None
     # Without a label of its own, a member is called by the title of its validator in locations.
-    member = layered.inside(schema, label or types.make_validator(schema, None).title)
+    member = layered.inside(schema, label or types.make_validator(schema, config=None).title)
     # Tentative: for an invalid value, the union as a whole reports the errors of all its members.
     return types.make_structure(member._replace(tentative=True), kind)
 

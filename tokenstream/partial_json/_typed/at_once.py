@@ -134,4 +134,5 @@ class LateObject(FilledObject):
             if values[position] is get_member(second_outcome, name):
                 values[position] = get_member(self._outcome, name)
         # Fields that are not in the text are shown with the values that the finished object has.
-        return FilledObject(view.log, "", MISSING, pick_fields(self._names, self._outcome))
+        fillers = pick_fields(self._names, self._outcome)
+        return FilledObject(view.log, name="", growing=MISSING, fillers=fillers)

@@ -58,7 +58,9 @@ class DefaultsFiller:
         if self._first_defaults is None:
             defaults = self._slot.find_defaults()
             self._first_defaults = {} if defaults is None else defaults.make()
-        return FilledObject(FieldLog(), "", MISSING, self._first_defaults) if self._first_defaults else None
+        if not self._first_defaults:
+            return None
+        return FilledObject(FieldLog(), name="", growing=MISSING, fillers=self._first_defaults)
 
     def set_defaults(self, node: OpenContainer) -> None:
         """Set the defaults that an object shows for its missing fields; `node` is the object, just begun."""

@@ -87,7 +87,9 @@ class Draft(Generic[T]):
         """The schema of the document's type."""
         schema = self.schema
         self._slot: Slot = schema.slot
-        self._type_names = schema.slot.type_names or TypeNames(schema.title, None, schema.slot)
+        self._type_names = schema.slot.type_names or TypeNames(
+            schema.title, field_names=None, slot=schema.slot
+        )
         self._log = TextLog()
         self._document = DocumentText(
             self._log, lenient=lenient, choice=document, words=lambda: schema.words, write=self._slot.write

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
 
-NO_TYPE_NAMES = TypeNames("", None)
+NO_TYPE_NAMES = TypeNames("", field_names=None)
 """For a value without typed fields: its keys are written unchanged."""
 
 

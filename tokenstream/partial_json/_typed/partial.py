@@ -230,7 +230,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 return self._state.outcome
             # An object with fields is shown as this `Partial`.
             value = self if self._type_names.field_names is not None else resolve(self._get_growing())
-            return value if is_as_typed(None, None, value, path.slots) else MISSING
+            return value if is_as_typed(None, key=None, value=value, slots=path.slots) else MISSING
         *outer_keys, last_key = path.keys
         holder = self.get(*outer_keys) if outer_keys else self
         value = self._get_at(last_key) if holder is self else get_member(holder, last_key)
@@ -457,9 +457,17 @@ def _rebuild(
     log = TextLog()
     log.append(text)
     # All errors in one link: their locations are complete already.
-    faults = FaultLink(None, (), errors) if errors else None
+    faults = FaultLink(before=None, location=(), errors=errors) if errors else None
     document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
     state = SnapshotState(
-        document, 0, len(text), complete, faults, None, error, outcome, repair_count=len(repairs)
+        document,
+        start=0,
+        end=len(text),
+        complete=complete,
+        faults=faults,
+        faults_before=None,
+        error=error,
+        outcome=outcome,
+        repair_count=len(repairs),
     )
     return Partial(type_names, fields, whole, state)

@@ -121,7 +121,7 @@ def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any ty
     from pydantic import TypeAdapter
 
     if issubclass(type(type_or_adapter), TypeAdapter):
-        return _build_adapter_schema(type_or_adapter, "")
+        return _build_adapter_schema(type_or_adapter, title="")
     title = getattr(type_or_adapter, "__name__", "")
     # `__name__` of a generic alias is the name of its origin; `str` also gives its arguments, with modules.
     if get_args(type_or_adapter) or isinstance(type_or_adapter, str | None):

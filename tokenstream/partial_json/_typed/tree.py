@@ -280,7 +280,7 @@ class ValueTree:
         if key in node.invalid_keys:
             # Cancel the errors of the earlier value, by a link without errors.
             node.invalid_keys.remove(key)
-            self.faults = FaultLink(self.faults, (*node.location, *node.locate(key)), None)
+            self.faults = FaultLink(self.faults, (*node.location, *node.locate(key)), errors=None)
 
     def _finish_value(self, event: ValueDone) -> bool:
         """Finish a value; return True if something visible has changed."""

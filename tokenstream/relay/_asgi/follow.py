@@ -169,7 +169,7 @@ class StartOutlet(FollowOutlet):
         drop: Drop = "all",
     ) -> None:
         id = secrets.token_urlsafe(24) if id is None else id
-        super().__init__(journal, id, None, protocol=protocol, owner=owner, drop=drop)
+        super().__init__(journal, id, last_event_id=None, protocol=protocol, owner=owner, drop=drop)
         self._stream = stream
         self._raw = raw
         self._shape = shape

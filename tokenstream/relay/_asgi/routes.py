@@ -158,7 +158,7 @@ class Routes:
         except _RequestRefused as refusal:
             response = _JSONResponse(refusal.status, refusal.body, refusal.headers)
         except StreamError as error:
-            response = _to_response(refuse_failed(error, None))
+            response = _to_response(refuse_failed(error, as_event=None))
         except JournalError as error:
             response = _to_response(refuse_journal_error(error))
         await response(scope, receive, send)
@@ -198,7 +198,7 @@ class Routes:
             raise _RequestRefused(400, "invalid_request", "the body is not what was expected") from None
         # Made in either case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(
-            stream, self._journal, None, protocol=self._protocol, owner=owner, drop=self._drop
+            stream, self._journal, id=None, protocol=self._protocol, owner=owner, drop=self._drop
         )
         address = f"{scope.get('root_path', '')}/{outlet.id}"
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in _read_header(scope, b"accept")

@@ -303,7 +303,8 @@ class Encoder(Vocabulary):
         """
         if self._replayable is None:
             self._is_replaced = True
-            return self.encode_failure("network" if event.error is None else event.error.kind, None, None)
+            kind = "network" if event.error is None else event.error.kind
+            return self.encode_failure(kind, message=None, code=None)
         replayed, options = self._replayable, dict[str, Any](drop=self.drop)
         # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))

@@ -272,7 +272,7 @@ class Guards:
     def end(self) -> None:
         """Pass the end of the whole answer to the rules, whether or not its choices have finished."""
         for guard in self._guards:
-            guard.end(self._message, None)
+            guard.end(self._message, choice=None)
 
     def begin_again(self) -> None:
         """Reset the rules, because the events of another answer follow.

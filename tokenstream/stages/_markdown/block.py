@@ -297,4 +297,5 @@ def _count_common_prefix(text: str, other_text: str) -> int:
 
 
 def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
-    return MarkdownBlock((shape, [], 0), None, values)
+    """Return a block that was pickled; its properties have all been computed."""
+    return MarkdownBlock((shape, [], 0), previous=None, values=values)

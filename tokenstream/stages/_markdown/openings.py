@@ -53,7 +53,7 @@ class Opening(NamedTuple):
     """The fence's length, the heading's level, or the kind of HTML block."""
 
 
-_WAIT = Opening(LineKind.UNDECIDED, [], [], 0)
+_WAIT = Opening(LineKind.UNDECIDED, containers=[], content_starts=[], content_at=0)
 
 
 class _OpeningLine:

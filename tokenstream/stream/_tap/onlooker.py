@@ -170,7 +170,7 @@ class Onlooker:
         if isinstance(error, Exception):
             machine = self.machine
             begun = machine.meter.first_event_at is not None
-            self._finish(reading_error(error, None, begun=begun))
+            self._finish(reading_error(error, read_deadlines=None, begun=begun))
         elif final:
             # The cancellation or the interrupt has ended the source, as closing it would.
             self.stop()

@@ -61,7 +61,7 @@ def find_unexpected_message(case: Case) -> Iterator[Violation]:
     """Find a message that differs from the expected one."""
     if case.expected is None:
         return
-    message = _find_choice(case.whole_reading, 0)
+    message = _find_choice(case.whole_reading, choice=0)
     if isinstance(case.expected, Message):
         lines = differences(case.expected, message, names=_NAMES)
     else:

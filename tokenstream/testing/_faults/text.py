@@ -93,7 +93,7 @@ def bom(recording: Recording) -> Recording:
         MisuseError: On replay, if the body is not text.
     """
     _require_text(recording)
-    return splice(recording, [Edit(0, 0, _BOM)])
+    return splice(recording, [Edit(begin=0, end=0, data=_BOM)])
 
 
 def _require_text(recording: Recording) -> None:

@@ -138,7 +138,7 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
     new_ends: list[int] = []
     # The last change is a sentinel behind the body, so that there is always a next change; it changes
     # nothing.
-    remaining = iter([*changes, _Change(size + 1, 0, 0)])
+    remaining = iter([*changes, _Change(begin=size + 1, end=0, new_size=0)])
     change = next(remaining)
     # Number of bytes by which the body has grown before the current change.
     growth = 0

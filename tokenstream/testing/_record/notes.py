@@ -272,7 +272,7 @@ def _no_format() -> None:
 
 def _classify_break(error: Exception) -> Breaks | None:
     """Return the way in which the connection broke; None if the error is a mistake of the calling code."""
-    stream_error = reading_error(error, None, begun=True)
+    stream_error = reading_error(error, read_deadlines=None, begun=True)
     if isinstance(stream_error, MisuseError):
         return None
     if isinstance(stream_error, StreamStalled):

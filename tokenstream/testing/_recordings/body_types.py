@@ -42,7 +42,7 @@ def content_type_of(extension: str, start: bytes, *, is_whole: bool) -> str:
     if type_by_extension is not None:
         return type_by_extension
     # The extension leaves it open, such as .txt.
-    kind = sniff(start, None, over=is_whole)
+    kind = sniff(start, content_type=None, over=is_whole)
     if kind == "json":
         return NDJSON if detect_framing(start) == "ndjson" else JSON
     if kind == "unknown":

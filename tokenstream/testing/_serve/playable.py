@@ -60,7 +60,7 @@ class Player:
         # An unknown format or invalid options raise here, in the caller's line, not at the first request.
         if format is not None:
             load(format)
-        prepare(Recording.of([]), pace, chunking, None)
+        prepare(Recording.of([]), pace, chunking, fault=None)
         self._format = format
         self._pace: Pace = pace
         self._chunking: Chunking = chunking

@@ -270,7 +270,7 @@ class V2(Format):
             self.parts.items("logprobs", logprobs)
         self.report_unknown_fields(payload, "id", "finish_reason", "message", "usage", "logprobs")
         self.report_unknown_fields(message, *_MESSAGE_FIELDS)
-        self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), None)
+        self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), failure_message=None)
 
     READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {
         "message-start": _read_message_start,

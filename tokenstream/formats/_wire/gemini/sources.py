@@ -62,7 +62,7 @@ class Sources:
         for chunk in self._chunks:
             source = _source_of(chunk)
             if (text_of(source, *_URLS), text_of(source, "title")) not in self._cited_sources:
-                yield from self._cite_chunk(chunk, {}, None)
+                yield from self._cite_chunk(chunk, segment={}, support=None)
 
     def cite_quotations(self, metadata: dict[str, Any]) -> Iterator[Citation]:
         """Yield a citation for each passage of the answer that quotes a source, unless it was cited before.

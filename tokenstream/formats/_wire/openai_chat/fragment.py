@@ -66,7 +66,7 @@ def is_single_fragment(chunk: dict[str, Any]) -> bool:
         for choice in dicts_of(chunk.get("choices"))
         for item in dicts_of(dict_of(choice, "delta").get("tool_calls"))
     ]
-    return len(items) == 1 and Fragment(items[0], None).extras is None
+    return len(items) == 1 and Fragment(items[0], position=None).extras is None
 
 
 def is_repetition(legacy: object, items: object) -> bool:

@@ -332,7 +332,7 @@ class _PositionReplay(Replay):
     __slots__ = ("_last_read", "_last_repeated")
 
     def __init__(self, after: int) -> None:
-        super().__init__(after, None)
+        super().__init__(after, answer=None)
         self._last_read = after
         """The position of the last event of the earlier connection."""
         self._last_repeated = 0

@@ -264,7 +264,7 @@ class UIParts(NamedParts):
 
     def read_source(self, payload: dict[str, Any]) -> None:
         """Add a source of the answer, as a citation."""
-        self.cite(0, citation_of(payload, None))
+        self.cite(0, citation_of(payload, cites=None))
 
     def _replace(
         self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool

@@ -126,7 +126,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
             },
         }
         yield self._event("session.created", session=session)
-        yield self._event("response.created", response=self._response_json("in_progress", None))
+        yield self._event("response.created", response=self._response_json("in_progress", details=None))
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """Return the response with its status, its items and the token counts."""
