@@ -40,7 +40,7 @@ tokenstream returns the same result whether a text arrives in one piece or chara
 JSONTestSuite's files are read as they are published. Each of the other groups is named after a parser; we
 modelled its cases on that parser's tests, and judge them by the rules above.
 
-For each reader, the table shows how many of the cases that it claims to read are right:
+For each reader, the table shows how many cases it claims to read, and how many of these it reads correctly:
 
 """
 _TABLE_HEAD = """\

@@ -32,8 +32,8 @@ servers have sent. They show how each reader handles these answers, and say noth
 - **SSE**: cases in which the reader returns the events that the WHATWG standard requires, however the body
   is split into chunks. We tried each body whole, byte by byte, and in two pieces, split at every byte
   (at 25 places if the body is longer than 2,000 bytes).
-- **Unnoticed cuts**: we cut off an answer that has text and a tool call at each byte before its end is
-  known, and count the cuts after which the documented way of reading ends without an error.
+- **Unnoticed cuts**: we take an answer that has text and a tool call, cut it off at every byte before its
+  finish reason, and count the cuts after which the documented way of reading ends without an error.
 - **Wrong calls**: cuts after which a tool call is handed out with JSON arguments that differ from
   those in the answer.
 - **Compatible**: answers from servers that deviate from their documentation, in which the reader finds the
