@@ -66,8 +66,8 @@ def interpreter_exits(world: World) -> Result:
 
 NO_LOOP = "There is no event loop."
 TRIO_DROPS = (
-    "The HTTP client's generators are garbage-collected as well, and Python may print an error from one of "
-    "them on stderr. On trio, read inside `async with`."
+    "The HTTP client's generators are garbage-collected together with the stream, and Python may print "
+    "an error from one of them on stderr. On trio, read inside `async with`."
 )
 TRIO_EXITS = (
     "Outside `async with`, trio closes the HTTP client's generators in its own order, and Python "
