@@ -327,7 +327,10 @@ def _made() -> list[str]:
     counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
     reasons = sorted({reason for found in finish.values() for reason in found})
     return [
-        "This table shows where each format puts its content. If a payload has a type, the type comes before the field.",
+        (
+            "This table shows where each format puts its content. "
+            "If a payload has a type, the type comes before the field."
+        ),
         _table("format", names, lambda name, concept: words[name].get(concept, []), concepts),
         "This table shows where the counts in `message.usage` come from.",
         _table("format", names, lambda name, field: usage[name].get(field, []), counts),
