@@ -43,8 +43,8 @@ In each row in which an answer was read, the following is true:
 
 How to read the tables:
 
-- **what you get**: the class of the [error](errors.md) that the loop raises after it has yielded
-  everything before the fault, whether a retry may help (`.retryable`), and other facts that were checked.
+- **what you get**: the class of the [error](errors.md) that the loop raises, whether a retry may help
+  (`.retryable`), and other facts that were checked. The loop first yields everything before the fault.
   A fault that is not an error is counted in `stream.departures`,
   under a [name](departures.md).
 - **ending** and **kept**: `message.ending`, and the text and the tool calls in `stream.message`.
