@@ -46,6 +46,7 @@ class Ring(Generic[ItemT]):
         if len(items) < self.size:
             items.append(item)
         else:
+            # The place of the oldest item; item number `_first`, the ring's first one, had index 0.
             items[(self.end - self._first) % self.size] = item
         self.end += 1
 

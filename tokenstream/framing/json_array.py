@@ -120,9 +120,11 @@ class JSONArrayParser(LineFraming[bytes]):
     def _begin(self) -> None:
         super()._begin()
         self._step: Callable[[bytes, int, list[bytes]], int] = self._read_opening
+        # Number of objects and arrays of the element that are open at the end of the text.
         self._depth = 0
         # `_in_string`: the text ends in a string. `_escaped`: it ends after a backslash in that string.
         self._in_string = self._escaped = False
+        # Offset in the body of the text that is being read, for errors.
         self._offset = 0
         # Matches a chunk that consists of the next element and its separators; None if none is expected.
         self._match_next: Callable[[bytes], re.Match[bytes] | None] | None = None

@@ -280,5 +280,6 @@ def _strip_restart(event: Restarted) -> Event:
     has received the transformed text already.
     """
     stripped = Restarted(Message.model_construct(), event.error, choice=event.choice)
+    # Encoders leave the content of such an event out.
     stripped.told_before = True
     return _set_step(stripped, event.step)

@@ -160,6 +160,7 @@ class _AnswerRecorder:
         self._head: ResponseHead | None = None
         self._head_at: float | None = None
         self._version = ""
+        """The version of HTTP, as the response gives it; "" before the response."""
         self._pieces: list[tuple[float, bytes]] = []
         """The chunks, each with the time of its arrival."""
         self._failure: Exception | None = None

@@ -125,7 +125,7 @@ def _overlap(path: Path, other: Path) -> bool:
 
 
 def _find_all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value
-    """Yield all values at a path, which may contain `"*"`; in an object, `"*"` is a key like any other."""
+    """Yield all values at a path; `"*"` stands for each item of an array, or for that key of an object."""
     if _EACH not in path:
         yield find(payload, path)
         return

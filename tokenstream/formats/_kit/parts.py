@@ -290,7 +290,8 @@ class Parts(ContentParts):
             # Without arguments, only the start of the finished call was repeated.
             repeated = not text or any(text == finished.arguments_text for finished in call.may_repeat)
             if not repeated:
-                # The arguments are only the beginning of the finished call's arguments.
+                # The arguments are only the beginning of the finished call's arguments, so this is another
+                # call, whose start was withheld until now.
                 self.report_call(call)
         call.closed = True
         state = self.choice(call.choice)

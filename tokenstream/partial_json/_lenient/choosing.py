@@ -71,6 +71,7 @@ class ChoosingReader:
         self._value: Any = None
         """The value of that document if it fits; other documents that fit must be equal to it."""
         self._repairs_made: tuple[Repair, ...] = ()
+        """The value of `repairs`; empty before the end of the text."""
 
     @property
     def repairs(self) -> tuple[Repair, ...]:

@@ -199,10 +199,14 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
 
 
 def replace_document(reader: LenientReader, second: LenientReader) -> None:
-    """Replace the reader's document by another one, which is finished; the text after it is read next."""
+    """Replace the reader's document by another one, which is finished; the text after it is read next.
+
+    What `reader` has noted about the document and the text after it becomes that of the other one.
+    """
     reader.document = second.document
     reader.root_at = reader.second_at
     reader.root_fence = reader.prose.fence
+    # Not a placeholder, as `{}` may be: no other object takes its place.
     reader.empty_end = -1
     reader.owed_closers, reader.may_skip_brace = second.owed_closers, second.may_skip_brace
     reader.has_comment_after = reader.prose_noted = False

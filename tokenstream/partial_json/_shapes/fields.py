@@ -216,6 +216,7 @@ class _FieldsStructure(AssembledStructure):
         if schema is None or not special:
             # A writer that is asked for no field, so it needs no class and no serializer.
             return FieldWriter(object, frozenset(), serializer=None)
+        # The class's own serializer would write the object as a whole, so another one is made.
         closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
         return FieldWriter(schema["cls"], special, make_serializer(closed, config=None, use_prebuilt=False))
 

@@ -169,6 +169,7 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
         # A root model is shown as the value in it, so the path has no step for `root`.
         return _Recorder(_Trail(keys, slots, source_text, tested))
+    # None if the types are unknown; empty if none of the types has a value at `key`.
     inner = _find_slots(slots, key, attribute=attribute)
     if inner is not None and not inner:
         field_list = _describe_fields(slots or (), key, attribute=attribute)

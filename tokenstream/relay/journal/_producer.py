@@ -143,6 +143,7 @@ class Producer:
         Args:
             message: The error message for the answer's readers.
         """
+        # A stop that was requested before stays the answer's ending.
         if self._last_records is None:
             self._last_records = [record_interruption(message)]
         self._reading.cancel()

@@ -164,7 +164,7 @@ class Subscriptions:
             try:
                 message = await self._pubsub.get_message(timeout=_READ_SECONDS)
             except self._failures:
-                # The client reconnects and subscribes again at the next call.
+                # The client reconnects and subscribes again at the next call. None: messages may be lost.
                 for subscription in self._subscriptions.values():
                     subscription.wake(None)
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -58,7 +58,7 @@ class _Bracket:
         self.runs: list[DelimiterRun] = []
         """The delimiter runs between this bracket and the next open bracket."""
         self.dest_state: list[int] = []
-        """The state of `find_dest_end`."""
+        """Progress of `find_dest_end` in the destination after the brackets; empty before its first call."""
 
 
 class InlineCompleter:
@@ -297,7 +297,7 @@ class InlineCompleter:
             return end
         opened = self._brackets[-1]
         after_label = end
-        if opened.may_be_link and position - opened.position <= LONGEST:
+        if opened.may_be_link and position - opened.position <= LONGEST:  # no end is awaited for longer
             if end == len(text):  # a destination or a label may follow
                 return _WAIT
             link_end = find_dest_end(text, end + 1, opened.dest_state) if text[end] == "(" else None

@@ -188,13 +188,15 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
         shape: The state of the block.
         tail: The block's unfinished last line.
     """
+    # `before` is the block up to the paragraph's text; `prefixes` are what `content` lacks of each line.
     before, content, prefixes, has_no_prefixes = shape.completion.read_paragraph(shape)
-    # Definitions alone render to nothing, so the preview stays empty.
+    # If the paragraph is all of the block, only definitions are before its text, and they render to nothing.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
     if shape.may_define:
         # The last lines may still turn out to be a definition.
         return without_paragraph
-    # The start of the content in the last line, after quote marks or indentation.
+    # The start of the content in the last line, after quote marks or indentation; it follows the offsets of
+    # the definitions and of the whole lines.
     tail_offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
     if not tail:
         # Without its last line ending.
@@ -253,6 +255,7 @@ def _preview_row(shape: BlockShape, tail: str) -> str:
     cell_start = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
     cell = shape.completion.complete(tail[cell_start:], references=shape.definition_count > 0, one_line=True)
     row = tail[:cell_start] + cell
+    # The bars between cells, quote marks before the row and white space are no text.
     return row if row.strip(" \t|>").strip() else ""
 
 

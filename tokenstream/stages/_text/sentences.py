@@ -159,6 +159,7 @@ class Sentences(TextStage):
             mark: The mark; after a line ending, there is nothing to skip.
         """
         if not mark.isspace():
+            # After the end of a sentence, further marks may follow, as in "?!".
             closing = CLOSERS if mark in CLAUSES else MARKS
             self._scanned_to = _end_of_match(closing, text, self._scanned_to)
             while (citation := _CITATION.match(text, self._scanned_to)) is not None:
@@ -204,7 +205,8 @@ class Sentences(TextStage):
     def _find_cut(self, text: str, start: int) -> int:
         """Return the position at which to cut a sentence that is longer than `longest`.
 
-        The position is after a clause, or else after a word, or else between two letters.
+        The position is after a clause, or else after a word, or else between two letters; it is never inside
+        a letter, which may consist of several characters.
         """
         latest = start + self._longest
         match = _LAST_CLAUSE.match(text, start, latest) or _LAST_BLANK.match(text, start, latest)

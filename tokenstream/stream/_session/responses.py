@@ -120,7 +120,8 @@ class Responses(UncopyableObject, Generic[StreamT]):
         except StreamError:
             has_just_ended = self._session.has_ended and not had_ended
             if current is self._stream or has_just_ended:
-                # Raise the error here, since it is the reason why no more answers follow.
+                # The only answer, or the connection, has failed: that is why no more answers follow. Any
+                # other error belongs to that one answer, whose reader has left it.
                 raise
 
     def next_message(self, lane: AnswerLane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload

@@ -49,6 +49,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
         >>> usage_of({"input_tokens": 9, "output_token_details": {"audio_tokens": 4}}).output_audio_tokens
         4
     """
+    # The Responses API has the details in fields that end in "tokens_details".
     return token_counts(report, "token_details")
 
 

@@ -73,6 +73,7 @@ class AWSEncoder(Encoder):
             head: The bytes before the text in the chunk.
             tail: The bytes after the text in the chunk.
         """
+        # `make_template_bytes` has put the name before the payload.
         name, _, head = head.partition(b"\0")
         text_template = super().make_template(event, head, tail)
         headers = self.headers_of(name.decode())

@@ -187,6 +187,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """
         annotation = self._to_annotation(event.citation)
         if annotation is None:
+            # It cannot become an annotation, and `drop` allows leaving it out.
             return ()
         item = self.find_item(event.citation.cites)
         if item is None or item.kind != "text":
