@@ -378,6 +378,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._line += element
             element = bytes(self._line)
             self._line = bytearray()
+        # Only an element that is longer than the lowest limit has to be checked.
         if len(element) <= self._longest_safe or not self._stop_if_outgrown(element, whole=True):
             frames.append(element)
         self._step = self._read_separator

@@ -94,6 +94,7 @@ def _make_default(types: PydanticSlots, schema: CoreSchema, config: CoreSchema |
         found = types.get_slot(schema, config).validator.get_default_value()
     except (ValidationError, SchemaError):
         return MISSING
+    # Pydantic wraps the default, which may itself be None.
     return MISSING if found is None else found.value
 
 

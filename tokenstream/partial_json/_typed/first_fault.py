@@ -59,7 +59,7 @@ def describe_invalid(
 
 
 def collect_words(schema: object) -> frozenset[str]:
-    """Return all words in a core schema; a model wrote none of them.
+    """Return all words in a core schema; an error message may quote them, as a model wrote none of them.
 
     Args:
         schema: A pydantic core schema.

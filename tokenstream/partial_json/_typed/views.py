@@ -265,6 +265,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         unvalidated: Collection[int] = (),
     ) -> None:
         self.values = values
+        # The list grows further, so the number of its elements at this moment is kept.
         self.length = len(values)
         self.growing = growing
         self._unvalidated = unvalidated
@@ -338,9 +339,14 @@ def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any
 
 
 def _join_items(items: Iterator[str], count: int, deepest: int) -> str:
-    """Return the reprs of items, joined by commas.
+    """Return the reprs of items, joined by commas; "…" if the items are nested too deeply to be shown.
 
     The items beyond the maximum are replaced by their number.
+
+    Args:
+        items: The reprs.
+        count: The number of items.
+        deepest: The number of levels that may still be shown.
     """
     if deepest <= 0:
         return "…" if count else ""

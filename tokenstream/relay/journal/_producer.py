@@ -191,6 +191,7 @@ class Producer:
             else:
                 for shaped in shaping.feed(event, now=time.monotonic()):
                     self._queue_event(shaped)
+                # This raises the exception of a stage that has failed.
                 shaping.check()
             if not self.opened.is_set():
                 self.opened.set()

@@ -112,8 +112,8 @@ class Matcher:
     def places_to_try(self, places: range) -> range:
         r"""Return the lengths of the text at which to look for a match, out of those that could be tried.
 
-        Mostly, that is the first one. But a pattern that tests the character after a match, such as `\b`,
-        may match in the text up to a place only if there is such an end at this very place.
+        Mostly, the first one is enough. But a pattern that tests the character after a match, such as one
+        that ends in `\b`, may match if the text is cut at one place, and not if it is cut at another.
         """
         return places[:1] if self.sure_at_end else places
 

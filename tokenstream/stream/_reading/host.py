@@ -80,6 +80,7 @@ def find_host() -> Host | None:
 
     Streams in one loop share the same `Host`, to save memory.
     """
+    # The list holds a weak reference to the host that was found last.
     last_host = _last_host[0]()
     if last_host is not None and last_host.is_running():
         return last_host

@@ -300,7 +300,8 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             except StreamError:
                 has_just_ended = self._session.has_ended and not had_ended
                 if current is self._stream or has_just_ended:
-                    # Raise the error here, since it is the reason why no more answers follow.
+                    # The only answer, or the connection, has failed: that is why no more answers follow. Any
+                    # other error belongs to that one answer, whose reader has left it.
                     self._current = None
                     raise
         # Reset only now: if this call is cancelled, the next call goes on with the same answer.

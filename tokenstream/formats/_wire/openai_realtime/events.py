@@ -35,7 +35,8 @@ def is_event(payload: dict[str, Any]) -> bool:
 def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
     """Return the id of the event's response, and whether the event ends that response.
 
-    The id is None for an event about the session itself.
+    The id is None for an event about the session itself, and for an event that names no response: it is about
+    the open one.
 
     Example:
         >>> response_of({"type": "response.done", "response": {"id": "resp_1"}})

@@ -140,8 +140,9 @@ class OpenAIResponses(Format):
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return the id of an event's response, and whether the event ends that response.
 
-        The id is None for an event about the connection. A WebSocket may have several
-        streams at the same time, each with one response after the other.
+        The id is None for an event about the connection, and "" for a response whose id is not
+        known. A WebSocket may have several streams at the same time, each with one response
+        after the other.
         """
         kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
         if kind.startswith("response.steer."):

@@ -97,6 +97,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     def encode_ending(self, event: Finish) -> Payloads:
         """Return an `interaction.completed` with the status and all token counts, and the sentinel."""
         usage = _USAGE.convert(self.usage)
+        # `CREATED` is a constant, so that the output does not depend on a clock.
         interaction = {
             **self._interaction(self.word_for(event.reason)),
             **({"usage": usage} if usage else {}),

@@ -269,6 +269,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         cut = self.choose_reason(finish.reason) in CUT_REASONS
         status = "incomplete" if cut else "completed"
         details = {"reason": self.word_for(finish.reason)} if cut else None
+        # `CREATED` is a constant, so that the output does not depend on a clock.
         response = self._response_json(status) | {
             "completed_at": None if cut else CREATED,
             "incomplete_details": details,
