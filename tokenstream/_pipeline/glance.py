@@ -294,6 +294,7 @@ class Glancing:
         if is_first:
             self.meter.mark_content(self.now)
         self.meter.framed_deltas += 1
+        # `waiting`: a mark of the metrics, such as the first text, is not reached yet.
         if self.meter.waiting and event.__class__ is TextDelta:
             self.meter.mark_text(self.now)
         elif event.__class__ is ToolCallStart:

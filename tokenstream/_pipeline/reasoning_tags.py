@@ -331,6 +331,7 @@ class ReasoningTags:
             changes["cites"] = self._message_indexes.get((event.choice, citation.cites), citation.cites)
         text = None if citation.cites is None else self._open_texts.get((event.choice, citation.cites))
         if event.choice in self._tagged_choices or (text is not None and text.scanner.tagged):
+            # The positions were counted in the text with its tags.
             changes |= {"start": None, "end": None}
         return citation.model_copy(update=changes)
 

@@ -55,6 +55,7 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
         return _read_bytes(data, position, _UUID_SIZE)
     if kind not in (_BYTES, _STRING):
         raise ValueError(f"type {kind} does not exist")
+    # Bytes and text come after their length, which takes two bytes.
     value, position = _read_sized(data, position, size=2)
     return (value if kind == _BYTES else str(value, "utf-8", "replace")), position
 

@@ -42,6 +42,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     if first[:1] == b"<":
         return "html"
     if first[:1] == b":":
+        # A comment.
         return "sse"
     name = re.split(rb"[:\r\n]", first, maxsplit=1)[0]
     name_is_complete = len(name) < len(first)
@@ -60,7 +61,7 @@ def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Snif
     If too few bytes have arrived to tell, the result is "undecided". The first bytes of a message, its
     prelude, contain their own checksum.
     """
-    # These first bytes begin text, or a length that no message has.
+    # Nothing has arrived; or the first byte begins text, or a length that no message has.
     if not start or start[0] in b"\xef{[<:\t\r\n " or start[0] > 127:
         return None
     if content_type is not None and "vnd.amazon.eventstream" in content_type.lower():

@@ -192,7 +192,13 @@ class _SchemaWriter:
         return written
 
     def _write_inner(self, key: str, value: Any, path: str) -> Any:  # noqa: ANN401 - what a keyword holds
-        """Return the value of a keyword, with the schemas in it converted."""
+        """Return the value of a keyword, with the schemas in it converted.
+
+        Args:
+            key: The keyword.
+            value: Its value.
+            path: The path of the field that the keyword's schema describes; "" for the whole document.
+        """
         if key in _SCHEMAS_BY_NAME and is_dict(value):
             return {
                 name: self._write_node(each, f"{path}.{name}".lstrip(".")) for name, each in value.items()

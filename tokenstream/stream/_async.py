@@ -112,7 +112,9 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None
+        """The result of `responses`; None before its first use."""
         self._shared: AsyncBroadcast | None = None
+        """The hub that `broadcast` returned; None while the stream is not shared."""
 
     @classmethod
     def from_checkpoint(

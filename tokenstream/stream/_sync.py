@@ -106,7 +106,9 @@ class Stream(SyncStreamBase, Choice):
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
+        """The result of `responses`; None before its first use."""
         self._shared: Broadcast | None = None
+        """The hub that `broadcast` returned; None while the stream is not shared."""
 
     @classmethod
     def from_checkpoint(

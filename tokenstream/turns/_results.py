@@ -142,6 +142,7 @@ class ToolResults(Mapping[str, Any]):
             ['assistant', 'tool']
         """
         name = self._message.format if format is None else format
+        # The name of the method that makes the turns in this format: `Message` and this class both have it.
         method = METHODS.get(name or "")
         if method is None:
             raise MisuseError(
@@ -152,7 +153,8 @@ class ToolResults(Mapping[str, Any]):
         except NotExpressible as error:
             if error.kinds:
                 raise
-            # Nothing of the answer can be sent, so there is no assistant's turn.
+            # The error names no kind of part: nothing of the answer is left to send, so there is no
+            # assistant's turn.
             turn = []
         result_turns: list[dict[str, Any]] = getattr(self, method)()
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]

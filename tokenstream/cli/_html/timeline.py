@@ -118,7 +118,10 @@ def _interpolate(value: float, given: list[float], wanted: list[float]) -> float
 
 
 def list_gaps(reading: Reading) -> list[Gap]:
-    """Return all gaps between chunks with content, the longest first; none if the times are not known."""
+    """Return all gaps between chunks with content, the longest first; none if the times are not known.
+
+    The silence between the last content and an error is a gap, too.
+    """
     if not reading.has_times:
         return []
     numbered = [(number, chunk) for number, chunk in enumerate(reading.chunks, start=1)]

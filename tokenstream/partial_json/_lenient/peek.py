@@ -148,6 +148,7 @@ class Lookahead:
     def find_quote(self, position: int) -> QuoteKind | None:
         """Return the kind of the quote at a position; None if there is no quote."""
         kind = OPENING_QUOTES.get(self.get_char(position))
+        # The first character of these two kinds is not always part of a quote: it is a backslash or "&".
         if kind is ESCAPED:
             return kind if self.get_char(position + 1) == '"' else None
         if kind is HTML:

@@ -45,6 +45,7 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
         following: int = step(reader, text, position, out)
         return following
     if is_odd_space(char):
+        # White space that JSON does not know, or a terminal code, is skipped.
         return read_other(reader, text, position, out)
     return begin_prose(reader, position)
 

@@ -112,6 +112,7 @@ def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str,
         ({'type': 'missing', 'loc': ('steps', 0, 'title')},)
     """
     out: list[dict[str, Any]] = []
+    # A stack, from whose end errors are taken: hence the reversed order.
     waiting = [(loc, error) for error in reversed(errors)]
     while waiting:
         outer_loc, error = waiting.pop()

@@ -325,7 +325,7 @@ class InlineCompleter:
                 bracket.may_be_link = bracket.may_be_link and bracket.is_image
 
     def _drop_old_brackets(self, position: int) -> None:
-        """Treat brackets as text if they are too far before a position to begin a link that ends there."""
+        """Treat the outermost brackets as text while they cannot begin a link that ends at a position."""
         while self._brackets:
             outermost = self._brackets[0]
             if outermost.may_be_link and position - outermost.position <= LONGEST:
@@ -423,7 +423,7 @@ class InlineCompleter:
         """
         for start, stop in reversed(self._breaks):
             if stop < end:
-                break
+                break  # the text goes on after this break
             if start < end:
                 return start
         return end

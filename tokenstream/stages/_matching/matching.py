@@ -184,7 +184,7 @@ def _make_partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa:
     if flags & regex.REVERSE:
         raise MisuseError(f"{stage} takes no pattern that searches backwards")
     try:
-        # The newline ends a comment at the end of the pattern.
+        # `(?!)` never matches. The newline ends a comment at the end of the pattern.
         return regex.compile(f"(?:{watched}\n)(?!)" if flags & re.VERBOSE else f"(?:{watched})(?!)", flags)
     except regex.error as error:
         raise MisuseError(

@@ -249,7 +249,9 @@ class Meter:
         if counted.number and first is not None and last is not None:
             # The gaps follow one another, so their sum is the time from the first content to the last.
             gaps = GapHistogram(tuple(counted.counts), last - first, counted.longest)
+        # Before each gap is a chunk with content, and the time of the last one is in `stamps`.
         content_chunks = counted.number + len(counted.stamps)
+        # The other chunks with content were read on the fast path; each of them is one delta.
         fast_chunks = content_chunks - self.framed_content_chunks
         timed_chunks, timed_seconds, counting_seconds = self._spent
         own_seconds = None

@@ -144,6 +144,7 @@ class ReadAhead:
             self._changed.notify_all()
             is_blocked = self._is_reading and not self._has_ended
         if is_blocked and not self._woken:
+            # The thread waits in a read, from which this wakes it.
             self._woken = shut_down(self._socket)
 
     def drop(self) -> None:

@@ -207,6 +207,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         if item is WAITED or item.__class__ is SourceOpened:
             driver.process_item(item, driver.clock())
             if driver.machine.error is not None:
+                # A deadline of the connection has passed.
                 session.end(driver.machine.error)
         elif not session.end_if_last(item):
             session.sort_chunk(item)

@@ -101,6 +101,7 @@ class TextCursor:
             StreamError: The answer was restarted, and the new one lacks text that the reader already has.
         """
         text = self.ready()
+        # In an answer that was stopped, the missing text might still have come.
         if self._expected is not None and self._accumulator.ending != "stopped":
             raise make_difference_error(self._accumulator)
         return text
@@ -214,6 +215,7 @@ class CallCursor:
         """
         call = self.ready()
         lacks_calls = call is None and self._next_number < len(self._delivered)
+        # In an answer that was stopped, the missing calls might still have come.
         if lacks_calls and self.accumulator.ending != "stopped":
             raise make_difference_error(self.accumulator)
         return call

@@ -143,6 +143,7 @@ def divide(
     ends = chunk_ends(recording) if ends is None else ends
     index = bisect_left(ends, offset)
     if index == len(ends):
+        # No chunk ends at the offset or after it.
         return list(arrivals), []
     at, data = arrivals[index]
     size_before = offset - (ends[index] - len(data))
