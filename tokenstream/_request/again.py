@@ -77,6 +77,7 @@ class _Requests(SourceOpener):
         self.asked = self._first.asked
         # Servers may resume a GET after the last event id, so that is tried unless the caller forbids it.
         self.replays = method.upper() == "GET"
+        # Builds the options of requests that ask the model to continue the answer.
         self._continued = ContinuationRequests(url, options)
 
     def _make_attempt_source(self, attempt: Attempt) -> Deferred:

@@ -19,7 +19,11 @@ def is_response(source: object) -> bool:
 
 
 def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the source of an httpx or httpx2 response for a `Stream`."""
+    """Return the source of an httpx or httpx2 response for a `Stream`.
+
+    Raises:
+        MisuseError: The response is asynchronous.
+    """
     head = _head_of(response)
     if _was_read(response):
         # httpx has decoded this body, so the source has no content coding.
@@ -32,7 +36,11 @@ def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or htt
 
 
 def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the source of an asynchronous httpx or httpx2 response for an `AsyncStream`."""
+    """Return the source of an asynchronous httpx or httpx2 response for an `AsyncStream`.
+
+    Raises:
+        MisuseError: The response is not asynchronous.
+    """
     head = _head_of(response)
     if _was_read(response):
         return read_at_once(from_response(response))

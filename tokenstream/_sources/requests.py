@@ -113,7 +113,11 @@ def _had_body(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
 
 
 def _read_chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
-    """Yield the bytes of a body as they arrive, without decoding the content coding."""
+    """Yield the bytes of a body as they arrive, without decoding the content coding.
+
+    Raises:
+        MisuseError: The body has been read already, or a part of it.
+    """
     if _has_begun(raw):
         raise MisuseError(_ALREADY_READ)
     if hasattr(raw, "read1"):

@@ -45,6 +45,9 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
         kind: The number of the header's type.
         data: The bytes of all headers.
         position: The position in `data` after the byte with the header's type.
+
+    Raises:
+        ValueError: There is no such type, or the data ends before the value does.
     """
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position

@@ -52,6 +52,7 @@ class ContentDecoder:
         # The coding applied last is listed last and undone first.
         self._names = [name for name in reversed(names) if name not in ("", "identity")]
         self._decompressors: list[Decompressor] = []
+        """The decompressors for these codings; made with the first chunk."""
         self._input_ended = False
 
     def check(self) -> None:
@@ -124,7 +125,11 @@ class ContentDecoder:
         return bytes(data)
 
     def _make_decompressors(self) -> list[Decompressor]:
-        """Return the decoders of the body's codings, in the order in which they are undone."""
+        """Return the decoders of the body's codings, in the order in which they are undone.
+
+        Raises:
+            ProtocolError: A coding is unknown or not available, or there are too many.
+        """
         if len(self._names) > _MOST_CODINGS:
             raise ProtocolError(f"the body has more than {_MOST_CODINGS} content codings; {WAY_OUT}")
         decompressors: list[Decompressor] = []

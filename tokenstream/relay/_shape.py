@@ -121,11 +121,13 @@ class Shaping:
 
     def __init__(self, shape: Shape) -> None:
         self._stages = stages_of(shape)
+        """Functions that create the stages for a part."""
         self._texts: dict[tuple[int, int], _ShapedText] = {}
         """The open text parts, by choice and part."""
         self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
+        """The error of a stage that has failed."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Return the events that replace an event.

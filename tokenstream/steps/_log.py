@@ -78,6 +78,7 @@ class Log:
         self.version = 0
         """A counter that is increased whenever something happens in the run."""
         self._changed = threading.Condition()
+        """Notified whenever something happens in the run; held while the waiting readers change."""
         self._steps = 0
         """Number of steps so far, from which their ids are made."""
         self._sleepers = 0

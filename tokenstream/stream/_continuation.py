@@ -57,7 +57,11 @@ class Continuation:
 
     @property
     def question(self) -> str:
-        """The text of the user's turn that asks the model to continue."""
+        """The text of the user's turn that asks the model to continue.
+
+        Raises:
+            MisuseError: The option `ask`, or the function that it names, gives no text.
+        """
         # The default text quotes the last words, and says if white space follows them.
         last_words = anchor_of(self.message.text)
         if self.ask is None:

@@ -401,7 +401,7 @@ class SyncDriver(Driver):
     # -- within ------------------------------------------------------------
 
     def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event if the machine's fast path produced one.
+        """Read a chunk; return its event if the machine's fast path produced one, else None.
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
@@ -419,7 +419,7 @@ class SyncDriver(Driver):
         raise StopIteration
 
     def _read(self, until: float | None = None) -> Event | None:
-        """Read the next item, and return its event if the machine's fast path produced one."""
+        """Read the next item; return its event if the machine's fast path produced one, else None."""
         machine, pump = self.machine, self.pump
         now = self.clock()
         if now - machine.now > NOTABLE_SECONDS and pump.chunks is not None:
@@ -439,7 +439,7 @@ class SyncDriver(Driver):
         """Process an item of the pump, or end the stream if it was stopped meanwhile.
 
         Returns:
-            The item's event, if the machine's fast path produced one.
+            The item's event, if the machine's fast path produced one; else None.
         """
         if self.verdict.end_request is not None and item.__class__ is not SourceOpened:
             # Somebody called `stop` while the item was being read. (A source that was just opened is stored

@@ -77,7 +77,12 @@ def _parse_seconds(argument: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Probe the path and print the diagnosis; return the exit status."""
+    """Probe the path and print the diagnosis; return the exit status, 0 only if the path streams.
+
+    Raises:
+        CommandFailed: The argument is not the address of a web server.
+        MisuseError: The format is unknown.
+    """
     if not _URL.match(options.url):
         # The message does not quote the argument, which may contain a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)

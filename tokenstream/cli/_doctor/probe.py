@@ -133,7 +133,11 @@ def _is_proxied(url: str) -> bool:
 
 
 def _make_client(timeout: float, recorder: _AnswerRecorder) -> Any:  # noqa: ANN401 - httpx, which is imported late
-    """Return an httpx client whose hook reports the head of the response."""
+    """Return an httpx client whose hook passes the head of the response to the recorder.
+
+    Raises:
+        CommandFailed: The certificates to trust cannot be read.
+    """
     import httpx
 
     try:
@@ -157,6 +161,7 @@ class _AnswerRecorder:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._started_at = 0.0
+        """The clock at the request; all other times are seconds since then."""
         self._head: ResponseHead | None = None
         self._head_at: float | None = None
         self._version = ""
@@ -285,6 +290,7 @@ class _EventCounter:
         self._start = b""
         """The first bytes, until they reveal the kind of body."""
         self._framing: _Framing | None = None
+        """Cuts the body into events; None until the kind is known, and for plain text."""
         self.kind: Sniffed = "undecided"
 
     def count(self, piece: bytes) -> int:

@@ -56,6 +56,7 @@ class ChoosingReader:
         self._document = document
         self._accepts = accepts
         scratch = Document(max_depth=document.max_depth, decimals=document.decimals)
+        # Reads all documents, the first one into `scratch`, and passes each to `_consider`.
         self._scanner = LenientReader(scratch, must_be_closed=must_be_closed, choose=self._consider)
         self._reader: LenientReader | None = None
         """The reader of the chosen document; None before the end of the text."""

@@ -138,6 +138,7 @@ class _FieldsStructure(AssembledStructure):
         self._extra_validator = None if extra == "ignore" else self._make_validator_with([])
         """Validates an object that has only an unknown key; None if the type ignores unknown keys."""
         self.hides_unknown_keys = extra != "allow"
+        """True if keys that belong to no field are not shown."""
         self._late = {
             name: number
             for number, (name, field) in enumerate(self._fields)
@@ -293,7 +294,11 @@ class _FieldsStructure(AssembledStructure):
     # -- keys without a field ------------------------------------------------------
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
-        """Validate a key that belongs to no field; return False if the type ignores such keys."""
+        """Validate a key that belongs to no field; return False if the type ignores such keys.
+
+        Raises:
+            InvalidValue: The type forbids the key, or its value is invalid.
+        """
         if self._extra_validator is None:
             return False
         try:
@@ -308,7 +313,11 @@ class _FieldsStructure(AssembledStructure):
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return the value of the entries; fields that were not read before are read from their text."""
+        """Return the value of the entries; fields that were not read before are read from their text.
+
+        Raises:
+            ContextNeeded: Several keys of one field have arrived, so the object must be read as a whole.
+        """
         known_values: dict[str | int, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():

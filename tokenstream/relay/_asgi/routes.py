@@ -150,6 +150,9 @@ class Routes:
             scope: The request's ASGI scope.
             receive: The ASGI callable `receive`.
             send: The ASGI callable `send`.
+
+        Raises:
+            MisuseError: The request is not one over HTTP.
         """
         if scope["type"] != "http":
             raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")

@@ -45,6 +45,7 @@ class Transcript:
         self.headers = body.headers
         self.heartbeat = body.heartbeat
         self.retry = body.retry
+        """An instruction to reconnect after a while; empty if the protocol has none."""
         self.frame_record = _FRAME_FUNCTIONS.get(protocol)
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
         self.error: StreamError | None = None

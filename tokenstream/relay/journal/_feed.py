@@ -64,6 +64,7 @@ class Feed:
         self._storage = storage
         self._lease = lease
         self._changed = anyio.Event()
+        """Set when records were added or the feed has ended; then replaced by a new event."""
         self._products: dict[object, Product] = {}
         """Objects besides the records that the followers share; see `get_product`."""
         self._alone_since: float | None = None

@@ -66,6 +66,7 @@ class Subscriptions:
         self._client = client
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError)
         self._pubsub: Any = None
+        """redis-py's object for subscriptions; None before the first one."""
         self._subscriptions: dict[str, Subscription] = {}
         """The subscriptions by channel."""
         self._reader: asyncio.Task[None] | None = None

@@ -161,7 +161,11 @@ class Budget:
     # -- within ------------------------------------------------------------
 
     def _count(self, event: Event) -> None:
-        """Add an event's tokens and characters; set `stop` if they exceed a bound."""
+        """Add an event's tokens and characters; set `stop` if they exceed a bound.
+
+        Raises:
+            MisuseError: The function `price` has returned NaN.
+        """
         if isinstance(event, UsageUpdate):
             self._usage.add(event.usage)
             tokens = event.usage.output_tokens

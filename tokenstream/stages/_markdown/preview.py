@@ -70,6 +70,7 @@ class Completion:
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math
         self._completer: InlineCompleter | None = None
+        """Has completed the content of the last preview, and reads on from there."""
         self._options: tuple[bool, ...] = ()
         """The options of the completer."""
         self._line_pieces: list[str] | None = None

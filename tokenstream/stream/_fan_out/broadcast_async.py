@@ -75,7 +75,10 @@ class AsyncHub(Hub[AsyncDriver]):
     async def wait_for(
         self, place: ReaderPlace, find_item: Callable[[], LookedForT | None], until: float | None
     ) -> LookedForT | None:
-        """Read, or wait for another reader, until `find_item` returns an item; see `SyncHub.wait_for`."""
+        """Read, or wait for another reader, until `find_item` returns an item, or the time `until` is over.
+
+        The arguments, the result and the errors are those of `SyncHub.wait_for`.
+        """
         if place.in_use:
             raise concurrent_read_error()
         place.in_use = True

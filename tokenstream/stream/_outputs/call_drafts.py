@@ -226,8 +226,10 @@ class _OpenCall:
         self.is_new = True
         """True until the first draft of the call is made."""
         self.stage: CallPartials = tools.drafting(call.start)
+        """Turns the text of the arguments into drafts."""
         self.text = ArgumentsText(call.part, is_free_text=call.start.type == "custom")
         self.document: OutputDocument[Partial[Any]] = OutputDocument(self.text, self.stage, "drafts")
+        """Feeds the text to the stage, and keeps the last draft."""
 
     def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
         """Return a draft of the call so far.

@@ -178,7 +178,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
-        """Read an item of the connection and process the item; see `_read`."""
+        """Read an item of the connection and process the item; the argument and errors are as in `_read`."""
         driver, session = self._driver, self._session
         try:
             # Deadlines apply to the answers, not to the connection.

@@ -95,6 +95,7 @@ class Notes:
         self._arrivals: list[Arrival] = []
         self._head: ResponseHead | None = None
         self._decoder: ContentDecoder | None = None
+        """Undoes the content coding of the chunks; None if they are not compressed."""
         self._breaks: Breaks | None = None
         """The way in which the connection broke; None if it did not."""
         self.item_count = 0

@@ -102,6 +102,9 @@ class Script:
             arguments: A mapping, which is written as JSON; JSON text; or fragments of that text. If
                 the text is not a whole JSON value, the call is truncated.
             id: The call's id, which is unique in its choice; "call_1" and so on by default.
+
+        Raises:
+            MisuseError: An argument is invalid, or the choice has a call with this id already.
         """
         checks.check_name("name", name)
         if id is not None:

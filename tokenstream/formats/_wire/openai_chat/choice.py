@@ -70,6 +70,7 @@ class ChoiceReader:
         self._parts = parts
         self.index = choice
         self.content = ChatContent(parts, choice)
+        """Reads the content of the deltas into parts."""
         self.error: ProviderError | None = None
         """The provider's error in this choice."""
         self._last_values: dict[str, object] = {}
