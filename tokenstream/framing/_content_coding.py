@@ -52,7 +52,7 @@ class ContentDecoder:
         # The coding applied last is listed last and undone first.
         self._names = [name for name in reversed(names) if name not in ("", "identity")]
         self._decompressors: list[Decompressor] = []
-        """The decompressors for these codings; made with the first chunk."""
+        """The decompressors for the codings in `_names`; made with the first chunk."""
         self._input_ended = False
 
     def check(self) -> None:

@@ -234,7 +234,7 @@ class SyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     def _advance_now(self) -> Event | None:
-        """Read a chunk that has already arrived; return its event, or None."""
+        """Read a chunk that has already arrived, if reads can be limited; return its event, or None."""
         return None if self.pump.limit_read is None else self._advance(self.clock())
 
     @property

@@ -120,7 +120,10 @@ class Budget:
 
     @property
     def deadline(self) -> float | None:
-        """The clock reading at which no seconds are left; None without a bound, or before the first event."""
+        """The clock reading at which no seconds are left.
+
+        It is None without a bound, before the first event, and once a bound is exceeded.
+        """
         started_at, seconds = self.started_at, self._seconds
         if started_at is None or seconds is None or self.stop is not None:
             return None

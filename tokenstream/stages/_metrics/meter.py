@@ -131,8 +131,8 @@ class Meter:
         """The length of `stamps` at which the next chunk is timed, or the gaps are counted."""
         self._spent = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
-        # No gaps yet, so none is longer than -1. Replaced as a whole, because another thread may ask for
-        # metrics at any moment.
+        # The longest gap is -1.0 as long as there is none. Replaced as a whole, because another thread may
+        # ask for metrics at any moment.
         self._counted = _Gaps(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 

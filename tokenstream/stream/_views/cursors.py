@@ -110,6 +110,7 @@ class TextCursor:
 
     def _find_log(self) -> TextLog | None:
         """Return the log with the text; None until the text has begun."""
+        # 0 stands for the first choice, which may have another index.
         return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
     def _start_comparison(self, old_log: TextLog) -> str | None:
@@ -226,4 +227,5 @@ class CallCursor:
 
     def _find_call(self, number: int) -> ToolCall | None:
         """Return the choice's call with a number, from 0; None if the accumulator still holds it back."""
+        # 0 stands for the first choice, which may have another index.
         return self.accumulator.delivered(self.choice or self.accumulator.main, number)
