@@ -36,7 +36,7 @@ class Contender:
     ) -> None:
         self._open_source = open_source
         self._machine = Machine(format, content_type=None, limits=limits, pings=False)
-        """Decodes the chunks only to find the first content; the stream decodes them again."""
+        """Decodes the chunks up to the first content; the stream decodes them again."""
         self._source: AsyncSource | None = None
         self._chunks: deque[Any] = deque()
         """The chunks that were read here; the stream reads them again."""

@@ -205,8 +205,8 @@ class Sentences(TextStage):
     def _find_cut(self, text: str, start: int) -> int:
         """Return the position at which to cut a sentence that is longer than `longest`.
 
-        The position is after a clause, or else after a word, or else between two letters; it is never inside
-        a letter, which may consist of several characters.
+        The position is after a clause, or else after a word, or else between two letters, each of which may
+        consist of several characters.
         """
         latest = start + self._longest
         match = _LAST_CLAUSE.match(text, start, latest) or _LAST_BLANK.match(text, start, latest)
