@@ -227,6 +227,7 @@ class Planner:
             return clamp_reconnect(server_wait)
         initial = self._retry.wait
         return wait_before(
+            # The number of the next attempt.
             self._current.counted + 1,
             error=error,
             # The caller's function replaces the back-off later, but not the server's wait.

@@ -70,7 +70,7 @@ class ContinuationRules:
         return Seam(self._machine.accumulator, joint)
 
     def limit(self, opener: SourceOpener) -> int | None:
-        """Return the lower of the caller's and the request's output limit, in tokens; None if none is known."""
+        """Return the lower of the caller's and the request's output limits, in tokens; None without any."""
         limits = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
         return min((limit for limit in limits if limit is not None), default=None)
 

@@ -56,6 +56,7 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
         position: Position at which to continue.
         state: The state of the number at that position.
     """
+    # One character more than a number may have, so that the caller can see that it is too long.
     end = min(len(text), position + MOST_LENGTH + 1)
     while position < end:
         following = _NEXT[state].get(text[position])

@@ -222,6 +222,7 @@ class _FileReader:
         headers: dict[str, str] = {}
         fields: dict[str, Any] = {"headers": headers}
         first_lines: dict[bytes, int] = {}
+        # The first line has the version.
         for line in self._lines[1:]:
             self._number += 1
             if not line.strip():
@@ -249,6 +250,7 @@ class _FileReader:
         """Read the lines after the head: each "@" line begins a chunk, the next lines are its content."""
         times: list[float] = []
         chunks: list[list[bytes]] = []
+        # So many lines belong to the head; line numbers count from 1.
         for number, line in enumerate(self._lines[self._number :], self._number + 1):
             self._number = number
             decode = _DECODERS.get(line[:2])

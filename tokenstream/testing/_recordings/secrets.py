@@ -160,6 +160,7 @@ def search_recording(recording: Recording) -> tuple[Secret, str] | None:
     secret = find_secret(recording.body)
     if secret is not None:
         ends = list(accumulate(len(data) for _, data in recording.arrivals))
+        # Chunks are numbered from 1.
         chunk = bisect_right(ends, secret.at) + 1
         return secret, f"at byte {secret.at} of the body (in chunk {chunk})"
     secret = _find_escaped(recording.body)

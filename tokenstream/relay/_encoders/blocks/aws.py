@@ -161,6 +161,7 @@ def pad_json(payload: bytes) -> bytes:
         >>> pad_json(b'{"role":"assistant"}') == to_json_bytes(pad({"role": "assistant"}))
         True
     """
+    # The field comes before the closing brace.
     return b'%b,"p":"%b"}' % (payload[:-1], _padding(len(payload)).encode())
 
 
