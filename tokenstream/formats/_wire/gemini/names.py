@@ -50,7 +50,10 @@ def _is_snake_case(fields: dict[str, Any]) -> bool:
 
 
 def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value with all names in camelCase, except in the fields `_FREE_NAMES`, and below `_DEEPEST`.
+    """Return a value with names in camelCase, and with enum members and bytes as the API sends them.
+
+    Two things are left unchanged: the content of the fields in `_FREE_NAMES`, in which the application or
+    the model chose the names, and everything below the level `_DEEPEST`.
 
     Args:
         value: The value.
