@@ -44,7 +44,7 @@ def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
     )
     raw = response.raw
     if not is_urllib3(raw) or _is_closed(raw):
-        # The response was created by hand, with its body, or its body was read already.
+        # The response was created by hand, with its body, or its body was read, and decoded, already.
         return SyncSource(_read_requests_body(response), do_nothing, head)
     return _make_live_source(raw, head, response.close)
 

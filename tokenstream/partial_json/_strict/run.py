@@ -141,6 +141,7 @@ def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | Non
     if before_string is None or before_string[1] is not IN_STRING:
         # The text before the string was not read up to its opening quote.
         return before_string
+    # The list gets an event, which nobody reads here.
     document.grow_string(string, [])
     document.write_pieces()
     return start + string_end, IN_STRING
@@ -317,7 +318,7 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
         is_object = container.__class__ is dict
         first = value.pop(_MARK if is_object else 0)
         if state.__class__ is not dict:
-            # The text began inside a string: `first` is the rest of it.
+            # The text began inside a string: `first` is the rest of it. The list gets an unused event.
             document.grow_string(first, [])
             document.write_pieces()
         if not is_object:

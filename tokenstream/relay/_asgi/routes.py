@@ -144,7 +144,7 @@ class Routes:
         self._drop: Drop = drop
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Handle a request.
+        """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response.
 
         Args:
             scope: The request's ASGI scope.
@@ -161,6 +161,7 @@ class Routes:
         except _RequestRefused as refusal:
             response = _JSONResponse(refusal.status, refusal.body, refusal.headers)
         except StreamError as error:
+            # The head was not sent yet, so the error needs no event.
             response = _to_response(refuse_failed(error, as_event=None))
         except JournalError as error:
             response = _to_response(refuse_journal_error(error))
