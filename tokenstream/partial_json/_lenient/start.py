@@ -173,8 +173,8 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     if second is None:
         # Impossible: `begin_another` has set the second reader together with this step.
         return position
-    # Both readers read the same string: copying the rest would take longer for a longer rest. The events of the
-    # other document, which the list gets, are not used.
+    # Both readers read the same string: copying the rest would take longer for a longer rest. The list gets
+    # the events of the other document, which are not used.
     second.base, second.text_ended, second.needs_more = reader.base, reader.text_ended, False
     position = second.read_on(text, position, [])
     reader.needs_more = second.needs_more

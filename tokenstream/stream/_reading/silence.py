@@ -116,7 +116,7 @@ class Silence:
             pass
         elif meter.first_event_at is None or meter.chunks == self._earlier_chunks:
             # Nothing has arrived on this connection. The wait begins with the request, or with the
-            # read, if that began later.
+            # read in progress (`since`), if that began later.
             silent_since = self._find_silence_start(meter.started_at)
             if self.since is not None:
                 silent_since = max(silent_since, self.since)
