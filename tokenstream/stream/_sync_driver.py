@@ -190,6 +190,7 @@ class SyncDriver(Driver):
         """
         pump = self.pump
         if pump.limit_read is not None:
+            # None, here and below: the wait begins now.
             return pump.read(self.find_read_limit(None, until))
         is_open = pump.chunks is not None
         if is_open and not self.machine.answered:

@@ -276,6 +276,7 @@ class _FieldsStructure(AssembledStructure):
             return InvalidEntry(_drop_first_key(own_errors))
         # For models and dataclasses, the result is a tuple of the fields and the extra data.
         fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
+        # A field that the result lacks is read with the whole object, at its end.
         return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:

@@ -64,6 +64,7 @@ def every_cut(
     # Not isinstance: True is an int, too.
     if type(distance) is not int or distance < 1:
         raise MisuseError(f"every={every!r} is invalid: cuts are 1 or more bytes apart")
+    # A copy with bytes of its own, even of a recording that this function has made.
     whole = as_recording(recording).replaced()
     # A cut after the last byte would change nothing; a break of the connection there does.
     broken = how != "cut"
