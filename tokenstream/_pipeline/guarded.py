@@ -283,6 +283,7 @@ class GuardedMachine(Machine):
         # The guard decides the ending, even if the terminal event has arrived.
         self.error, self.answered = None, False
         self.pull = self._pull_stopped
+        # The stream ends itself, as if the application had stopped it.
         self._stops.stop(reason)
 
     def _end_guarded(self) -> None:
@@ -419,9 +420,9 @@ class GuardedMachine(Machine):
     # -- what is seen at a glance ------------------------------------------
 
     def _make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Create the shortcut as `Machine._make_shortcut` does, but pass its events to the guards.
+        """Set `shortcut`, the function for the fast path, but with events that pass through the guards.
 
-        The result is that of `give`.
+        As in `Machine`, the result is the chunk's event, or None if `pull` has to be called.
         """
         event = super()._make_shortcut(chunk, now)
         if self.guards is None:

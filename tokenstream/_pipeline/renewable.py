@@ -88,6 +88,7 @@ class RenewableMachine(GuardedMachine):
             kept_format: The format that resumes the answer; None for a new format.
             seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
         """
+        # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
         self._retry_before = self.reconnect_after
         self._checkpoint_before = None if kept_format is None else self.checkpoint()
         self._first_id = "" if kept_format is None else self._first_id or self._connection.first_event_id
@@ -213,6 +214,7 @@ class RenewableMachine(GuardedMachine):
                 self._pull_from(self._next if self.seam is None else self._pull_after_seam)
             # After a seam, `_unguarded_pull` is `_pull_after_seam`, which also relocates the events.
             return self._unguarded_pull() if self.seam is not None else self._next()
+        # `ready` has the events that are returned next; `released` is True once no more are held back.
         if not hold.ready and not hold.released:
             earlier_aligner = self._aligner
             event, is_held = self._fill(hold)
@@ -222,6 +224,7 @@ class RenewableMachine(GuardedMachine):
                 # Releasing the hold has started to align the answers.
                 return self._pull_aligned()
         if not hold.ready:
+            # All held-back events were returned, so the hold is over.
             # No chunk is read on the fast path while events are repeated or relocated.
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves

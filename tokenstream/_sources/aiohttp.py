@@ -86,6 +86,7 @@ class _AiohttpBody:
         # A response also closes itself at the end of its body; that is no misuse.
         reached_end = self._content.exception() is None and self._content.is_eof()
         was_closed = response.closed and not reached_end
+        # `_cursor` is aiohttp's private count of the bytes read.
         was_read = getattr(self._content, "_cursor", 0) > 0
         if was_closed or was_read:
             self._error = MisuseError("the response was already read or closed; pass it unread")

@@ -84,6 +84,7 @@ class JSONBody:
         A single document has no end marker, so it is never returned by `feed`, but is the value here.
         """
         if self._framing is not None:
+            # The body is an array or NDJSON.
             return self._framing.unfinished
         single = bytes(self._bytes_so_far).removeprefix(_BOM)
         return single if single.strip(_SPACE) else None

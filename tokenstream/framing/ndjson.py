@@ -76,6 +76,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
             self._line = bytearray()
         for line in lines:
             payload = line.removesuffix(b"\r")
+            # A line that is longer than allowed ends the input.
             if len(payload) > self._longest_safe and self._stop_if_outgrown(payload, whole=True):
                 return
             if payload.strip(_SPACE):

@@ -111,7 +111,11 @@ def _is_filtered(error: StreamError) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    """Return True if text breaks off inside of JSON: an object, an array or a ```json block."""
+    """Return True if the text of a broken answer is JSON, as far as it goes, or ends in a ```json block.
+
+    Args:
+        text: The text, without white space before it; not empty.
+    """
     in_code_block = text.count("```") % 2 == 1
     if in_code_block and text[text.rindex("```") :].lower().startswith(_FENCE):
         return True

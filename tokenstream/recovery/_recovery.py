@@ -294,6 +294,7 @@ class Recovery:
         # If JSON is restarted in place of a continuation, the loop gets only what is new, as when continuing.
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
         self._renew_machine(plan, continuation, now)
+        # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
 
     def _make_attempt(

@@ -234,7 +234,8 @@ class Step(RunNode):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The step may not be the last one here: generators may end in a different order, or in another task.
+        # `OPEN` has the steps whose `with` blocks are running. This one may not be the last of them:
+        # generators may end in a different order, or in another task.
         OPEN.set(tuple(step for step in OPEN.get() if step is not self))
         super().__exit__(kind, error, traceback)
 

@@ -69,6 +69,7 @@ class _OllamaTurn(Turn):
         Returns:
             None, since the caller has left out each call with an obstacle.
         """
+        # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
         fields = self.fields(part)
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:

@@ -94,6 +94,7 @@ class Custom(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         mapped = self.mapped
+        # An input without any frame is no answer, so it counts as truncated.
         is_open = self.error is None and not self.ended
         if is_open and self.frames:
             waits_for_mark = mapped.sentinel is not None or mapped.ends
@@ -162,6 +163,7 @@ class Custom(Format):
         """
         may_have_text = self.mapped.events is None or event in self.mapped.events
         looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
+        # The text of an event that the mapping does not name need not be JSON.
         if event and not may_have_text and not looks_like_json:
             self._report_unknown_event(event, payload)
         else:
@@ -308,7 +310,7 @@ class Custom(Format):
         super().conclude()
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input.
+        """Report the unmapped fields that have changed, and close the open parts, at the end of the input.
 
         Raises:
             LimitExceeded: The held-back text exceeds a limit.

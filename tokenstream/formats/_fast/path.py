@@ -254,6 +254,7 @@ class FastPath:
             # The payload has other text, too, or half a surrogate pair is held back: no entry may be used.
             self.clear()
             return None
+        # Learning takes longer than decoding: after a shape that was soon dropped, wait for some deltas.
         self._deltas_to_wait -= 1
         if self._deltas_to_wait > 0:
             return None
@@ -326,6 +327,7 @@ class FastPath:
             if entry.name != _NAMELESS:
                 # Only an event stream has event names.
                 return None
+            # Only in a chunk that is one line, the payload must not take several lines.
             return entry.make_framed_reader(before, after, max_size, lines=unit != "line")
         # Such as `data: `, after which the payload takes the rest of the line; a blank line ends the event.
         head = self._fast.head

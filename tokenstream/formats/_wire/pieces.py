@@ -64,6 +64,7 @@ class Pieces(Format):
             MisuseError: The piece is not text.
         """
         part = self._part
+        # `held` is half a surrogate pair, which the next piece may complete.
         if part is not None and isinstance(frame, str) and frame and not part.held and _can_be_encoded(frame):
             # This piece only adds text to the part, which stays open until the end.
             self.frames += 1

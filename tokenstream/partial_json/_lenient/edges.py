@@ -183,6 +183,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     # Prose after the document is a repair of its own.
     reader.prose_noted = False
     reader.outside_step = STEPS["read_after_document"]
+    # The empty text is not read: there is no brace in it.
     begin_object(reader, "", reader.root_at - reader.base, out)
     if reader.document.error is None:
         use_key(reader, key, reader.root_at)
@@ -234,6 +235,7 @@ def skip_text_after_document(reader: LenientReader, text: str, position: int, ou
         finish_empty_object(reader, out)
     # After the last character, a step runs only if the text has ended.
     if position == len(text):
+        # After the last character, a step runs only if the text has ended.
         reader.is_done = reader.text_ended
     return len(text)
 
@@ -245,8 +247,17 @@ def has_text_between(reader: LenientReader) -> bool:
 
 
 def replace_placeholder(reader: LenientReader, position: int) -> int:
-    """Continue `{}`, which was a placeholder, with the fields of the object that follows it."""
+    """Continue `{}`, which was a placeholder, with the fields of the object that follows it.
+
+    Args:
+        reader: The reader.
+        position: Position of the brace that begins that object.
+
+    Returns:
+        The position after the brace.
+    """
     reader.repair_log.note("empty_placeholder", reader.root_at)
+    # The offset of the end of `{}`; -1 means that no `{}` may be a placeholder.
     reader.empty_end = -1
     # `{}` was not closed in the document: its object is still open, and expects its first key.
     push_bracket(reader, "}")
@@ -408,6 +419,7 @@ def read_after_comma(reader: LenientReader, text: str, position: int, out: list[
         return skip_space(reader, text, position, out)
     if char and char not in "{[`~":
         return reader.refuse_two_readings(reader.comma_at - reader.base)
+    # The text has ended, or a bracket or a code fence may begin another document.
     reader.repair_log.note("extra_comma", reader.comma_at)
     reader.outside_step = STEPS["read_after_document"]
     return position

@@ -107,6 +107,7 @@ class QuotedString:
         Otherwise its closing quote may be missing: the string appears to contain quotes or closing
         brackets, which may belong to the text after it.
         """
+        # `is_clean`: the string contains no quote that seems to belong to it.
         return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_bracket)
 
     @property
@@ -119,7 +120,11 @@ class QuotedString:
         return self.kind is PLAIN and not self.has_raw_backslash
 
     def add_if_plain(self, text: str) -> bool:
-        """Add a piece without backslashes, if all of it is plain; return False if `read` must read it."""
+        """Note the end of a piece without backslashes, all of which belongs to the string as it is.
+
+        Returns:
+            False if `read` must read the piece instead, because not all of it is plain.
+        """
         # In a file path, `read` has to examine each character, too.
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:
             return False
@@ -298,6 +303,7 @@ class QuotedString:
                 break
             position = following
             if self.unsure_at is not None:
+                # A quote has two readings: the caller refuses the text, or looks at what follows.
                 break
         return position
 

@@ -350,10 +350,10 @@ class _DictStructure(_ListStructure):
 
 
 def _copy_valid_entries(entries: Entries) -> Entries:
-    """Return a copy of the entries.
+    """Return a copy of the entries of a finished list or dict, as its value.
 
     Raises:
-        ContextNeeded: An entry is invalid, or has not been read.
+        ContextNeeded: An entry is invalid, or has not been read; the whole list or dict is then read at once.
     """
     if any(entry.__class__ in {InvalidEntry, UnreadEntry} for entry in entries.values()):
         raise ContextNeeded

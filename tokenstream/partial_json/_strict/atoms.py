@@ -76,6 +76,7 @@ def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
     """End a number; `end` is the position after it."""
     value = parse_number(reader.incomplete, decimals=reader.document.decimals)
     if value is None:
+        # The exponent is too large: this sets the document's error.
         reader.document.exceed_exponent(reader.incomplete, reader.number_at)
         return reader.stop_reading()
     reader.incomplete = ""

@@ -78,6 +78,7 @@ class FollowOutlet(Outlet):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # The follower exists only once `open` has succeeded.
         if self._has_begun:
             self._follower.close()
 

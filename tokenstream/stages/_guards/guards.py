@@ -326,7 +326,7 @@ class Guards:
         """
         self._unreleased.append(event)
         if isinstance(event, Finish):
-            # As in `finish`, before the message includes it.
+            # As in `finish`, the rules see the message as it is before the `Finish`.
             self.end_held(event.choice)
         self._held_answer.take(event)
         for guard in self._guards:

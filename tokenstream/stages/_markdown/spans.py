@@ -187,7 +187,12 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
     """Return the end of a destination without angle brackets.
 
     The result is UNFINISHED if it may go on, and None if it is no valid destination.
-    The arguments are those of `find_dest_end`.
+
+    Args:
+        text: The text.
+        position: The start of the destination.
+        state: The position up to which an earlier call has searched, and the number of open parentheses
+            there; empty at first. It is updated for the next call.
     """
     index, depth = state or (position, 0)
     while mark := _DEST_MARK.search(text, index):

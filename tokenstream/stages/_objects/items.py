@@ -89,7 +89,14 @@ class Items(Search[T | OutputInvalid]):
             self._excerpt.open(event.offset)
 
     def _on_end(self, event: ValueDone, position: int, out: list[T | OutputInvalid]) -> None:
-        """Validate a finished element, and add its value or its error to the results."""
+        """Validate a finished element, and add its value or its error to the results.
+
+        Args:
+            event: The end of a value.
+            position: The value's depth below the array: 1 for an element; 0 or less for the array and
+                the values around it.
+            out: Receives the result.
+        """
         if position != 1:
             # The value is no element, but within one, or around the elements.
             return

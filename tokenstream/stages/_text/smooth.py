@@ -126,6 +126,7 @@ class Smooth(TextStage):
         while self._held:
             arrived_at, text = self._held[0]
             is_overdue = arrived_at < before
+            # The credit is the number of characters that the pace allows; overdue text makes it negative.
             if not is_overdue and self._credit < 1:
                 break
             if is_overdue or self._whole or self._credit >= len(text) - self._offset:

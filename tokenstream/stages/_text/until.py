@@ -106,6 +106,7 @@ class Until(TextStage):
     def _take_slice(self, new_text: str, out: list[str]) -> None:
         """Take a slice of text: emit the text before a possible marker, or finish at the marker."""
         matcher, position = self._matcher, self._pending_at
+        # Text is held back only from a position at which a match may still begin or change.
         limit, was_open = matcher.limit, position < len(self._text)
         text = self._text + new_text
         while True:
@@ -141,6 +142,7 @@ class Until(TextStage):
             start: The start of the match.
             open_at: The first position at which a match may still begin or change.
         """
+        # `sure_at_end`: no later text can undo a match of this pattern, at most lengthen it.
         return start < open_at or (start == open_at and self._matcher.sure_at_end and not self._include)
 
     def _finish(self, text: str, position: int, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match

@@ -115,6 +115,8 @@ def _make_lines(
     # Problems by place, and, if the value there has a union type, by the member of the union.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
+        # `inner` is the place inside of the value as a member of the union. The dict of problems keeps each
+        # one once, in order.
         place, member, inner = _locate(value, each, len(path))
         if outer:
             place = f"{outer}{'' if place.startswith('[') else '.'}{place}" if place else outer

@@ -59,6 +59,7 @@ class SharedCursor(Generic[ItemT]):
             event: An event, or `NEWS`, which only says that something has arrived.
         """
         place = self._place
+        # The number of events that have arrived, and the last of them.
         number, last_event = self._hub.news
         place.seen_count = self._seen_count = number
         # If only one event is new since the look before this news, the cursor can read that event itself.

@@ -106,6 +106,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             # This is the first call.
             self._begin()
         if self._events_until_pause <= 0 or self._is_alarm_due:
+            # Events without a wait between them would keep other tasks from running, and deadlines unchecked.
             await self._pause()
         while self._live_count:
             lane = self._next_lane()

@@ -138,6 +138,7 @@ class Session:
             failure: The error that broke the connection; None if the connection ended or the stream
                 was stopped.
         """
+        # `sorter` assigns messages to answers; it is None if the source was never opened.
         sorter, stop_reason = self.sorter, self._driver.verdict.end_request
         self.has_ended = True
         is_truncated = False

@@ -138,7 +138,9 @@ class _PlayedBody:
         self._chunks = Chunks(recording, clock)
         self._async_chunks = AsyncChunks(recording, clock)
         self._exchange = exchange
+        """The record of the request and its answer, which tests inspect."""
         self._client_request = client_request
+        """The request as the client's library made it, with the client's timeout."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the chunks, each at its time; record the progress in the exchange."""

@@ -163,6 +163,7 @@ class StreamedArguments:
         """
         if self.broken:
             return ""
+        # All values are logged: a member that is written a second time needs its earlier values, too.
         pieces = self._unfinished.pop(path, None)
         if isinstance(value, str):
             if pieces is None:

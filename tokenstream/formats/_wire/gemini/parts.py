@@ -115,6 +115,7 @@ class GeminiParts(CallParts):
     def emit_usage(self) -> None:
         """Report the counts of the last usage report, if they are new."""
         self.deltas_since_usage = 0
+        # `latest_delta` is set if its payload may have a newer report than `_report`.
         latest, self.latest_delta = self.latest_delta, None
         if latest is not None:
             self._report = dict_of(latest.raw, "usageMetadata") or self._report

@@ -242,6 +242,7 @@ class GeminiInteractions(Format):
         status = text_of(interaction, "status")
         if status is None:
             self.note("finish_missing")
+            # The last status that an earlier event reported, if any.
             status = self._status
         if status is not None:
             self._finish(status)

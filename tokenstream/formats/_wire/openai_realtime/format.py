@@ -189,6 +189,7 @@ class OpenAIRealtime(Format):
         if model:
             self.parts.head(model=model)
         self._outputs.audio_format = output_format(session) or self._outputs.audio_format
+        # A session that only transcribes or translates has no responses, so none is missing at its end.
         self._answerless = text_of(session, "type") in _WITHOUT_ANSWER
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 

@@ -186,7 +186,7 @@ class HostedItem(SinglePartItem):
         return True
 
     def set_input(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add the whole arguments or code of the call, if no fragment has arrived.
+        """Add the whole arguments or code of the call, if no fragment has arrived; `name` is not used.
 
         Returns:
             False if no input has arrived, and the field contains neither arguments nor code.
@@ -216,7 +216,7 @@ class ImageItem(SinglePartItem):
     __slots__ = ()
 
     def make_part(self, item: dict[str, Any]) -> Part:
-        """Return the image without its data."""
+        """Return the image without its data; some servers send a URL in place of base64."""
         image_format = text_of(item, "output_format")
         result = text_of(item, "result") or ""
         return MediaPart(

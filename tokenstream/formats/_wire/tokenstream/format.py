@@ -203,6 +203,7 @@ class TokenStream(Format):
             if step is not None:
                 delta.step = step
             if has_position:
+                # The payload is decoded for its position only when `position` is asked for.
                 self._latest = delta
             else:
                 self._record_sse_position(delta)

@@ -217,6 +217,7 @@ class UIParts(NamedParts):
     def _turn_into_server_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
         """Close a call without handing it out, and report it as a call of a tool that the provider runs."""
         self.drop_call(call)
+        # The client need not answer this call.
         self.unanswered.discard(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
         content = ServerToolCall(
