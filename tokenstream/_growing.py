@@ -340,7 +340,7 @@ class ChoiceState:
             return call
         part.start = start.model_copy(update={"id": id})
         if call is not None:
-            # The call has ended: replace it wherever it is kept.
+            # The call has ended: replace it wherever it is kept, and count the change of a finished part.
             self.reopened += 1
             call = part.final = call.model_copy(update={"id": id})
             for calls in (self.delivered, self.ended):

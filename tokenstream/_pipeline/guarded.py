@@ -283,7 +283,7 @@ class GuardedMachine(Machine):
         # The guard decides the ending, even if the terminal event has arrived.
         self.error, self.answered = None, False
         self.pull = self._pull_stopped
-        # The stream ends itself, as if the application had stopped it.
+        # `_stops` is the stream: it ends, and closes its source.
         self._stops.stop(reason)
 
     def _end_guarded(self) -> None:

@@ -88,8 +88,8 @@ class RenewableMachine(GuardedMachine):
             kept_format: The format that resumes the answer; None for a new format.
             seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
         """
-        # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
         self._retry_before = self.reconnect_after
+        # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
         self._checkpoint_before = None if kept_format is None else self.checkpoint()
         self._first_id = "" if kept_format is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept_format is None else self._last_event_id
@@ -280,6 +280,7 @@ class RenewableMachine(GuardedMachine):
         if self.seam is None:
             self.take = self._take_unheld
         else:
+            # `take` still adds nothing: `pull` adds each event to the message when it has been relocated.
             hold.ready = deque(self.seam.drop_overlap(hold.ready))
         return None, False
 

@@ -176,7 +176,7 @@ class Format(Resuming, ABC):
         return "", False
 
     def of_answer(self, answer: str) -> Format:
-        """Return a format that reads one of several answers.
+        """Return a format that reads one of several answers; this format itself if there is only one.
 
         That format knows everything that was read about the session itself.
 

@@ -286,6 +286,7 @@ class Step(RunNode):
             # From here on, the stream is read through its hub, for all readers of the broadcast.
             reader: Any = find_driver(given)
             hub = reader.hub
+            # `around_tool` makes a sub-step of each tool that a router runs for the stream.
             if hub.around_tool is not None:
                 raise MisuseError("another step already follows this stream: a stream belongs to one step")
             hub.around_tool = self._around_tool

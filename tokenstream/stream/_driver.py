@@ -314,7 +314,7 @@ class Driver(SingleConsumer):
         """Replace the source with that of the next attempt; return False if no further attempt is made."""
         recovery = self.recovery
         is_stopped = self.verdict.end_request is not None
-        if recovery is None or self.diverted or is_stopped:
+        if recovery is None or self.diverted or is_stopped:  # diverted: its answers are read one by one
             return False
         try:
             source = recovery.make_next_source(cause, now)

@@ -372,8 +372,9 @@ class FastPath:
     def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
         """Record the values in the changing places; return the places whose values have changed so far.
 
-        For the first payload, these are all changing places. A place that has held only
-        zeros so far is left out: its first other value may have a meaning.
+        A changing place has a number or a code that may change without a meaning. For the first payload,
+        the result is all changing places. A place that has held only zeros so far is left out: its first
+        other value may have a meaning.
         """
         places = self._fast.changing
         # A number that is not decoded is not checked against the limit on digits.

@@ -183,7 +183,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     # Prose after the document is a repair of its own.
     reader.prose_noted = False
     reader.outside_step = STEPS["read_after_document"]
-    # The empty text is not read: there is no brace in it.
+    # No text is passed, because there is no brace to read.
     begin_object(reader, "", reader.root_at - reader.base, out)
     if reader.document.error is None:
         use_key(reader, key, reader.root_at)
@@ -257,7 +257,7 @@ def replace_placeholder(reader: LenientReader, position: int) -> int:
         The position after the brace.
     """
     reader.repair_log.note("empty_placeholder", reader.root_at)
-    # The offset of the end of `{}`; -1 means that no `{}` may be a placeholder.
+    # No `{}` may be a placeholder any more; the attribute was the offset of its end.
     reader.empty_end = -1
     # `{}` was not closed in the document: its object is still open, and expects its first key.
     push_bracket(reader, "}")

@@ -96,7 +96,7 @@ class QuotedString:
         self.has_doubtful_escape = False
         """True once an escape was decoded that may be an unescaped backslash instead."""
         self.is_mixed = False
-        """True once the string contains both, and this has been recorded as a repair."""
+        """True once the string contains both kinds of backslashes, and this has been recorded as a repair."""
         self.in_path = False
         """True while the whole string so far is a file path with unescaped backslashes."""
 
@@ -107,7 +107,7 @@ class QuotedString:
         Otherwise its closing quote may be missing: the string appears to contain quotes or closing
         brackets, which may belong to the text after it.
         """
-        # `is_clean`: the string contains no quote that seems to belong to it.
+        # `is_clean`: no quote inside of the string has been found.
         return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_bracket)
 
     @property
@@ -399,6 +399,7 @@ class QuotedString:
 
     def _make_judge(self, context: StringContext) -> QuoteJudge:
         """Return the judge of a quote that was found in the string."""
+        # True if the string is alone on its line so far.
         on_line = context.on_line and not self._has_lines
         return QuoteJudge(
             self.kind,

@@ -79,6 +79,7 @@ class _StructSlot(Slot):
         self._structures: dict[str, ValueStructure | None] = {}
         """Caches the result of `find_structure`, by the kind of value."""
         members = list(_list_members(type_))
+        # Strings are visible while they arrive; `is_plain`: every value is read as plain data.
         self.shows_text = any(_strip_annotation(member) in {Any, str} for member in members)
         self.show_unit = _find_show(type_)
         self.is_plain = type_ is Any
@@ -353,7 +354,7 @@ def _copy_valid_entries(entries: Entries) -> Entries:
     """Return a copy of the entries of a finished list or dict, as its value.
 
     Raises:
-        ContextNeeded: An entry is invalid, or has not been read; the whole list or dict is then read at once.
+        ContextNeeded: An entry is invalid, or has not been read; the list or dict is then read as a whole.
     """
     if any(entry.__class__ in {InvalidEntry, UnreadEntry} for entry in entries.values()):
         raise ContextNeeded

@@ -93,6 +93,7 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
     if text.startswith(word, position):
         reader.add_whole("literal", value, start, start + len(word), out)
         return position + len(word)
+    # The piece ends within the word, or another word begins with this letter: read it letter by letter.
     reader.document.begin_atom("literal", start, out)
     reader.literal = literal
     reader.state = continue_literal
@@ -115,5 +116,6 @@ def continue_literal(reader: StrictReader, text: str, position: int, out: list[J
         reader.end_value()
         return position
     if reader.document.allow & allow_bit:
+        # The first letter tells the value, which may be visible before the word is complete.
         reader.document.show_atom(value)
     return position if position == len(text) else reader.refuse(position, f"the rest of {word}")

@@ -91,6 +91,7 @@ class Draft(Generic[T]):
             schema.title, field_names=None, slot=schema.slot
         )
         self._log = TextLog()
+        # `schema.words` are the words of the type, which error messages may contain.
         self._document = DocumentText(
             self._log, lenient=lenient, choice=document, words=lambda: schema.words, write=self._slot.write
         )
@@ -272,7 +273,8 @@ class Draft(Generic[T]):
         self._log.append(text)
         view = outcome
         if closer == "}":
-            # Without a reference to this draft: the reference cycle would delay freeing it.
+            # The view of an object whose fields are only read, by another draft, when they are first used. It
+            # has no reference to this draft: the reference cycle would delay freeing it.
             make = Draft, self.schema, self._filler is not None, self._show_unit, self._words
             view = LateObject(make, text, self._type_names.field_names or (), outcome)
         self._whole = _WholeDocument(outcome, view)

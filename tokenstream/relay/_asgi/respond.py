@@ -67,6 +67,7 @@ class AnswerOutlet(Outlet):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A source that could not be entered is not left, either.
         if self._entry_error is None:
             await self._events.__aexit__(kind, error, traceback)
 
@@ -96,6 +97,7 @@ class AnswerOutlet(Outlet):
             chunk = await self._next_chunk()
         if not chunk:
             raise StopAsyncIteration
+        # If the send of the chunk is slow, all events that arrive meanwhile form the next one.
         self._batches.begin_send()
         return chunk
 

@@ -108,6 +108,7 @@ class _WebSocketDelivery(Delivery):
                 batch = await self._batches.next()
             except StopAsyncIteration:
                 return
+            # If this send is slow, all events that arrive meanwhile form the next batch.
             self._batches.begin_send()
             await self._send_chunks(self._writer.feed(batch))
 

@@ -57,6 +57,7 @@ class HandlerEntry(NamedTuple):
         if self.checked_by is self.function:
             # The function's own signature declares the arguments.
             return FunctionTool(str(self.tool), self.function)
+        # `checked_by` is a type that validates the arguments; the function takes its value.
         return TypeTool(str(self.tool), self.checked_by, self.function)
 
     def is_async(self) -> bool:

@@ -78,6 +78,7 @@ class Items(Search[T | OutputInvalid]):
             text: The piece, of any length; pieces may be cut anywhere.
             now: Unused; every stage has this parameter.
         """
+        # The excerpt collects the text of the open element, which may go on in the next piece.
         self._excerpt.feed(text)
         out = super().feed(text)
         self._excerpt.store_piece()

@@ -121,6 +121,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
                 continue
             if event is not None:
                 return self._label_event(lane, event)
+            # Nothing has arrived: `lane.entry`, the bell, puts the stream back into the queue when it rings.
             self._dequeue(lane)
         failure = self._take_error()
         if failure is None:

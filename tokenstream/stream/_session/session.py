@@ -37,7 +37,7 @@ class Session:
         self.unsorted: list[Any] = []
         """Items read before it is known whether the connection has several answers."""
         self.new_lanes: deque[AnswerLane] = deque()
-        """Lanes of answers that have begun, but were not returned to the loop yet."""
+        """Lanes (queues of messages) of answers that have begun, but were not returned to the loop yet."""
         self.drivers: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
         self.failure: Exception | None = None
@@ -67,7 +67,7 @@ class Session:
         self._take_over_answers()
 
     def sort_chunk(self, chunk: Any, timed_item: Any = None) -> None:  # noqa: ANN401 - what the source gives
-        """Sort a chunk into the lanes of its answers.
+        """Sort the messages in a chunk into the lanes of their answers, which are queues.
 
         Args:
             chunk: A piece of a body, or a payload.
@@ -104,6 +104,7 @@ class Session:
                     "a guard looks at one answer, and this connection has several: "
                     "call .guard() on each stream of `stream.responses`"
                 )
+            # The stored items are in the lanes, too; the parent stream, diverted now, will not read them.
             self.unsorted.clear()
             driver.diverted = True
             if driver.machine.format is None:
@@ -127,6 +128,7 @@ class Session:
             failure = None
         else:
             return False
+        # If the connection has a single answer, its stream reads all stored items, this last one included.
         self.unsorted.append(item if timed_item is None else timed_item)
         self.end(failure)
         return True
@@ -175,7 +177,7 @@ class Session:
         driver.conclude()
 
     def next_lane(self) -> AnswerLane | None:
-        """Return the lane of the next answer that has begun; None if more must be read first.
+        """Return the lane (the messages) of the next answer that has begun; None if more must be read first.
 
         Raises:
             StreamError: The connection broke, and no answer has raised that error.

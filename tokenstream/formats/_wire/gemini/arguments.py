@@ -200,6 +200,7 @@ class StreamedArguments:
 
     def end(self) -> str:
         """Return the text that closes the arguments; if they are not whole, leave them open."""
+        # `broken`: a value has no place in the arguments; `lacks_text`: text that was announced has not come.
         rewritten = "" if self.broken or self.lacks_text else self._write_again()
         # Writing the members again may have failed, too.
         if self.broken or self.lacks_text:
