@@ -253,6 +253,7 @@ class GuardedMachine(Machine):
         guards = self.guards
         if guards is not None and self.input_ended and self._hold is None:
             self._call_guards(guards.end)
+            # If a guard has stopped the answer, `self.guards` is None now, and nothing is waited for.
             self.waits = self.guards is not None and guards.pending
         return self._pull_stopped()
 

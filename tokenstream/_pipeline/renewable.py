@@ -125,6 +125,7 @@ class RenewableMachine(GuardedMachine):
             # The answer begins anew, so the guards that hold it back judge it from its start.
             self.guards.hold_again()
         self.hold_back(hold)
+        # The content type becomes known with the head of the response.
         self.connect(None)
         if kept_format is not None and self._id_before is not None:
             kept_format.drop_repeated_events(self._id_before, self._first_id)

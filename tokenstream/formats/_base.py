@@ -147,7 +147,7 @@ class Format(Resuming, ABC):
         self.assumed = False
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
         self.error: StreamError | None = None
-        self.stop: str | None = None
+        self.stop: str | None = None  # a format never asks to end the input
         self.parts = Parts(self.limits, self.note)
         """The open parts of the message."""
 
@@ -426,7 +426,7 @@ class Format(Resuming, ABC):
                 self._read_object(frame, "")
             return
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
-            if isinstance(frame, EventStreamMessage) and frame.kind != "event":
+            if isinstance(frame, EventStreamMessage) and frame.kind != "event":  # AWS: an exception
                 self.error = exception_error(frame.event, frame.payload, frame.headers)
                 return
             event = name_of(frame)

@@ -126,7 +126,8 @@ class NDJSONParser(PlainNDJSONParser):
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the same as `feed`; every framing has a method of this name."""
         # Most servers send one line per chunk. A line that does not begin with white space is not blank.
-        # `in` is much faster than splitting the chunk. 10 is LF, and 32 a space.
+        # `in` is much faster than splitting the chunk. 10 is LF, and 32 a space. The lines of a chunk of at
+        # most `_small_chunk` bytes are within every limit.
         if type(chunk) is bytes and self._past_bom and 0 < len(chunk) <= self._small_chunk:
             if chunk[-1] == 10:
                 payload = chunk[:-2] if chunk[-2:] == b"\r\n" else chunk[:-1]

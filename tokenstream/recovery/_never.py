@@ -111,7 +111,7 @@ def _is_filtered(error: StreamError) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    """Return True if the text of a broken answer is JSON, as far as it goes, or ends inside of a ```json block.
+    """Return True if a broken answer's text is JSON, as far as it goes, or ends inside of a ```json block.
 
     Args:
         text: The text, without white space before it; not empty.

@@ -69,6 +69,7 @@ class NamedParts(Parts):
         if unclosed is not None:
             self.note("part_unclosed")
             self.close(unclosed)
+        # A part after the finish reason is a departure.
         self.note_if_late()
         part = self.open(0, self.make_empty_part(kind, data))
         if data is not None:

@@ -390,6 +390,7 @@ class QuotedString:
             self.repair_log.note("inner_quote", context.base + position)
             self.is_clean = False
             self._in_quotation = not self._in_quotation and judge.opens_quotation(text, after)
+            # In strings of these two kinds, a quote is written as an escape or as an entity.
             self.add('"' if self.kind in (ESCAPED, HTML) else text[position], pieces, context)
         return after
 

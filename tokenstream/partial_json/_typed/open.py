@@ -69,6 +69,7 @@ class OpenContainer:
         in_whole: bool,
     ) -> None:
         self.parent = parent
+        # Only the document itself has no key.
         self.key = 0 if event.key is None else event.key
         self.name = name
         self.slot = slot

@@ -68,6 +68,7 @@ class AnswerFollower:
         """
         if self._feed is None:
             self._feed, state = await self._journal.attach(self, self._id, self.position, self._owner)
+            # The last position so far: up to it, records are replayed; those after it are live.
             self.live_after = state.end
             self.has_all = state.over and self.position == state.end
         return self._feed

@@ -92,6 +92,7 @@ class Reader:
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
+        """The items that the loop has not taken yet, each with the time of its arrival."""
         self._bell: ArrivalBell | None = None
         """Rung when something arrives."""
         self._room_event: Event | None = None

@@ -214,7 +214,7 @@ class OpenAIChat(Format):
                         self._read_answer(payload, plan)
                 self.error = error
                 return
-        # A bare payload has the text in fields of its own, without choices.
+        # A bare payload, of a server's native route, has a chunk's content in fewer layers, or in one more.
         chunk = convert_to_chunk(payload) if plan.may_be_bare else None
         if chunk is not None:
             self._read_answer(chunk, _ANSWER_PLANS.of(chunk))

@@ -154,6 +154,7 @@ class UIParts(NamedParts):
             self.drop_call(call)
         else:
             self._close_server_call(call, payload)
+        # The error in the payload is the result of the call.
         self.read_result(payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
