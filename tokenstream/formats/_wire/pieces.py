@@ -98,6 +98,7 @@ class Pieces(Format):
         """Return a function for pieces that only add text to the open part; None if no part is open.
 
         The result is also None if `unit` is not "payload", or if `shortcuts` is off; see `Format.shortcut`.
+        The other arguments are not used.
         """
         part = self._part
         if part is None or unit != "payload" or not self.shortcuts:

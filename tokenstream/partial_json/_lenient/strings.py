@@ -96,7 +96,7 @@ class QuotedString:
         self.has_doubtful_escape = False
         """True once an escape was decoded that may be an unescaped backslash instead."""
         self.is_mixed = False
-        """True once the string contains both kinds of backslashes, and this has been recorded as a repair."""
+        """True once a mixture of unescaped backslashes and doubtful escapes was recorded as a repair."""
         self.in_path = False
         """True while the whole string so far is a file path with unescaped backslashes."""
 
@@ -303,7 +303,7 @@ class QuotedString:
                 break
             position = following
             if self.unsure_at is not None:
-                # A quote has two readings: the caller refuses the text, or looks at what follows.
+                # A quote has two readings, so the caller refuses the text.
                 break
         return position
 

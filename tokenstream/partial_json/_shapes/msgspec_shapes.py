@@ -79,7 +79,7 @@ class _StructSlot(Slot):
         self._structures: dict[str, ValueStructure | None] = {}
         """Caches the result of `find_structure`, by the kind of value."""
         members = list(_list_members(type_))
-        # Strings are visible while they arrive; `is_plain`: every value is read as plain data.
+        # `shows_text`: a string is visible while it arrives. `is_plain`: every value is read as plain data.
         self.shows_text = any(_strip_annotation(member) in {Any, str} for member in members)
         self.show_unit = _find_show(type_)
         self.is_plain = type_ is Any
@@ -153,7 +153,10 @@ class _StructSlot(Slot):
         )
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots at a key in all members of the type; None if any type is possible there."""
+        """Return the slots at a key in all members of the type; None if any type is possible there.
+
+        `attribute` is True if the step to the value is written as an attribute, False if as an item.
+        """
         found: list[Slot] = []
         for member in _list_members(self._type):
             inner = _list_types_within(member, key, attribute=attribute)

@@ -50,6 +50,7 @@ def _step_to_field(
     """Return a list with the schema of the field that a key names.
 
     The list is empty if there is no such field. The result is None if the object allows any key.
+    `attribute` is True if the step to the field is written as an attribute, False if as an item.
     """
     # The fields of a typed dict are items, the fields of any other object are attributes.
     has_items = schema["type"] == "typed-dict"
@@ -79,7 +80,10 @@ def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
 def _step_through(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schemas at a key in all alternatives of a schema; None if any schema is possible."""
+    """Return the schemas at a key in all alternatives of a schema; None if any schema is possible.
+
+    `attribute` is True if the step to the value is written as an attribute, False if as an item.
+    """
     found: list[CoreSchema] = []
     for inner, inner_config, _ in definitions.iter_alternatives(schema, config):
         schemas_within = find_schemas_within(definitions, inner, inner_config, key, attribute=attribute)

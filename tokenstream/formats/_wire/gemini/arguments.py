@@ -213,7 +213,8 @@ class StreamedArguments:
     def _write_now_or_later(self, path: PathSteps, value: object, *, more: bool) -> str:
         """Return a value's text to append now; "" if its member must be written again at the end.
 
-        Sets `broken` if the value has no place in the arguments.
+        Sets `broken` if the value has no place in the arguments. `more` is True if more text of a string is
+        announced.
         """
         if self._members_to_rewrite:
             # Once one member must be written at the end, so must the members of all later values.
