@@ -205,6 +205,7 @@ class Aligner:
             known_part.end_repeated = True
             # The end is new to the reader of a part that was still open.
             return True if known_part.part.complete else None
+        # Any other event of the part counts as new.
         return None
 
     def _compare_text(

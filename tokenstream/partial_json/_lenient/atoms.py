@@ -60,6 +60,7 @@ def read_atom(token: str) -> Atom | None:
         >>> read_atom("True").value, read_atom("0x1F").value, read_atom(".5").value, read_atom("007")
         (True, 31, '0.5', None)
     """
+    # The third argument of `Atom` is the repair, if the value is not JSON.
     if token in LITERALS:
         return Atom("literal", LITERALS[token])
     if token in _PYTHON_LITERALS:
@@ -79,6 +80,7 @@ def _read_number_form(token: str) -> Atom | None:
 
     The result is None if the token is no such number.
     """
+    # "number_form" is the name of the repair.
     match = _HEXADECIMAL(token)
     if match is not None:
         sign, digits = match.groups()

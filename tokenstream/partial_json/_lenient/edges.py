@@ -178,6 +178,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     """
     reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
+        # The key is in other quotes than JSON's, which is a repair, too.
         reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
     # Prose after the document is a repair of its own.

@@ -153,7 +153,8 @@ class QuotedString:
         # Codes such as `\u00e9` are looked for at the end only, if the piece is long.
         has_codes = held_back or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:])
         if has_codes and not self.may_have_ended:
-            # Probably all escapes are codes, as in text that is not English.
+            # Probably all escapes are codes, as in text that is not English. False: an unfinished code at the
+            # end is no error; `size` does not include it.
             try:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:

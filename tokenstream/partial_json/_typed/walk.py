@@ -91,7 +91,7 @@ def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
         return _get_entry(value, key)
     if isinstance(key, int):
         return _get_element(value, key)
-    # A field of an object of a class.
+    # A field of an object of a class, whose class attributes list the fields; `extra` are fields of pydantic.
     cls: Any = value.__class__
     if any(key in getattr(cls, fields, ()) for fields in _FIELD_SETS):
         return getattr(value, key, MISSING)

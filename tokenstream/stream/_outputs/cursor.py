@@ -128,7 +128,8 @@ class OutputCursor(Generic[ItemT]):
         if item is not None:
             return item
         if self._delivered is not None and self._delivered.lacks_items:
-            # The restarted answer has ended before all delivered items were found again.
+            # The restarted answer has ended before all delivered items were found again. `check` raises for
+            # that, unless the stream was stopped.
             self._delivered.check(self._answer.accumulator)
         if self._failure is not None:
             raise self._failure.with_traceback(None) from self._failure.__cause__

@@ -107,4 +107,5 @@ def record(
     if isinstance(source, Stream | AsyncStream):
         note_stream(source, notes)
         return source
+    # A source without a response is wrapped, and its loop is recorded.
     return source if note_body(source, notes) else cast("SourceT", note_loop(source, notes))
