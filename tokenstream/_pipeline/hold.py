@@ -143,6 +143,7 @@ class Hold:
 
         counts, final = GrowingUsage(), False
         for event in self._held:
+            # After a finish event, the counts are those of the whole answer.
             final = final or isinstance(event, Finish)
             if isinstance(event, UsageUpdate):
                 counts.add(event.usage)

@@ -96,10 +96,10 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
             opened = await _open_result(manager_result, make_source)
             stack.push_async_callback(opened.close)
         except BaseException as error:
-            # As in `from_manager`.
+            # No `async with`, as in `from_manager`: the manager may suppress exceptions, but not this one.
             await stack.__aexit__(type(error), error, error.__traceback__)
             raise
-        # `entered` and `enters`: the manager may hold a cancel scope open, which its task has to leave.
+        # `entered`, and `enters` below: the manager may hold a cancel scope open, which its task must leave.
         return replace(opened, close=stack.aclose, entered=True)
 
     return Deferred(open_source, discard=lambda: _discard(source), enters=True)

@@ -176,6 +176,7 @@ def _convert_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a di
     for the objects inside the object.
     """
     if _is_mapping(value) and hasattr(value, _DATACLASS_ATTRIBUTE):
+        # Declared fields that the server did not send are None.
         fields = {**value, **vars(value)}
         return {name: _convert_fields(inner) for name, inner in fields.items() if inner is not None}
     return [_convert_fields(inner) for inner in value] if is_list(value) else value

@@ -355,11 +355,11 @@ class SSEParser(PlainSSEParser):
             >>> SSEParser().frames(b"data: 1\n\nid: 7\ndata: 2\n\n")
             [b'1', ServerSentEvent(b'2', id='7')]
         """
-        # Most servers send one event per chunk. `in` is several times as fast as a search
+        # Most servers send one event per chunk, with LF line ends. `in` is several times as fast as a search
         # for two bytes, and a slice is faster than startswith. 13 is CR, 10 is LF and 32 a space.
         if (
             type(chunk) is bytes
-            and self._holds_nothing
+            and self._holds_nothing  # of earlier chunks
             and 13 not in chunk
             and len(chunk) <= self._small_chunk
         ):

@@ -317,6 +317,7 @@ class Document:
         if self.shows_strings:
             self.show(piece)
         else:
+            # The string is shown once it is complete.
             self.string = piece
 
     def grow_string(self, piece: str, out: list[JSONEvent]) -> None:

@@ -140,6 +140,7 @@ class _OpenAIChatTurn(Turn):
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
         """Write audio as the id by which the server knows it; for any other medium, return the obstacle."""
+        # The chat API sends only audio, and may leave out its type. The id is unknown to other providers.
         is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
         if not self.is_own or not part.id or not is_audio:
             return "media"

@@ -269,6 +269,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
         if name == "via" and not matches:
             matches = [(_UNKNOWN_HOP, value)]
         for hop, expected in matches:
+            # If any value of the header is a sign of the hop, the value says nothing.
             description = f"its header {name}" + (f": {value}" if expected else "")
             hops.setdefault(hop.name, (hop, description))
     return hops

@@ -113,6 +113,7 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
     plain_positions = log.plain_positions or ()
 
     def collect_before() -> dict[str, Any]:
+        """Return the fields up to this one, from which an object is made for serializer methods."""
         indexes = (index for index in range(position + 1) if index not in plain_positions)
         return {log.names[index]: log.values[index] for index in indexes}
 
@@ -265,8 +266,10 @@ def _dump_object_data(
     for name in view:
         key = type_names.find_key(name, by_alias)
         if key is None:
+            # The type excludes the field from its JSON.
             continue
         if view.growing is not MISSING and name == view.name:
+            # The last field is still being written.
             data[key] = dump_data(view.growing, by_alias, fresh=fresh)
             continue
         position, text = dump_field(view, name, by_alias)

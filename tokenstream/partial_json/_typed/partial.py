@@ -320,6 +320,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 best=self,
             )
         errors = self.errors
+        # `words` returns the words of the type, which error messages may contain.
         why = describe_invalid(self._type_names.title, errors, self._state.document.words())
         return OutputInvalid(why, text=text, errors=errors, best=self)
 
@@ -416,6 +417,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def _make_repr(self, deepest: int) -> str:
         """Return the repr, with at most `deepest` levels of nesting."""
         if self._members is None:
+            # A value without fields, such as an array or a text; MISSING if nothing has arrived.
             parts = [] if self._whole is MISSING else [make_repr(resolve(self._whole), deepest - 1)]
         elif deepest <= 0:
             parts = []
@@ -459,6 +461,7 @@ def _rebuild(
     # All errors in one link: their locations are complete already.
     faults = FaultLink(before=None, location=(), errors=errors) if errors else None
     document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
+    # The text begins with the object, at 0, and no older error (None) has to be left out.
     state = SnapshotState(
         document,
         start=0,

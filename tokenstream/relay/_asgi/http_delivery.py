@@ -102,7 +102,7 @@ class HTTPDelivery(Delivery):
         """
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
-        # It stays True if the sending is cancelled, because the chunk may be incomplete then.
+        # `_busy` stays True if the sending is cancelled, because the chunk may be incomplete then.
         self._busy = True
         await self._write(chunk, more=more)
         self._busy = False

@@ -180,6 +180,7 @@ class Redact(TextStage):
                 return start + 1
             # A shorter match stands for the longer one, whose rest is dropped.
             match, end = short_match, short_match.end()
+            # The second `end`: no text beyond it was searched before.
             end = self._extend_match(text, start, end, end)
         self._emit_replacement(match, out)
         return end
@@ -214,7 +215,8 @@ class Redact(TextStage):
     def _skip_replaced_match(self, text: str, position: int, end: int, tried: int) -> int:
         """Skip a match that was already replaced; return its end, or its start while more may belong to it.
 
-        For the arguments, see `_extend_match`.
+        The arguments are those of `_extend_match`: `end` is the end known so far, and `tried` the length
+        of the text that was searched for a longer match before.
         """
         end = self._extend_match(text, position, end, tried)
         may_grow = self._matcher.may_change(text, position) and len(text) - end <= (self._matcher.limit or 0)
@@ -235,6 +237,7 @@ class Redact(TextStage):
         """
         step = (self._matcher.limit or 0) + 1
         while True:
+            # The ends to try, from the longest match on, without those that were tried before.
             places = range(min(len(text), end + step), max(end, tried), -1)
             longer = self._find_end_beyond(end, text, position, places)
             if longer is None:

@@ -200,6 +200,7 @@ class MarkdownSpeech:
             return _WAIT if may_be_fence and not at_end else position
         stop = match.end()
         if stop == len(text) and stop - position < _MAX_WAIT:
+            # More marks may follow.
             return stop if at_end else _WAIT
         line_end = _LINE_END.search(text, stop, position + _MAX_WAIT)
         rest_of_line = text[stop : line_end.start() if line_end else position + _MAX_WAIT]
@@ -283,7 +284,7 @@ class MarkdownSpeech:
             case "[":
                 return self._read_link(text, position, position, out, at_end=at_end)
             case "!":
-                if text[position + 1 : position + 2] == "[":
+                if text[position + 1 : position + 2] == "[":  # an image
                     return self._read_link(text, position, position + 1, out, at_end=at_end)
                 return self._speak_char(text, position, out, at_end=at_end)
             case "<":

@@ -106,7 +106,7 @@ class Hub(EventQueue[DriverT]):
             self.wake()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams, unless there is a leader.
+        """Begin to read for a loop that also reads other streams, unless a leader reads for all readers.
 
         Args:
             bell: Rung when something may have arrived.

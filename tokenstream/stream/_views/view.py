@@ -138,7 +138,7 @@ class View(_ViewBase, Generic[ItemT]):
             ...     print(first, list(text), stream.closed)
             Hel [] False
         """
-        # It stands in for both, and ends every later loop.
+        # One object stands in for the driver and the cursor, and ends every later loop.
         closed: Any = _ClosedView(StopIteration)
         self._driver = self._cursor = closed
 
@@ -209,7 +209,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             ...     await text.aclose()
             ...     return piece
         """
-        # It stands in for both, and ends every later loop.
+        # One object stands in for the driver and the cursor, and ends every later loop.
         closed: Any = _ClosedView(StopAsyncIteration)
         self._driver = self._cursor = closed
 

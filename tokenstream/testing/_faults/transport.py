@@ -54,8 +54,9 @@ def close(recording: Recording, *, at: float | None = None, event: int | None = 
     """Close the connection inside the body, without a proper end.
 
     Args:
-        at: As for `cut`; 1.0 closes the connection after the last byte.
-        event: As for `cut`.
+        at: Offset in the body, as for `cut`: a number of bytes, or a fraction, of which 1.0 closes the
+            connection after the last byte. By default, the connection is closed in the middle.
+        event: Number of the event after which the connection is closed, as for `cut`.
 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
@@ -69,8 +70,9 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     """Reset the connection inside the body.
 
     Args:
-        at: As for `cut`; 1.0 resets the connection after the last byte.
-        event: As for `cut`.
+        at: Offset in the body, as for `cut`: a number of bytes, or a fraction, of which 1.0 resets the
+            connection after the last byte. By default, the connection is reset in the middle.
+        event: Number of the event after which the connection is reset, as for `cut`.
 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
@@ -91,8 +93,8 @@ def stall(
 
     Args:
         seconds: Length of the silence; by default the silence never ends.
-        at: Offset of the silence, as for `cut`.
-        event: As for `cut`.
+        at: Offset of the silence in the body, as for `cut`: a number of bytes, or a fraction.
+        event: Number of the event after which the silence begins, as for `cut`.
 
     Raises:
         MisuseError: On replay, if the body has no such offset or event, or `seconds` is negative.

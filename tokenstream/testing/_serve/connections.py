@@ -258,7 +258,7 @@ class _Connection(BaseHTTPRequestHandler):
         due = time.monotonic()
         for delay, data in reply.chunks:
             due += delay
-            if not self._wait(due - time.monotonic()):
+            if not self._wait(due - time.monotonic()):  # the client has left, or the server is stopping
                 self.close_connection = True
                 return False
             # In the chunked transfer coding, an empty chunk would end the body.
@@ -276,6 +276,7 @@ class _Connection(BaseHTTPRequestHandler):
 
         # No HTTP request can follow on the connection.
         self.close_connection = True
+        # `hold` returns True if all was sent and the client has been silent, but has not left.
         if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
             self._cut_body(reply.cut, exchange)
 

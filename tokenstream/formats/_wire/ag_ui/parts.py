@@ -186,7 +186,7 @@ class RunParts(NamedParts):
                 # The repeated start opened the part again.
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:
-            # The value belongs to a closed part, or to a message of another run.
+            # The value belongs to a closed call, or to a message of another run.
             self.items("encrypted_values", [fields_except(payload, *COMMON_FIELDS) or {}])
 
 

@@ -202,6 +202,7 @@ provider_data=None, phase=None))]
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
         """Add a delta to its block, and report the unknown fields of the payload and the delta."""
         if self._repeats_start():
+            # The start already contained the whole answer.
             return
         delta = dict_of(payload, "delta")
         # Without an index, a delta belongs to the newest block, or to block 0 if none has begun.
@@ -218,6 +219,7 @@ provider_data=None, phase=None))]
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
         """Close a block."""
         if self._repeats_start():
+            # The start already contained the whole answer.
             return
         self._blocks.stop(self._block_index(payload, self._blocks.newest))
         # The SDK's stream helper adds the finished block.

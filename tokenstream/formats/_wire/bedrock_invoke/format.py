@@ -333,6 +333,7 @@ def _find_format(names: tuple[str, ...], payload: dict[str, Any]) -> str | None:
     """Return the first name in `names` whose format recognises a payload; None if no format does."""
     registered = registry.names()
     for name in names:
+        # "" is the name of the SSE event: a payload inside a chunk has none.
         if name in registered and registry.load(name).recognises(payload, "") is True:
             return name
     return None
