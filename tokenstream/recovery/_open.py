@@ -96,6 +96,7 @@ class SourceOpener(ABC):
         Args:
             message: The answer so far.
         """
+        # The limit is in the request, which only an opener that makes the requests itself knows.
         return None
 
     @abstractmethod
@@ -127,7 +128,10 @@ class SyncOpener(SourceOpener):
     """Opens the sources of a `Stream`."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens."""
+        """Return the source of an attempt, which the first read opens.
+
+        `begins` is True if the timing of the answer starts with this attempt.
+        """
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[Deferred] = []
 
@@ -136,6 +140,7 @@ class SyncOpener(SourceOpener):
             try:
                 source = sync_source(self._call_open(attempt))
                 while isinstance(source, Deferred):
+                    # Kept for `find_socket`, with which another thread can end the wait for the response.
                     inner_sources.append(source)
                     source = source.open()
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
@@ -158,7 +163,10 @@ class AsyncOpener(SourceOpener):
     """Opens the sources of an `AsyncStream`; the wait before an attempt is part of the opening."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which the first read opens after the wait."""
+        """Return the source of an attempt, which the first read opens after the wait.
+
+        `begins` is True if the timing of the answer starts with this attempt.
+        """
 
         async def open_source() -> AsyncSource:
             if attempt.wait > 0:

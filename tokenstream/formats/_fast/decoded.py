@@ -195,7 +195,8 @@ def _make_comparison(
             values = get(value)
         except KeyError:
             return False
-        # Types are compared first: only the comparison of plain types is known to be safe.
+        # Types are compared first: only the comparison of plain types is known to be safe. Of the values, the
+        # first ones (`constants` in number) must be equal.
         if [*map(type, values)] != kinds or values[:constants] != constant:
             return False
         for position, check in checks:  # noqa: SIM110 - a generator would take twice as long

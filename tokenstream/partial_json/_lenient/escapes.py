@@ -54,7 +54,7 @@ _CUT_SURROGATE_PAIR: Any = re.compile(
 def read_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash, in a string of any kind.
+    """Read the backslash at `position`, in a string of any kind; add what it stands for to `pieces`.
 
     Returns:
         The position after the escape, or after a backslash that begins none. If later text decides: the

@@ -113,6 +113,7 @@ class RedisStorage(Storage):
         # The last value is the reason of a requested stop.
         begin, end, over, alive, records, owner, _ = reply
         state = State(None if owner is None else owner.decode(), begin, end, bool(over), bool(alive))
+        # `after + 1` is the position of the first record.
         return Page(state, after + 1, tuple(records))
 
     async def wait(self, id: str, after: int) -> None:

@@ -51,7 +51,10 @@ def expand_tabs(line: str) -> str:
 
 
 def find_heading_level(text: str, position: int, *, complete: bool) -> int:
-    """Return the level of the heading that begins at a position; 0 for none, MORE_NEEDED if undecided."""
+    """Return the level of the heading that begins at a position; 0 for none, MORE_NEEDED if undecided.
+
+    If `complete` is true, `text` is the whole line, and the result is never MORE_NEEDED.
+    """
     match = _HASHES.match(text, position)
     if match is None:
         return 0
@@ -65,7 +68,10 @@ def find_heading_level(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_fence_length(text: str, position: int, *, complete: bool) -> int:
-    """Return the length of the fence that opens at a position; 0 for none, MORE_NEEDED if undecided."""
+    """Return the length of the fence that opens at a position; 0 for none, MORE_NEEDED if undecided.
+
+    If `complete` is true, `text` is the whole line, and the result is never MORE_NEEDED.
+    """
     mark = text[position]
     match = (_BACKTICKS if mark == "`" else _TILDES).match(text, position)
     end = match.end() if match else position
@@ -74,6 +80,7 @@ def find_fence_length(text: str, position: int, *, complete: bool) -> int:
     if mark == "`" and "`" in text[end:]:
         # Inline code with three or more backticks.
         return 0
+    # The rest of the line may still contain a backtick, or more marks.
     return end - position if complete else MORE_NEEDED
 
 

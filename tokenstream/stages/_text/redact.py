@@ -196,6 +196,7 @@ class Redact(TextStage):
             out.append(text[position])
             return position + 1
         self._emit_replacement(match, out)
+        # The match may still grow: no longer one was looked for.
         return self._skip_replaced_match(text, position, match.end(), match.end())
 
     def _find_short_match(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match
@@ -278,6 +279,7 @@ class Redact(TextStage):
         last_end = self._find_end_beyond(head_end, text, position, places)
         if last_end is not None:
             shortened = text[:head_end] + text[last_end:]
+            # The match must end as before, however many of the last characters are left out.
             count = min(_TRIED, len(text) - last_end)
             if self._find_last_ends(shortened, position, count) == self._find_last_ends(
                 text, position, count

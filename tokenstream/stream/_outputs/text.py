@@ -228,4 +228,5 @@ class ArgumentsText:
         delivered = log.join()[: self._position]
         if not text.startswith(delivered):
             self.rewritten = True
+            # Nothing more is delivered: it would not continue the delivered pieces.
             self._position = len(text)

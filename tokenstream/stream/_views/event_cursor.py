@@ -96,6 +96,7 @@ class EventCursor:
     def ready(self) -> list[Event]:
         """Return events for all changes since the last call."""
         choices, head, usage, spent = self._accumulator.state_to_copy()
+        # The head's last element is the dict of the fields that belong to all choices.
         *_, fields = head
         events: list[Event] = []
         if choices is not self._choices or spent is not self._spent:
@@ -236,6 +237,7 @@ class _ChoiceCursor:
         for cursor in self._open:
             yield from cursor.ready()
         self._open = [cursor for cursor in self._open if not cursor.has_ended]
+        # `shared=False`: these fields belong to this choice alone.
         yield from _list_changes(state.provider_data, self._fields, state.index, shared=False)
 
 

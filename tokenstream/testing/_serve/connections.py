@@ -276,7 +276,7 @@ class _Connection(BaseHTTPRequestHandler):
 
         # No HTTP request can follow on the connection.
         self.close_connection = True
-        # `hold` returns True if all was sent and the client has been silent, but has not left.
+        # `hold` returns True if it has left the connection open, to be broken here.
         if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
             self._cut_body(reply.cut, exchange)
 

@@ -92,6 +92,7 @@ class Conversation:
         due = time.monotonic()
         for delay, data in chunks:
             due += delay
+            # Until then, read the client's messages.
             if not self._listen(_return_fixed(due)):
                 return False
             self._prepare_message(data)

@@ -126,6 +126,7 @@ class UIMessageEncoder(NamedEncoder):
             "toolName": call.name,
             "input": decode(call.arguments_text or "{}"),
         }
+        # "": the SSE events of this protocol have no names.
         return [("", available)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
