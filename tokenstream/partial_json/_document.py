@@ -264,6 +264,7 @@ class Document:
         self.frame = frame = Frame(outer, key, container)
         self.frames.append(frame)
         self.container = container
+        # The index of an array's first element; for an object, the reader sets each key.
         self.key = 0
         return True
 

@@ -147,9 +147,12 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             string = None
             incomplete = reader.incomplete
             if not incomplete and "\\" not in text:
+                # No escape: the piece is text as it is, unless a quote ends the string.
                 if '"' not in text and text.isprintable():
                     string = text
             elif incomplete or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
+                # Escapes by code, such as `\u00e9`; `incomplete` is the start of one that was cut. The decoder's
+                # arguments: the handling of errors is strict (None), and the text may end in an escape (False).
                 escaped = incomplete + text
                 try:
                     codes, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
@@ -164,13 +167,14 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                         string = codes
                         reader.incomplete = escaped[size:]
             elif text[-1] != "\\":
-                # The piece does not end in the middle of an escape.
+                # Other escapes; the piece does not end in the middle of one. The added quote ends the scan.
                 try:
                     read, end = scan_string(text + '"', 0)
                 except ValueError:
                     pass
                 else:
                     if end <= len(text):
+                        # The piece itself has the closing quote.
                         end_events: list[JSONEvent] = reader.feed_string_end(text, read, end)
                         return end_events
                     string = read

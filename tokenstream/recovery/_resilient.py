@@ -75,6 +75,7 @@ def resilient(
     """
     retry = check_retry(retry, is_async=False)
     openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(retry.fallback)))
+    # None: the time of the request (`started_at`) is not known yet.
     options = Options(
         format,
         limits,
@@ -134,6 +135,7 @@ def aresilient(
     """
     retry = check_retry(retry, is_async=True)
     openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(retry.fallback)))
+    # None: the time of the request (`started_at`) is not known yet.
     options = Options(
         format,
         limits,
@@ -170,6 +172,7 @@ def make_stream(
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
+        # `renewable`: another source may continue the answer.
         options._replace(renewable=True),
     )
     recovery = Recovery(retry, openers, driver.machine, driver.silence.deadlines.total)

@@ -305,6 +305,7 @@ class Journal:
         """
         if not 0 < len(id) <= _MAX_ID:
             raise UnknownAnswer("no answer has this id")
+        # The second 0 is the limit: only the state is read, and no records.
         page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
         if page is None or page.state.owner != owner:
             raise UnknownAnswer("no answer has this id")
@@ -355,6 +356,7 @@ class Journal:
             await self._wait_for_producers()
         for producer in list(self._producers.values()):
             producer.interrupt(_SHUT_DOWN)
+        # They still write their last records.
         with anyio.move_on_after(self.lease):
             await self._wait_for_producers()
 

@@ -123,6 +123,7 @@ class RedisStorage(Storage):
         """
 
         async def has_changed() -> bool:
+            # 0 records: only the state.
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after
 
@@ -140,6 +141,7 @@ class RedisStorage(Storage):
         async def has_changed() -> bool:
             reply = await self._run_script(READ, id, 0, 0)
             if reply is None:
+                # The answer has disappeared.
                 return True
             _, _, over, _, _, _, stop_reason = reply
             return bool(over) or stop_reason is not None

@@ -115,7 +115,8 @@ class MarkdownBlock:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the computed properties instead of the state, which is large and shared."""
-        # The rest of the state is the unfinished line, which only the computed properties need.
+        # The rest of the state is the unfinished line, which only the computed properties need; these
+        # (`_READERS`) are computed now.
         shape = self._state[0]
         small_shape = shape._replace(
             last_text=[],

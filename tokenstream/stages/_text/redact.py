@@ -132,6 +132,7 @@ class Redact(TextStage):
                 # The text from here on is held back.
                 break
             position, was_open = self._cut_overlong_match(text, position, out), True
+        # The rest of a replaced match is shortened rarely, because that copies the text.
         if self._replaced_end is not None and limit is not None and len(text) - position > 4 * limit:
             # The rest of a replaced match is still arriving. Its middle is dropped, so that the text does not
             # grow with it; not with each piece, because this copies the text.

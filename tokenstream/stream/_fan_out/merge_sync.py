@@ -76,6 +76,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             # This is the first call.
             self._begin()
         if self._is_alarm_due:
+            # Check the deadlines of a stream, even while other streams deliver events.
             self._handle_alarms()
         while self._live_count:
             lane = self._next_lane()

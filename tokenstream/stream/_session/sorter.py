@@ -226,6 +226,7 @@ class Sorter:
         if self.has_several is None:
             return []
         frames, self._undecided_frames = self._undecided_frames, []
+        # A single answer needs no lane: the stream itself reads what has arrived on the connection.
         return [lane for each in frames for lane in self._sort(each)] if self.has_several else []
 
     def _may_begin(self, answer_name: str, payload: dict[str, Any], connection_format: Format) -> bool:

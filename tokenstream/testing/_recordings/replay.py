@@ -160,6 +160,7 @@ class _Schedule:
                 "stream, or give the client a read timeout"
             )
         self._limit_comes_first = due > self._read_limit
+        # The caller's deadline has passed only after its moment, so the wait is a little longer.
         return self._clock.until(self._read_limit + _AFTER_LIMIT if self._limit_comes_first else due)
 
     def _take_chunk(self) -> bytes:

@@ -194,6 +194,7 @@ provider_data=None, phase=None))]
     def _read_block_start(self, payload: dict[str, Any]) -> None:
         """Open a block."""
         if self._repeats_start():
+            # The start already contained the whole answer.
             return
         index = self._block_index(payload, self._blocks.newest + 1)
         self._blocks.start(index, dict_of(payload, "content_block"))
