@@ -154,7 +154,7 @@ class Seam:
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
-        """Return only the events that may be added to the answer; see `_is_left_out`."""
+        """Return only the events that may be added to the answer: nothing that it already contains."""
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue. It stays only
             # with a call, since providers accept a call back only together with its reasoning.

@@ -282,7 +282,10 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the maximum length of a line, and the name of the limit that sets it; see `LineFraming`."""
+        """Return the maximum length of a line, and the name of the limit that sets it.
+
+        `whole` is False if more of the line may arrive; the bound must not depend on how chunks were cut.
+        """
         # The bytes that the data of the open event may still grow by.
         spare = self._limits.event - self._data_size
         if line.startswith(b"data:"):

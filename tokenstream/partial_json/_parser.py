@@ -151,8 +151,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 if '"' not in text and text.isprintable():
                     string = text
             elif incomplete or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
-                # Escapes by code, such as `\u00e9`; `incomplete` is the start of one that was cut. The decoder's
-                # arguments: the handling of errors is strict (None), and the text may end in an escape (False).
+                # Escapes by code, such as `\u00e9`; `incomplete` is the start of one that was cut. None:
+                # errors are raised; False: the text may end inside an escape.
                 escaped = incomplete + text
                 try:
                     codes, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names

@@ -205,6 +205,7 @@ class OpenAICompletions(Format):
         choice = self.parts.choice(0 if index is None else index_of(index)).index
         model = text_of(payload, "model")
         if model is not None or not self.parts.started:
+            # The first payload begins the answer, even without a model.
             self.parts.head(model=model)
         self.parts.write(choice, "text", payload[_NATIVE_TEXT])
         for name, reported_name in _NATIVE_LISTS.items():

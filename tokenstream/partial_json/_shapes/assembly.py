@@ -197,7 +197,10 @@ class AssembledStructure(ValueStructure):
         self.prefix = tuple(prefix)
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
-        """Return the value of the entries, validated by each layer; see `ValueStructure.assemble`."""
+        """Return the value of the entries, validated by each layer; `plain_data` is only for the errors.
+
+        The entries are the validated values by key, `InvalidEntry` for an invalid one.
+        """
         try:
             value = self._gather(entries)
         except ValidationError as error:

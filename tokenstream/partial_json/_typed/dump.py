@@ -260,7 +260,7 @@ def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # 
 def _dump_object_data(
     view: GrowingObject, type_names: TypeNames, by_alias: ByAlias, *, fresh: bool
 ) -> dict[str, Any]:
-    """Return an object as plain data; see `dump_data`."""
+    """Return an object as plain data; `fresh` asks for data that the caller may change (see `dump_data`)."""
     data: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
@@ -279,7 +279,7 @@ def _dump_object_data(
 
 
 def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
-    """Return an array as plain data; see `dump_data`."""
+    """Return an array as plain data; `fresh` asks for data that the caller may change (see `dump_data`)."""
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
     data: list[Any] = []

@@ -356,7 +356,7 @@ class Journal:
             await self._wait_for_producers()
         for producer in list(self._producers.values()):
             producer.interrupt(_SHUT_DOWN)
-        # They still write their last records.
+        # The interrupted producers still write their last records.
         with anyio.move_on_after(self.lease):
             await self._wait_for_producers()
 

@@ -91,7 +91,7 @@ class EventCursor:
         self._choice_cursors: dict[int, _ChoiceCursor] = {}
         """A cursor for each choice, by index."""
         self._fields: dict[str, tuple[Any, int]] = {}
-        """The fields of the answer that were returned; see `_list_changes`."""
+        """For each field of the answer that was returned, its value and, for a list, its length."""
 
     def ready(self) -> list[Event]:
         """Return events for all changes since the last call."""
@@ -145,6 +145,7 @@ class EventCursor:
         # Without any counts, an empty usage, because None would mean that no attempt was abandoned.
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
+        # After either event, the reader's accumulator counts the usage of the new attempt separately.
         if not restarted and self._begun:
             events.append(Resumed("continue"))
             return
@@ -153,6 +154,7 @@ class EventCursor:
             # The event of the restart has the abandoned answer.
             events.append(given_up.event)
         else:
+            # No abandoned answer has to be reported: an empty message stands for it.
             events.append(Restarted(Message.model_construct()))
         self._restarts = restarts
         self._start_over()
@@ -219,7 +221,7 @@ class _ChoiceCursor:
         self._reopened = 0
         """Number of times that an ended part was changed, as of the last call."""
         self._fields: dict[str, tuple[Any, int]] = {}
-        """The fields of the choice that were returned; see `_list_changes`."""
+        """For each field of the choice that was returned, its value and, for a list, its length."""
         self.finish: Finish | None = None
         """The finish event that was returned; None before that."""
 

@@ -46,6 +46,7 @@ class LangChainCalls:
             return
         text = arguments if isinstance(arguments, str) else json_text({} if arguments is None else arguments)
         if arguments is None or not text:
+            # The chunk only begins the call, or repeats its id.
             return
         if call.closed:
             if not text.isspace():
