@@ -291,12 +291,14 @@ class QuoteJudge:
         # After an inner quote, a number or a literal may also belong to the text of the string.
         if begins_element or (self._is_clean and begins_number):
             return QuoteVerdict.ENDS
+        # The minus sign of a number, as in `-5`, is no part of a word.
         end = peek.skip_word(position + (char == "-"))
         if end == position:
+            # Neither a word nor a number follows.
             return QuoteVerdict.INNER
         word = peek.get_text(position, end)
         is_literal = self._is_clean and word in LITERALS
-        # The prefix of a string in Python, as in `r"C:\n"`.
+        # The prefix of a string in Python, as in `u"Ann"`.
         is_string_prefix = word in PREFIXES and peek.find_quote(end) is not None
         if is_literal or is_string_prefix:
             return QuoteVerdict.ENDS

@@ -171,6 +171,7 @@ class EventCursor:
         """
         id, model, role, _ = head
         new_head = (id, model, role)
+        # A finish reason is taken back when another answer begins on the same connection.
         was_taken_back = any(
             cursor.finish is not None and finishes[index] is None
             for index, cursor in self._choice_cursors.items()
