@@ -31,7 +31,9 @@ class Names:
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int, int], int] = {}
+        """Maps an answer's number, a choice and a part index to the number of the part in the run."""
         self._ids: dict[tuple[int, str], str] = {}
+        """Maps an answer's number and a call's id there to the call's id in the run."""
         self._used_ids: set[str] = set()
 
     def make_run_id(self, answer: int, id: str) -> str:

@@ -37,6 +37,7 @@ class StateWriter:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._numbers: dict[int, int] = {}
+        """The number of each object that was written, by its `id`."""
 
     def write_roots(self, roots: list[object]) -> list[Any]:
         """Return the slots of each object as JSON, for objects that exist already when they are read back."""
@@ -113,6 +114,7 @@ class StateReader:
         self._kinds: dict[str, Any] = {kind.__name__: kind for kind in layout}
         self._calls = calls
         self._objects: list[Any] = []
+        """The objects that were read, by number."""
 
     def fill_roots(self, roots: list[object], saved: list[Any]) -> None:
         """Set the slots of existing objects to the values that `write_roots` wrote."""

@@ -89,12 +89,12 @@ class Hub(EventQueue[DriverT]):
         return _Leadership(self, caller)
 
     def wake(self) -> None:
-        """Wake all waiting readers, so that they look again."""
+        """Ring all bells; each subclass also wakes the waiting readers, so that they look again."""
         for bell in self._bells:
             bell.set()
 
     def announce_room(self) -> None:
-        """Wake the reader that waits for room in a full queue (the `watcher`), and ring all bells."""
+        """Ring all bells; each subclass also wakes the `watcher`, which waits for room in a full queue."""
         for bell in self._bells:
             bell.set()
 

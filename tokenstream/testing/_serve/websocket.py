@@ -48,7 +48,9 @@ class Conversation:
         self._exchange = exchange
         self._protocol = ServerProtocol(max_size=_MAX_MESSAGE)
         self._message_frames: list[Frame] = []
+        """The frames so far of the client's current message."""
         self._quiet_until = 0.0
+        """Time from which the client counts as silent; each of its messages postpones it."""
 
     def hold(self, request: Request, reply: Reply) -> bool:
         """Send the whole answer; return True if the caller must break the connection now.

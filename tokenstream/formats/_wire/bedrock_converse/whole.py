@@ -57,6 +57,7 @@ def _convert_call(value: object) -> StartAndDeltas:
 def _convert_reasoning(value: object) -> StartAndDeltas:
     """Return a delta with the reasoning, its signature or redacted content."""
     if not is_dict(value):
+        # Malformed: it is reported as the start of a block.
         return {"reasoningContent": value}, []
     other_fields = {name: inner for name, inner in value.items() if name != "reasoningText"}
     return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **other_fields}}]
@@ -65,6 +66,7 @@ def _convert_reasoning(value: object) -> StartAndDeltas:
 def _convert_cited_text(value: object) -> StartAndDeltas:
     """Return deltas with the citations, then deltas with the cited text."""
     if not is_dict(value):
+        # Malformed: it is reported as the start of a block.
         return {"citationsContent": value}, []
     citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
     return {}, [*citations, *dicts_of(value.get("content"))]
