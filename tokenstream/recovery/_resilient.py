@@ -75,7 +75,6 @@ def resilient(
     """
     retry = check_retry(retry, is_async=False)
     openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(retry.fallback)))
-    # None: the time of the request (`started_at`) is not known yet.
     options = Options(
         format,
         limits,
@@ -135,7 +134,6 @@ def aresilient(
     """
     retry = check_retry(retry, is_async=True)
     openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(retry.fallback)))
-    # None: the time of the request (`started_at`) is not known yet.
     options = Options(
         format,
         limits,

@@ -465,7 +465,7 @@ def _rebuild(
     # All errors in one link: their locations are complete already.
     faults = FaultLink(before=None, location=(), errors=errors) if errors else None
     document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
-    # The text begins with the object, at 0, and no older error (None) has to be left out.
+    # The text begins with the object, and there are no older errors to leave out.
     state = SnapshotState(
         document,
         start=0,

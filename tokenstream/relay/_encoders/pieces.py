@@ -173,7 +173,7 @@ def _fragment_of_call(id: str, event: ToolCallDelta) -> str:
 
 
 def _replace_text(value: Any, text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value with each string equal to `text` replaced by the probe, which no text contains."""
+    """Return a JSON value with each string equal to `text` replaced by the probe, a fixed text."""
     if is_dict(value):
         return {key: _replace_text(each, text) for key, each in value.items()}
     if is_list(value):
