@@ -230,6 +230,7 @@ class HTTPDelivery(Delivery):
         """
         from anyio import move_on_after
 
+        # While the last chunk is being sent, `_end_begun` and `_busy` are both True.
         already_ended = self._end_begun and not self._busy
         if self._disconnected or already_ended:
             return

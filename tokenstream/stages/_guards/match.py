@@ -116,9 +116,11 @@ class Match(TextStage):
         if match is None:
             return
         start = match.start()
+        # At most `_ahead` characters after a match may undo it.
         is_final = at_end or match.end() + self._ahead <= len(tail)
         if not is_final and not self._must_wait:
-            # The match is final if it is found with each text of `_NEXT`: they stand for all that may follow.
+            # The match is final if it is found with each text of `_NEXT`: they stand for all that may follow,
+            # except after a negative look-ahead (`_must_wait`).
             is_final = all(_begins_at(start, search(tail + following, start)) for following in _NEXT)
         if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"

@@ -253,7 +253,10 @@ class _Connection(BaseHTTPRequestHandler):
         exchange.outcome = "answered"
 
     def _send_body(self, reply: Reply, exchange: Exchange, *, chunked: bool) -> bool:
-        """Send the body's chunks, each at its time; return True if the body ends properly."""
+        """Send the body's chunks, each at its time; return True if the body ends properly.
+
+        `chunked` is True to send it in the chunked transfer coding, False to send its bytes alone.
+        """
         # The times are absolute, so that the time needed for sending does not add up to a delay.
         due = time.monotonic()
         for delay, data in reply.chunks:
@@ -281,7 +284,7 @@ class _Connection(BaseHTTPRequestHandler):
             self._cut_body(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
-        """Send the status line and the headers of a reply."""
+        """Send the status line and the headers of a reply; `chunked` tells the body's transfer coding."""
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
         # Anthropic calls this header request-id; all other providers call it x-request-id.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"

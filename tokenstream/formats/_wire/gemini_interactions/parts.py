@@ -377,7 +377,7 @@ class InteractionSteps(Parts):
     def _close_call_step(
         self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
     ) -> None:
-        """Add arguments that did not arrive as fragments, and close the call."""
+        """Add arguments that did not arrive as fragments, and close the call; hand it out only if `whole`."""
         if not step.has_fragments:
             # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
             self.add_whole_arguments(call, data.get("arguments"))

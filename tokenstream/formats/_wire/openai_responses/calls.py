@@ -179,8 +179,8 @@ class CallItem(ResponseItem):
     def close(self, *, complete: bool) -> None:
         """Close a call whose item had no end event.
 
-        The call is handed out if the server sent its arguments in one piece, or if they are
-        an object, so that their end is certain.
+        If the answer was not cut off (`complete`), the call is handed out if the server sent its
+        arguments in one piece, or if they are an object, so that their end is certain.
         """
         call = self._call
         if call is None and self._unnamed.length:

@@ -287,7 +287,7 @@ class ResponseItems(Parts):
     def close_all(self, *, complete: bool) -> None:
         """Close every part, and report the number of the last event.
 
-        If the answer was cut off, no tool call is handed out.
+        If the answer was cut off, so that `complete` is False, no tool call is handed out.
         """
         if complete:
             for item in self._all_items:
