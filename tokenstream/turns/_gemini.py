@@ -79,7 +79,7 @@ class _GeminiTurn(Turn):
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
-        """Write a part exactly as the API has sent it.
+        """Write a part exactly as the API has sent it; return the obstacle, or None if the part was written.
 
         Args:
             obstacle: The obstacle to return if the part has no provider fields, so that it cannot be written.

@@ -123,6 +123,7 @@ class RedisStorage(Storage):
         """
 
         async def has_changed() -> bool:
+            """Return True if the awaited change has happened, in case its message was lost."""
             # 0 records: only the state.
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after
@@ -139,6 +140,7 @@ class RedisStorage(Storage):
         """
 
         async def has_changed() -> bool:
+            """Return True if a stop was requested, or the answer has ended, in case the message was lost."""
             reply = await self._run_script(READ, id, 0, 0)
             if reply is None:
                 # The answer has disappeared.

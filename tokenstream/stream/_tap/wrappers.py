@@ -153,7 +153,10 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Leave the context manager that was entered, or else close the source; inform the watcher."""
+        """Leave the context manager that was entered, and return its result; or else close the source.
+
+        The watcher is informed in any case.
+        """
         manager = self._entered
         try:
             if manager is None:
@@ -215,7 +218,10 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Leave the context manager that was entered, or else close the source; inform the watcher."""
+        """Leave the context manager that was entered, and return its result; or else close the source.
+
+        The watcher is informed in any case.
+        """
         manager = self._entered
         try:
             if manager is None:
