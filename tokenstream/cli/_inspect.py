@@ -94,6 +94,7 @@ def _run(options: argparse.Namespace) -> int:
     if recording is None:
         stream = open_stream(options)
     else:
+        # The printed times are the recorded ones, without waiting for them.
         clock = played = VirtualClock()
         stream = play(recording, options, played, pings=bool(options.pings))
     printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)

@@ -271,6 +271,7 @@ class PlainSSEParser(LineFraming[Frame]):
             if self._name or self._id or self._event_retry is not None:
                 frames.append(ServerSentEvent(payload, self._name or "message", self._id, self._event_retry))
             else:
+                # An event that has only data is a bare payload.
                 frames.append(payload)
         self._clear()
 

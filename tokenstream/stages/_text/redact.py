@@ -103,6 +103,7 @@ class Redact(TextStage):
         out: list[str] = []
         text, position = self._text, self._pending_at
         if self._replaced_end is not None:
+            # The held-back match was already replaced.
             position = self._replaced_end
         while (match := self._matcher.find(text, position)) is not None:
             out.append(text[position : match.start()])

@@ -117,6 +117,7 @@ class DeliveredItems:
         while piece and self.lacks_items:
             before = self._items[self._position]
             if not isinstance(before, str):
+                # The delivered item was no piece of a string, so the answers differ.
                 return None
             size = min(len(piece), len(before) - self._matched_chars)
             if not before.startswith(piece[:size], self._matched_chars):

@@ -263,6 +263,7 @@ class AsyncPump:
         self._host = self._host or find_host()
         is_trio = self._host is not None and self._host.name == "trio"
         if not is_trio or self._tasks is not None or self.source is None:
+            # asyncio needs no group; on trio, there is one already, or the source is closed.
             return
         from anyio import create_task_group
 

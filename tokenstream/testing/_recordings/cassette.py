@@ -156,6 +156,7 @@ def _read_body(response: dict[str, Any], path: Path, number: int) -> bytes:
     """Return the body of a response, which versions of VCR store in several ways."""
     value: object = response.get("body", response.get("content"))
     if is_dict(value):
+        # The body is under one of two keys: in base64, or as it is.
         encoded: object = value.get("base64_string")
         if isinstance(encoded, str | bytes):
             return _decode_base64(encoded, path, number)

@@ -69,6 +69,7 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
+        # The content is in an envelope; otherwise, the payload itself has it.
         choices = _find_choices(output)
         moved_fields = {_ENVELOPE}
     else:
