@@ -97,6 +97,7 @@ class CodeMarks:
     def _take_marks(self, marks: str) -> None:
         """Take a run of marks; the next piece may add to it."""
         if marks[0] != self._pending_mark:
+            # Marks of another kind end the run before them.
             self._interpret_marks()
         if not self._pending_marks:
             self._pending_mark, self._pending_at_line_start = marks[0], self._line_is_blank

@@ -119,6 +119,7 @@ class DeliveredItems:
             if not isinstance(before, str):
                 # The delivered item was no piece of a string, so the answers differ.
                 return None
+            # The first `_matched_chars` of the delivered item were found in earlier pieces.
             size = min(len(piece), len(before) - self._matched_chars)
             if not before.startswith(piece[:size], self._matched_chars):
                 return None

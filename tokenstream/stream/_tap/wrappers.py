@@ -138,6 +138,7 @@ class SyncWatchedManager(WatchedStream[ItemT]):
         enter = _find_method(self._source, "__enter__")
         if enter is not None:
             if not self._is_open:
+                # Entering the source sends its request.
                 self._onlooker.note_sent()
             try:
                 result = enter(self._source)
@@ -197,6 +198,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
         An exception from either is also reported to the watcher.
         """
         if not self._is_open:
+            # Awaiting or entering the source sends its request.
             self._onlooker.note_sent()
         try:
             source: Any = self._source

@@ -161,6 +161,7 @@ class CallItem(ResponseItem):
         if field not in _INPUT_FIELDS:
             return False
         if self._call is None and name and not self.ended:
+            # Here is the name that the stored item lacked.
             self._open_call(self._item, name, data_of(self._item, *_CALL_FIELDS))
         if self._call is not None:
             self._set_arguments(self._call, text)
