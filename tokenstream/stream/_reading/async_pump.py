@@ -88,7 +88,7 @@ class AsyncPump:
         return self._reader is not None
 
     def take_item(self) -> tuple[float, Any] | None:
-        """Return the next item that has already arrived, as a pair of its time of arrival and itself; or None.
+        """Return the next item that has already arrived, in a pair after its time of arrival; or None.
 
         Raises:
             MisuseError: The source belongs to another event loop, which is still running.
