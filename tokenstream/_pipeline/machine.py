@@ -159,6 +159,7 @@ class Machine(Glancing):
             make_stage=self.make_stage,
             continued_format=kept_format or self.kept_format,
         )
+        # The type of the chunks.
         self.unit = str if self._connection.takes_text else bytes
 
     def restore(self, checkpoint: Checkpoint) -> None:

@@ -41,7 +41,12 @@ def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.cli
 
 
 class _HttpClientBody:
-    """Iterates over the bytes of a body as they arrive, without decoding the content coding."""
+    """Iterates over the bytes of a body as they arrive, without decoding the content coding.
+
+    Args:
+        response: The response.
+        length: The value of its header Content-Length; None if it has none.
+    """
 
     def __init__(self, response: Any, length: str | None) -> None:  # noqa: ANN401 - of http.client
         self._response = response

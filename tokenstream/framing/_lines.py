@@ -131,6 +131,7 @@ class LineFraming(ABC, Generic[FrameT]):
         error = LimitExceeded(limit=limit, value=getattr(self._limits, limit))
         error.tail = self._tail_at_error
         self.error = error
+        # The fast ways to read a chunk must not be taken after an error.
         self._past_bom = self._holds_nothing = False
         self._drop_held()
         return True

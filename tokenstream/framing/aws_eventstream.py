@@ -363,6 +363,7 @@ class _OneMessage:
         known headers and this beginning.
         """
         size, total = self._size, len(chunk)
+        # The start is verified once for each length of a message; b"" stands for a start that is not valid.
         start, checksum = self._verified.get(total) or self._verify_start(chunk)
         if chunk[:size] != start:
             return None

@@ -106,7 +106,7 @@ class PathMatcher:
         self._open_on_path = 0
         """Number of open containers, from the outermost on, that are above, at or inside the path."""
         self._scalar = OFF
-        """Position of the current string, number or literal; it ends before the next value starts."""
+        """Position, as `start` returns it, of the current string, number or literal; the next replaces it."""
 
     def start(self, event: ValueStart) -> int:
         """Enter a new value; return its position relative to the path.

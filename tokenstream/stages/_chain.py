@@ -124,6 +124,7 @@ class Chain(Generic[InT_contra, OutT]):
         """
         if self.error is not None:
             return []
+        # -1 stands for the input, as the stage before the first one.
         out = self._pass_on(-1, [item], now)
         # If a stage has failed, the later stages return what they hold back.
         return out + self.end(now=now) if self._ended_count else out

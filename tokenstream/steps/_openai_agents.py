@@ -49,6 +49,7 @@ class AgentsRun(RunOfAgents):
         kind = getattr(item, "type", None)
         if is_dict(raw) and id is not None and kind == "tool_call_item":
             name = text_of(raw, "name") or text_of(raw, "type") or "tool"
+            # The call's id is also the key under which the output finds the step.
             self._begin_tool(id, name, self._agent, id=id)
         elif id is not None and kind == "tool_call_output_item":
             self._end_step(id, getattr(item, "output", None))

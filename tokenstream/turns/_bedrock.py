@@ -134,6 +134,7 @@ class _BedrockTurn(Turn):
         """Write an image, with its bytes or its location in S3; for any other medium, return the obstacle."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
+        # `is_own` is False if another API has produced the message.
         if not self.is_own or format not in _IMAGE_FORMATS:
             return "media"
         if part.data:

@@ -216,7 +216,8 @@ class _OpenAIResponsesTurn(Turn):
         """
         fields = self._find_fields(part, index)
         if "type" in fields:
-            # The call of a computer or a shell, or an approval request: its item is sent unchanged.
+            # The call of a computer or a shell, or an approval request: its item is sent unchanged. The first
+            # argument is the obstacle to return if that is impossible.
             return self._write_unchanged("custom_tool_call", fields, index)
         if part.type == "custom":
             item = {"type": "custom_tool_call", "input": part.arguments_text}

@@ -188,7 +188,8 @@ def _find_buffer(moments: Sequence[Moment]) -> int | None:
     if sizes:
         # At one moment, several full buffers may arrive.
         return min(sizes)
-    # Bursts of almost the same size point to a buffer, even if the size is not a multiple of 1024.
+    # Bursts of almost the same size point to a buffer, even if the size is not a multiple of 1024. The last
+    # burst does not count, because it empties a buffer that is not full.
     bursts = [moment.size for moment in moments[:-1] if moment.events >= _MIN_BURST]
     if len(bursts) < 2:
         return None

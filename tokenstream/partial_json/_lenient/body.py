@@ -71,8 +71,8 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
     if reader.may_skip_brace and char not in " \t\r\n}":
         reader.may_skip_brace = False
     if reader.owed_closers >= 0 and step not in AFTER_MISMATCH:
-        # A bracket was mismatched (otherwise it is -1): a key or a value after it may belong to either
-        # of two containers.
+        # A bracket was mismatched (else `owed_closers` is -1): a key or a value after that bracket may belong
+        # to either of two containers.
         return reader.refuse_two_readings(position)
     following: int = step(reader, text, position, out)
     return following
@@ -297,6 +297,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
     string = text[position + 1 : end] if end > 0 else "\\"
     # The container's closing bracket; the closer is "}}" if the opening brace was doubled.
     closer = reader.closers[-1][0]
+    # Before anything but a comma or this bracket, the quote may belong to the string.
     match_continuation = _VALID_AFTER_STRING[closer]
     if "\\" in string or not string.isprintable() or match_continuation(text, end + 1) is None:
         return _open_quoted(reader, PLAIN, text, position, out, is_key=False)

@@ -74,6 +74,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
         return read_word(reader, text, position, end, out)
     ends_here = atom is not None and may_end(reader, text, end, is_number=atom.kind == "number")
     if ends_here is None:
+        # The text after the token decides, and has not arrived.
         return reader.hold_back(position)
     if atom is not None and ends_here:
         return add_atom(reader, atom, position, end, out)
@@ -121,6 +122,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
     char = text[end : end + 1]
     following = text[end + 1 : end + 2]
     # In an object, no number may follow a comma, so a digit after it means that it separates thousands.
+    # (The closer is "}}" if the opening brace was doubled.)
     may_separate_thousands = char == "," and is_number and reader.closers[-1][0] == "}"
     if may_separate_thousands or char == "/":
         if not following and not reader.text_ended:

@@ -177,6 +177,7 @@ class PydanticSlot(Slot):
         """Return the structure for values of a kind, made when first needed; see `Slot.find_structure`."""
         if kind not in self._structures:
             structure: ValueStructure | None = None
+            # If this version of pydantic cannot assemble values, every value is read as a whole.
             if is_assembly_sound():
                 structure = self._types.make_structure(LayeredSchema(self._schema, self._config), kind)
             self._structures[kind] = structure
@@ -289,6 +290,7 @@ class _UnionChoice(TagChoice):
             structure: ValueStructure | None = None
             choice: CoreSchema | None = self._layered.schema["choices"].get(value)
             if choice is not None:
+                # The tag becomes a layer, because it is part of the locations of errors.
                 structure = self._types.make_structure(self._layered.inside(choice, value), "object")
             self._chosen[value] = structure
         return self._chosen[value]
@@ -318,6 +320,7 @@ def _unwrap_root(layered: LayeredSchema) -> LayeredSchema | None:
     schema = layered.schema
     if not schema.get("root_model") or schema.get("custom_init"):
         return None
+    # The model becomes a layer: a wrapper around the value, which is applied to the value once it is read.
     return layered.inside(schema["schema"], make_layer_validator(schema, config=None))._replace(
         config=schema.get("config")
     )
@@ -368,7 +371,9 @@ def _make_model(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure 
     schema = layered.schema
     inner = types.definitions.resolve(schema["schema"])
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
+        # A constructor of the model's own must get the whole input; other inner types have no fields to read.
         return None
+    # The model becomes a layer: a wrapper around its fields, which is applied once they are read.
     around = layered.inside(inner, make_layer_validator(schema, config=None))
     return make_fields(types, around._replace(config=schema.get("config")), schema)
 

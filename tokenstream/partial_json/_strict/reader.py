@@ -297,6 +297,7 @@ class StrictReader(LateReader):
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if self.incomplete or "\\" in piece or not piece.isprintable():
+            # C cannot read text that is not JSON: then `_read_characters` finds the error.
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         elif end < 0:
             end = len(text)
@@ -337,6 +338,7 @@ class StrictReader(LateReader):
         # If there is no quote, this is the wrong piece, and is replaced below.
         piece = text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
+            # C cannot read text that is not JSON: then `_read_characters` finds the error.
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         if end < len(text):
             self._end_string(piece, end + 1, out)

@@ -93,6 +93,7 @@ class Changes:
             # Another container has become the innermost one.
             return False
         text = after.growing
+        # `_text` has the log and the path of the open string.
         if self._text is not None and text.__class__ is GrowingText and text.log is self._text[0]:
             # The most common case: only the open string has grown.
             old_text = before.growing
@@ -204,6 +205,7 @@ class Changes:
             new_value = json.loads(dump_element(after.values, index, self._by_alias))
             self._compare_data(child_path, old_value, new_value)
         if len(after) < len(before):
+            # The element that was growing is not shown any more.
             self._add("remove", f"{path}/{len(after)}")
         return open_child
 

@@ -342,7 +342,7 @@ class ValueTree:
         """Return the entry of an object or array, assembled from the entries inside it.
 
         If the value cannot be assembled, its whole text is read again; `UnreadEntry` puts that off if
-        too much text has been read again already. Args: see `_close_container`.
+        too much text has been read again already. The arguments are those of `_close_container`.
         """
         if node.structure is not None and not node.must_reread:
             try:

@@ -89,7 +89,8 @@ def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
             # Templates are cached by their ids, so a long id gets none.
             if max(len(id), len(step or "")) > _MAX_CACHED_ID:
                 return None
-            # This raises ValueError if a call's id contains the probe: the template is then split in three.
+            # A template is the record of a probe, cut at the probe's text. If a call's id contains that text,
+            # there are three parts, and this raises ValueError.
             head, tail = _surroundings(cls, id, event.choice, event.part, step)
         return b"%b%b%b" % (head, to_json(text), tail)
     except ValueError:

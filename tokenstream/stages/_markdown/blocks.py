@@ -169,6 +169,7 @@ class MarkdownBlocks:
         ending = "\r" if self._holds_cr else ""
         self._holds_cr = False
         if ending or self._decided is not None or self._undecided:
+            # The last line has no line feed, but it is whole now.
             self._end_line("", ending, out)
         self._structure.end()
         self._take_definitions()
@@ -340,7 +341,9 @@ class MarkdownBlocks:
         # Earlier snapshots refer to the old list, which must not change.
         block.lines = lines
         block.chars -= len(first_row)
+        # The end of the paragraph may have completed a link definition in its other lines.
         self._take_definitions()
+        # The structure's own kind is that of the table already.
         self._close_block(out, self._structure.kind_before)
         self._block = _OpenBlock(self._next_id, self._offset - len(first_row), self._math)
         self._next_id += 1

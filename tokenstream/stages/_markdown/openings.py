@@ -59,8 +59,9 @@ _WAIT = Opening(LineKind.UNDECIDED, containers=[], content_starts=[], content_at
 class _OpeningLine:
     """A line that is read from left to right, to find the containers and the leaf that it opens.
 
-    Each `read_…` method reads a mark at the current position. It returns the opening, or None if
-    the line has to be read further first. The arguments are those of `read_opening`.
+    Each `read_…` method reads the mark at the current position. It returns what the line opens, or
+    `_WAIT` (undecided) if more of the line is needed. None means that the mark belongs to a container,
+    in which the line has to be read on. The arguments are those of `read_opening`.
     """
 
     __slots__ = (
@@ -142,10 +143,12 @@ class _OpeningLine:
 
         If the rest of the mark has not arrived, the kind of the opening is undecided.
         """
+        # `math` is the opening mark, of two characters; "" if formulas are not recognised.
         mark, written = self.math, self.text[self.content_at : self.content_at + 2]
+        # In a container that this line opens, there is no paragraph or table yet.
         interrupts = self.would_interrupt and not self.containers
         if not mark or interrupts:
-            # Formulas are not recognised, or not here.
+            # Formulas are not recognised, or would interrupt a paragraph or a table, which they must not do.
             return self.make_opening(LineKind.TEXT)
         if written == mark[0] and not self.complete:
             return _WAIT

@@ -436,8 +436,8 @@ class BlockStructure:
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
-        """Let a formula take a whole line: the formula continues, ends, or turns out to be text."""
-        is_first_line = not leaf.size
+        """Let a formula take a line: the formula continues, ends (False), or is text after all (None)."""
+        is_first_line = not leaf.size  # the formula's length so far
         new_content = line[leaf.offsets[0] :] if is_first_line else line
         continues = continues_formula(self._math_mark, new_content, leaf.size)
         if continues:
@@ -459,7 +459,7 @@ class BlockStructure:
         """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end.
 
         Args:
-            tag: The tag; modified.
+            tag: The tag, which is modified. Only an HTML block that a blank line would end needs one.
             line: The line.
         """
         leaf = self.leaf

@@ -131,6 +131,7 @@ class _Rewriter:
         """
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
+        # In `ahead`, the bodies of the look-aheads, "" stands for a test of one character.
         if escape[1] in _BOUNDARIES:
             self.ahead.append("")
             return _DEMAND_NEXT + escape
@@ -220,6 +221,7 @@ class _Rewriter:
         that character is put before it.
         """
         ahead_before, self.ahead = self.ahead, []
+        # The body begins after the four characters `(?<=` or `(?<!`; it is only searched for tests here.
         end = self.rewrite(position + 4, anonymous=True)[1]
         # An empty text stands for a test of one character, as in `$`, which is allowed.
         if any(self.ahead):

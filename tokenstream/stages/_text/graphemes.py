@@ -63,6 +63,7 @@ class Graphemes(TextStage):
             # Only the last character may still get a combining mark, or an LF after a CR.
             boundary = len(text) - 1
         else:
+            # The pattern matches all letters except the last.
             match = self._match(text)
             boundary = match.end() if match is not None else 0
         if len(text) - boundary > self._longest:

@@ -134,7 +134,7 @@ class TagScanner:
         Args:
             text: The held-back text and the new piece.
             position: The position from which to read.
-            out: Receives the text before the tag.
+            out: Receives the text before the tag, with False for "outside".
         """
         if self._drops_space:
             position = _end_of_space(text, position)
@@ -203,7 +203,7 @@ class TagScanner:
         Args:
             text: The held-back text and the new piece.
             position: The position from which to read.
-            out: Receives the text before the tag.
+            out: Receives the text before the tag, with True for "inside".
         """
         if self._drops_space:
             position = _end_of_space(text, position)

@@ -213,7 +213,8 @@ class SyncHub(Hub[SyncDriver]):
         elif self.must_wait(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
-            # Only the watcher looks for room; its read wakes the other readers.
+            # Only the watcher looks for room, every `PATIENCE` seconds, because slow readers may be gone
+            # without notice; its read wakes the other readers.
             if self.watcher is place:
                 self._wait(self._room, until, PATIENCE)
             else:

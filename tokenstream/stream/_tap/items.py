@@ -129,6 +129,7 @@ class AsyncWatchedIterator(Generic[ItemT]):
             self._onlooker.end()
             raise
         except BaseException as error:
+            # Only a generator (which has a frame until it ends) is certain to have nothing more to read.
             self._onlooker.note_read_error(error, final=_is_spent(self._items, "ag_frame"))
             raise
         # `as_received` takes out a finish reason that litellm has made up.

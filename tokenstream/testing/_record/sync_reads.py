@@ -96,6 +96,7 @@ class _ReadWrappers:
             """Note the bytes that the method has put into the buffer, or the end of the body."""
             buffer = args[0]
             if count:
+                # Without arguments of its own on the content coding, the read follows the response's setting.
                 self._notes.see(memoryview(buffer)[:count], is_decoded=self._decodes((), {}))
             elif len(buffer):
                 # Nothing was read although the buffer has room: the body has ended.
@@ -128,6 +129,7 @@ class _ReadWrappers:
         def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             """Yield the chunks of the method, and note each."""
             chunks = method(*args, **options)
+            # The arguments of urllib3's method are the amount and `decode_content`.
             is_decoded = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
             while (chunk := self._call_method(next, (chunks, None), {})) is not None:
                 self._notes.see(chunk, is_decoded=is_decoded)

@@ -290,6 +290,7 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
         start: The event that begins the answer.
         rate: Number of deltas per second; None for no time between deltas.
     """
+    # Ids that are made up for other calls must differ from those in the script.
     script_ids = frozenset(step.id for step in steps if isinstance(step, AddToolCall) and step.id is not None)
     maker, timeline = _EventMaker(script_ids), Timeline([])
     has_started = False

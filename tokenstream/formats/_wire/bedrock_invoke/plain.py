@@ -76,7 +76,8 @@ class _CountedParts(Parts):
 
     def report_counts(self) -> None:
         """Report the token counts so far, if known."""
-        # Record the counts of `unread_delta`, which are the only ones missing.
+        # The only counts missing are those of `unread_delta`, the last delta that was read without decoding;
+        # every call records them first.
         self.record_counts({})
         counts, self._counts = self._counts, {}
         input_count, output_count = counts.get("input"), counts.get("output")
@@ -123,6 +124,7 @@ class PlainModel(Format):
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         self._counted_parts.record_counts(payload)
+        # The last argument of `_read_item` names the fields that are not to be reported as unknown.
         if not shape.items:
             # The payload itself is the only item.
             self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))

@@ -81,7 +81,7 @@ class CohereContent:
             index: The block's index; None if the event has none.
             content: The block as its start event describes it.
         """
-        # The answer goes on, so the token limit has not cut these calls off.
+        # The answer goes on, so the token limit has not cut off the calls that wait to be handed out.
         self._hand_out_waiting_calls()
         if index is None:
             self._parts.note("part_index_missing")
@@ -205,7 +205,7 @@ class CohereContent:
 
     def write_text(self, text: str, choice: int) -> None:
         """Add text of a v1 answer; v1 has no events for the beginning and the end of a part."""
-        # The answer goes on, so the token limit has not cut these calls off.
+        # The answer goes on, so the token limit has not cut off the calls that wait to be handed out.
         self._hand_out_waiting_calls()
         self._parts.write(choice, "text", text)
         block = self._parts.choice(choice).current_part
@@ -223,7 +223,7 @@ class CohereContent:
             index: The call's index; None if the event has none.
             call: The call as its start event describes it.
         """
-        # The answer goes on, so the token limit has not cut these calls off.
+        # The answer goes on, so the token limit has not cut off the calls that wait to be handed out.
         self._hand_out_waiting_calls()
         if index is None:
             self._parts.note("call_index_missing")
@@ -277,6 +277,7 @@ class CohereContent:
         """Close a tool call, and hand it out if it is whole; if it is not open, count a departure."""
         if index is None:
             self._parts.note("call_index_missing")
+            # The open call with the highest index began last.
             index = max(self._open_calls, default=-1)
         opened = self._open_calls.pop(index, None)
         if opened is None:
@@ -327,6 +328,7 @@ class CohereContent:
         self.report_plan(delta.get("text"))
         index = int_of(delta, "index")
         if index is None:
+            # The open call with the highest index began last.
             index = max(self._open_calls, default=0)
         name, parameters = text_of(delta, "name"), delta.get("parameters")
         opened = self._open_calls.get(index)

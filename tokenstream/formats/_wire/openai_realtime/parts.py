@@ -324,6 +324,7 @@ class RealtimeOutputs(Parts):
         elif isinstance(call, OpenCall):
             self.add_arguments(call, fragment)
         else:
+            # The call of a tool that the provider runs.
             self.add(call, fragment)
             item.arguments_reported = True
 

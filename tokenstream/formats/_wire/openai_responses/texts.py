@@ -120,6 +120,7 @@ class TextItem(ResponseItem):
         Returns:
             The text; None if the part with the key is of another kind.
         """
+        # Another event should have opened the text before; if it is not open, that is a departure.
         section = self.start_text(self._resolve_key(key, content), content, expected=False)
         if section.part.kind != self.kind_of(content):
             return None

@@ -248,7 +248,7 @@ def _content_json(item: OutputItem, text: str, prefix: str = "") -> dict[str, An
     Args:
         item: The message.
         text: The message's text, or the transcript of its audio.
-        prefix: A prefix for the type of the content.
+        prefix: A prefix for the type of the content, such as "output_" in the items of a response.
     """
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}
