@@ -209,7 +209,7 @@ class AWSEventStreamParser:
         if reader is None or reader.name != name:
             # The bytes that the replaced reader has read still count for the offsets of errors.
             self._offset += 0 if reader is None else reader.bytes_read
-            # The headers of a message of this kind that was read before, which this event repeats.
+            # The headers of messages of this kind that were read before; this event repeats the newest.
             headers = [data for data, content in self._header_cache.items() if content[:2] == (name, "event")]
             if not headers:
                 return None

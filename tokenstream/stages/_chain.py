@@ -116,7 +116,7 @@ class Chain(Generic[InT_contra, OutT]):
         ]
 
     def feed(self, item: InT_contra, *, now: float = 0.0) -> list[OutT]:
-        """Return the last stage's output for an input item of the chain.
+        """Return the last stage's output for an input item of the chain; nothing after an error.
 
         Args:
             item: The input of the first stage.

@@ -58,7 +58,8 @@ class StreamBase(ErasedGeneric[DriverT]):
     def stop_reason(self) -> str | None:
         """The reason that a guard or a call of `stop` gave for stopping; None if the answer was not stopped.
 
-        For `stop()` without a reason, this is "stop".
+        For `stop()` without a reason, this is "stop". An answer that was complete by then does not count as
+        stopped.
         """
         messages = self.messages
         is_complete = bool(messages) and all(message.complete for message in messages)

@@ -140,6 +140,7 @@ class PydanticSlot(Slot):
         for found in objects:
             for name, field in list_fields(found.schema):
                 unit = types.definitions.find_show_unit(field["schema"])
+                # None stands for a path into a nested value: then no key is known.
                 for key in find_keys(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
                     # If members of a union differ in this, the value becomes visible once it is final.
@@ -207,7 +208,10 @@ class PydanticSlot(Slot):
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots at a key in all alternatives of the type; None if any type is possible there."""
+        """Return the slots at a key in all alternatives of the type; None if any type is possible there.
+
+        The arguments are those of `Slot.find_slots_within`.
+        """
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
             inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)

@@ -232,6 +232,7 @@ def line(position: int | None, record: bytes) -> bytes:
         >>> line(3, end_record("complete"))
         b'{"at":3,"type":"end","ending":"complete"}\n'
     """
+    # The slice leaves out the opening brace, which comes before `at`.
     return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 
 

@@ -179,7 +179,9 @@ class MemoryStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records, and end the answer if `over` is True.
+        """Write records, of which the first has the position `first`; end the answer if `over` is True.
+
+        From now on, the producer counts as alive for `lease` seconds.
 
         Raises:
             Fenced: The answer does not belong to this producer, has ended with fewer records, or has a gap

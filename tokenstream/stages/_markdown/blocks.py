@@ -444,6 +444,7 @@ class MarkdownBlocks:
         structure = self._structure
         if not structure.new_definitions:
             return
+        # -1 stands for no block.
         block = self._block.id if self._block is not None else -1
         for label, text in structure.new_definitions:
             if label not in self._registry:

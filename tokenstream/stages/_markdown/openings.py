@@ -166,7 +166,7 @@ class _OpeningLine:
         return self.make_opening(kind, size) if size else self.make_opening(LineKind.TEXT)
 
     def read_rule(self) -> Opening | None:
-        """Return a thematic break; None if there is no break here, but there may be a list item.
+        """Return a thematic break, text, or `_WAIT`; None if there is no break, but there may be a list item.
 
         No character is read twice: the end of the possible break is remembered.
         """

@@ -205,6 +205,7 @@ class _Rewriter:
             The rewritten look-ahead, and the position after the original one in the pattern.
         """
         source = self._source
+        # The body begins after the three characters `(?=` or `(?!`.
         body, end = self.rewrite(position + 3, anonymous=anonymous)
         original_body = source[position + 3 : end]
         self.ahead.append(original_body)

@@ -343,6 +343,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         for lane in self._lanes if self._fail_fast else ():
             lane.driver.stop(f"the stream {self.failed!r} has failed")
         error = self._errors[cast("K", self.failed)]
+        # The first error in the dict is this one.
         for label, other in [*self._errors.items()][1:]:
             error.add_note(f"the stream {label!r} has failed as well: {type(other).__name__}: {other}")
         return error
@@ -367,6 +368,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         Returns:
             The seconds until the next alarm; None if no alarm is set.
         """
+        # A heap of times, each with the number of its stream's lane.
         alarms = self._alarms
         while alarms:
             now = time.monotonic()
@@ -377,6 +379,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             # An alarm that an earlier one has replaced is ignored.
             if due == lane.alarm:
                 lane.alarm, lane.alarm_is_earliest = math.inf, False
+                # A stream in the queue is read next; then its deadlines are set anew.
                 if not lane.entry.is_queued:
                     self._check_deadlines(lane, now)
         return None

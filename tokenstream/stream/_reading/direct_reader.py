@@ -240,6 +240,7 @@ class DirectReader:
         if isinstance(source, Deferred):
             if not self._open_began:
                 source.discard()
+            # An opening that was cancelled leaves nothing that could be closed.
             return
         try:
             await close_source(source)

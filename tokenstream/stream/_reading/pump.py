@@ -332,6 +332,7 @@ class Pump:
                     # The thread may have opened the source meanwhile, which `drop` then closes.
                     self._read_ahead.close(self._read_ahead.drop)
         except Exception:
+            # The source counts as closed even if closing it has failed.
             raise
         except BaseException:
             # After a Ctrl-C, the next call closes the source.

@@ -95,7 +95,7 @@ def find_excess(case: Case) -> Iterator[Violation]:
 
 
 def find_wrong_calls(case: Case) -> Iterator[Violation]:
-    """Find a tool call that is handed out twice, or incomplete."""
+    """Find a tool call that is handed out twice, incomplete, or, of a cut answer, with changes."""
     for description in _list_wrong_calls(case.whole_reading, case.whole_reading):
         yield case.violation(description)
     for fault, reading in case.cut_readings:
@@ -104,7 +104,7 @@ def find_wrong_calls(case: Case) -> Iterator[Violation]:
 
 
 def find_false_completeness(case: Case) -> Iterator[Violation]:
-    """Find a cut answer that is reported complete although content is missing."""
+    """Find a cut answer that is reported complete although content is missing, or that is empty without error."""
     # A format that ends with its input cannot tell a cut from the end. If a server sends its finish reason
     # before its last content, the answer is complete after the reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole_reading.departures:

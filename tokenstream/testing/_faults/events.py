@@ -76,7 +76,8 @@ def reorder(
             None to swap two events.
 
     Raises:
-        MisuseError: On replay, if there are no events with those numbers, or fewer than two events.
+        MisuseError: On replay, if there are no events with those numbers, or fewer than two events; or if
+            both arguments are passed.
     """
     spans = find_events(recording)
     if len(spans) < 2:
@@ -163,7 +164,8 @@ def heartbeat(
         comment: Text of the comment, on one line.
 
     Raises:
-        MisuseError: On replay, if the body is not SSE: only SSE has comments.
+        MisuseError: On replay, if the body is not SSE, since only SSE has comments; if an argument is invalid;
+            or with *seconds*, if the recording stalls for ever.
 
     Example:
         >>> from tokenstream import testing
@@ -197,6 +199,7 @@ def heartbeat(
     for at, data in recording.arrivals:
         # A silence inside an event stays a silence.
         if offset in between_events:
+            # One comment for each interval that ends within the silence, and none together with the event.
             beats = math.ceil((at - last_time) / seconds) - 1
             arrivals += [
                 Arrival(last_time + number * seconds, comment_event) for number in range(1, beats + 1)

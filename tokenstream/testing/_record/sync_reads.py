@@ -174,6 +174,7 @@ class _ReadWrappers:
 
     def _decodes(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
         """Return True if a read undoes the content coding, as urllib3 can; http.client never does."""
+        # The arguments of urllib3's methods are the amount and `decode_content`.
         decode = options.get("decode_content", args[1] if len(args) > 1 else None)
         if decode is None:
             # The response's own setting counts.

@@ -262,6 +262,7 @@ class CohereContent:
         """
         if index is None:
             self._parts.note("call_index_missing")
+            # The open call with the highest index began last.
             index = max(self._open_calls, default=0)
         opened = self._open_calls.get(index)
         if isinstance(opened, OpenCall):
