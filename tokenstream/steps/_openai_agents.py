@@ -48,6 +48,7 @@ class AgentsRun(RunOfAgents):
         id = text_of(raw, "call_id") if is_dict(raw) else None
         kind = getattr(item, "type", None)
         if is_dict(raw) and id is not None and kind == "tool_call_item":
+            # A call of a built-in tool has a type instead of a name.
             name = text_of(raw, "name") or text_of(raw, "type") or "tool"
             # The call's id is also the key under which the output finds the step.
             self._begin_tool(id, name, self._agent, id=id)

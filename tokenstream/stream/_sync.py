@@ -410,6 +410,7 @@ class Stream(SyncStreamBase, Choice):
     ) -> None:
         """Close the source; raise the error of opening it here, if no read has raised it."""
         opening_error = self._driver.conclude_unopened() if error is None else None
+        # `quiet`: an error of closing must not take the place of either error.
         self._driver.close(quiet=(error or opening_error) is not None)
         if opening_error is not None:
             raise opening_error

@@ -233,7 +233,7 @@ class BlockStructure:
         if level == 0:
             self.containers.open_list_marker = None
             if split or (line_count < 2 and not joins_open_block):
-                self.kind = "table"
+                self.kind = "table"  # otherwise, the table is only a part of the open block
         return SPLIT if split else SAME
 
     # -- everything else ---------------------------------------------------
@@ -298,7 +298,7 @@ class BlockStructure:
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:
-            return None
+            return None  # there is no text that could be a heading
         # Some parsers continue an open definition with this line, others see a heading's underline.
         self._in_doubt = self._in_doubt or leaf.defines
         self._close_leaf()

@@ -104,7 +104,7 @@ def find_wrong_calls(case: Case) -> Iterator[Violation]:
 
 
 def find_false_completeness(case: Case) -> Iterator[Violation]:
-    """Find a cut answer that is reported complete although content is missing, or that is empty without error."""
+    """Find a cut answer that is reported complete although content is missing, or is empty without error."""
     # A format that ends with its input cannot tell a cut from the end. If a server sends its finish reason
     # before its last content, the answer is complete after the reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole_reading.departures:
@@ -221,11 +221,13 @@ def _compare_fields(path: str, expected: object, actual: object) -> Iterator[str
     if expected_fields is not None and actual is not None:
         yield from _compare_named(path, expected_fields, actual)
     elif expected_items is None or actual_items is None:
+        # At least one of them is a single value.
         yield from differences(expected, actual, names=_NAMES, path=path)
     elif len(expected_items) == len(actual_items):
         for index, pair in enumerate(zip(expected_items, actual_items, strict=True)):
             yield from _compare_fields(f"{path}[{index}]", *pair)
     else:
+        # The lengths differ, so that the items cannot be paired.
         yield from differences(list(expected_items), list(actual_items), names=_NAMES, path=path)
 
 

@@ -100,6 +100,7 @@ def reorder(
         data = recording.body[slice(*spans[index])]
         if data != recording.body[begin:end]:
             if not _has_delimiter(data, framing):
+                # The event was the last one.
                 data += _delimiter_of(framing)
             edits.append(Edit(begin, end, data))
     return splice(recording, edits)
@@ -164,8 +165,8 @@ def heartbeat(
         comment: Text of the comment, on one line.
 
     Raises:
-        MisuseError: On replay, if the body is not SSE, since only SSE has comments; if an argument is invalid;
-            or with *seconds*, if the recording stalls for ever.
+        MisuseError: On replay, if the body is not SSE, since only SSE has comments; if an argument is
+            invalid; or with `seconds`, if the recording stalls for ever.
 
     Example:
         >>> from tokenstream import testing
@@ -215,6 +216,7 @@ def _find_boundaries(recording: Recording) -> list[int]:
     for frame in frames_of(recording):
         boundaries.append(boundaries[-1] + len(frame))
     last_frame = recording.body[boundaries[-2] :] if len(boundaries) > 1 else b""
+    # After an event without its blank line, a comment would become a part of that event.
     return boundaries if _has_delimiter(last_frame, "sse") else boundaries[:-1]
 
 

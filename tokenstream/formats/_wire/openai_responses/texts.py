@@ -339,6 +339,7 @@ class ReasoningItem(TextItem):
     def _complete_first_part(self, encrypted: str | None) -> None:
         """Report the start of the first part again, with the encrypted reasoning and the latest data."""
         if self._first_part.closed:
+            # The part has been delivered as it is.
             return
         text_fields = {} if self._first_text is None else self._first_text.fields
         start = ReasoningPart(redacted=encrypted, provider_data={**self.fields, **text_fields} or None)

@@ -165,7 +165,7 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_ending(self, event: Finish) -> Payloads:
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
-        # `_ending_fields` replaces it by the stop sequence that Anthropic has sent.
+        # With this reason, readers expect a stop sequence; `_ending_fields` has one if Anthropic has sent it.
         sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
         delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ending_fields}
         usage: dict[str, Any] = {
