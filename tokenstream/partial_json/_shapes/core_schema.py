@@ -187,6 +187,7 @@ class Definitions:
             outer = waiting.pop()
             schema = self.resolve(outer.schema)
             if id(schema) in visited:
+                # A recursive type leads back to a schema.
                 continue
             visited.add(id(schema))
             kind = schema["type"]

@@ -129,6 +129,7 @@ class PydanticSlot(Slot):
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
         """Caches the result of `find_structure`, by the kind of value."""
+        # `Slot` describes these attributes, as well as `type_names`.
         self.shows_text = types.definitions.shows_text(schema)
         self.is_plain = types.definitions.is_plain(schema)
         self.show_unit = types.definitions.find_show_unit(schema)

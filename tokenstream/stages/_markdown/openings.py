@@ -272,6 +272,7 @@ def read_opening(
     """
     text, content_at = line_match.text, line_match.content_at
     if text[content_at] not in _OPENERS and line_match.indent < CODE_INDENT:
+        # Most lines: text, which opens no containers.
         return Opening(LineKind.TEXT, [], [line_match.content_starts[-1]], content_at)
     line = _OpeningLine(
         line_match, math, complete=complete, same_level=same_level, would_interrupt=would_interrupt

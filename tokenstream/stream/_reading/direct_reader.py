@@ -164,6 +164,7 @@ class DirectReader:
             return
         self.has_ended = True
         if self.is_loop_over:
+            # Without its event loop, the source can only be cut off from the server.
             self.abandon()
             return
         if self._host is None or self._is_instant:

@@ -65,6 +65,7 @@ class ShapedView(PlannedView[ItemT]):
             while item is None and not cursor.has_text_ended:
                 due = cursor.deadline
                 try:
+                    # Without an event, the time has come at which a stage acts.
                     event = driver.step() if due is None else self._step_until(due)
                 except StopIteration:
                     break
@@ -149,6 +150,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
             while item is None and not cursor.has_text_ended:
                 due = cursor.deadline
                 try:
+                    # Without an event, the time has come at which a stage acts.
                     event = await (driver.step() if due is None else self._step_until(due))
                 except StopAsyncIteration:
                     break

@@ -38,6 +38,7 @@ def load(path: Path) -> Recording:
     if extension in CASSETTE_EXTENSIONS or (extension == ".json" and _may_be_cassette(data)):
         from tokenstream.testing._recordings.cassette import pick_streamed
 
+        # None means that a JSON file is not a cassette, although it has that key; it may still be a body.
         recording = pick_streamed(data, path)
         if recording is not None:
             return recording

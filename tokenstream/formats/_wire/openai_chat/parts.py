@@ -69,6 +69,7 @@ class ChatContent:
         self.parts = parts
         self.choice = choice
         self.state = parts.choice(choice)
+        """The state of the choice, such as its open part."""
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that deltas have contained."""
         self._calls: ChatCalls | None = None
