@@ -210,6 +210,7 @@ class AWSEventStreamParser:
             # The bytes that the replaced reader has read still count for the offsets of errors.
             self._offset += 0 if reader is None else reader.bytes_read
             # The headers of messages of this kind that were read before; this event repeats the newest.
+            # The content of headers begins with the message's name and kind.
             headers = [data for data, content in self._header_cache.items() if content[:2] == (name, "event")]
             if not headers:
                 return None

@@ -433,6 +433,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
     if pieces:
         reader.document.grow_string("".join(pieces), out)
     if quoted.unsure_at is not None:
+        # There is a quote at this offset that may or may not end the string.
         return reader.refuse_two_readings(quoted.unsure_at - reader.base)
     if quoted.needs_more:
         return reader.hold_back(position)

@@ -239,7 +239,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
         # A key: quoted, or after a line break.
         is_certain = char in OPENING_QUOTES or reader.gap == LINE_GAP
     elif char in OPENING_QUOTES or char == "[":
-        # Without a gap, it may belong to the value before it.
+        # Without a gap, the quote or bracket may belong to the value before it.
         is_certain = reader.gap != NO_GAP
     else:
         # `5 kg` is not an array of two; `}{` is two objects.

@@ -142,6 +142,7 @@ class LateReader(ABC):
         if state is not WAITING:
             # This is the first piece to be put off.
             if state is FAILED or state is ENDED:
+                # There is nothing to gain: the piece is not read, or is refused.
                 return self._read_now(text)
             self._state_before = state
             self.state = WAITING

@@ -371,7 +371,7 @@ class BlockStructure:
         """Close the blocks that a line does not continue, open the blocks that it begins; return its effect.
 
         Args:
-            opening: The blocks that the line begins.
+            opening: The blocks that the line begins: containers, the outermost first, and a leaf.
             line: The original line.
             line_match: The line and the containers that it continues.
         """

@@ -115,7 +115,7 @@ class PartCursor:
             )
             return
         yield PartStart(start, choice=self._choice, part=self._index)
-        # The start of some parts already has the whole content.
+        # The start of some parts already has the whole content. A start that replaces an earlier one adds none.
         if before is None and isinstance(start, MediaPart):
             self._position, self._data_length = len(start.transcript), len(start.data)
         elif before is None and isinstance(start, ServerToolCall):
@@ -238,6 +238,7 @@ class PartCursor:
         """
         pieces, position, start_length = self._part.pieces, self._position, len(start)
         if is_all or pieces is None:
+            # No pieces follow the start.
             text = start[position:]
         elif position < start_length:
             text = start[position:] + pieces.join()
