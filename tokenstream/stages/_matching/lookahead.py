@@ -211,7 +211,8 @@ class _Rewriter:
         self.ahead.append(original_body)
         if source[position + 2] == "=":
             return f"(?={body})", end + 1
-        # The first alternative never matches: it only makes the match partial if the text ends too early.
+        # The first alternative never matches: it only makes the match partial if the text ends too early. Its
+        # copy of the body has no numbered or named groups, which the pattern would otherwise have twice.
         nameless_body = self.rewrite(position + 3, anonymous=True)[0]
         return f"(?:(?=(?:{nameless_body})(?!))|)(?!{original_body})", end + 1
 

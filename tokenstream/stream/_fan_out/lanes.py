@@ -393,6 +393,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         driver = lane.driver
         until = driver.idle_until(lane.since)
         if until is None:
+            # Nothing can be late: no deadline is set, or no source is being read.
             return
         seconds = until - driver.clock()
         if seconds > 0:

@@ -269,6 +269,7 @@ class EventQueue(Generic[DriverT]):
             place.dropped += missed
             place.position = self.ring.begin
             return place.position
+        # Later calls raise the same error, with the number of the first one.
         place.lost_by = place.lost_by or self.ring.end - place.position
         raise MisuseError(
             f"{place.name!r} fell {place.lost_by} events behind, and only {self.size} are held: "

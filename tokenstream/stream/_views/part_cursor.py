@@ -115,7 +115,7 @@ class PartCursor:
             )
             return
         yield PartStart(start, choice=self._choice, part=self._index)
-        # The start of some parts already has the whole content. A start that replaces an earlier one adds none.
+        # The start of some parts already has the whole content. A start that replaces another one adds none.
         if before is None and isinstance(start, MediaPart):
             self._position, self._data_length = len(start.transcript), len(start.data)
         elif before is None and isinstance(start, ServerToolCall):

@@ -170,6 +170,7 @@ class ChatCalls:
         """Read the `tool_calls` of a whole message, which is sent again as it grows; add only what is new."""
         calls = self._repeated_calls
         for position, item in enumerate(dicts_of(items)):
+            # No position (None) is passed on: `calls` finds the call of a position here.
             fragment = Fragment(item, None)
             call, earlier_text = calls[position] if position < len(calls) else (None, "")
             if call is None:
