@@ -362,6 +362,7 @@ class StrictReader(LateReader):
             # Read in place, from the opening quote: the code below would copy all the text after the string.
             whole = read_string(text, position - 1)
             if whole is not None:
+                # `end` is the position after the closing quote.
                 string, end = whole
                 return end - 1, string
         # The incomplete escape of the piece before is read again.

@@ -141,7 +141,7 @@ class AnswerRule(AskedRule):
             self.call(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the whole answer, unless an earlier call was made with all of it.
+        """Call the function with the whole answer, unless an earlier call was the only one or had all of it.
 
         Args:
             message: Returns the answer.
