@@ -231,7 +231,7 @@ class Pump:
             return item
         try:
             payload = source.convert(item)
-            # Before a source is open, it has no `chunks`: an empty iterator has no further chunk.
+            # An open source has `chunks`; the empty iterator only stands in for None.
             return self._next_chunk(self.chunks or iter(())) if payload is SKIPPED else payload
         except Exception as error:  # noqa: BLE001 - as in `read`
             return SourceFailed(error)
