@@ -29,10 +29,10 @@ _HEAD = """\
   objects gain keys, arrays gain elements, strings gain characters, and nothing else changes. An
   unfinished number may still become a different number. A reader may also show less. If no document begins
   with the text, the reader must refuse it.
-- For a **damaged** text that can be read in only one way, that reading is right. If there are two ways,
-  the case names both, and refusing the text is right. json_repair and BAML promise a value, even if they
-  have to guess; tokenstream returns a value only if no other is possible. Which of these you want depends
-  on your application.
+- If a **damaged** text can be read in only one way, that reading is the correct result. If it can be read
+  in two ways, the test case lists both, and the correct result is to refuse the text. json_repair and BAML
+  promise a value, even if they have to guess; tokenstream returns a value only if no other is possible.
+  Which of these you want depends on your application.
 
 tokenstream's contract is in [Partial JSON](partial-json.md#the-contract), with the rules for
 [damaged texts](partial-json.md#lenient).
