@@ -246,6 +246,7 @@ SPOKEN: dict[str, tuple[str, list[str]]] = {
     "escapes": ("\\*a\\* \\# c:\\d\\\ne", ["*a* # c:\\d\n", "e"]),
     "what only begins like it": ("[a](b\n<c d\n![x\n`e\n", ["[a](b\n", "<c d\n", "![x\n", "e\n"]),
     "nothing but code": ("```\nx\n```\n", []),
+    "lines that end with CR": ("a\r```\rcode\r```\rhello\r", ["a\r", "hello\r"]),
     "the end in the middle": ("a [b", ["a [b"]),
 }
 

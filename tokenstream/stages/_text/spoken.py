@@ -250,8 +250,8 @@ class MarkdownSpeech:
                 return _WAIT
             self._skips_line = True
             # A CR at the end stays undecided: it may be half of a line ending.
-            if text[-1] == "\r" and not at_end and len(text) - position > 1:
-                return len(text) - 1
+            if text[-1] == "\r" and not at_end:
+                return len(text) - 1 if len(text) - position > 1 else _WAIT
             return len(text)
         if may_be_fence and len(marks) >= len(self._open_fence):
             self._open_fence = ""
