@@ -231,7 +231,7 @@ class Accumulator:
         return self._usage_now().with_spent(self._spent, final=self._has_finish, choices=self._choices)
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
-        """Change a tool call's id; return the call if it has ended, else None."""
+        """Change a tool call's id, also among those delivered; return the call if it has ended, or None."""
         renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed

@@ -394,7 +394,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End a stream that could not be opened; return its error, unless a read has already raised it."""
+        """End a stream whose source could not be opened; return its error, or None if it has ended before."""
         machine = self.machine
         has_ended = self.phase is _ENDED or self.verdict.end_request is not None
         # If the opening fails, the input ends before any chunk.

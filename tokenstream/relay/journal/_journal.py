@@ -338,7 +338,10 @@ class Journal:
             producer.finished.set()
 
     async def _run_feed(self, feed: Feed) -> None:
-        """Run a feed to its end; if it raises, as when the storage fails, end the feed with an error."""
+        """Run a feed, which reads an answer's records for its followers, to its end.
+
+        If it raises, as when the storage fails, end it with an error.
+        """
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers

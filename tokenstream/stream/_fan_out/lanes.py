@@ -73,10 +73,10 @@ class _LaneQueue:
 
 
 class _QueueEntry:
-    """The entry of a lane in the queue; the bell that rings when the lane may have an event.
+    """The place of one of the merged streams, a lane, in the queue of streams that may have an event.
 
-    An entry has only the number of the lane, so that the reading thread or task does not keep the
-    stream alive.
+    The thread or task that reads the stream rings the entry as a bell: `set` puts it into the queue. An
+    entry has only the lane's number, so that this thread or task does not keep the stream alive.
 
     Args:
         queue: The queue.

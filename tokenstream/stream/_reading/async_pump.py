@@ -161,7 +161,8 @@ class AsyncPump:
         """Ring a bell whenever an item arrives, from now on; return False if the bell will not ring.
 
         A task reads the source from now on, even if the loop itself could read it. The bell does not ring
-        for a source that never waits, unless `even_if_instant` is set.
+        for a source that is closed, or can no longer be given to a task, or never waits; with
+        `even_if_instant`, it rings for the last kind, too.
 
         Args:
             bell: The bell.
@@ -175,8 +176,8 @@ class AsyncPump:
             # The source is closed.
             return False
         without_task = self._is_instant and not even_if_instant
-        # A `DirectReader`, which has no task, is intact if no read of it is in progress, or has lost or
-        # left anything: a task can then take its place.
+        # A `DirectReader` has no task. While it is intact, a task can take its place: its source is open, no
+        # read is in progress, and no item was lost or is still to be taken.
         can_continue_in_task = isinstance(reader, DirectReader) and reader.is_intact and not without_task
         if reader is None or can_continue_in_task:
             # On trio without a task group, the new reader is a `DirectReader` again.
@@ -187,6 +188,7 @@ class AsyncPump:
                     "on trio, tasks read several streams side by side: "
                     "read them inside `async with merge(...) as merged`"
                 )
+            # It is too late for a task, or a task would be useless: the caller reads without the bell.
             return False
         reader.listen(bell)
         return True

@@ -13,7 +13,7 @@ PLUGIN = "tokenstream.testing.plugin"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, unless they were added before.
 
-    The plugin calls this function too, for the case that this module was not loaded.
+    This function is a hook of the plugin, too, since pytest may run without the entry points of packages.
     """
     group = parser.getgroup("tokenstream", "streamed answers (tokenstream)")
     if group.options:

@@ -108,7 +108,8 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
     """Return the arguments of a tool call as fragments of JSON text.
 
     Args:
-        arguments: A mapping, its JSON text, or fragments of that text; no fragments for an empty object.
+        arguments: A mapping, its JSON text, or fragments of that text; an empty sequence means an empty
+            object.
 
     Raises:
         MisuseError: The value is none of these.

@@ -124,7 +124,8 @@ class PlainModel(Format):
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         self._counted_parts.record_counts(payload)
-        # The last argument of `_read_item` names the fields that are not to be reported as unknown.
+        # `_read_item` reports fields as unknown, except those that it reads and those in its last argument,
+        # which are read here.
         if not shape.items:
             # The payload itself is the only item.
             self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))

@@ -148,6 +148,7 @@ class AssistantsSteps:
         if call is None:
             call = self._open_call(item, text_of(body, "name") or "")
             if call is None:
+                # Without a name, the item was reported as unknown.
                 return
             self._calls[key] = call
         fragment = body.get("arguments")
