@@ -33,7 +33,7 @@ class RelayLaws:
     def test_the_beginning_arrives_before_the_end(self, relay: Relay) -> None:
         """No middleware holds it back; when the browser leaves, the relay leaves the provider."""
         with relay.ask("Go on") as stream:
-            assert "word" == next(iter(stream.text))
+            assert next(iter(stream.text)).startswith("word")
             assert "answering" == relay.provider.exchanges[-1].outcome
 
         assert "abandoned" == relay.outcome()
@@ -73,6 +73,6 @@ class AsyncRelayLaws(RelayLaws):
     def test_the_provider_is_left_while_it_pauses(self, relay: Relay) -> None:
         """Nobody pays for an answer that nobody reads, even if there is nothing to send."""
         with relay.ask("Fall silent") as stream:
-            assert "word" == next(iter(stream.text))
+            assert next(iter(stream.text)).startswith("word")
 
         assert "abandoned" == relay.outcome()
