@@ -59,25 +59,17 @@ def _chat(relay: Relay, *actions: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what a user saw after each action in one chat."""
     folder, node = node_with("ai")
     code = _CHAT.read_text("utf-8")
-    done = subprocess.run(
-        [
-            node,
-            "--input-type=module",
-            "--eval",
-            code,
-            "--",
-            str(relay.browser.base_url.join("/api/chat")),
-            json.dumps(actions),
-        ],
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=50,
-    )
-    assert 0 == done.returncode, done.stderr
-    told: list[dict[str, Any]] = json.loads(done.stdout)
+    address = str(relay.browser.base_url.join("/api/chat"))
+    printed = _run(folder, node, "--input-type=module", "--eval", code, "--", address, json.dumps(actions))
+    told: list[dict[str, Any]] = json.loads(printed)
     return told
+
+
+def _run(folder: Path, *command: str) -> str:
+    """Run a program to its end, which must be a good one, and return what it printed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=50)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_an_answer_becomes_a_message(relay: Relay) -> None:
@@ -154,13 +146,4 @@ def test_the_component_compiles(tmp_path: Path) -> None:
     tsc = folder / "node_modules" / "typescript" / "bin" / "tsc"
     options = ["--strict", "--noEmit", "--skipLibCheck", "--jsx", "react-jsx", "--target", "es2022"]
     options += ["--lib", "es2022,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]
-    done = subprocess.run(
-        [node, str(tsc), *options, "page.tsx"],
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=50,
-    )
-
-    assert 0 == done.returncode, done.stdout
+    _run(tmp_path, node, str(tsc), *options, "page.tsx")

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_problem("\ninterrupted")
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader of the output, such as `head`, has enough: that is no error to print.
+        # The reader of the output, such as `head`, has enough, so no error is printed.
         _discard_output()
         return _BROKEN_PIPE
     except CommandFailed as failure:

@@ -133,7 +133,6 @@ class Redact(TextStage):
                 # The text from here on is held back.
                 break
             position, was_open = self._cut_overlong_match(text, position, out), True
-        # The rest of a replaced match is shortened rarely, because that copies the text.
         if self._replaced_end is not None and limit is not None and len(text) - position > 4 * limit:
             # The rest of a replaced match is still arriving. Its middle is dropped, so that the text does not
             # grow with it; not with each piece, because this copies the text.
@@ -204,11 +203,8 @@ class Redact(TextStage):
     def _find_short_match(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match
         """Return the match at `position` within as many characters as may be held back; None without one."""
         last = position + (self._matcher.limit or 0)
-        for place in self._matcher.places_to_try(range(last, max(position, last - _TRIED), -1)):
-            match = self._matcher.match_at(text, position, place)
-            if match is not None:
-                return match
-        return None
+        places = range(last, max(position, last - _TRIED), -1)
+        return self._find_match_beyond(position, text, position, places)
 
     def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
         """Emit the replacement of a match."""
@@ -242,16 +238,16 @@ class Redact(TextStage):
         while True:
             # The ends to try, from the longest match on, without those that were tried before.
             places = range(min(len(text), end + step), max(end, tried), -1)
-            longer = self._find_end_beyond(end, text, position, places)
+            longer = self._find_match_beyond(end, text, position, places)
             if longer is None:
                 return end
-            end = longer
+            end = longer.end()
 
-    def _find_end_beyond(self, end: int, text: str, position: int, places: range) -> int | None:
-        """Return an end of the match at `position` that lies beyond `end`; None if there is none.
+    def _find_match_beyond(self, end: int, text: str, position: int, places: range) -> Any:  # noqa: ANN401 - a match
+        """Return a match at `position` that ends beyond `end`; None if there is none.
 
         Args:
-            end: The end that is known already.
+            end: The end that is known already; `position` for any match.
             text: The text so far.
             position: Start of the match.
             places: Lengths of the text so far, the greatest first, for `Matcher.places_to_try`.
@@ -259,8 +255,7 @@ class Redact(TextStage):
         for place in self._matcher.places_to_try(places):
             match = self._matcher.match_at(text, position, place)
             if match is not None and match.end() > end:
-                found: int = match.end()
-                return found
+                return match
         return None
 
     def _drop_middle(self, text: str, position: int, limit: int) -> str:
@@ -278,8 +273,9 @@ class Redact(TextStage):
         head_end = position + limit if head is None else int(head.end())
         last = len(text) - 2 * limit
         places = range(last, max(head_end, last - _TRIED), -1)
-        last_end = self._find_end_beyond(head_end, text, position, places)
-        if last_end is not None:
+        longer = self._find_match_beyond(head_end, text, position, places)
+        if longer is not None:
+            last_end = longer.end()
             shortened = text[:head_end] + text[last_end:]
             # The match must end as before, however many of the last characters are left out.
             count = min(_TRIED, len(text) - last_end)
