@@ -64,7 +64,7 @@ def interpreter_exits(world: World) -> Result:
         return Result("", None, "", done.stdout.strip(), closed, tuple(told))
 
 
-NO_LOOP = "There is no event loop."
+NO_LOOP = "Synchronous code has no event loop."
 TRIO_DROPS = (
     "The HTTP client's generators are garbage-collected together with the stream, and Python may print "
     "an error from one of them on stderr. On trio, read inside `async with`."
